@@ -1,0 +1,30 @@
+//! The limits of DESIGN's budget table: each an error with its name and value.
+
+/// How much of each thing a set may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one file.
+    pub file_bytes: usize,
+    /// Depth of nested YAML collections.
+    pub yaml_depth: usize,
+    /// Nodes that aliases may add to one file.
+    pub alias_nodes: usize,
+    /// Documents in one file.
+    pub documents_per_file: usize,
+    /// Files of one set.
+    pub files: usize,
+    /// Bytes of all files of one set.
+    pub total_bytes: u64,
+}
+
+impl Limits {
+    /// The limits that refguard runs with.
+    pub const DEFAULT: Self = Self {
+        file_bytes: 1 << 20,
+        yaml_depth: 64,
+        alias_nodes: 10_000,
+        documents_per_file: 1_000,
+        files: 500_000,
+        total_bytes: 1 << 30,
+    };
+}

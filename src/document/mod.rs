@@ -1,0 +1,35 @@
+//! YAML text to typed documents: positions, limits, shape, and findings as data.
+//!
+//! Owns everything up to "this text is a well-formed document of that kind". Must not know git, the
+//! file system, or what a rule of the policy set means: a file comes in as a path and bytes, and
+//! leaves as [`Document`]s and [`Finding`]s.
+//!
+//! The way of a file: [`load_file`] → `yaml` (text → spanned [`Node`] trees) → `header` (is it ours?) →
+//! `shape` (the JSON Schema judges) → `de` (typed raw documents, each string with its span).
+
+mod de;
+mod finding;
+mod header;
+mod limits;
+mod load;
+mod node;
+mod raw;
+pub mod rules;
+mod scalar;
+pub mod schema;
+mod shape;
+mod source;
+mod suggest;
+mod yaml;
+
+pub use de::{OneOrMany, Spanned, SpannedMap};
+pub use finding::{Finding, Level, Location, Related, Severity};
+pub use header::{KINDS, Kind, OUR_FOLDERS, is_yaml_name, our_folder};
+pub use limits::Limits;
+pub use load::{Body, Document, Loaded, load_file};
+pub use node::{Node, NodeValue, Span};
+pub use raw::*;
+pub use rules::{Example, Rule};
+pub use scalar::is_ambiguous;
+pub use source::SourceFile;
+pub use suggest::did_you_mean;

@@ -1,0 +1,264 @@
+//! Text to spanned trees. The only file that knows the YAML parser.
+//!
+//! Stricter than YAML: tags, merge keys, directives, keys that are not scalars, and duplicate keys are
+//! findings; aliases are expanded under a budget. A document with a fault is reported and the next one
+//! is still read, so that one run shows all there is.
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, StrInput};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::rules::{duplicate_key, forbidden_yaml, limit_exceeded, yaml_syntax};
+use super::{Finding, Limits, Node, NodeValue, SourceFile, Span};
+
+/// One YAML document of a file: its tree if it has a sound one, and what is wrong with it.
+#[derive(Debug)]
+pub(super) struct YamlDocument {
+    /// The tree; `None` after a fault that leaves no tree.
+    pub root: Option<Node>,
+    /// Where the document's text begins and ends.
+    pub span: Span,
+    /// Faults of this document.
+    pub findings: Vec<Finding>,
+}
+
+/// All documents of a file, in order.
+pub(super) fn parse(file: &SourceFile, limits: &Limits) -> Vec<YamlDocument> {
+    let mut options = Options::default();
+    options.strict_indentation = true;
+    options.disallow_directives = false;
+    options.emit_comments = false;
+    options.flow_nesting_limit = limits.yaml_depth;
+    options.block_nesting_limit = limits.yaml_depth;
+    let parser = Parser::new_from_str_with_options(file.text(), options);
+    let mut reader = Reader {
+        parser,
+        file,
+        limits,
+        offset: 0,
+        anchors: FxHashMap::default(),
+        alias_nodes: 0,
+        alias_limit_said: false,
+        depth: 0,
+        findings: Vec::new(),
+    };
+    reader.documents()
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    file: &'a SourceFile,
+    limits: &'a Limits,
+    /// The furthest byte that an event has shown.
+    offset: usize,
+    anchors: FxHashMap<usize, Node>,
+    alias_nodes: usize,
+    alias_limit_said: bool,
+    depth: usize,
+    findings: Vec<Finding>,
+}
+
+/// The document cannot be read on; the reason is among the findings.
+struct Abandoned;
+
+impl<'a> Reader<'a> {
+    fn documents(&mut self) -> Vec<YamlDocument> {
+        let mut documents = Vec::new();
+        loop {
+            let start = self.offset;
+            let outcome = self.document();
+            let ended = matches!(outcome, Ok(None));
+            let abandoned = outcome.is_err();
+            let findings = std::mem::take(&mut self.findings);
+            self.anchors.clear();
+            self.depth = 0;
+            if !ended || !findings.is_empty() {
+                let end = self.file.text().len();
+                documents.push(YamlDocument { root: outcome.ok().flatten(), span: Span::new(start, end), findings });
+            }
+            if ended || (abandoned && !self.recover()) {
+                break;
+            }
+            if documents.len() > self.limits.documents_per_file {
+                if let Some(last) = documents.last_mut() {
+                    last.findings.push(limit_exceeded::documents(self.file, last.span, self.limits));
+                }
+                break;
+            }
+        }
+        for i in 1..documents.len() {
+            if let [.., before, after] = documents.get_mut(..=i).unwrap_or_default() {
+                before.span.end = after.span.start.max(before.span.start);
+            }
+        }
+        documents
+    }
+
+    /// Reads one document; `None` at the end of the stream.
+    fn document(&mut self) -> Result<Option<Node>, Abandoned> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamStart => {}
+                Event::StreamEnd => return Ok(None),
+                Event::DocumentStart(_, version) => {
+                    if version.is_some() {
+                        self.findings.push(forbidden_yaml::directive(self.file, span));
+                    }
+                }
+                Event::DocumentEnd => return Ok(Some(null_at(span))),
+                event => {
+                    let root = self.node(event, span)?;
+                    while !matches!(self.next()?.0, Event::DocumentEnd) {}
+                    return Ok(Some(root));
+                }
+            }
+        }
+    }
+
+    fn recover(&mut self) -> bool {
+        self.parser.proceed_next_document().unwrap_or(false)
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Span), Abandoned> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => {
+                let start = span.start.byte_offset().unwrap_or(0);
+                let end = span.end.byte_offset().unwrap_or(start);
+                self.offset = self.offset.max(end);
+                if let Some(tag) = span.tag_span().and_then(|tag| tag.byte_range()) {
+                    self.findings.push(forbidden_yaml::tag(self.file, Span::new(tag.start, tag.end)));
+                } else if has_tag(&event) {
+                    self.findings.push(forbidden_yaml::tag(self.file, Span::new(start, end)));
+                }
+                Ok((event, self.trim(start, end)))
+            }
+            Some(Err(error)) => {
+                self.syntax(&error);
+                Err(Abandoned)
+            }
+            None => Err(Abandoned),
+        }
+    }
+
+    /// Block scalars and collections end after their line break; a person's place ends before it.
+    fn trim(&self, start: usize, end: usize) -> Span {
+        let text = self.file.text().get(start..end).unwrap_or("");
+        Span::new(start, start + text.trim_end().len())
+    }
+
+    fn syntax(&mut self, error: &ScanError) {
+        let at = error.marker().byte_offset().unwrap_or(self.offset).min(self.file.text().len());
+        self.offset = self.offset.max(at);
+        let finding = yaml_syntax::finding(self.file, Span::new(at, at + 1), &error.info());
+        let too_deep = error.info().contains("nesting") || error.info().contains("recursion");
+        self.findings.push(if too_deep {
+            limit_exceeded::depth(self.file, Span::new(at, at + 1), self.limits)
+        } else {
+            finding
+        });
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Abandoned> {
+        self.depth += 1;
+        if self.depth > self.limits.yaml_depth {
+            self.findings.push(limit_exceeded::depth(self.file, span, self.limits));
+            return Err(Abandoned);
+        }
+        let (node, anchor) = match event {
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = matches!(style, ScalarStyle::Plain);
+                (Node { span, value: NodeValue::Scalar { text: text.into(), plain } }, anchor)
+            }
+            Event::SequenceStart(_, anchor, _) => (self.sequence(span)?, anchor),
+            Event::MappingStart(_, anchor, _) => (self.mapping(span)?, anchor),
+            Event::Alias(id) => (self.alias(id, span)?, 0),
+            _ => {
+                self.findings.push(yaml_syntax::finding(self.file, span, "a value was expected here"));
+                return Err(Abandoned);
+            }
+        };
+        self.depth -= 1;
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn sequence(&mut self, open: Span) -> Result<Node, Abandoned> {
+        let mut items: Vec<Node> = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::SequenceEnd) {
+                let end = self.collection_end(open, span, items.last().map(|n| n.span));
+                return Ok(Node { span: end, value: NodeValue::Seq(items) });
+            }
+            items.push(self.node(event, span)?);
+        }
+    }
+
+    fn mapping(&mut self, open: Span) -> Result<Node, Abandoned> {
+        let mut entries: Vec<(Node, Node)> = Vec::new();
+        let mut seen: FxHashSet<Box<str>> = FxHashSet::default();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                let end = self.collection_end(open, span, entries.last().map(|(_, v)| v.span));
+                return Ok(Node { span: end, value: NodeValue::Map(entries) });
+            }
+            let key = self.node(event, span)?;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span)?;
+            if self.accept_key(&key, &entries, &mut seen) {
+                entries.push((key, value));
+            }
+        }
+    }
+
+    fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut FxHashSet<Box<str>>) -> bool {
+        let NodeValue::Scalar { text, plain } = &key.value else {
+            self.findings.push(forbidden_yaml::complex_key(self.file, key.span));
+            return false;
+        };
+        if *plain && **text == *"<<" {
+            self.findings.push(forbidden_yaml::merge_key(self.file, key.span));
+            return false;
+        }
+        if seen.insert(text.clone()) {
+            return true;
+        }
+        let first = entries.iter().find(|(k, _)| k.text() == Some(text)).map_or(key.span, |(k, _)| k.span);
+        self.findings.push(duplicate_key::finding(self.file, key.span, text, first));
+        false
+    }
+
+    /// A block collection's end event is an empty place on a later line: end at its last item instead.
+    fn collection_end(&self, open: Span, close: Span, last: Option<Span>) -> Span {
+        let flow_end = (close.end > close.start).then_some(close.end);
+        let end = flow_end.or(last.map(|l| l.end)).unwrap_or(open.end).max(open.start);
+        Span { start: open.start, end }
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<Node, Abandoned> {
+        let Some(node) = self.anchors.get(&id) else {
+            self.findings.push(yaml_syntax::finding(self.file, span, "this alias refers to the node it stands in"));
+            return Err(Abandoned);
+        };
+        self.alias_nodes += node.count();
+        if self.alias_nodes > self.limits.alias_nodes {
+            if !self.alias_limit_said {
+                self.alias_limit_said = true;
+                self.findings.push(limit_exceeded::aliases(self.file, span, self.limits));
+            }
+            return Err(Abandoned);
+        }
+        Ok(node.clone())
+    }
+}
+
+fn null_at(span: Span) -> Node {
+    Node { span, value: NodeValue::Scalar { text: "".into(), plain: true } }
+}
+
+fn has_tag(event: &Event<'_>) -> bool {
+    event.tag().is_some()
+}

@@ -1,0 +1,2 @@
+//! refguard: the policies of an LLM gateway as files in git.
+pub mod document;
