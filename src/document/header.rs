@@ -95,19 +95,19 @@ pub fn our_folder(path: &str) -> Option<&'static str> {
 
 /// Judges the header of a parsed document.
 pub(super) fn judge(file: &SourceFile, root: &Node) -> Header {
-    if let NodeValue::Scalar { text, plain: true } = &root.value {
-        if matches!(&**text, "" | "~" | "null") {
-            return Header::Empty;
-        }
+    if let NodeValue::Scalar { text, plain: true } = &root.value
+        && matches!(&**text, "" | "~" | "null")
+    {
+        return Header::Empty;
     }
     if let Some((key, value)) = root.entry("apiVersion") {
         return versioned(file, root, key, value);
     }
-    if let Some((key, kind)) = root.entry("kind") {
-        if kind.text().and_then(Kind::from_word).is_some() {
-            let said = format!("a document of kind `{}` without `apiVersion`", kind.text().unwrap_or(""));
-            return Header::Fault(mistyped_header::no_api_version(file, key.span, &said));
-        }
+    if let Some((key, kind)) = root.entry("kind")
+        && kind.text().and_then(Kind::from_word).is_some()
+    {
+        let said = format!("a document of kind `{}` without `apiVersion`", kind.text().unwrap_or(""));
+        return Header::Fault(mistyped_header::no_api_version(file, key.span, &said));
     }
     if let Some(key) = key_of_our_version(root) {
         let said = format!("`{API_VERSION}` stands under the key `{}`", key.text().unwrap_or(""));
