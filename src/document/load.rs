@@ -43,8 +43,10 @@ pub struct Loaded {
     pub documents: Vec<Document>,
     /// What is wrong with the others.
     pub findings: Vec<Finding>,
-    /// Files that a finding speaks of; a renderer shows their lines.
+    /// The files of the documents and findings; a renderer shows their lines.
     pub sources: Vec<SourceFile>,
+    /// Names in documents that have a fault of form: a reference to one of them is no second fault.
+    pub broken_policies: Vec<String>,
 }
 
 impl Loaded {
@@ -53,6 +55,7 @@ impl Loaded {
         self.documents.append(&mut other.documents);
         self.findings.append(&mut other.findings);
         self.sources.append(&mut other.sources);
+        self.broken_policies.append(&mut other.broken_policies);
     }
 
     /// A file that is not read because it passes a limit, by its size in bytes.
@@ -72,7 +75,7 @@ impl Loaded {
 
     fn fault(path: impl Into<Arc<str>>, finding: impl FnOnce(&SourceFile) -> Finding) -> Self {
         let file = SourceFile::new(path, String::new());
-        Self { findings: vec![finding(&file)], sources: vec![file], documents: Vec::new() }
+        Self { findings: vec![finding(&file)], sources: vec![file], ..Self::default() }
     }
 }
 
@@ -91,7 +94,7 @@ pub fn load_file(path: impl Into<Arc<str>>, bytes: Vec<u8>, limits: &Limits) -> 
             let file = SourceFile::new(path, text);
             let ours = header::may_be_ours(file.path(), file.text());
             let findings = if ours { vec![bad_encoding::not_utf8(&file, at)] } else { Vec::new() };
-            Loaded { findings, sources: vec![file], documents: Vec::new() }
+            Loaded { findings, sources: vec![file], ..Loaded::default() }
         }
     }
 }
@@ -138,6 +141,7 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
     match header::judge(file, &root) {
         header::Header::Empty | header::Header::Foreign => {}
         header::Header::Fault(finding) => {
+            loaded.broken_policies.extend(name_of(&root));
             loaded.findings.append(&mut findings);
             loaded.findings.push(finding);
         }
@@ -154,10 +158,16 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
                         findings.push(wrong_type::unreadable(file, place, &error.message));
                     }
                 }
+            } else {
+                loaded.broken_policies.extend(name_of(&root));
             }
             loaded.findings.append(&mut findings);
         }
     }
+}
+
+fn name_of(root: &Node) -> Option<String> {
+    root.get("name").and_then(Node::text).map(str::to_owned)
 }
 
 fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {

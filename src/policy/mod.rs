@@ -1,0 +1,20 @@
+//! The policy set: its model, the patterns it is made of, and the rules it must keep.
+//!
+//! Raw documents go in, a [`PolicySet`] comes out or findings do: a set that exists is valid. Must not
+//! know git, files, the clock, or any transport.
+
+mod build;
+mod canonical;
+pub mod condition;
+mod draft;
+mod levels;
+mod model;
+mod pattern;
+pub mod rules;
+
+pub use build::{Checked, Counts, check};
+pub use canonical::{policy_json, set_json};
+pub use draft::{DraftCatalog, DraftSet, Item, Known};
+pub use levels::{BadLevel, Levels};
+pub use model::*;
+pub use pattern::Pattern;
