@@ -49,7 +49,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     match args.format {
         TestFormat::Json => print::json(&report)?,
         TestFormat::Human => print::results(&output::tests_human(&report, print::style(shell.color)))?,
-        TestFormat::Junit => print::results(&output::tests_junit(&report)?)?,
+        TestFormat::Junit => print::results(&output::tests_junit(&report))?,
         TestFormat::Github => print::results(&output::tests_github(&report))?,
     }
     Ok(Exit::fault_if(report.failed > 0))
