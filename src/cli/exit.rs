@@ -38,9 +38,9 @@ impl Exit {
 /// Prints an error with its causes and gives its exit code.
 pub(super) fn report(error: &anyhow::Error) -> Exit {
     // A reader that has seen enough (`| head`) is no trouble.
-    let broken_pipe = error
-        .chain()
-        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe));
+    let broken_pipe = error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    });
     if broken_pipe {
         return Exit::Fine;
     }

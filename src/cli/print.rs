@@ -1,6 +1,6 @@
 //! Where text leaves the program: results on stdout, messages on stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anstream::ColorChoice;
 
@@ -22,7 +22,7 @@ pub(super) fn error_style(color: Color) -> Style {
     dress(color, &io::stderr())
 }
 
-fn dress<S: anstream::stream::RawStream + IsTerminal>(color: Color, stream: &S) -> Style {
+fn dress<S: anstream::stream::RawStream>(color: Color, stream: &S) -> Style {
     let color = match color {
         Color::Always => true,
         Color::Never => false,

@@ -29,7 +29,9 @@ impl Progress for Bar {
             return;
         }
         let bar = self.bar.get_or_init(|| {
-            let bar = std::io::stderr().is_terminal().then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))?;
+            let bar = std::io::stderr()
+                .is_terminal()
+                .then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))?;
             let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files").ok()?;
             Some(bar.with_style(style))
         });

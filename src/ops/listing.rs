@@ -42,7 +42,11 @@ pub fn list_policies(set: &PolicySet) -> Listing {
         header: vec!["policy", "inherits", "guardrails", "for models", "place"],
         rows: set.policies.iter().map(row).collect(),
         name: "policies",
-        objects: set.policies.iter().map(|policy| placed(policy_json(set, policy), &policy.place, Some(&policy.digest))).collect(),
+        objects: set
+            .policies
+            .iter()
+            .map(|policy| placed(policy_json(set, policy), &policy.place, Some(&policy.digest)))
+            .collect(),
     }
 }
 

@@ -139,7 +139,9 @@ impl Filter {
         // What is wrong with the settings is found when the whole set is read.
         for document in parse(entry, content(listing, entry)?).documents {
             if let Body::Repository(raw) = document.body {
-                let texts = |list: Option<Vec<crate::document::Spanned<String>>>| list.map(|l| globs(l.into_iter().map(|g| g.value)));
+                let texts = |list: Option<Vec<crate::document::Spanned<String>>>| {
+                    list.map(|l| globs(l.into_iter().map(|g| g.value)))
+                };
                 filter.include = texts(raw.include).transpose()?.or(filter.include);
                 filter.exclude = texts(raw.exclude).transpose()?.unwrap_or(filter.exclude);
             }

@@ -3,14 +3,17 @@
 //! Here the pure core (`document`, `policy`, `resolve`) meets files and git (`repo`). Errors are for a person:
 //! `anyhow` with what was tried. Must not know the terminal or HTTP.
 
+mod import;
 mod init;
 mod listing;
 mod load;
+mod pins;
 mod testing;
 mod workspace;
 
 use crate::document::Rule;
 
+pub use import::{ImportReport, import_litellm};
 pub use init::{Initialised, init};
 pub use listing::{Listing, ShownPolicy, list_attachments, list_policies, show_policy};
 pub use load::{NoProgress, Progress};

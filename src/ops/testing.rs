@@ -1,5 +1,6 @@
 //! `test`: the cases of PolicyTest documents, run on the engine.
 
+use anyhow::Result;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -58,32 +59,42 @@ pub struct TestReport {
 }
 
 /// Runs every case of the set. `request_of` finds the policies that a case names, also `NAME@N`.
-pub fn run_tests(engine: &Engine, request_of: &dyn Fn(&str) -> Requested) -> TestReport {
+///
+/// # Errors
+/// As of `request_of`.
+pub fn run_tests(engine: &Engine, request_of: &dyn Fn(&str) -> Result<Requested>) -> Result<TestReport> {
     let suites = engine.set().tests.iter();
     let cases: Vec<CaseReport> = suites
         .flat_map(|suite| suite.cases.iter().map(|case| run_case(engine, &suite.name, case, request_of)))
-        .collect();
+        .collect::<Result<_>>()?;
     let passed = cases.iter().filter(|case| case.ok).count();
-    TestReport { version: 1, passed, failed: cases.len() - passed, cases }
+    Ok(TestReport { version: 1, passed, failed: cases.len() - passed, cases })
 }
 
-fn run_case(engine: &Engine, test: &str, case: &TestCase, request_of: &dyn Fn(&str) -> Requested) -> CaseReport {
+fn run_case(
+    engine: &Engine,
+    test: &str,
+    case: &TestCase,
+    request_of: &dyn Fn(&str) -> Result<Requested>,
+) -> Result<CaseReport> {
     let TestCase { team, key, model, tags, .. } = case.clone();
     let request = Request {
         context: Context { team, key, model, tags },
-        policies: case.policies.iter().map(|name| request_of(name)).collect(),
+        policies: case.policies.iter().map(|name| request_of(name)).collect::<Result<_>>()?,
     };
     let resolution = engine.resolve(&request);
-    let outcomes: FxHashMap<&str, Outcome> = case.outcomes.iter().map(|(name, outcome)| (name.as_str(), *outcome)).collect();
+    let outcomes: FxHashMap<&str, Outcome> =
+        case.outcomes.iter().map(|(name, outcome)| (name.as_str(), *outcome)).collect();
     let got = Got {
         guardrails: resolution.guardrails.iter().map(|&name| name.to_owned()).collect(),
         policies: resolution.policies.iter().map(|policy| policy.subject.label().to_owned()).collect(),
         action: simulate(&resolution, &outcomes),
     };
     let mut differences = differences(&case.expect, &got);
-    differences.extend(resolution.unknown.iter().map(|name| format!("the policy `{name}` that it asks for does not exist")));
+    differences
+        .extend(resolution.unknown.iter().map(|name| format!("the policy `{name}` that it asks for does not exist")));
     let near = if differences.is_empty() { Vec::new() } else { explain(engine, &request) };
-    CaseReport {
+    Ok(CaseReport {
         file: case.place.file.to_string(),
         line: case.place.line,
         test: test.to_owned(),
@@ -93,7 +104,7 @@ fn run_case(engine: &Engine, test: &str, case: &TestCase, request_of: &dyn Fn(&s
         want: want(&case.expect),
         differences,
         near,
-    }
+    })
 }
 
 fn differences(expect: &Expect, got: &Got) -> Vec<String> {
@@ -104,7 +115,8 @@ fn differences(expect: &Expect, got: &Got) -> Vec<String> {
             differences.push(format!("{what} {}", list(&names)));
         }
     };
-    let lacks = |wanted: &'_ [String]| wanted.iter().filter(|name| !got.guardrails.contains(name)).cloned().collect::<Vec<_>>();
+    let lacks =
+        |wanted: &'_ [String]| wanted.iter().filter(|name| !got.guardrails.contains(name)).cloned().collect::<Vec<_>>();
     if let Some(exactly) = &expect.guardrails {
         say(lacks(exactly).iter().collect(), "misses");
         say(got.guardrails.iter().filter(|name| !exactly.contains(name)).collect(), "gets besides");

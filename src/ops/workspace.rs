@@ -98,7 +98,7 @@ impl Workspace {
     /// # Errors
     /// Where there is no such revision.
     pub fn commit(&self, revision: &str) -> Result<CommitId> {
-        Ok(self.repo()?.resolve_commit(revision, &[])?)
+        Ok(self.repo()?.resolve(revision, &[])?)
     }
 }
 

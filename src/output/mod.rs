@@ -17,9 +17,9 @@ mod resolution;
 mod rules;
 mod sarif;
 mod table;
-mod tests_report;
 #[cfg(test)]
 mod tests;
+mod tests_report;
 
 use std::fmt;
 use std::io;

@@ -11,7 +11,8 @@ pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
     let got = answer.resolution;
     let mut text = String::new();
     let none = || paint.warn("none: no policy matches this request");
-    let list = |names: &[&str]| names.iter().map(|name| escape_terminal(name).into_owned()).collect::<Vec<_>>().join(", ");
+    let list =
+        |names: &[&str]| names.iter().map(|name| escape_terminal(name).into_owned()).collect::<Vec<_>>().join(", ");
     let guardrails = if got.guardrails.is_empty() { none() } else { paint.strong(&list(&got.guardrails)) };
     text.push_str(&format!("guardrails: {guardrails}\n"));
     for policy in &got.policies {
@@ -37,7 +38,8 @@ pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
     if let Some(near) = answer.explain {
         text.push_str(&explanation(near, &paint));
     }
-    let commit = answer.origin.commit.map(|commit| format!(" at {}", commit.get(..12).unwrap_or(commit))).unwrap_or_default();
+    let commit =
+        answer.origin.commit.map(|commit| format!(" at {}", commit.get(..12).unwrap_or(commit))).unwrap_or_default();
     let promotion = answer.origin.promotion.map(|n| format!(", promotion {n}")).unwrap_or_default();
     text.push_str(&format!("from: {}{commit}{promotion}\n", escape_terminal(answer.origin.set)));
     text
@@ -70,7 +72,11 @@ pub(super) fn explanation(near: &[Near], paint: &Paint) -> String {
             Verdict::ConditionFailed | Verdict::Missed => paint.warn("-"),
         };
         let place = format!("{}:{}", escape_terminal(&near.file), near.line);
-        text.push_str(&format!("  {sign} {} ({place}): {}\n", escape_terminal(&near.policy), escape_terminal(&near.why)));
+        text.push_str(&format!(
+            "  {sign} {} ({place}): {}\n",
+            escape_terminal(&near.policy),
+            escape_terminal(&near.why)
+        ));
     }
     text
 }

@@ -2,10 +2,12 @@
 
 /// A table as text. The last column is not padded.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let cells = |row: &[String]| row.iter().map(|cell| super::escape::escape_terminal(cell).into_owned()).collect::<Vec<_>>();
+    let cells =
+        |row: &[String]| row.iter().map(|cell| super::escape::escape_terminal(cell).into_owned()).collect::<Vec<_>>();
     let head: Vec<String> = header.iter().map(|name| name.to_uppercase()).collect();
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(|row| cells(row))).collect();
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let mut text = String::new();
     for line in &lines {

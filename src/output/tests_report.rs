@@ -13,7 +13,12 @@ pub fn tests_human(report: &TestReport, style: Style) -> String {
     let mut text = String::new();
     for case in report.cases.iter().filter(|case| !case.ok) {
         let name = format!("{}: {}", escape_terminal(&case.test), escape_terminal(&case.case));
-        text.push_str(&format!("{} {name}\n  --> {}:{}\n", paint.bad("failed"), escape_terminal(&case.file), case.line));
+        text.push_str(&format!(
+            "{} {name}\n  --> {}:{}\n",
+            paint.bad("failed"),
+            escape_terminal(&case.file),
+            case.line
+        ));
         for difference in &case.differences {
             text.push_str(&format!("  {}\n", escape_terminal(difference)));
         }
@@ -39,7 +44,11 @@ pub fn tests_junit(report: &TestReport) -> String {
     text.push_str(&format!("<testsuites name=\"refguard test\" {}>\n", counts(report.cases.len(), report.failed)));
     for ((file, test), cases) in suites {
         let failed = cases.iter().filter(|case| !case.ok).count();
-        text.push_str(&format!("  <testsuite name=\"{}\" {} skipped=\"0\">\n", plain(test), counts(cases.len(), failed)));
+        text.push_str(&format!(
+            "  <testsuite name=\"{}\" {} skipped=\"0\">\n",
+            plain(test),
+            counts(cases.len(), failed)
+        ));
         for case in cases {
             text.push_str(&format!("    <testcase name=\"{}\" classname=\"{}\"", plain(&case.case), plain(file)));
             if case.ok {
@@ -47,7 +56,9 @@ pub fn tests_junit(report: &TestReport) -> String {
             } else {
                 let message = plain(&case.differences.join("; "));
                 let place = format!("{}:{}", plain(file), case.line);
-                text.push_str(&format!(">\n      <failure message=\"{message}\" type=\"policy test\">{place}</failure>\n    </testcase>\n"));
+                text.push_str(&format!(
+                    ">\n      <failure message=\"{message}\" type=\"policy test\">{place}</failure>\n    </testcase>\n"
+                ));
             }
         }
         text.push_str("  </testsuite>\n");

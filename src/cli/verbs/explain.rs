@@ -28,7 +28,12 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
         _ if args.markdown => output::rules_markdown(&rules),
         None => {
             let row = |rule: &&crate::document::Rule| {
-                vec![rule.code.to_owned(), rule.severity.as_str().to_owned(), rule.name.to_owned(), rule.summary.to_owned()]
+                vec![
+                    rule.code.to_owned(),
+                    rule.severity.as_str().to_owned(),
+                    rule.name.to_owned(),
+                    rule.summary.to_owned(),
+                ]
             };
             output::table(&["code", "severity", "rule", "what it asks"], &rules.iter().map(row).collect::<Vec<_>>())
         }
@@ -36,7 +41,8 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
             Some(rule) => output::explain(rule),
             None => {
                 let known = rules.iter().flat_map(|rule| [rule.code, rule.name]);
-                let near = did_you_mean(word, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let near =
+                    did_you_mean(word, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                 bail!("there is no rule `{word}`{near}");
             }
         },

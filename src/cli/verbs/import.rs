@@ -10,8 +10,8 @@ use crate::cli::args::FindingsFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::document::Finding;
-use crate::output::{self, Checked, Report};
 use crate::ops;
+use crate::output::{self, Checked, Report};
 
 /// Make a policy repository from another system's policies
 ///

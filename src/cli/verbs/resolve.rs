@@ -103,7 +103,7 @@ fn context(args: &ResolveArgs) -> Result<Context> {
 
 impl Ready {
     fn request(&self, context: Context, policies: &[String]) -> Result<Request> {
-        let policies = policies.iter().map(|name| self.requested(name)).collect::<Result<_>>()?;
+        let policies = policies.iter().map(|name| self.workspace.requested(name)).collect::<Result<_>>()?;
         Ok(Request { context, policies })
     }
 

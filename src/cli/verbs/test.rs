@@ -45,7 +45,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         Ok(ready) => ready,
         Err(exit) => return Ok(exit),
     };
-    let report = ops::run_tests(&ready.engine, &|name| ready.requested_or_missing(name));
+    let report = ops::run_tests(&ready.engine, &|name| ready.workspace.requested(name))?;
     match args.format {
         TestFormat::Json => print::json(&report)?,
         TestFormat::Human => print::results(&output::tests_human(&report, print::style(shell.color)))?,
