@@ -1,2 +1,3 @@
 //! refguard: the policies of an LLM gateway as files in git.
 pub mod document;
+pub mod repo;
