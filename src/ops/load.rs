@@ -53,7 +53,8 @@ pub(super) fn read(mut listing: Listing<'_>, progress: &dyn Progress) -> Result<
     }
     let done = AtomicUsize::new(0);
     let tick = || progress.step(done.fetch_add(1, Ordering::Relaxed) + 1, files);
-    let parts = if listing.is_git() { read_git(&listing, &tick)? } else { read_files(&listing, &tick)? };
+    let in_git = listing.entries.iter().any(|entry| entry.blob.is_some());
+    let parts = if in_git { read_git(&listing, &tick)? } else { read_files(&listing, &tick)? };
     let mut loaded = Loaded::default();
     parts.into_iter().for_each(|part| loaded.append(part));
     Ok(loaded)
