@@ -17,7 +17,7 @@ pub use import::{ImportReport, import_litellm};
 pub use init::{Initialised, init};
 pub use listing::{Listing, ShownPolicy, list_attachments, list_policies, show_policy};
 pub use load::{NoProgress, Progress};
-pub use testing::{CaseReport, Got, TestReport, run_tests};
+pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.

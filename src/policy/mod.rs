@@ -5,6 +5,7 @@
 
 mod build;
 mod canonical;
+mod cases;
 pub mod condition;
 mod draft;
 mod levels;
