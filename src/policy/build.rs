@@ -253,7 +253,8 @@ pub(super) fn targets(raw: &RawBox) -> Targets {
     }
 }
 
-fn settings(raw: Option<&RawRepository>) -> Settings {
+/// The settings of a Repository document, defaults filled in; of none: the defaults.
+pub fn settings(raw: Option<&RawRepository>) -> Settings {
     let mut settings = Settings::default();
     let Some(raw) = raw else { return settings };
     if let Some(branch) = &raw.publish_branch {
