@@ -61,7 +61,7 @@ pub(super) fn tree(
     let full = |path: &str| if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") };
     let changes: Vec<(String, Option<TreeItem>)> =
         paths.iter().map(|path| Ok((full(path), repo.item_at(source, &full(path))?))).collect::<Result<_>>()?;
-    Ok(repo.tree_with(base, changes.iter().map(|(path, item)| (path.as_str(), item.clone())))?)
+    Ok(repo.tree_with(base, changes.iter().map(|(path, item)| (path.as_str(), *item)))?)
 }
 
 /// Other documents of the files that are taken over must be the same before and after.

@@ -62,7 +62,7 @@ impl Workspace {
         }
         let repo = self.repo()?;
         let (settings, publish_branch, ref_name) = self.environment_settings(&request.to)?;
-        let from = self.from_ref(&settings, &publish_branch)?;
+        let from = self.source_ref(&settings, &publish_branch)?;
         let remote = match &request.push {
             None => None,
             Some(remote) => {
@@ -141,7 +141,7 @@ impl Workspace {
     }
 
     /// The ref that an environment's sets come from: another environment's, or a branch.
-    pub(super) fn from_ref(&self, settings: &crate::policy::Environment, publish_branch: &str) -> Result<RefName> {
+    pub(super) fn source_ref(&self, settings: &crate::policy::Environment, publish_branch: &str) -> Result<RefName> {
         let from = settings.from.as_deref().unwrap_or(publish_branch);
         let environments = self.environment_refs()?;
         if let Some((_, name)) = environments.into_iter().find(|(name, _)| name == from) {
