@@ -1,21 +1,10 @@
 //! A LiteLLM config to a policy repository: files in memory, judged before they are handed over.
 
-use std::collections::BTreeMap;
-
-use super::config::{self, Config};
-use super::model::{AttachmentDoc, PolicyDoc};
-use super::slug::Slugs;
+use super::config;
 use super::write;
-use super::yaml::Writer;
-use crate::document::rules::wrong_type;
-use crate::document::{Finding, Limits, Loaded, Location, SourceFile, Span, load_file};
-use crate::policy::{Counts, Levels, PolicySet, check};
-
-/// Attachments a file, at most.
-const ATTACHMENTS_PER_FILE: usize = 500;
-
-/// A file of attachments longer than this is closed, well below the limit of a file.
-const CLOSE_AT_BYTES: usize = 512 << 10;
+use super::written::{Written, attachment_files, file, label, policy_files};
+use crate::document::{Finding, SourceFile};
+use crate::policy::{Counts, PolicySet};
 
 /// What an import came to.
 #[derive(Debug)]
@@ -37,103 +26,18 @@ pub struct Imported {
 /// Nothing is dropped in silence: what cannot be expressed, or was read by LiteLLM in another way than it
 /// was written, is a finding. With an error among them there are no files.
 pub fn import_config(path: &str, text: String) -> Imported {
-    let file = SourceFile::new(label(path), text);
+    let source = SourceFile::new(label(path), text);
     let mut findings = Vec::new();
-    let config = config::read(&file, &mut findings);
-    let written = Written::of(&config);
-    let mut loaded = Loaded { findings, broken_policies: config.broken, ..Loaded::default() };
-    for (path, writer) in &written.files {
-        loaded.append(load_file(path.as_str(), writer.text.clone().into_bytes(), &Limits::DEFAULT));
-    }
-    let checked = check(loaded, &Levels::default());
-    let mut findings = checked.findings;
-    findings.iter_mut().for_each(|finding| written.trace(finding, &file));
-    findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-    findings.dedup();
-    if checked.set.is_none() && !findings.iter().any(Finding::is_error) {
-        findings.push(wrong_type::finding(&file, Span::default(), "", "a sound set", "none (a bug of refguard)"));
-    }
-    let files = match checked.set {
-        Some(_) => written.files.into_iter().map(|(path, writer)| (path, writer.text)).collect(),
-        None => Vec::new(),
-    };
-    Imported { files, set: checked.set, findings, sources: vec![file], counts: checked.counts }
-}
-
-/// What findings call the config: never as one of the files to be written.
-fn label(path: &str) -> String {
-    let taken = ["policies/", "attachments/", "catalog.yaml", "refguard.yaml"];
-    if taken.iter().any(|name| path.starts_with(name)) { format!("./{path}") } else { path.to_owned() }
-}
-
-/// The files, each line with the place in the config that it comes from.
-struct Written {
-    files: BTreeMap<String, Writer>,
-}
-
-impl Written {
-    fn of(config: &Config) -> Self {
-        let mut files = BTreeMap::new();
-        let mut repository = Writer::default();
-        repository.document(&write::repository_document());
-        files.insert("refguard.yaml".to_owned(), repository);
-        if let Some(tree) = write::catalog_document(config.guardrails.as_deref(), config.models.as_deref()) {
-            let mut catalog = Writer::default();
-            catalog.document(&tree);
-            files.insert("catalog.yaml".to_owned(), catalog);
-        }
-        files.extend(policy_files(&config.policies));
-        files.extend(attachment_files(&config.attachments));
-        Self { files }
-    }
-
-    /// Moves a finding from a written file to where its line comes from.
-    fn trace(&self, finding: &mut Finding, config: &SourceFile) {
-        finding.location = self.origin(&finding.location, config);
-        for related in &mut finding.related {
-            related.location = self.origin(&related.location, config);
-        }
-    }
-
-    fn origin(&self, location: &Location, config: &SourceFile) -> Location {
-        let Some(writer) = self.files.get(&*location.file) else {
-            return location.clone();
-        };
-        let line = (location.line as usize).saturating_sub(1);
-        config.locate(writer.origins.get(line).copied().unwrap_or(Span::default()))
-    }
-}
-
-fn policy_files(policies: &[PolicyDoc]) -> Vec<(String, Writer)> {
-    let mut slugs = Slugs::default();
-    let file = |policy: &PolicyDoc| {
-        let mut writer = Writer::default();
-        writer.document(&write::policy_document(policy));
-        (format!("policies/{}.yaml", slugs.next(&policy.name)), writer)
-    };
-    policies.iter().map(file).collect()
-}
-
-/// Numbered so that the order of paths is the order of the list.
-fn attachment_files(attachments: &[AttachmentDoc]) -> Vec<(String, Writer)> {
-    let mut writers: Vec<(usize, Writer)> = Vec::new();
-    for attachment in attachments {
-        let tree = write::attachment_document(attachment);
-        match writers.last_mut() {
-            Some((count, writer)) if *count < ATTACHMENTS_PER_FILE && writer.text.len() < CLOSE_AT_BYTES => {
-                writer.document(&tree);
-                *count += 1;
-            }
-            _ => {
-                let mut writer = Writer::default();
-                writer.document(&tree);
-                writers.push((1, writer));
-            }
-        }
-    }
-    let width = writers.len().to_string().len().max(4);
-    let numbered = (1..).zip(writers);
-    numbered.map(|(n, (_, writer)): (usize, _)| (format!("attachments/{n:0width$}.yaml"), writer)).collect()
+    let config = config::read(&source, &mut findings);
+    let mut written = Written::new(&source);
+    let catalog = write::catalog_document(config.guardrails.as_deref(), config.models.as_deref());
+    written.add(&source, catalog.map(|tree| file("catalog.yaml", &tree)));
+    written.add(&source, policy_files(&config.policies));
+    written.add(&source, attachment_files(&config.attachments));
+    let checked = written.judge(config.broken, findings);
+    let files = if checked.set.is_some() { written.texts() } else { Vec::new() };
+    let (set, findings, counts) = (checked.set, checked.findings, checked.counts);
+    Imported { files, set, findings, sources: vec![source], counts }
 }
 
 #[cfg(test)]

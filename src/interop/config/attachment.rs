@@ -34,15 +34,26 @@ fn attachment(reader: &mut Reader<'_>, node: &Node) -> Option<AttachmentDoc> {
             None
         }
     };
-    let mut lists = ["teams", "keys", "models", "tags"]
+    let lists = ["teams", "keys", "models", "tags"]
         .map(|key| get(key).and_then(|node| Some(Spanned { value: reader.texts(node, key)?, span: node.span })));
-    let scope = get("scope").and_then(|node| reader.text(node, "scope"));
     // A key at fault may be the target that seems to be missing.
-    let sound = reader.errors == before;
-    let everywhere = if sound { targets(reader, node, scope.as_ref(), &mut lists) } else { None };
+    if reader.errors > before { None } else { assemble(reader, node, policy?, lists) }
+}
+
+/// The attachment of an entry or row whose lists have been read.
+pub(in crate::interop) fn assemble(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    policy: Text,
+    mut lists: [Option<Spanned<Vec<Text>>>; 4],
+) -> Option<AttachmentDoc> {
+    let get = |key: &str| node.get(key).filter(|value| !is_null(value));
+    let before = reader.errors;
+    let scope = get("scope").and_then(|node| reader.text(node, "scope"));
+    let everywhere = if reader.errors == before { targets(reader, node, scope.as_ref(), &mut lists) } else { None };
     let [teams, keys, models, tags] = lists.map(|list| list.map(|list| list.value));
     Some(AttachmentDoc {
-        policy: policy?,
+        policy,
         everywhere,
         teams,
         keys,

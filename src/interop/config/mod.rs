@@ -3,16 +3,16 @@
 //! LiteLLM takes what it needs from a Python dictionary and leaves the rest unread, so a slip of the hand
 //! is no error there. Here it is. What LiteLLM itself refuses at start is refused with the rules of form.
 
-mod attachment;
+pub(super) mod attachment;
 mod catalog;
-mod policy;
+pub(super) mod policy;
 mod reader;
 
 use super::model::{AttachmentDoc, PolicyDoc, Text};
 use super::rules;
 use crate::document::rules::{duplicate_key, limit_exceeded, wrong_type, yaml_syntax};
 use crate::document::{Finding, Limits, Node, NodeValue, SourceFile, Span, read_foreign};
-use reader::Reader;
+pub(super) use reader::{Reader, is_null};
 
 /// The keys that are read; everything else in a config is LiteLLM's own business.
 const SECTIONS: [&str; 4] = ["policies", "policy_attachments", "guardrails", "model_list"];
@@ -56,31 +56,38 @@ pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
 
 /// The config's tree, with the YAML faults that concern us.
 fn tree(file: &SourceFile, findings: &mut Vec<Finding>) -> Option<Node> {
-    if file.text().len() > LIMITS.file_bytes {
-        findings.push(limit_exceeded::file_bytes(file, file.text().len() as u64, &LIMITS));
-        return None;
-    }
-    let mut documents = read_foreign(file, &LIMITS).into_iter();
-    let first = documents.next();
-    if let Some(second) = documents.next() {
-        let place = second.root.map_or(Span::default(), |root| root.span);
-        findings.push(yaml_syntax::finding(file, place, "a second document; LiteLLM reads a config of one document"));
-    }
-    let Some(first) = first else {
-        findings.push(wrong_type::finding(file, Span::default(), "", "a mapping", "nothing"));
-        return None;
-    };
-    let Some(root) = first.root else {
-        findings.extend(first.findings);
-        return None;
-    };
+    let (root, faults) = document(file, findings)?;
     if !matches!(root.value, NodeValue::Map(_)) {
         findings.push(wrong_type::finding(file, root.span, "", "a mapping", reader::what(&root)));
         return None;
     }
     let places = places(&root);
-    findings.extend(first.findings.into_iter().filter(|finding| concerns_us(finding, file, &places)));
+    findings.extend(faults.into_iter().filter(|finding| concerns_us(finding, file, &places)));
     Some(root)
+}
+
+/// The only document of a file, and the faults in it that left a tree.
+pub(super) fn document(file: &SourceFile, findings: &mut Vec<Finding>) -> Option<(Node, Vec<Finding>)> {
+    if file.text().len() > LIMITS.file_bytes {
+        findings.push(limit_exceeded::file_bytes(file, file.text().len() as u64, &LIMITS));
+        return None;
+    }
+    let mut documents = read_foreign(file, &LIMITS).into_iter();
+    let Some(first) = documents.next() else {
+        findings.push(wrong_type::finding(file, Span::default(), "", "a mapping", "nothing"));
+        return None;
+    };
+    if let Some(second) = documents.next() {
+        let place = second.root.map_or(Span::default(), |root| root.span);
+        findings.push(yaml_syntax::finding(file, place, "a second document; LiteLLM reads a config of one document"));
+    }
+    match first.root {
+        Some(root) => Some((root, first.findings)),
+        None => {
+            findings.extend(first.findings);
+            None
+        }
+    }
 }
 
 /// The spans of the sections, and of what aliases bring into them from elsewhere.

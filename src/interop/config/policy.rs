@@ -59,7 +59,7 @@ fn policy(reader: &mut Reader<'_>, name: Text, body: &Node) -> Option<PolicyDoc>
     })
 }
 
-fn inherit(reader: &mut Reader<'_>, node: &Node) -> Option<Text> {
+pub(in crate::interop) fn inherit(reader: &mut Reader<'_>, node: &Node) -> Option<Text> {
     let parent = reader.text(node, "inherit")?;
     if parent.is_empty() {
         reader.push(rules::ignored::finding(reader.file, node.span, "an empty `inherit`"));
@@ -86,7 +86,7 @@ fn guardrails(reader: &mut Reader<'_>, node: &Node, of: &str) -> (Vec<Text>, Vec
     }
 }
 
-fn condition(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<Vec<Text>> {
+pub(in crate::interop) fn condition(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<Vec<Text>> {
     if let NodeValue::Seq(items) = &node.value
         && items.is_empty()
     {
@@ -112,7 +112,7 @@ fn condition(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<Vec<Text>
     }
 }
 
-fn pipeline(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<PipelineDoc> {
+pub(in crate::interop) fn pipeline(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<PipelineDoc> {
     let get = reader.entries(node, &["mode", "steps"], &format!(" in `pipeline`{of}"))?;
     let mode = match get("mode") {
         Some(mode) => reader.choice(mode, "pipeline.mode", &MODES)?,

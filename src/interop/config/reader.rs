@@ -7,7 +7,7 @@ use crate::interop::python::{self, Scalar};
 use crate::interop::rules;
 
 /// A config's file and what has been found so far.
-pub(super) struct Reader<'a> {
+pub(in crate::interop) struct Reader<'a> {
     pub file: &'a SourceFile,
     pub findings: &'a mut Vec<Finding>,
     /// How many errors this reader has found: a document that adds one is left out.
@@ -15,7 +15,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// What a node is, for a message.
-pub(super) fn what(node: &Node) -> &'static str {
+pub(in crate::interop) fn what(node: &Node) -> &'static str {
     match &node.value {
         NodeValue::Seq(_) => "a list",
         NodeValue::Map(_) => "a mapping",
@@ -24,18 +24,18 @@ pub(super) fn what(node: &Node) -> &'static str {
 }
 
 /// Whether a node says nothing: null stands for an absent key.
-pub(super) fn is_null(node: &Node) -> bool {
+pub(in crate::interop) fn is_null(node: &Node) -> bool {
     python::scalar(node) == Some(Scalar::Null)
 }
 
 impl Reader<'_> {
-    pub(super) fn push(&mut self, finding: Finding) {
+    pub(in crate::interop) fn push(&mut self, finding: Finding) {
         self.errors += usize::from(finding.is_error());
         self.findings.push(finding);
     }
 
     /// A value of another type than LiteLLM takes.
-    pub(super) fn wrong(&mut self, node: &Node, field: &str, expected: &str) {
+    pub(in crate::interop) fn wrong(&mut self, node: &Node, field: &str, expected: &str) {
         let finding = wrong_type::finding(self.file, node.span, field, expected, what(node));
         let plain_text = expected == "text" && matches!(node.value, NodeValue::Scalar { plain: true, .. });
         let quote = plain_text.then(|| format!("quote it: `\"{}\"`", node.text().unwrap_or("").escape_debug()));
@@ -43,7 +43,7 @@ impl Reader<'_> {
     }
 
     /// A mapping's entries; a key that LiteLLM does not read is an error.
-    pub(super) fn entries<'n>(
+    pub(in crate::interop) fn entries<'n>(
         &mut self,
         node: &'n Node,
         known: &[&str],
@@ -63,7 +63,7 @@ impl Reader<'_> {
     }
 
     /// A text in a mapping. LiteLLM would fill `os.environ/…` from the environment there.
-    pub(super) fn text(&mut self, node: &Node, field: &str) -> Option<Text> {
+    pub(in crate::interop) fn text(&mut self, node: &Node, field: &str) -> Option<Text> {
         let text = self.item(node, field)?;
         if text.starts_with("os.environ/") {
             self.push(rules::indirect::environment(self.file, node.span, &text));
@@ -84,7 +84,7 @@ impl Reader<'_> {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
+    pub(in crate::interop) fn texts(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
         let NodeValue::Seq(items) = &node.value else {
             self.wrong(node, field, "a list of texts");
             return None;
@@ -93,14 +93,14 @@ impl Reader<'_> {
     }
 
     /// A list of names.
-    pub(super) fn names(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
+    pub(in crate::interop) fn names(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
         let mut names = self.texts(node, field)?;
         names.retain(|name| self.is_name(name));
         Some(names)
     }
 
     /// Whether a text can be a name here; if not, says why.
-    pub(super) fn is_name(&mut self, text: &Text) -> bool {
+    pub(in crate::interop) fn is_name(&mut self, text: &Text) -> bool {
         match bad_name::fault(text) {
             None => true,
             Some(fault) => {
@@ -111,7 +111,12 @@ impl Reader<'_> {
     }
 
     /// A word of a fixed choice.
-    pub(super) fn choice<T: Copy>(&mut self, node: &Node, field: &str, choices: &[(&str, T)]) -> Option<Spanned<T>> {
+    pub(in crate::interop) fn choice<T: Copy>(
+        &mut self,
+        node: &Node,
+        field: &str,
+        choices: &[(&str, T)],
+    ) -> Option<Spanned<T>> {
         let text = self.text(node, field)?;
         let found = choices.iter().find(|(word, _)| *word == text.as_str()).map(|(_, value)| *value);
         if found.is_none() {
@@ -122,7 +127,7 @@ impl Reader<'_> {
     }
 
     /// A boolean, as widely as LiteLLM takes it.
-    pub(super) fn boolean(&mut self, node: &Node, field: &str) -> bool {
+    pub(in crate::interop) fn boolean(&mut self, node: &Node, field: &str) -> bool {
         let value = python::scalar(node).and_then(|scalar| python::lax_bool(&scalar));
         if value.is_none() {
             self.wrong(node, field, "true or false");
@@ -131,7 +136,7 @@ impl Reader<'_> {
     }
 
     /// A field that must be there.
-    pub(super) fn missing(&mut self, node: &Node, field: &str, of: &str) {
+    pub(in crate::interop) fn missing(&mut self, node: &Node, field: &str, of: &str) {
         let first = match &node.value {
             NodeValue::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
             NodeValue::Scalar { .. } | NodeValue::Seq(_) => node.span,

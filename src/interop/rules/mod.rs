@@ -6,9 +6,11 @@
 pub mod dead_condition;
 pub mod empty_condition;
 pub mod everywhere;
+pub mod idle_attachment;
 pub mod ignored;
 pub mod indirect;
 pub mod no_policies;
+pub mod two_productions;
 pub mod unknown_key;
 pub mod unlisted_model;
 
@@ -24,21 +26,33 @@ pub const ALL: &[&Rule] = &[
     &indirect::RULE,
     &unlisted_model::RULE,
     &no_policies::RULE,
+    &idle_attachment::RULE,
+    &two_productions::RULE,
 ];
 
 #[cfg(test)]
 mod tests {
     use super::ALL;
-    use crate::interop::import_config;
+    use crate::document::{Example, Finding};
+    use crate::interop::{import_config, import_database};
+
+    /// An example is a config, or the two saved answers of a database.
+    fn findings(example: Example) -> Vec<Finding> {
+        match example {
+            [(path, text)] => import_config(path, (*text).to_owned()).findings,
+            [(p, policies), (a, attachments)] => {
+                import_database((p, (*policies).to_owned()), (a, (*attachments).to_owned())).findings
+            }
+            _ => panic!("{example:?}"),
+        }
+    }
 
     #[test]
     fn a_bad_example_breaks_its_rule_and_a_good_one_breaks_none() {
         for rule in ALL {
-            let [(path, bad)] = rule.bad else { panic!("{}: one config", rule.code) };
-            let found = import_config(path, (*bad).to_owned()).findings;
+            let found = findings(rule.bad);
             assert!(found.iter().any(|f| f.rule == *rule && f.severity == rule.severity), "{}: {found:#?}", rule.code);
-            let [(path, good)] = rule.good else { panic!("{}: one config", rule.code) };
-            let found = import_config(path, (*good).to_owned()).findings;
+            let found = findings(rule.good);
             assert!(!found.iter().any(|f| f.is_error() || f.rule.code >= "RG300"), "{}: {found:#?}", rule.code);
         }
     }
