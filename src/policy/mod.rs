@@ -13,7 +13,7 @@ mod pattern;
 pub mod rules;
 
 pub use build::{Checked, Counts, check};
-pub use canonical::{attachment_json, policy_json, set_json};
+pub use canonical::{attachment_json, policy_json, raw_policy_digest, raw_policy_json, set_json};
 pub use draft::{DraftCatalog, DraftSet, Item, Known};
 pub use levels::{BadLevel, Levels};
 pub use model::*;
