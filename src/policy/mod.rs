@@ -15,9 +15,9 @@ mod raw_json;
 pub mod rules;
 
 pub use build::{Checked, Counts, check, settings};
-pub use canonical::{attachment_json, policy_json, set_json};
+pub use canonical::{attachment_json, policy_json, raw_policy_digest, raw_policy_json, set_json};
 pub use draft::{DraftCatalog, DraftSet, Item, Known};
 pub use levels::{BadLevel, Levels};
 pub use model::*;
 pub use pattern::Pattern;
-pub use raw_json::{raw_attachment_json, raw_policy_json};
+pub use raw_json::raw_attachment_json;
