@@ -6,7 +6,8 @@
 //!
 //! What on disk is read by whom: the repository and its variables by `open`, the folder of a set by
 //! `root`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
-//! `changes`; refs and revisions by `revision`; history by `commit`.
+//! `changes`; refs and revisions by `revision`; history by `commit`. Promotions are data in `promotion`
+//! (their trailers in `trailers`) and a chain in `ledger`.
 
 mod changes;
 mod commit;
@@ -16,14 +17,17 @@ mod git;
 mod ids;
 mod ignored;
 mod index;
+mod ledger;
 mod listing;
 mod open;
+mod promotion;
 mod revision;
 mod root;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trailers;
 mod tree;
 mod work_tree;
 
@@ -32,7 +36,10 @@ pub use commit::{Commit, FirstParents, Person, Time};
 pub use env::GitEnv;
 pub use error::RepoError;
 pub use ids::{BadId, BlobId, CommitId, Expected, RefName, TreeId};
+pub use ledger::{HistoryEntry, Ledger};
 pub use listing::{Entry, EntryKind, Listing, Wanted};
 pub use open::Repo;
+pub use promotion::{Allow, Promotion, Record, is_reason};
 pub use root::Root;
+pub use trailers::Malformed;
 pub use tree::TreeItem;
