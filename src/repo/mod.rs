@@ -8,7 +8,7 @@
 //! `root`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
 //! `changes`; refs and revisions by `revision`; history by `commit`. Promotions are data in `promotion`
 //! (their trailers in `trailers`) and a chain in `ledger`. Writing is git's own: `objects` makes what no
-//! ref knows yet, `transaction` moves refs, all through `git`.
+//! ref knows yet, `transaction` moves refs, `remote` talks to others, all through `git`.
 
 mod changes;
 mod commit;
@@ -25,6 +25,7 @@ mod listing;
 mod objects;
 mod open;
 mod promotion;
+mod remote;
 mod revision;
 mod root;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use listing::{Entry, EntryKind, Listing, Wanted};
 pub use objects::NewCommit;
 pub use open::Repo;
 pub use promotion::{Allow, Promotion, Record, is_reason};
+pub use remote::{Push, PushOutcome, RemoteRefs};
 pub use root::Root;
 pub use trailers::Malformed;
 pub use transaction::{Locked, Lost, Outcome, Transaction};

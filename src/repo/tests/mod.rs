@@ -4,6 +4,7 @@ mod crash;
 mod history;
 mod ledger;
 mod opening;
+mod remotes;
 mod sources;
 mod writing;
 
