@@ -318,7 +318,7 @@ pub struct RawCase {
     /// What each guardrail of a pipeline is taken to return (default: `pass`).
     pub outcomes: Option<SpannedMap<Spanned<Outcome>>>,
     /// What it must get.
-    pub expect: RawExpect,
+    pub expect: Spanned<RawExpect>,
 }
 
 /// A request: who asks, with which key, for which model, under which tags.

@@ -18,6 +18,8 @@ pub struct ConditionFault {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// Whether a limit is passed, rather than the grammar left.
+    pub limit: bool,
 }
 
 impl ModelPattern {
@@ -27,7 +29,7 @@ impl ModelPattern {
         let regex = (!literal)
             .then(|| regex::Regex::new(&format!("^(?:{text})$")))
             .transpose()
-            .map_err(|e| ConditionFault { range: 0..text.len(), message: e.to_string(), help: None })?;
+            .map_err(|e| ConditionFault { range: 0..text.len(), message: e.to_string(), help: None, limit: false })?;
         Ok(Self { text: text.into(), regex })
     }
 
@@ -39,5 +41,28 @@ impl ModelPattern {
     /// The pattern as written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether it matches its own text and nothing else.
+    pub fn is_literal(&self) -> bool {
+        self.regex.is_none()
+    }
+
+    /// Bytes of its compiled form, without what searches add.
+    pub fn compiled_size(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The exact language of [`matches`](Self::matches), its own text included, anchored at both ends.
+    pub fn language(&self) -> regex_syntax::hir::Hir {
+        use regex_syntax::hir::Hir;
+        let text = Hir::literal(self.text.as_bytes());
+        let body = self.regex.as_ref().and_then(|r| regex_syntax::parse(r.as_str()).ok());
+        Hir::alternation(body.into_iter().chain([text]).collect())
+    }
+
+    /// Whether it reads like a glob: `gpt-4*`.
+    pub fn looks_like_glob(&self) -> bool {
+        self.text.strip_suffix('*').and_then(|b| b.chars().last()).is_some_and(|c| !"\\.+*?()[]{}|^$".contains(c))
     }
 }
