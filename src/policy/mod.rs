@@ -5,6 +5,7 @@
 
 mod build;
 mod canonical;
+mod cases;
 pub mod condition;
 mod draft;
 mod known;
@@ -16,7 +17,7 @@ mod reach;
 pub mod rules;
 
 pub use build::{Checked, Counts, check};
-pub use canonical::{policy_json, set_json};
+pub use canonical::{attachment_json, policy_json, set_json};
 pub use draft::{DraftSet, Item};
 pub use known::{Dimension, DraftCatalog, Known};
 pub use levels::{BadLevel, Levels};

@@ -65,8 +65,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.tests {
         for case in &item.raw.cases {
             let asked = case.policies.iter().flatten();
-            let expected = case.expect.policies.iter().flat_map(|list| list.iter());
-            for text in asked.chain(expected) {
+            let exceptions = case.expect_for.iter().flatten().map(|exception| &exception.expect);
+            let expected =
+                std::iter::once(&case.expect).chain(exceptions).filter_map(|expect| expect.policies.as_ref());
+            for text in asked.chain(expected.flat_map(|list| list.iter())) {
                 let name = text.split('@').next().unwrap_or(text);
                 if !draft.knows(name) {
                     let message = format!("there is no policy `{}`", name.escape_debug());
