@@ -6,6 +6,7 @@
 mod environment;
 mod gates;
 mod import;
+mod import_database;
 mod init;
 mod listing;
 mod load;
@@ -24,6 +25,7 @@ use crate::document::Rule;
 pub use environment::EnvironmentState;
 pub use gates::{Candidate, GateWord, Lowered, Says, Verdict};
 pub use import::{ImportReport, import_litellm};
+pub use import_database::{DatabaseReport, import_litellm_database};
 pub use init::{Initialised, init};
 pub use listing::{Listing, ShownPolicy, list_attachments, list_policies, show_policy};
 pub use load::{NoProgress, Progress};
