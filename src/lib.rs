@@ -1,4 +1,5 @@
 //! refguard: the policies of an LLM gateway as files in git.
+pub mod diff;
 pub mod document;
 pub mod policy;
 pub mod resolve;
