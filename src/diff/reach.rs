@@ -146,7 +146,7 @@ impl Reach {
         }
         if len > LOOSE + 2 * self.merged {
             let all = [&mut self.teams, &mut self.keys, &mut self.models];
-            self.merged = all.into_iter().map(|ranges| tidy(ranges)).sum();
+            self.merged = all.into_iter().map(tidy).sum();
         }
     }
 }
