@@ -51,6 +51,7 @@ pub(super) enum Verb {
     Resolve(verbs::resolve::ResolveArgs),
     List(verbs::list::ListArgs),
     Show(verbs::show::ShowArgs),
+    Diff(verbs::diff::DiffArgs),
     Promote(verbs::promote::PromoteArgs),
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),

@@ -2,6 +2,7 @@
 
 mod change;
 pub(super) mod completions;
+pub(super) mod diff;
 pub(super) mod explain;
 pub(super) mod export;
 pub(super) mod hold;
@@ -50,6 +51,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Resolve(args) => resolve::run(&shell, &args),
         Verb::List(args) => list::run(&shell, &args),
         Verb::Show(args) => show::run(&shell, &args),
+        Verb::Diff(args) => diff::run(&shell, &args),
         Verb::Promote(args) => promote::run(&shell, &args),
         Verb::Rollback(args) => rollback::run(&shell, &args),
         Verb::Hold(args) => hold::run(&shell, &args),
