@@ -13,7 +13,7 @@ mod pattern;
 pub mod rules;
 
 pub use build::{Checked, Counts, check};
-pub use canonical::{policy_json, set_json};
+pub use canonical::{attachment_json, policy_json, set_json};
 pub use draft::{DraftCatalog, DraftSet, Item, Known};
 pub use levels::{BadLevel, Levels};
 pub use model::*;
