@@ -3,3 +3,4 @@
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
 mod architecture;
+mod schemas;
