@@ -147,14 +147,16 @@ impl<'a> Reader<'a> {
     }
 
     fn syntax(&mut self, error: &ScanError) {
-        let at = error.marker().byte_offset().unwrap_or(self.offset).min(self.file.text().len());
+        let text = self.file.text();
+        let at = text.floor_char_boundary(error.marker().byte_offset().unwrap_or(self.offset).min(text.len()));
         self.offset = self.offset.max(at);
-        let finding = yaml_syntax::finding(self.file, Span::new(at, at + 1), &error.info());
+        let next = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        let place = Span::new(at, at + next);
         let too_deep = error.info().contains("nesting") || error.info().contains("recursion");
         self.findings.push(if too_deep {
-            limit_exceeded::depth(self.file, Span::new(at, at + 1), self.limits)
+            limit_exceeded::depth(self.file, place, self.limits)
         } else {
-            finding
+            yaml_syntax::finding(self.file, place, &error.info())
         });
     }
 

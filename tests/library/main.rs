@@ -3,4 +3,6 @@
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
 mod architecture;
+mod digest;
+mod fuzz_short;
 mod schemas;
