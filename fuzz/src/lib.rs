@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use refguard::document::{Finding, Limits, Location, SourceFile, load_file};
+use refguard::document::{Finding, Limits, Loaded, Location, SourceFile, load_file};
+use refguard::interop::import_config;
 use refguard::output::{self, Format, Report, Style};
 use refguard::policy::condition::ModelPattern;
 use refguard::policy::{Checked, Levels, PolicySet, check};
@@ -91,4 +92,25 @@ pub fn condition(data: &[u8]) {
             assert!(!fault.message.is_empty());
         }
     }
+}
+
+/// A LiteLLM config: it is refused, or it becomes files that stay inside and are a sound set.
+pub fn import(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let imported = import_config("config.yaml", text.to_owned());
+    for finding in &imported.findings {
+        stands(&finding.location, &imported.sources);
+    }
+    if imported.findings.iter().any(Finding::is_error) {
+        return;
+    }
+    let mut loaded = Loaded::default();
+    for (path, text) in &imported.files {
+        let inside = !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        assert!(inside, "`{path}` leads out of the folder");
+        loaded.append(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+    }
+    let checked = check(loaded, &Levels::default());
+    let error = checked.findings.iter().find(|finding| finding.is_error());
+    assert_eq!(error.map(ToString::to_string), None, "what was written is at fault");
 }

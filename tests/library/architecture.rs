@@ -31,7 +31,9 @@ const FILES: World = World {
     name: "files and processes",
     paths: &["std::fs", "std::process", "std::env", "ignore", "include_dir", "notify", "tempfile", "walkdir"],
 };
-const CLOCK: World = World { name: "the clock", paths: &["std::time", "jiff"] };
+const CLOCK: World = World { name: "the clock", paths: &["std::time"] };
+/// Times as data.
+const CALENDAR: World = World { name: "the calendar", paths: &["jiff"] };
 const TRANSPORT: World = World {
     name: "HTTP and async code",
     paths: &[
@@ -54,7 +56,8 @@ const TERMINAL: World = World {
 };
 const ANYHOW: World = World { name: "untyped errors", paths: &["anyhow"] };
 
-const PURE: &[&World] = &[&GIT, &YAML_READER, &YAML_WRITER, &FILES, &CLOCK, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW];
+const PURE: &[&World] =
+    &[&GIT, &YAML_READER, &YAML_WRITER, &FILES, &CLOCK, &CALENDAR, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW];
 
 const TABLE: &[Row] = &[
     Row {

@@ -124,3 +124,8 @@ fn documents() {
 fn conditions() {
     run("condition", 5_000, bodies::condition);
 }
+
+#[test]
+fn imports() {
+    run("import", 500, bodies::import);
+}
