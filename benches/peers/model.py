@@ -136,6 +136,7 @@ def write_refguard(model, out):
 
 
 def write_litellm(model, out):
+    # JSON is YAML.
     write(f"{out}/config.yaml",
           json.dumps({"policies": model["policies"], "policy_attachments": model["attachments"]}, indent=1))
 
