@@ -6,8 +6,10 @@
 //!
 //! What on disk is read by whom: the repository and its variables by `open`, the folder of a set by
 //! `root`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
-//! `changes`; refs and revisions by `revision`; history by `commit`.
+//! `changes`; refs and revisions by `revision`; history by `commit`;
+//! what refguard keeps for itself in the git directory by `aside`.
 
+mod aside;
 mod changes;
 mod commit;
 mod env;
@@ -28,7 +30,7 @@ mod tree;
 mod work_tree;
 
 pub use changes::{Change, Side};
-pub use commit::{Commit, FirstParents, Person, Time};
+pub use commit::{Commit, FirstParents, Link, Person, Time};
 pub use env::GitEnv;
 pub use error::RepoError;
 pub use ids::{BadId, BlobId, CommitId, Expected, RefName, TreeId};
