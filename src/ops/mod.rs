@@ -3,12 +3,14 @@
 //! Here the pure core (`document`, `policy`, `resolve`) meets files and git (`repo`). Errors are for a person:
 //! `anyhow` with what was tried. Must not know the terminal or HTTP.
 
+mod filter;
 mod import;
 mod init;
 mod listing;
 mod load;
 mod pins;
 mod testing;
+mod versions;
 mod workspace;
 
 use crate::document::Rule;
@@ -18,6 +20,7 @@ pub use init::{Initialised, init};
 pub use listing::{Listing, ShownPolicy, list_attachments, list_policies, show_policy};
 pub use load::{NoProgress, Progress};
 pub use testing::{CaseReport, Got, TestReport, run_tests};
+pub use versions::{Effort, Elsewhere, Keep, Published, Version, VersionDocument, VersionIndex};
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.

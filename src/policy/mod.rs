@@ -3,6 +3,7 @@
 //! Raw documents go in, a [`PolicySet`] comes out or findings do: a set that exists is valid. Must not
 //! know git, files, the clock, or any transport.
 
+mod alone;
 mod build;
 mod canonical;
 pub mod condition;
@@ -12,6 +13,7 @@ mod model;
 mod pattern;
 pub mod rules;
 
+pub use alone::check_alone;
 pub use build::{Checked, Counts, check};
 pub use canonical::{attachment_json, policy_json, raw_policy_digest, raw_policy_json, set_json};
 pub use draft::{DraftCatalog, DraftSet, Item, Known};
