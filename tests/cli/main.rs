@@ -12,6 +12,7 @@
 )]
 
 mod init;
+mod lifecycle;
 mod resolve;
 mod support;
 mod validate;

@@ -87,7 +87,7 @@ pub enum Effort {
 
 /// What a publish branch is to an index: the folder of the set in commits, and the commit it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published<'a> {
+pub struct PublishedTip<'a> {
     /// The folder of the set in commits.
     pub prefix: &'a str,
     /// What the branch holds.
@@ -101,7 +101,7 @@ impl VersionIndex {
     /// Where history cannot be read to its beginning, as in a shallow clone: never a wrong number.
     pub fn read(
         repo: &Repo,
-        published: Published<'_>,
+        published: PublishedTip<'_>,
         keep: Keep,
         effort: Effort,
         progress: &dyn Progress,
@@ -121,7 +121,7 @@ impl VersionIndex {
     /// # Errors
     /// As of [`VersionIndex::read`].
     pub fn follow(&self, repo: &Repo, tip: CommitId, progress: &dyn Progress) -> Result<Self> {
-        let published = Published { prefix: &self.prefix, tip };
+        let published = PublishedTip { prefix: &self.prefix, tip };
         let index = walk::read(repo, published, Some(self), Effort::Whole, progress)?;
         Ok(index.unwrap_or_else(|| self.clone()))
     }

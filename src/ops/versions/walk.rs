@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::documents::{Changed, Documents};
 use super::holding::{Edit, Holding, Now, Outcome};
-use super::{Effort, Published, VersionIndex, record};
+use super::{Effort, PublishedTip, VersionIndex, record};
 use crate::ops::load::{Progress, wanted};
 use crate::repo::{Change, CommitId, Repo, TreeId};
 
@@ -27,12 +27,12 @@ struct Chain {
 /// Continues an earlier index where its tip is on the chain; else begins anew.
 pub(super) fn read(
     repo: &Repo,
-    published: Published<'_>,
+    published: PublishedTip<'_>,
     earlier: Option<&VersionIndex>,
     effort: Effort,
     progress: &dyn Progress,
 ) -> Result<Option<VersionIndex>> {
-    let Published { prefix, tip } = published;
+    let PublishedTip { prefix, tip } = published;
     let earlier = earlier.filter(|earlier| earlier.prefix == prefix);
     let chain = chain(repo, tip, earlier.map(|earlier| earlier.tip), effort).context("cannot number versions")?;
     let Some(chain) = chain else { return Ok(None) };
