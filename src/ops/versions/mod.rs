@@ -81,8 +81,10 @@ pub enum Keep {
 pub enum Effort {
     /// To the first commit.
     Whole,
-    /// Only so many commits past what is known already.
+    /// At most so many commits: all of a short history, or those past what is known already.
     AtMost(usize),
+    /// At most so many commits past what is known already; where nothing is, none.
+    Continue(usize),
 }
 
 /// What a publish branch is to an index: the folder of the set in commits, and the commit it holds.
@@ -162,20 +164,20 @@ impl VersionIndex {
         known.filter(|(_, changes)| !changes.is_empty()).map(|(name, _)| &**name)
     }
 
-    /// The policies at the tip and the digests of their documents, as history counts them.
-    pub fn current(&self) -> FxHashMap<&str, String> {
-        let newest = |changes: &Vec<Change>| changes.last()?.content.map(|content| content.digest.to_string());
-        let known = self.holding.names.all().iter().zip(&self.changes);
-        known.filter_map(|(name, changes)| Some((&**name, newest(changes)?))).collect()
-    }
-
-    /// How the policies of another commit differ from those at the tip: name, and the digest there.
+    /// The policies of another commit.
     ///
     /// # Errors
     /// Where its tree cannot be read.
-    pub fn elsewhere(&self, repo: &Repo, commit: CommitId) -> Result<Elsewhere> {
-        let there = walk::other(repo, &self.prefix, self, commit)?;
-        Ok(Elsewhere { differing: there })
+    pub fn elsewhere(&self, repo: &Repo, commit: CommitId) -> Result<Elsewhere<'_>> {
+        Ok(Elsewhere { index: self, differing: walk::other(repo, self, commit)? })
+    }
+
+    /// The digest of a policy at the tip; `None` where it is not there, or stands in two places.
+    pub fn digest(&self, policy: &str) -> Option<String> {
+        match self.holding.outcome(self.holding.names.find(policy)?) {
+            Outcome::Is(content) => Some(content.digest.to_string()),
+            Outcome::Absent | Outcome::Ambiguous => None,
+        }
     }
 
     fn changes_of(&self, policy: &str) -> &[Change] {
@@ -184,25 +186,29 @@ impl VersionIndex {
     }
 }
 
-/// The policies of another commit, as far as they are not those of the tip.
+/// The policies of another commit than the tip.
 #[derive(Debug, Clone)]
-pub struct Elsewhere {
+pub struct Elsewhere<'a> {
+    index: &'a VersionIndex,
+    /// Of policies in files that are not the same there: the digest.
     differing: FxHashMap<Arc<str>, Option<String>>,
 }
 
-impl Elsewhere {
-    /// The digest of a policy there; `None` where it is not there. Policies that are the same as at the
-    /// tip have `at_tip`.
-    pub fn digest<'a>(&'a self, policy: &str, at_tip: Option<&'a str>) -> Option<&'a str> {
+impl Elsewhere<'_> {
+    /// The digest of a policy there; `None` where it is not there, or stands in two places.
+    pub fn digest(&self, policy: &str) -> Option<String> {
         match self.differing.get(policy) {
-            Some(there) => there.as_deref(),
-            None => at_tip,
+            Some(there) => there.clone(),
+            None => self.index.digest(policy),
         }
     }
 
-    /// The names of the policies whose files are not the same, and their digests there.
-    pub fn differing(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.differing.iter().map(|(name, digest)| (&**name, digest.as_deref()))
+    /// The policies whose digests are not those of the tip, sorted by name.
+    pub fn differing(&self) -> Vec<(&str, Option<&str>)> {
+        let all = self.differing.iter().map(|(name, digest)| (&**name, digest.as_deref()));
+        let mut found: Vec<_> = all.filter(|(name, digest)| self.index.digest(name).as_deref() != *digest).collect();
+        found.sort_unstable();
+        found
     }
 }
 

@@ -51,13 +51,12 @@ pub(super) fn read(
 /// The policies of another commit that differ from those at the index's tip, with their digests there.
 pub(super) fn other(
     repo: &Repo,
-    prefix: &str,
     index: &VersionIndex,
     commit: CommitId,
 ) -> Result<FxHashMap<Arc<str>, Option<String>>> {
     let base = Some(repo.tree_of(index.tip)?);
     let steps = [(commit, repo.tree_of(commit)?)];
-    let mut edits = Edits::read(repo, prefix, &index.holding, base, &steps, &crate::ops::NoProgress)?;
+    let mut edits = Edits::read(repo, &index.prefix, &index.holding, base, &steps, &crate::ops::NoProgress)?;
     let mut holding = index.holding.clone();
     let mut differing = FxHashMap::default();
     for (_, changed) in edits.take() {
@@ -74,6 +73,11 @@ pub(super) fn other(
 }
 
 fn chain(repo: &Repo, tip: CommitId, until: Option<CommitId>, effort: Effort) -> Result<Option<Chain>> {
+    let most = match effort {
+        Effort::Whole => usize::MAX,
+        Effort::Continue(_) if until.is_none() => return Ok(None),
+        Effort::AtMost(most) | Effort::Continue(most) => most,
+    };
     let mut steps = Vec::new();
     let mut next = Some(tip);
     while let Some(id) = next {
@@ -81,7 +85,7 @@ fn chain(repo: &Repo, tip: CommitId, until: Option<CommitId>, effort: Effort) ->
             steps.reverse();
             return Ok(Some(Chain { base: Some(repo.tree_of(id)?), steps, continues: true }));
         }
-        if effort == Effort::AtMost(steps.len()) {
+        if steps.len() == most {
             return Ok(None);
         }
         let link = repo.link(id)?;
