@@ -4,6 +4,7 @@
 //! told, in colour only as told), git, or what a rule means. Text from policies is hostile: it goes
 //! through [`escape`] before it stands in anything that a reader interprets.
 
+pub mod diff;
 pub mod escape;
 mod excerpt;
 mod fingerprint;

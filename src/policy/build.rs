@@ -74,8 +74,8 @@ pub fn check(mut loaded: Loaded, flags: &Levels) -> Checked {
 
 /// Builds what the rules have found sound. Every step that the rules should have made impossible
 /// ends the build instead of leaving something out.
-struct Builder<'a> {
-    draft: &'a DraftSet<'a>,
+struct Builder<'d, 'a> {
+    draft: &'d DraftSet<'a>,
     /// Draft indexes of the policies in the order of their names.
     order: Vec<usize>,
     /// The set's id of each draft index.
@@ -85,8 +85,8 @@ struct Builder<'a> {
     condition_list: Vec<ModelPattern>,
 }
 
-impl<'a> Builder<'a> {
-    fn new(draft: &'a DraftSet<'a>) -> Self {
+impl<'d, 'a> Builder<'d, 'a> {
+    fn new(draft: &'d DraftSet<'a>) -> Self {
         let mut order: Vec<usize> = (0..draft.policies.len()).collect();
         let name = |index: &usize| draft.policies.get(*index).map_or("", |p| p.raw.name.as_str());
         order.sort_by(|a, b| name(a).cmp(name(b)));
@@ -156,7 +156,7 @@ impl<'a> Builder<'a> {
         let item = self.draft.policies.get(index)?;
         let raw: &RawPolicy = item.raw;
         let mut chain: Vec<PolicyId> =
-            self.draft.ancestry(index).iter().map(|i| self.ids.get(*i).copied()).collect::<Option<_>>()?;
+            self.draft.line(index).map(|i| self.ids.get(i).copied()).collect::<Option<_>>()?;
         chain.reverse();
         let own = raw.guardrails.as_ref();
         Some(Policy {
