@@ -2,3 +2,4 @@
 pub mod document;
 pub mod policy;
 pub mod resolve;
+pub mod prove;
