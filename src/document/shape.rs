@@ -84,8 +84,10 @@ fn translate(
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = known_fields(kind, error);
-            for field in unexpected {
-                if let Some((key, _)) = found.node.entry(field) {
+            let unexpected: FxHashSet<&str> = unexpected.iter().map(String::as_str).collect();
+            let NodeValue::Map(entries) = &found.node.value else { return };
+            for (key, _) in entries {
+                if let Some(field) = key.text().filter(|text| unexpected.contains(text)) {
                     findings.push(unknown_field::finding(file, key.span, field, &known, &of));
                 }
             }

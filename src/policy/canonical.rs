@@ -69,7 +69,7 @@ fn step_json(set: &PolicySet, step: &Step) -> Value {
 }
 
 /// An attachment as canonical JSON.
-pub(super) fn attachment_json(set: &PolicySet, attachment: &Attachment) -> Value {
+pub fn attachment_json(set: &PolicySet, attachment: &Attachment) -> Value {
     let mut fields = Map::new();
     let policy = set.policy(attachment.policy).map_or("", |policy| &policy.name);
     fields.insert("policy".to_owned(), json!(policy));

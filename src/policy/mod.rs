@@ -5,6 +5,7 @@
 
 mod build;
 mod canonical;
+mod cases;
 pub mod condition;
 mod draft;
 mod levels;
@@ -13,7 +14,7 @@ mod pattern;
 pub mod rules;
 
 pub use build::{Checked, Counts, check};
-pub use canonical::{policy_json, set_json};
+pub use canonical::{attachment_json, policy_json, set_json};
 pub use draft::{DraftCatalog, DraftSet, Item, Known};
 pub use levels::{BadLevel, Levels};
 pub use model::*;

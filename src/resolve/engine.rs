@@ -134,33 +134,44 @@ impl Engine {
         self.answer(&all, request)
     }
 
+    /// The attachments that give a context its policies, in the order of evaluation; several may give
+    /// the same one.
+    pub fn counting_attachments(&self, context: &Context) -> Vec<&Attachment> {
+        let mut found = Vec::new();
+        self.index.candidates(context, &mut found);
+        let mut conditions = Conditions { set: &self.set, model: context.model.as_deref(), seen: Vec::new() };
+        self.counting(&found, context, &mut conditions)
+    }
+
+    /// The policies whose conditions decide a request: those of every attachment that matches it, those
+    /// it names, and their ancestors. Each once.
+    pub fn considered_policies(&self, request: &Request) -> Vec<&Policy> {
+        let mut found = Vec::new();
+        self.index.candidates(&request.context, &mut found);
+        let attached = found
+            .iter()
+            .filter_map(|rank| self.set.attachments.get(*rank as usize))
+            .filter(|attachment| candidates::matches(attachment, &request.context))
+            .map(|attachment| attachment.policy);
+        let named = request.policies.iter().filter_map(|requested| match requested {
+            Requested::Named(name) => self.set.find(name).map(|(id, _)| id),
+            Requested::Pinned(_) | Requested::Missing(_) => None,
+        });
+        let mut seen = FxHashSet::default();
+        let chains = attached.chain(named).filter_map(|id| self.set.policy(id)).flat_map(|policy| policy.chain.iter());
+        chains.filter(|id| seen.insert(**id)).filter_map(|id| self.set.policy(*id)).collect()
+    }
+
     fn answer<'a>(&'a self, found: &[Rank], request: &'a Request) -> Resolution<'a> {
-        let mut conditions = Conditions { set: &self.set, model: request.context.model.as_deref(), seen: Vec::new() };
-        let mut policies = Vec::new();
-        let mut union: Vec<GuardrailId> = Vec::new();
-        let mut seen: FxHashSet<PolicyId> = FxHashSet::default();
-        for attachment in self.counting(found, &request.context, &mut conditions) {
-            if seen.insert(attachment.policy)
-                && let Some(policy) = self.set.policy(attachment.policy)
-            {
-                let reason = candidates::reason(attachment, &request.context);
-                policies.push(self.resolved(attachment.policy, policy, Some(reason), &mut conditions, &mut union));
-            }
+        let mut gathering = Gathering::new(self, request.context.model.as_deref());
+        let counting = self.counting(found, &request.context, &mut gathering.conditions);
+        for attachment in counting {
+            gathering.attached(attachment, &request.context);
         }
-        let mut unknown = Vec::new();
-        let mut beside: Vec<&'a str> = Vec::new();
-        self.add_requested(request, &mut conditions, &mut seen, &mut policies, &mut union, &mut beside, &mut unknown);
-        union.sort_unstable();
-        union.dedup();
-        let mut guardrails: Vec<&str> = union.iter().map(|id| self.set.guardrail(*id)).collect();
-        if !beside.is_empty() {
-            guardrails.append(&mut beside);
-            guardrails.sort_unstable();
-            guardrails.dedup();
+        for requested in &request.policies {
+            gathering.requested(requested);
         }
-        let pipelines = self.pipelines(&policies, &mut conditions);
-        let pipeline_guardrails = captured(&pipelines);
-        Resolution { policies, guardrails, pipelines, pipeline_guardrails, unknown }
+        gathering.finish()
     }
 
     /// The attachments that count, in the order of evaluation: those that match and whose policy
@@ -206,107 +217,137 @@ impl Engine {
         held
     }
 
-    fn resolved<'a>(
-        &'a self,
-        id: PolicyId,
-        policy: &'a Policy,
-        matched_via: Option<String>,
-        conditions: &mut Conditions<'_>,
-        union: &mut Vec<GuardrailId>,
-    ) -> ResolvedPolicy<'a> {
-        let guardrails = self.effective(id, policy, conditions);
-        union.extend_from_slice(&guardrails);
-        ResolvedPolicy {
-            subject: Subject::Served(policy),
-            matched_via,
-            guardrails: guardrails.iter().map(|g| self.set.guardrail(*g)).collect(),
-            chain: self.names(&policy.chain),
-        }
-    }
-
     fn names<'a>(&'a self, chain: &[PolicyId]) -> Vec<&'a str> {
         chain.iter().filter_map(|id| self.set.policy(*id)).map(|policy| &*policy.name).collect()
     }
+}
 
-    /// Policies that the request names come after the attached ones, each once, and only if they apply.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one answer, filled side by side")]
-    fn add_requested<'a>(
-        &'a self,
-        request: &'a Request,
-        conditions: &mut Conditions<'_>,
-        seen: &mut FxHashSet<PolicyId>,
-        policies: &mut Vec<ResolvedPolicy<'a>>,
-        union: &mut Vec<GuardrailId>,
-        beside: &mut Vec<&'a str>,
-        unknown: &mut Vec<String>,
-    ) {
-        let mut pinned_seen: FxHashSet<&str> = FxHashSet::default();
-        for requested in &request.policies {
-            match requested {
-                Requested::Named(name) => match self.set.find(name) {
-                    None => unknown.push(name.clone()),
-                    Some((id, policy)) => {
-                        if self.applies(id, conditions) && seen.insert(id) {
-                            policies.push(self.resolved(id, policy, None, conditions, union));
-                        }
+/// The parts of one answer while they are gathered.
+struct Gathering<'a> {
+    engine: &'a Engine,
+    conditions: Conditions<'a>,
+    policies: Vec<ResolvedPolicy<'a>>,
+    /// Policies of the set that are listed already.
+    listed: FxHashSet<PolicyId>,
+    union: Vec<GuardrailId>,
+    /// Guardrails of versions beside the set.
+    beside: Vec<&'a str>,
+    unknown: Vec<String>,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(engine: &'a Engine, model: Option<&'a str>) -> Self {
+        Self {
+            engine,
+            conditions: Conditions { set: &engine.set, model, seen: Vec::new() },
+            policies: Vec::new(),
+            listed: FxHashSet::default(),
+            union: Vec::new(),
+            beside: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// A policy counts once, by its first attachment.
+    fn attached(&mut self, attachment: &Attachment, context: &Context) {
+        if self.listed.insert(attachment.policy) {
+            self.list(attachment.policy, Some(candidates::reason(attachment, context)));
+        }
+    }
+
+    /// A policy that the request names comes after the attached ones, once, and only if it applies.
+    fn requested(&mut self, requested: &'a Requested) {
+        match requested {
+            Requested::Named(name) => match self.engine.set.find(name) {
+                Some((id, _)) => {
+                    if self.engine.applies(id, &mut self.conditions) && self.listed.insert(id) {
+                        self.list(id, None);
                     }
-                },
-                Requested::Missing(label) => unknown.push(label.clone()),
-                Requested::Pinned(pinned) => {
-                    if pinned_seen.insert(&pinned.label)
-                        && let Some(resolved) = self.pinned(pinned, conditions)
-                    {
-                        beside.extend_from_slice(&resolved.guardrails);
-                        policies.push(resolved);
-                    }
+                }
+                None => self.say_unknown(name),
+            },
+            Requested::Missing(label) => self.say_unknown(label),
+            Requested::Pinned(pinned) => {
+                let known = self.policies.iter().any(|policy| policy.subject.label() == pinned.label);
+                if let Some(resolved) = (!known).then(|| self.pinned(pinned)).flatten() {
+                    self.beside.extend_from_slice(&resolved.guardrails);
+                    self.policies.push(resolved);
                 }
             }
         }
-        let mut said = FxHashSet::default();
-        unknown.retain(|name| said.insert(name.clone()));
+    }
+
+    fn say_unknown(&mut self, name: &str) {
+        if !self.unknown.iter().any(|said| said == name) {
+            self.unknown.push(name.to_owned());
+        }
+    }
+
+    fn list(&mut self, id: PolicyId, matched_via: Option<String>) {
+        let engine = self.engine;
+        let Some(policy) = engine.set.policy(id) else { return };
+        let guardrails = engine.effective(id, policy, &mut self.conditions);
+        self.union.extend_from_slice(&guardrails);
+        self.policies.push(ResolvedPolicy {
+            subject: Subject::Served(policy),
+            matched_via,
+            guardrails: guardrails.iter().map(|g| engine.set.guardrail(*g)).collect(),
+            chain: engine.names(&policy.chain),
+        });
     }
 
     /// One version beside the set: its ancestors are the set's.
-    fn pinned<'a>(&'a self, pinned: &'a Pinned, conditions: &mut Conditions<'_>) -> Option<ResolvedPolicy<'a>> {
+    fn pinned(&mut self, pinned: &'a Pinned) -> Option<ResolvedPolicy<'a>> {
+        let engine = self.engine;
         let own = pinned.policy()?;
-        let parent = pinned.parent.as_deref().and_then(|name| self.set.find(name));
-        let own_holds = pinned.holds(conditions.model);
-        if !own_holds && !parent.is_some_and(|(id, _)| self.applies(id, conditions)) {
+        let parent = pinned.parent.as_deref().and_then(|name| engine.set.find(name));
+        let own_holds = pinned.holds(self.conditions.model);
+        let parent_applies = parent.is_some_and(|(id, _)| engine.applies(id, &mut self.conditions));
+        if !own_holds && !parent_applies {
             return None;
         }
-        let mut guardrails: Vec<&str> = match parent {
-            Some((id, policy)) => {
-                self.effective(id, policy, conditions).iter().map(|g| self.set.guardrail(*g)).collect()
-            }
-            None => Vec::new(),
-        };
+        let inherited = parent.map(|(id, policy)| engine.effective(id, policy, &mut self.conditions));
+        let mut guardrails: Vec<&str> = inherited.iter().flatten().map(|g| engine.set.guardrail(*g)).collect();
         if own_holds {
             guardrails.extend(own.add.iter().map(|g| pinned.set.guardrail(*g)));
             guardrails.retain(|name| !own.remove.iter().any(|g| pinned.set.guardrail(*g) == *name));
         }
         guardrails.sort_unstable();
         guardrails.dedup();
-        let mut chain = parent.map(|(_, policy)| self.names(&policy.chain)).unwrap_or_default();
+        let mut chain = parent.map(|(_, policy)| engine.names(&policy.chain)).unwrap_or_default();
         chain.push(&pinned.label);
         Some(ResolvedPolicy { subject: Subject::Pinned(pinned), matched_via: None, guardrails, chain })
     }
 
-    fn pipelines<'a>(
-        &'a self,
-        policies: &[ResolvedPolicy<'a>],
-        conditions: &mut Conditions<'_>,
-    ) -> Vec<ResolvedPipeline<'a>> {
+    fn finish(mut self) -> Resolution<'a> {
+        self.union.sort_unstable();
+        self.union.dedup();
+        let set = &self.engine.set;
+        let mut guardrails: Vec<&str> = self.union.iter().map(|id| set.guardrail(*id)).collect();
+        if !self.beside.is_empty() {
+            guardrails.append(&mut self.beside);
+            guardrails.sort_unstable();
+            guardrails.dedup();
+        }
+        let pipelines = self.pipelines();
+        let pipeline_guardrails = captured(&pipelines);
+        Resolution { policies: self.policies, guardrails, pipelines, pipeline_guardrails, unknown: self.unknown }
+    }
+
+    /// Of the policies whose own condition holds; a pipeline is not inherited.
+    fn pipelines(&mut self) -> Vec<ResolvedPipeline<'a>> {
+        let (engine, conditions) = (self.engine, &mut self.conditions);
         let own = |subject: Subject<'a>| match subject {
             Subject::Served(policy) => {
                 let pipeline = policy.pipeline.as_ref().filter(|_| conditions.holds(policy))?;
-                Some(ResolvedPipeline { policy: &policy.name, pipeline, set: &self.set })
+                Some(ResolvedPipeline { policy: &policy.name, pipeline, set: &engine.set })
             }
             Subject::Pinned(pinned) => {
                 let pipeline = pinned.pipeline().filter(|_| pinned.holds(conditions.model))?;
                 Some(ResolvedPipeline { policy: &pinned.label, pipeline, set: &pinned.set })
             }
         };
-        policies.iter().map(|policy| policy.subject).filter_map(own).collect()
+        self.policies.iter().map(|policy| policy.subject).filter_map(own).collect()
     }
 }
 

@@ -25,11 +25,14 @@ pub(super) struct Index {
     tags: Dimension,
 }
 
+/// The attachments filed under each text.
+type Table = FxHashMap<Arc<str>, Vec<Rank>>;
+
 #[derive(Debug, Default)]
 struct Dimension {
-    exact: FxHashMap<Arc<str>, Vec<Rank>>,
+    exact: Table,
     /// One table for each length of prefix, in bytes.
-    prefixes: Vec<(usize, FxHashMap<Arc<str>, Vec<Rank>>)>,
+    prefixes: Vec<(usize, Table)>,
 }
 
 impl Index {
@@ -90,7 +93,7 @@ impl Dimension {
         }
     }
 
-    fn table(&mut self, length: usize) -> &mut FxHashMap<Arc<str>, Vec<Rank>> {
+    fn table(&mut self, length: usize) -> &mut Table {
         let at = match self.prefixes.iter().position(|(l, _)| *l == length) {
             Some(at) => at,
             None => {

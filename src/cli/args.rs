@@ -1,0 +1,166 @@
+//! Arguments as they are typed. Each verb's own are in its file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::verbs;
+use crate::document::Level;
+use crate::ops::Source;
+use crate::output;
+use crate::policy::{BadLevel, Levels, rules};
+
+/// Guardrail policies of an LLM gateway, kept in git: checked, tested, proven and resolved
+///
+/// A policy says which guardrails; an attachment says for which teams, keys, models and tags. Both are YAML
+/// files in a git repository, and a commit is one atomic change of the set.
+///
+/// Exit codes: 0 fine (warnings too), 1 the policies are at fault, 2 usage, I/O or git trouble,
+/// 3 somebody else was first.
+#[derive(Debug, Parser)]
+#[command(name = "refguard", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    /// Run as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", default_value = ".", global = true)]
+    pub dir: PathBuf,
+
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub color: Color,
+
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    Init(verbs::init::InitArgs),
+    Validate(verbs::validate::ValidateArgs),
+    Test(verbs::test::TestArgs),
+    Resolve(verbs::resolve::ResolveArgs),
+    List(verbs::list::ListArgs),
+    Show(verbs::show::ShowArgs),
+    Import(verbs::import::ImportArgs),
+    Export(verbs::export::ExportArgs),
+    Schema(verbs::schema::SchemaArgs),
+    Explain(verbs::explain::ExplainArgs),
+    Completions(verbs::completions::CompletionsArgs),
+    Man(verbs::man::ManArgs),
+}
+
+/// Where the set is read from.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct SourceArgs {
+    /// Read the work tree: tracked and untracked files, not ignored ones (default)
+    #[arg(long)]
+    worktree: bool,
+
+    /// Read the index that git names: what a commit would hold
+    #[arg(long)]
+    staged: bool,
+
+    /// Read a commit from git's object store: a branch, tag, hash, or anything git understands
+    #[arg(long, value_name = "REV")]
+    at: Option<String>,
+}
+
+impl SourceArgs {
+    pub(super) fn source(&self) -> Source {
+        match &self.at {
+            Some(revision) => Source::At(revision.clone()),
+            None if self.staged => Source::Staged,
+            None => Source::Worktree,
+        }
+    }
+}
+
+/// Levels of warnings, over those of refguard.yaml.
+#[derive(Debug, Args)]
+pub(super) struct LevelArgs {
+    /// Set the level of a warning: off, warn or error (repeatable)
+    #[arg(long = "level", value_name = "RULE=LEVEL", value_parser = parse_level)]
+    levels: Vec<(String, Level)>,
+
+    /// Fail on warnings too
+    #[arg(long)]
+    pub deny_warnings: bool,
+}
+
+fn parse_level(text: &str) -> Result<(String, Level), String> {
+    let (rule, level) = text.split_once('=').ok_or("write it as RULE=LEVEL, such as unused-policy=off")?;
+    let level = match level {
+        "off" => Level::Off,
+        "warn" => Level::Warn,
+        "error" => Level::Error,
+        other => return Err(format!("`{other}` is no level: it is one of off, warn, error")),
+    };
+    let mut levels = Levels::default();
+    levels.set(&rules::all(), rule, level).map_err(|bad| match bad {
+        BadLevel::Unknown(Some(near)) => format!("there is no rule `{rule}`; did you mean `{near}`?"),
+        BadLevel::Unknown(None) => format!("there is no rule `{rule}`"),
+        BadLevel::Fixed(name) => format!("`{name}` is an error, and errors cannot be lowered"),
+    })?;
+    Ok((rule.to_owned(), level))
+}
+
+impl LevelArgs {
+    pub(super) fn levels(&self) -> Levels {
+        let mut levels = Levels::default();
+        for (rule, level) in &self.levels {
+            // Each was set once already when it was parsed.
+            let _ = levels.set(&rules::all(), rule, *level);
+        }
+        levels
+    }
+}
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum BasicFormat {
+    /// For people
+    Human,
+    /// For programs: versioned and stable
+    Json,
+}
+
+/// Formats of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FindingsFormat {
+    /// For people: the line, the place, what to do
+    Human,
+    /// For programs: versioned and stable
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+    /// JUnit XML
+    Junit,
+    /// GitLab code quality
+    Gitlab,
+}
+
+impl FindingsFormat {
+    pub(super) fn output(self) -> output::Format {
+        match self {
+            Self::Human => output::Format::Human,
+            Self::Json => output::Format::Json,
+            Self::Sarif => output::Format::Sarif,
+            Self::Github => output::Format::Github,
+            Self::Junit => output::Format::Junit,
+            Self::Gitlab => output::Format::Gitlab,
+        }
+    }
+}

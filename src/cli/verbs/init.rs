@@ -1,0 +1,50 @@
+//! `refguard init`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use super::Shell;
+use crate::cli::args::BasicFormat;
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::ops;
+
+/// Make a new policy repository from the embedded example, with a first commit
+///
+/// The example is a realistic set: a baseline, two regulated domains, a policy for some models, a pipeline, an
+/// exemption done rightly, a catalog, tests and invariants.
+///
+/// Example: refguard init my-policies
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct InitArgs {
+    /// A new or empty folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    target: PathBuf,
+
+    /// How the result is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &InitArgs) -> Result<Exit> {
+    let dir = shell.dir.join(&args.target);
+    let made = ops::init(&dir)?;
+    match args.format {
+        BasicFormat::Json => {
+            print::json(&json!({ "version": 1, "files": made.files, "commit": made.commit.to_string() }))?;
+        }
+        BasicFormat::Human => {
+            let policies = made.files.iter().filter(|file| !file.starts_with('.')).count();
+            print::results(&format!(
+                "made {}: {policies} files, commit {}\n",
+                args.target.display(),
+                made.commit.short()
+            ))?;
+        }
+    }
+    Ok(Exit::Fine)
+}

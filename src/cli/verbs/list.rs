@@ -1,0 +1,54 @@
+//! `refguard list`
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use super::Shell;
+use crate::cli::args::{BasicFormat, SourceArgs};
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::{ops, output};
+
+/// List the policies or attachments of a set
+///
+/// Example: refguard list attachments --format json
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct ListArgs {
+    /// What to list
+    #[arg(default_value = "policies")]
+    what: What,
+
+    #[command(flatten)]
+    source: SourceArgs,
+
+    /// How the list is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// By name, with parent and guardrails
+    Policies,
+    /// In the order of evaluation
+    Attachments,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &ListArgs) -> Result<Exit> {
+    let ready = match shell.ready(&args.source.source())? {
+        Ok(ready) => ready,
+        Err(exit) => return Ok(exit),
+    };
+    let set = ready.engine.set();
+    let listing = match args.what {
+        What::Policies => ops::list_policies(set),
+        What::Attachments => ops::list_attachments(set),
+    };
+    match args.format {
+        BasicFormat::Json => print::json(&listing)?,
+        BasicFormat::Human => print::results(&output::table(&listing.header, &listing.rows))?,
+    }
+    Ok(Exit::Fine)
+}

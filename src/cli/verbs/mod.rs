@@ -1,0 +1,101 @@
+//! The verbs, one a file: a doc comment (the help), the arguments, and `run`.
+
+pub(super) mod completions;
+pub(super) mod explain;
+pub(super) mod export;
+pub(super) mod import;
+pub(super) mod init;
+pub(super) mod list;
+pub(super) mod man;
+pub(super) mod resolve;
+pub(super) mod schema;
+pub(super) mod show;
+pub(super) mod test;
+pub(super) mod validate;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::args::{Cli, Color, Verb};
+use super::exit::Exit;
+use super::{print, progress};
+use crate::document::Finding;
+use crate::ops::{LoadedSet, SetOrigin, Source, Workspace};
+use crate::output::{self, Format, Report};
+use crate::policy::{Checked, Levels};
+use crate::resolve::Engine;
+
+/// What every verb is run with.
+pub(super) struct Shell {
+    /// `-C DIR`
+    pub dir: PathBuf,
+    /// `--color WHEN`
+    pub color: Color,
+}
+
+/// Runs a verb.
+pub(super) fn run(cli: Cli) -> Result<Exit> {
+    let shell = Shell { dir: cli.dir, color: cli.color };
+    match cli.verb {
+        Verb::Init(args) => init::run(&shell, &args),
+        Verb::Validate(args) => validate::run(&shell, &args),
+        Verb::Test(args) => test::run(&shell, &args),
+        Verb::Resolve(args) => resolve::run(&shell, &args),
+        Verb::List(args) => list::run(&shell, &args),
+        Verb::Show(args) => show::run(&shell, &args),
+        Verb::Import(args) => import::run(&shell, &args),
+        Verb::Export(args) => export::run(&shell, &args),
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args),
+    }
+}
+
+/// A valid set to answer from, and where it comes from.
+pub(super) struct Ready {
+    pub engine: Engine,
+    pub origin: SetOrigin,
+    pub workspace: Workspace,
+}
+
+impl Shell {
+    /// Reads and judges a set.
+    pub(super) fn load(&self, source: &Source, levels: &Levels) -> Result<(Workspace, LoadedSet)> {
+        let workspace = Workspace::open(&self.dir)?;
+        let loaded = workspace.load(source, levels, &progress::Bar::new())?;
+        Ok((workspace, loaded))
+    }
+
+    /// Reads a set that must be valid: its errors go to stderr, and the verb ends with [`Exit::Fault`].
+    pub(super) fn ready(&self, source: &Source) -> Result<std::result::Result<Ready, Exit>> {
+        let (workspace, LoadedSet { checked, origin }) = self.load(source, &Levels::default())?;
+        let errors: Vec<Finding> = checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
+        match checked.set {
+            Some(set) => Ok(Ok(Ready { engine: Engine::new(Arc::new(set)), origin, workspace })),
+            None => {
+                let report = Report { findings: &errors, ..report(&checked) };
+                let mut text = Vec::new();
+                output::render(&report, Format::Human, print::error_style(self.color), &mut text)?;
+                print::message(String::from_utf8_lossy(&text).trim_end());
+                Ok(Err(Exit::Fault))
+            }
+        }
+    }
+}
+
+/// What a renderer needs of a judged tree.
+pub(super) fn report(checked: &Checked) -> Report<'_> {
+    Report {
+        findings: &checked.findings,
+        sources: &checked.sources,
+        checked: output::Checked {
+            files: checked.counts.files,
+            policies: checked.counts.policies,
+            attachments: checked.counts.attachments,
+            tests: checked.counts.cases,
+        },
+    }
+}

@@ -1,0 +1,150 @@
+//! `refguard resolve`
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Ready, Shell};
+use crate::cli::args::{BasicFormat, SourceArgs};
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::output;
+use crate::resolve::{Answer, Context, Fields, Near, Request, Resolution, explain};
+
+/// Tell what a request gets, and why
+///
+/// The request is given by its parts, as JSON, or many at once as JSON Lines. Policies that the request
+/// asks for by name come on top of the attached ones.
+///
+/// Example: refguard resolve --team health-eu --model gpt-4o --tag phi-eu --explain
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct ResolveArgs {
+    /// The team's alias
+    #[arg(long, value_name = "TEAM")]
+    team: Option<String>,
+
+    /// The key's alias
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+
+    /// The model
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+
+    /// A tag (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
+    /// A policy that the request asks for: NAME or NAME@N (repeatable)
+    #[arg(long = "policy", value_name = "NAME")]
+    policies: Vec<String>,
+
+    /// The request as JSON: {"team":…,"key":…,"model":…,"tags":[…]}
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["team", "key", "model", "tags"])]
+    context: Option<String>,
+
+    /// Read requests as JSON Lines ({"context":{…},"policies":[…]}) from a file or `-`; answer as JSON Lines
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["team", "key", "model", "tags", "policies", "context", "format"])]
+    batch: Option<String>,
+
+    /// Say of each attachment that came near why it did or did not match
+    #[arg(long)]
+    explain: bool,
+
+    #[command(flatten)]
+    source: SourceArgs,
+
+    /// How the answer is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
+    // What is typed wrong is said before anything is read.
+    let context = context(args)?;
+    let ready = match shell.ready(&args.source.source())? {
+        Ok(ready) => ready,
+        Err(exit) => return Ok(exit),
+    };
+    if let Some(file) = &args.batch {
+        return batch(&ready, file, args.explain);
+    }
+    let request = ready.request(context, &args.policies)?;
+    let resolution = ready.engine.resolve(&request);
+    let near = args.explain.then(|| explain(&ready.engine, &request));
+    match args.format {
+        BasicFormat::Json => print::json(&ready.answer(&resolution, near.as_deref()))?,
+        BasicFormat::Human => {
+            let answer = ready.answer(&resolution, near.as_deref());
+            print::results(&output::resolution(&answer, print::style(shell.color)))?;
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn context(args: &ResolveArgs) -> Result<Context> {
+    match &args.context {
+        None => Ok(Context {
+            team: args.team.clone(),
+            key: args.key.clone(),
+            model: args.model.clone(),
+            tags: args.tags.clone(),
+        }),
+        Some(text) => {
+            let value: Value = serde_json::from_str(text).context("`--context` is not JSON")?;
+            Context::from_json(&value).context("`--context` is not a request")
+        }
+    }
+}
+
+impl Ready {
+    fn request(&self, context: Context, policies: &[String]) -> Result<Request> {
+        let policies = policies.iter().map(|name| self.workspace.requested(name)).collect::<Result<_>>()?;
+        Ok(Request { context, policies })
+    }
+
+    fn answer<'a>(&'a self, resolution: &'a Resolution<'a>, explain: Option<&'a [Near]>) -> Answer<'a> {
+        Answer { origin: self.origin.borrow(), resolution, version: &|_| None, fields: Fields::ALL, explain }
+    }
+}
+
+/// Answers in the order of the requests; a line that cannot be answered says so in its place.
+fn batch(ready: &Ready, file: &str, with_explain: bool) -> Result<Exit> {
+    let input: Box<dyn Read> = match file {
+        "-" => Box::new(std::io::stdin()),
+        path => Box::new(File::open(path).with_context(|| format!("cannot read `{path}`"))?),
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut exit = Exit::Fine;
+    for line in BufReader::new(input).lines() {
+        let line = line.with_context(|| format!("cannot read `{file}`"))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        match answer_line(ready, &line, with_explain) {
+            Ok(answer) => writeln!(out, "{answer}")?,
+            Err(error) => {
+                exit = Exit::Fault;
+                writeln!(out, "{}", json!({ "error": format!("{error:#}") }))?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(exit)
+}
+
+fn answer_line(ready: &Ready, line: &str, with_explain: bool) -> Result<String> {
+    let value: Value = serde_json::from_str(line).context("not JSON")?;
+    if !value.is_object() {
+        bail!("not an object of the form {{\"context\":{{…}}}}");
+    }
+    let (context, policies) = Request::parts_from_json(&value)?;
+    let request = ready.request(context, &policies)?;
+    let resolution = ready.engine.resolve(&request);
+    let near = with_explain.then(|| explain(&ready.engine, &request));
+    Ok(serde_json::to_string(&ready.answer(&resolution, near.as_deref()))?)
+}

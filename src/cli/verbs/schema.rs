@@ -1,0 +1,30 @@
+//! `refguard schema`
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::document::{KINDS, Kind, schema};
+
+/// Print the JSON Schema of a kind of document, or one for all kinds
+///
+/// Example: refguard schema policy > .schema/policy.json
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct SchemaArgs {
+    /// Repository, Catalog, Policy, PolicyAttachment, PolicyTest or Invariant
+    kind: Option<String>,
+}
+
+pub(in crate::cli) fn run(args: &SchemaArgs) -> Result<Exit> {
+    let schema = match &args.kind {
+        None => schema::any(),
+        Some(word) => match Kind::from_loose(word) {
+            Some(kind) => schema::of(kind),
+            None => bail!("there is no kind `{word}`; the kinds are {}", KINDS.join(", ")),
+        },
+    };
+    print::json(&schema)?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,47 @@
+//! `refguard show`
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::Shell;
+use crate::cli::args::{BasicFormat, SourceArgs};
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::document::did_you_mean;
+use crate::{ops, output};
+
+/// Show one policy: its document, what it inherits, where it is attached
+///
+/// Example: refguard show healthcare-compliance
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct ShowArgs {
+    /// The policy's name
+    name: String,
+
+    #[command(flatten)]
+    source: SourceArgs,
+
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
+    let ready = match shell.ready(&args.source.source())? {
+        Ok(ready) => ready,
+        Err(exit) => return Ok(exit),
+    };
+    let set = ready.engine.set();
+    let Some((_, policy)) = set.find(&args.name) else {
+        let near = did_you_mean(&args.name, set.policies.iter().map(|policy| &*policy.name));
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        bail!("there is no policy `{}`{near}", args.name);
+    };
+    let shown = ops::show_policy(set, policy);
+    match args.format {
+        BasicFormat::Json => print::json(&shown)?,
+        BasicFormat::Human => print::results(&output::policy(&shown))?,
+    }
+    Ok(Exit::Fine)
+}

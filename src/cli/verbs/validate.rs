@@ -1,0 +1,41 @@
+//! `refguard validate`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::Shell;
+use crate::cli::args::{FindingsFormat, LevelArgs, SourceArgs};
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::document::Finding;
+use crate::output;
+
+/// Check a policy set by every rule
+///
+/// Reports every finding with file, line and column, sorted by place; nothing stops at the first.
+/// `refguard explain CODE` tells a rule, why it is one, and how to mend a breach of it.
+///
+/// Example: refguard validate --staged --deny-warnings
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct ValidateArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+
+    #[command(flatten)]
+    levels: LevelArgs,
+
+    /// How findings are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: FindingsFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
+    let (_, loaded) = shell.load(&args.source.source(), &args.levels.levels())?;
+    let checked = &loaded.checked;
+    let mut text = Vec::new();
+    output::render(&super::report(checked), args.format.output(), print::style(shell.color), &mut text)?;
+    print::results(&String::from_utf8_lossy(&text))?;
+    let errors = checked.findings.iter().any(Finding::is_error);
+    Ok(Exit::fault_if(errors || (args.levels.deny_warnings && !checked.findings.is_empty())))
+}

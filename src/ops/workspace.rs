@@ -1,0 +1,109 @@
+//! A folder of policies and the places a set can be read from.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::load::{self, Progress};
+use crate::policy::{Checked, Levels, check};
+use crate::repo::{CommitId, GitEnv, Repo, Root};
+use crate::resolve::Origin;
+
+/// Where a set is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The work tree: tracked and untracked files, not ignored ones. Needs no git.
+    Worktree,
+    /// The index that git names.
+    Staged,
+    /// A commit, by a revision.
+    At(String),
+}
+
+/// A set that was read and judged, and where it comes from.
+#[derive(Debug)]
+pub struct LoadedSet {
+    /// The set, or why there is none.
+    pub checked: Checked,
+    /// Where it comes from.
+    pub origin: SetOrigin,
+}
+
+/// Where a set comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetOrigin {
+    /// `worktree`, `staged`, an environment, or a revision.
+    pub name: String,
+    /// The commit; `None` of a work tree or index.
+    pub commit: Option<String>,
+    /// The promotion's number, where it is one.
+    pub promotion: Option<u64>,
+}
+
+impl SetOrigin {
+    /// As the engine's answers have it.
+    pub fn borrow(&self) -> Origin<'_> {
+        Origin { set: &self.name, commit: self.commit.as_deref(), promotion: self.promotion }
+    }
+}
+
+/// A folder of policies, in git or not.
+#[derive(Debug)]
+pub struct Workspace {
+    root: Root,
+}
+
+impl Workspace {
+    /// The policy repository that a folder belongs to.
+    ///
+    /// # Errors
+    /// Where the folder is not there, or git's repository cannot be read.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Ok(Self { root: Root::find(dir, &GitEnv::from_process())? })
+    }
+
+    /// The root: its folder, its place in commits, and the repository.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The repository.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn repo(&self) -> Result<&Repo> {
+        Ok(self.root.repo()?)
+    }
+
+    /// Reads and judges a set.
+    ///
+    /// # Errors
+    /// Where it cannot be read at all; what is wrong with its documents is among its findings.
+    pub fn load(&self, source: &Source, levels: &Levels, progress: &dyn Progress) -> Result<LoadedSet> {
+        let (listing, origin) = match source {
+            Source::Worktree => (self.root.list_work_tree(&load::wanted)?, SetOrigin::named("worktree")),
+            Source::Staged => (self.repo()?.list_index(self.root.prefix(), &load::wanted)?, SetOrigin::named("staged")),
+            Source::At(revision) => {
+                let commit = self.commit(revision)?;
+                let listing = self.repo()?.list_commit(commit, self.root.prefix(), &load::wanted)?;
+                (listing, SetOrigin { commit: Some(commit.to_string()), ..SetOrigin::named(revision) })
+            }
+        };
+        let loaded = load::read(listing, progress).with_context(|| format!("cannot read the set `{}`", origin.name))?;
+        Ok(LoadedSet { checked: check(loaded, levels), origin })
+    }
+
+    /// The commit that a revision names.
+    ///
+    /// # Errors
+    /// Where there is no such revision.
+    pub fn commit(&self, revision: &str) -> Result<CommitId> {
+        Ok(self.repo()?.resolve(revision, &[])?)
+    }
+}
+
+impl SetOrigin {
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), commit: None, promotion: None }
+    }
+}

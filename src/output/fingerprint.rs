@@ -1,0 +1,35 @@
+//! What stays the same of a finding when lines move: how SARIF and GitLab know it again.
+
+use std::fmt::Write as _;
+
+use rustc_hash::FxHashMap;
+use sha2::{Digest, Sha256};
+
+use crate::document::Finding;
+
+/// Gives each finding of one report a name of its own, from rule, file and message and, among equals,
+/// its number.
+#[derive(Default)]
+pub(super) struct Fingerprints<'a> {
+    seen: FxHashMap<(&'static str, &'a str, &'a str), u64>,
+}
+
+impl<'a> Fingerprints<'a> {
+    /// The next finding's, in hexadecimal.
+    pub(super) fn next(&mut self, finding: &'a Finding) -> String {
+        let parts = (finding.rule.code, &*finding.location.file, finding.message.as_str());
+        let nth = self.seen.entry(parts).or_default();
+        *nth += 1;
+        let mut hash = Sha256::new();
+        for part in [parts.0, parts.1, parts.2] {
+            // With its length, so that no two triples give the same bytes.
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(nth.to_le_bytes());
+        hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! GitLab code quality: the part of the Code Climate format that a merge request shows.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::Report;
+use super::escape::escape_terminal;
+use super::fingerprint::Fingerprints;
+use crate::document::{Finding, Severity};
+
+#[derive(Serialize)]
+struct Issue<'a> {
+    description: String,
+    check_name: String,
+    fingerprint: String,
+    severity: &'static str,
+    location: Location<'a>,
+}
+
+#[derive(Serialize)]
+struct Location<'a> {
+    path: &'a str,
+    lines: Lines,
+}
+
+#[derive(Serialize)]
+struct Lines {
+    begin: u32,
+    end: u32,
+}
+
+pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut fingerprints = Fingerprints::default();
+    let issues: Vec<_> = report.findings.iter().map(|finding| issue(finding, fingerprints.next(finding))).collect();
+    serde_json::to_writer_pretty(&mut *out, &issues)?;
+    writeln!(out)
+}
+
+fn issue(finding: &Finding, fingerprint: String) -> Issue<'_> {
+    let place = &finding.location;
+    let help = finding.help.as_ref().map(|help| format!(" (help: {})", escape_terminal(help))).unwrap_or_default();
+    Issue {
+        description: format!("{}{help}", escape_terminal(&finding.message)),
+        check_name: format!("{} {}", finding.rule.code, finding.rule.name),
+        fingerprint,
+        severity: match finding.severity {
+            Severity::Error => "major",
+            Severity::Warning => "minor",
+        },
+        location: Location {
+            path: &place.file,
+            lines: Lines { begin: place.line, end: place.end_line.max(place.line) },
+        },
+    }
+}

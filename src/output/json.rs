@@ -1,0 +1,72 @@
+//! refguard's own JSON, version 1: fields may be added, never renamed.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::Report;
+use crate::document::{Finding, Related};
+
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    version: u32,
+    findings: Vec<JsonFinding<'a>>,
+    errors: usize,
+    warnings: usize,
+}
+
+#[derive(Serialize)]
+struct JsonFinding<'a> {
+    code: &'a str,
+    rule: &'a str,
+    severity: &'a str,
+    message: &'a str,
+    file: &'a str,
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
+    help: Option<&'a str>,
+    related: Vec<JsonRelated<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonRelated<'a> {
+    file: &'a str,
+    line: u32,
+    column: u32,
+    message: &'a str,
+}
+
+pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let json = JsonReport {
+        version: 1,
+        findings: report.findings.iter().map(finding).collect(),
+        errors: report.errors(),
+        warnings: report.warnings(),
+    };
+    serde_json::to_writer_pretty(&mut *out, &json)?;
+    writeln!(out)
+}
+
+fn finding(finding: &Finding) -> JsonFinding<'_> {
+    let place = &finding.location;
+    JsonFinding {
+        code: finding.rule.code,
+        rule: finding.rule.name,
+        severity: finding.severity.as_str(),
+        message: &finding.message,
+        file: &place.file,
+        line: place.line,
+        column: place.column,
+        end_line: place.end_line,
+        end_column: place.end_column,
+        help: finding.help.as_deref(),
+        related: finding.related.iter().map(related).collect(),
+    }
+}
+
+fn related(related: &Related) -> JsonRelated<'_> {
+    let place = &related.location;
+    JsonRelated { file: &place.file, line: place.line, column: place.column, message: &related.message }
+}

@@ -1,0 +1,156 @@
+//! Findings as text: for a person, for JSON readers, and for the formats that forges and CI systems know.
+//!
+//! Owns how a report looks; one file a format. Must not know stdout or a terminal (it writes where it is
+//! told, in colour only as told), git, or what a rule means. Text from policies is hostile: it goes
+//! through [`escape`] before it stands in anything that a reader interprets.
+
+pub mod escape;
+mod excerpt;
+mod fingerprint;
+mod github;
+mod gitlab;
+mod human;
+mod json;
+mod junit;
+mod policy;
+mod resolution;
+mod rules;
+mod sarif;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tests_report;
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use crate::document::{Finding, SourceFile};
+
+pub use policy::policy;
+pub use resolution::resolution;
+pub use rules::{explain, rules_markdown};
+pub use table::table;
+pub use tests_report::{tests_github, tests_human, tests_junit};
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// For a person, in the manner of rustc.
+    Human,
+    /// refguard's own JSON, version 1.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// GitHub workflow commands, which become annotations.
+    Github,
+    /// JUnit XML, as Jenkins and GitLab read it.
+    Junit,
+    /// GitLab code quality.
+    Gitlab,
+}
+
+impl Format {
+    /// Every format, in the order that help texts list them.
+    pub const ALL: [Self; 6] = [Self::Human, Self::Json, Self::Sarif, Self::Github, Self::Junit, Self::Gitlab];
+
+    /// The name as it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+            Self::Sarif => "sarif",
+            Self::Github => "github",
+            Self::Junit => "junit",
+            Self::Gitlab => "gitlab",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name that no format has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format `{0}`: it is one of human, json, sarif, github, junit, gitlab")]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name).ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+/// How many things a run looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Checked {
+    /// Files with documents of ours.
+    pub files: usize,
+    /// Policies.
+    pub policies: usize,
+    /// Attachments.
+    pub attachments: usize,
+    /// Test documents.
+    pub tests: usize,
+}
+
+/// What a run found, and in what.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// The findings, in the order in which they are to be shown (see [`Finding::sort_key`]).
+    pub findings: &'a [Finding],
+    /// The files that findings speak of. One that is missing here is named without its lines.
+    pub sources: &'a [SourceFile],
+    /// What was looked at.
+    pub checked: Checked,
+}
+
+impl Report<'_> {
+    fn errors(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.is_error()).count()
+    }
+
+    fn warnings(&self) -> usize {
+        self.findings.len() - self.errors()
+    }
+}
+
+/// How human output is dressed. The machine formats take no notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to write ANSI colours.
+    pub color: bool,
+    /// Columns to fill; a long source line is cut to fit.
+    pub width: usize,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { color: false, width: 120 }
+    }
+}
+
+/// Writes a report in a format.
+///
+/// # Errors
+/// Only what `out` itself reports.
+pub fn render(report: &Report<'_>, format: Format, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    match format {
+        Format::Human => human::render(report, style, out),
+        Format::Json => json::render(report, out),
+        Format::Sarif => sarif::render(report, out),
+        Format::Github => github::render(report, out),
+        Format::Junit => junit::render(report, out),
+        Format::Gitlab => gitlab::render(report, out),
+    }
+}
+
+/// `1 error`, `2 errors`.
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,156 @@
+//! No text and no span makes a renderer panic, and no text leaves the place where it is shown.
+
+use proptest::prelude::*;
+
+use super::super::escape::*;
+use super::*;
+use crate::document::rules::{duplicate_key, unknown_field};
+use crate::document::{Related, Span};
+
+/// Text with much of what hurts.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => any::<char>().prop_map(String::from),
+        4 => "[a-z: ]{0,12}",
+        2 => prop::sample::select(vec![
+            "\n", "\r", "\r\n", "\t", "\u{1b}[2J", "\u{202e}", "\u{feff}", "\u{85}", "\u{2028}", "\0", "::error::", "\n::",
+            "##[group]", "##vso[x]", "###", "`", "```", "|", "<b>", "-->", "@user", "#12", "a@b.cc", "[x](y)", "%0A", "%",
+            "www.x.y", "https://x.y", "\\", "]]>", "&amp;", "漢字", "e\u{301}", "🏳\u{fe0f}\u{200d}🌈", "\u{ffff}", "{0}",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// A finding anywhere in a file, or nowhere in it.
+fn finding(file: SourceFile) -> impl Strategy<Value = Finding> {
+    let real = (0u32..80, 0u32..80);
+    let claimed = prop::option::weighted(0.3, (0u32..200, 0u32..200, any::<u32>(), 0u32..200, 0u32..200));
+    let place = (real, claimed).prop_map(move |((start, end), claimed)| {
+        let mut location = file.locate(Span { start, end });
+        if let Some((start, end, line, column, end_line)) = claimed {
+            location.span = Span { start, end };
+            (location.line, location.column, location.end_line) = (line, column, end_line);
+        }
+        location
+    });
+    let place = place.boxed();
+    let related = prop::collection::vec((place.clone(), text()), 0..3);
+    let help = prop::option::of(text());
+    (place, text(), help, related, any::<bool>()).prop_map(|(location, message, help, related, is_error)| Finding {
+        rule: if is_error { &unknown_field::RULE } else { &duplicate_key::RULE },
+        severity: if is_error { crate::document::Severity::Error } else { crate::document::Severity::Warning },
+        message,
+        location,
+        help,
+        related: related.into_iter().map(|(location, message)| Related { location, message }).collect(),
+    })
+}
+
+fn report() -> impl Strategy<Value = (SourceFile, Vec<Finding>)> {
+    (text(), text()).prop_flat_map(|(path, text)| {
+        let file = SourceFile::new(path, text);
+        (Just(file.clone()), prop::collection::vec(finding(file), 0..4))
+    })
+}
+
+/// Nothing that moves the cursor, hides, or turns the direction of writing.
+fn is_plain(text: &str) -> bool {
+    let hidden =
+        |c: char| c.is_control() || matches!(c, '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !text.chars().any(|c| c != '\n' && hidden(c))
+}
+
+/// Whether a CI runner would take the line for a command.
+fn obeyed(line: &str) -> bool {
+    let mut after_hashes = line.match_indices("##").filter_map(|(at, hashes)| line.get(at + hashes.len()..));
+    line.trim_start().starts_with("::")
+        || after_hashes.any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('['))
+}
+
+proptest! {
+    #[test]
+    fn a_terminal_gets_one_plain_line(text in text()) {
+        let escaped = escape_terminal(&text);
+        prop_assert!(is_plain(&escaped) && !escaped.contains('\n'), "{escaped:?}");
+        prop_assert!(!obeyed(&escaped), "{escaped:?}");
+    }
+
+    #[test]
+    fn markdown_gets_plain_words(text in text()) {
+        let escaped = escape_markdown(&text);
+        prop_assert!(is_plain(&escaped) && !escaped.contains(['\n', '<', '>', '`', '|', '@', ':']), "{escaped:?}");
+        prop_assert!(!escaped.contains("www."), "{escaped:?}");
+        // What is left of markup has a backslash that is not itself escaped.
+        let mut chars = escaped.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => prop_assert!(chars.next().is_some_and(|next| next.is_ascii_punctuation()), "{escaped:?}"),
+                '&' => prop_assert!(chars.next() == Some('#') && chars.by_ref().find(|c| !c.is_ascii_digit()) == Some(';')),
+                c => prop_assert!(!"*_[]()#{}+-=~!$^%".contains(c), "{escaped:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn markdown_code_is_one_span(text in text()) {
+        let code = markdown_code(&text);
+        prop_assert!(is_plain(&code) && !code.contains(['\n', '|']), "{code:?}");
+        if !code.starts_with("<code>") {
+            let fence: String = code.chars().take_while(|c| *c == '`').collect();
+            let inside = code.strip_prefix(&fence).and_then(|rest| rest.strip_suffix(&fence)).unwrap();
+            prop_assert!(!inside.is_empty() && !inside.contains(&fence), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_markdown_block_ends_where_it_should(text in text()) {
+        let block = markdown_block("yaml", &text);
+        let fence = block.split("yaml").next().unwrap().to_owned();
+        let inside = block.split_once('\n').unwrap().1.strip_suffix(&format!("{fence}\n")).unwrap();
+        prop_assert!(is_plain(&block) && !inside.contains(&fence), "{block:?}");
+    }
+
+    #[test]
+    fn every_report_renders((file, findings) in report(), with_source in any::<bool>(), width in 0usize..200) {
+        let sources = if with_source { vec![file] } else { Vec::new() };
+        for color in [false, true] {
+            rendered(&findings, &sources, Format::Human, Style { color, width });
+        }
+        for format in [Format::Json, Format::Sarif, Format::Gitlab] {
+            let json: serde_json::Value = serde_json::from_str(&rendered(&findings, &sources, format, Style::default())).unwrap();
+            prop_assert!(json.is_object() || json.is_array());
+        }
+    }
+
+    #[test]
+    fn a_log_obeys_no_text((file, findings) in report()) {
+        let human = rendered(&findings, &[file], Format::Human, Style::default());
+        prop_assert!(is_plain(&human), "{human:?}");
+        prop_assert!(!human.lines().any(obeyed), "{human}");
+    }
+
+    #[test]
+    fn github_gets_one_command_a_finding((_, findings) in report()) {
+        let github = rendered(&findings, &[], Format::Github, Style::default());
+        prop_assert!(is_plain(&github));
+        prop_assert_eq!(github.lines().count(), findings.len());
+        for line in github.lines() {
+            let (properties, _) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
+            let (severity, properties) = properties.split_once(' ').unwrap();
+            prop_assert!(severity == "error" || severity == "warning");
+            let names: Vec<_> = properties.split(',').map(|pair| pair.split('=').next().unwrap()).collect();
+            prop_assert!(names == ["file", "line", "endLine", "title"]
+                || names == ["file", "line", "endLine", "col", "endColumn", "title"], "{names:?}");
+        }
+    }
+
+    #[test]
+    fn junit_is_well_formed((_, findings) in report()) {
+        let junit = rendered(&findings, &[], Format::Junit, Style::default());
+        let forbidden = junit.contains(['\u{fffe}', '\u{ffff}']);
+        prop_assert!(is_plain(&junit) && !forbidden);
+        let mut reader = quick_xml::Reader::from_str(&junit);
+        while !matches!(reader.read_event().unwrap(), quick_xml::events::Event::Eof) {}
+    }
+}

@@ -1,0 +1,257 @@
+//! Running `git` itself: in a clean environment, under a time limit, never asking anybody.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{GitEnv, Repo, RepoError};
+
+/// For commands that only look something up.
+pub(super) const QUICK: Duration = Duration::from_secs(30);
+/// For commands that write here: a hook may run, a person may be asked for the key of a signature.
+pub(super) const LOCAL: Duration = Duration::from_secs(120);
+/// For commands that talk to another machine.
+pub(super) const NETWORK: Duration = Duration::from_secs(300);
+
+impl Repo {
+    /// A git command on this repository.
+    pub(super) fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> GitCommand {
+        let mut command = GitCommand::new(self.base(), &self.env, args);
+        command.env("GIT_DIR", self.git_dir());
+        for name in ["GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"] {
+            if let Some(path) = self.env.path(name, self.opened_at()) {
+                command.env(name, path);
+            }
+        }
+        let alternates = self.env.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.opened_at());
+        if let (false, Ok(joined)) = (alternates.is_empty(), std::env::join_paths(alternates)) {
+            command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", joined);
+        }
+        if let Some(top) = self.work_tree() {
+            command.env("GIT_WORK_TREE", top);
+        }
+        command
+    }
+}
+
+/// A git command that has not run yet.
+pub(super) struct GitCommand {
+    verb: String,
+    command: Command,
+    input: Vec<u8>,
+    limit: Duration,
+}
+
+/// What a git command that succeeded wrote.
+pub(super) struct Answer {
+    pub stdout: Vec<u8>,
+}
+
+impl Answer {
+    /// Its output without the final line break.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
+    }
+}
+
+/// How a git command ended, well or not.
+pub(super) struct Ending {
+    pub success: bool,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl GitCommand {
+    /// A git command in a folder; options before the verb may lead.
+    pub fn new<'a>(dir: &Path, env: &GitEnv, args: impl IntoIterator<Item = &'a str>) -> Self {
+        let args: Vec<&str> = args.into_iter().collect();
+        let mut words = args.iter();
+        let mut verb = words.next();
+        while verb == Some(&"-c") {
+            verb = words.nth(1);
+        }
+        let mut command = Command::new("git");
+        command.args(&args).current_dir(dir).env_clear().envs(env.without_location());
+        // Replaced objects: libgit2 does not know them, so git must not either. The language: what git
+        // says is read by us.
+        let fixed = [("GIT_TERMINAL_PROMPT", "0"), ("GIT_NO_REPLACE_OBJECTS", "1"), ("LC_ALL", "C")];
+        command.envs(fixed);
+        Self { verb: verb.copied().unwrap_or("").to_owned(), command, input: Vec::new(), limit: LOCAL }
+    }
+
+    pub fn env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.command.args(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it; a failure is an error with git's last words.
+    pub fn run(self) -> Result<Answer, RepoError> {
+        let verb = self.verb.clone();
+        let ending = self.finish()?;
+        if ending.success { Ok(Answer { stdout: ending.stdout }) } else { Err(failure(&verb, &ending.stderr)) }
+    }
+
+    /// Runs it to its end, whatever that is.
+    pub fn finish(mut self) -> Result<Ending, RepoError> {
+        let input = std::mem::take(&mut self.input);
+        self.start()?.finish(input)
+    }
+
+    /// Starts it, for a dialogue.
+    pub fn start(mut self) -> Result<Running, RepoError> {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => RepoError::NoGit,
+            _ => RepoError::io("run", "git")(error),
+        })?;
+        let (sender, pipes) = channel();
+        let mut open = 0;
+        if let Some(pipe) = child.stdout.take() {
+            follow(pipe, Chunk::Out, sender.clone());
+            open += 1;
+        }
+        if let Some(pipe) = child.stderr.take() {
+            follow(pipe, Chunk::Err, sender);
+            open += 1;
+        }
+        let stdin = child.stdin.take();
+        let (verb, limit) = (self.verb, self.limit);
+        let deadline = Instant::now() + limit;
+        Ok(Running { verb, child, stdin, pipes, open, stdout: Vec::new(), stderr: Vec::new(), limit, deadline })
+    }
+}
+
+enum Chunk {
+    Out(Vec<u8>),
+    Err(Vec<u8>),
+    End,
+}
+
+/// Passes on what comes out of a pipe, until nothing more does.
+fn follow(mut pipe: impl Read + Send + 'static, wrap: fn(Vec<u8>) -> Chunk, to: Sender<Chunk>) {
+    thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+            if to.send(wrap(buffer.iter().take(length).copied().collect())).is_err() {
+                return;
+            }
+        }
+        let _ = to.send(Chunk::End);
+    });
+}
+
+/// A git command that runs. Dropped, it sees the end of its input, and is given the rest of its time to end.
+pub(super) struct Running {
+    verb: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    pipes: Receiver<Chunk>,
+    open: usize,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    limit: Duration,
+    deadline: Instant,
+}
+
+impl Running {
+    /// How long to wait for a pipe before asking whether the child has ended: a hook may have left a
+    /// process behind that holds the pipe open.
+    const TICK: Duration = Duration::from_millis(50);
+
+    /// Says something. That nobody listens any more is seen at the end, from the child's own words.
+    pub fn say(&mut self, text: &str) {
+        if let Some(stdin) = &mut self.stdin {
+            let _ = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush());
+        }
+    }
+
+    /// Waits until a line of the answer is `due`; `false` if the child ended before.
+    pub fn await_line(&mut self, due: &str) -> Result<bool, RepoError> {
+        loop {
+            let text = String::from_utf8_lossy(&self.stdout);
+            if text.split_inclusive('\n').any(|line| line.trim_end() == due && line.ends_with('\n')) {
+                return Ok(true);
+            }
+            if !self.pump()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Gives the rest of the input and waits for the end.
+    pub fn finish(mut self, input: Vec<u8>) -> Result<Ending, RepoError> {
+        if let Some(mut stdin) = self.stdin.take() {
+            // On a thread of its own: the child may write before it has read all.
+            thread::spawn(move || stdin.write_all(&input));
+        }
+        while self.pump()? {}
+        let status = self.child.wait().map_err(RepoError::io("wait for", "git"))?;
+        let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
+        Ok(Ending { success: status.success(), stdout: std::mem::take(&mut self.stdout), stderr })
+    }
+
+    /// Takes in what comes next; `false` at the end, an error past the time limit.
+    fn pump(&mut self) -> Result<bool, RepoError> {
+        while self.open > 0 {
+            match self.pipes.recv_timeout(Self::TICK) {
+                Ok(Chunk::Out(bytes)) => self.stdout.extend(bytes),
+                Ok(Chunk::Err(bytes)) => self.stderr.extend(bytes),
+                Ok(Chunk::End) => {
+                    self.open -= 1;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(false),
+                Err(RecvTimeoutError::Timeout) if matches!(self.child.try_wait(), Ok(Some(_))) => return Ok(false),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.child.kill();
+                    let _ = self.child.wait();
+                    return Err(RepoError::Timeout { verb: self.verb.clone(), limit: self.limit });
+                }
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stdin = None;
+        while let Ok(true) = self.pump() {}
+        let _ = self.child.wait();
+    }
+}
+
+/// Git's own words as an error.
+pub(super) fn failure(verb: &str, stderr: &str) -> RepoError {
+    const NOBODY: [&str; 4] =
+        ["Please tell me who you are", "empty ident name", "unable to auto-detect email address", "no email was given"];
+    if NOBODY.iter().any(|words| stderr.contains(words)) {
+        return RepoError::NoIdentity;
+    }
+    let lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:"));
+    let bare = lines.map(|line| line.strip_prefix("fatal: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line));
+    let message = bare.collect::<Vec<_>>().join("; ");
+    let message = if message.is_empty() { "it gave no reason".to_owned() } else { message };
+    RepoError::Git { verb: verb.to_owned(), message }
+}

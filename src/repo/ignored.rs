@@ -1,0 +1,78 @@
+//! What git ignores in a work tree: `.gitignore` of each folder, `info/exclude`, `core.excludesFile`.
+
+use std::path::{Path, PathBuf};
+
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use super::Repo;
+
+/// The rules in force in one folder; the last level that has a word decides.
+#[derive(Debug, Default)]
+pub(super) struct Ignored {
+    levels: Vec<Gitignore>,
+}
+
+impl Ignored {
+    /// The rules at the root of a set, read from the top of the work tree down. A root that is itself
+    /// ignored is read whole, as outside git: somebody named it.
+    pub fn at_root(repo: &Repo, top: &Path, root: &Path) -> Option<Self> {
+        let mut rules = Self::default();
+        for file in [global_excludes(repo), Some(repo.common_dir().join("info/exclude"))].into_iter().flatten() {
+            rules.add(top, &file);
+        }
+        let mut folder = top.to_owned();
+        for part in root.strip_prefix(top).ok()?.components() {
+            rules.enter(&folder);
+            folder.push(part);
+            if rules.ignores(&folder, true) {
+                return None;
+            }
+        }
+        Some(rules)
+    }
+
+    /// Takes in the rules of a folder; says whether there were any, which [`Self::leave`] must undo.
+    pub fn enter(&mut self, folder: &Path) -> bool {
+        self.add(folder, &folder.join(".gitignore"))
+    }
+
+    /// Forgets the rules of the folder entered last.
+    pub fn leave(&mut self) {
+        self.levels.pop();
+    }
+
+    /// Whether a path is ignored, given that the folder it is in is not.
+    pub fn ignores(&self, path: &Path, folder: bool) -> bool {
+        for level in self.levels.iter().rev() {
+            match level.matched(path, folder) {
+                Match::None => {}
+                Match::Ignore(_) => return true,
+                Match::Whitelist(_) => return false,
+            }
+        }
+        false
+    }
+
+    fn add(&mut self, folder: &Path, file: &Path) -> bool {
+        if !file.is_file() {
+            return false;
+        }
+        let mut builder = GitignoreBuilder::new(folder);
+        // A line that cannot be read ignores nothing: the file it meant is read, not lost.
+        let _ = builder.add(file);
+        let Ok(level) = builder.build() else { return false };
+        self.levels.push(level);
+        true
+    }
+}
+
+fn global_excludes(repo: &Repo) -> Option<PathBuf> {
+    let configured = repo.git.config().and_then(|config| config.get_path("core.excludesfile"));
+    let default = || {
+        let config = repo.env.get("XDG_CONFIG_HOME").map(PathBuf::from);
+        let config = config.or_else(|| repo.env.get("HOME").map(|home| Path::new(home).join(".config")));
+        config.map(|config| config.join("git/ignore"))
+    };
+    configured.ok().or_else(default)
+}

@@ -1,0 +1,38 @@
+//! Git and the work tree: where files, trees, refs and history come from, and how a ref moves.
+//!
+//! Owns repositories, roots, sources of files, revisions, commits, the ledger of promotions and every
+//! write to a repository. Must not know what a policy means: it deals in paths and bytes, and the
+//! types of git2 do not leave it.
+//!
+//! What on disk is read by whom: the repository and its variables by `open`, the folder of a set by
+//! `root`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
+//! `changes`; refs and revisions by `revision`; history by `commit`.
+
+mod changes;
+mod commit;
+mod env;
+mod error;
+mod git;
+mod ids;
+mod ignored;
+mod index;
+mod listing;
+mod open;
+mod revision;
+mod root;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod work_tree;
+
+pub use changes::{Change, Side};
+pub use commit::{Commit, FirstParents, Person, Time};
+pub use env::GitEnv;
+pub use error::RepoError;
+pub use ids::{BadId, BlobId, CommitId, Expected, RefName, TreeId};
+pub use listing::{Entry, EntryKind, Listing, Wanted};
+pub use open::Repo;
+pub use root::Root;
+pub use tree::TreeItem;

@@ -1,0 +1,231 @@
+//! Finding and opening a repository. What cannot be read is refused here, in a sentence.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use git2::{ErrorCode, RepositoryOpenFlags};
+
+use super::{CommitId, GitEnv, RepoError};
+
+/// An open repository: objects and refs are read through libgit2, written through `git`.
+///
+/// It may be sent to another thread, not shared; opening another costs a fifth of a millisecond.
+pub struct Repo {
+    pub(super) git: git2::Repository,
+    pub(super) env: GitEnv,
+    opened_at: PathBuf,
+    git_dir: PathBuf,
+    common_dir: PathBuf,
+    work_tree: Option<PathBuf>,
+    index_file: PathBuf,
+    shallow: OnceLock<BTreeSet<CommitId>>,
+}
+
+impl std::fmt::Debug for Repo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repo")
+            .field("git_dir", &self.git_dir)
+            .field("work_tree", &self.work_tree)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Repo {
+    /// The repository at or above a folder, or the one that `GIT_DIR` names; relative paths in git's
+    /// variables are taken from the folder, as `git -C` takes them.
+    pub fn open(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
+        Self::discover(dir, env)?.ok_or_else(|| RepoError::NotARepository { dir: dir.to_owned() })
+    }
+
+    /// As [`Self::open`]; `None` where there is no repository.
+    pub fn discover(dir: &Path, env: &GitEnv) -> Result<Option<Self>, RepoError> {
+        let dir = fs::canonicalize(dir).map_err(RepoError::io("open the folder", dir))?;
+        let git_dir = match env.path("GIT_DIR", &dir) {
+            Some(named) => resolve_gitlink(&named)?,
+            None => match search(&dir, env)? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+        };
+        let git_dir = fs::canonicalize(&git_dir).map_err(RepoError::io("open the repository", git_dir))?;
+        let common_dir = common_dir(&git_dir, env, &dir)?;
+        refuse_unreadable(&common_dir)?;
+        let git = open(&git_dir)?;
+        add_object_directories(&git, &dir, env)?;
+        let work_tree = work_tree(&git, &dir, env)?;
+        let index_file = env.path("GIT_INDEX_FILE", &dir).unwrap_or_else(|| git_dir.join("index"));
+        let shallow = OnceLock::new();
+        Ok(Some(Self { git, env: env.clone(), opened_at: dir, git_dir, common_dir, work_tree, index_file, shallow }))
+    }
+
+    /// The same repository, opened afresh: for another thread, or to let go of packs that are gone.
+    pub fn reopen(&self) -> Result<Self, RepoError> {
+        let git = open(&self.git_dir)?;
+        add_object_directories(&git, &self.opened_at, &self.env)?;
+        Ok(Self {
+            git,
+            env: self.env.clone(),
+            opened_at: self.opened_at.clone(),
+            git_dir: self.git_dir.clone(),
+            common_dir: self.common_dir.clone(),
+            work_tree: self.work_tree.clone(),
+            index_file: self.index_file.clone(),
+            shallow: OnceLock::new(),
+        })
+    }
+
+    /// The git directory; of a linked work tree, its own.
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// The git directory that all work trees share: refs, packed refs and objects are there.
+    pub fn common_dir(&self) -> &Path {
+        &self.common_dir
+    }
+
+    /// The top of the work tree; none in a bare repository.
+    pub fn work_tree(&self) -> Option<&Path> {
+        self.work_tree.as_deref()
+    }
+
+    /// The index that git names: in a hook of `git commit FILE` it is not the usual one.
+    pub(super) fn index_file(&self) -> &Path {
+        &self.index_file
+    }
+
+    /// The folder that relative paths in git's variables are taken from.
+    pub(super) fn opened_at(&self) -> &Path {
+        &self.opened_at
+    }
+
+    /// Where git's own commands run.
+    pub(super) fn base(&self) -> &Path {
+        self.work_tree.as_deref().unwrap_or(&self.git_dir)
+    }
+
+    /// The commits at which a shallow clone was cut: libgit2 shows them without parents.
+    pub(super) fn shallow(&self) -> &BTreeSet<CommitId> {
+        self.shallow.get_or_init(|| {
+            let text = fs::read_to_string(self.common_dir.join("shallow")).unwrap_or_default();
+            text.lines().filter_map(|line| line.trim().parse().ok()).collect()
+        })
+    }
+}
+
+/// Upwards from a folder, as git does: not past `GIT_CEILING_DIRECTORIES`, and not into another file
+/// system unless told so.
+fn search(dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
+    let ceilings = env.paths("GIT_CEILING_DIRECTORIES", dir);
+    match git2::Repository::discover_path(dir, &ceilings) {
+        Ok(found) if crosses_file_system(dir, &found, env) => Ok(None),
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(RepoError::objects(format!("look for a repository at `{}`", dir.display()))(error)),
+    }
+}
+
+#[cfg(unix)]
+fn crosses_file_system(dir: &Path, git_dir: &Path, env: &GitEnv) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+    let top = dir.ancestors().find(|above| above.join(".git").exists() || git_dir.starts_with(above));
+    env.get("GIT_DISCOVERY_ACROSS_FILESYSTEM").is_none() && top.is_some_and(|top| device(top) != device(dir))
+}
+
+#[cfg(not(unix))]
+fn crosses_file_system(_: &Path, _: &Path, _: &GitEnv) -> bool {
+    false
+}
+
+/// `GIT_DIR` may name a file that says where the repository is.
+fn resolve_gitlink(named: &Path) -> Result<PathBuf, RepoError> {
+    if !named.is_file() {
+        return Ok(named.to_owned());
+    }
+    let text = fs::read_to_string(named).map_err(RepoError::io("read", named))?;
+    let target = text.trim_end().strip_prefix("gitdir: ");
+    let target = target.ok_or_else(|| RepoError::NotARepository { dir: named.to_owned() })?;
+    Ok(named.parent().unwrap_or(Path::new("")).join(target))
+}
+
+fn common_dir(git_dir: &Path, env: &GitEnv, dir: &Path) -> Result<PathBuf, RepoError> {
+    let common = match env.path("GIT_COMMON_DIR", dir) {
+        Some(common) => common,
+        None => match fs::read_to_string(git_dir.join("commondir")) {
+            Ok(text) => git_dir.join(text.trim_end()),
+            Err(_) => return Ok(git_dir.to_owned()),
+        },
+    };
+    fs::canonicalize(&common).map_err(RepoError::io("open the repository", common))
+}
+
+/// Says what libgit2 would only stumble over.
+fn refuse_unreadable(common_dir: &Path) -> Result<(), RepoError> {
+    let Ok(config) = git2::Config::open(&common_dir.join("config")) else { return Ok(()) };
+    let extension = |name: &str| config.get_string(&format!("extensions.{name}")).ok().map(|v| v.to_lowercase());
+    let refuse = |what: String, help| Err(RepoError::UnsupportedRepository { dir: common_dir.to_owned(), what, help });
+    if let Some(format) = extension("objectformat").filter(|format| format != "sha1") {
+        let help = "keep the policies in a repository made with `git init --object-format=sha1`";
+        return refuse(format!("names its objects by {format}"), help);
+    }
+    if let Some(format) = extension("refstorage").filter(|format| format != "files") {
+        let help = "convert it with `git refs migrate --ref-format=files`";
+        return refuse(format!("keeps its refs as {format}"), help);
+    }
+    Ok(())
+}
+
+fn open(git_dir: &Path) -> Result<git2::Repository, RepoError> {
+    let none: [&Path; 0] = [];
+    git2::Repository::open_ext(git_dir, RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT, none).map_err(
+        |error| match error.code() {
+            ErrorCode::Owner => RepoError::ForeignOwner { dir: git_dir.to_owned() },
+            ErrorCode::NotFound => RepoError::NotARepository { dir: git_dir.to_owned() },
+            _ if error.message().contains("unsupported extension") => RepoError::UnsupportedRepository {
+                dir: git_dir.to_owned(),
+                what: format!("uses a format extension ({})", error.message()),
+                help: "keep the policies in a repository of git's plain format",
+            },
+            _ => RepoError::objects(format!("open the repository `{}`", git_dir.display()))(error),
+        },
+    )
+}
+
+/// In a receiving hook the new objects are still in quarantine, which only these variables name.
+fn add_object_directories(git: &git2::Repository, dir: &Path, env: &GitEnv) -> Result<(), RepoError> {
+    let own = env.path("GIT_OBJECT_DIRECTORY", dir);
+    for path in own.into_iter().chain(env.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir)) {
+        let Some(text) = path.to_str() else { continue };
+        let what = || format!("read the object directory `{text}`");
+        let odb = git.odb().map_err(|error| RepoError::objects(what())(error))?;
+        odb.add_disk_alternate(text).map_err(|error| RepoError::objects(what())(error))?;
+    }
+    Ok(())
+}
+
+/// As git decides it, but for one thing: with `GIT_DIR` alone git takes the current folder for the
+/// top even below the true top; we keep the true one.
+fn work_tree(git: &git2::Repository, dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
+    let named = env.path("GIT_WORK_TREE", dir);
+    let own = git.workdir().map(Path::to_owned);
+    let path = match (named, own) {
+        (Some(named), _) => named,
+        (None, None) => return Ok(None),
+        (None, Some(own)) => {
+            let own = fs::canonicalize(&own).unwrap_or(own);
+            let elsewhere = env.get("GIT_DIR").is_some()
+                && !git.is_worktree()
+                && !dir.starts_with(&own)
+                && !has_configured_work_tree(git);
+            if elsewhere { dir.to_owned() } else { own }
+        }
+    };
+    Ok(Some(fs::canonicalize(&path).map_err(RepoError::io("open the work tree", path))?))
+}
+
+fn has_configured_work_tree(git: &git2::Repository) -> bool {
+    git.config().is_ok_and(|config| config.get_entry("core.worktree").is_ok())
+}

@@ -1,0 +1,75 @@
+//! From what a person writes to a commit: refs by their full names, then git's own syntax.
+
+use git2::{ErrorCode, ObjectType, ReferenceType};
+
+use super::git::QUICK;
+use super::{CommitId, RefName, Repo, RepoError};
+
+impl Repo {
+    /// What a ref holds. It must be a ref of its own that holds a commit; a ref that cannot be read is
+    /// an error, never "absent".
+    pub fn read_ref(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
+        let found = match self.git.find_reference(name.as_str()) {
+            Ok(found) => found,
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(RepoError::objects(format!("read the ref `{name}`"))(error)),
+        };
+        if found.kind() == Some(ReferenceType::Symbolic) {
+            let target = String::from_utf8_lossy(found.symbolic_target_bytes().unwrap_or_default()).into_owned();
+            return Err(RepoError::SymbolicRef { name: name.clone(), target });
+        }
+        let Some(target) = found.target() else { return Ok(None) };
+        match self.kind_of(target)? {
+            ObjectType::Commit => Ok(Some(target.into())),
+            kind => Err(RepoError::NotACommit { name: name.to_string(), kind: kind.to_string() }),
+        }
+    }
+
+    /// As [`Self::read_ref`], for a ref that must exist.
+    pub fn require_ref(&self, name: &RefName) -> Result<CommitId, RepoError> {
+        self.read_ref(name)?.ok_or_else(|| RepoError::NoSuchRef { name: name.clone() })
+    }
+
+    /// The commit that a revision names. `known` are the environments by their names (and whatever
+    /// else must not be confused with a tag): a revision that is such a name, or the full name of its
+    /// ref, is looked up as that ref and as nothing else. The rest is git's.
+    pub fn resolve(&self, revision: &str, known: &[(&str, &RefName)]) -> Result<CommitId, RepoError> {
+        let named = known.iter().find(|(name, full)| *name == revision || full.as_str() == revision);
+        if let Some((_, full)) = named {
+            return self.require_ref(full);
+        }
+        match self.git.revparse_single(revision) {
+            Ok(object) => self.peel(revision, &object),
+            // Git understands more than libgit2 does; it has the last word.
+            Err(_) => self.ask_git(revision),
+        }
+    }
+
+    fn peel(&self, revision: &str, object: &git2::Object<'_>) -> Result<CommitId, RepoError> {
+        match object.peel(ObjectType::Commit) {
+            Ok(commit) => Ok(commit.id().into()),
+            Err(_) => {
+                let kind = object.kind().map_or("thing", |kind| kind.str()).to_owned();
+                Err(RepoError::NotACommit { name: revision.to_owned(), kind })
+            }
+        }
+    }
+
+    fn ask_git(&self, revision: &str) -> Result<CommitId, RepoError> {
+        let none = || RepoError::NoSuchRevision { revision: revision.to_owned() };
+        if revision.is_empty() || revision.contains('\0') {
+            return Err(none());
+        }
+        let named = format!("{revision}^{{commit}}");
+        let answer = self.command(["rev-parse", "--verify", "--quiet", "--end-of-options", &named]).limit(QUICK).run();
+        match answer {
+            Ok(answer) => answer.text().parse().map_err(|_| none()),
+            Err(RepoError::Git { .. } | RepoError::NoGit) => Err(none()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn kind_of(&self, id: git2::Oid) -> Result<ObjectType, RepoError> {
+        self.odb()?.read_header(id).map(|(_, kind)| kind).map_err(RepoError::object(id))
+    }
+}

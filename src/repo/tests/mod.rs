@@ -1,0 +1,5 @@
+//! Stories on real repositories.
+
+mod history;
+mod opening;
+mod sources;

@@ -1,0 +1,155 @@
+//! Trees of commits as a source, straight from the object store: nothing is checked out.
+
+use git2::ObjectType;
+
+use super::listing::{MAX_ENTRIES, Reader, is_dot, last_name};
+use super::{BlobId, CommitId, Entry, EntryKind, Listing, Repo, RepoError, TreeId, Wanted};
+
+/// Permission bits of git's plain file.
+pub(super) const PLAIN_FILE: i32 = 0o100_644;
+
+/// What a tree holds at one path; it can be put into another tree as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeItem {
+    pub(super) mode: i32,
+    pub(super) id: git2::Oid,
+}
+
+impl TreeItem {
+    /// A plain file with that content.
+    pub fn file(blob: BlobId) -> Self {
+        Self { mode: PLAIN_FILE, id: blob.oid() }
+    }
+
+    pub(super) fn of(entry: &git2::TreeEntry<'_>) -> Self {
+        Self { mode: entry.filemode(), id: entry.id() }
+    }
+
+    /// What kind of entry it is; `None` for a folder.
+    pub fn kind(&self) -> Option<EntryKind> {
+        match self.mode & 0o170_000 {
+            0o040_000 => None,
+            0o120_000 => Some(EntryKind::Symlink),
+            0o160_000 => Some(EntryKind::Submodule),
+            _ => Some(EntryKind::File),
+        }
+    }
+
+    /// The content's id, if it is a file.
+    pub fn blob(&self) -> Option<BlobId> {
+        (self.kind() == Some(EntryKind::File)).then(|| self.id.into())
+    }
+
+    fn folder(&self) -> Option<TreeId> {
+        self.kind().is_none().then(|| self.id.into())
+    }
+}
+
+impl Repo {
+    /// The wanted entries of a commit's tree below `prefix`.
+    pub fn list_commit(&self, commit: CommitId, prefix: &str, wanted: Wanted<'_>) -> Result<Listing<'_>, RepoError> {
+        self.list_tree(self.tree_of(commit)?, prefix, wanted)
+    }
+
+    /// The wanted entries of a tree below `prefix`; none where there is no such folder.
+    pub fn list_tree(&self, tree: TreeId, prefix: &str, wanted: Wanted<'_>) -> Result<Listing<'_>, RepoError> {
+        let odb = self.odb()?;
+        let mut entries = Vec::new();
+        if let Some(root) = self.folder_at(tree, prefix)? {
+            self.walk(root, &mut |path, kind, item| {
+                if wanted(&path, kind) {
+                    entries.push(measured(&odb, Entry::new(path, kind), item)?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(Listing::new(entries, Reader::Blobs(odb)))
+    }
+
+    /// The tree of a commit.
+    pub fn tree_of(&self, commit: CommitId) -> Result<TreeId, RepoError> {
+        let found = self.git.find_commit(commit.oid()).map_err(RepoError::object(commit.oid()))?;
+        Ok(found.tree_id().into())
+    }
+
+    /// What a tree holds at a path, if anything.
+    pub fn item_at(&self, tree: TreeId, path: &str) -> Result<Option<TreeItem>, RepoError> {
+        let mut here = Some(TreeItem { mode: 0o040_000, id: tree.oid() });
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let Some(folder) = here.and_then(|item| item.folder()) else { return Ok(None) };
+            here = self.find_tree(folder)?.get_name(name).map(|entry| TreeItem::of(&entry));
+        }
+        Ok(here)
+    }
+
+    /// The folder at a prefix of a tree.
+    pub fn folder_at(&self, tree: TreeId, prefix: &str) -> Result<Option<TreeId>, RepoError> {
+        Ok(self.item_at(tree, prefix)?.and_then(|item| item.folder()))
+    }
+
+    /// The bytes of a blob.
+    pub fn blob_size(&self, blob: BlobId) -> Result<u64, RepoError> {
+        let header = self.odb()?.read_header(blob.oid());
+        Ok(header.map_err(RepoError::object(blob.oid()))?.0 as u64)
+    }
+
+    /// The content of a blob. Check its size first.
+    pub fn read_blob(&self, blob: BlobId) -> Result<Vec<u8>, RepoError> {
+        let object = self.git.find_blob(blob.oid()).map_err(RepoError::object(blob.oid()))?;
+        Ok(object.content().to_owned())
+    }
+
+    pub(super) fn odb(&self) -> Result<git2::Odb<'_>, RepoError> {
+        self.git.odb().map_err(RepoError::objects("open the object store"))
+    }
+
+    pub(super) fn find_tree(&self, tree: TreeId) -> Result<git2::Tree<'_>, RepoError> {
+        self.git.find_tree(tree.oid()).map_err(RepoError::object(tree.oid()))
+    }
+
+    /// Every entry below a folder that is no folder itself; dot-folders are left out.
+    fn walk(&self, root: TreeId, visit: Visit<'_>) -> Result<(), RepoError> {
+        let mut seen = 0;
+        let mut folders = vec![(String::new(), root)];
+        while let Some((at, folder)) = folders.pop() {
+            for entry in &self.find_tree(folder)? {
+                seen += 1;
+                if seen > MAX_ENTRIES {
+                    return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
+                }
+                let item = TreeItem::of(&entry);
+                let (path, kind) = named(&at, &entry, item.kind());
+                match (kind, item.folder()) {
+                    (Some(kind), _) => visit(path, kind, &item)?,
+                    (None, Some(inner)) if !is_dot(last_name(&path)) => folders.push((path + "/", inner)),
+                    (None, _) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+type Visit<'a> = &'a mut dyn FnMut(String, EntryKind, &TreeItem) -> Result<(), RepoError>;
+
+/// The path of an entry, and its kind unless it is a folder. A folder whose name is not UTF-8 has one:
+/// what is below it must not vanish.
+pub(super) fn named(at: &str, entry: &git2::TreeEntry<'_>, kind: Option<EntryKind>) -> (String, Option<EntryKind>) {
+    match std::str::from_utf8(entry.name_bytes()) {
+        Ok(name) => (format!("{at}{name}"), kind),
+        Err(_) => (format!("{at}{}", String::from_utf8_lossy(entry.name_bytes())), Some(EntryKind::NotUtf8)),
+    }
+}
+
+fn measured(odb: &git2::Odb<'_>, mut entry: Entry, item: &TreeItem) -> Result<Entry, RepoError> {
+    if entry.kind != EntryKind::File {
+        return Ok(entry);
+    }
+    let (size, kind) = odb.read_header(item.id).map_err(RepoError::object(item.id))?;
+    if kind != ObjectType::Blob {
+        return Err(RepoError::MissingObject { id: item.id.to_string() });
+    }
+    entry.size = size as u64;
+    entry.blob = item.blob();
+    Ok(entry)
+}
