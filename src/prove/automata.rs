@@ -27,12 +27,7 @@ pub(super) struct Dfa {
 
 /// The automaton that accepts exactly the models that the pattern holds for.
 pub(super) fn automaton(pattern: &ModelPattern) -> Result<Dfa, TooLarge> {
-    let text = Hir::literal(pattern.text().as_bytes());
-    let language = match regex_syntax::parse(pattern.text()) {
-        Ok(regex) => Hir::alternation(vec![text, regex]),
-        Err(_) => text,
-    };
-    Dfa::of(Hir::concat(vec![Hir::look(Look::Start), language, Hir::look(Look::End)]))
+    Dfa::of(pattern.language())
 }
 
 /// The automaton that accepts exactly valid UTF-8.

@@ -20,6 +20,8 @@ mod replay;
 mod report;
 mod search;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod trie;
 mod weaken;
 mod world;

@@ -1,0 +1,163 @@
+//! Every request that small sets can tell apart, by trying: no class, no automaton, no index of the code
+//! that is under test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::policy::{Pattern, PolicySet, Targets};
+use crate::resolve::{Context, Engine, Request, Requested};
+
+/// Requests that between them show everything that the sets can do.
+pub struct Requests {
+    pub teams: Vec<Option<String>>,
+    pub keys: Vec<Option<String>>,
+    pub models: Vec<Option<String>>,
+    pub tags: Vec<Vec<String>>,
+}
+
+/// All strings over an alphabet, the shortest first.
+fn strings(alphabet: &[&str], length: usize) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let mut last = vec![String::new()];
+    for _ in 0..length {
+        last = last.iter().flat_map(|s| alphabet.iter().map(move |c| format!("{s}{c}"))).collect();
+        all.extend(last.iter().cloned());
+    }
+    all
+}
+
+/// Of the values that the tests do not tell apart, one each.
+fn distinct(values: Vec<Option<String>>, test: impl Fn(Option<&str>) -> Vec<bool>) -> Vec<Option<String>> {
+    let mut seen = BTreeSet::new();
+    values.into_iter().filter(|value| seen.insert((value.is_none(), test(value.as_deref())))).collect()
+}
+
+impl Requests {
+    pub fn of(sets: &[&PolicySet]) -> Self {
+        let boxes: Vec<&Targets> = sets
+            .iter()
+            .flat_map(|set| {
+                let attached = set.attachments.iter().map(|a| &a.targets);
+                attached.chain(set.invariants.iter().flat_map(|i| std::iter::once(&i.applies).chain(&i.except)))
+            })
+            .collect();
+        let patterns = |list: fn(&Targets) -> &Option<Vec<Pattern>>| -> Vec<Pattern> {
+            boxes.iter().flat_map(|b| list(b).iter().flatten().cloned()).collect()
+        };
+        let values = |alphabet: &[&str], length, patterns: Vec<Pattern>| {
+            let all = std::iter::once(None).chain(strings(alphabet, length).into_iter().map(Some)).collect();
+            // Where nothing but `*` is asked for, the absent value does for all.
+            let plain = patterns.iter().all(Pattern::is_any);
+            let mut values = distinct(all, |v| patterns.iter().map(|p| p.matches(v)).collect());
+            if plain {
+                values.truncate(1);
+            }
+            values
+        };
+        let tag_values: Vec<String> = {
+            let patterns = patterns(|b| &b.tags);
+            let all = strings(&["t", "u", "s", "z"], 2).into_iter().map(Some).collect();
+            distinct(all, |v| patterns.iter().map(|p| p.matches(v)).collect()).into_iter().flatten().collect()
+        };
+        let models = {
+            let patterns = patterns(|b| &b.models);
+            let conditions: Vec<_> = sets.iter().flat_map(|set| &set.conditions).collect();
+            let all = std::iter::once(None).chain(strings(&["m", "n", "x", "y", "z", "\n"], 3).into_iter().map(Some));
+            distinct(all.collect(), |v| {
+                let met = conditions.iter().map(|c| v.is_some_and(|v| c.matches(v)));
+                patterns.iter().map(|p| p.matches(v)).chain(met).collect()
+            })
+        };
+        let subsets = (0..1usize << tag_values.len())
+            .map(|bits| tag_values.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, t)| t.clone()).collect());
+        Self {
+            teams: values(&["a", "b", "z"], 2, patterns(|b| &b.teams)),
+            keys: values(&["k", "z"], 2, patterns(|b| &b.keys)),
+            models,
+            tags: subsets.collect(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.teams.len() * self.keys.len() * self.models.len() * self.tags.len()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = Context> + '_ {
+        self.models.iter().flat_map(move |model| self.with(model))
+    }
+
+    pub fn with<'a>(&'a self, model: &'a Option<String>) -> impl Iterator<Item = Context> + 'a {
+        self.teams.iter().flat_map(move |team| {
+            self.keys.iter().flat_map(move |key| {
+                self.tags.iter().map(move |tags| Context {
+                    team: team.clone(),
+                    key: key.clone(),
+                    model: model.clone(),
+                    tags: tags.clone(),
+                })
+            })
+        })
+    }
+}
+
+/// What a request gets: its guardrails, and its pipelines as they run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Got {
+    pub guardrails: BTreeSet<String>,
+    pub pipelines: Vec<String>,
+}
+
+pub fn got(engine: &Engine, context: &Context, named: &[&str]) -> Got {
+    let policies = named.iter().map(|name| Requested::Named((*name).to_owned())).collect();
+    let request = Request { context: context.clone(), policies };
+    let resolution = engine.resolve_by_scan(&request);
+    let mut pipelines: Vec<(u8, String)> = Vec::new();
+    for p in &resolution.pipelines {
+        let steps: Vec<String> = p
+            .pipeline
+            .steps
+            .iter()
+            .map(|s| {
+                let error = s.on_error.unwrap_or(s.on_fail);
+                format!("{} {:?} {:?} {error:?}", p.set.guardrail(s.guardrail), s.on_pass, s.on_fail)
+            })
+            .collect();
+        let one = (p.pipeline.mode as u8, steps.join(";"));
+        if !pipelines.contains(&one) {
+            pipelines.push(one);
+        }
+    }
+    pipelines.sort_by_key(|(mode, _)| *mode);
+    Got {
+        guardrails: resolution.guardrails.iter().map(|g| (*g).to_owned()).collect(),
+        pipelines: pipelines.into_iter().map(|(mode, text)| format!("{mode} {text}")).collect(),
+    }
+}
+
+/// For each model class, what some request of it loses and gains, pipelines among it (`|…`), and whether
+/// some request's pipelines differ (`order`).
+pub type Differences = BTreeMap<Option<String>, [BTreeSet<String>; 2]>;
+
+pub fn differences(base: &Engine, head: &Engine, requests: &Requests, named: &[&str]) -> Differences {
+    let mut all = Differences::new();
+    for model in &requests.models {
+        let entry = all.entry(model.clone()).or_default();
+        for context in requests.with(model) {
+            let (before, after) = (got(base, &context, named), got(head, &context, named));
+            note(&before, &after, entry);
+        }
+    }
+    all
+}
+
+pub fn note(before: &Got, after: &Got, into: &mut [BTreeSet<String>; 2]) {
+    into[0].extend(before.guardrails.difference(&after.guardrails).cloned());
+    into[1].extend(after.guardrails.difference(&before.guardrails).cloned());
+    let less = |a: &[String], b: &[String]| {
+        a.iter().filter(|p| !b.contains(p)).map(|p| format!("|{p}")).collect::<Vec<_>>()
+    };
+    into[0].extend(less(&before.pipelines, &after.pipelines));
+    into[1].extend(less(&after.pipelines, &before.pipelines));
+    if before.pipelines != after.pipelines {
+        into[0].insert("order".to_owned());
+    }
+}
