@@ -11,8 +11,10 @@ mod cone;
 mod eval;
 mod impact;
 mod index;
+mod invariants;
 mod merge;
 mod models;
+mod monotone;
 mod names;
 mod patch;
 mod pipelines;
@@ -23,9 +25,11 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod trie;
+mod walk;
 mod weaken;
 mod world;
 
 pub use budget::Budget;
 pub use impact::impact;
+pub use invariants::{ProveOptions, prove};
 pub use report::*;

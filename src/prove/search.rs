@@ -17,7 +17,7 @@ use super::eval::{self, Evaluated, Evaluator, Named};
 use super::index::Rank;
 use super::models::Space;
 use super::pipelines;
-use super::world::{GuardId, PipeId, Side};
+use super::world::{GuardId, PipeId, ProfileId, Side, World};
 
 /// What the requests of some classes of models of a point lose and gain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -200,7 +200,7 @@ impl<'w, 'a> Search<'w, 'a> {
             if hidden.is_empty() {
                 return;
             }
-            if given.default || !given.zone.overlaps(&at.point) || self.gives_all(given, &hidden) {
+            if given.default || !given.zone.overlaps(&at.point) || hidden.iter().all(|(_, element)| gives(self.eval.world, given.profile, *element)) {
                 continue;
             }
             for point in self.points(1 - this, rank, &at.point) {
@@ -216,21 +216,6 @@ impl<'w, 'a> Search<'w, 'a> {
                 return;
             }
         }
-    }
-
-    /// Whether an attachment gives, to every model, all that is hidden: then it shows nothing.
-    fn gives_all(&self, given: &super::world::Given, hidden: &[(usize, Element)]) -> bool {
-        let world = self.eval.world;
-        if world.chain(given.profile).any(|member| member.condition.is_some()) {
-            return false;
-        }
-        let gives = |element: &Element| match element {
-            Element::Guardrail(guardrail) => world
-                .chain(given.profile)
-                .fold(false, |has, m| (has || m.add.contains(guardrail)) && !m.remove.contains(guardrail)),
-            Element::Pipeline(pipe) => world.pipe_of(given.profile) == Some(*pipe),
-        };
-        hidden.iter().all(|(_, element)| gives(element))
     }
 
     /// Where a new attachment switches off what the defaults of this set still give.
@@ -285,6 +270,15 @@ impl<'w, 'a> Search<'w, 'a> {
             hidden.extend(pipe.map(|pipe| (class, Element::Pipeline(pipe))));
         }
         hidden
+    }
+}
+
+/// Whether a policy gives something to every model that it applies to, whatever its conditions.
+fn gives(world: &World<'_>, profile: ProfileId, element: Element) -> bool {
+    let free = world.chain(profile).all(|member| member.condition.is_none());
+    free && match element {
+        Element::Guardrail(guardrail) => world.always_gives(profile, guardrail),
+        Element::Pipeline(pipe) => world.pipe_of(profile) == Some(pipe),
     }
 }
 

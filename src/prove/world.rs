@@ -101,16 +101,17 @@ impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
         self.values.get(number as usize)
     }
 
+    /// Every number.
+    pub(super) fn numbers(&self) -> std::ops::Range<u32> {
+        0..u32::try_from(self.values.len()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn find<Q>(&self, value: &Q) -> Option<u32>
     where
         T: std::borrow::Borrow<Q>,
         Q: Eq + std::hash::Hash + ?Sized,
     {
         self.numbers.get(value).copied()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.values.len()
     }
 }
 
@@ -261,6 +262,14 @@ impl<'a> World<'a> {
     /// Whether a policy may give a guardrail to some model: some member of its chain adds it.
     pub(super) fn may_give(&self, profile: ProfileId, guardrail: GuardId) -> bool {
         self.chain(profile).any(|member| member.add.binary_search(&guardrail).is_ok())
+    }
+
+    /// Whether a policy gives a guardrail to every model: no member of its chain has a condition.
+    pub(super) fn always_gives(&self, profile: ProfileId, guardrail: GuardId) -> bool {
+        let free = self.chain(profile).all(|member| member.condition.is_none());
+        free && self
+            .chain(profile)
+            .fold(false, |has, member| (has || member.add.contains(&guardrail)) && !member.remove.contains(&guardrail))
     }
 
     pub(super) fn pipe_of(&self, profile: ProfileId) -> Option<PipeId> {

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::document::{FinalAction, Outcome};
 use crate::policy::{Pattern, PolicySet, Targets};
-use crate::resolve::{Context, Engine, Request, Requested};
+use crate::resolve::{Context, Engine, Request, Requested, simulate};
 
 /// Requests that between them show everything that the sets can do.
 pub struct Requests {
@@ -133,23 +134,33 @@ pub fn got(engine: &Engine, context: &Context, named: &[&str]) -> Got {
     }
 }
 
-/// For each model class, what some request of it loses and gains, pipelines among it (`|…`), and whether
-/// some request's pipelines differ (`order`).
-pub type Differences = BTreeMap<Option<String>, [BTreeSet<String>; 2]>;
+/// Every request with what it gets before and after.
+pub struct Table(pub Vec<(Context, Got, Got)>);
 
-pub fn differences(base: &Engine, head: &Engine, requests: &Requests, named: &[&str]) -> Differences {
-    let mut all = Differences::new();
-    for model in &requests.models {
-        let entry = all.entry(model.clone()).or_default();
-        for context in requests.with(model) {
-            let (before, after) = (got(base, &context, named), got(head, &context, named));
-            note(&before, &after, entry);
-        }
+impl Table {
+    pub fn new(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> Self {
+        let row = |context: Context| {
+            let (before, after) = (got(&engines[0], &context, named), got(&engines[1], &context, named));
+            (context, before, after)
+        };
+        Self(requests.all().map(row).collect())
     }
-    all
+
+    /// For each model class, what some request of it loses and gains, pipelines among it (`|…`), and
+    /// whether some request's pipelines differ (`order`).
+    pub fn differences(&self) -> BTreeMap<Option<String>, [BTreeSet<String>; 2]> {
+        let mut all: BTreeMap<Option<String>, [BTreeSet<String>; 2]> = BTreeMap::new();
+        for (context, before, after) in &self.0 {
+            let entry = all.entry(context.model.clone()).or_default();
+            if before != after {
+                note(before, after, entry);
+            }
+        }
+        all
+    }
 }
 
-pub fn note(before: &Got, after: &Got, into: &mut [BTreeSet<String>; 2]) {
+fn note(before: &Got, after: &Got, into: &mut [BTreeSet<String>; 2]) {
     into[0].extend(before.guardrails.difference(&after.guardrails).cloned());
     into[1].extend(after.guardrails.difference(&before.guardrails).cloned());
     let less = |a: &[String], b: &[String]| {
@@ -160,4 +171,32 @@ pub fn note(before: &Got, after: &Got, into: &mut [BTreeSet<String>; 2]) {
     if before.pipelines != after.pipelines {
         into[0].insert("order".to_owned());
     }
+}
+
+/// Whether some request and some outcomes of its guardrails are acted on before and let through after, by
+/// trying all outcomes of up to four guardrails.
+pub fn weakens(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> bool {
+    const OUTCOMES: [Outcome; 4] = [Outcome::Pass, Outcome::Fail, Outcome::Error, Outcome::Skip];
+    let mut tried = BTreeSet::new();
+    for context in requests.all() {
+        let policies: Vec<_> = named.iter().map(|name| Requested::Named((*name).to_owned())).collect();
+        let request = Request { context, policies };
+        let [before, after] = [0, 1].map(|side: usize| engines[side].resolve_by_scan(&request));
+        let seen = [&before, &after].map(|r| {
+            let pipelines: Vec<String> = r.pipelines.iter().map(|p| format!("{:?}", p.pipeline)).collect();
+            (r.guardrails.iter().map(|g| (*g).to_owned()).collect::<Vec<_>>(), pipelines)
+        });
+        if seen[0] == seen[1] || !tried.insert(seen) {
+            continue;
+        }
+        let names: BTreeSet<&str> = before.guardrails.iter().chain(&after.guardrails).copied().collect();
+        let all = 4usize.pow(u32::try_from(names.len()).expect("few guardrails"));
+        for code in 0..all {
+            let outcomes = names.iter().enumerate().map(|(i, name)| (*name, OUTCOMES[(code >> (2 * i)) & 3])).collect();
+            if simulate(&before, &outcomes) != FinalAction::Allow && simulate(&after, &outcomes) == FinalAction::Allow {
+                return true;
+            }
+        }
+    }
+    false
 }

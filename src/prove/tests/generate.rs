@@ -237,7 +237,7 @@ impl Policy {
             let mode = if *pre { "pre_call" } else { "post_call" };
             let _ = write!(out, "pipeline:\n  mode: {mode}\n  steps:\n");
             for (at, [pass, fail, error]) in steps {
-                let guardrail = self.add[*at];
+                let guardrail = self.add[*at % self.add.len()];
                 let _ = write!(
                     out,
                     "    - {{guardrail: {guardrail}, on_pass: {pass}, on_fail: {fail}, on_error: {error}}}\n"

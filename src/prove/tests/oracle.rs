@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::brute::{self, Got, Requests, got};
+use super::brute::{self, Got, Requests, Table, got};
 use super::engine_of;
 use super::generate::{self, Random};
-use crate::policy::{Pattern, PolicySet};
-use crate::prove::{Budget, Impact, Region, Witness, impact};
+use crate::policy::{Invariant, Pattern, PolicySet, Targets};
+use crate::prove::{Budget, Impact, Proof, ProveOptions, Region, Witness, impact, prove};
 use crate::resolve::{Context, Engine};
 
 /// Larger ones take too long to try.
-const MOST_REQUESTS: usize = 1_500;
+const MOST_REQUESTS: usize = 400;
 
 fn pattern(text: &str) -> Pattern {
     Pattern::parse(text)
@@ -115,10 +115,21 @@ pub fn pair(seed: u64) -> Option<Pair> {
     Some(Pair { yaml, engines })
 }
 
-fn check_regions(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
+impl Pair {
+    fn told(&self, seed: u64) -> String {
+        format!("seed {seed}\n--- BASE\n{}\n--- HEAD\n{}", self.yaml[0], self.yaml[1])
+    }
+
+    fn sets(&self) -> [&PolicySet; 2] {
+        [self.engines[0].set(), self.engines[1].set()]
+    }
+}
+
+/// Every region by itself: its witness, and that all of its requests lose and gain what it says.
+fn check_regions(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
     let [base, head] = &pair.engines;
-    let sets = [&**base.set(), &**head.set()];
-    let told = || format!("seed {seed}\n--- BASE\n{}\n--- HEAD\n{}\n{impact:#?}", pair.yaml[0], pair.yaml[1]);
+    let sets = pair.sets();
+    let told = || format!("{} {impact:#?}", pair.told(seed));
     assert!(impact.exact, "not exact: {}", told());
     for region in &impact.regions {
         let named: Vec<&str> = region.requested.iter().map(String::as_str).collect();
@@ -127,40 +138,109 @@ fn check_regions(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
         let (before, after) = (got(base, &witness, &named), got(head, &witness, &named));
         assert_eq!(lost_and_gained(&before, &after), said(region), "a witness says other things {}", told());
         assert_eq!(region.pipelines.is_some(), before.pipelines != after.pipelines, "pipelines {}", told());
-        for context in requests.all().filter(|context| has(&sets, region, context)) {
-            let (before, after) = (got(base, &context, &named), got(head, &context, &named));
-            let [lost, gained] = lost_and_gained(&before, &after);
-            let [said_lost, said_gained] = said(region);
-            assert!(
-                lost.is_superset(&said_lost) && gained.is_superset(&said_gained),
-                "a request of a region does otherwise: {context:?} {region:#?} {}",
-                told()
-            );
+        if !named.is_empty() {
+            continue;
+        }
+        let [said_lost, said_gained] = said(region);
+        for (context, before, after) in table.0.iter().filter(|(context, ..)| has(&sets, region, context)) {
+            let [lost, gained] = lost_and_gained(before, after);
+            let right = lost.is_superset(&said_lost) && gained.is_superset(&said_gained);
+            assert!(right, "a request of a region does otherwise: {context:?} {region:#?} {}", told());
         }
     }
+}
+
+/// The regions together: what is lost and gained a class of models.
+fn check_complete(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
     let plain: Vec<&Region> = impact.regions.iter().filter(|r| r.requested.is_none()).collect();
-    let truth = brute::differences(base, head, requests, &[]);
-    for (model, truth) in &truth {
-        assert_eq!(*truth, claimed(&sets, &plain, model.as_deref()), "model {model:?} {}", told());
+    for (model, truth) in table.differences() {
+        let said = claimed(&pair.sets(), &plain, model.as_deref());
+        assert_eq!(truth, said, "model {model:?} {} {impact:#?}", pair.told(seed));
     }
-    let mut names: BTreeSet<&str> = BTreeSet::new();
-    names.extend(sets.iter().flat_map(|set| set.policies.iter().map(|p| &*p.name)));
-    for name in names {
-        let named: Vec<&Region> = impact.regions.iter().filter(|r| r.requested.as_deref() == Some(name)).collect();
-        let all: Vec<&Region> = plain.iter().chain(&named).copied().collect();
-        for (model, [lost, gained]) in &brute::differences(base, head, requests, &[name]) {
-            let [mut said_lost, said_gained] = claimed(&sets, &all, model.as_deref());
-            if said_lost.is_empty() && said_gained.is_empty() {
-                // The order of pipelines is looked at for requests that name no policy.
-                said_lost.insert("order".to_owned());
-            }
-            let own = claimed(&sets, &named, model.as_deref());
-            let order = |set: &BTreeSet<String>| set.iter().filter(|e| *e != "order").cloned().collect::<BTreeSet<_>>();
-            assert!(said_lost.is_superset(&order(lost)), "requested {name} {model:?} lost {lost:?} {}", told());
-            assert!(said_gained.is_superset(&order(gained)), "requested {name} {model:?} gained {gained:?} {}", told());
-            assert!(lost.is_superset(&order(&own[0])) && gained.is_superset(&own[1]), "{name} {}", told());
+}
+
+/// The same for requests that name a policy. The order of pipelines is not looked at for them.
+fn check_named(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
+    let sets = pair.sets();
+    let mut names: Vec<&str> = sets.iter().flat_map(|set| set.policies.iter().map(|p| &*p.name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let name = names[usize::try_from(seed).unwrap_or(0) % names.len()];
+    let told = || format!("{name} {} {impact:#?}", pair.told(seed));
+    let table = Table::new(&pair.engines, requests, &[name]);
+    let all: Vec<&Region> = impact.regions.iter().filter(|r| r.requested.as_deref().is_none_or(|r| r == name)).collect();
+    let own: Vec<&Region> = all.iter().copied().filter(|region| region.requested.is_some()).collect();
+    let but_order = |set: &BTreeSet<String>| set.iter().filter(|e| *e != "order").cloned().collect::<BTreeSet<_>>();
+    for (model, truth) in table.differences() {
+        let (all, own) = (claimed(&sets, &all, model.as_deref()), claimed(&sets, &own, model.as_deref()));
+        for side in 0..2 {
+            let truth = but_order(&truth[side]);
+            assert!(all[side].is_superset(&truth), "{model:?} {side} {truth:?} {}", told());
+            assert!(truth.is_superset(&but_order(&own[side])), "{model:?} {side} {truth:?} {}", told());
         }
     }
+}
+
+fn check_weakens(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
+    let sets = pair.sets();
+    let mut names: Vec<&str> = sets.iter().flat_map(|set| set.policies.iter().map(|p| &*p.name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut ways: Vec<Vec<&str>> = vec![Vec::new()];
+    ways.extend(names.iter().map(|name| vec![*name]));
+    ways.extend(names.iter().enumerate().flat_map(|(i, a)| names.iter().skip(i + 1).map(|b| vec![*a, *b])));
+    ways.push(names.clone());
+    let truth = ways.iter().any(|named| brute::weakens(&pair.engines, requests, named));
+    assert_eq!(impact.weakens, truth, "{} {impact:#?}", pair.told(seed));
+}
+
+/// Verdicts by trying every request.
+fn check_proof(engine: &Engine, yaml: &str, requests: &Requests, proof: &Proof) {
+    assert!(proof.exact, "{yaml} {proof:#?}");
+    let all: Vec<(Context, Got)> = requests.all().map(|c| (c.clone(), got(engine, &c, &[]))).collect();
+    for (invariant, verdict) in engine.set().invariants.iter().zip(&proof.invariants) {
+        let truth = all.iter().all(|(context, got)| keeps(invariant, context, got));
+        assert_eq!(verdict.holds, truth, "{verdict:#?} {yaml}");
+        if let Some(witness) = &verdict.counterexample {
+            let context = context(witness);
+            assert!(!keeps(invariant, &context, &got(engine, &context, &[])), "{verdict:#?} {yaml}");
+        }
+        assert_eq!(verdict.counterexample.is_some(), !truth);
+    }
+    let built_in = |name: &str| proof.invariants.iter().find(|verdict| verdict.name == name).expect("asked for");
+    let unguarded = all.iter().any(|(_, got)| got.guardrails.is_empty());
+    assert_eq!(built_in("no-unguarded").holds, !unguarded, "{proof:#?} {yaml}");
+    let more = |a: &Context, b: &Context| {
+        a.model == b.model
+            && (a.team.is_none() || a.team == b.team)
+            && (a.key.is_none() || a.key == b.key)
+            && a.tags.iter().all(|tag| b.tags.contains(tag))
+    };
+    let loses = |(a, one): &(Context, Got)| {
+        all.iter().any(|(b, two)| more(a, b) && !two.guardrails.is_superset(&one.guardrails))
+    };
+    if all.len() < 200 {
+        assert_eq!(built_in("monotone").holds, !all.iter().any(loses), "{proof:#?} {yaml}");
+    }
+}
+
+fn keeps(invariant: &Invariant, context: &Context, got: &Got) -> bool {
+    let within = |targets: &Targets| {
+        let value = |list: &Option<Vec<Pattern>>, value: &Option<String>| {
+            list.as_ref().is_none_or(|list| list.iter().any(|pattern| pattern.matches(value.as_deref())))
+        };
+        let tags = targets.tags.as_ref();
+        value(&targets.teams, &context.team)
+            && value(&targets.keys, &context.key)
+            && value(&targets.models, &context.model)
+            && tags.is_none_or(|list| list.iter().any(|p| context.tags.iter().any(|t| p.matches(Some(t)))))
+    };
+    let has = |name: &std::sync::Arc<str>| got.guardrails.contains(&**name);
+    !within(&invariant.applies)
+        || invariant.except.as_ref().is_some_and(within)
+        || (invariant.require.iter().all(has)
+            && (invariant.any_of.is_empty() || invariant.any_of.iter().any(has))
+            && !invariant.forbid.iter().any(has))
 }
 
 /// How many pairs each of the tests tries; `REFGUARD_ORACLE_PAIRS` overrides.
@@ -168,29 +248,73 @@ fn pairs() -> u64 {
     std::env::var("REFGUARD_ORACLE_PAIRS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_500)
 }
 
-fn run(part: u64, check: impl Fn(&Pair, u64, &Requests)) {
+fn impact_agrees(part: u64) {
     let mut tried = 0;
     let mut seed = part << 32;
     while tried < pairs() {
         seed += 1;
         let Some(pair) = pair(seed) else { continue };
-        let requests = Requests::of(&[pair.engines[0].set(), pair.engines[1].set()]);
+        let requests = Requests::of(&pair.sets());
         if requests.len() > MOST_REQUESTS {
             continue;
         }
-        check(&pair, seed, &requests);
         tried += 1;
+        let found = impact(&pair.engines[0], &pair.engines[1], &Budget::default());
+        let table = Table::new(&pair.engines, &requests, &[]);
+        check_regions(&pair, seed, &table, &found);
+        check_complete(&pair, seed, &table, &found);
+        if seed % 4 == 0 {
+            check_named(&pair, seed, &requests, &found);
+        }
+        if found.weakens && seed % 16 != 0 {
+            continue; // It came with a witness that the engines confirmed.
+        }
+        check_weakens(&pair, seed, &requests, &found);
     }
 }
 
-fn impact_agrees(part: u64) {
-    run(part, |pair, seed, requests| {
-        let found = impact(&pair.engines[0], &pair.engines[1], &Budget::default());
-        check_regions(pair, seed, requests, &found);
-    });
+fn proofs_agree(part: u64) {
+    let mut tried = 0;
+    let mut seed = part << 40;
+    while tried < pairs() {
+        seed += 1;
+        let mut r = Random::new(seed);
+        let mut set = generate::set(&mut r);
+        set.invariants = (0..3).map(|_| generate::invariant(&mut r)).collect();
+        let yaml = set.yaml();
+        let Some(engine) = engine_of(&yaml) else { continue };
+        let requests = Requests::of(&[engine.set()]);
+        if requests.len() > MOST_REQUESTS {
+            continue;
+        }
+        tried += 1;
+        let options = ProveOptions { no_unguarded: true, monotone: true };
+        let proof = prove(&engine, options, &Budget::default());
+        check_proof(&engine, &yaml, &requests, &proof);
+    }
 }
 
 #[test]
 fn impact_agrees_with_trying_part_1() {
     impact_agrees(1);
+}
+
+#[test]
+fn impact_agrees_with_trying_part_2() {
+    impact_agrees(2);
+}
+
+#[test]
+fn impact_agrees_with_trying_part_3() {
+    impact_agrees(3);
+}
+
+#[test]
+fn impact_agrees_with_trying_part_4() {
+    impact_agrees(4);
+}
+
+#[test]
+fn proofs_agree_with_trying() {
+    proofs_agree(1);
 }
