@@ -57,6 +57,8 @@ struct Hunt<'h, 'w, 'a> {
     engines: [&'h Engine; 2],
     /// Pipelines that only HEAD has.
     capturers: Vec<Capturer>,
+    /// Whether a default attachment of HEAD has a pipeline.
+    default_pipes: bool,
     seen: FxHashSet<Start>,
     found: Option<Weakening>,
     skipped: bool,
@@ -69,11 +71,13 @@ pub(super) fn weakening(search: &mut Search<'_, '_>, names: &Names, engines: [&E
         names,
         engines,
         capturers: Vec::new(),
+        default_pipes: false,
         seen: FxHashSet::default(),
         found: None,
         skipped: false,
     };
     hunt.capturers = hunt.capturers();
+    hunt.default_pipes = !hunt.default_capturers().is_empty();
     hunt.run();
     let Hunt { found, skipped, search, .. } = hunt;
     if found.is_none() && skipped {
@@ -98,7 +102,46 @@ impl Hunt<'_, '_, '_> {
             self.look(Start { point: Point::top(), named: vec![policy.name.clone()] }, 0);
         }
         for capturer in &capturers {
-            self.captured_from_named(capturer);
+            let points = match capturer {
+                Capturer::Attached(rank) => self.search.points(HEAD, *rank, &Point::top()),
+                Capturer::Named(_) => vec![Point::top()],
+            };
+            self.captured_from_named(capturer, &points);
+        }
+        self.captured_by_default();
+    }
+
+    /// Default attachments of HEAD that have a pipeline.
+    fn default_capturers(&self) -> Vec<Rank> {
+        let world = self.search.eval.world;
+        let givens = self.search.side(HEAD).map_or(&[][..], |side| &side.givens);
+        (0..)
+            .zip(givens)
+            .filter(|(_, given)| given.default && world.pipe_of(given.profile).is_some())
+            .map(|(rank, _)| rank)
+            .collect()
+    }
+
+    /// What a default pipeline captures from a policy that a request names, where BASE has something else
+    /// that HEAD lacks.
+    fn captured_by_default(&mut self) {
+        let defaults = self.default_capturers();
+        let Some(head) = self.search.side(HEAD) else { return };
+        for rank in self.search.changes.attachments.first().cloned().unwrap_or_default() {
+            if defaults.is_empty() || self.over() {
+                return;
+            }
+            for point in self.search.points(BASE, rank, &Point::top()) {
+                let Ok(seen) = self.search.eval.evaluate(&point, &[], &[]) else { continue };
+                let turns = |class| seen.outcome(BASE, class).non_default && !seen.outcome(HEAD, class).non_default;
+                if !(0..seen.space.classes.len()).any(turns) {
+                    continue;
+                }
+                for default in &defaults {
+                    let zone = head.givens.get(*default as usize).map(|given| given.zone.points(&point));
+                    self.captured_from_named(&Capturer::Attached(*default), &zone.unwrap_or_default());
+                }
+            }
         }
     }
 
@@ -172,11 +215,7 @@ impl Hunt<'_, '_, '_> {
     }
 
     /// What it captures from policies that a request names.
-    fn captured_from_named(&mut self, capturer: &Capturer) {
-        let points = match capturer {
-            Capturer::Attached(rank) => self.search.points(HEAD, *rank, &Point::top()),
-            Capturer::Named(_) => vec![Point::top()],
-        };
+    fn captured_from_named(&mut self, capturer: &Capturer, points: &[Point]) {
         let steps = self.steps_of(capturer);
         let Some(base) = self.search.side(BASE) else { return };
         let world = self.search.eval.world;
@@ -185,7 +224,7 @@ impl Hunt<'_, '_, '_> {
             if !steps.iter().any(|guardrail| world.may_give(*profile, *guardrail)) || !profiles.insert(*profile) {
                 continue;
             }
-            for point in &points {
+            for point in points {
                 let mut named = vec![policy.name.clone()];
                 if let Capturer::Named(name) = capturer {
                     named.push(name.clone());
@@ -252,7 +291,11 @@ impl Hunt<'_, '_, '_> {
         let world = self.search.eval.world;
         let (before, after) = (seen.outcome(BASE, class), seen.outcome(HEAD, class));
         let alone = walk::alone(world, after);
-        for element in walk::elements(world, before) {
+        let elements = walk::elements(world, before);
+        // What HEAD does by default goes where something else matches.
+        wanted.switch |=
+            !elements.is_empty() && !after.non_default && !(after.gives.is_empty() && after.pipes.is_empty());
+        for element in elements {
             if matches!(element, Element::Pipeline(pipe) if after.pipes.contains(&pipe)) {
                 continue;
             }
@@ -271,7 +314,6 @@ impl Hunt<'_, '_, '_> {
                 Element::Pipeline(_) => &mut wanted.captured,
             };
             list.extend(walk::runs(world, element).into_iter().filter(|g| alone.contains(g)));
-            wanted.switch |= !after.non_default && !(after.gives.is_empty() && after.pipes.is_empty());
         }
     }
 
@@ -280,7 +322,7 @@ impl Hunt<'_, '_, '_> {
         if depth > 1 + wanted.captured.len() + wanted.captured_anew.len() {
             return;
         }
-        let anew = !wanted.captured_anew.is_empty() && !self.capturers.is_empty();
+        let anew = !wanted.captured_anew.is_empty() && (!self.capturers.is_empty() || self.default_pipes);
         if !wanted.switch && wanted.captured.is_empty() && !anew {
             return;
         }
@@ -293,7 +335,8 @@ impl Hunt<'_, '_, '_> {
             one_of(&wanted.captured) || (one_of(&wanted.captured_anew) && is_new())
         };
         for (rank, given) in (0..).zip(&head.givens) {
-            let is_new = || self.capturers.contains(&Capturer::Attached(rank));
+            // A default one counts in HEAD where BASE has something else, though both have it.
+            let is_new = || given.default || self.capturers.contains(&Capturer::Attached(rank));
             let useful = (wanted.switch && !given.default) || captures(given.profile, &is_new);
             if !useful || given.zone.covers(&start.point) || !given.zone.overlaps(&start.point) {
                 continue;

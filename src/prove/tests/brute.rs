@@ -189,7 +189,9 @@ pub fn weakens(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> bo
         if seen[0] == seen[1] || !tried.insert(seen) {
             continue;
         }
-        let names: BTreeSet<&str> = before.guardrails.iter().chain(&after.guardrails).copied().collect();
+        // A pipeline also runs what its policy adds and removes again.
+        let run = [&before.guardrails, &before.pipeline_guardrails, &after.guardrails, &after.pipeline_guardrails];
+        let names: BTreeSet<&str> = run.into_iter().flatten().copied().collect();
         let all = 4usize.pow(u32::try_from(names.len()).expect("few guardrails"));
         for code in 0..all {
             let outcomes = names.iter().enumerate().map(|(i, name)| (*name, OUTCOMES[(code >> (2 * i)) & 3])).collect();

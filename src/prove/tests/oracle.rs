@@ -248,29 +248,44 @@ fn pairs() -> u64 {
     std::env::var("REFGUARD_ORACLE_PAIRS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_500)
 }
 
+/// Pairs that once were answered wrongly.
+#[test]
+fn known_pairs_agree() {
+    for seed in [4_294_967_856, 12_884_902_115, 8_589_935_837, 17_179_870_631] {
+        if let Some(pair) = pair(seed) {
+            impact_of(&pair, seed);
+        }
+    }
+}
+
 fn impact_agrees(part: u64) {
     let mut tried = 0;
     let mut seed = part << 32;
     while tried < pairs() {
         seed += 1;
         let Some(pair) = pair(seed) else { continue };
-        let requests = Requests::of(&pair.sets());
-        if requests.len() > MOST_REQUESTS {
-            continue;
-        }
-        tried += 1;
-        let found = impact(&pair.engines[0], &pair.engines[1], &Budget::default());
-        let table = Table::new(&pair.engines, &requests, &[]);
-        check_regions(&pair, seed, &table, &found);
-        check_complete(&pair, seed, &table, &found);
-        if seed % 4 == 0 {
-            check_named(&pair, seed, &requests, &found);
-        }
-        if found.weakens && seed % 16 != 0 {
-            continue; // It came with a witness that the engines confirmed.
-        }
-        check_weakens(&pair, seed, &requests, &found);
+        tried += u64::from(impact_of(&pair, seed));
     }
+}
+
+/// Whether the pair is small enough to be tried.
+fn impact_of(pair: &Pair, seed: u64) -> bool {
+    let requests = Requests::of(&pair.sets());
+    if requests.len() > MOST_REQUESTS {
+        return false;
+    }
+    let found = impact(&pair.engines[0], &pair.engines[1], &Budget::default());
+    let table = Table::new(&pair.engines, &requests, &[]);
+    check_regions(pair, seed, &table, &found);
+    check_complete(pair, seed, &table, &found);
+    if seed.is_multiple_of(4) {
+        check_named(pair, seed, &requests, &found);
+    }
+    // One that weakens comes with a request that the engines confirmed.
+    if !found.weakens || seed.is_multiple_of(16) {
+        check_weakens(pair, seed, &requests, &found);
+    }
+    true
 }
 
 fn proofs_agree(part: u64) {
