@@ -7,7 +7,7 @@ use include_dir::{Dir, DirEntry, include_dir};
 
 use super::import::write_new;
 use crate::document::{Kind, schema};
-use crate::repo::CommitId;
+use crate::repo::{CommitId, GitEnv, Repo};
 
 /// The example, as it stands in the source tree.
 static EXAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies-example");
@@ -36,7 +36,8 @@ pub fn init(dir: &Path) -> Result<Initialised> {
     let borrowed: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
     write_new(dir, &borrowed)?;
     let files: Vec<String> = files.into_iter().map(|(path, _)| path).collect();
-    let commit = first_commit(dir)?;
+    let commit = Repo::init(dir, &GitEnv::from_process())?
+        .commit_files(files.iter().map(String::as_str), "policies: first set")?;
     Ok(Initialised { files, commit })
 }
 
@@ -51,15 +52,4 @@ fn gather(folder: &Dir<'_>, files: &mut Vec<(String, Vec<u8>)>) {
             }
         }
     }
-}
-
-fn first_commit(dir: &Path) -> Result<CommitId> {
-    let git = |args: &[&str]| -> Result<String> {
-        let output = std::process::Command::new("git").arg("-C").arg(dir).args(args).output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    git(&["init", "-q", "-b", "main"])?;
-    git(&["add", "-A"])?;
-    git(&["commit", "-q", "-m", "policies: first set"])?;
-    Ok(git(&["rev-parse", "HEAD"])?.parse()?)
 }

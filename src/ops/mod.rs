@@ -3,20 +3,37 @@
 //! Here the pure core (`document`, `policy`, `resolve`) meets files and git (`repo`). Errors are for a person:
 //! `anyhow` with what was tried. Must not know the terminal or HTTP.
 
+mod environment;
+mod gates;
 mod import;
+mod import_database;
 mod init;
 mod listing;
 mod load;
+mod log;
+mod partial;
 mod pins;
+mod promote;
+mod publish;
+mod rollback;
 mod testing;
+mod weaken;
 mod workspace;
 
 use crate::document::Rule;
 
+pub use environment::EnvironmentState;
+pub use gates::{Candidate, GateWord, Lowered, Says, Verdict};
 pub use import::{ImportReport, import_litellm};
+pub use import_database::{DatabaseReport, import_litellm_database};
 pub use init::{Initialised, init};
 pub use listing::{Listing, ShownPolicy, list_attachments, list_policies, show_policy};
 pub use load::{NoProgress, Progress};
+pub use log::{LogEntry, PromotionLog};
+pub use partial::Selection;
+pub use promote::{Plan, PromoteRequest};
+pub use publish::{Lost, Published, Refused};
+pub use rollback::{RollbackPlan, RollbackRequest};
 pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 

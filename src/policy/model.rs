@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::Pattern;
 use super::condition::ModelPattern;
-use crate::document::{Action, FinalAction, GateLevel, Outcome, PipelineMode};
+use crate::document::{Action, FinalAction, GateLevel, Outcome, PipelineMode, RawStep};
 
 /// Index of a policy in its set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,6 +83,18 @@ pub struct Step {
 }
 
 impl Step {
+    /// A step as it is written, defaults filled in.
+    pub(super) fn from_raw(raw: &RawStep, guardrail: GuardrailId) -> Self {
+        Self {
+            guardrail,
+            on_pass: raw.on_pass.map_or(Action::Allow, |a| a.value),
+            on_fail: raw.on_fail.map_or(Action::Block, |a| a.value),
+            on_error: raw.on_error.map(|a| a.value),
+            pass_data: raw.pass_data.unwrap_or(false),
+            modify_response_message: raw.modify_response_message.as_ref().map(|m| m.as_str().into()),
+        }
+    }
+
     /// The action after an outcome; a guardrail that was skipped lets the pipeline go on.
     pub fn action(&self, outcome: Outcome) -> Action {
         match outcome {

@@ -39,8 +39,7 @@ pub(super) fn utf8() -> Result<Dfa, TooLarge> {
 impl Dfa {
     fn of(language: Hir) -> Result<Self, TooLarge> {
         let config = thompson::Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(SIZE_LIMIT));
-        let nfa =
-            thompson::Compiler::new().configure(config).build_from_hir(&language).map_err(|_| TooLarge)?;
+        let nfa = thompson::Compiler::new().configure(config).build_from_hir(&language).map_err(|_| TooLarge)?;
         let config = dense::Config::new()
             .start_kind(StartKind::Anchored)
             .match_kind(MatchKind::All)

@@ -54,12 +54,15 @@ impl<'w, 'a> Changes<'w, 'a> {
 
     /// The documents that changed and that an attachment comes from.
     pub(super) fn behind_attachment(&self, side: usize, rank: Rank) -> Vec<Cause> {
-        let mut causes: Vec<Cause> =
-            self.attachment_documents.get(side).and_then(|documents| documents.get(&rank)).into_iter().cloned().collect();
-        let policy = self
-            .world
-            .side_at(side)
-            .and_then(|side| side.set.policy(side.set.attachments.get(rank as usize)?.policy));
+        let mut causes: Vec<Cause> = self
+            .attachment_documents
+            .get(side)
+            .and_then(|documents| documents.get(&rank))
+            .into_iter()
+            .cloned()
+            .collect();
+        let policy =
+            self.world.side_at(side).and_then(|side| side.set.policy(side.set.attachments.get(rank as usize)?.policy));
         if let Some(policy) = policy {
             causes.extend(self.behind_policy(&policy.name));
         }
@@ -88,9 +91,8 @@ fn lacking(side: &Side<'_>, other: &Side<'_>) -> Vec<Rank> {
 }
 
 fn changed_policies(base: &Side<'_>, head: &Side<'_>) -> Vec<ChangedPolicy> {
-    let profile = |side: &Side<'_>, name: &str| {
-        side.set.find(name).and_then(|(id, _)| side.profiles.get(id.0 as usize).copied())
-    };
+    let profile =
+        |side: &Side<'_>, name: &str| side.set.find(name).and_then(|(id, _)| side.profiles.get(id.0 as usize).copied());
     let mut names: Vec<&Arc<str>> =
         base.set.policies.iter().chain(&head.set.policies).map(|policy| &policy.name).collect();
     names.sort_unstable();

@@ -131,9 +131,8 @@ impl Room {
         let value = |list: &Option<Vec<Pattern>>, value: Option<&str>| {
             list.as_ref().is_none_or(|list| list.iter().any(|pattern| pattern.matches(value)))
         };
-        let tag = |list: &Vec<Pattern>| {
-            list.iter().any(|pattern| witness.tags.iter().any(|tag| pattern.matches(Some(tag))))
-        };
+        let tag =
+            |list: &Vec<Pattern>| list.iter().any(|pattern| witness.tags.iter().any(|tag| pattern.matches(Some(tag))));
         value(&self.targets.teams, witness.team.as_deref())
             && value(&self.targets.keys, witness.key.as_deref())
             && value(&self.targets.models, witness.model.as_deref())
@@ -259,7 +258,8 @@ impl Prover<'_, '_, '_> {
         breaks: &dyn Fn(&Evaluated, usize) -> bool,
     ) -> Result<Evaluated, Found> {
         let Ok(seen) = self.eval.evaluate(point, &[], &claim.items()) else {
-            let why = if self.eval.budget.spent() { "the budget is spent" } else { "conditions are too large together" };
+            let why =
+                if self.eval.budget.spent() { "the budget is spent" } else { "conditions are too large together" };
             return Err(Found::Unknown(why.to_owned()));
         };
         if point.is_empty_string() {
@@ -292,8 +292,7 @@ impl Prover<'_, '_, '_> {
     fn judge(&self, claim: &Claim<'_>, witness: Witness) -> Option<Verdict> {
         let world = self.eval.world;
         let request = replay::request(&witness, &[]);
-        let got: Vec<String> =
-            self.engine.resolve(&request).guardrails.iter().map(|name| (*name).to_owned()).collect();
+        let got: Vec<String> = self.engine.resolve(&request).guardrails.iter().map(|name| (*name).to_owned()).collect();
         let names = |ids: &[GuardId], wanted: bool| -> Vec<String> {
             let names = ids.iter().map(|id| world.guardrail(*id));
             names.filter(|name| got.contains(name) == wanted).collect()

@@ -74,9 +74,10 @@ fn holds(wide: &Patch, patch: &Patch) -> bool {
         && models.matches.is_empty()
         && models.not_matches.is_empty()
         && (models.absent || !patch.models.absent);
-    let clear = |out: &std::collections::BTreeSet<Pattern>, list: &[Pattern], own: &std::collections::BTreeSet<Pattern>| {
-        out.iter().all(|o| !list.iter().any(|p| p.overlaps(o)) || own.iter().any(|w| w.covers(o)))
-    };
+    let clear =
+        |out: &std::collections::BTreeSet<Pattern>, list: &[Pattern], own: &std::collections::BTreeSet<Pattern>| {
+            out.iter().all(|o| !list.iter().any(|p| p.overlaps(o)) || own.iter().any(|w| w.covers(o)))
+        };
     within(&wide.teams, &patch.teams)
         && within(&wide.keys, &patch.keys)
         && wide.tags.iter().all(|list| patch.tags.iter().any(|own| within(list, own)))

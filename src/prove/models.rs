@@ -108,7 +108,12 @@ impl Spaces {
     }
 
     /// The classes that the items make; they are sorted, each once.
-    pub(super) fn space(&mut self, world: &World<'_>, items: &[ItemId], budget: &Budget) -> Result<Rc<Space>, TooLarge> {
+    pub(super) fn space(
+        &mut self,
+        world: &World<'_>,
+        items: &[ItemId],
+        budget: &Budget,
+    ) -> Result<Rc<Space>, TooLarge> {
         if let Some(made) = self.made.get(items) {
             return made.clone();
         }

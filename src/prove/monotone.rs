@@ -69,7 +69,8 @@ fn pair(
     default: &Zone,
     other: &Zone,
 ) -> Result<Option<Broken>, String> {
-    if !eval.budget.spend(1) || !default.meets(other) || !eval.budget.spend(default.size().saturating_mul(other.size())) {
+    if !eval.budget.spend(1) || !default.meets(other) || !eval.budget.spend(default.size().saturating_mul(other.size()))
+    {
         return Ok(None);
     }
     for point in default.points(&Point::top()) {

@@ -111,9 +111,7 @@ impl Dimension {
     }
 
     fn is_told_apart(&self, value: &str, prefix: &str) -> bool {
-        let longer = || {
-            value.char_indices().map(|(at, c)| at + c.len_utf8()).filter(|end| *end > prefix.len())
-        };
+        let longer = || value.char_indices().map(|(at, c)| at + c.len_utf8()).filter(|end| *end > prefix.len());
         self.exact.contains(value)
             || longer().any(|end| value.get(..end).is_some_and(|start| self.prefixes.contains(start)))
     }

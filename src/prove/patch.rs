@@ -135,7 +135,11 @@ impl Givers<'_, '_> {
         let world = self.world;
         self.known.entry((side, is_pipe, number)).or_insert_with(|| {
             let gives = |given: &Given| {
-                if is_pipe { world.pipe_of(given.profile) == Some(number) } else { world.may_give(given.profile, number) }
+                if is_pipe {
+                    world.pipe_of(given.profile) == Some(number)
+                } else {
+                    world.may_give(given.profile, number)
+                }
             };
             let givens = world.side_at(side).map_or(&[][..], |side| &side.givens);
             (0..).zip(givens).filter(|(_, given)| gives(given)).map(|(rank, _)| rank).collect()
@@ -150,10 +154,8 @@ impl Givers<'_, '_> {
             let pipes = own.iter().filter(|pipe| !others.contains(pipe)).map(|pipe| Element::Pipeline(*pipe));
             guards.iter().map(|guardrail| Element::Guardrail(*guardrail)).chain(pipes).collect()
         };
-        let sides = [
-            (BASE, elements(&change.lost, &pipes.0, &pipes.1)),
-            (HEAD, elements(&change.gained, &pipes.1, &pipes.0)),
-        ];
+        let sides =
+            [(BASE, elements(&change.lost, &pipes.0, &pipes.1)), (HEAD, elements(&change.gained, &pipes.1, &pipes.0))];
         let mut without = Without::default();
         for (this, elements) in sides {
             let other = 1 - this;

@@ -108,7 +108,8 @@ impl<'w, 'a> Search<'w, 'a> {
 
     /// Says that something was not looked at.
     pub(super) fn skip(&mut self, what: String) {
-        let why = if self.eval.budget.spent() { "the budget is spent" } else { "its conditions are too large together" };
+        let why =
+            if self.eval.budget.spent() { "the budget is spent" } else { "its conditions are too large together" };
         self.skipped.push(format!("{what}: {why}"));
     }
 
@@ -200,7 +201,10 @@ impl<'w, 'a> Search<'w, 'a> {
             if hidden.is_empty() {
                 return;
             }
-            if given.default || !given.zone.overlaps(&at.point) || hidden.iter().all(|(_, element)| gives(self.eval.world, given.profile, *element)) {
+            if given.default
+                || !given.zone.overlaps(&at.point)
+                || hidden.iter().all(|(_, element)| gives(self.eval.world, given.profile, *element))
+            {
                 continue;
             }
             for point in self.points(1 - this, rank, &at.point) {
@@ -258,8 +262,7 @@ impl<'w, 'a> Search<'w, 'a> {
     fn hidden_of_named(&self, seen: &Evaluated, this: usize, request: &Request) -> Vec<(usize, Element)> {
         let mut hidden = Vec::new();
         for class in 0..seen.space.classes.len() {
-            let (own, others) =
-                (self.effect(request, this, seen, class), self.effect(request, 1 - this, seen, class));
+            let (own, others) = (self.effect(request, this, seen, class), self.effect(request, 1 - this, seen, class));
             let outcome = seen.outcome(1 - this, class);
             if outcome.non_default {
                 continue;

@@ -83,9 +83,7 @@ impl Trie {
         }
         match self.edges.get(&(place.node, byte)) {
             Some(next) => Place { node: *next, left: false },
-            None => {
-                Place { node: self.nodes.get(place.node as usize).map_or(0, |node| node.deepest), left: true }
-            }
+            None => Place { node: self.nodes.get(place.node as usize).map_or(0, |node| node.deepest), left: true },
         }
     }
 

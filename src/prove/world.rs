@@ -196,8 +196,7 @@ impl<'a> World<'a> {
                 })
             })
             .collect();
-        let profiles: Vec<ProfileId> =
-            set.policies.iter().map(|policy| self.profile(policy, &own, &guards)).collect();
+        let profiles: Vec<ProfileId> = set.policies.iter().map(|policy| self.profile(policy, &own, &guards)).collect();
         let givens: Vec<Given> = set
             .attachments
             .iter()

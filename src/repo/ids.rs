@@ -116,6 +116,11 @@ impl RefName {
         &self.0
     }
 
+    /// Whether it is a branch: only those can be checked out.
+    pub fn is_branch(&self) -> bool {
+        self.0.starts_with("refs/heads/")
+    }
+
     /// Without `refs/heads/`, for people.
     pub fn short(&self) -> &str {
         self.0.strip_prefix("refs/heads/").unwrap_or(&self.0)

@@ -2,15 +2,16 @@
 //! tester's own configuration is seen.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 use super::{CommitId, EntryKind, GitEnv, Listing, RefName, Repo, Root};
 
-/// A repository with a work tree, or a bare one.
+/// A repository, or a plain folder.
 pub(crate) struct TestRepo {
     _dir: TempDir,
     path: PathBuf,
@@ -22,13 +23,6 @@ impl TestRepo {
     pub fn new() -> Self {
         let repo = Self::plain();
         repo.git(["init", "-q", "-b", "main"]);
-        repo
-    }
-
-    /// An empty bare repository.
-    pub fn bare() -> Self {
-        let repo = Self::plain();
-        repo.git(["init", "-q", "--bare", "-b", "main"]);
         repo
     }
 
@@ -70,6 +64,10 @@ impl TestRepo {
         &self.path
     }
 
+    pub fn vars(&self) -> Vec<(String, String)> {
+        self.vars.clone()
+    }
+
     pub fn env(&self) -> GitEnv {
         self.vars.iter().cloned().collect()
     }
@@ -78,6 +76,15 @@ impl TestRepo {
     pub fn env_with(&self, more: &[(&str, &str)]) -> GitEnv {
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.vars.iter().cloned().chain(more).collect()
+    }
+
+    /// The environment with another `git`: a few lines of shell that can call the real one.
+    pub fn env_with_git(&self, script: &str) -> GitEnv {
+        let bin = self.path.with_file_name("bin");
+        let path = std::env::var("PATH").unwrap();
+        fs::create_dir_all(&bin).unwrap();
+        write_script(&bin.join("git"), &format!("PATH='{path}'\n{script}"));
+        self.env_with(&[("PATH", &format!("{}:{path}", bin.display()))])
     }
 
     /// The environment without some of it.
@@ -99,23 +106,26 @@ impl TestRepo {
         command.args(args).current_dir(&self.path).env_clear().envs(self.vars.clone()).output().unwrap()
     }
 
+    /// Feeds `git fast-import`, for long histories.
+    pub fn fast_import(&self, stream: &str) {
+        let mut command = Command::new("git");
+        command.args(["fast-import", "--quiet", "--force"]).current_dir(&self.path).env_clear().envs(self.vars.clone());
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
     /// Installs a hook of a few lines of shell.
     pub fn hook(&self, name: &str, script: &str) {
         let dir = self.path.join(self.git(["rev-parse", "--git-path", "hooks"]));
         fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&dir.join(name), script);
     }
 
     pub fn write(&self, path: &str, text: &str) -> &Self {
         let path = self.path.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
-        self
-    }
-
-    pub fn remove(&self, path: &str) -> &Self {
-        fs::remove_file(self.path.join(path)).unwrap();
         self
     }
 
@@ -142,6 +152,12 @@ impl TestRepo {
     pub fn root(&self) -> Root {
         Root::find(&self.path, &self.env()).unwrap()
     }
+}
+
+/// Writes an executable file of a few lines of shell.
+pub(crate) fn write_script(path: &Path, script: &str) {
+    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 pub(crate) fn branch(name: &str) -> RefName {

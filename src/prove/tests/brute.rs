@@ -68,8 +68,9 @@ impl Requests {
                 patterns.iter().map(|p| p.matches(v)).chain(met).collect()
             })
         };
-        let subsets = (0..1usize << tag_values.len())
-            .map(|bits| tag_values.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, t)| t.clone()).collect());
+        let subsets = (0..1usize << tag_values.len()).map(|bits| {
+            tag_values.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, t)| t.clone()).collect()
+        });
         Self {
             teams: values(&["a", "b", "z"], 2, patterns(|b| &b.teams)),
             keys: values(&["k", "z"], 2, patterns(|b| &b.keys)),
@@ -163,9 +164,8 @@ impl Table {
 fn note(before: &Got, after: &Got, into: &mut [BTreeSet<String>; 2]) {
     into[0].extend(before.guardrails.difference(&after.guardrails).cloned());
     into[1].extend(after.guardrails.difference(&before.guardrails).cloned());
-    let less = |a: &[String], b: &[String]| {
-        a.iter().filter(|p| !b.contains(p)).map(|p| format!("|{p}")).collect::<Vec<_>>()
-    };
+    let less =
+        |a: &[String], b: &[String]| a.iter().filter(|p| !b.contains(p)).map(|p| format!("|{p}")).collect::<Vec<_>>();
     into[0].extend(less(&before.pipelines, &after.pipelines));
     into[1].extend(less(&after.pipelines, &before.pipelines));
     if before.pipelines != after.pipelines {

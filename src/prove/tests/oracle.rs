@@ -168,7 +168,8 @@ fn check_named(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
     let name = names[usize::try_from(seed).unwrap_or(0) % names.len()];
     let told = || format!("{name} {} {impact:#?}", pair.told(seed));
     let table = Table::new(&pair.engines, requests, &[name]);
-    let all: Vec<&Region> = impact.regions.iter().filter(|r| r.requested.as_deref().is_none_or(|r| r == name)).collect();
+    let all: Vec<&Region> =
+        impact.regions.iter().filter(|r| r.requested.as_deref().is_none_or(|r| r == name)).collect();
     let own: Vec<&Region> = all.iter().copied().filter(|region| region.requested.is_some()).collect();
     let but_order = |set: &BTreeSet<String>| set.iter().filter(|e| *e != "order").cloned().collect::<BTreeSet<_>>();
     for (model, truth) in table.differences() {

@@ -183,7 +183,8 @@ fn a_missing_blob_is_an_error_that_names_it() {
     let repo = TestRepo::new();
     let commit = repo.commit_file("a.yaml", "a");
     let blob = repo.git(["rev-parse", "HEAD:a.yaml"]);
-    fs::remove_file(repo.path().join(".git/objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+    let (folder, file) = blob.split_at(2);
+    fs::remove_file(repo.path().join(".git/objects").join(folder).join(file)).unwrap();
     let error = repo.open().list_commit(commit, "", &everything).unwrap_err();
     assert_eq!(error.to_string(), format!("the object {blob} is missing from the repository"));
 }
