@@ -51,6 +51,10 @@ pub(super) enum Verb {
     Resolve(verbs::resolve::ResolveArgs),
     List(verbs::list::ListArgs),
     Show(verbs::show::ShowArgs),
+    Versions(verbs::versions::VersionsArgs),
+    Compare(verbs::compare::CompareArgs),
+    Draft(verbs::draft::DraftArgs),
+    Status(verbs::status::StatusArgs),
     Promote(verbs::promote::PromoteArgs),
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),
@@ -81,6 +85,11 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// Whether any of them was typed.
+    pub(super) fn is_given(&self) -> bool {
+        self.worktree || self.staged || self.at.is_some()
+    }
+
     pub(super) fn source(&self) -> Source {
         match &self.at {
             Some(revision) => Source::At(revision.clone()),
