@@ -192,7 +192,8 @@ fn name_of(root: &Node) -> Option<String> {
     root.get("name").and_then(Node::text).map(str::to_owned)
 }
 
-fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
+/// The document as its kind's type; knows no rule but the type's own.
+pub(super) fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
     Ok(match kind {
         Kind::Repository => Body::Repository(de::from_node(root)?),
         Kind::Catalog => Body::Catalog(de::from_node(root)?),

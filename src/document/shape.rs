@@ -46,7 +46,7 @@ fn words_of_settings(kind: Kind, root: &Node) -> Vec<u32> {
 }
 
 /// The tree as JSON, plain scalars by the core schema.
-fn to_json(node: &Node) -> Value {
+pub(super) fn to_json(node: &Node) -> Value {
     match &node.value {
         NodeValue::Scalar { text, plain: true } => scalar::resolve(text),
         NodeValue::Scalar { text, plain: false } => Value::String(text.to_string()),

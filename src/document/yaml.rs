@@ -163,9 +163,11 @@ impl<'a> Reader<'a> {
     }
 
     fn syntax(&mut self, error: &ScanError) {
-        let at = error.marker().byte_offset().unwrap_or(self.offset).min(self.file.text().len());
+        let text = self.file.text();
+        let at = text.floor_char_boundary(error.marker().byte_offset().unwrap_or(self.offset).min(text.len()));
         self.offset = self.offset.max(at);
-        let place = Span::new(at, at + 1);
+        let next = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        let place = Span::new(at, at + next);
         self.findings.push(match error.kind() {
             ErrorKind::RecursionLimitExceeded => limit_exceeded::depth(self.file, place, self.limits),
             _ => yaml_syntax::finding(self.file, place, &error.info()),

@@ -3,6 +3,7 @@
 //! Raw documents go in, a [`PolicySet`] comes out or findings do: a set that exists is valid. Must not
 //! know git, files, the clock, or any transport.
 
+mod alone;
 mod build;
 mod canonical;
 mod cases;
@@ -17,6 +18,7 @@ mod raw_json;
 mod reach;
 pub mod rules;
 
+pub use alone::check_alone;
 pub use build::{Checked, Counts, check, settings};
 pub use canonical::{attachment_json, policy_json, raw_policy_digest, raw_policy_json, set_json};
 pub use draft::{DraftSet, Item};

@@ -24,6 +24,16 @@ macro_rules! object_id {
                 format!("{self:.10}")
             }
 
+            /// Its twenty bytes.
+            pub fn to_bytes(self) -> [u8; 20] {
+                self.0
+            }
+
+            /// From its twenty bytes.
+            pub fn from_bytes(bytes: [u8; 20]) -> Self {
+                Self(bytes)
+            }
+
             pub(super) fn oid(self) -> git2::Oid {
                 git2::Oid::from_bytes(&self.0).unwrap_or(git2::Oid::ZERO_SHA1)
             }
