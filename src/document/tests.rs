@@ -41,7 +41,7 @@ const INTRUDERS: &[&str] = &[
 
 fn parse(text: &str) -> Node {
     let file = SourceFile::new("f.yaml", text.to_owned());
-    yaml::parse(&file, &Limits::DEFAULT).remove(0).root.unwrap()
+    yaml::parse(&file, &Limits::DEFAULT, yaml::Dialect::Ours).remove(0).root.unwrap()
 }
 
 fn kind_of(root: &Node) -> Option<Kind> {

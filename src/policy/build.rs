@@ -130,12 +130,11 @@ impl<'a> Builder<'a> {
         };
         // A digest is of names, so it needs the whole set around it.
         set.policies.append(&mut policies);
-        let digests: Vec<Arc<str>> =
-            set.policies.iter().map(|policy| canonical::digest(&canonical::policy_json(&set, policy))).collect();
+        let (digests, whole) = canonical::digests(&set);
         for (policy, digest) in set.policies.iter_mut().zip(digests) {
             policy.digest = digest;
         }
-        set.digest = canonical::digest(&canonical::set_json(&set));
+        set.digest = whole;
         Some(set)
     }
 
