@@ -6,7 +6,7 @@
 //! [`Dialect`].
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::rules::{duplicate_key, forbidden_yaml, limit_exceeded, yaml_syntax};
 use super::{Finding, Limits, Node, NodeValue, SourceFile, Span};
@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
 
     fn mapping(&mut self, open: Span) -> Result<Node, Abandoned> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
-        let mut seen: FxHashSet<Box<str>> = FxHashSet::default();
+        let mut seen = Keys::default();
         let mut merged: Vec<Node> = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds the entries of `<<`: a mapping or a list of them. A key that is there already stays as it is.
-    fn merge(&mut self, merged: Vec<Node>, entries: &mut Vec<(Node, Node)>, seen: &mut FxHashSet<Box<str>>) {
+    fn merge(&mut self, merged: Vec<Node>, entries: &mut Vec<(Node, Node)>, seen: &mut Keys) {
         for node in merged {
             let span = node.span;
             let maps = match node.value {
@@ -265,13 +265,16 @@ impl<'a> Reader<'a> {
                     self.findings.push(forbidden_yaml::merge_key(self.file, span));
                     return;
                 };
-                let fresh = more.into_iter().filter(|(key, _)| key.text().is_some_and(|text| seen.insert(text.into())));
-                entries.extend(fresh);
+                for (key, value) in more {
+                    if key.text().is_some_and(|text| seen.first(text, key.span, entries).is_none()) {
+                        entries.push((key, value));
+                    }
+                }
             }
         }
     }
 
-    fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut FxHashSet<Box<str>>) -> bool {
+    fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut Keys) -> bool {
         let NodeValue::Scalar { text, .. } = &key.value else {
             self.findings.push(forbidden_yaml::complex_key(self.file, key.span));
             return false;
@@ -280,10 +283,7 @@ impl<'a> Reader<'a> {
             self.findings.push(forbidden_yaml::merge_key(self.file, key.span));
             return false;
         }
-        if seen.insert(text.clone()) {
-            return true;
-        }
-        let first = entries.iter().find(|(k, _)| k.text() == Some(text)).map_or(key.span, |(k, _)| k.span);
+        let Some(first) = seen.first(text, key.span, entries) else { return true };
         self.findings.push(duplicate_key::finding(self.file, key.span, text, first));
         false
     }
@@ -309,6 +309,29 @@ impl<'a> Reader<'a> {
             return Err(Abandoned);
         }
         Ok(node.clone())
+    }
+}
+
+/// The keys of a mapping so far: a look at each while there are few, as there are in every honest document;
+/// a set when there are many.
+#[derive(Default)]
+struct Keys(FxHashMap<Box<str>, Span>);
+
+impl Keys {
+    /// Where a key of that text stands already; if nowhere, it is taken note of.
+    fn first(&mut self, text: &str, place: Span, entries: &[(Node, Node)]) -> Option<Span> {
+        const FEW: usize = 16;
+        if entries.len() < FEW {
+            return entries.iter().find(|(key, _)| key.text() == Some(text)).map(|(key, _)| key.span);
+        }
+        if self.0.is_empty() {
+            self.0.extend(entries.iter().filter_map(|(key, _)| Some((key.text()?.into(), key.span))));
+        }
+        let first = self.0.get(text).copied();
+        if first.is_none() {
+            self.0.insert(text.into(), place);
+        }
+        first
     }
 }
 
