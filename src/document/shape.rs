@@ -17,6 +17,7 @@ pub(super) fn judge(file: &SourceFile, kind: Kind, root: &Node, typed: bool) -> 
     if !typed {
         faults(file, kind, root, &mut findings, &mut said_at);
     }
+    said_at.extend(words_of_settings(kind, root));
     traps(file, root, &said_at, &mut findings);
     findings
 }
@@ -31,6 +32,24 @@ fn faults(file: &SourceFile, kind: Kind, root: &Node, findings: &mut Vec<Finding
         }
         None => findings.push(wrong_type::finding(file, root.span, "", "a sound schema", "none (a bug of refguard)")),
     }
+}
+
+/// Where the settings have a fixed word: `off` may stand there without quotes, since no reader of those
+/// fields takes anything but the words.
+fn words_of_settings(kind: Kind, root: &Node) -> Vec<u32> {
+    if kind != Kind::Repository {
+        return Vec::new();
+    }
+    let levels = match root.get("rules").map(|rules| &rules.value) {
+        Some(NodeValue::Map(entries)) => entries.iter().map(|(_, level)| level).collect(),
+        _ => Vec::new(),
+    };
+    let environments = match root.get("environments").map(|list| &list.value) {
+        Some(NodeValue::Seq(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let gates = environments.iter().filter_map(|environment| environment.get("gates")?.get("weaken"));
+    levels.into_iter().chain(gates).map(|node: &Node| node.span.start).collect()
 }
 
 /// The tree as JSON, plain scalars by the core schema.

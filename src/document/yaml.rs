@@ -5,7 +5,7 @@
 //! is still read, so that one run shows all there is. YAML of another tool is read more freely: see
 //! [`Dialect`].
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, StrInput};
+use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput};
 use rustc_hash::FxHashMap;
 
 use super::rules::{duplicate_key, forbidden_yaml, limit_exceeded, yaml_syntax};
@@ -168,11 +168,9 @@ impl<'a> Reader<'a> {
         self.offset = self.offset.max(at);
         let next = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         let place = Span::new(at, at + next);
-        let too_deep = error.info().contains("nesting") || error.info().contains("recursion");
-        self.findings.push(if too_deep {
-            limit_exceeded::depth(self.file, place, self.limits)
-        } else {
-            yaml_syntax::finding(self.file, place, &error.info())
+        self.findings.push(match error.kind() {
+            ErrorKind::RecursionLimitExceeded => limit_exceeded::depth(self.file, place, self.limits),
+            _ => yaml_syntax::finding(self.file, place, &error.info()),
         });
     }
 

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod conformance;
+mod database;
 mod digest;
 mod fuzz_short;
 mod index;

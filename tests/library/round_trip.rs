@@ -12,7 +12,10 @@ fn set_of(texts: impl IntoIterator<Item = String>) -> PolicySet {
     let mut loaded = Loaded::default();
     for (n, text) in (0..).zip(texts) {
         let n: u32 = n;
-        loaded.append(load_file(format!("x/{n:05}.yaml"), text.into_bytes(), &Limits::DEFAULT));
+        // Settings are read at the root only.
+        let settings = text.contains("kind: Repository");
+        let path = if settings { "refguard.yaml".to_owned() } else { format!("x/{n:05}.yaml") };
+        loaded.append(load_file(path, text.into_bytes(), &Limits::DEFAULT));
     }
     let checked = check(loaded, &Levels::default());
     let findings = checked.findings;

@@ -1,0 +1,1 @@
+//! Versions along a history: numbers, names, and what counts as a change.
