@@ -123,12 +123,15 @@ fn translate(
             findings.push(missing_field::finding(file, first_line(found.node), field, &of));
         }
         ValidationErrorKind::Type { kind: expected } => {
-            said_at.insert(span.start);
-            findings.push(type_fault(file, &found, expected));
+            if said_at.insert(span.start) {
+                findings.push(type_fault(file, &found, expected));
+            }
         }
         ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. } => {
-            said_at.insert(span.start);
-            findings.push(choice_fault(file, &found, error));
+            // A value of another type breaks the choice as well; it is said once.
+            if said_at.insert(span.start) {
+                findings.push(choice_fault(file, &found, error));
+            }
         }
         ValidationErrorKind::MinLength { .. }
         | ValidationErrorKind::MaxLength { .. }
@@ -170,10 +173,7 @@ fn type_fault(file: &SourceFile, found: &Found<'_>, kind: &TypeKind) -> Finding 
     let span = found.node.span;
     match &found.node.value {
         NodeValue::Scalar { text, plain: true } => match scalar::resolve(text) {
-            Value::Null => {
-                let place = if span.end > span.start { span } else { found.key.map_or(span, |key| key.span) };
-                null_value::finding(file, place, field, &expected)
-            }
+            Value::Null => null_value::finding(file, null_place(found), field, &expected),
             Value::Number(_) | Value::Bool(_) if expected.starts_with("a string") => {
                 let reading = match scalar::resolve(text) {
                     _ if is_ambiguous(text) => "is read differently by YAML 1.1 and YAML 1.2",
@@ -195,6 +195,16 @@ fn type_fault(file: &SourceFile, found: &Found<'_>, kind: &TypeKind) -> Finding 
         NodeValue::Seq(_) => wrong_type::finding(file, span, field, &expected, "a list"),
         NodeValue::Map(_) => wrong_type::finding(file, first_line(found.node), field, &expected, "a mapping"),
     }
+}
+
+fn is_null(node: &Node, text: &str) -> bool {
+    matches!(node.value, NodeValue::Scalar { plain: true, .. }) && scalar::resolve(text) == Value::Null
+}
+
+/// Where nothing is written, the key is the place.
+fn null_place(found: &Found<'_>) -> super::Span {
+    let span = found.node.span;
+    if span.end > span.start { span } else { found.key.map_or(span, |key| key.span) }
 }
 
 fn boolean_help(expected: &str, text: &str) -> Option<String> {
@@ -251,9 +261,8 @@ fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_
     let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
     let field = if found.field.is_empty() { "document" } else { &found.field };
     match found.node.text() {
-        Some("") if matches!(found.node.value, NodeValue::Scalar { plain: true, .. }) => {
-            let place = found.key.map_or(found.node.span, |key| key.span);
-            null_value::finding(file, place, field, &format!("one of {}", allowed.join(", ")))
+        Some(text) if is_null(found.node, text) => {
+            null_value::finding(file, null_place(found), field, &format!("one of {}", allowed.join(", ")))
         }
         Some(text) => bad_value::finding(file, found.node.span, field, text, &allowed),
         None => wrong_type::finding(file, first_line(found.node), field, "one word", "a collection"),

@@ -47,6 +47,7 @@ pub(super) fn parse(file: &SourceFile, limits: &Limits, dialect: Dialect) -> Vec
         limits,
         dialect,
         offset: 0,
+        before: 0,
         anchors: FxHashMap::default(),
         alias_nodes: 0,
         alias_limit_said: false,
@@ -63,6 +64,8 @@ struct Reader<'a> {
     dialect: Dialect,
     /// The furthest byte that an event has shown.
     offset: usize,
+    /// Where the text between the last document and this one begins.
+    before: usize,
     anchors: FxHashMap<usize, Node>,
     alias_nodes: usize,
     alias_limit_said: bool,
@@ -93,7 +96,8 @@ impl<'a> Reader<'a> {
             }
             if documents.len() > self.limits.documents_per_file {
                 if let Some(last) = documents.last_mut() {
-                    last.findings.push(limit_exceeded::documents(self.file, last.span, self.limits));
+                    let place = last.root.as_ref().map_or(last.span, |root| root.span);
+                    last.findings.push(limit_exceeded::documents(self.file, place, self.limits));
                 }
                 break;
             }
@@ -108,16 +112,14 @@ impl<'a> Reader<'a> {
 
     /// Reads one document; `None` at the end of the stream.
     fn document(&mut self) -> Result<Option<Node>, Abandoned> {
+        self.before = self.offset;
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamStart => {}
                 Event::StreamEnd => return Ok(None),
-                Event::DocumentStart(_, version) => {
-                    if version.is_some() && self.dialect == Dialect::Ours {
-                        self.findings.push(forbidden_yaml::directive(self.file, span));
-                    }
-                }
+                Event::DocumentStart(..) if self.dialect == Dialect::Ours => self.directives(span),
+                Event::DocumentStart(..) => {}
                 Event::DocumentEnd => return Ok(Some(null_at(span))),
                 event => {
                     let root = self.node(event, span)?;
@@ -125,6 +127,21 @@ impl<'a> Reader<'a> {
                     return Ok(Some(root));
                 }
             }
+        }
+    }
+
+    /// Before a document stand only comments and directives, and a directive begins its line.
+    fn directives(&mut self, start: Span) {
+        let text = self.file.text().get(self.before..start.start as usize).unwrap_or("");
+        let mut at = self.before;
+        for line in text.split_inclusive('\n') {
+            let bare = line.trim_start_matches('\u{feff}');
+            if bare.starts_with('%') {
+                let begin = at + line.len() - bare.len();
+                let place = Span::new(begin, begin + bare.trim_end().len());
+                self.findings.push(forbidden_yaml::directive(self.file, place));
+            }
+            at += line.len();
         }
     }
 
@@ -166,8 +183,9 @@ impl<'a> Reader<'a> {
         let text = self.file.text();
         let at = text.floor_char_boundary(error.marker().byte_offset().unwrap_or(self.offset).min(text.len()));
         self.offset = self.offset.max(at);
-        let next = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-        let place = Span::new(at, at + next);
+        // The end of the text is no line of it: what is missing there is missing after the last character.
+        let at = if at == text.len() { text.trim_end().len().saturating_sub(1) } else { at };
+        let place = Span::new(text.floor_char_boundary(at), text.ceil_char_boundary(at + 1));
         self.findings.push(match error.kind() {
             ErrorKind::RecursionLimitExceeded => limit_exceeded::depth(self.file, place, self.limits),
             _ => yaml_syntax::finding(self.file, place, &error.info()),
