@@ -17,12 +17,12 @@ enum Along {
 /// Leaves out patches that lie within another of the same change, and joins those that differ in one
 /// dimension only.
 pub(super) fn merge(mut patches: Vec<Patch>) -> Vec<Patch> {
-    patches.sort_by(|a, b| order(a).cmp(&order(b)));
+    patches.sort_by_cached_key(order);
     let mut patches = absorb(patches);
     for along in [Along::Models, Along::Tags, Along::Teams, Along::Keys] {
         patches = join(patches, along);
     }
-    patches.sort_by(|a, b| order(a).cmp(&order(b)));
+    patches.sort_by_cached_key(order);
     patches
 }
 

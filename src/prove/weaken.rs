@@ -293,8 +293,8 @@ impl Hunt<'_, '_, '_> {
         let alone = walk::alone(world, after);
         let elements = walk::elements(world, before);
         // What HEAD does by default goes where something else matches.
-        wanted.switch |=
-            !elements.is_empty() && !after.non_default && !(after.gives.is_empty() && after.pipes.is_empty());
+        let does_something = !after.gives.is_empty() || !after.pipes.is_empty();
+        wanted.switch |= does_something && !elements.is_empty() && !after.non_default;
         for element in elements {
             if matches!(element, Element::Pipeline(pipe) if after.pipes.contains(&pipe)) {
                 continue;

@@ -68,12 +68,7 @@ const TABLE: &[Row] = &[
     Row { folder: "policy", knows: &["document", "policy"], shuns: PURE },
     Row { folder: "resolve", knows: &["document", "policy", "resolve"], shuns: PURE },
     Row { folder: "diff", knows: &["document", "policy", "resolve", "diff"], shuns: PURE },
-    // Its budget may have a deadline.
-    Row {
-        folder: "prove",
-        knows: &["document", "policy", "resolve", "diff", "prove"],
-        shuns: &[&GIT, &YAML_READER, &YAML_WRITER, &FILES, &CALENDAR, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW],
-    },
+    Row { folder: "prove", knows: &["document", "policy", "resolve", "diff", "prove"], shuns: PURE },
     Row {
         folder: "interop",
         knows: &["document", "policy", "interop"],

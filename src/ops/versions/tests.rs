@@ -1,1 +1,1 @@
-//! Versions along a history: numbers, names, and what counts as a change.
+//! Laws of version numbers, and what a cache may and may not do.
