@@ -131,7 +131,7 @@ impl<'a> Effects<'a> {
         let catalog = self.models.iter().copied().filter(|_| count > 0).map(Some);
         let samples = atoms().filter_map(|atom| atom.sample()).map(Some);
         for model in std::iter::once(None).chain(samples).chain(catalog) {
-            self.budget = self.budget.checked_sub(count.saturating_add(1))?;
+            self.budget = self.budget.checked_sub(count)?;
             if gives(from, model) && !gives(to, model) {
                 return Some(true);
             }
