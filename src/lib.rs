@@ -23,5 +23,6 @@ pub mod interop;
 pub mod ops;
 pub mod output;
 pub mod policy;
+pub mod prove;
 pub mod repo;
 pub mod resolve;

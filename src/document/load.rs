@@ -167,9 +167,10 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
             loaded.findings.push(finding);
         }
         header::Header::Ours(kind) => {
-            findings.append(&mut shape::judge(file, kind, &root));
+            let body = typed(kind, &root);
+            findings.append(&mut shape::judge(file, kind, &root, body.is_ok()));
             if findings.is_empty() {
-                match typed(kind, &root) {
+                match body {
                     Ok(body) => {
                         findings.append(&mut both_spellings(file, &body));
                         loaded.documents.push(Document { file: file.clone(), span: root.span, body });
@@ -192,7 +193,8 @@ fn name_of(root: &Node) -> Option<String> {
     root.get("name").and_then(Node::text).map(str::to_owned)
 }
 
-fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
+/// The document as its kind's type; knows no rule but the type's own.
+pub(super) fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
     Ok(match kind {
         Kind::Repository => Body::Repository(de::from_node(root)?),
         Kind::Catalog => Body::Catalog(de::from_node(root)?),

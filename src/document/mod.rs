@@ -21,6 +21,8 @@ pub mod schema;
 mod shape;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 pub use de::{OneOrMany, Spanned, SpannedMap};

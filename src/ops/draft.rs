@@ -202,8 +202,8 @@ mod tests {
     #[test]
     fn a_document_is_what_stands_between_its_markers() {
         let (a, b) = (policy("a"), policy("b"));
-        assert_eq!(texts(&a), [a.clone()]);
-        assert_eq!(texts(&format!("---\n{a}")), [a.clone()]);
+        assert_eq!(texts(&a), std::slice::from_ref(&a));
+        assert_eq!(texts(&format!("---\n{a}")), std::slice::from_ref(&a));
         assert_eq!(
             texts(&format!("# of a\n{a}# after a\n---\n# of b\n{b}...\n")),
             [format!("# of a\n{a}# after a\n"), format!("# of b\n{b}")]

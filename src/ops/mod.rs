@@ -51,6 +51,7 @@ pub use status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, 
 pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use version_list::{ShownVersion, VersionList, VersionRow};
 pub use versions::{Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex};
+pub use weaken::budget_within;
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.

@@ -11,10 +11,12 @@ mod fingerprint;
 mod github;
 mod gitlab;
 mod human;
+mod impact;
 mod json;
 mod junit;
 mod policy;
 mod promotion_log;
+mod prove;
 mod resolution;
 mod rules;
 mod sarif;
@@ -31,8 +33,10 @@ use std::str::FromStr;
 
 use crate::document::{Finding, SourceFile};
 
+pub use impact::{impact_human, impact_markdown};
 pub use policy::policy;
 pub use promotion_log::promotion_log;
+pub use prove::{proof_human, proof_markdown};
 pub use resolution::resolution;
 pub use rules::{explain, rules_markdown};
 pub use status::status;

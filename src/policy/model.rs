@@ -297,7 +297,8 @@ pub struct Invariant {
     pub place: Place,
 }
 
-/// All documents of one tree, parsed and checked together. A set that exists is valid.
+/// All documents of one tree, parsed and checked together. A set that exists is valid. The default is
+/// the empty set: what an environment holds before its first promotion.
 #[derive(Debug, Clone)]
 pub struct PolicySet {
     /// Settings.
@@ -320,6 +321,23 @@ pub struct PolicySet {
     pub by_name: FxHashMap<Arc<str>, PolicyId>,
     /// SHA-256 of the canonical JSON of the set, lower-case hex.
     pub digest: Arc<str>,
+}
+
+impl Default for PolicySet {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            catalog: Catalog::default(),
+            policies: Vec::new(),
+            attachments: Vec::new(),
+            tests: Vec::new(),
+            invariants: Vec::new(),
+            guardrails: Vec::new(),
+            conditions: Vec::new(),
+            by_name: FxHashMap::default(),
+            digest: "".into(),
+        }
+    }
 }
 
 impl PolicySet {

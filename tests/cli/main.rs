@@ -12,6 +12,7 @@
 )]
 
 mod drafts;
+mod docs;
 mod init;
 mod lifecycle;
 mod resolve;

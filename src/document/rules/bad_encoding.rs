@@ -32,7 +32,8 @@ scope: "*"
 
 /// Bytes that are no UTF-8.
 pub(crate) fn not_utf8(file: &SourceFile, at: usize) -> Finding {
-    Finding::new(&RULE, file, Span::new(at, at + 1), "this is not UTF-8 text").help("save the file as UTF-8")
+    let end = file.text().ceil_char_boundary(at + 1);
+    Finding::new(&RULE, file, Span::new(at, end), "this is not UTF-8 text").help("save the file as UTF-8")
 }
 
 /// A character that a policy file must not hold.

@@ -1,0 +1,24 @@
+//! The analyses against brute force, laws that any analysis must keep, and known traps.
+
+mod brute;
+mod generate;
+mod laws;
+mod oracle;
+mod traps;
+
+use std::sync::Arc;
+
+use crate::document::{Limits, load_file};
+use crate::policy::{Levels, check};
+use crate::resolve::Engine;
+
+/// An engine of a set written as YAML; `None` where the set is refused.
+fn engine_of(yaml: &str) -> Option<Engine> {
+    let loaded = load_file("set.yaml", yaml.as_bytes().to_vec(), &Limits::DEFAULT);
+    let checked = check(loaded, &Levels::default());
+    if let Some(finding) = checked.findings.iter().find(|finding| finding.is_error()) {
+        // Shown where a test fails for it.
+        eprintln!("refused: {finding}");
+    }
+    checked.set.map(|set| Engine::new(Arc::new(set)))
+}
