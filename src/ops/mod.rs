@@ -43,6 +43,7 @@ pub use listing::{Listing, ShownPolicy, list_attachments, list_policies, show_po
 pub use load::{NoProgress, Progress};
 pub use log::{LogEntry, PromotionLog};
 pub use partial::Selection;
+pub use pins::pin;
 pub use promote::{Plan, PromoteRequest};
 pub use publish::{Lost, Published, Refused};
 pub use rollback::{RollbackPlan, RollbackRequest};
