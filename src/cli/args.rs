@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::verbs;
 use crate::document::Level;
-use crate::ops::Source;
+use crate::ops::{Source, budget_within};
 use crate::output;
 use crate::policy::{BadLevel, Levels, rules};
 use crate::prove::Budget;
@@ -56,6 +56,10 @@ pub(super) enum Verb {
     Diff(verbs::diff::DiffArgs),
     Impact(verbs::impact::ImpactArgs),
     Prove(verbs::prove::ProveArgs),
+    Versions(verbs::versions::VersionsArgs),
+    Compare(verbs::compare::CompareArgs),
+    Draft(verbs::draft::DraftArgs),
+    Status(verbs::status::StatusArgs),
     Promote(verbs::promote::PromoteArgs),
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),
@@ -86,6 +90,11 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// Whether any of them was typed.
+    pub(super) fn is_given(&self) -> bool {
+        self.worktree || self.staged || self.at.is_some()
+    }
+
     pub(super) fn source(&self) -> Source {
         match &self.at {
             Some(revision) => Source::At(revision.clone()),
@@ -160,7 +169,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 
 impl BudgetArgs {
     pub(super) fn budget(&self) -> Budget {
-        self.budget.map_or_else(Budget::default, Budget::within)
+        self.budget.map_or_else(Budget::default, budget_within)
     }
 }
 

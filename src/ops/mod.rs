@@ -4,6 +4,8 @@
 //! `anyhow` with what was tried. Must not know the terminal or HTTP.
 
 mod address;
+mod compare;
+mod draft;
 mod environment;
 mod filter;
 mod gates;
@@ -19,6 +21,7 @@ mod pins;
 mod promote;
 mod publish;
 mod rollback;
+mod status;
 mod testing;
 mod version_list;
 mod versions;
@@ -28,6 +31,8 @@ mod workspace;
 use crate::document::Rule;
 
 pub use address::{Address, Which};
+pub use compare::Compared;
+pub use draft::Draft;
 pub use environment::EnvironmentState;
 pub use gates::{Candidate, GateWord, Lowered, Says, Verdict};
 pub use history::PolicyDocument;
@@ -41,9 +46,11 @@ pub use partial::Selection;
 pub use promote::{Plan, PromoteRequest};
 pub use publish::{Lost, Published, Refused};
 pub use rollback::{RollbackPlan, RollbackRequest};
+pub use status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, Status};
 pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use version_list::{ShownVersion, VersionList, VersionRow};
 pub use versions::{Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex};
+pub use weaken::budget_within;
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.

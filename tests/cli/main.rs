@@ -11,8 +11,10 @@
     reason = "a test that meets what it does not expect has to fail; clippy.toml covers only test functions"
 )]
 
+mod docs;
 mod init;
 mod lifecycle;
 mod resolve;
 mod support;
 mod validate;
+mod versions;

@@ -1,1 +1,1 @@
-
+//! Laws of version numbers, and what a cache may and may not do.
