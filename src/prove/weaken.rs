@@ -80,7 +80,8 @@ pub(super) fn weakening(search: &mut Search<'_, '_>, names: &Names, engines: [&E
     hunt.default_pipes = !hunt.default_capturers().is_empty();
     hunt.run();
     let Hunt { found, skipped, search, .. } = hunt;
-    if found.is_none() && skipped {
+    let cut_short = search.eval.budget.spent() && !search.changes.is_empty();
+    if found.is_none() && (skipped || cut_short) {
         search.skip("whether HEAD blocks less than BASE".to_owned());
     }
     found
