@@ -51,6 +51,7 @@ pub(super) enum Verb {
     Resolve(verbs::resolve::ResolveArgs),
     List(verbs::list::ListArgs),
     Show(verbs::show::ShowArgs),
+    Serve(Box<verbs::serve::ServeArgs>),
     Import(verbs::import::ImportArgs),
     Export(verbs::export::ExportArgs),
     Schema(verbs::schema::SchemaArgs),

@@ -43,21 +43,31 @@ pub(super) fn wanted(path: &str, kind: EntryKind) -> bool {
 /// Reads every entry of a listing into documents and findings, in the order of the paths.
 pub(super) fn read(mut listing: Listing<'_>, progress: &dyn Progress) -> Result<Loaded> {
     let filter = Filter::of(&listing)?;
+    let mut loaded = Loaded::default();
+    read_parts(&mut listing, &filter, progress)?.into_iter().for_each(|part| loaded.append(part));
+    Ok(loaded)
+}
+
+/// Reads every entry that a filter admits, each for itself; the others leave the listing.
+pub(super) fn read_parts(listing: &mut Listing<'_>, filter: &Filter, progress: &dyn Progress) -> Result<Vec<Loaded>> {
     listing.entries.retain(|entry| filter.admits(&entry.path));
-    let (files, bytes) = (listing.entries.len(), listing.entries.iter().map(|entry| entry.size).sum::<u64>());
+    let files = listing.entries.len();
+    within_limits(files, listing.entries.iter().map(|entry| entry.size).sum())?;
+    let done = AtomicUsize::new(0);
+    let tick = || progress.step(done.fetch_add(1, Ordering::Relaxed) + 1, files);
+    let in_git = listing.entries.iter().any(|entry| entry.blob.is_some());
+    if in_git { read_git(listing, &tick) } else { read_files(listing, &tick) }
+}
+
+/// Refuses a set that is too large as a whole.
+pub(super) fn within_limits(files: usize, bytes: u64) -> Result<()> {
     if files > LIMITS.files {
         bail!("the set has {files} files: the limit `files` is {}", LIMITS.files);
     }
     if bytes > LIMITS.total_bytes {
         bail!("the set has {bytes} bytes: the limit `total-bytes` is {}", LIMITS.total_bytes);
     }
-    let done = AtomicUsize::new(0);
-    let tick = || progress.step(done.fetch_add(1, Ordering::Relaxed) + 1, files);
-    let in_git = listing.entries.iter().any(|entry| entry.blob.is_some());
-    let parts = if in_git { read_git(&listing, &tick)? } else { read_files(&listing, &tick)? };
-    let mut loaded = Loaded::default();
-    parts.into_iter().for_each(|part| loaded.append(part));
-    Ok(loaded)
+    Ok(())
 }
 
 /// From disk: each thread reads and parses its own files.
@@ -108,12 +118,12 @@ fn content(listing: &Listing<'_>, entry: &Entry) -> Result<Vec<u8>> {
     listing.read(entry).with_context(|| format!("cannot read `{}`", entry.path))
 }
 
-fn parse(entry: &Entry, bytes: Vec<u8>) -> Loaded {
+pub(super) fn parse(entry: &Entry, bytes: Vec<u8>) -> Loaded {
     load_file(entry.path.clone(), bytes, &LIMITS)
 }
 
 /// What an entry comes to without being read, if it is not to be.
-fn skipped(entry: &Entry) -> Option<Loaded> {
+pub(super) fn skipped(entry: &Entry) -> Option<Loaded> {
     if entry.kind != EntryKind::File {
         return Some(Loaded::not_a_file(entry.path.clone(), entry.kind.describe()));
     }
@@ -126,32 +136,35 @@ fn skipped(entry: &Entry) -> Option<Loaded> {
     (far_too_large || large).then(|| Loaded::oversized(entry.path.clone(), entry.size, &LIMITS))
 }
 
+/// The file that says which others are read.
+pub(super) const SETTINGS: &str = "refguard.yaml";
+
 /// `include` and `exclude` of refguard.yaml.
-struct Filter {
+pub(super) struct Filter {
     include: Option<GlobSet>,
     exclude: GlobSet,
 }
 
 impl Filter {
-    fn of(listing: &Listing<'_>) -> Result<Self> {
+    pub(super) fn of(listing: &Listing<'_>) -> Result<Self> {
         let mut filter = Self { include: None, exclude: GlobSet::empty() };
-        let is_settings = |entry: &&Entry| &*entry.path == "refguard.yaml" && entry.kind == EntryKind::File;
+        let is_settings = |entry: &&Entry| &*entry.path == SETTINGS && entry.kind == EntryKind::File;
         let Some(entry) = listing.entries.iter().find(is_settings) else { return Ok(filter) };
         // What is wrong with the settings is found when the whole set is read.
         for document in parse(entry, content(listing, entry)?).documents {
             if let Body::Repository(raw) = document.body {
-                let texts = |list: Option<Vec<crate::document::Spanned<String>>>| {
-                    list.map(|l| globs(l.into_iter().map(|g| g.value)))
+                let texts = |list: &Option<Vec<crate::document::Spanned<String>>>| {
+                    list.as_ref().map(|list| globs(list.iter().map(|glob| glob.value.clone())))
                 };
-                filter.include = texts(raw.include).transpose()?.or(filter.include);
-                filter.exclude = texts(raw.exclude).transpose()?.unwrap_or(filter.exclude);
+                filter.include = texts(&raw.include).transpose()?.or(filter.include);
+                filter.exclude = texts(&raw.exclude).transpose()?.unwrap_or(filter.exclude);
             }
         }
         Ok(filter)
     }
 
-    fn admits(&self, path: &str) -> bool {
-        path == "refguard.yaml"
+    pub(super) fn admits(&self, path: &str) -> bool {
+        path == SETTINGS
             || (self.include.as_ref().is_none_or(|include| include.is_match(path)) && !self.exclude.is_match(path))
     }
 }

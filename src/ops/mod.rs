@@ -8,15 +8,19 @@ mod init;
 mod listing;
 mod load;
 mod pins;
+mod reader;
 mod testing;
 mod workspace;
 
 use crate::document::Rule;
 
 pub use import::{ImportReport, import_litellm};
-pub use init::{Initialised, init};
-pub use listing::{Listing, ShownPolicy, list_attachments, list_policies, show_policy};
+pub use init::{Initialised, first_promotion, init};
+pub use listing::{
+    Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object, show_policy,
+};
 pub use load::{NoProgress, Progress};
+pub use reader::{SetReader, first_settings, read_files, read_worktree, worktree_files};
 pub use testing::{CaseReport, Got, TestReport, run_tests};
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 

@@ -27,6 +27,7 @@ use std::str::FromStr;
 
 use crate::document::{Finding, SourceFile};
 
+pub use json::finding_json;
 pub use policy::policy;
 pub use resolution::resolution;
 pub use rules::{explain, rules_markdown};

@@ -113,7 +113,7 @@ impl<'a> Builder<'a> {
         let mut guardrails: Vec<(&str, GuardrailId)> = self.guardrails.iter().map(|(n, id)| (*n, *id)).collect();
         guardrails.sort_by_key(|(_, id)| *id);
         let mut set = PolicySet {
-            settings: settings(draft.repository.first().map(|item| item.raw)),
+            settings: draft.repository.first().map_or_else(Settings::default, |item| Settings::from_raw(item.raw)),
             catalog: catalog(&draft.catalogs),
             policies: Vec::new(),
             attachments,
@@ -249,16 +249,18 @@ fn targets(raw: &RawBox) -> Targets {
     }
 }
 
-fn settings(raw: Option<&RawRepository>) -> Settings {
-    let mut settings = Settings::default();
-    let Some(raw) = raw else { return settings };
-    if let Some(branch) = &raw.publish_branch {
-        settings.publish_branch = branch.as_str().to_owned();
+impl Settings {
+    /// The settings of a document, defaults filled in.
+    pub fn from_raw(raw: &RawRepository) -> Self {
+        let mut settings = Self::default();
+        if let Some(branch) = &raw.publish_branch {
+            settings.publish_branch = branch.as_str().to_owned();
+        }
+        if let Some(environments) = &raw.environments {
+            settings.environments = environments.iter().map(|e| environment(e)).collect();
+        }
+        settings
     }
-    if let Some(environments) = &raw.environments {
-        settings.environments = environments.iter().map(|e| environment(e)).collect();
-    }
-    settings
 }
 
 fn environment(raw: &RawEnvironment) -> Environment {

@@ -12,6 +12,7 @@ mod changes;
 mod commit;
 mod env;
 mod error;
+mod fetch;
 mod git;
 mod ids;
 mod ignored;

@@ -12,7 +12,7 @@ mod index;
 mod simulate;
 
 pub use answer::{Answer, Fields, Origin};
-pub use context::{BadContext, Context, Pinned, Request, Requested};
+pub use context::{Asked, BadContext, Context, Pinned, Request, Requested};
 pub use engine::{Engine, Resolution, ResolvedPipeline, ResolvedPolicy, Subject};
 pub use explain::{Near, Verdict, explain};
 pub use simulate::simulate;

@@ -9,6 +9,7 @@ pub(super) mod list;
 pub(super) mod man;
 pub(super) mod resolve;
 pub(super) mod schema;
+pub(super) mod serve;
 pub(super) mod show;
 pub(super) mod test;
 pub(super) mod validate;
@@ -47,6 +48,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Show(args) => show::run(&shell, &args),
         Verb::Import(args) => import::run(&shell, &args),
         Verb::Export(args) => export::run(&shell, &args),
+        Verb::Serve(args) => serve::run(&shell, &args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Completions(args) => completions::run(&args),
