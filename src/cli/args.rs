@@ -51,6 +51,10 @@ pub(super) enum Verb {
     Resolve(verbs::resolve::ResolveArgs),
     List(verbs::list::ListArgs),
     Show(verbs::show::ShowArgs),
+    Promote(verbs::promote::PromoteArgs),
+    Rollback(verbs::rollback::RollbackArgs),
+    Hold(verbs::hold::HoldArgs),
+    Log(verbs::log::LogArgs),
     Serve(Box<verbs::serve::ServeArgs>),
     Import(verbs::import::ImportArgs),
     Export(verbs::export::ExportArgs),
@@ -134,6 +138,17 @@ pub(super) enum BasicFormat {
     Human,
     /// For programs: versioned and stable
     Json,
+}
+
+/// Formats of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ChangeFormat {
+    /// For people
+    Human,
+    /// For programs: versioned and stable
+    Json,
+    /// For a comment on a pull request
+    Markdown,
 }
 
 /// Formats of findings.

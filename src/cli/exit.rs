@@ -3,6 +3,8 @@
 use std::process::{ExitCode, Termination};
 
 use super::print;
+use crate::ops::{Lost, Refused};
+use crate::repo::RepoError;
 
 /// Exit codes, as scripts and hooks read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,5 +48,16 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
     }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     print::message(&format!("error: {}", causes.join(": ")));
-    Exit::Trouble
+    let help = error.chain().find_map(|cause| cause.downcast_ref::<RepoError>()).and_then(RepoError::help);
+    if let Some(help) = help {
+        print::message(&format!("help: {help}"));
+    }
+    let is = |found: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(found);
+    if is(|cause| cause.is::<Lost>()) {
+        Exit::Lost
+    } else if is(|cause| cause.is::<Refused>()) {
+        Exit::Fault
+    } else {
+        Exit::Trouble
+    }
 }

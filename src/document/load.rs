@@ -108,7 +108,7 @@ fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
             loaded.findings.push(finding);
         }
     } else {
-        for document in yaml::parse(&file, limits) {
+        for document in yaml::parse(&file, limits, yaml::Dialect::Ours) {
             load_document(&file, document, &mut loaded);
         }
     }
@@ -119,7 +119,7 @@ fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
 }
 
 /// The first character that readers of YAML disagree on.
-fn forbidden_character(file: &SourceFile) -> Option<Finding> {
+pub(super) fn forbidden_character(file: &SourceFile) -> Option<Finding> {
     let bad = |(at, c): &(usize, char)| match c {
         '\t' | '\n' | '\r' => false,
         '\u{feff}' => *at > 0,
@@ -193,5 +193,5 @@ fn both_spellings(file: &SourceFile, body: &Body) -> Vec<Finding> {
         let keys = twice(&context.key, &context.key_alias, "key");
         teams.into_iter().chain(keys).collect::<Vec<_>>()
     };
-    test.cases.iter().flat_map(|case| of_context(&case.context)).collect()
+    test.cases.iter().filter_map(|case| case.context.as_ref()).flat_map(of_context).collect()
 }

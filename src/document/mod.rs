@@ -9,6 +9,7 @@
 
 mod de;
 mod finding;
+mod foreign;
 mod header;
 mod limits;
 mod load;
@@ -24,6 +25,7 @@ mod yaml;
 
 pub use de::{OneOrMany, Spanned, SpannedMap};
 pub use finding::{Finding, Level, Location, Related, Severity};
+pub use foreign::{ForeignDocument, read_foreign};
 pub use header::{KINDS, Kind, OUR_FOLDERS, is_yaml_name, our_folder};
 pub use limits::Limits;
 pub use load::{Body, Document, Loaded, load_file};

@@ -305,19 +305,48 @@ pub struct RawPolicyTest {
     pub cases: Vec<Spanned<RawCase>>,
 }
 
-/// One request and what it must get.
+/// One request, or a matrix of them, and what it must get.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawCase {
     /// Its name, a sentence.
     pub name: Spanned<String>,
-    /// The request.
-    pub context: RawContext,
+    /// The request; of a matrix: what all its requests share.
+    pub context: Option<RawContext>,
+    /// Many requests at once: every combination of the lists.
+    pub matrix: Option<Spanned<RawMatrix>>,
     /// Policies that the request asks for by name or `NAME@N`.
     pub policies: Option<Vec<Spanned<String>>>,
     /// What each guardrail of a pipeline is taken to return (default: `pass`).
     pub outcomes: Option<SpannedMap<Spanned<Outcome>>>,
     /// What it must get.
+    pub expect: RawExpect,
+    /// What some requests of a matrix must get instead; the first that fits counts.
+    pub expect_for: Option<Vec<Spanned<RawExpectFor>>>,
+}
+
+/// Lists whose every combination is a request of its own.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawMatrix {
+    /// Teams.
+    pub teams: Option<Vec<Spanned<String>>>,
+    /// Key aliases.
+    pub keys: Option<Vec<Spanned<String>>>,
+    /// Models.
+    pub models: Option<Vec<Spanned<String>>>,
+    /// Tags; each entry is one tag, or the list of tags of one request (`[]`: none).
+    pub tags: Option<Vec<OneOrMany<Spanned<String>>>>,
+}
+
+/// What the requests of a matrix that fit these patterns must get.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawExpectFor {
+    /// The requests, by patterns as in an attachment.
+    #[serde(rename = "for")]
+    pub for_: RawBox,
+    /// What they must get.
     pub expect: RawExpect,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Stricter than YAML: tags, merge keys, directives, keys that are not scalars, and duplicate keys are
 //! findings; aliases are expanded under a budget. A document with a fault is reported and the next one
-//! is still read, so that one run shows all there is.
+//! is still read, so that one run shows all there is. YAML of another tool is read more freely: see
+//! [`Dialect`].
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, StrInput};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -21,10 +22,20 @@ pub(super) struct YamlDocument {
     pub findings: Vec<Finding>,
 }
 
+/// Whose YAML it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Ours: what two readers could read differently is refused.
+    Ours,
+    /// Another tool's: directives and the tags `!!str`, `!!seq`, `!!map` are accepted, merge keys are
+    /// expanded as PyYAML does, flow collections may be indented as they like.
+    Foreign,
+}
+
 /// All documents of a file, in order.
-pub(super) fn parse(file: &SourceFile, limits: &Limits) -> Vec<YamlDocument> {
+pub(super) fn parse(file: &SourceFile, limits: &Limits, dialect: Dialect) -> Vec<YamlDocument> {
     let mut options = Options::default();
-    options.strict_indentation = true;
+    options.strict_indentation = dialect == Dialect::Ours;
     options.disallow_directives = false;
     options.emit_comments = false;
     options.flow_nesting_limit = limits.yaml_depth;
@@ -34,6 +45,7 @@ pub(super) fn parse(file: &SourceFile, limits: &Limits) -> Vec<YamlDocument> {
         parser,
         file,
         limits,
+        dialect,
         offset: 0,
         anchors: FxHashMap::default(),
         alias_nodes: 0,
@@ -48,6 +60,7 @@ struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     file: &'a SourceFile,
     limits: &'a Limits,
+    dialect: Dialect,
     /// The furthest byte that an event has shown.
     offset: usize,
     anchors: FxHashMap<usize, Node>,
@@ -101,7 +114,7 @@ impl<'a> Reader<'a> {
                 Event::StreamStart => {}
                 Event::StreamEnd => return Ok(None),
                 Event::DocumentStart(_, version) => {
-                    if version.is_some() {
+                    if version.is_some() && self.dialect == Dialect::Ours {
                         self.findings.push(forbidden_yaml::directive(self.file, span));
                     }
                 }
@@ -125,9 +138,12 @@ impl<'a> Reader<'a> {
                 let start = span.start.byte_offset().unwrap_or(0);
                 let end = span.end.byte_offset().unwrap_or(start);
                 self.offset = self.offset.max(end);
-                if let Some(tag) = span.tag_span().and_then(|tag| tag.byte_range()) {
+                let shape_only = self.dialect == Dialect::Foreign && has_shape_tag(&event);
+                if let Some(tag) = span.tag_span().and_then(|tag| tag.byte_range())
+                    && !shape_only
+                {
                     self.findings.push(forbidden_yaml::tag(self.file, Span::new(tag.start, tag.end)));
-                } else if has_tag(&event) {
+                } else if event.tag().is_some() && !shape_only {
                     self.findings.push(forbidden_yaml::tag(self.file, Span::new(start, end)));
                 }
                 Ok((event, self.trim(start, end)))
@@ -165,8 +181,8 @@ impl<'a> Reader<'a> {
             return Err(Abandoned);
         }
         let (node, anchor) = match event {
-            Event::Scalar(text, style, anchor, _) => {
-                let plain = matches!(style, ScalarStyle::Plain);
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
                 (Node { span, value: NodeValue::Scalar { text: text.into(), plain } }, anchor)
             }
             Event::SequenceStart(_, anchor, _) => (self.sequence(span)?, anchor),
@@ -199,27 +215,50 @@ impl<'a> Reader<'a> {
     fn mapping(&mut self, open: Span) -> Result<Node, Abandoned> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
         let mut seen: FxHashSet<Box<str>> = FxHashSet::default();
+        let mut merged: Vec<Node> = Vec::new();
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
+                self.merge(merged, &mut entries, &mut seen);
                 let end = self.collection_end(open, span, entries.last().map(|(_, v)| v.span));
                 return Ok(Node { span: end, value: NodeValue::Map(entries) });
             }
             let key = self.node(event, span)?;
             let (event, span) = self.next()?;
             let value = self.node(event, span)?;
-            if self.accept_key(&key, &entries, &mut seen) {
+            if self.dialect == Dialect::Foreign && is_merge_key(&key) {
+                merged.push(value);
+            } else if self.accept_key(&key, &entries, &mut seen) {
                 entries.push((key, value));
             }
         }
     }
 
+    /// Adds the entries of `<<`: a mapping or a list of them. A key that is there already stays as it is.
+    fn merge(&mut self, merged: Vec<Node>, entries: &mut Vec<(Node, Node)>, seen: &mut FxHashSet<Box<str>>) {
+        for node in merged {
+            let span = node.span;
+            let maps = match node.value {
+                NodeValue::Seq(items) => items,
+                _ => vec![node],
+            };
+            for map in maps {
+                let NodeValue::Map(more) = map.value else {
+                    self.findings.push(forbidden_yaml::merge_key(self.file, span));
+                    return;
+                };
+                let fresh = more.into_iter().filter(|(key, _)| key.text().is_some_and(|text| seen.insert(text.into())));
+                entries.extend(fresh);
+            }
+        }
+    }
+
     fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut FxHashSet<Box<str>>) -> bool {
-        let NodeValue::Scalar { text, plain } = &key.value else {
+        let NodeValue::Scalar { text, .. } = &key.value else {
             self.findings.push(forbidden_yaml::complex_key(self.file, key.span));
             return false;
         };
-        if *plain && **text == *"<<" {
+        if is_merge_key(key) {
             self.findings.push(forbidden_yaml::merge_key(self.file, key.span));
             return false;
         }
@@ -259,6 +298,16 @@ fn null_at(span: Span) -> Node {
     Node { span, value: NodeValue::Scalar { text: "".into(), plain: true } }
 }
 
-fn has_tag(event: &Event<'_>) -> bool {
-    event.tag().is_some()
+fn is_merge_key(key: &Node) -> bool {
+    matches!(&key.value, NodeValue::Scalar { text, plain: true } if **text == *"<<")
+}
+
+/// A tag that says no more than the node's shape does, or that a scalar is text.
+fn has_shape_tag(event: &Event<'_>) -> bool {
+    event.tag().is_some_and(|tag| match event {
+        Event::Scalar(..) => tag.is_yaml_core_schema_tag("str"),
+        Event::SequenceStart(..) => tag.is_yaml_core_schema_tag("seq"),
+        Event::MappingStart(..) => tag.is_yaml_core_schema_tag("map"),
+        _ => false,
+    })
 }

@@ -1,32 +1,25 @@
-//! LiteLLM in and out (being merged).
-pub mod rules {
-    //! rules
-    /// all
-    pub const ALL: &[&crate::document::Rule] = &[];
-}
-/// x
-pub struct Exported {
-    /** t */
-    pub text: String,
-    /** w */
-    pub warnings: Vec<String>,
-}
-/// x
-pub fn export_litellm(_set: &crate::policy::PolicySet) -> Exported {
-    Exported { text: String::new(), warnings: Vec::new() }
-}
-/// x
-pub struct Imported {
-    /** f */
-    pub files: Vec<(String, String)>,
-    /** f */
-    pub findings: Vec<crate::document::Finding>,
-    /** s */
-    pub sources: Vec<crate::document::SourceFile>,
-    /** c */
-    pub counts: crate::policy::Counts,
-}
-/// x
-pub fn import_config(_l: &str, _t: String) -> Imported {
-    Imported { files: vec![], findings: vec![], sources: vec![], counts: Default::default() }
-}
+//! LiteLLM in and out: its proxy config to a policy repository, a policy set to its config.
+//!
+//! Owns what LiteLLM 1.106 accepts and means, and how our documents are written as YAML. Must not know
+//! files, git or HTTP: texts come in, texts and findings go out.
+//!
+//! In: `config` (text → documents with places) → `import` (documents → files, judged by the crate's own
+//! rules, findings mapped back to the config); `database` does the same for the saved rows of a LiteLLM
+//! database, with their history. Out: `export`. All write through `write`.
+
+mod config;
+mod database;
+mod export;
+mod import;
+mod model;
+mod python;
+pub mod rules;
+mod slug;
+mod write;
+mod written;
+mod yaml;
+
+pub use database::{Commit, DatabaseImport, Draft, import_database};
+pub use export::{Exported, export_json, export_litellm};
+pub use import::{Imported, import_config};
+pub use write::{write_attachment, write_policy};

@@ -63,13 +63,3 @@ fn first_commit(dir: &Path) -> Result<CommitId> {
     git(&["commit", "-q", "-m", "policies: first set"])?;
     Ok(git(&["rev-parse", "HEAD"])?.parse()?)
 }
-
-/// Makes the production branch of a repository that [`init`] has just made.
-///
-/// # Errors
-/// Where git cannot make it.
-pub fn first_promotion(dir: &Path) -> Result<()> {
-    let status = std::process::Command::new("git").arg("-C").arg(dir).args(["branch", "production"]).status()?;
-    anyhow::ensure!(status.success(), "git cannot make the branch `production`");
-    Ok(())
-}

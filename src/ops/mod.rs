@@ -3,25 +3,40 @@
 //! Here the pure core (`document`, `policy`, `resolve`) meets files and git (`repo`). Errors are for a person:
 //! `anyhow` with what was tried. Must not know the terminal or HTTP.
 
+mod environment;
+mod gates;
 mod import;
 mod init;
 mod listing;
 mod load;
+mod log;
+mod partial;
 mod pins;
+mod promote;
+mod publish;
 mod reader;
+mod rollback;
 mod testing;
+mod weaken;
 mod workspace;
 
 use crate::document::Rule;
 
+pub use environment::EnvironmentState;
+pub use gates::{Candidate, GateWord, Lowered, Says, Verdict};
 pub use import::{ImportReport, import_litellm};
-pub use init::{Initialised, first_promotion, init};
+pub use init::{Initialised, init};
 pub use listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object, show_policy,
 };
 pub use load::{NoProgress, Progress};
+pub use log::{LogEntry, PromotionLog};
+pub use partial::Selection;
+pub use promote::{Plan, PromoteRequest};
+pub use publish::{Lost, Published, Refused};
 pub use reader::{SetReader, first_settings, read_files, read_worktree, worktree_files};
-pub use testing::{CaseReport, Got, TestReport, run_tests};
+pub use rollback::{RollbackPlan, RollbackRequest};
+pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 
+use super::environment;
 use super::load::{self, Filter, NoProgress};
-use crate::document::{Body, Limits, Loaded, load_file};
+use crate::document::{Limits, Loaded, load_file};
 use crate::policy::Settings;
 use crate::repo::{BlobId, Change, CommitId, Entry, EntryKind, Repo, Root, TreeId};
 
@@ -127,25 +128,7 @@ pub fn worktree_files(root: &Root) -> Result<Vec<(Arc<str>, u64, Option<SystemTi
     Ok(listing.entries.into_iter().map(|entry| (entry.path.clone(), entry.size, changed(&entry.path))).collect())
 }
 
-/// The settings that a set's documents give, sound or not in everything else.
-pub fn settings(loaded: &Loaded) -> Settings {
-    let raw = loaded.documents.iter().find_map(|document| match &document.body {
-        Body::Repository(raw) => Some(raw),
-        _ => None,
-    });
-    raw.map_or_else(Settings::default, |raw| Settings::from_raw(raw))
-}
-
-/// The settings before any set is served: of the work tree, or else of the newest commit.
+/// The settings before any set is served: those that people work on.
 pub fn first_settings(root: &Root) -> Settings {
-    let on_disk = root.dir().ok().and_then(|dir| std::fs::read_to_string(dir.join(load::SETTINGS)).ok());
-    let committed = || {
-        let repo = root.repo().ok()?;
-        let tree = repo.tree_of(repo.resolve("HEAD", &[]).ok()?).ok()?;
-        let path = format!("{}/{}", root.prefix(), load::SETTINGS);
-        let blob = repo.item_at(tree, &path).ok()??.blob()?;
-        String::from_utf8(repo.read_blob(blob).ok()?).ok()
-    };
-    let text = on_disk.or_else(committed);
-    text.map_or_else(Settings::default, |text| settings(&read_files([(load::SETTINGS, text.as_str())])))
+    environment::worked_on(root).unwrap_or_default()
 }

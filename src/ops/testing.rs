@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::document::{FinalAction, Outcome};
 use crate::policy::{Expect, TestCase};
-use crate::resolve::{Context, Engine, Near, Request, Requested, explain, simulate};
+use crate::resolve::{Context, Coverage, CoverageReport, Engine, Near, Request, Requested, explain, simulate};
 
 /// What became of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,7 +45,18 @@ pub struct Got {
     pub action: FinalAction,
 }
 
-/// All cases.
+/// Which cases run, and what is looked at besides.
+#[derive(Debug, Clone, Default)]
+pub struct TestOptions {
+    /// Only cases with this in `TEST: CASE`.
+    pub filter: Option<String>,
+    /// End at the first failed case.
+    pub fail_fast: bool,
+    /// Measure coverage.
+    pub coverage: bool,
+}
+
+/// All cases that ran.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TestReport {
     /// Version of this format.
@@ -56,45 +67,66 @@ pub struct TestReport {
     pub failed: usize,
     /// Each, in the order of files and places.
     pub cases: Vec<CaseReport>,
+    /// What the cases exercise, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<CoverageReport>,
 }
 
-/// Runs every case of the set. `request_of` finds the policies that a case names, also `NAME@N`.
+/// Finds the policies that a case names, also `NAME@N`.
+pub type FindRequested<'a> = &'a dyn Fn(&str) -> Result<Requested>;
+
+/// Runs the cases of the set.
 ///
 /// # Errors
-/// As of `request_of`.
-pub fn run_tests(engine: &Engine, request_of: &dyn Fn(&str) -> Result<Requested>) -> Result<TestReport> {
-    let suites = engine.set().tests.iter();
-    let cases: Vec<CaseReport> = suites
-        .flat_map(|suite| suite.cases.iter().map(|case| run_case(engine, &suite.name, case, request_of)))
-        .collect::<Result<_>>()?;
+/// As of `requested`.
+pub fn run_tests(engine: &Engine, options: &TestOptions, requested: FindRequested<'_>) -> Result<TestReport> {
+    let set = engine.set();
+    let wanted = |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let mut coverage = options.coverage.then(|| Coverage::new(engine));
+    let mut cases = Vec::new();
+    for (suite, case) in set.tests.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case))) {
+        if !wanted(&format!("{}: {}", suite.name, case.name)) {
+            continue;
+        }
+        let request = request(case, requested)?;
+        let outcomes: FxHashMap<&str, Outcome> = case.outcomes.iter().map(|(n, o)| (n.as_str(), *o)).collect();
+        if let Some(coverage) = &mut coverage {
+            coverage.exercise(engine, &request, &outcomes);
+        }
+        cases.push(run_case(engine, &suite.name, case, &request, &outcomes));
+        if options.fail_fast && cases.last().is_some_and(|case| !case.ok) {
+            break;
+        }
+    }
     let passed = cases.iter().filter(|case| case.ok).count();
-    Ok(TestReport { version: 1, passed, failed: cases.len() - passed, cases })
+    let coverage = coverage.map(|coverage| coverage.report());
+    Ok(TestReport { version: 1, passed, failed: cases.len() - passed, cases, coverage })
+}
+
+fn request(case: &TestCase, requested: FindRequested<'_>) -> Result<Request> {
+    let TestCase { team, key, model, tags, .. } = case.clone();
+    let policies = case.policies.iter().map(|name| requested(name)).collect::<Result<_>>()?;
+    Ok(Request { context: Context { team, key, model, tags }, policies })
 }
 
 fn run_case(
     engine: &Engine,
     test: &str,
     case: &TestCase,
-    request_of: &dyn Fn(&str) -> Result<Requested>,
-) -> Result<CaseReport> {
-    let TestCase { team, key, model, tags, .. } = case.clone();
-    let request = Request {
-        context: Context { team, key, model, tags },
-        policies: case.policies.iter().map(|name| request_of(name)).collect::<Result<_>>()?,
-    };
-    let resolution = engine.resolve(&request);
-    let outcomes: FxHashMap<&str, Outcome> =
-        case.outcomes.iter().map(|(name, outcome)| (name.as_str(), *outcome)).collect();
+    request: &Request,
+    outcomes: &FxHashMap<&str, Outcome>,
+) -> CaseReport {
+    let resolution = engine.resolve(request);
     let got = Got {
         guardrails: resolution.guardrails.iter().map(|&name| name.to_owned()).collect(),
         policies: resolution.policies.iter().map(|policy| policy.subject.label().to_owned()).collect(),
-        action: simulate(&resolution, &outcomes),
+        action: simulate(&resolution, outcomes),
     };
     let mut differences = differences(&case.expect, &got);
     differences
         .extend(resolution.unknown.iter().map(|name| format!("the policy `{name}` that it asks for does not exist")));
-    let near = if differences.is_empty() { Vec::new() } else { explain(engine, &request) };
-    Ok(CaseReport {
+    let near = if differences.is_empty() { Vec::new() } else { explain(engine, request) };
+    CaseReport {
         file: case.place.file.to_string(),
         line: case.place.line,
         test: test.to_owned(),
@@ -104,7 +136,7 @@ fn run_case(
         want: want(&case.expect),
         differences,
         near,
-    })
+    }
 }
 
 fn differences(expect: &Expect, got: &Got) -> Vec<String> {

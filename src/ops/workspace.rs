@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::load::{self, Progress};
+use super::load::{self, NoProgress, Progress};
 use crate::policy::{Checked, Levels, check};
-use crate::repo::{CommitId, GitEnv, Repo, Root};
+use crate::repo::{GitEnv, Repo, Root, TreeId};
 use crate::resolve::Origin;
 
 /// Where a set is read from.
@@ -84,21 +84,22 @@ impl Workspace {
             Source::Worktree => (self.root.list_work_tree(&load::wanted)?, SetOrigin::named("worktree")),
             Source::Staged => (self.repo()?.list_index(self.root.prefix(), &load::wanted)?, SetOrigin::named("staged")),
             Source::At(revision) => {
-                let commit = self.commit(revision)?;
+                let (commit, promotion) = self.revision(revision)?;
                 let listing = self.repo()?.list_commit(commit, self.root.prefix(), &load::wanted)?;
-                (listing, SetOrigin { commit: Some(commit.to_string()), ..SetOrigin::named(revision) })
+                (listing, SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) })
             }
         };
         let loaded = load::read(listing, progress).with_context(|| format!("cannot read the set `{}`", origin.name))?;
         Ok(LoadedSet { checked: check(loaded, levels), origin })
     }
 
-    /// The commit that a revision names.
+    /// Reads and judges the set of a tree.
     ///
     /// # Errors
-    /// Where there is no such revision.
-    pub fn commit(&self, revision: &str) -> Result<CommitId> {
-        Ok(self.repo()?.resolve(revision, &[])?)
+    /// Where it cannot be read at all.
+    pub fn load_tree(&self, tree: TreeId) -> Result<Checked> {
+        let listing = self.repo()?.list_tree(tree, self.root.prefix(), &load::wanted)?;
+        Ok(check(load::read(listing, &NoProgress)?, &Levels::default()))
     }
 }
 

@@ -13,6 +13,7 @@ mod human;
 mod json;
 mod junit;
 mod policy;
+mod promotion_log;
 mod resolution;
 mod rules;
 mod sarif;
@@ -29,6 +30,7 @@ use crate::document::{Finding, SourceFile};
 
 pub use json::finding_json;
 pub use policy::policy;
+pub use promotion_log::promotion_log;
 pub use resolution::resolution;
 pub use rules::{explain, rules_markdown};
 pub use table::table;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::Style;
 use super::escape::{annotation_message, annotation_property, escape_terminal, xml};
 use super::resolution::{Paint, explanation};
+use super::table::table;
 use crate::ops::{CaseReport, TestReport};
+use crate::resolve::{CoverageItem, CoverageKind, CoverageReport};
 
 /// Failures with their differences and what came near; a line for the rest.
 pub fn tests_human(report: &TestReport, style: Style) -> String {
@@ -27,8 +29,32 @@ pub fn tests_human(report: &TestReport, style: Style) -> String {
         }
         text.push('\n');
     }
+    if let Some(coverage) = &report.coverage {
+        text.push_str(&coverage_human(coverage));
+    }
     let word = if report.failed > 0 { paint.bad("failed") } else { paint.good("ok") };
     text.push_str(&format!("{word}: {} passed, {} failed\n", report.passed, report.failed));
+    text
+}
+
+/// What no case exercises, as a table, then the sum.
+fn coverage_human(coverage: &CoverageReport) -> String {
+    let row = |item: &CoverageItem| {
+        let kind = match item.kind {
+            CoverageKind::Attachment => "attachment",
+            CoverageKind::Condition => "condition",
+            CoverageKind::Remove => "remove",
+            CoverageKind::Pipeline => "pipeline",
+        };
+        vec![kind.to_owned(), item.policy.clone(), item.detail.clone(), format!("{}:{}", item.file, item.line)]
+    };
+    let missing: Vec<Vec<String>> = coverage.items.iter().filter(|item| !item.covered).map(row).collect();
+    let mut text = String::new();
+    if !missing.is_empty() {
+        text.push_str("no case exercises:\n");
+        text.push_str(&table(&["what", "policy", "which", "place"], &missing));
+    }
+    text.push_str(&format!("coverage: {} of {} ({}%)\n", coverage.covered, coverage.total, coverage.percent));
     text
 }
 

@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 use super::condition::ModelPattern;
 use super::draft::{DraftSet, Item};
 use super::{
-    Attachment, Catalog, ConditionId, Environment, Expect, GuardrailId, Invariant, Levels, Pattern, Pipeline, Place,
-    Policy, PolicyId, PolicySet, Settings, Step, Targets, TestCase, TestSuite, canonical, rules,
+    Attachment, Catalog, ConditionId, Environment, GuardrailId, Invariant, Levels, Pattern, Pipeline, Place, Policy,
+    PolicyId, PolicySet, Settings, Step, Targets, canonical, cases, rules,
 };
 use crate::document::{
-    Action, Finding, GateLevel, Loaded, Name, RawAttachment, RawBox, RawCase, RawCatalog, RawEnvironment, RawExpect,
-    RawInvariant, RawPipeline, RawPolicy, RawPolicyTest, RawRepository, RawStep, SourceFile, Spanned,
+    Action, Finding, GateLevel, Loaded, Name, RawAttachment, RawBox, RawCatalog, RawEnvironment, RawInvariant,
+    RawPipeline, RawPolicy, RawRepository, RawStep, SourceFile, Spanned,
 };
 
 /// What judging a tree came to.
@@ -58,7 +58,11 @@ pub fn check(mut loaded: Loaded, flags: &Levels) -> Checked {
         files: loaded.sources.len(),
         policies: draft.policies.len(),
         attachments: draft.attachments.len(),
-        cases: draft.tests.iter().map(|test| test.raw.cases.len()).sum(),
+        cases: draft
+            .tests
+            .iter()
+            .map(|test| test.raw.cases.iter().map(|case| cases::product(&case.value)).sum::<usize>())
+            .sum(),
         invariants: draft.invariants.len(),
     };
     let sound = !findings.iter().any(Finding::is_error);
@@ -113,11 +117,11 @@ impl<'a> Builder<'a> {
         let mut guardrails: Vec<(&str, GuardrailId)> = self.guardrails.iter().map(|(n, id)| (*n, *id)).collect();
         guardrails.sort_by_key(|(_, id)| *id);
         let mut set = PolicySet {
-            settings: draft.repository.first().map_or_else(Settings::default, |item| Settings::from_raw(item.raw)),
+            settings: settings(draft.repository.first().map(|item| item.raw)),
             catalog: catalog(&draft.catalogs),
             policies: Vec::new(),
             attachments,
-            tests: draft.tests.iter().map(suite).collect(),
+            tests: draft.tests.iter().map(cases::suite).collect(),
             invariants: draft.invariants.iter().map(invariant).collect(),
             guardrails: guardrails.into_iter().map(|(name, _)| name.into()).collect(),
             conditions: std::mem::take(&mut self.condition_list),
@@ -231,7 +235,7 @@ fn intern(mut names: Vec<&str>) -> impl Iterator<Item = (u32, &str)> {
     (0u32..).zip(names)
 }
 
-fn place<T>(item: &Item<'_, T>) -> Place {
+pub(super) fn place<T>(item: &Item<'_, T>) -> Place {
     let location = item.file.locate(item.span);
     Place { file: location.file, line: location.line }
 }
@@ -240,7 +244,7 @@ fn patterns(list: Option<&Spanned<Vec<Spanned<String>>>>) -> Option<Vec<Pattern>
     list.map(|list| list.iter().map(|text| Pattern::parse(text)).collect())
 }
 
-fn targets(raw: &RawBox) -> Targets {
+pub(super) fn targets(raw: &RawBox) -> Targets {
     Targets {
         teams: patterns(raw.teams.as_ref()),
         keys: patterns(raw.keys.as_ref()),
@@ -249,18 +253,17 @@ fn targets(raw: &RawBox) -> Targets {
     }
 }
 
-impl Settings {
-    /// The settings of a document, defaults filled in.
-    pub fn from_raw(raw: &RawRepository) -> Self {
-        let mut settings = Self::default();
-        if let Some(branch) = &raw.publish_branch {
-            settings.publish_branch = branch.as_str().to_owned();
-        }
-        if let Some(environments) = &raw.environments {
-            settings.environments = environments.iter().map(|e| environment(e)).collect();
-        }
-        settings
+/// The settings of a Repository document, defaults filled in; of none: the defaults.
+pub fn settings(raw: Option<&RawRepository>) -> Settings {
+    let mut settings = Settings::default();
+    let Some(raw) = raw else { return settings };
+    if let Some(branch) = &raw.publish_branch {
+        settings.publish_branch = branch.as_str().to_owned();
     }
+    if let Some(environments) = &raw.environments {
+        settings.environments = environments.iter().map(|e| environment(e)).collect();
+    }
+    settings
 }
 
 fn environment(raw: &RawEnvironment) -> Environment {
@@ -291,46 +294,6 @@ fn catalog(items: &[Item<'_, RawCatalog>]) -> Catalog {
         merge(&mut catalog.tags, item.raw.tags.as_deref());
     }
     catalog
-}
-
-fn suite(item: &Item<'_, RawPolicyTest>) -> TestSuite {
-    let cases = item.raw.cases.iter().map(|case| self::case(item.file, case)).collect();
-    TestSuite { name: item.raw.name.as_str().into(), cases, place: place(item) }
-}
-
-fn case(file: &SourceFile, raw: &Spanned<RawCase>) -> TestCase {
-    let texts = |list: &Option<Vec<Spanned<String>>>| list.iter().flatten().map(|t| t.value.clone()).collect();
-    let text = |value: Option<&Spanned<String>>| value.map(|v| v.value.clone());
-    let location = file.locate(raw.span);
-    TestCase {
-        name: raw.name.value.clone(),
-        team: text(raw.context.team()),
-        key: text(raw.context.key()),
-        model: text(raw.context.model.as_ref()),
-        tags: texts(&raw.context.tags),
-        policies: texts(&raw.policies),
-        outcomes: raw
-            .outcomes
-            .iter()
-            .flat_map(|o| &o.0)
-            .map(|(name, outcome)| (name.value.clone(), outcome.value))
-            .collect(),
-        expect: expect(&raw.expect),
-        place: Place { file: location.file, line: location.line },
-    }
-}
-
-fn expect(raw: &RawExpect) -> Expect {
-    let texts = |list: &Option<Spanned<Vec<Spanned<String>>>>| {
-        list.as_ref().map(|list| list.iter().map(|text| text.value.clone()).collect())
-    };
-    Expect {
-        guardrails: texts(&raw.guardrails),
-        includes: texts(&raw.includes),
-        excludes: texts(&raw.excludes),
-        policies: texts(&raw.policies),
-        action: raw.action.map(|a| a.value),
-    }
 }
 
 fn invariant(item: &Item<'_, RawInvariant>) -> Invariant {

@@ -5,16 +5,19 @@
 
 mod build;
 mod canonical;
+mod cases;
 pub mod condition;
 mod draft;
 mod levels;
 mod model;
 mod pattern;
+mod raw_json;
 pub mod rules;
 
-pub use build::{Checked, Counts, check};
+pub use build::{Checked, Counts, check, settings};
 pub use canonical::{attachment_json, policy_json, set_json};
 pub use draft::{DraftCatalog, DraftSet, Item, Known};
 pub use levels::{BadLevel, Levels};
 pub use model::*;
 pub use pattern::Pattern;
+pub use raw_json::{raw_attachment_json, raw_policy_json};

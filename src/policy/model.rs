@@ -107,6 +107,21 @@ pub struct Targets {
     pub tags: Option<Vec<Pattern>>,
 }
 
+impl Targets {
+    /// Whether every dimension that is named matches: of tags, any of the request's any of these.
+    pub fn matches(&self, team: Option<&str>, key: Option<&str>, model: Option<&str>, tags: &[String]) -> bool {
+        let value = |patterns: &Option<Vec<Pattern>>, value: Option<&str>| {
+            patterns.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(value)))
+        };
+        let tagged =
+            |patterns: &Vec<Pattern>| tags.iter().any(|tag| patterns.iter().any(|pattern| pattern.matches(Some(tag))));
+        value(&self.teams, team)
+            && value(&self.keys, key)
+            && value(&self.models, model)
+            && self.tags.as_ref().is_none_or(tagged)
+    }
+}
+
 /// Which requests.
 #[derive(Debug, Clone)]
 pub struct Attachment {

@@ -54,6 +54,15 @@ pub struct Time {
     pub offset_minutes: i32,
 }
 
+impl Time {
+    /// As git writes it.
+    pub(super) fn raw(self) -> String {
+        let sign = if self.offset_minutes < 0 { '-' } else { '+' };
+        let minutes = self.offset_minutes.unsigned_abs();
+        format!("@{} {sign}{:02}{:02}", self.seconds, minutes / 60, minutes % 60)
+    }
+}
+
 impl std::fmt::Display for Time {
     /// RFC 3339, in the author's own offset.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

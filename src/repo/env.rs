@@ -54,6 +54,12 @@ impl GitEnv {
         std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).map(|path| dir.join(path)).collect()
     }
 
+    /// The same without some variables.
+    pub(super) fn without(&self, names: &[&str]) -> Self {
+        let kept = self.vars.iter().filter(|(known, _)| !names.iter().any(|name| known.as_os_str() == *name));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// What a child inherits: everything but where the repository is.
     pub(super) fn without_location(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.vars.iter().filter(|(name, _)| !LOCATION.iter().any(|known| name.as_os_str() == *known))

@@ -107,6 +107,12 @@ pub enum RepoError {
         /// With replacement characters.
         path: String,
     },
+    /// A path that no tree can hold.
+    #[error("`{path}` is no path that git could hold")]
+    BadPath {
+        /// As it was given.
+        path: String,
+    },
     /// Git does not know who writes.
     #[error("git does not know who you are")]
     NoIdentity,

@@ -8,8 +8,8 @@ impl Repo {
     pub fn fetch_branches(&self, remote: &str, branches: &[RefName]) -> Result<(), RepoError> {
         let refspec = |branch: &RefName| Ok(format!("+{branch}:{}", branch.tracking(remote)?));
         let refspecs: Vec<String> = branches.iter().map(refspec).collect::<Result<_, RepoError>>()?;
-        let options = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--"];
-        self.command(options).args([remote.to_owned()]).args(refspecs).limit(NETWORK).run()?;
-        Ok(())
+        let options = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--", remote];
+        let words = options.into_iter().chain(refspecs.iter().map(String::as_str));
+        self.command(words).limit(NETWORK).run().map(drop)
     }
 }

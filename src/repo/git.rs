@@ -1,6 +1,6 @@
 //! Running `git` itself: in a clean environment, under a time limit, never asking anybody.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -69,10 +69,11 @@ impl GitCommand {
     /// A git command in a folder; options before the verb may lead.
     pub fn new<'a>(dir: &Path, env: &GitEnv, args: impl IntoIterator<Item = &'a str>) -> Self {
         let args: Vec<&str> = args.into_iter().collect();
+        // What stands before the verb: options, and the values of `-c`.
         let mut words = args.iter();
         let mut verb = words.next();
-        while verb == Some(&"-c") {
-            verb = words.nth(1);
+        while let Some(option) = verb.filter(|word| word.starts_with('-')) {
+            verb = if *option == "-c" { words.nth(1) } else { words.next() };
         }
         let mut command = Command::new("git");
         command.args(&args).current_dir(dir).env_clear().envs(env.without_location());
@@ -85,11 +86,6 @@ impl GitCommand {
 
     pub fn env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
         self.command.env(name, value);
-        self
-    }
-
-    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.command.args(args.into_iter().map(Into::into));
         self
     }
 
@@ -223,14 +219,30 @@ impl Running {
                 Err(RecvTimeoutError::Timeout) if matches!(self.child.try_wait(), Ok(Some(_))) => return Ok(false),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline => continue,
                 Err(RecvTimeoutError::Timeout) => {
-                    let _ = self.child.kill();
-                    let _ = self.child.wait();
+                    self.stop();
                     return Err(RepoError::Timeout { verb: self.verb.clone(), limit: self.limit });
                 }
             }
             return Ok(true);
         }
         Ok(false)
+    }
+}
+
+impl Running {
+    /// Ends the child: first kindly, so that git removes the locks it holds.
+    fn stop(&mut self) {
+        self.stdin = None;
+        let kindly = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
+        let patience = if kindly.is_ok() { 100 } else { 0 };
+        for _ in 0..patience {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -6,25 +6,35 @@
 //!
 //! What on disk is read by whom: the repository and its variables by `open`, the folder of a set by
 //! `root`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
-//! `changes`; refs and revisions by `revision`; history by `commit`.
+//! `changes`; refs and revisions by `revision`; history by `commit`. Promotions are data in `promotion`
+//! (their trailers in `trailers`) and a chain in `ledger`. Writing is git's own: `objects` makes what no
+//! ref knows yet, `transaction` moves refs, `remote` talks to others, all through `git`.
 
 mod changes;
 mod commit;
 mod env;
 mod error;
+mod fault;
 mod fetch;
 mod git;
 mod ids;
 mod ignored;
 mod index;
+mod init;
+mod ledger;
 mod listing;
+mod objects;
 mod open;
+mod promotion;
+mod remote;
 mod revision;
 mod root;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trailers;
+mod transaction;
 mod tree;
 mod work_tree;
 
@@ -32,8 +42,15 @@ pub use changes::{Change, Side};
 pub use commit::{Commit, FirstParents, Person, Time};
 pub use env::GitEnv;
 pub use error::RepoError;
+pub use fault::FAULT_POINTS;
 pub use ids::{BadId, BlobId, CommitId, Expected, RefName, TreeId};
+pub use ledger::{HistoryEntry, Ledger};
 pub use listing::{Entry, EntryKind, Listing, Wanted};
+pub use objects::NewCommit;
 pub use open::Repo;
+pub use promotion::{Allow, Promotion, Record, is_reason};
+pub use remote::{Push, PushOutcome, RemoteRefs};
 pub use root::Root;
+pub use trailers::Malformed;
+pub use transaction::{Locked, Lost, Outcome, Transaction};
 pub use tree::TreeItem;

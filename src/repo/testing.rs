@@ -2,15 +2,16 @@
 //! tester's own configuration is seen.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 use super::{CommitId, EntryKind, GitEnv, Listing, RefName, Repo, Root};
 
-/// A repository with a work tree, or a bare one.
+/// A repository, or a plain folder.
 pub(crate) struct TestRepo {
     _dir: TempDir,
     path: PathBuf,
@@ -22,13 +23,6 @@ impl TestRepo {
     pub fn new() -> Self {
         let repo = Self::plain();
         repo.git(["init", "-q", "-b", "main"]);
-        repo
-    }
-
-    /// An empty bare repository.
-    pub fn bare() -> Self {
-        let repo = Self::plain();
-        repo.git(["init", "-q", "--bare", "-b", "main"]);
         repo
     }
 
@@ -70,6 +64,10 @@ impl TestRepo {
         &self.path
     }
 
+    pub fn vars(&self) -> Vec<(String, String)> {
+        self.vars.clone()
+    }
+
     pub fn env(&self) -> GitEnv {
         self.vars.iter().cloned().collect()
     }
@@ -99,6 +97,15 @@ impl TestRepo {
         command.args(args).current_dir(&self.path).env_clear().envs(self.vars.clone()).output().unwrap()
     }
 
+    /// Feeds `git fast-import`, for long histories.
+    pub fn fast_import(&self, stream: &str) {
+        let mut command = Command::new("git");
+        command.args(["fast-import", "--quiet", "--force"]).current_dir(&self.path).env_clear().envs(self.vars.clone());
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
     /// Installs a hook of a few lines of shell.
     pub fn hook(&self, name: &str, script: &str) {
         let dir = self.path.join(self.git(["rev-parse", "--git-path", "hooks"]));
@@ -111,11 +118,6 @@ impl TestRepo {
         let path = self.path.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
-        self
-    }
-
-    pub fn remove(&self, path: &str) -> &Self {
-        fs::remove_file(self.path.join(path)).unwrap();
         self
     }
 

@@ -40,7 +40,21 @@ impl TreeItem {
         (self.kind() == Some(EntryKind::File)).then(|| self.id.into())
     }
 
-    fn folder(&self) -> Option<TreeId> {
+    pub(super) fn of_folder(tree: TreeId) -> Self {
+        Self { mode: 0o040_000, id: tree.oid() }
+    }
+
+    /// As `git mktree` reads it: mode, type and id.
+    pub(super) fn describe(&self) -> String {
+        let word = match self.kind() {
+            None => "tree",
+            Some(EntryKind::Submodule) => "commit",
+            Some(_) => "blob",
+        };
+        format!("{:06o} {word} {}", self.mode, self.id)
+    }
+
+    pub(super) fn folder(&self) -> Option<TreeId> {
         self.kind().is_none().then(|| self.id.into())
     }
 }
@@ -74,7 +88,7 @@ impl Repo {
 
     /// What a tree holds at a path, if anything.
     pub fn item_at(&self, tree: TreeId, path: &str) -> Result<Option<TreeItem>, RepoError> {
-        let mut here = Some(TreeItem { mode: 0o040_000, id: tree.oid() });
+        let mut here = Some(TreeItem::of_folder(tree));
         for name in path.split('/').filter(|name| !name.is_empty()) {
             let Some(folder) = here.and_then(|item| item.folder()) else { return Ok(None) };
             here = self.find_tree(folder)?.get_name(name).map(|entry| TreeItem::of(&entry));

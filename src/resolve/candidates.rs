@@ -20,13 +20,8 @@ impl Match {
 
 /// Whether an attachment matches.
 pub(super) fn matches(attachment: &Attachment, context: &Context) -> bool {
-    attachment.everywhere || {
-        let targets = &attachment.targets;
-        value_matches(targets.teams.as_deref(), context.team.as_deref())
-            && value_matches(targets.keys.as_deref(), context.key.as_deref())
-            && value_matches(targets.models.as_deref(), context.model.as_deref())
-            && tags_match(targets.tags.as_deref(), &context.tags)
-    }
+    let Context { team, key, model, tags } = context;
+    attachment.everywhere || attachment.targets.matches(team.as_deref(), key.as_deref(), model.as_deref(), tags)
 }
 
 /// Each dimension by itself.

@@ -134,6 +134,34 @@ impl Engine {
         self.answer(&all, request)
     }
 
+    /// The attachments that give a context its policies, in the order of evaluation; several may give
+    /// the same one.
+    pub fn counting_attachments(&self, context: &Context) -> Vec<&Attachment> {
+        let mut found = Vec::new();
+        self.index.candidates(context, &mut found);
+        let mut conditions = Conditions { set: &self.set, model: context.model.as_deref(), seen: Vec::new() };
+        self.counting(&found, context, &mut conditions)
+    }
+
+    /// The policies whose conditions decide a request: those of every attachment that matches it, those
+    /// it names, and their ancestors. Each once.
+    pub fn considered_policies(&self, request: &Request) -> Vec<&Policy> {
+        let mut found = Vec::new();
+        self.index.candidates(&request.context, &mut found);
+        let attached = found
+            .iter()
+            .filter_map(|rank| self.set.attachments.get(*rank as usize))
+            .filter(|attachment| candidates::matches(attachment, &request.context))
+            .map(|attachment| attachment.policy);
+        let named = request.policies.iter().filter_map(|requested| match requested {
+            Requested::Named(name) => self.set.find(name).map(|(id, _)| id),
+            Requested::Pinned(_) | Requested::Missing(_) => None,
+        });
+        let mut seen = FxHashSet::default();
+        let chains = attached.chain(named).filter_map(|id| self.set.policy(id)).flat_map(|policy| policy.chain.iter());
+        chains.filter(|id| seen.insert(**id)).filter_map(|id| self.set.policy(*id)).collect()
+    }
+
     fn answer<'a>(&'a self, found: &[Rank], request: &'a Request) -> Resolution<'a> {
         let mut gathering = Gathering::new(self, request.context.model.as_deref());
         let counting = self.counting(found, &request.context, &mut gathering.conditions);

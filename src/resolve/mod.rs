@@ -6,6 +6,7 @@
 mod answer;
 mod candidates;
 mod context;
+mod coverage;
 mod engine;
 mod explain;
 mod index;
@@ -13,6 +14,7 @@ mod simulate;
 
 pub use answer::{Answer, Fields, Origin};
 pub use context::{Asked, BadContext, Context, Pinned, Request, Requested};
+pub use coverage::{Coverage, CoverageReport, Item as CoverageItem, Kind as CoverageKind};
 pub use engine::{Engine, Resolution, ResolvedPipeline, ResolvedPolicy, Subject};
 pub use explain::{Near, Verdict, explain};
 pub use simulate::simulate;

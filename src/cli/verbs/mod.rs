@@ -1,13 +1,18 @@
 //! The verbs, one a file: a doc comment (the help), the arguments, and `run`.
 
+mod change;
 pub(super) mod completions;
 pub(super) mod explain;
 pub(super) mod export;
+pub(super) mod hold;
 pub(super) mod import;
 pub(super) mod init;
 pub(super) mod list;
+pub(super) mod log;
 pub(super) mod man;
+pub(super) mod promote;
 pub(super) mod resolve;
+pub(super) mod rollback;
 pub(super) mod schema;
 pub(super) mod serve;
 pub(super) mod show;
@@ -46,6 +51,10 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Resolve(args) => resolve::run(&shell, &args),
         Verb::List(args) => list::run(&shell, &args),
         Verb::Show(args) => show::run(&shell, &args),
+        Verb::Promote(args) => promote::run(&shell, &args),
+        Verb::Rollback(args) => rollback::run(&shell, &args),
+        Verb::Hold(args) => hold::run(&shell, &args),
+        Verb::Log(args) => log::run(&shell, &args),
         Verb::Import(args) => import::run(&shell, &args),
         Verb::Export(args) => export::run(&shell, &args),
         Verb::Serve(args) => serve::run(&shell, &args),

@@ -7,7 +7,7 @@ use super::Shell;
 use crate::cli::args::SourceArgs;
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::ops;
+use crate::ops::{self, TestOptions};
 use crate::output;
 
 /// Run the PolicyTest documents of a set
@@ -19,6 +19,26 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct TestArgs {
+    /// Run only cases with TEXT in `TEST: CASE`
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+
+    /// Fail where no case runs
+    #[arg(long)]
+    require_tests: bool,
+
+    /// End at the first failed case
+    #[arg(long)]
+    fail_fast: bool,
+
+    /// Say which attachments, conditions, removes and pipeline edges no case exercises
+    #[arg(long)]
+    coverage: bool,
+
+    /// Fail where less than PERCENT is covered
+    #[arg(long, value_name = "PERCENT", requires = "coverage", value_parser = clap::value_parser!(u8).range(0..=100))]
+    threshold: Option<u8>,
+
     #[command(flatten)]
     source: SourceArgs,
 
@@ -45,12 +65,22 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         Ok(ready) => ready,
         Err(exit) => return Ok(exit),
     };
-    let report = ops::run_tests(&ready.engine, &|name| ready.workspace.requested(name))?;
+    let options = TestOptions { filter: args.filter.clone(), fail_fast: args.fail_fast, coverage: args.coverage };
+    let report = ops::run_tests(&ready.engine, &options, &|name| ready.workspace.requested(name))?;
     match args.format {
         TestFormat::Json => print::json(&report)?,
         TestFormat::Human => print::results(&output::tests_human(&report, print::style(shell.color)))?,
         TestFormat::Junit => print::results(&output::tests_junit(&report))?,
         TestFormat::Github => print::results(&output::tests_github(&report))?,
     }
-    Ok(Exit::fault_if(report.failed > 0))
+    let untested = args.require_tests && report.cases.is_empty();
+    if untested {
+        print::message("error: no test case ran, and `--require-tests` asks for one");
+    }
+    let covered = report.coverage.as_ref().map_or(100.0, |coverage| coverage.percent);
+    let uncovered = args.threshold.filter(|threshold| covered < f64::from(*threshold));
+    if let Some(threshold) = uncovered {
+        print::message(&format!("error: {covered}% is covered, and `--threshold` asks for {threshold}%"));
+    }
+    Ok(Exit::fault_if(report.failed > 0 || untested || uncovered.is_some()))
 }

@@ -1,0 +1,81 @@
+//! What `promote`, `rollback` and `hold` say.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::Shell;
+use crate::cli::args::ChangeFormat;
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::ops::{Plan, Published, Says, Verdict};
+use crate::output::escape::escape_terminal;
+
+/// Everything that the gates have to say, on stderr.
+pub(super) fn say_gates(verdict: &Verdict) {
+    for word in &verdict.words {
+        let place = match (&word.file, word.line) {
+            (Some(file), Some(line)) => format!("{file}:{line}: "),
+            _ => String::new(),
+        };
+        let says = match word.says {
+            Says::Refused => "refused",
+            Says::Allowed => "allowed",
+            Says::Warned => "warning",
+        };
+        print::message(&escape_terminal(&format!("{says}: gate `{}`: {place}{}", word.gate, word.message)));
+    }
+}
+
+/// The end of a refused promotion.
+pub(super) fn refused(environment: &str, verdict: &Verdict, format: ChangeFormat) -> Result<Exit> {
+    if format == ChangeFormat::Json {
+        print::json(&json!({
+            "version": 1, "environment": environment, "changed": false, "refused": true, "gates": verdict.words,
+        }))?;
+    }
+    Ok(Exit::Fault)
+}
+
+/// The end of one that was made.
+pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> Result<Exit> {
+    if format == ChangeFormat::Json {
+        print::json(published)?;
+        return Ok(Exit::Fine);
+    }
+    let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
+    let tip = published.commit.as_deref().map(short).unwrap_or_default();
+    let text = if published.changed {
+        let previous = published.previous.as_deref().map_or_else(|| "nothing".to_owned(), short);
+        let promoted = short(&published.promoted);
+        format!(
+            "{}: {what}, promotion {} of {promoted}; {previous} -> {tip}\n",
+            published.environment, published.promotion
+        )
+    } else {
+        format!("{}: already there, at promotion {}, {tip}\n", published.environment, published.promotion)
+    };
+    print::results(&text)?;
+    Ok(Exit::Fine)
+}
+
+/// What would change, and whether the gates would let it through.
+pub(super) fn dry_run(_shell: &Shell, plan: &Plan, format: ChangeFormat) -> Result<Exit> {
+    let refuses = plan.verdict.refuses();
+    match format {
+        ChangeFormat::Json => print::json(&json!({
+            "version": 1,
+            "environment": plan.environment.settings.name,
+            "dry_run": true,
+            "changed": !plan.already_there,
+            "promotion": plan.environment.ledger.next_number(),
+            "promoted": plan.source.to_string(),
+            "previous": plan.environment.ledger.tip.map(|tip| tip.to_string()),
+            "digest": plan.verdict.digest(),
+            "refused": refuses,
+            "gates": plan.verdict.words,
+        }))?,
+        _ if plan.already_there => print::results("nothing to promote: the environment has this tree\n")?,
+        _ => print::results("dry run\n")?,
+    }
+    Ok(Exit::fault_if(refuses))
+}

@@ -1,0 +1,99 @@
+//! `refguard promote`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{Shell, change};
+use crate::cli::args::ChangeFormat;
+use crate::cli::exit::Exit;
+use crate::ops::{Lowered, PromoteRequest, Selection, Workspace};
+
+/// Move an environment to a commit, in one step
+///
+/// Makes one commit on the environment's branch and moves its ref by compare-and-swap. Every gate is asked
+/// before: valid, tests, empty, published, older, hold, weaken. Without REV the tip of the branch that the environment is
+/// promoted from is taken, never HEAD. Exit 3: somebody else was first.
+///
+/// Example: refguard promote --dry-run
+/// Example: refguard promote --policy healthcare-compliance --reason "audit finding 12"
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct PromoteArgs {
+    /// The commit
+    #[arg(value_name = "REV")]
+    revision: Option<String>,
+
+    /// The environment
+    #[arg(long, value_name = "ENV", default_value = "production")]
+    to: String,
+
+    /// Promote only this policy (repeatable)
+    #[arg(long = "policy", value_name = "NAME")]
+    policies: Vec<String>,
+
+    /// Promote only the removal of this policy (repeatable)
+    #[arg(long = "remove", value_name = "NAME")]
+    removed: Vec<String>,
+
+    /// Say what would change and what the gates say; change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Why: one line, kept in the commit
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
+    /// Go on only if the environment is at OLD (`none`: it does not exist yet)
+    #[arg(long, value_name = "OLD")]
+    expect: Option<String>,
+
+    /// Push to REMOTE, and move the local refs only after it took the promotion
+    #[arg(long, value_name = "REMOTE")]
+    push: Option<String>,
+
+    /// Pass the gate *published*; recorded
+    #[arg(long)]
+    allow_unpublished: bool,
+
+    /// Pass the gate *older*; recorded
+    #[arg(long)]
+    allow_older: bool,
+
+    /// Pass the gate *weaken*; recorded with the reason
+    #[arg(long, value_name = "REASON")]
+    allow_weaken: Option<String>,
+
+    /// Pass the gate *hold* and end the hold; recorded with the reason
+    #[arg(long, value_name = "REASON")]
+    release_hold: Option<String>,
+
+    /// How the result is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: ChangeFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
+    let workspace = Workspace::open(&shell.dir)?;
+    let plan = workspace.plan_promotion(PromoteRequest {
+        to: args.to.clone(),
+        revision: args.revision.clone(),
+        selection: Selection { policies: args.policies.clone(), removed: args.removed.clone() },
+        reason: args.reason.clone(),
+        expect: args.expect.clone(),
+        push: args.push.clone(),
+        lowered: Lowered {
+            unpublished: args.allow_unpublished,
+            older: args.allow_older,
+            weaken: args.allow_weaken.clone(),
+            hold: args.release_hold.clone(),
+        },
+    })?;
+    change::say_gates(&plan.verdict);
+    if args.dry_run {
+        return change::dry_run(shell, &plan, args.format);
+    }
+    if plan.verdict.refuses() {
+        return change::refused(&args.to, &plan.verdict, args.format);
+    }
+    change::done(&workspace.promote(&plan)?, "promoted", args.format)
+}

@@ -1,0 +1,59 @@
+//! `refguard rollback`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{Shell, change};
+use crate::cli::args::ChangeFormat;
+use crate::cli::exit::Exit;
+use crate::ops::{RollbackRequest, Workspace};
+
+/// Bring back what was in an environment before, and hold it there
+///
+/// Makes a promotion with the tree of an earlier one. The environment is then on hold: the next `promote` is refused
+/// until `--release-hold`. A second rollback goes further back.
+///
+/// Example: refguard rollback --reason "false positives in support"
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct RollbackArgs {
+    /// The promotion to go back to (default: the one before, with another set)
+    #[arg(long, value_name = "N")]
+    to: Option<u64>,
+
+    /// The environment
+    #[arg(long, value_name = "ENV", default_value = "production")]
+    environment: String,
+
+    /// Why: one line, kept in the commit
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
+    /// Go on only if the environment is at OLD
+    #[arg(long, value_name = "OLD")]
+    expect: Option<String>,
+
+    /// Push to REMOTE, and move the local refs only after it took the rollback
+    #[arg(long, value_name = "REMOTE")]
+    push: Option<String>,
+
+    /// How the result is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: ChangeFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &RollbackArgs) -> Result<Exit> {
+    let workspace = Workspace::open(&shell.dir)?;
+    let plan = workspace.plan_rollback(&RollbackRequest {
+        environment: args.environment.clone(),
+        to: args.to,
+        reason: args.reason.clone(),
+        expect: args.expect.clone(),
+        push: args.push.clone(),
+    })?;
+    change::say_gates(&plan.verdict);
+    if plan.verdict.refuses() {
+        return change::refused(&args.environment, &plan.verdict, args.format);
+    }
+    change::done(&workspace.roll_back(&plan)?, "rolled back", args.format)
+}

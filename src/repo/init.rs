@@ -1,0 +1,33 @@
+//! New repositories, and plain commits of files, as a person would make them.
+
+use std::path::Path;
+
+use super::git::GitCommand;
+use super::{CommitId, GitEnv, Repo, RepoError};
+
+impl Repo {
+    /// Makes a repository with an unborn branch `main`, of the one format that can be read here.
+    pub fn init(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
+        std::fs::create_dir_all(dir).map_err(RepoError::io("create the folder", dir))?;
+        let mut command = GitCommand::new(dir, env, ["init", "--quiet", "--initial-branch=main"]);
+        command.env("GIT_DEFAULT_HASH", "sha1").env("GIT_DEFAULT_REF_FORMAT", "files");
+        command.run()?;
+        Self::open(dir, &env.without(&["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"]))
+    }
+
+    /// Commits some paths of the work tree, relative to its top, on the branch that is checked out, and
+    /// nothing else that may be staged. Hooks and signing are git's.
+    pub fn commit_files<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p str>,
+        message: &str,
+    ) -> Result<CommitId, RepoError> {
+        let paths: Vec<&str> = paths.into_iter().collect();
+        let literal = ["--literal-pathspecs"];
+        let named = || ["--"].into_iter().chain(paths.iter().copied());
+        self.command(literal.into_iter().chain(["add"]).chain(named())).run()?;
+        let commit = ["commit", "--quiet", "--only", "-F", "-"];
+        self.durable(literal.into_iter().chain(commit).chain(named())).input(message).run()?;
+        self.resolve("HEAD", &[])
+    }
+}

@@ -1,0 +1,197 @@
+//! The ledger of an environment: its promotions down to number 1, what else moved its ref, and what
+//! the next promotion builds on.
+
+use super::{Commit, CommitId, Expected, Promotion, Record, RefName, Repo, RepoError};
+
+/// What one look at an environment found. All work of a verb is on this; only the compare-and-swap
+/// looks again.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// The environment's ref.
+    pub ref_name: RefName,
+    /// Where its last promotion is kept beside it.
+    pub ledger_name: RefName,
+    /// What the environment's ref held.
+    pub tip: Option<CommitId>,
+    /// What the ledger's ref held; behind the tip after a crash, or where only the branch was fetched.
+    pub recorded: Option<CommitId>,
+    /// The promotions, the newest first, without gaps.
+    pub promotions: Vec<Promotion>,
+}
+
+/// One line of an environment's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryEntry<'l> {
+    /// A promotion.
+    Promotion(&'l Promotion),
+    /// Something else moved the ref, perhaps more than once; this is where it stood at the end.
+    External(CommitId),
+}
+
+impl Repo {
+    /// Reads an environment: its ref, its ledger, its promotions.
+    ///
+    /// The last promotion is the one that the ledger's ref names, or a newer one that the branch holds
+    /// and that follows it: then the ledger's ref is merely behind, and the next promotion moves it on.
+    pub fn ledger(&self, environment: &str, ref_name: &RefName) -> Result<Ledger, RepoError> {
+        let (tip, recorded) = (self.read_ref(ref_name)?, self.read_ref(&RefName::ledger(environment)?)?);
+        self.ledger_from(environment, ref_name, tip, recorded)
+    }
+
+    /// As [`Self::ledger`], for values that the two refs have elsewhere: on a remote, as just fetched.
+    pub fn ledger_from(
+        &self,
+        environment: &str,
+        ref_name: &RefName,
+        tip: Option<CommitId>,
+        recorded: Option<CommitId>,
+    ) -> Result<Ledger, RepoError> {
+        let on_branch = match tip {
+            Some(tip) => self.newest_on_branch(environment, tip)?,
+            None => Vec::new(),
+        };
+        let follows = |id: CommitId| on_branch.iter().any(|promotion| promotion.commit.id == id);
+        let kept = match recorded {
+            Some(recorded) if !follows(recorded) => self.promotions(environment, recorded)?,
+            _ => Vec::new(),
+        };
+        let promotions = if kept.is_empty() { on_branch } else { kept };
+        let (ref_name, ledger_name) = (ref_name.clone(), RefName::ledger(environment)?);
+        Ok(Ledger { ref_name, ledger_name, tip, recorded, promotions })
+    }
+
+    /// What a commit records for an environment, if it is a promotion as far as the commit itself and
+    /// the one before it can tell; for the whole truth see [`Self::ledger`].
+    pub fn promotion_at(&self, environment: &str, commit: CommitId) -> Result<Option<Promotion>, RepoError> {
+        let Some(promotion) = self.recorded_at(environment, commit)? else { return Ok(None) };
+        let first = promotion.record.number == 1;
+        Ok(if first || self.before(&promotion)?.is_some() { Some(promotion) } else { None })
+    }
+
+    /// The promotions of the nearest promotion on the first-parent chain.
+    fn newest_on_branch(&self, environment: &str, tip: CommitId) -> Result<Vec<Promotion>, RepoError> {
+        for commit in self.first_parents(tip) {
+            let commit = commit?;
+            if matches!(Record::parse(&commit.message, environment), Ok(Some(_))) {
+                let found = self.promotions(environment, commit.id)?;
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// A promotion and all before it; empty unless they reach down to number 1.
+    fn promotions(&self, environment: &str, from: CommitId) -> Result<Vec<Promotion>, RepoError> {
+        let mut found = Vec::new();
+        let mut next = self.recorded_at(environment, from)?;
+        while let Some(promotion) = next {
+            let first = promotion.record.number == 1;
+            next = if first { None } else { self.before(&promotion)? };
+            found.push(promotion);
+            if first {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// The promotion that one follows: its first parent, or its last where something else had moved the ref.
+    fn before(&self, promotion: &Promotion) -> Result<Option<Promotion>, RepoError> {
+        let commit = &promotion.commit;
+        if commit.parents.is_empty() && self.shallow().contains(&commit.id) {
+            return Err(RepoError::Shallow { at: commit.id });
+        }
+        for parent in [commit.parents.first(), commit.parents.last()].into_iter().flatten() {
+            let found = self.recorded_at(&promotion.record.environment, *parent)?;
+            if let Some(found) = found.filter(|it| it.record.number.checked_add(1) == Some(promotion.record.number)) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn recorded_at(&self, environment: &str, commit: CommitId) -> Result<Option<Promotion>, RepoError> {
+        let commit = self.commit(commit)?;
+        let record = Record::parse(&commit.message, environment).ok().flatten();
+        Ok(record.map(|record| Promotion { record, commit }))
+    }
+}
+
+impl Ledger {
+    /// The last promotion.
+    pub fn last(&self) -> Option<&Promotion> {
+        self.promotions.first()
+    }
+
+    /// The number of the next promotion.
+    pub fn next_number(&self) -> u64 {
+        self.last().map_or(1, |last| last.record.number.saturating_add(1))
+    }
+
+    /// The tip, if it is no promotion: something else moved the ref.
+    pub fn external(&self) -> Option<CommitId> {
+        let last = self.last().map(|last| last.commit.id);
+        self.tip.filter(|tip| Some(*tip) != last)
+    }
+
+    /// Whether the ledger's ref does not name the last promotion.
+    pub fn is_behind(&self) -> bool {
+        self.recorded != self.last().map(|last| last.commit.id)
+    }
+
+    /// Why no promotion may follow, if the last one says so. An external move does not end a hold.
+    pub fn hold(&self) -> Option<(&Promotion, &str)> {
+        self.last().and_then(|last| Some((last, last.record.hold.as_deref()?)))
+    }
+
+    /// The parents of the next promotion: the old tip, the promoted commit, and the last promotion
+    /// where something else has moved the ref since. A rollback has no promoted commit.
+    pub fn next_parents(&self, source: Option<CommitId>) -> Vec<CommitId> {
+        let last = self.last().map(|last| last.commit.id);
+        let base = self.tip.or(last);
+        let mut parents: Vec<CommitId> = Vec::new();
+        for parent in [base, source, last].into_iter().flatten() {
+            if !parents.contains(&parent) {
+                parents.push(parent);
+            }
+        }
+        parents
+    }
+
+    /// What both refs must hold for the next promotion: the environment's, then the ledger's.
+    pub fn expected(&self) -> (Expected, Expected) {
+        (self.tip.into(), self.recorded.into())
+    }
+
+    /// A promotion by its number.
+    pub fn find(&self, number: u64) -> Option<&Promotion> {
+        self.promotions.iter().find(|promotion| promotion.record.number == number)
+    }
+
+    /// The promotion that was in force at a time, in seconds since 1970.
+    pub fn at_time(&self, seconds: i64) -> Option<&Promotion> {
+        self.promotions.iter().find(|promotion| promotion.commit.committer.time.seconds <= seconds)
+    }
+
+    /// All that happened to the ref, the newest first.
+    pub fn entries(&self) -> impl Iterator<Item = HistoryEntry<'_>> {
+        let before = self.promotions.iter().skip(1).map(Some).chain(std::iter::once(None));
+        let rest = self.promotions.iter().zip(before).flat_map(|(promotion, before)| {
+            let external = moved_between(&promotion.commit, before).map(HistoryEntry::External);
+            std::iter::once(HistoryEntry::Promotion(promotion)).chain(external)
+        });
+        self.external().map(HistoryEntry::External).into_iter().chain(rest)
+    }
+}
+
+/// Where the ref stood when a promotion was made, if the promotion before had not put it there.
+fn moved_between(commit: &Commit, before: Option<&Promotion>) -> Option<CommitId> {
+    let base = *commit.parents.first()?;
+    match before {
+        Some(before) => Some(base).filter(|base| *base != before.commit.id),
+        // The first promotion of a branch that was there already.
+        None => Some(base).filter(|_| commit.parents.len() > 1),
+    }
+}

@@ -1,0 +1,152 @@
+//! Writing objects, by git's own commands: what they write is on the disk when they answer.
+
+use std::collections::BTreeMap;
+
+use super::git::GitCommand;
+use super::{BlobId, CommitId, Person, Repo, RepoError, TreeId, TreeItem};
+
+/// Makes git flush objects and refs before it answers; by default it does for neither.
+pub(super) const DURABLE: [&str; 2] = ["-c", "core.fsync=committed"];
+
+/// A commit to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCommit {
+    /// Its tree.
+    pub tree: TreeId,
+    /// Its parents, each once.
+    pub parents: Vec<CommitId>,
+    /// Its whole message.
+    pub message: String,
+    /// Who made the change, and when, if not the one who runs this now.
+    pub author: Option<Person>,
+}
+
+/// Changes to a tree, by folder.
+#[derive(Default)]
+struct Folder {
+    items: BTreeMap<Vec<u8>, Option<TreeItem>>,
+    folders: BTreeMap<Vec<u8>, Folder>,
+}
+
+impl Repo {
+    /// Writes a file's content.
+    pub fn write_blob(&self, content: impl Into<Vec<u8>>) -> Result<BlobId, RepoError> {
+        let answer = self.durable(["hash-object", "-w", "--stdin"]).input(content).run()?;
+        id(&answer.text(), "hash-object")
+    }
+
+    /// A tree like `base` (`None`: like an empty one) but for some paths, each with what is to stand
+    /// there or nothing. Folders that become empty vanish.
+    pub fn tree_with<'p>(
+        &self,
+        base: Option<TreeId>,
+        changes: impl IntoIterator<Item = (&'p str, Option<TreeItem>)>,
+    ) -> Result<TreeId, RepoError> {
+        self.env.pass("before-tree")?;
+        let mut top = Folder::default();
+        for (path, item) in changes {
+            top.put(path, item).ok_or_else(|| RepoError::BadPath { path: path.to_owned() })?;
+        }
+        let tree = match self.write_folder(base, top)? {
+            Some(tree) => tree,
+            None => self.make_tree(&BTreeMap::new())?,
+        };
+        self.env.passed("after-tree");
+        Ok(tree)
+    }
+
+    /// Writes a commit, signed where git's configuration asks for it. No ref knows of it yet.
+    pub fn write_commit(&self, new: &NewCommit) -> Result<CommitId, RepoError> {
+        self.env.pass("before-commit-object")?;
+        let mut words = vec!["-c".to_owned(), "i18n.commitEncoding=UTF-8".to_owned(), "commit-tree".to_owned()];
+        words.extend(self.signs_commits()?.then(|| "-S".to_owned()));
+        words.extend(new.parents.iter().flat_map(|parent| ["-p".to_owned(), parent.to_string()]));
+        words.extend(["-F".to_owned(), "-".to_owned(), new.tree.to_string()]);
+        let mut command = self.durable(words.iter().map(String::as_str));
+        if let Some(author) = &new.author {
+            command.env("GIT_AUTHOR_NAME", &author.name);
+            command.env("GIT_AUTHOR_EMAIL", &author.email);
+            command.env("GIT_AUTHOR_DATE", author.time.raw());
+        }
+        let answer = command.input(new.message.as_str()).run()?;
+        let commit = id(&answer.text(), "commit-tree")?;
+        self.env.passed("after-commit-object");
+        Ok(commit)
+    }
+
+    pub(super) fn durable<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> GitCommand {
+        self.command(DURABLE.into_iter().chain(words))
+    }
+
+    /// `commit-tree` itself does not look at `commit.gpgSign`.
+    fn signs_commits(&self) -> Result<bool, RepoError> {
+        let answer = self.command(["config", "--type=bool", "--default=false", "--get", "commit.gpgSign"]).run()?;
+        Ok(answer.text() == "true")
+    }
+
+    /// Writes a folder and those below it; `None` if nothing is left in it.
+    fn write_folder(&self, base: Option<TreeId>, changes: Folder) -> Result<Option<TreeId>, RepoError> {
+        let mut entries = BTreeMap::new();
+        if let Some(base) = base {
+            let tree = self.find_tree(base)?;
+            entries.extend(tree.iter().map(|entry| (entry.name_bytes().to_owned(), TreeItem::of(&entry))));
+        }
+        let before = entries.clone();
+        entries.retain(|name, _| !matches!(changes.items.get(name), Some(None)));
+        for (name, folder) in changes.folders {
+            let inner = entries.get(&name).and_then(TreeItem::folder);
+            let written = self.write_folder(inner, folder)?.map(TreeItem::of_folder);
+            // A file that gives way to a folder of its name has gone; one that is only passed by stays.
+            match written {
+                Some(item) => drop(entries.insert(name, item)),
+                None if inner.is_some() => drop(entries.remove(&name)),
+                None => {}
+            }
+        }
+        entries.extend(changes.items.into_iter().filter_map(|(name, item)| Some((name, item?))));
+        match base {
+            _ if entries.is_empty() => Ok(None),
+            Some(base) if entries == before => Ok(Some(base)),
+            _ => self.make_tree(&entries).map(Some),
+        }
+    }
+
+    fn make_tree(&self, entries: &BTreeMap<Vec<u8>, TreeItem>) -> Result<TreeId, RepoError> {
+        let mut input = Vec::new();
+        for (name, item) in entries {
+            input.extend_from_slice(item.describe().as_bytes());
+            input.push(b'\t');
+            input.extend_from_slice(name);
+            input.push(0);
+        }
+        // The objects are those of trees that were read, or were just written.
+        let answer = self.durable(["mktree", "-z", "--missing"]).input(input).run()?;
+        id(&answer.text(), "mktree")
+    }
+}
+
+impl Folder {
+    /// Notes a change; `None` if git could not hold such a path.
+    fn put(&mut self, path: &str, item: Option<TreeItem>) -> Option<()> {
+        let (folder, rest) = match path.split_once('/') {
+            Some((folder, rest)) => (folder, Some(rest)),
+            None => (path, None),
+        };
+        if matches!(folder, "" | "." | "..") || folder.eq_ignore_ascii_case(".git") || folder.contains('\0') {
+            return None;
+        }
+        let name = folder.as_bytes().to_owned();
+        match rest {
+            Some(rest) => self.folders.entry(name).or_default().put(rest, item),
+            None => {
+                self.items.insert(name, item);
+                Some(())
+            }
+        }
+    }
+}
+
+fn id<T: std::str::FromStr>(text: &str, verb: &str) -> Result<T, RepoError> {
+    let message = || format!("its answer `{text}` is no object id");
+    text.parse().map_err(|_| RepoError::Git { verb: verb.to_owned(), message: message() })
+}

@@ -1,0 +1,241 @@
+//! Other repositories: what their refs hold, fetching, and pushing by compare-and-swap. All through
+//! `git`, which knows how to reach them.
+
+use std::collections::BTreeMap;
+
+use super::git::{Ending, NETWORK, failure};
+use super::transaction::{Move, OTHER_VALUE};
+use super::{CommitId, Expected, RefName, Repo, RepoError};
+
+/// What some refs of a remote hold; those that it lacks are absent.
+pub type RemoteRefs = BTreeMap<RefName, CommitId>;
+
+/// How often a fetch is begun again because the remote moved under it.
+const FETCH_ATTEMPTS: usize = 3;
+
+/// Refs that are to move together on a remote, each from an expected value. Nothing has happened yet.
+#[derive(Debug)]
+#[must_use = "nothing is pushed before `send`"]
+pub struct Push<'r> {
+    repo: &'r Repo,
+    remote: String,
+    moves: Vec<Move>,
+}
+
+/// How a push ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a push that was not taken is no error of its own"]
+pub enum PushOutcome {
+    /// The remote has all refs at their new values.
+    Taken,
+    /// Somebody else was first.
+    Lost {
+        /// The ref.
+        name: RefName,
+        /// What it was to hold on the remote.
+        expected: Expected,
+        /// What it holds there; `None` also where the remote would not say.
+        actual: Option<CommitId>,
+        /// The remote's word.
+        reason: String,
+    },
+    /// A hook or a protection of the remote said no.
+    Refused {
+        /// The ref.
+        name: RefName,
+        /// The remote's word.
+        reason: String,
+    },
+    /// There was no answer, and none to the question what had become of it.
+    Unknown {
+        /// What git said.
+        reason: String,
+    },
+}
+
+impl Repo {
+    /// What some refs of a remote hold now.
+    pub fn remote_refs(&self, remote: &str, names: &[&RefName]) -> Result<RemoteRefs, RepoError> {
+        let words = ["ls-remote", "--quiet", "--", remote].into_iter().chain(names.iter().map(|name| name.as_str()));
+        let listed = self.command(words).limit(NETWORK).run()?.text();
+        let pairs = listed.lines().filter_map(|line| line.split_once('\t'));
+        // The names are patterns to git, which match the ends of other names too.
+        let known = pairs.filter(|(_, name)| names.iter().any(|due| due.as_str() == *name));
+        known.map(|(id, name)| Ok((RefName::new(name)?, remote_id(id)?))).collect()
+    }
+
+    /// Fetches some refs with all their history, and says what they hold. Local refs stay as they are,
+    /// but for the copies that git's configuration asks for.
+    pub fn fetch_refs(&self, remote: &str, names: &[&RefName]) -> Result<RemoteRefs, RepoError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let found = self.remote_refs(remote, names)?;
+            if found.is_empty() {
+                return Ok(found);
+            }
+            let words =
+                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--", remote];
+            let fetched = self.command(words.into_iter().chain(found.keys().map(RefName::as_str))).limit(NETWORK).run();
+            let missing = found.values().find_map(|commit| self.commit(*commit).err());
+            match (fetched, missing) {
+                (Ok(_), None) => return Ok(found),
+                (Err(error), _) | (Ok(_), Some(error)) if attempts == FETCH_ATTEMPTS => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// Fetches what git's configuration asks for, as `git fetch REMOTE` does.
+    pub fn fetch(&self, remote: &str) -> Result<(), RepoError> {
+        let words = ["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--", remote];
+        self.command(words).limit(NETWORK).run().map(drop)
+    }
+
+    /// A push that moves nothing yet.
+    pub fn push(&self, remote: impl Into<String>) -> Push<'_> {
+        Push { repo: self, remote: remote.into(), moves: Vec::new() }
+    }
+}
+
+impl Push<'_> {
+    /// Adds a ref. The first is the one that counts; the others go with it.
+    pub fn set(mut self, name: &RefName, expected: Expected, new: CommitId) -> Self {
+        self.moves.push(Move { name: name.clone(), expected, new });
+        self
+    }
+
+    /// Moves all refs on the remote, or none. Never against the direction of history.
+    pub fn send(self) -> Result<PushOutcome, RepoError> {
+        for Move { expected, new, .. } in &self.moves {
+            if let Some(old) = expected.commit().filter(|old| old != new)
+                && !self.repo.is_ancestor(old, *new)?
+            {
+                return Err(RepoError::NotAFastForward { new: *new, old });
+            }
+        }
+        self.repo.env.pass("before-push")?;
+        let outcome = match self.run() {
+            Ok(ending) if ending.success => PushOutcome::Taken,
+            Ok(ending) => self.judge(&ending)?,
+            Err(RepoError::NoGit) => return Err(RepoError::NoGit),
+            Err(error) => self.ask(error)?,
+        };
+        self.repo.env.passed("after-push");
+        Ok(outcome)
+    }
+
+    fn run(&self) -> Result<Ending, RepoError> {
+        let lease = |it: &Move| {
+            let old = it.expected.commit().map(|old| old.to_string()).unwrap_or_default();
+            format!("--force-with-lease={}:{old}", it.name)
+        };
+        let mut words: Vec<String> = ["push", "--porcelain", "--atomic", "--no-follow-tags", "--recurse-submodules=no"]
+            .map(str::to_owned)
+            .into();
+        words.extend(self.moves.iter().map(lease));
+        words.extend(["--".to_owned(), self.remote.clone()]);
+        words.extend(self.moves.iter().map(|it| format!("{}:{}", it.new, it.name)));
+        self.repo.command(words.iter().map(String::as_str)).limit(NETWORK).finish()
+    }
+
+    /// What a push that failed means, ref by ref.
+    fn judge(&self, ending: &Ending) -> Result<PushOutcome, RepoError> {
+        let text = String::from_utf8_lossy(&ending.stdout);
+        let rejected: Vec<(&Move, Rejection)> = text.lines().filter_map(|line| self.rejected(line)).collect();
+        let first = |is: fn(&Rejection) -> bool| rejected.iter().find(|(_, rejection)| is(rejection));
+        if let Some((it, Rejection::Lost(reason))) = first(|it| matches!(it, Rejection::Lost(_))) {
+            return Ok(self.lost(it, reason.clone()));
+        }
+        if let Some((it, Rejection::Refused(reason))) = first(|it| matches!(it, Rejection::Refused(_))) {
+            return Ok(PushOutcome::Refused {
+                name: it.name.clone(),
+                reason: with_remote_words(reason, &ending.stderr),
+            });
+        }
+        match self.moves.first() {
+            Some(it) if !rejected.is_empty() && is_race(&ending.stderr) => {
+                Ok(self.lost(it, "the remote's refs are locked or have moved".into()))
+            }
+            _ => self.ask(failure("push", &ending.stderr)),
+        }
+    }
+
+    /// A line of the answer, if it speaks of a ref that was not moved.
+    fn rejected(&self, line: &str) -> Option<(&Move, Rejection)> {
+        let mut fields = line.splitn(3, '\t');
+        let (flag, refs, summary) = (fields.next()?, fields.next()?, fields.next()?);
+        let (_, name) = refs.split_once(':')?;
+        let it = self.moves.iter().find(|it| it.name.as_str() == name)?;
+        (flag == "!").then(|| (it, Rejection::of(summary)))
+    }
+
+    fn lost(&self, it: &Move, reason: String) -> PushOutcome {
+        let actual = self.repo.remote_refs(&self.remote, &[&it.name]).ok();
+        let actual = actual.and_then(|refs| refs.get(&it.name).copied());
+        PushOutcome::Lost { name: it.name.clone(), expected: it.expected, actual, reason }
+    }
+
+    /// There was no clear answer: what the remote holds now decides.
+    fn ask(&self, error: RepoError) -> Result<PushOutcome, RepoError> {
+        let names: Vec<&RefName> = self.moves.iter().map(|it| &it.name).collect();
+        let Ok(refs) = self.repo.remote_refs(&self.remote, &names) else {
+            return Ok(PushOutcome::Unknown { reason: error.to_string() });
+        };
+        let holds = |it: &Move| refs.get(&it.name).copied();
+        if self.moves.iter().all(|it| holds(it) == Some(it.new)) {
+            return Ok(PushOutcome::Taken);
+        }
+        match self.moves.iter().find(|it| holds(it) != it.expected.commit()) {
+            Some(it) => Ok(PushOutcome::Lost {
+                name: it.name.clone(),
+                expected: it.expected,
+                actual: holds(it),
+                reason: error.to_string(),
+            }),
+            None => Err(error),
+        }
+    }
+}
+
+/// Why the remote, or git on its behalf, did not move a ref.
+enum Rejection {
+    /// The ref does not hold what was expected, or somebody is moving it.
+    Lost(String),
+    /// A rule of the remote.
+    Refused(String),
+    /// Another ref of the same push was at fault, or nobody knows.
+    Unclear,
+}
+
+impl Rejection {
+    /// From a summary such as `[rejected] (stale info)`.
+    fn of(summary: &str) -> Self {
+        const RACE: [&str; 5] =
+            ["non-fast-forward", "fetch first", "stale info", "failed to update ref", "incorrect old value"];
+        let reason = summary.split_once('(').map_or(summary, |(_, rest)| rest.trim_end_matches(')'));
+        if RACE.iter().any(|words| reason.contains(words)) || is_race(reason) {
+            Self::Lost(reason.to_owned())
+        } else if reason.contains("atomic") || summary.starts_with("[remote failure]") {
+            Self::Unclear
+        } else {
+            Self::Refused(reason.to_owned())
+        }
+    }
+}
+
+fn is_race(words: &str) -> bool {
+    words.contains("cannot lock") || words.contains("failed to lock") || OTHER_VALUE.iter().any(|it| words.contains(it))
+}
+
+/// A refusal with what the remote's hook printed, which is for the person who pushes.
+fn with_remote_words(reason: &str, stderr: &str) -> String {
+    let said = stderr.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim);
+    let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
+    if said.is_empty() { reason.to_owned() } else { format!("{reason}: {}", said.join("; ")) }
+}
+
+fn remote_id(text: &str) -> Result<CommitId, RepoError> {
+    let message = || format!("its answer `{text}` is no object id");
+    text.parse().map_err(|_| RepoError::Git { verb: "ls-remote".to_owned(), message: message() })
+}

@@ -1,0 +1,176 @@
+//! Two clones and one bare remote.
+
+use super::{production, promotion, publish};
+use crate::repo::testing::{TestRepo, branch};
+use crate::repo::{CommitId, Expected, Ledger, Outcome, PushOutcome, RefName, Repo, RepoError};
+
+struct World {
+    bare: TestRepo,
+    first: CommitId,
+}
+
+fn world() -> World {
+    let seed = TestRepo::new();
+    let first = seed.commit_file("a", "1");
+    World { bare: seed.cloned(&["--bare"]), first }
+}
+
+fn names() -> [RefName; 2] {
+    [branch("production"), RefName::ledger("production").unwrap()]
+}
+
+/// The remote's ledger, as just fetched.
+fn fetched(git: &Repo) -> Ledger {
+    let [tip, ledger] = names();
+    let found = git.fetch_refs("origin", &[&tip, &ledger]).unwrap();
+    git.ledger_from("production", &tip, found.get(&tip).copied(), found.get(&ledger).copied()).unwrap()
+}
+
+fn push(git: &Repo, ledger: &Ledger, commit: CommitId) -> Result<PushOutcome, RepoError> {
+    let (tip, recorded) = ledger.expected();
+    git.push("origin").set(&ledger.ref_name, tip, commit).set(&ledger.ledger_name, recorded, commit).send()
+}
+
+#[test]
+fn a_push_is_taken_and_fetched_by_the_next() {
+    let world = world();
+    let (one, two) = (world.bare.cloned(&[]), world.bare.cloned(&[]));
+    let (git, other) = (one.open(), two.open());
+    let ledger = fetched(&git);
+    let commit = promotion(&git, &ledger, world.first, "one").unwrap();
+    assert_eq!(push(&git, &ledger, commit).unwrap(), PushOutcome::Taken);
+    assert_eq!(publish(&git, &production(&git), commit).unwrap(), Outcome::Moved);
+    let ledger = fetched(&other);
+    assert_eq!((ledger.tip, ledger.next_number(), ledger.is_behind()), (Some(commit), 2, false));
+    let next = promotion(&other, &ledger, world.first, "two").unwrap();
+    assert_eq!(push(&other, &ledger, next).unwrap(), PushOutcome::Taken);
+    let tips = git.remote_refs("origin", &[&names()[0]]).unwrap();
+    assert_eq!(tips.into_values().collect::<Vec<_>>(), [next]);
+}
+
+#[test]
+fn of_two_clones_one_wins_and_the_other_is_told_who() {
+    let world = world();
+    let (one, two) = (world.bare.cloned(&[]), world.bare.cloned(&[]));
+    let (git, other) = (one.open(), two.open());
+    for round in ["first", "second"] {
+        let (mine, theirs) = (fetched(&git), fetched(&other));
+        let commit = promotion(&git, &mine, world.first, &format!("one {round}")).unwrap();
+        let late = promotion(&other, &theirs, world.first, &format!("two {round}")).unwrap();
+        assert_eq!(push(&git, &mine, commit).unwrap(), PushOutcome::Taken);
+        match push(&other, &theirs, late).unwrap() {
+            PushOutcome::Lost { name, expected, actual, .. } => {
+                assert_eq!((name, expected, actual), (branch("production"), theirs.expected().0, Some(commit)));
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+        assert_eq!(other.read_ref(&branch("production")).unwrap(), None, "local refs are untouched");
+    }
+}
+
+#[test]
+fn many_that_push_at_once_make_one_chain() {
+    let world = world();
+    let clones: Vec<TestRepo> = (0..4).map(|_| world.bare.cloned(&[])).collect();
+    let ready = std::sync::Barrier::new(clones.len());
+    let contend = |clone: &TestRepo, number: usize| {
+        let git = clone.open();
+        let ledger = fetched(&git);
+        let commit = promotion(&git, &ledger, world.first, &format!("by {number}")).unwrap();
+        ready.wait();
+        (commit, push(&git, &ledger, commit).unwrap())
+    };
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        let contend = &contend;
+        let all: Vec<_> = clones.iter().enumerate().map(|(n, clone)| scope.spawn(move || contend(clone, n))).collect();
+        all.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let tip = world.bare.id("production");
+    for (commit, outcome) in &ended {
+        match outcome {
+            PushOutcome::Taken => assert_eq!(*commit, tip),
+            PushOutcome::Lost { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ended.iter().filter(|(_, outcome)| *outcome == PushOutcome::Taken).count(), 1);
+    assert_eq!(world.bare.id("refs/refguard/ledger/production"), tip);
+}
+
+#[test]
+fn a_hook_of_the_remote_refuses_with_its_own_words() {
+    let world = world();
+    let clone = world.bare.cloned(&[]);
+    let git = clone.open();
+    for hook in ["pre-receive", "update"] {
+        world.bare.hook(hook, "echo two reviews are needed >&2; exit 1");
+        let ledger = fetched(&git);
+        let commit = promotion(&git, &ledger, world.first, "r").unwrap();
+        match push(&git, &ledger, commit).unwrap() {
+            PushOutcome::Refused { reason, .. } => assert!(reason.contains("hook declined: two reviews"), "{reason}"),
+            other => panic!("{hook}: {other:?}"),
+        }
+        std::fs::remove_file(world.bare.path().join("hooks").join(hook)).unwrap();
+    }
+    assert!(git.remote_refs("origin", &[&names()[0]]).unwrap().is_empty());
+}
+
+#[test]
+fn a_lock_on_the_remote_is_a_lost_race() {
+    let world = world();
+    let clone = world.bare.cloned(&[]);
+    let git = clone.open();
+    std::fs::write(world.bare.path().join("refs/heads/production.lock"), "").unwrap();
+    let ledger = fetched(&git);
+    let commit = promotion(&git, &ledger, world.first, "r").unwrap();
+    assert!(matches!(push(&git, &ledger, commit).unwrap(), PushOutcome::Lost { .. }));
+}
+
+#[test]
+fn where_there_is_no_answer_the_remote_is_asked() {
+    let world = world();
+    let clone = world.bare.cloned(&[]);
+    let git = clone.open();
+    let ledger = fetched(&git);
+    let commit = promotion(&git, &ledger, world.first, "r").unwrap();
+    // The remote takes the push and dies before it says so.
+    let receive = clone.path().join(".git/receive");
+    std::fs::write(&receive, "#!/bin/sh\ngit-receive-pack \"$@\" | head -c 400 ; exit 1\n").unwrap();
+    std::fs::write(&receive, "#!/bin/sh\ngit receive-pack \"$@\" > \"$1/out\" < /dev/null; exit 1\n").unwrap();
+    std::fs::set_permissions(&receive, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    clone.git(["config", "remote.origin.receivepack", receive.to_str().unwrap()]);
+    let error = push(&git, &ledger, commit).unwrap_err();
+    assert!(matches!(error, RepoError::Git { .. }), "the remote still holds what was expected: {error}");
+
+    let pushed = format!("{commit}:refs/heads/production");
+    let ledgered = format!("{commit}:refs/refguard/ledger/production");
+    world.bare.git(["fetch", "-q", clone.path().to_str().unwrap(), &pushed, &ledgered]);
+    assert_eq!(push(&git, &ledger, commit).unwrap(), PushOutcome::Taken);
+
+    clone.git(["config", "remote.origin.url", "/nowhere"]);
+    assert!(matches!(push(&git, &ledger, commit).unwrap(), PushOutcome::Unknown { .. }));
+    assert!(git.fetch_refs("origin", &[&names()[0]]).is_err());
+    assert!(git.fetch_refs("--upload-pack=touch pwned", &[&names()[0]]).is_err());
+    assert!(!clone.path().join("pwned").exists());
+}
+
+#[test]
+fn a_push_never_goes_against_history() {
+    let world = world();
+    let clone = world.bare.cloned(&[]);
+    let second = clone.commit_file("a", "2");
+    let git = clone.open();
+    let back = git.push("origin").set(&branch("main"), Expected::At(second), world.first).send();
+    assert!(matches!(back, Err(RepoError::NotAFastForward { .. })));
+}
+
+#[test]
+fn a_plain_fetch_brings_the_remotes_branches() {
+    let world = world();
+    let (one, two) = (world.bare.cloned(&[]), world.bare.cloned(&[]));
+    let second = one.commit_file("a", "2");
+    one.git(["push", "-q", "origin", "main"]);
+    let git = two.open();
+    git.fetch("origin").unwrap();
+    assert_eq!(git.require_ref(&branch("main").tracking("origin").unwrap()).unwrap(), second);
+}
