@@ -56,6 +56,7 @@ pub(super) enum Verb {
     Hold(verbs::hold::HoldArgs),
     Log(verbs::log::LogArgs),
     Serve(Box<verbs::serve::ServeArgs>),
+    Wait(verbs::wait::WaitArgs),
     Import(verbs::import::ImportArgs),
     Export(verbs::export::ExportArgs),
     Schema(verbs::schema::SchemaArgs),

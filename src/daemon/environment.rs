@@ -12,7 +12,7 @@ use super::load::{Outcome, judge, rejected};
 use super::reload::{Following, Step};
 use super::snapshot::{Snapshot, Source};
 use super::state::{self, Kept, Writer};
-use super::status::Failing;
+use super::status::{Failing, Hold};
 use crate::document::SourceFile;
 use crate::ops::SetReader;
 use crate::policy::{Environment, PolicySet};
@@ -126,7 +126,9 @@ impl Tracked {
         let outcome = judge(self.reader.read(repo, commit, context.prefix));
         let result = match outcome {
             Outcome::Good(set, files) => {
-                self.serve(context.hub, *set, commit, Source::Commit, None);
+                let (promotion, hold) = promotion_and_hold(repo, &self.environment, commit);
+                self.slot.facts().hold = hold;
+                self.serve(context.hub, *set, commit, Source::Commit, promotion);
                 self.keep(context, files);
                 "ok"
             }
@@ -252,4 +254,19 @@ fn commits_behind(repo: &Repo, served: Option<CommitId>, tip: CommitId) -> Optio
     let served = served?;
     let mut commits = repo.first_parents(tip).take(MAX_BEHIND);
     commits.position(|commit| commit.is_ok_and(|commit| commit.id == served)).and_then(|n| u64::try_from(n).ok())
+}
+
+/// The number of the promotion that a tip is, and the hold that the last promotion has left. An
+/// environment that something else moved has no number, and keeps its hold. What cannot be read is not
+/// known: it is for people, and keeps nothing from being served.
+fn promotion_and_hold(repo: &Repo, environment: &str, tip: CommitId) -> (Option<u64>, Option<Hold>) {
+    let at = |commit| repo.promotion_at(environment, commit).ok().flatten();
+    let promotion = at(tip);
+    let recorded = || at(repo.read_ref(&RefName::ledger(environment).ok()?).ok()??);
+    let last = promotion.clone().or_else(recorded);
+    let hold = last.and_then(|last| {
+        let since = last.commit.committer.time.to_string();
+        Some(Hold { reason: last.record.hold?, since })
+    });
+    (promotion.map(|promotion| promotion.record.number), hold)
 }

@@ -30,7 +30,7 @@ impl Daemon {
     /// # Errors
     /// Where the system gives no thread.
     pub fn start(config: Config, systemd: Systemd) -> std::io::Result<Self> {
-        let hub = Arc::new(Hub::new(config.max_staleness, config.refuse_stale));
+        let hub = Arc::new(Hub::new(&config));
         let (hints, inbox) = channel();
         let (looked, first_look) = channel();
         let (for_thread, for_hints) = (hub.clone(), hints.clone());

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 
+use super::history::History;
 use super::metrics::Metrics;
 use super::status::{Failing, Hold, Rejected, SetStatus, Status};
-use super::{Snapshot, VersionLookup};
+use super::{Config, Snapshot, VersionLookup};
 use crate::repo::CommitId;
 
 /// The set that is meant where a request names none.
@@ -49,6 +50,7 @@ pub struct Hub {
     max_staleness: Option<Duration>,
     refuse_stale: bool,
     metrics: Metrics,
+    history: History,
 }
 
 /// One set: what is served, and what is known of its ref.
@@ -95,8 +97,10 @@ impl Slot {
 }
 
 impl Hub {
-    pub(super) fn new(max_staleness: Option<Duration>, refuse_stale: bool) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
+        let (max_staleness, refuse_stale) = (config.max_staleness, config.refuse_stale);
         Self {
+            history: History::new(config.dir.clone()),
             slots: ArcSwap::from_pointee(Vec::new()),
             started: Instant::now(),
             polling: AtomicBool::new(false),
@@ -182,6 +186,11 @@ impl Hub {
     /// The daemon's counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What git's history says; it is read when somebody asks.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Everything that the daemon says of itself.

@@ -9,6 +9,7 @@ mod config;
 mod environment;
 mod fetch;
 mod follow;
+mod history;
 mod hub;
 mod load;
 mod metrics;
@@ -22,6 +23,7 @@ mod worktree;
 
 pub use config::{Config, Fetch};
 pub use follow::Daemon;
+pub use history::{History, NoHistory};
 pub use hub::{Hub, Unserved};
 pub use metrics::Metrics;
 pub use snapshot::{Snapshot, VersionLookup};

@@ -36,7 +36,6 @@ pub(super) struct Restored {
     pub commit: String,
     pub promotion: Option<u64>,
     pub set: PolicySet,
-    pub files: Vec<SourceFile>,
 }
 
 #[derive(Deserialize)]
@@ -97,9 +96,7 @@ pub(super) fn restore(dir: &Path, environment: &str, reference: &str) -> Result<
     let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     match judge(Ok(read_files(files))) {
         Outcome::Good(set, _) if *set.digest != *state.digest => bail!("{}: its digest differs", refused()),
-        Outcome::Good(set, files) => {
-            Ok(Some(Restored { commit: state.commit, promotion: state.promotion, set: *set, files }))
-        }
+        Outcome::Good(set, _) => Ok(Some(Restored { commit: state.commit, promotion: state.promotion, set: *set })),
         Outcome::Rejected(message, _) | Outcome::Failed(message) => bail!("{}: {message}", refused()),
     }
 }

@@ -9,7 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -55,30 +55,37 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
     ("any", "/v1/authz/{*path}"),
 ];
 
+/// What answers a path of [`ROUTES`].
+fn handler(path: &str) -> MethodRouter<Arc<App>> {
+    match path {
+        "/healthz" => get(health::healthz),
+        "/readyz" => get(health::readyz),
+        "/metrics" => get(health::metrics),
+        "/openapi.json" => get(openapi::openapi),
+        "/v1/status" => get(health::status),
+        "/v1/resolve" => post(resolve::resolve),
+        "/v1/policies" => get(listing::policies),
+        "/v1/policies/{name}" => get(listing::policy),
+        "/v1/policies/{name}/versions" => get(listing::versions),
+        "/v1/policies/{name}/versions/{number}" => get(listing::version_at),
+        "/v1/policies/{name}/compare" => get(listing::compare),
+        "/v1/attachments" => get(listing::attachments),
+        "/v1/promotions" => get(listing::promotions),
+        "/v1/bundle" => get(bundle::bundle),
+        "/v1/authz" | "/v1/authz/{*path}" => any(authz::authz),
+        _ => MethodRouter::new(),
+    }
+}
+
 pub(super) fn router(app: Arc<App>) -> Router {
-    let routes = Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
-        .route("/openapi.json", get(openapi::openapi))
-        .route("/v1/status", get(health::status))
-        .route("/v1/resolve", post(resolve::resolve))
-        .route("/v1/policies", get(listing::policies))
-        .route("/v1/policies/{name}", get(listing::policy))
-        .route("/v1/policies/{name}/versions", get(listing::versions))
-        .route("/v1/policies/{name}/versions/{number}", get(listing::version_at))
-        .route("/v1/policies/{name}/compare", get(listing::compare))
-        .route("/v1/attachments", get(listing::attachments))
-        .route("/v1/promotions", get(listing::promotions))
-        .route("/v1/bundle", get(bundle::bundle))
-        .route("/v1/authz", any(authz::authz))
+    let routes = ROUTES.iter().fold(Router::new(), |router, (_, path)| router.route(path, handler(path)));
+    routes
+        // A path that ends in a slash is not below it for the router.
         .route("/v1/authz/", any(authz::authz))
-        .route("/v1/authz/{*path}", any(authz::authz))
         .fallback(async || Problem::not_found("there is no such path: see `/openapi.json`"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not have that method: see `/openapi.json`")
-        });
-    routes
+        })
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this request met a bug of the daemon").into_response()
         }))

@@ -153,8 +153,18 @@ pub(super) async fn compare(State(app): Shared, Path(name): Path<String>) -> Res
     Err(no_history())
 }
 
-/// The promotions of an environment.
-pub(super) async fn promotions(State(app): Shared) -> Result<Response, Problem> {
-    app.hub.snapshot(None)?;
-    Err(no_history())
+/// The promotions of an environment, the newest first.
+pub(super) async fn promotions(State(app): Shared, parameters: Parameters<SetQuery>) -> Result<Response, Problem> {
+    let snapshot = app.hub.snapshot(query(parameters)?.set.as_deref())?;
+    if snapshot.commit.is_none() {
+        return Err(Problem::not_found("the work tree has no promotions"));
+    }
+    // Read from git, so not on a thread that answers others.
+    let (hub, name) = (app.hub.clone(), snapshot.name.clone());
+    let read = tokio::task::spawn_blocking(move || hub.history().promotions(&name)).await;
+    match read {
+        Ok(Ok(log)) => Ok(answer(&snapshot, StatusCode::OK, to_json(&log)?)),
+        Ok(Err(error)) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+        Err(_) => Err(no_history()),
+    }
 }

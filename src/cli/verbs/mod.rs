@@ -18,6 +18,7 @@ pub(super) mod serve;
 pub(super) mod show;
 pub(super) mod test;
 pub(super) mod validate;
+pub(super) mod wait;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Import(args) => import::run(&shell, &args),
         Verb::Export(args) => export::run(&shell, &args),
         Verb::Serve(args) => serve::run(&shell, &args),
+        Verb::Wait(args) => wait::run(&shell, &args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Completions(args) => completions::run(&args),
