@@ -95,10 +95,13 @@ impl Tracked {
                 if context.fetched {
                     hub.checked(&self.slot);
                 }
-                self.slot.facts().ref_commit = None;
-                self.unreadable(hub, &why);
+                {
+                    let mut facts = self.slot.facts();
+                    (facts.ref_commit, facts.unserved_since) = (None, None);
+                }
+                self.unreadable(&why);
             }
-            Value::Unreadable(why) => self.unreadable(hub, &why),
+            Value::Unreadable(why) => self.unreadable(&why),
         }
         self.restore(hub, context.state_dir);
     }
@@ -188,12 +191,8 @@ impl Tracked {
     }
 
     /// The ref, or the repository, could not be read.
-    pub fn unreadable(&mut self, hub: &Hub, why: &str) {
+    pub fn unreadable(&mut self, why: &str) {
         self.failed(None, why.to_owned());
-        let mut facts = self.slot.facts();
-        if facts.ref_commit.is_none() && hub.ready().is_ok() {
-            facts.unserved_since = None;
-        }
     }
 
     fn failed(&mut self, commit: Option<CommitId>, message: String) {

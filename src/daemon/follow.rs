@@ -294,7 +294,7 @@ impl Follower {
         }
         let state_dir = self.state_dir(None);
         for tracked in &mut self.tracked {
-            tracked.unreadable(&self.hub, why);
+            tracked.unreadable(why);
             tracked.restore(&self.hub, state_dir.as_deref());
         }
     }

@@ -1,10 +1,12 @@
 //! The routes, and what every answer gets.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -117,7 +119,7 @@ pub(super) fn commit_value(snapshot: &Snapshot) -> Option<HeaderValue> {
 }
 
 /// An answer from a snapshot: JSON, with its commit.
-pub(super) fn answer(snapshot: &Snapshot, status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
+pub(super) fn answer(snapshot: &Snapshot, status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
@@ -135,6 +137,9 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>, Problem>
     Ok(bytes)
 }
 
+/// Bytes of a body that is too large which are read and thrown away.
+const DRAINED: usize = 4 << 20;
+
 /// The whole body of a request, within the limits of size and time.
 pub(super) async fn body(app: &App, request: Request) -> Result<Bytes, Problem> {
     let limits = &app.options.limits;
@@ -146,8 +151,10 @@ async fn read_body(request: Request, limit: usize, time: Duration) -> Result<Byt
         let detail = format!("the body is too large: the limit `body` is {limit} bytes");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     };
-    let said = axum::body::HttpBody::size_hint(request.body()).lower();
+    let said = request.body().size_hint().lower();
     if usize::try_from(said).map_or(true, |said| said > limit) {
+        // A client that still sends when the connection ends may not see why: what is left is read for a while.
+        let _ = tokio::time::timeout(time, drain(request.into_body())).await;
         return Err(too_large());
     }
     let reading = axum::body::to_bytes(request.into_body(), limit);
@@ -156,6 +163,17 @@ async fn read_body(request: Request, limit: usize, time: Duration) -> Result<Byt
         Ok(Err(error)) if is_limit(&error) => Err(too_large()),
         Ok(Err(_)) => Err(Problem::bad_request("the body ended early")),
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to come")),
+    }
+}
+
+/// Reads on and throws away, up to a limit.
+async fn drain(mut body: Body) {
+    let mut left = DRAINED;
+    while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl SetReader {
     /// Where the tree or a file of it cannot be read, or it passes a limit.
     pub fn read(&mut self, repo: &Repo, commit: CommitId, prefix: &str) -> Result<Loaded> {
         let tree = repo.tree_of(commit)?;
-        match self.changes(repo, tree, prefix)? {
+        match self.changes(repo, tree, prefix) {
             Some(changes) => self.advance(repo, tree, &changes)?,
             None => self.known = Some(whole(repo, tree, prefix)?),
         }
@@ -50,12 +50,13 @@ impl SetReader {
         Ok(loaded)
     }
 
-    /// What differs from the tree that is known; `None` where all must be read: at first, and where the
-    /// settings that say what is read have changed.
-    fn changes(&self, repo: &Repo, tree: TreeId, prefix: &str) -> Result<Option<Vec<Change>>> {
-        let Some(known) = self.known.as_ref().filter(|known| known.prefix == prefix) else { return Ok(None) };
-        let changes = repo.diff_trees(Some(known.tree), Some(tree), prefix, &load::wanted)?;
-        Ok((!changes.iter().any(|change| &*change.path == load::SETTINGS)).then_some(changes))
+    /// What differs from the tree that is known; `None` where all must be read: at first, where the
+    /// settings that say what is read have changed, and where the known tree is no longer there (another
+    /// repository, or `git gc` after a forced move).
+    fn changes(&self, repo: &Repo, tree: TreeId, prefix: &str) -> Option<Vec<Change>> {
+        let known = self.known.as_ref().filter(|known| known.prefix == prefix)?;
+        let changes = repo.diff_trees(Some(known.tree), Some(tree), prefix, &load::wanted).ok()?;
+        (!changes.iter().any(|change| &*change.path == load::SETTINGS)).then_some(changes)
     }
 
     fn advance(&mut self, repo: &Repo, tree: TreeId, changes: &[Change]) -> Result<()> {

@@ -1,7 +1,7 @@
 //! A repository, a daemon over it, and a small HTTP client.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -130,7 +130,10 @@ impl Daemon {
     }
 
     pub fn start_with(mut command: Command, dir: &Path, options: &[&str]) -> Self {
-        command.arg("-C").arg(dir).args(["serve", "--listen", "127.0.0.1:0", "--poll", "300ms"]).args(options);
+        command.arg("-C").arg(dir).args(["serve", "--listen", "127.0.0.1:0"]).args(options);
+        if !options.contains(&"--poll") {
+            command.args(["--poll", "300ms"]);
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -285,6 +288,6 @@ pub fn read_reply(stream: &mut impl BufRead) -> std::io::Result<Reply> {
     }
     let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap());
     let mut body = vec![0; if status == 304 { 0 } else { length }];
-    stream.read_exact(&mut body)?;
+    std::io::Read::read_exact(stream, &mut body)?;
     Ok(Reply { status, headers, body: String::from_utf8(body).unwrap() })
 }

@@ -269,12 +269,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     let systemd = Systemd::from_process();
     let daemon = Daemon::start(args.config(dir), systemd).context("cannot start")?;
     let (listeners, shown): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
-    for address in &shown {
-        print::results(&format!("listening on {address}\n"))?;
-    }
+    let lines: String = shown.iter().map(|address| format!("listening on {address}\n")).collect();
+    // Nobody need listen to that: a closed stdout must not end a daemon.
+    let _ = print::results(&lines);
     if args.init.is_some() {
         daemon.wait_for_first_look();
-        print::results(&shown.first().map(|address| invitation(address)).unwrap_or_default())?;
+        let _ = print::results(&shown.first().map(|address| invitation(address)).unwrap_or_default());
     }
     let signals = Signals { hangup: Box::new(daemon.urge()), ending: Box::new(move || systemd.stopping()) };
     let served = http::serve(listeners, daemon.hub().clone(), options, signals).context("cannot serve");
