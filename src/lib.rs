@@ -7,6 +7,7 @@
 //! | [`document`] | YAML text → typed documents, places, schemas, findings as data |
 //! | [`policy`] | model, patterns, the valid set, its rules |
 //! | [`resolve`] | request, index, engine, explanation |
+//! | [`diff`] | two sets → changes by meaning |
 //! | [`repo`] | git and the work tree |
 //! | [`interop`] | LiteLLM in and out |
 //! | [`ops`] | the verbs |
@@ -19,11 +20,13 @@
 
 pub mod cli;
 pub mod daemon;
+pub mod diff;
 pub mod document;
 pub mod http;
 pub mod interop;
 pub mod ops;
 pub mod output;
 pub mod policy;
+pub mod prove;
 pub mod repo;
 pub mod resolve;

@@ -1,6 +1,7 @@
 //! Arguments as they are typed. Each verb's own are in its file.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -9,6 +10,7 @@ use crate::document::Level;
 use crate::ops::Source;
 use crate::output;
 use crate::policy::{BadLevel, Levels, rules};
+use crate::prove::Budget;
 
 /// Guardrail policies of an LLM gateway, kept in git: checked, tested, proven and resolved
 ///
@@ -51,6 +53,9 @@ pub(super) enum Verb {
     Resolve(verbs::resolve::ResolveArgs),
     List(verbs::list::ListArgs),
     Show(verbs::show::ShowArgs),
+    Diff(verbs::diff::DiffArgs),
+    Impact(verbs::impact::ImpactArgs),
+    Prove(verbs::prove::ProveArgs),
     Promote(verbs::promote::PromoteArgs),
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),
@@ -139,6 +144,26 @@ pub(super) enum BasicFormat {
     Human,
     /// For programs: versioned and stable
     Json,
+}
+
+/// How long exact analysis may take.
+#[derive(Debug, Args)]
+pub(super) struct BudgetArgs {
+    /// Seconds of analysis; what is not finished by then is listed as not analysed
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    budget: Option<Duration>,
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix('s').unwrap_or(text);
+    let seconds: f64 = number.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("`{text}` is no number of seconds"))
+}
+
+impl BudgetArgs {
+    pub(super) fn budget(&self) -> Budget {
+        self.budget.map_or_else(Budget::default, Budget::within)
+    }
 }
 
 /// Formats of changes.

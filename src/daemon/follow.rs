@@ -198,6 +198,7 @@ impl Follower {
                 self.watch(root, Some(repo.common_dir()));
                 if look.refs {
                     self.look_at_refs(root, look);
+                    self.hub.history().nudge(&self.hub);
                 }
             }
             None => {

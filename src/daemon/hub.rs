@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::history::History;
 use super::metrics::Metrics;
 use super::status::{Failing, Hold, Rejected, SetStatus, Status};
-use super::{Config, Snapshot, VersionLookup};
+use super::{Config, Snapshot};
 use crate::repo::CommitId;
 
 /// The set that is meant where a request names none.
@@ -46,7 +46,6 @@ pub struct Hub {
     polling: AtomicBool,
     notes: Mutex<BTreeMap<&'static str, String>>,
     listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
-    versions: ArcSwapOption<VersionLookup>,
     max_staleness: Option<Duration>,
     refuse_stale: bool,
     metrics: Metrics,
@@ -106,7 +105,6 @@ impl Hub {
             polling: AtomicBool::new(false),
             notes: Mutex::default(),
             listeners: Mutex::default(),
-            versions: ArcSwapOption::empty(),
             max_staleness,
             refuse_stale,
             metrics: Metrics::new(),
@@ -166,16 +164,6 @@ impl Hub {
     pub(super) fn snapshot_for_settings(&self) -> Option<Arc<Snapshot>> {
         let slots = self.slots.load();
         primary(&slots).filter(|slot| slot.reference.is_some()).and_then(|slot| slot.snapshot())
-    }
-
-    /// The version number of a policy with a content, where history is read.
-    pub fn version(&self, name: &str, digest: &str) -> Option<u64> {
-        self.versions.load().as_ref().and_then(|lookup| lookup(name, digest))
-    }
-
-    /// Gives the way to version numbers, once history is read.
-    pub fn set_versions(&self, lookup: VersionLookup) {
-        self.versions.store(Some(Arc::new(lookup)));
     }
 
     /// Has a function called after each swap of a snapshot.

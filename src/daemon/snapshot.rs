@@ -7,9 +7,6 @@ use jiff::Timestamp;
 use crate::policy::PolicySet;
 use crate::resolve::{Engine, Origin};
 
-/// The version number of a policy (by name) with a content (by digest); `None` while unknown.
-pub type VersionLookup = Arc<dyn Fn(&str, &str) -> Option<u64> + Send + Sync>;
-
 /// Where a snapshot's documents were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {

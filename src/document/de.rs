@@ -265,9 +265,22 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         }
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        // Serde's derive would take a list of the fields' values too.
+        match &self.0.value {
+            NodeValue::Map(_) => self.deserialize_any(visitor),
+            NodeValue::Scalar { .. } | NodeValue::Seq(_) => Err(DeError::custom("expected a mapping").at(self.0.span)),
+        }
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -82,6 +82,11 @@ pub(super) enum Header {
     Fault(Finding),
 }
 
+/// The kind that a document with a faulty header says it is.
+pub(super) fn kind_said(root: &Node) -> Option<Kind> {
+    root.get("kind").and_then(Node::text).and_then(Kind::from_word)
+}
+
 /// Whether a file name is one that is read as YAML.
 pub fn is_yaml_name(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")

@@ -45,8 +45,17 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// The files of the documents and findings; a renderer shows their lines.
     pub sources: Vec<SourceFile>,
-    /// Names in documents that have a fault of form: a reference to one of them is no second fault.
-    pub broken_policies: Vec<String>,
+    /// Documents that a fault of form has kept out of `documents`.
+    pub lost: Vec<Lost>,
+}
+
+/// A document that has a fault of form: what may be missing, as far as that can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Its kind; `None`: it may be any, and more than one document.
+    pub kind: Option<Kind>,
+    /// Its name; a reference to it is no second fault.
+    pub name: Option<String>,
 }
 
 impl Loaded {
@@ -55,12 +64,12 @@ impl Loaded {
         self.documents.append(&mut other.documents);
         self.findings.append(&mut other.findings);
         self.sources.append(&mut other.sources);
-        self.broken_policies.append(&mut other.broken_policies);
+        self.lost.append(&mut other.lost);
     }
 
     /// A file that is not read because it passes a limit, by its size in bytes.
     pub fn oversized(path: impl Into<Arc<str>>, bytes: u64, limits: &Limits) -> Self {
-        Self::fault(path, |file| limit_exceeded::file_bytes(file, bytes, limits))
+        Self::fault(path, |file| limit_exceeded::file_bytes(file, bytes, limits)).losing(Lost::default())
     }
 
     /// A file under one of our folders whose name is not one of YAML.
@@ -70,7 +79,12 @@ impl Loaded {
 
     /// A YAML name that is no plain file, or cannot be read; `said` says what it is.
     pub fn not_a_file(path: impl Into<Arc<str>>, said: &str) -> Self {
-        Self::fault(path, |file| link_or_pointer::link(file, said))
+        Self::fault(path, |file| link_or_pointer::link(file, said)).losing(Lost::default())
+    }
+
+    fn losing(mut self, lost: Lost) -> Self {
+        self.lost.push(lost);
+        self
     }
 
     fn fault(path: impl Into<Arc<str>>, finding: impl FnOnce(&SourceFile) -> Finding) -> Self {
@@ -92,9 +106,13 @@ pub fn load_file(path: impl Into<Arc<str>>, bytes: Vec<u8>, limits: &Limits) -> 
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let file = SourceFile::new(path, text);
-            let ours = header::may_be_ours(file.path(), file.text());
-            let findings = if ours { vec![bad_encoding::not_utf8(&file, at)] } else { Vec::new() };
-            Loaded { findings, sources: vec![file], ..Loaded::default() }
+            let mut loaded = Loaded::default();
+            if header::may_be_ours(file.path(), file.text()) {
+                loaded.findings.push(bad_encoding::not_utf8(&file, at));
+                loaded.lost.push(Lost::default());
+                loaded.sources.push(file);
+            }
+            loaded
         }
     }
 }
@@ -103,9 +121,11 @@ fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
     let mut loaded = Loaded::default();
     if file.text().starts_with(link_or_pointer::LFS_HEADER) {
         loaded.findings.push(link_or_pointer::pointer(&file));
+        loaded.lost.push(Lost::default());
     } else if let Some(finding) = forbidden_character(&file) {
         if header::may_be_ours(file.path(), file.text()) {
             loaded.findings.push(finding);
+            loaded.lost.push(Lost::default());
         }
     } else {
         for document in yaml::parse(&file, limits, yaml::Dialect::Ours) {
@@ -135,13 +155,14 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
         let text = file.text().get(span.start as usize..span.end as usize).unwrap_or("");
         if header::may_be_ours(file.path(), text) {
             loaded.findings.append(&mut findings);
+            loaded.lost.push(Lost::default());
         }
         return;
     };
     match header::judge(file, &root) {
         header::Header::Empty | header::Header::Foreign => {}
         header::Header::Fault(finding) => {
-            loaded.broken_policies.extend(name_of(&root));
+            loaded.lost.push(Lost { kind: header::kind_said(&root), name: name_of(&root) });
             loaded.findings.append(&mut findings);
             loaded.findings.push(finding);
         }
@@ -156,10 +177,11 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
                     Err(error) => {
                         let place = error.span.unwrap_or(root.span);
                         findings.push(wrong_type::unreadable(file, place, &error.message));
+                        loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
                     }
                 }
             } else {
-                loaded.broken_policies.extend(name_of(&root));
+                loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
             }
             loaded.findings.append(&mut findings);
         }
@@ -170,7 +192,8 @@ fn name_of(root: &Node) -> Option<String> {
     root.get("name").and_then(Node::text).map(str::to_owned)
 }
 
-fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
+/// The document as its kind's type; knows no rule but the type's own.
+pub(super) fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
     Ok(match kind {
         Kind::Repository => Body::Repository(de::from_node(root)?),
         Kind::Catalog => Body::Catalog(de::from_node(root)?),

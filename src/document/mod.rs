@@ -21,6 +21,8 @@ pub mod schema;
 mod shape;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 pub use de::{OneOrMany, Spanned, SpannedMap};
@@ -28,7 +30,7 @@ pub use finding::{Finding, Level, Location, Related, Severity};
 pub use foreign::{ForeignDocument, read_foreign};
 pub use header::{KINDS, Kind, OUR_FOLDERS, is_yaml_name, our_folder};
 pub use limits::Limits;
-pub use load::{Body, Document, Loaded, load_file};
+pub use load::{Body, Document, Loaded, Lost, load_file};
 pub use node::{Node, NodeValue, Span};
 pub use raw::*;
 pub use rules::{Example, Rule};

@@ -320,7 +320,7 @@ pub struct RawCase {
     /// What each guardrail of a pipeline is taken to return (default: `pass`).
     pub outcomes: Option<SpannedMap<Spanned<Outcome>>>,
     /// What it must get.
-    pub expect: RawExpect,
+    pub expect: Spanned<RawExpect>,
     /// What some requests of a matrix must get instead; the first that fits counts.
     pub expect_for: Option<Vec<Spanned<RawExpectFor>>>,
 }
@@ -347,7 +347,7 @@ pub struct RawExpectFor {
     #[serde(rename = "for")]
     pub for_: RawBox,
     /// What they must get.
-    pub expect: RawExpect,
+    pub expect: Spanned<RawExpect>,
 }
 
 /// A request: who asks, with which key, for which model, under which tags.

@@ -22,12 +22,31 @@ pub(super) fn judge(file: &SourceFile, kind: Kind, root: &Node) -> Vec<Finding> 
         }
         None => findings.push(wrong_type::finding(file, root.span, "", "a sound schema", "none (a bug of refguard)")),
     }
+    said_at.extend(words_of_settings(kind, root));
     traps(file, root, &said_at, &mut findings);
     findings
 }
 
+/// Where the settings have a fixed word: `off` may stand there without quotes, since no reader of those
+/// fields takes anything but the words.
+fn words_of_settings(kind: Kind, root: &Node) -> Vec<u32> {
+    if kind != Kind::Repository {
+        return Vec::new();
+    }
+    let levels = match root.get("rules").map(|rules| &rules.value) {
+        Some(NodeValue::Map(entries)) => entries.iter().map(|(_, level)| level).collect(),
+        _ => Vec::new(),
+    };
+    let environments = match root.get("environments").map(|list| &list.value) {
+        Some(NodeValue::Seq(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let gates = environments.iter().filter_map(|environment| environment.get("gates")?.get("weaken"));
+    levels.into_iter().chain(gates).map(|node: &Node| node.span.start).collect()
+}
+
 /// The tree as JSON, plain scalars by the core schema.
-fn to_json(node: &Node) -> Value {
+pub(super) fn to_json(node: &Node) -> Value {
     match &node.value {
         NodeValue::Scalar { text, plain: true } => scalar::resolve(text),
         NodeValue::Scalar { text, plain: false } => Value::String(text.to_string()),

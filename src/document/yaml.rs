@@ -5,7 +5,7 @@
 //! is still read, so that one run shows all there is. YAML of another tool is read more freely: see
 //! [`Dialect`].
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, StrInput};
+use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::rules::{duplicate_key, forbidden_yaml, limit_exceeded, yaml_syntax};
@@ -163,14 +163,14 @@ impl<'a> Reader<'a> {
     }
 
     fn syntax(&mut self, error: &ScanError) {
-        let at = error.marker().byte_offset().unwrap_or(self.offset).min(self.file.text().len());
+        let text = self.file.text();
+        let at = text.floor_char_boundary(error.marker().byte_offset().unwrap_or(self.offset).min(text.len()));
         self.offset = self.offset.max(at);
-        let finding = yaml_syntax::finding(self.file, Span::new(at, at + 1), &error.info());
-        let too_deep = error.info().contains("nesting") || error.info().contains("recursion");
-        self.findings.push(if too_deep {
-            limit_exceeded::depth(self.file, Span::new(at, at + 1), self.limits)
-        } else {
-            finding
+        let next = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        let place = Span::new(at, at + next);
+        self.findings.push(match error.kind() {
+            ErrorKind::RecursionLimitExceeded => limit_exceeded::depth(self.file, place, self.limits),
+            _ => yaml_syntax::finding(self.file, place, &error.info()),
         });
     }
 

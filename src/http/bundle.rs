@@ -177,7 +177,7 @@ fn write(app: &App, snapshot: &Snapshot, format: Format) -> Result<Vec<u8>, Prob
             let policies = List(set.policies.len(), |n| {
                 let policy = set.policies.get(n)?;
                 let mut object = policy_json(set, policy);
-                let version = app.hub.version(&policy.name, &policy.digest);
+                let version = app.hub.history().number(&policy.name, &policy.digest);
                 let fields = object.as_object_mut()?;
                 fields.insert("digest".to_owned(), policy.digest.as_ref().into());
                 fields.insert("version".to_owned(), version.into());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::app::{Shared, answer, to_json};
 use super::problem::Problem;
 use super::resolve::{query, version};
-use crate::daemon::{Hub, Snapshot};
+use crate::daemon::{History, Hub, NoHistory, Snapshot};
 use crate::ops::{attachment_object, policy_object, show_policy};
 
 /// Items of a page where the request does not say.
@@ -33,6 +33,7 @@ pub(super) struct SetQuery {
     set: Option<String>,
 }
 
+type BadPath = axum::extract::rejection::PathRejection;
 type Parameters<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
 
 impl PageQuery {
@@ -131,26 +132,33 @@ pub(super) async fn policy(
     Ok(answer(&snapshot, StatusCode::OK, to_json(&shown)?))
 }
 
-fn no_history() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "history is not read yet: serving does not wait for it")
+/// What git's history says, read on a thread that answers nobody else.
+async fn told<F>(hub: &Arc<Hub>, snapshot: &Snapshot, read: F) -> Result<Response, Problem>
+where
+    F: FnOnce(&History) -> Result<Value, NoHistory> + Send + 'static,
+{
+    let hub = hub.clone();
+    let told = tokio::task::spawn_blocking(move || read(hub.history())).await;
+    match told {
+        Ok(told) => Ok(answer(snapshot, StatusCode::OK, to_json(&told?)?)),
+        Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading the history met a bug of the daemon")),
+    }
 }
 
-/// The versions of a policy.
+/// The versions of a policy, also of one that is gone.
 pub(super) async fn versions(State(app): Shared, Path(name): Path<String>) -> Result<Response, Problem> {
-    found(&app.hub, None, &name)?;
-    Err(no_history())
+    let snapshot = app.hub.snapshot(None)?;
+    told(&app.hub, &snapshot, move |history| history.versions(&name)).await
 }
 
 /// One version of a policy.
-pub(super) async fn version_at(State(app): Shared, Path((name, _)): Path<(String, u64)>) -> Result<Response, Problem> {
-    found(&app.hub, None, &name)?;
-    Err(no_history())
-}
-
-/// Two versions of a policy, field by field.
-pub(super) async fn compare(State(app): Shared, Path(name): Path<String>) -> Result<Response, Problem> {
-    found(&app.hub, None, &name)?;
-    Err(no_history())
+pub(super) async fn version_at(
+    State(app): Shared,
+    path: Result<Path<(String, u64)>, BadPath>,
+) -> Result<Response, Problem> {
+    let Path((name, number)) = path.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let snapshot = app.hub.snapshot(None)?;
+    told(&app.hub, &snapshot, move |history| history.version(&name, number)).await
 }
 
 /// The promotions of an environment, the newest first.
@@ -159,12 +167,6 @@ pub(super) async fn promotions(State(app): Shared, parameters: Parameters<SetQue
     if snapshot.commit.is_none() {
         return Err(Problem::not_found("the work tree has no promotions"));
     }
-    // Read from git, so not on a thread that answers others.
-    let (hub, name) = (app.hub.clone(), snapshot.name.clone());
-    let read = tokio::task::spawn_blocking(move || hub.history().promotions(&name)).await;
-    match read {
-        Ok(Ok(log)) => Ok(answer(&snapshot, StatusCode::OK, to_json(&log)?)),
-        Ok(Err(error)) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
-        Err(_) => Err(no_history()),
-    }
+    let name = snapshot.name.clone();
+    told(&app.hub, &snapshot, move |history| history.promotions(&name)).await
 }

@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::daemon::Unserved;
+use crate::daemon::{NoHistory, Unserved};
 
 /// Why a request is not answered.
 #[derive(Debug, Clone)]
@@ -37,6 +37,16 @@ impl From<Unserved> for Problem {
             Unserved::NotReady { .. } | Unserved::Stale(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, unserved.to_string())
+    }
+}
+
+impl From<NoHistory> for Problem {
+    fn from(error: NoHistory) -> Self {
+        let status = match error {
+            NoHistory::NotFound(_) => StatusCode::NOT_FOUND,
+            NoHistory::NotYet | NoHistory::Unreadable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
     }
 }
 

@@ -62,8 +62,11 @@ pub(super) async fn resolve(
         strict: parameters.strict == Some(Switch::On),
     };
     let body = match asked {
-        Asked::One(context, policies) if !asking.explain => asking.one(context, &policies)?,
-        // An explanation looks at every attachment, a batch at many requests: others must not wait for it.
+        Asked::One(context, policies) if !asking.explain && !names_a_version(&policies) => {
+            asking.one(context, &policies)?
+        }
+        // An explanation looks at every attachment, a batch at many requests, a version at git: others must not
+        // wait for it.
         asked => tokio::task::block_in_place(|| asking.any(asked))?,
     };
     Ok(answer(&snapshot, StatusCode::OK, body))
@@ -86,7 +89,7 @@ impl Asking<'_> {
     }
 
     fn one(&self, context: Context, policies: &[String]) -> Result<Vec<u8>, Problem> {
-        let request = requested(&self.app.hub, context, policies);
+        let request = requested(&self.app.hub, context, policies)?;
         let resolution = self.snapshot.engine.resolve(&request);
         self.judge(&request, &resolution, None)?;
         let near = self.explain.then(|| explain(&self.snapshot.engine, &request));
@@ -111,8 +114,8 @@ impl Asking<'_> {
             let detail = format!("{} requests: the limit `batch` is {limit}", batch.len());
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        let requests: Vec<Request> =
-            batch.into_iter().map(|(c, policies)| requested(&self.app.hub, c, &policies)).collect();
+        let requests = batch.into_iter().map(|(context, policies)| requested(&self.app.hub, context, &policies));
+        let requests: Vec<Request> = requests.collect::<Result<_, _>>()?;
         let resolutions: Vec<Resolution<'_>> = requests.iter().map(|r| self.snapshot.engine.resolve(r)).collect();
         for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
             self.judge(request, resolution, Some(number))?;
@@ -165,19 +168,24 @@ impl Serialize for Results<'_> {
     }
 }
 
-fn requested(_hub: &Hub, context: Context, policies: &[String]) -> Request {
-    // No policy's name holds an `@`.
+/// The request with what its names mean. No policy's name holds an `@`, so one that does is a version.
+fn requested(hub: &Hub, context: Context, policies: &[String]) -> Result<Request, Problem> {
     let requested = |name: &String| match name.contains('@') {
-        true => Requested::Missing(name.clone()),
-        false => Requested::Named(name.clone()),
+        true => hub.history().pinned(name).map_err(Problem::from),
+        false => Ok(Requested::Named(name.clone())),
     };
-    Request { context, policies: policies.iter().map(requested).collect() }
+    Ok(Request { context, policies: policies.iter().map(requested).collect::<Result<_, _>>()? })
+}
+
+/// Whether a request names a version, which may have to be read from git.
+fn names_a_version(policies: &[String]) -> bool {
+    policies.iter().any(|name| name.contains('@'))
 }
 
 /// The version number of a policy of a snapshot.
 pub(super) fn version(hub: &Hub, snapshot: &Snapshot, name: &str) -> Option<u64> {
     let (_, policy) = snapshot.set().find(name)?;
-    hub.version(name, &policy.digest)
+    hub.history().number(name, &policy.digest)
 }
 
 /// The names of an answer's policies.

@@ -184,6 +184,9 @@ kind: Repository
         assert_eq!(found(&format!("{SOUND}policies: {{}}\n")), ["7:1 RG009"]);
         assert_eq!(found(&SOUND.replace("[g]", "!x [g]")), ["3:23 RG003"]);
         assert_eq!(found(&format!("{SOUND}---\na: 1\n")), ["8:1 RG001"]);
+        assert_eq!(found(&format!("{SOUND}attachments: []\n")), ["7:1 RG301"]);
+        assert_eq!(found(&format!("{SOUND}policy_atachments: []\n")), ["7:1 RG301"]);
+        assert_eq!(found(&format!("{SOUND}prompts: []\nmcp_servers: {{}}\nsearch_tools: []\n")), Vec::<String>::new());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::slug::Slugs;
 use super::write;
 use super::yaml::{Tree, Writer};
 use crate::document::rules::wrong_type;
-use crate::document::{Finding, Limits, Loaded, Location, SourceFile, Span, load_file};
+use crate::document::{Finding, Kind, Limits, Loaded, Location, Lost, SourceFile, Span, load_file};
 use crate::policy::{Checked, Levels, check};
 
 /// Attachments a file, at most.
@@ -42,7 +42,9 @@ impl Written {
     /// Judges the files as a tree, beside what has been found already. Findings are at their places in
     /// the sources; without a set there is an error among them.
     pub(super) fn judge(&self, broken_policies: Vec<String>, findings: Vec<Finding>) -> Checked {
-        let mut loaded = Loaded { findings, broken_policies, ..Loaded::default() };
+        let lost =
+            broken_policies.into_iter().map(|name| Lost { kind: Some(Kind::Policy), name: Some(name) }).collect();
+        let mut loaded = Loaded { findings, lost, ..Loaded::default() };
         for (path, (writer, _)) in &self.files {
             loaded.append(load_file(path.as_str(), writer.text.clone().into_bytes(), &Limits::DEFAULT));
         }

@@ -59,12 +59,12 @@ impl Workspace {
             bail!("there is no environment `{name}`: {help}");
         };
         let ref_name = RefName::new(found.reference.as_str())?;
-        if let Some(tip) = repo.read_ref(&ref_name)?
-            && let Some(at_tip) = settings_at(self.root(), repo, repo.tree_of(tip)?)?
-            && let Some(own) = at_tip.environments.iter().find(|env| env.name == name)
-            && own.reference == found.reference
-        {
-            return Ok((own.clone(), at_tip.publish_branch, ref_name));
+        if let Some(tip) = repo.read_ref(&ref_name)? {
+            let at_tip = settings_at(self.root(), repo, repo.tree_of(tip)?)?;
+            let own = at_tip.environments.iter().find(|env| env.name == name && env.reference == found.reference);
+            if let Some(own) = own {
+                return Ok((own.clone(), at_tip.publish_branch, ref_name));
+            }
         }
         Ok((found.clone(), worked_on.publish_branch, ref_name))
     }
@@ -111,10 +111,8 @@ impl Workspace {
 pub(super) fn worked_on(root: &Root) -> Result<Settings> {
     if let Some(repo) = root.maybe_repo() {
         for name in ["refs/heads/main", "HEAD"] {
-            if let Ok(commit) = repo.resolve(name, &[])
-                && let Some(settings) = settings_at(root, repo, repo.tree_of(commit)?)?
-            {
-                return Ok(settings);
+            if let Ok(commit) = repo.resolve(name, &[]) {
+                return settings_at(root, repo, repo.tree_of(commit)?);
             }
         }
     }
@@ -123,12 +121,13 @@ pub(super) fn worked_on(root: &Root) -> Result<Settings> {
     Ok(settings_of(bytes).unwrap_or_default())
 }
 
-/// The settings that a tree holds; `None` where it holds none that can be read.
-pub(super) fn settings_at(root: &Root, repo: &Repo, tree: TreeId) -> Result<Option<Settings>> {
+/// The settings that a tree holds; where it holds none: the defaults, which are then its settings.
+pub(super) fn settings_at(root: &Root, repo: &Repo, tree: TreeId) -> Result<Settings> {
     let prefix = root.prefix();
     let path = if prefix.is_empty() { "refguard.yaml".to_owned() } else { format!("{prefix}/refguard.yaml") };
     let blob = repo.item_at(tree, &path)?.and_then(|item| item.blob());
-    blob.map(|blob| Ok(settings_of(repo.read_blob(blob)?))).transpose().map(Option::flatten)
+    let own = blob.map(|blob| repo.read_blob(blob)).transpose()?.and_then(settings_of);
+    Ok(own.unwrap_or_default())
 }
 
 /// The settings that a refguard.yaml holds, if it holds sound ones.

@@ -58,6 +58,8 @@ pub struct Candidate {
     pub source: CommitId,
     /// The tree that the environment would have.
     pub tree: TreeId,
+    /// Whether that is another tree than it has.
+    pub changes: bool,
     /// The tip that counts as published: of the environment's `from`, perhaps a remote's copy.
     pub published_tip: Option<CommitId>,
 }
@@ -89,12 +91,12 @@ impl Verdict {
         self.engine.as_ref().map(|engine| engine.set().digest.clone())
     }
 
-    fn say(&mut self, gate: &'static str, says: Says, message: impl Into<String>) {
+    pub(super) fn say(&mut self, gate: &'static str, says: Says, message: impl Into<String>) {
         self.words.push(GateWord { gate, says, message: message.into(), file: None, line: None });
     }
 
     /// A gate that a flag may lower; lowering is recorded.
-    fn refuse_unless(&mut self, gate: &'static str, lowered: Option<&str>, message: String) {
+    pub(super) fn refuse_unless(&mut self, gate: &'static str, lowered: Option<&str>, message: String) {
         match lowered {
             Some(reason) => {
                 self.allow.push(Allow { gate: gate.to_owned(), reason: reason.to_owned() });
@@ -105,10 +107,12 @@ impl Verdict {
     }
 }
 
-/// Asks every gate. `only_valid` is for a rollback: the others only warn.
+/// Asks every gate. `before` is the set that the environment has now, if it has a valid one. `only_valid` is for a
+/// rollback: the others only warn.
 pub(super) fn judge(
     workspace: &Workspace,
     environment: &EnvironmentState,
+    before: Option<&Engine>,
     candidate: &Candidate,
     lowered: &Lowered,
     only_valid: bool,
@@ -118,7 +122,9 @@ pub(super) fn judge(
     if verdict.engine.is_some() {
         tests(workspace, &mut verdict)?;
         empty(&mut verdict);
-        super::weaken::gate(workspace, environment, lowered, &mut verdict)?;
+        if candidate.changes {
+            super::weaken::gate(environment, before, lowered, &mut verdict);
+        }
     }
     if !only_valid {
         let repo = workspace.repo()?;
@@ -150,7 +156,7 @@ fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<(
     }
     verdict.engine = checked.set.map(|set: PolicySet| Engine::new(Arc::new(set)));
     if let Some(engine) = &verdict.engine {
-        let words = super::weaken::invariants(engine)?;
+        let words = super::weaken::invariants(engine);
         verdict.words.extend(words);
     }
     Ok(())

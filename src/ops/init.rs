@@ -7,7 +7,7 @@ use include_dir::{Dir, DirEntry, include_dir};
 
 use super::import::write_new;
 use crate::document::{Kind, schema};
-use crate::repo::CommitId;
+use crate::repo::{CommitId, GitEnv, Repo, RepoError};
 
 /// The example, as it stands in the source tree.
 static EXAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies-example");
@@ -19,6 +19,8 @@ pub struct Initialised {
     pub files: Vec<String>,
     /// The first commit.
     pub commit: CommitId,
+    /// Git did not know who commits; the repository was told a name that stands for nobody.
+    pub anonymous: bool,
 }
 
 /// Makes a policy repository in a new or empty folder: the example, the schemas for editors, one commit.
@@ -36,8 +38,18 @@ pub fn init(dir: &Path) -> Result<Initialised> {
     let borrowed: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
     write_new(dir, &borrowed)?;
     let files: Vec<String> = files.into_iter().map(|(path, _)| path).collect();
-    let commit = first_commit(dir)?;
-    Ok(Initialised { files, commit })
+    let repo = Repo::init(dir, &GitEnv::from_process())?;
+    let first = || repo.commit_files(files.iter().map(String::as_str), "policies: first set");
+    let (commit, anonymous) = match first() {
+        Ok(commit) => (commit, false),
+        // A machine that nobody has told git their name on can still look at the example.
+        Err(RepoError::NoIdentity) => {
+            repo.set_identity("refguard", "refguard@localhost")?;
+            (first()?, true)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Initialised { files, commit, anonymous })
 }
 
 /// The example's files. The schemas beside them are written from the types, not copied.
@@ -51,15 +63,4 @@ fn gather(folder: &Dir<'_>, files: &mut Vec<(String, Vec<u8>)>) {
             }
         }
     }
-}
-
-fn first_commit(dir: &Path) -> Result<CommitId> {
-    let git = |args: &[&str]| -> Result<String> {
-        let output = std::process::Command::new("git").arg("-C").arg(dir).args(args).output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    git(&["init", "-q", "-b", "main"])?;
-    git(&["add", "-A"])?;
-    git(&["commit", "-q", "-m", "policies: first set"])?;
-    Ok(git(&["rev-parse", "HEAD"])?.parse()?)
 }

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use anyhow::{Context as _, Result, bail};
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use rayon::prelude::*;
 
-use crate::document::{Body, Limits, Loaded, is_yaml_name, load_file, our_folder};
+use super::filter::{Filter, SETTINGS};
+use crate::document::{Limits, Loaded, is_yaml_name, load_file, our_folder};
 use crate::repo::{Entry, EntryKind, Listing};
 
 /// Hears how far reading has come.
@@ -23,7 +23,8 @@ impl Progress for NoProgress {
     fn step(&self, _done: usize, _total: usize) {}
 }
 
-const LIMITS: Limits = Limits::DEFAULT;
+/// The limits of every set that is read.
+pub(super) const LIMITS: Limits = Limits::DEFAULT;
 
 /// Files handed to another thread at once when they come one by one from git.
 const BATCH: usize = 64;
@@ -42,7 +43,7 @@ pub(super) fn wanted(path: &str, kind: EntryKind) -> bool {
 
 /// Reads every entry of a listing into documents and findings, in the order of the paths.
 pub(super) fn read(mut listing: Listing<'_>, progress: &dyn Progress) -> Result<Loaded> {
-    let filter = Filter::of(&listing)?;
+    let filter = filter(&listing)?;
     let mut loaded = Loaded::default();
     read_parts(&mut listing, &filter, progress)?.into_iter().for_each(|part| loaded.append(part));
     Ok(loaded)
@@ -122,6 +123,11 @@ pub(super) fn parse(entry: &Entry, bytes: Vec<u8>) -> Loaded {
     load_file(entry.path.clone(), bytes, &LIMITS)
 }
 
+/// Whether a file is refused by its size wherever it stands, unread.
+pub(super) fn far_too_large(bytes: u64) -> bool {
+    bytes > 64 * LIMITS.file_bytes as u64
+}
+
 /// What an entry comes to without being read, if it is not to be.
 pub(super) fn skipped(entry: &Entry) -> Option<Loaded> {
     if entry.kind != EntryKind::File {
@@ -130,49 +136,15 @@ pub(super) fn skipped(entry: &Entry) -> Option<Loaded> {
     if !is_yaml_name(&entry.path) {
         return Some(Loaded::stray(entry.path.clone(), our_folder(&entry.path).unwrap_or("")));
     }
-    // A file that is far too large is refused wherever it stands; a large one may be somebody else's.
-    let far_too_large = entry.size > 64 * LIMITS.file_bytes as u64;
+    // A large file may be somebody else's.
     let large = entry.size > LIMITS.file_bytes as u64 && our_folder(&entry.path).is_some();
-    (far_too_large || large).then(|| Loaded::oversized(entry.path.clone(), entry.size, &LIMITS))
+    (far_too_large(entry.size) || large).then(|| Loaded::oversized(entry.path.clone(), entry.size, &LIMITS))
 }
 
-/// The file that says which others are read.
-pub(super) const SETTINGS: &str = "refguard.yaml";
-
-/// `include` and `exclude` of refguard.yaml.
-pub(super) struct Filter {
-    include: Option<GlobSet>,
-    exclude: GlobSet,
-}
-
-impl Filter {
-    pub(super) fn of(listing: &Listing<'_>) -> Result<Self> {
-        let mut filter = Self { include: None, exclude: GlobSet::empty() };
-        let is_settings = |entry: &&Entry| &*entry.path == SETTINGS && entry.kind == EntryKind::File;
-        let Some(entry) = listing.entries.iter().find(is_settings) else { return Ok(filter) };
-        // What is wrong with the settings is found when the whole set is read.
-        for document in parse(entry, content(listing, entry)?).documents {
-            if let Body::Repository(raw) = document.body {
-                let texts = |list: &Option<Vec<crate::document::Spanned<String>>>| {
-                    list.as_ref().map(|list| globs(list.iter().map(|glob| glob.value.clone())))
-                };
-                filter.include = texts(&raw.include).transpose()?.or(filter.include);
-                filter.exclude = texts(&raw.exclude).transpose()?.unwrap_or(filter.exclude);
-            }
-        }
-        Ok(filter)
-    }
-
-    pub(super) fn admits(&self, path: &str) -> bool {
-        path == SETTINGS
-            || (self.include.as_ref().is_none_or(|include| include.is_match(path)) && !self.exclude.is_match(path))
-    }
-}
-
-fn globs(texts: impl Iterator<Item = String>) -> Result<GlobSet> {
-    let mut set = GlobSetBuilder::new();
-    for text in texts {
-        set.add(Glob::new(&text).with_context(|| format!("refguard.yaml: `{text}` is not a glob"))?);
-    }
-    Ok(set.build()?)
+/// Which files count, by the settings that are among them.
+pub(super) fn filter(listing: &Listing<'_>) -> Result<Filter> {
+    let is_settings = |entry: &&Entry| &*entry.path == SETTINGS && entry.kind == EntryKind::File;
+    let Some(entry) = listing.entries.iter().find(is_settings) else { return Ok(Filter::default()) };
+    // What is wrong with the settings is found when the whole set is read.
+    Filter::of_documents(&parse(entry, content(listing, entry)?).documents)
 }

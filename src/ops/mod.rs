@@ -3,9 +3,13 @@
 //! Here the pure core (`document`, `policy`, `resolve`) meets files and git (`repo`). Errors are for a person:
 //! `anyhow` with what was tried. Must not know the terminal or HTTP.
 
+mod address;
 mod environment;
+mod filter;
 mod gates;
+mod history;
 mod import;
+mod import_database;
 mod init;
 mod listing;
 mod load;
@@ -17,14 +21,19 @@ mod publish;
 mod reader;
 mod rollback;
 mod testing;
+mod version_list;
+mod versions;
 mod weaken;
 mod workspace;
 
 use crate::document::Rule;
 
+pub use address::{Address, Which};
 pub use environment::EnvironmentState;
 pub use gates::{Candidate, GateWord, Lowered, Says, Verdict};
+pub use history::PolicyDocument;
 pub use import::{ImportReport, import_litellm};
+pub use import_database::{DatabaseReport, import_litellm_database};
 pub use init::{Initialised, init};
 pub use listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object, show_policy,
@@ -37,6 +46,8 @@ pub use publish::{Lost, Published, Refused};
 pub use reader::{SetReader, first_settings, read_files, read_worktree, worktree_files};
 pub use rollback::{RollbackPlan, RollbackRequest};
 pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
+pub use version_list::{ShownVersion, VersionList, VersionRow};
+pub use versions::{Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex};
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.

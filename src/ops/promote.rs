@@ -96,14 +96,14 @@ impl Workspace {
         };
         let releases = request.lowered.hold.is_some() && environment.ledger.hold().is_some();
         let already_there = base == Some(tree) && !releases;
-        let candidate = Candidate { source, tree, published_tip };
-        let verdict = match already_there {
-            true => Verdict::nothing(),
-            false => gates::judge(self, &environment, &candidate, &request.lowered, false)?,
-        };
+        let candidate = Candidate { source, tree, changes: base != Some(tree), published_tip };
         let before = match (base, already_there) {
             (Some(base), false) => self.load_tree(base)?.set.map(|set| Engine::new(set.into())),
             _ => None,
+        };
+        let verdict = match already_there {
+            true => Verdict::nothing(),
+            false => gates::judge(self, &environment, before.as_ref(), &candidate, &request.lowered, false)?,
         };
         Ok(Plan { environment, source, tree, verdict, before, already_there, request, remote })
     }

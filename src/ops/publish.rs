@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{EnvironmentState, Workspace};
 use crate::repo::{
     CommitId, Expected, Ledger, Locked, Lost as LostRef, NewCommit, Outcome, PushOutcome, Record, RemoteRefs, Repo,
-    TreeId,
+    RepoError, TreeId,
 };
 
 /// Somebody else was first: exit 3.
@@ -90,6 +90,11 @@ pub(super) fn publish(
     let message = record.message(&subject)?;
     let commit = repo.write_commit(&NewCommit { tree, parents, message, author: None })?;
     if let Some(remote) = push {
+        // What would refuse the local move must be known before the remote takes it.
+        repo.read_ref(&ledger.ref_name)?;
+        if let Some(work_tree) = repo.checked_out_in(&ledger.ref_name)? {
+            bail!(RepoError::CheckedOut { name: ledger.ref_name.clone(), work_tree });
+        }
         send(repo, remote, ledger, commit)?;
     }
     // What the local refs hold may be older than the remote: both were only looked at now.

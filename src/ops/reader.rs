@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result};
 
 use super::environment;
-use super::load::{self, Filter, NoProgress};
+use super::filter::{Filter, SETTINGS};
+use super::load::{self, NoProgress};
 use crate::document::{Limits, Loaded, load_file};
 use crate::policy::Settings;
 use crate::repo::{BlobId, Change, CommitId, Entry, EntryKind, Repo, Root, TreeId};
@@ -56,7 +57,7 @@ impl SetReader {
     fn changes(&self, repo: &Repo, tree: TreeId, prefix: &str) -> Option<Vec<Change>> {
         let known = self.known.as_ref().filter(|known| known.prefix == prefix)?;
         let changes = repo.diff_trees(Some(known.tree), Some(tree), prefix, &load::wanted).ok()?;
-        (!changes.iter().any(|change| &*change.path == load::SETTINGS)).then_some(changes)
+        (!changes.iter().any(|change| &*change.path == SETTINGS)).then_some(changes)
     }
 
     fn advance(&mut self, repo: &Repo, tree: TreeId, changes: &[Change]) -> Result<()> {
@@ -79,7 +80,7 @@ impl SetReader {
 
 fn whole(repo: &Repo, tree: TreeId, prefix: &str) -> Result<Known> {
     let mut listing = repo.list_tree(tree, prefix, &load::wanted)?;
-    let filter = Filter::of(&listing)?;
+    let filter = load::filter(&listing)?;
     let parts = load::read_parts(&mut listing, &filter, &NoProgress)?;
     let part = |(entry, loaded): (&Entry, Loaded)| (entry.path.clone(), Part { size: entry.size, loaded });
     let files = listing.entries.iter().zip(parts).map(part).collect();

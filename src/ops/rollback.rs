@@ -7,6 +7,7 @@ use super::promote::check_reason;
 use super::publish::{self, Ending, Published};
 use super::{EnvironmentState, Workspace};
 use crate::repo::{Ledger, Promotion, Record, RefName, RemoteRefs, TreeId};
+use crate::resolve::Engine;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -109,8 +110,19 @@ impl Workspace {
         remote: Option<RemoteRefs>,
     ) -> Result<RollbackPlan> {
         check_reason(&back.hold)?;
-        let candidate = Candidate { source: back.target.record.source, tree: back.tree, published_tip: None };
-        let verdict = gates::judge(self, &environment, &candidate, &Lowered::default(), true)?;
+        let base =
+            environment.ledger.tip.map(|tip| self.repo()?.tree_of(tip).map_err(anyhow::Error::from)).transpose()?;
+        let candidate = Candidate {
+            source: back.target.record.source,
+            tree: back.tree,
+            changes: base != Some(back.tree),
+            published_tip: None,
+        };
+        let before = match base.filter(|base| *base != back.tree) {
+            Some(base) => self.load_tree(base)?.set.map(|set| Engine::new(set.into())),
+            None => None,
+        };
+        let verdict = gates::judge(self, &environment, before.as_ref(), &candidate, &Lowered::default(), true)?;
         let digest = verdict.digest().map(|digest| digest.to_string()).unwrap_or_default();
         Ok(RollbackPlan { environment, verdict, back, digest, push, remote })
     }

@@ -1,22 +1,86 @@
-//! What `prove` has to say at the gates.
+//! What exact analysis has to say at the gates: invariants that do not hold, and a loss of protection.
 
-use anyhow::Result;
+use std::time::Duration;
 
-use super::gates::{GateWord, Lowered, Verdict};
-use super::{EnvironmentState, Workspace};
+use super::EnvironmentState;
+use super::gates::{GateWord, Lowered, Says, Verdict};
+use crate::document::GateLevel;
+use crate::prove::{Budget, Impact, Proof, ProveOptions, Witness, impact, prove};
 use crate::resolve::Engine;
 
-/// The invariants of a set, at the gate *valid*.
-pub(super) fn invariants(_engine: &Engine) -> Result<Vec<GateWord>> {
-    Ok(Vec::new())
+/// How long a gate may think. What is not finished by then counts as a refusal.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The invariants of a set: one that does not hold, or cannot be shown to, refuses.
+pub(super) fn invariants(engine: &Engine) -> Vec<GateWord> {
+    if engine.set().invariants.is_empty() {
+        return Vec::new();
+    }
+    let proof: Proof = prove(engine, ProveOptions::default(), &Budget::within(PATIENCE));
+    let refused = |message: String, file: Option<String>, line: Option<u32>| GateWord {
+        gate: "valid",
+        says: Says::Refused,
+        message,
+        file,
+        line,
+    };
+    let broken = proof.invariants.iter().filter(|verdict| !verdict.holds).map(|verdict| {
+        let request = verdict.counterexample.as_ref().map_or_else(String::new, |w| format!(": not for {}", request(w)));
+        refused(format!("the invariant `{}` does not hold{request}", verdict.name), verdict.file.clone(), verdict.line)
+    });
+    let open = proof.not_analysed.iter().map(|what| refused(format!("not analysed: {what}"), None, None));
+    broken.chain(open).collect()
 }
 
-/// The gate *weaken*.
-pub(super) fn gate(
-    _workspace: &Workspace,
-    _environment: &EnvironmentState,
-    _lowered: &Lowered,
-    _verdict: &mut Verdict,
-) -> Result<()> {
-    Ok(())
+/// The gate *weaken*: whether some request would be blocked or changed before, and is not after.
+pub(super) fn gate(environment: &EnvironmentState, before: Option<&Engine>, lowered: &Lowered, verdict: &mut Verdict) {
+    let level = environment.settings.weaken;
+    let (Some(after), false) = (&verdict.engine, level == GateLevel::Off) else { return };
+    let message = match before {
+        // Nothing was there, so nothing can be lost.
+        None if environment.ledger.tip.is_none() => None,
+        None => {
+            Some("what the environment has now is not valid, so a loss of protection cannot be ruled out".to_owned())
+        }
+        Some(before) => loss(&impact(before, after, &Budget::within(PATIENCE))),
+    };
+    let Some(message) = message else { return };
+    match level {
+        GateLevel::Refuse => verdict.refuse_unless("weaken", lowered.weaken.as_deref(), message),
+        GateLevel::Warn | GateLevel::Off => verdict.say("weaken", Says::Warned, message),
+    }
+}
+
+/// What is lost, or cannot be ruled out; `None`: nothing.
+fn loss(impact: &Impact) -> Option<String> {
+    if let Some(weakening) = &impact.weakening {
+        let outcomes: Vec<String> =
+            weakening.outcomes.iter().map(|(name, outcome)| format!("`{name}` {outcome}")).collect();
+        let when = if outcomes.is_empty() { String::new() } else { format!(" when {}", outcomes.join(", ")) };
+        return Some(format!(
+            "less is blocked than before: {}{when}: {} before, {} after",
+            request(&weakening.witness),
+            weakening.before,
+            weakening.after
+        ));
+    }
+    if impact.weakens {
+        return Some("less is blocked than before".to_owned());
+    }
+    (!impact.exact)
+        .then(|| format!("a loss of protection cannot be ruled out: not analysed: {}", impact.not_analysed.join("; ")))
+}
+
+/// A request in words.
+fn request(witness: &Witness) -> String {
+    let Witness { team, key, model, tags } = witness;
+    let part = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("{name} `{value}`"));
+    let tags = tags.iter().map(|tag| format!("tag `{tag}`"));
+    let parts: Vec<String> =
+        [part("team", team), part("key", key), part("model", model)].into_iter().flatten().chain(tags).collect();
+    if parts.is_empty() {
+        "a request without anything".to_owned()
+    } else {
+        format!("a request with {}", parts.join(", "))
+    }
 }

@@ -1,9 +1,11 @@
 //! A folder of policies and the places a set can be read from.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use super::VersionIndex;
 use super::load::{self, NoProgress, Progress};
 use crate::policy::{Checked, Levels, check};
 use crate::repo::{GitEnv, Repo, Root, TreeId};
@@ -51,6 +53,8 @@ impl SetOrigin {
 #[derive(Debug)]
 pub struct Workspace {
     root: Root,
+    /// Every version, once somebody has asked.
+    pub(super) versions: OnceCell<std::sync::Arc<VersionIndex>>,
 }
 
 impl Workspace {
@@ -59,7 +63,7 @@ impl Workspace {
     /// # Errors
     /// Where the folder is not there, or git's repository cannot be read.
     pub fn open(dir: &Path) -> Result<Self> {
-        Ok(Self { root: Root::find(dir, &GitEnv::from_process())? })
+        Ok(Self { root: Root::find(dir, &GitEnv::from_process())?, versions: OnceCell::new() })
     }
 
     /// The root: its folder, its place in commits, and the repository.

@@ -4,16 +4,19 @@
 //! told, in colour only as told), git, or what a rule means. Text from policies is hostile: it goes
 //! through [`escape`] before it stands in anything that a reader interprets.
 
+pub mod diff;
 pub mod escape;
 mod excerpt;
 mod fingerprint;
 mod github;
 mod gitlab;
 mod human;
+mod impact;
 mod json;
 mod junit;
 mod policy;
 mod promotion_log;
+mod prove;
 mod resolution;
 mod rules;
 mod sarif;
@@ -28,9 +31,11 @@ use std::str::FromStr;
 
 use crate::document::{Finding, SourceFile};
 
+pub use impact::{impact_human, impact_markdown};
 pub use json::finding_json;
 pub use policy::policy;
 pub use promotion_log::promotion_log;
+pub use prove::{proof_human, proof_markdown};
 pub use resolution::resolution;
 pub use rules::{explain, rules_markdown};
 pub use table::table;

@@ -58,7 +58,7 @@ fn coverage_human(coverage: &CoverageReport) -> String {
     text
 }
 
-/// JUnit XML in the dialect of [`super::junit`]: one suite a test document, one case a case.
+/// JUnit XML in the dialect that Jenkins publishes a schema for: one suite a test document, one case a case.
 pub fn tests_junit(report: &TestReport) -> String {
     let mut suites: BTreeMap<(&str, &str), Vec<&CaseReport>> = BTreeMap::new();
     for case in &report.cases {

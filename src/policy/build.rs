@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde_json::Value;
 
 use super::condition::ModelPattern;
 use super::draft::{DraftSet, Item};
@@ -11,8 +12,8 @@ use super::{
     PolicyId, PolicySet, Settings, Step, Targets, canonical, cases, rules,
 };
 use crate::document::{
-    Action, Finding, GateLevel, Loaded, Name, RawAttachment, RawBox, RawCatalog, RawEnvironment, RawInvariant,
-    RawPipeline, RawPolicy, RawRepository, RawStep, SourceFile, Spanned,
+    Finding, GateLevel, Loaded, Name, RawAttachment, RawBox, RawCatalog, RawEnvironment, RawInvariant, RawPipeline,
+    RawPolicy, RawRepository, RawStep, SourceFile, Spanned,
 };
 
 /// What judging a tree came to.
@@ -73,8 +74,8 @@ pub fn check(mut loaded: Loaded, flags: &Levels) -> Checked {
 
 /// Builds what the rules have found sound. Every step that the rules should have made impossible
 /// ends the build instead of leaving something out.
-struct Builder<'a> {
-    draft: &'a DraftSet<'a>,
+struct Builder<'d, 'a> {
+    draft: &'d DraftSet<'a>,
     /// Draft indexes of the policies in the order of their names.
     order: Vec<usize>,
     /// The set's id of each draft index.
@@ -84,8 +85,8 @@ struct Builder<'a> {
     condition_list: Vec<ModelPattern>,
 }
 
-impl<'a> Builder<'a> {
-    fn new(draft: &'a DraftSet<'a>) -> Self {
+impl<'d, 'a> Builder<'d, 'a> {
+    fn new(draft: &'d DraftSet<'a>) -> Self {
         let mut order: Vec<usize> = (0..draft.policies.len()).collect();
         let name = |index: &usize| draft.policies.get(*index).map_or("", |p| p.raw.name.as_str());
         order.sort_by(|a, b| name(a).cmp(name(b)));
@@ -109,7 +110,7 @@ impl<'a> Builder<'a> {
         let draft = self.draft;
         self.intern_conditions()?;
         let order = self.order.clone();
-        let mut policies: Vec<Policy> = order.iter().map(|index| self.policy(*index)).collect::<Option<_>>()?;
+        let policies: Vec<Policy> = order.iter().map(|index| self.policy(*index)).collect::<Option<_>>()?;
         let by_name = (0u32..).zip(&policies).map(|(id, p)| (p.name.clone(), PolicyId(id))).collect();
         let mut attachments: Vec<Attachment> =
             draft.attachments.iter().map(|item| self.attachment(item)).collect::<Option<_>>()?;
@@ -119,7 +120,7 @@ impl<'a> Builder<'a> {
         let mut set = PolicySet {
             settings: settings(draft.repository.first().map(|item| item.raw)),
             catalog: catalog(&draft.catalogs),
-            policies: Vec::new(),
+            policies,
             attachments,
             tests: draft.tests.iter().map(cases::suite).collect(),
             invariants: draft.invariants.iter().map(invariant).collect(),
@@ -128,14 +129,12 @@ impl<'a> Builder<'a> {
             by_name,
             digest: "".into(),
         };
-        // A digest is of names, so it needs the whole set around it.
-        set.policies.append(&mut policies);
-        let digests: Vec<Arc<str>> =
-            set.policies.iter().map(|policy| canonical::digest(&canonical::policy_json(&set, policy))).collect();
-        for (policy, digest) in set.policies.iter_mut().zip(digests) {
-            policy.digest = digest;
+        let raw = |index: &usize| draft.policies.get(*index).map(|item| canonical::raw_policy_json(item.raw));
+        let documents: Vec<Value> = order.iter().filter_map(raw).collect();
+        for (policy, document) in set.policies.iter_mut().zip(&documents) {
+            policy.digest = canonical::digest(document);
         }
-        set.digest = canonical::digest(&canonical::set_json(&set));
+        set.digest = canonical::digest(&canonical::set_of(&set, documents));
         Some(set)
     }
 
@@ -157,7 +156,7 @@ impl<'a> Builder<'a> {
         let item = self.draft.policies.get(index)?;
         let raw: &RawPolicy = item.raw;
         let mut chain: Vec<PolicyId> =
-            self.draft.ancestry(index).iter().map(|i| self.ids.get(*i).copied()).collect::<Option<_>>()?;
+            self.draft.line(index).map(|i| self.ids.get(i).copied()).collect::<Option<_>>()?;
         chain.reverse();
         let own = raw.guardrails.as_ref();
         Some(Policy {
@@ -184,16 +183,7 @@ impl<'a> Builder<'a> {
     }
 
     fn pipeline(&self, raw: &RawPipeline) -> Option<Pipeline> {
-        let step = |raw: &Spanned<RawStep>| {
-            Some(Step {
-                guardrail: *self.guardrails.get(raw.guardrail.as_str())?,
-                on_pass: raw.on_pass.map_or(Action::Allow, |a| a.value),
-                on_fail: raw.on_fail.map_or(Action::Block, |a| a.value),
-                on_error: raw.on_error.map(|a| a.value),
-                pass_data: raw.pass_data.unwrap_or(false),
-                modify_response_message: raw.modify_response_message.as_ref().map(|m| m.as_str().into()),
-            })
-        };
+        let step = |raw: &Spanned<RawStep>| Some(Step::from_raw(raw, *self.guardrails.get(raw.guardrail.as_str())?));
         Some(Pipeline { mode: raw.mode.value, steps: raw.steps.iter().map(step).collect::<Option<_>>()? })
     }
 

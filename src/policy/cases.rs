@@ -5,13 +5,16 @@ use super::draft::Item;
 use super::{Expect, Place, Targets, TestCase, TestSuite};
 use crate::document::{RawCase, RawContext, RawExpect, RawMatrix, RawPolicyTest, SourceFile, Spanned};
 
-/// How many cases a case stands for.
+/// Cases that a set may have, those of matrices counted: the limit `test-cases`.
+pub(super) const MAX_CASES: usize = 100_000;
+
+/// How many cases a case stands for; of too many, that they are.
 pub(super) fn product(raw: &RawCase) -> usize {
     let Some(matrix) = &raw.matrix else { return 1 };
     let RawMatrix { teams, keys, models, tags } = &matrix.value;
     let lists = [teams, keys, models].map(|list| list.as_ref().map_or(1, Vec::len));
     let tags = tags.as_ref().map_or(1, Vec::len);
-    lists.iter().fold(tags, |product, length| product.saturating_mul(*length))
+    lists.iter().fold(tags, |product, length| product.saturating_mul(*length)).min(MAX_CASES + 1)
 }
 
 pub(super) fn suite(item: &Item<'_, RawPolicyTest>) -> TestSuite {

@@ -2,14 +2,24 @@
 //!
 //! Rules read this; they never read each other. Nothing here assumes that the documents make sense.
 
+use std::sync::OnceLock;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::condition::{ConditionFault, ModelPattern};
-use super::pattern::Pattern;
+use super::known::{Dimension, DraftCatalog};
+use super::lineage::{Lineage, MAX_CHAIN};
+use super::reach::{Areas, Givers};
 use crate::document::{
-    Body, Document, Finding, Loaded, RawAttachment, RawCatalog, RawInvariant, RawPolicy, RawPolicyTest, RawRepository,
-    Rule, SourceFile, Span, Spanned,
+    Body, Document, Finding, Kind, Loaded, Lost, RawAttachment, RawBox, RawCatalog, RawInvariant, RawPolicy,
+    RawPolicyTest, RawRepository, Rule, SourceFile, Span, Spanned,
 };
+
+/// Bytes that the compiled conditions of a set may have together: the limit `regex-total`.
+const REGEX_TOTAL: usize = 256 << 20;
+
+/// A list of patterns as an attachment or an invariant gives it.
+pub type PatternList<'a> = Option<&'a Spanned<Vec<Spanned<String>>>>;
 
 /// One document of a kind, with its file.
 #[derive(Debug)]
@@ -35,57 +45,35 @@ impl<T> Item<'_, T> {
     pub fn finding(&self, rule: &'static Rule, span: Span, message: impl Into<String>) -> Finding {
         Finding::new(rule, self.file, span, message)
     }
+
+    /// The first line of the document, for a finding that has no better place.
+    pub fn first_line(&self) -> Span {
+        let (start, end) = (self.span.start as usize, self.span.end as usize);
+        let text = self.file.text().get(start..end).unwrap_or("");
+        Span::new(start, start + text.lines().next().map_or(0, str::len))
+    }
 }
 
-/// One dimension of the merged catalog: exact names and patterns.
-#[derive(Debug, Default)]
-pub struct Known<'a> {
-    /// Entries without a final star.
-    pub exact: FxHashSet<&'a str>,
-    /// Entries with one, without it.
-    pub prefixes: Vec<&'a str>,
-}
-
-impl<'a> Known<'a> {
-    fn add(&mut self, text: &'a str) {
-        match text.strip_suffix('*') {
-            Some(prefix) => self.prefixes.push(prefix),
-            None => {
-                self.exact.insert(text);
-            }
-        }
-    }
-
-    /// Whether the catalog has this very value, by name or by a pattern.
-    pub fn has(&self, value: &str) -> bool {
-        self.exact.contains(value) || self.prefixes.iter().any(|prefix| value.starts_with(prefix))
-    }
-
-    /// Whether a pattern matches anything that the catalog has.
-    pub fn touches(&self, pattern: &Pattern) -> bool {
-        match pattern {
-            Pattern::Exact(text) => self.has(text),
-            Pattern::Prefix(prefix) => {
-                self.exact.iter().any(|name| name.starts_with(&**prefix))
-                    || self.prefixes.iter().any(|p| p.starts_with(&**prefix) || prefix.starts_with(p))
-            }
+impl<'a> Item<'a, RawAttachment> {
+    /// The patterns of a dimension.
+    pub fn patterns(&self, dimension: Dimension) -> PatternList<'a> {
+        match dimension {
+            Dimension::Teams => self.raw.teams.as_ref(),
+            Dimension::Keys => self.raw.keys.as_ref(),
+            Dimension::Models => self.raw.models.as_ref(),
+            Dimension::Tags => self.raw.tags.as_ref(),
         }
     }
 }
 
-/// The merged catalog; a list that no document gives is `None`.
-#[derive(Debug, Default)]
-pub struct DraftCatalog<'a> {
-    /// Guardrails; never patterns.
-    pub guardrails: Option<FxHashSet<&'a str>>,
-    /// Teams.
-    pub teams: Option<Known<'a>>,
-    /// Keys.
-    pub keys: Option<Known<'a>>,
-    /// Models.
-    pub models: Option<Known<'a>>,
-    /// Tags.
-    pub tags: Option<Known<'a>>,
+/// The patterns of a dimension of an invariant's box.
+pub fn box_patterns(raw: &RawBox, dimension: Dimension) -> PatternList<'_> {
+    match dimension {
+        Dimension::Teams => raw.teams.as_ref(),
+        Dimension::Keys => raw.keys.as_ref(),
+        Dimension::Models => raw.models.as_ref(),
+        Dimension::Tags => raw.tags.as_ref(),
+    }
 }
 
 /// Every document of a tree by kind, in the order of files (bytewise) and places.
@@ -113,11 +101,15 @@ pub struct DraftSet<'a> {
     pub catalog: DraftCatalog<'a>,
     /// Each distinct condition pattern, read once.
     pub conditions: FxHashMap<&'a str, Result<ModelPattern, ConditionFault>>,
+    /// The depth of each chain, and the cycles.
+    pub lineage: Lineage,
     /// Names of policies whose documents are at fault: known, though not here.
-    pub broken_names: FxHashSet<&'a str>,
-    /// Whether no document was lost to a fault of form. Rules that speak of what is *not* there
-    /// keep silent otherwise.
-    pub complete: bool,
+    broken_names: FxHashSet<&'a str>,
+    /// Whether a policy may be missing whose name cannot be told.
+    lacks_unnamed: bool,
+    lost: &'a [Lost],
+    areas: OnceLock<Areas<'a>>,
+    givers: OnceLock<Givers<'a>>,
 }
 
 impl<'a> DraftSet<'a> {
@@ -135,8 +127,17 @@ impl<'a> DraftSet<'a> {
             attached: Vec::new(),
             catalog: DraftCatalog::default(),
             conditions: FxHashMap::default(),
-            broken_names: loaded.broken_policies.iter().map(String::as_str).collect(),
-            complete: !loaded.findings.iter().any(Finding::is_error),
+            lineage: Lineage::default(),
+            broken_names: loaded
+                .lost
+                .iter()
+                .filter(|l| may_be(l, Kind::Policy))
+                .filter_map(|l| l.name.as_deref())
+                .collect(),
+            lacks_unnamed: loaded.lost.iter().any(|lost| may_be(lost, Kind::Policy) && lost.name.is_none()),
+            lost: &loaded.lost,
+            areas: OnceLock::new(),
+            givers: OnceLock::new(),
         };
         for document in in_order(&loaded.documents) {
             draft.sort_in(document);
@@ -174,46 +175,72 @@ impl<'a> DraftSet<'a> {
                 list.push(index);
             }
         }
+        self.lineage = Lineage::new(&self.parents);
+        self.catalog = DraftCatalog::new(self.catalogs.iter().map(|item| item.raw));
+        self.read_conditions();
+    }
+
+    fn read_conditions(&mut self) {
+        let mut total = 0;
         for text in self.policies.iter().filter_map(|p| p.raw.condition.as_ref()).flat_map(|c| &c.model.0) {
-            self.conditions.entry(text.as_str()).or_insert_with(|| ModelPattern::parse(text));
-        }
-        for item in &self.catalogs {
-            if let Some(names) = &item.raw.guardrails {
-                let known = self.catalog.guardrails.get_or_insert_default();
-                known.extend(names.iter().map(|name| name.as_str()));
-            }
-            merge(&mut self.catalog.teams, item.raw.teams.as_deref());
-            merge(&mut self.catalog.keys, item.raw.keys.as_deref());
-            merge(&mut self.catalog.models, item.raw.models.as_deref());
-            merge(&mut self.catalog.tags, item.raw.tags.as_deref());
+            self.conditions.entry(text.as_str()).or_insert_with(|| {
+                let read = if total > REGEX_TOTAL { Err(too_much_regex()) } else { ModelPattern::parse(text) };
+                total += read.as_ref().map_or(0, ModelPattern::compiled_size);
+                read
+            });
         }
     }
 
     /// Whether a policy of that name is here, or was meant to be.
     pub fn knows(&self, policy: &str) -> bool {
-        self.by_name.contains_key(policy) || self.broken_names.contains(policy)
+        self.by_name.contains_key(policy) || self.broken_names.contains(policy) || self.lacks_unnamed
     }
 
-    /// A policy and its ancestors, itself first; ends at an unknown parent or where a cycle closes.
-    pub fn ancestry(&self, policy: usize) -> Vec<usize> {
-        let mut line = vec![policy];
-        let mut seen = FxHashSet::from_iter([policy]);
-        let mut at = policy;
-        while let Some(parent) = self.parents.get(at).copied().flatten() {
-            if !seen.insert(parent) {
-                break;
-            }
-            line.push(parent);
-            at = parent;
-        }
-        line
+    /// Whether documents of a kind may be missing because of a fault of form. Rules that speak of what
+    /// is *not* there keep silent then.
+    pub fn may_lack(&self, kind: Kind) -> bool {
+        self.lost.iter().any(|lost| may_be(lost, kind))
+    }
+
+    /// A policy and its ancestors, itself first. Ends at an unknown parent; of a chain that is too long
+    /// or a cycle it is only the beginning.
+    pub fn line(&self, policy: usize) -> impl Iterator<Item = usize> + '_ {
+        std::iter::successors(Some(policy), |at| self.parents.get(*at).copied().flatten()).take(MAX_CHAIN)
+    }
+
+    /// Whether every ancestor is known, and the chain ends within the limit.
+    pub fn has_sound_line(&self, policy: usize) -> bool {
+        let depth = self.lineage.depths.get(policy).copied().flatten();
+        depth.is_some_and(|depth| depth <= MAX_CHAIN)
+            && self
+                .line(policy)
+                .last()
+                .and_then(|root| self.policies.get(root))
+                .is_some_and(|root| root.raw.inherit.is_none())
+    }
+
+    /// The requests that each attachment is for; drawn at the first question.
+    pub fn areas(&self) -> &Areas<'a> {
+        self.areas.get_or_init(|| Areas::new(self))
+    }
+
+    /// Which attachments give which guardrail; drawn at the first question.
+    pub fn givers(&self) -> &Givers<'a> {
+        self.givers.get_or_init(|| Givers::new(self))
     }
 }
 
-fn merge<'a>(known: &mut Option<Known<'a>>, names: Option<&'a [Spanned<String>]>) {
-    if let Some(names) = names {
-        let known = known.get_or_insert_default();
-        names.iter().for_each(|name| known.add(name));
+fn may_be(lost: &Lost, kind: Kind) -> bool {
+    lost.kind.is_none_or(|of| of == kind)
+}
+
+fn too_much_regex() -> ConditionFault {
+    let limit = REGEX_TOTAL;
+    ConditionFault {
+        range: 0..0,
+        message: format!("the conditions of this set are too large together: the limit `regex-total` is {limit} bytes"),
+        help: Some("use the same pattern in several policies: it counts once".to_owned()),
+        limit: true,
     }
 }
 

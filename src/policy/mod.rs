@@ -3,21 +3,28 @@
 //! Raw documents go in, a [`PolicySet`] comes out or findings do: a set that exists is valid. Must not
 //! know git, files, the clock, or any transport.
 
+mod alone;
 mod build;
 mod canonical;
 mod cases;
 pub mod condition;
 mod draft;
+mod known;
 mod levels;
+mod lineage;
 mod model;
 mod pattern;
 mod raw_json;
+mod reach;
 pub mod rules;
 
+pub use alone::check_alone;
 pub use build::{Checked, Counts, check, settings};
-pub use canonical::{attachment_json, policy_json, set_json};
-pub use draft::{DraftCatalog, DraftSet, Item, Known};
+pub use canonical::{attachment_json, policy_json, raw_policy_digest, raw_policy_json, set_json};
+pub use draft::{DraftSet, Item};
+pub use known::{Dimension, DraftCatalog, Known};
 pub use levels::{BadLevel, Levels};
+pub use lineage::{Lineage, MAX_CHAIN};
 pub use model::*;
 pub use pattern::Pattern;
-pub use raw_json::{raw_attachment_json, raw_policy_json};
+pub use raw_json::raw_attachment_json;

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::Pattern;
 use super::condition::ModelPattern;
-use crate::document::{Action, FinalAction, GateLevel, Outcome, PipelineMode};
+use crate::document::{Action, FinalAction, GateLevel, Outcome, PipelineMode, RawStep};
 
 /// Index of a policy in its set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,6 +83,18 @@ pub struct Step {
 }
 
 impl Step {
+    /// A step as it is written, defaults filled in.
+    pub(super) fn from_raw(raw: &RawStep, guardrail: GuardrailId) -> Self {
+        Self {
+            guardrail,
+            on_pass: raw.on_pass.map_or(Action::Allow, |a| a.value),
+            on_fail: raw.on_fail.map_or(Action::Block, |a| a.value),
+            on_error: raw.on_error.map(|a| a.value),
+            pass_data: raw.pass_data.unwrap_or(false),
+            modify_response_message: raw.modify_response_message.as_ref().map(|m| m.as_str().into()),
+        }
+    }
+
     /// The action after an outcome; a guardrail that was skipped lets the pipeline go on.
     pub fn action(&self, outcome: Outcome) -> Action {
         match outcome {
@@ -285,7 +297,8 @@ pub struct Invariant {
     pub place: Place,
 }
 
-/// All documents of one tree, parsed and checked together. A set that exists is valid.
+/// All documents of one tree, parsed and checked together. A set that exists is valid. The default is
+/// the empty set: what an environment holds before its first promotion.
 #[derive(Debug, Clone)]
 pub struct PolicySet {
     /// Settings.
@@ -308,6 +321,23 @@ pub struct PolicySet {
     pub by_name: FxHashMap<Arc<str>, PolicyId>,
     /// SHA-256 of the canonical JSON of the set, lower-case hex.
     pub digest: Arc<str>,
+}
+
+impl Default for PolicySet {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            catalog: Catalog::default(),
+            policies: Vec::new(),
+            attachments: Vec::new(),
+            tests: Vec::new(),
+            invariants: Vec::new(),
+            guardrails: Vec::new(),
+            conditions: Vec::new(),
+            by_name: FxHashMap::default(),
+            digest: "".into(),
+        }
+    }
 }
 
 impl PolicySet {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::document::{Name, RawAttachment, RawPolicy, Spanned};
+use crate::document::RawAttachment;
 
 /// An attachment's document as canonical JSON: equal to [`super::attachment_json`] of the set it makes.
 pub fn raw_attachment_json(raw: &RawAttachment) -> Value {
@@ -31,31 +31,4 @@ fn sorted<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     texts.sort_unstable();
     texts.dedup();
     texts
-}
-
-/// TEMPORARY
-pub fn raw_policy_json(raw: &RawPolicy) -> Value {
-    let names = |l: &Option<Vec<Spanned<Name>>>| sorted(l.iter().flatten().map(|n| n.as_str())).join(",");
-    json!([
-        raw.name.as_str(),
-        raw.description.as_ref().map(|d| &d.value),
-        raw.owner.as_ref().map(|d| &d.value),
-        raw.inherit.as_ref().map(|d| &d.value),
-        raw.guardrails.as_ref().map(|g| (names(&g.add), names(&g.remove))),
-        raw.condition.as_ref().map(|c| c.model.0.iter().map(|t| t.value.clone()).collect::<Vec<_>>()),
-        raw.pipeline.as_ref().map(|p| format!(
-            "{:?}",
-            p.steps
-                .iter()
-                .map(|s| (
-                    s.guardrail.as_str().to_owned(),
-                    s.on_pass.map(|v| v.value),
-                    s.on_fail.map(|v| v.value),
-                    s.on_error.map(|v| v.value),
-                    s.pass_data,
-                    s.modify_response_message.as_ref().map(|m| m.value.clone())
-                ))
-                .collect::<Vec<_>>()
-        ))
-    ])
 }

@@ -1,9 +1,14 @@
 //! What differs between two trees: only folders whose id changed are looked into.
+//!
+//! A walk through history asks for thousands of these, of folders with thousands of files of which one
+//! has changed. So folders are compared as the bytes that git keeps, and only what differs becomes paths.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::listing::{MAX_ENTRIES, is_dot, last_name};
+use git2::ObjectType;
+
+use super::listing::MAX_ENTRIES;
 use super::tree::{TreeItem, named};
 use super::{BlobId, EntryKind, Repo, RepoError, TreeId, Wanted};
 
@@ -41,6 +46,7 @@ impl Repo {
         wanted: Wanted<'_>,
     ) -> Result<Vec<Change>, RepoError> {
         let folder = |tree: Option<TreeId>| tree.map_or(Ok(None), |tree| self.folder_at(tree, prefix));
+        let odb = self.odb()?;
         let mut pending: Vec<Pair> = vec![(String::new(), folder(old)?, folder(new)?)];
         let mut found = Vec::new();
         let mut seen = 0;
@@ -48,74 +54,142 @@ impl Repo {
             if old == new {
                 continue;
             }
-            let (old, new) = (self.items(&at, old)?, self.items(&at, new)?);
-            seen += old.len() + new.len();
-            if seen > MAX_ENTRIES {
-                return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
-            }
-            for (path, old, new) in merged(old, new) {
-                let (old_folder, new_folder) = (old.and_then(|it| it.folder), new.and_then(|it| it.folder));
-                let (old, new) = (old.and_then(|it| it.side), new.and_then(|it| it.side));
-                if old_folder != new_folder && !is_dot(last_name(&path)) {
+            let (old, new) = (read_folder(&odb, old)?, read_folder(&odb, new)?);
+            for (old, new) in differing(bytes(&old), bytes(&new))? {
+                seen += 1;
+                if seen > MAX_ENTRIES {
+                    return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
+                }
+                let Some(name) = old.or(new).map(|entry| entry.name) else { continue };
+                let (old, new) = (old.map(|it| item(&at, it)), new.map(|it| item(&at, it)));
+                let path = old.as_ref().or(new.as_ref()).map(|it| it.path.clone()).unwrap_or_default();
+                let (old_folder, new_folder) =
+                    (old.as_ref().and_then(|it| it.folder), new.as_ref().and_then(|it| it.folder));
+                if old_folder != new_folder && !name.starts_with(b".") {
                     pending.push((format!("{path}/"), old_folder, new_folder));
                 }
-                let (old, new) = (of_interest(&path, old, wanted), of_interest(&path, new, wanted));
+                let side = |item: Option<Item>| item.and_then(|it| it.side).filter(|side| wanted(&path, side.kind));
+                let (old, new) = (side(old), side(new));
                 if old != new {
-                    found.push(Change { path: path.into(), old, new });
+                    found.push(Change { path: path.as_str().into(), old, new });
                 }
             }
         }
         found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
     }
+}
 
-    /// What a folder holds, sorted by path.
-    fn items(&self, at: &str, folder: Option<TreeId>) -> Result<Vec<(String, Item)>, RepoError> {
-        let Some(folder) = folder else { return Ok(Vec::new()) };
-        let tree = self.find_tree(folder)?;
-        let mut items: Vec<(String, Item)> = tree.iter().map(|entry| item(at, &entry)).collect();
-        // Git sorts a folder as if its name ended in a slash.
-        items.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(items)
+fn read_folder<'o>(odb: &'o git2::Odb<'_>, id: Option<TreeId>) -> Result<Option<git2::OdbObject<'o>>, RepoError> {
+    let Some(id) = id else { return Ok(None) };
+    let object = odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
+    if object.kind() == ObjectType::Tree { Ok(Some(object)) } else { Err(malformed()) }
+}
+
+fn bytes<'a>(folder: &'a Option<git2::OdbObject<'_>>) -> &'a [u8] {
+    folder.as_ref().map_or(&[], |object| object.data())
+}
+
+fn malformed() -> RepoError {
+    RepoError::Objects { what: "read a tree".to_owned(), message: "it is malformed".to_owned() }
+}
+
+/// An entry of a folder as git writes it: `MODE NAME`, a zero byte, the id.
+#[derive(Debug, Clone, Copy)]
+struct RawEntry<'a> {
+    mode: i32,
+    name: &'a [u8],
+    id: &'a [u8],
+}
+
+impl<'a> RawEntry<'a> {
+    /// The first entry of a folder's bytes.
+    fn first(bytes: &'a [u8]) -> Result<Option<Self>, RepoError> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let parse = || {
+            let (head, id) = bytes.get(..length_of_first(bytes)?)?.split_last_chunk::<20>()?;
+            let space = head.iter().position(|byte| *byte == b' ')?;
+            let mode = std::str::from_utf8(head.get(..space)?).ok()?;
+            let name = head.get(space + 1..)?.strip_suffix(&[0])?;
+            Some(Self { mode: i32::from_str_radix(mode, 8).ok()?, name, id })
+        };
+        parse().map(Some).ok_or_else(malformed)
+    }
+
+    fn is_folder(&self) -> bool {
+        self.mode & 0o170_000 == 0o040_000
+    }
+
+    /// Git sorts a folder as if its name ended in a slash.
+    fn order(&self, other: &Self) -> Ordering {
+        let key =
+            |entry: &Self| entry.name.iter().copied().chain(entry.is_folder().then_some(b'/')).collect::<Vec<_>>();
+        key(self).cmp(&key(other))
     }
 }
 
-/// An entry of a folder: a folder itself, or something with a kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+fn length_of_first(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == 0).map(|end| end + 21)
+}
+
+type Entries<'a> = (Option<RawEntry<'a>>, Option<RawEntry<'a>>);
+
+/// The entries of two folders that are not on both sides alike.
+fn differing<'a>(mut old: &'a [u8], mut new: &'a [u8]) -> Result<Vec<Entries<'a>>, RepoError> {
+    let mut found = Vec::new();
+    while old != new {
+        let alike = common_entries(old, new);
+        (old, new) = (old.get(alike..).unwrap_or_default(), new.get(alike..).unwrap_or_default());
+        let (left, right) = (RawEntry::first(old)?, RawEntry::first(new)?);
+        let order = match (&left, &right) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(left), Some(right)) => left.order(right),
+        };
+        let rest = |bytes: &'a [u8]| bytes.get(length_of_first(bytes).unwrap_or(bytes.len())..).unwrap_or_default();
+        let (left, right) = (left.filter(|_| order.is_le()), right.filter(|_| order.is_ge()));
+        old = if left.is_some() { rest(old) } else { old };
+        new = if right.is_some() { rest(new) } else { new };
+        found.push((left, right));
+    }
+    Ok(found)
+}
+
+/// How many bytes of whole entries two folders begin with alike.
+fn common_entries(old: &[u8], new: &[u8]) -> usize {
+    let alike = common_prefix(old, new);
+    let mut whole = 0;
+    while let Some(length) = old.get(whole..).and_then(length_of_first) {
+        if whole + length > alike {
+            break;
+        }
+        whole += length;
+    }
+    whole
+}
+
+fn common_prefix(old: &[u8], new: &[u8]) -> usize {
+    // Whole blocks first: slices are compared much faster than bytes one by one.
+    const BLOCK: usize = 256;
+    let blocks = old.chunks_exact(BLOCK).zip(new.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
+    let rest = old.iter().zip(new).skip(blocks).take_while(|(a, b)| a == b).count();
+    blocks + rest
+}
+
+/// An entry of a folder with its path: a folder itself, or something with a kind.
 struct Item {
+    path: String,
     folder: Option<TreeId>,
     side: Option<Side>,
 }
 
-fn item(at: &str, entry: &git2::TreeEntry<'_>) -> (String, Item) {
-    let item = TreeItem::of(entry);
-    let (path, kind) = named(at, entry, item.kind());
+fn item(at: &str, entry: RawEntry<'_>) -> Item {
+    let id = git2::Oid::from_bytes(entry.id).unwrap_or(git2::Oid::ZERO_SHA1);
+    let item = TreeItem { mode: entry.mode, id };
+    let (path, kind) = named(at, entry.name, item.kind());
     let side = kind.map(|kind| Side { kind, blob: item.blob().filter(|_| kind == EntryKind::File) });
-    (path, Item { folder: side.is_none().then(|| entry.id().into()), side })
-}
-
-fn of_interest(path: &str, side: Option<Side>, wanted: Wanted<'_>) -> Option<Side> {
-    side.filter(|side| wanted(path, side.kind))
-}
-
-/// Two sorted lists side by side; what is the same on both is left out.
-fn merged(old: Vec<(String, Item)>, new: Vec<(String, Item)>) -> Vec<(String, Option<Item>, Option<Item>)> {
-    let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
-    let mut both = Vec::new();
-    loop {
-        let order = match (old.peek(), new.peek()) {
-            (None, None) => return both,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(a), Some(b)) => a.0.cmp(&b.0),
-        };
-        let left = (order != Ordering::Greater).then(|| old.next()).flatten();
-        let right = (order != Ordering::Less).then(|| new.next()).flatten();
-        let (left_item, right_item) = (left.as_ref().map(|it| it.1), right.as_ref().map(|it| it.1));
-        if left_item != right_item
-            && let Some((path, _)) = left.or(right)
-        {
-            both.push((path, left_item, right_item));
-        }
-    }
+    Item { path, folder: side.is_none().then(|| id.into()), side }
 }

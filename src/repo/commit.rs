@@ -28,6 +28,15 @@ impl Commit {
     }
 }
 
+/// A commit as a link of the first-parent chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Its tree.
+    pub tree: TreeId,
+    /// The first parent; none of the first commit.
+    pub parent: Option<CommitId>,
+}
+
 /// Who did something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
@@ -93,6 +102,16 @@ impl Repo {
         FirstParents { repo: self, next: Some(Ok(from)) }
     }
 
+    /// What a walk needs of a commit. Where a shallow clone was cut the parent is not known: an error.
+    pub fn link(&self, id: CommitId) -> Result<Link, RepoError> {
+        let found = self.git.find_commit(id.oid()).map_err(RepoError::object(id.oid()))?;
+        let parent = match found.parent_ids().next() {
+            Some(parent) => Some(parent.into()),
+            None => self.ends_at(id)?,
+        };
+        Ok(Link { tree: found.tree_id().into(), parent })
+    }
+
     /// Whether `old` is a commit before `new`, or `new` itself.
     pub fn is_ancestor(&self, old: CommitId, new: CommitId) -> Result<bool, RepoError> {
         if old == new {
@@ -112,7 +131,7 @@ impl Repo {
             if id == commit {
                 return Ok(true);
             }
-            here = self.first_parent(id)?;
+            here = self.link(id)?.parent;
         }
         Ok(false)
     }
@@ -126,14 +145,6 @@ impl Repo {
                 None => Ok(None),
             },
             Err(error) => Err(RepoError::object(a.oid())(error)),
-        }
-    }
-
-    fn first_parent(&self, id: CommitId) -> Result<Option<CommitId>, RepoError> {
-        let found = self.git.find_commit(id.oid()).map_err(RepoError::object(id.oid()))?;
-        match found.parent_ids().next() {
-            Some(parent) => Ok(Some(parent.into())),
-            None => self.ends_at(id),
         }
     }
 

@@ -169,9 +169,11 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// How long to wait for a pipe before asking whether the child has ended: a hook may have left a
-    /// process behind that holds the pipe open.
+    /// How long to wait for a pipe before asking whether the child has ended.
     const TICK: Duration = Duration::from_millis(50);
+    /// How long the pipes of a child that has ended may stay open in silence: a hook may have left a
+    /// process behind that holds them.
+    const SILENCE: Duration = Duration::from_secs(2);
 
     /// Says something. That nobody listens any more is seen at the end, from the child's own words.
     pub fn say(&mut self, text: &str) {
@@ -207,6 +209,7 @@ impl Running {
 
     /// Takes in what comes next; `false` at the end, an error past the time limit.
     fn pump(&mut self) -> Result<bool, RepoError> {
+        let mut ended = None;
         while self.open > 0 {
             match self.pipes.recv_timeout(Self::TICK) {
                 Ok(Chunk::Out(bytes)) => self.stdout.extend(bytes),
@@ -216,7 +219,12 @@ impl Running {
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
-                Err(RecvTimeoutError::Timeout) if matches!(self.child.try_wait(), Ok(Some(_))) => return Ok(false),
+                Err(RecvTimeoutError::Timeout) if matches!(self.child.try_wait(), Ok(Some(_))) => {
+                    if ended.get_or_insert_with(Instant::now).elapsed() > Self::SILENCE {
+                        return Ok(false);
+                    }
+                    continue;
+                }
                 Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline => continue,
                 Err(RecvTimeoutError::Timeout) => {
                     self.stop();

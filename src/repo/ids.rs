@@ -24,6 +24,16 @@ macro_rules! object_id {
                 format!("{self:.10}")
             }
 
+            /// Its twenty bytes.
+            pub fn to_bytes(self) -> [u8; 20] {
+                self.0
+            }
+
+            /// From its twenty bytes.
+            pub fn from_bytes(bytes: [u8; 20]) -> Self {
+                Self(bytes)
+            }
+
             pub(super) fn oid(self) -> git2::Oid {
                 git2::Oid::from_bytes(&self.0).unwrap_or(git2::Oid::ZERO_SHA1)
             }
@@ -114,6 +124,11 @@ impl RefName {
     /// The full name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is a branch: only those can be checked out.
+    pub fn is_branch(&self) -> bool {
+        self.0.starts_with("refs/heads/")
     }
 
     /// Without `refs/heads/`, for people.

@@ -15,6 +15,12 @@ impl Repo {
         Self::open(dir, &env.without(&["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"]))
     }
 
+    /// Tells this repository, and no other, who commits.
+    pub fn set_identity(&self, name: &str, email: &str) -> Result<(), RepoError> {
+        self.command(["config", "user.name", name]).run()?;
+        self.command(["config", "user.email", email]).run().map(drop)
+    }
+
     /// Commits some paths of the work tree, relative to its top, on the branch that is checked out, and
     /// nothing else that may be staged. Hooks and signing are git's.
     pub fn commit_files<'p>(

@@ -8,8 +8,10 @@
 //! `root`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
 //! `changes`; refs and revisions by `revision`; history by `commit`. Promotions are data in `promotion`
 //! (their trailers in `trailers`) and a chain in `ledger`. Writing is git's own: `objects` makes what no
-//! ref knows yet, `transaction` moves refs, `remote` talks to others, all through `git`.
+//! ref knows yet, `transaction` moves refs, `remote` talks to others, all through `git`; only what refguard
+//! keeps for itself in the git directory is written by `aside`.
 
+mod aside;
 mod changes;
 mod commit;
 mod env;
@@ -19,6 +21,7 @@ mod fetch;
 mod git;
 mod ids;
 mod ignored;
+mod import;
 mod index;
 mod init;
 mod ledger;
@@ -39,11 +42,12 @@ mod tree;
 mod work_tree;
 
 pub use changes::{Change, Side};
-pub use commit::{Commit, FirstParents, Person, Time};
+pub use commit::{Commit, FirstParents, Link, Person, Time};
 pub use env::GitEnv;
 pub use error::RepoError;
 pub use fault::FAULT_POINTS;
 pub use ids::{BadId, BlobId, CommitId, Expected, RefName, TreeId};
+pub use import::NewHistory;
 pub use ledger::{HistoryEntry, Ledger};
 pub use listing::{Entry, EntryKind, Listing, Wanted};
 pub use objects::NewCommit;

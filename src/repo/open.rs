@@ -182,7 +182,7 @@ fn open(git_dir: &Path) -> Result<git2::Repository, RepoError> {
     let none: [&Path; 0] = [];
     git2::Repository::open_ext(git_dir, RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT, none).map_err(
         |error| match error.code() {
-            ErrorCode::Owner => RepoError::ForeignOwner { dir: git_dir.to_owned() },
+            ErrorCode::Owner => RepoError::ForeignOwner { dir: as_git_names_it(git_dir) },
             ErrorCode::NotFound => RepoError::NotARepository { dir: git_dir.to_owned() },
             _ if error.message().contains("unsupported extension") => RepoError::UnsupportedRepository {
                 dir: git_dir.to_owned(),
@@ -192,6 +192,12 @@ fn open(git_dir: &Path) -> Result<git2::Repository, RepoError> {
             _ => RepoError::objects(format!("open the repository `{}`", git_dir.display()))(error),
         },
     )
+}
+
+/// The folder that `safe.directory` is about: the work tree, unless the repository is bare.
+fn as_git_names_it(git_dir: &Path) -> PathBuf {
+    let top = git_dir.parent().filter(|_| git_dir.ends_with(".git"));
+    top.unwrap_or(git_dir).to_owned()
 }
 
 /// In a receiving hook the new objects are still in quarantine, which only these variables name.

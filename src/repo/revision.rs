@@ -31,17 +31,23 @@ impl Repo {
     }
 
     /// The commit that a revision names. `known` are the environments by their names (and whatever
-    /// else must not be confused with a tag): a revision that is such a name, or the full name of its
-    /// ref, is looked up as that ref and as nothing else. The rest is git's.
+    /// else must not be confused with a tag): such a name, or the full name of its ref, is looked up
+    /// as that ref and as nothing else, also at the head of git's own syntax. The rest is git's.
     pub fn resolve(&self, revision: &str, known: &[(&str, &RefName)]) -> Result<CommitId, RepoError> {
-        let named = known.iter().find(|(name, full)| *name == revision || full.as_str() == revision);
-        if let Some((_, full)) = named {
-            return self.require_ref(full);
-        }
+        let end = revision.find(['^', '~', '@', ':']).unwrap_or(revision.len());
+        let (base, rest) = revision.split_at_checked(end).unwrap_or((revision, ""));
+        let named = known.iter().find(|(name, full)| *name == base || full.as_str() == base);
+        let Some((_, full)) = named else { return self.ask(revision, revision) };
+        let tip = self.require_ref(full)?;
+        if rest.is_empty() { Ok(tip) } else { self.ask(revision, &format!("{full}{rest}")) }
+    }
+
+    /// Git's own reading of a revision, which is said in messages as the person wrote it.
+    fn ask(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
         match self.git.revparse_single(revision) {
-            Ok(object) => self.peel(revision, &object),
+            Ok(object) => self.peel(written, &object),
             // Git understands more than libgit2 does; it has the last word.
-            Err(_) => self.ask_git(revision),
+            Err(_) => self.ask_git(written, revision),
         }
     }
 
@@ -55,8 +61,8 @@ impl Repo {
         }
     }
 
-    fn ask_git(&self, revision: &str) -> Result<CommitId, RepoError> {
-        let none = || RepoError::NoSuchRevision { revision: revision.to_owned() };
+    fn ask_git(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
+        let none = || RepoError::NoSuchRevision { revision: written.to_owned() };
         if revision.is_empty() || revision.contains('\0') {
             return Err(none());
         }

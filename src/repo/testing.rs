@@ -78,6 +78,15 @@ impl TestRepo {
         self.vars.iter().cloned().chain(more).collect()
     }
 
+    /// The environment with another `git`: a few lines of shell that can call the real one.
+    pub fn env_with_git(&self, script: &str) -> GitEnv {
+        let bin = self.path.with_file_name("bin");
+        let path = std::env::var("PATH").unwrap();
+        fs::create_dir_all(&bin).unwrap();
+        write_script(&bin.join("git"), &format!("PATH='{path}'\n{script}"));
+        self.env_with(&[("PATH", &format!("{}:{path}", bin.display()))])
+    }
+
     /// The environment without some of it.
     pub fn env_without(&self, names: &[&str]) -> GitEnv {
         self.vars.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect()
@@ -110,8 +119,7 @@ impl TestRepo {
     pub fn hook(&self, name: &str, script: &str) {
         let dir = self.path.join(self.git(["rev-parse", "--git-path", "hooks"]));
         fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&dir.join(name), script);
     }
 
     pub fn write(&self, path: &str, text: &str) -> &Self {
@@ -144,6 +152,12 @@ impl TestRepo {
     pub fn root(&self) -> Root {
         Root::find(&self.path, &self.env()).unwrap()
     }
+}
+
+/// Writes an executable file of a few lines of shell.
+pub(crate) fn write_script(path: &Path, script: &str) {
+    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 pub(crate) fn branch(name: &str) -> RefName {

@@ -16,7 +16,7 @@ const OURS: &str = "Refguard-";
 pub(super) fn parse(message: &str) -> Result<Vec<(&str, &str)>, Malformed> {
     let message = message.trim_end_matches('\n');
     let Some((_, last)) = message.rsplit_once("\n\n") else { return Ok(Vec::new()) };
-    if !last.lines().any(|line| starts_like_ours(line)) {
+    if !last.lines().any(starts_like_ours) {
         return Ok(Vec::new());
     }
     let mut found = Vec::new();

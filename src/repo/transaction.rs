@@ -129,7 +129,9 @@ impl<'r> Transaction<'r> {
         for Move { name, new, .. } in &self.moves {
             self.repo.read_ref(name)?;
             self.repo.commit(*new)?;
-            if let Some(work_tree) = self.repo.checked_out_in(name)? {
+            if name.is_branch()
+                && let Some(work_tree) = self.repo.checked_out_in(name)?
+            {
                 return Err(RepoError::CheckedOut { name: name.clone(), work_tree });
             }
         }

@@ -132,7 +132,7 @@ impl Repo {
                     return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
                 }
                 let item = TreeItem::of(&entry);
-                let (path, kind) = named(&at, &entry, item.kind());
+                let (path, kind) = named(&at, entry.name_bytes(), item.kind());
                 match (kind, item.folder()) {
                     (Some(kind), _) => visit(path, kind, &item)?,
                     (None, Some(inner)) if !is_dot(last_name(&path)) => folders.push((path + "/", inner)),
@@ -148,10 +148,10 @@ type Visit<'a> = &'a mut dyn FnMut(String, EntryKind, &TreeItem) -> Result<(), R
 
 /// The path of an entry, and its kind unless it is a folder. A folder whose name is not UTF-8 has one:
 /// what is below it must not vanish.
-pub(super) fn named(at: &str, entry: &git2::TreeEntry<'_>, kind: Option<EntryKind>) -> (String, Option<EntryKind>) {
-    match std::str::from_utf8(entry.name_bytes()) {
+pub(super) fn named(at: &str, name: &[u8], kind: Option<EntryKind>) -> (String, Option<EntryKind>) {
+    match std::str::from_utf8(name) {
         Ok(name) => (format!("{at}{name}"), kind),
-        Err(_) => (format!("{at}{}", String::from_utf8_lossy(entry.name_bytes())), Some(EntryKind::NotUtf8)),
+        Err(_) => (format!("{at}{}", String::from_utf8_lossy(name)), Some(EntryKind::NotUtf8)),
     }
 }
 

@@ -54,6 +54,8 @@ fn an_answer_is_whole_and_names_its_commit() {
     assert_eq!((reply.status, reply.header("x-refguard-commit")), (200, Some(commit.as_str())));
     let mut answer = reply.json();
     for policy in answer["policies"].as_array_mut().unwrap() {
+        // Null until history is read.
+        assert!([json!(null), json!(1)].contains(&policy["version"].take()));
         assert_eq!(policy["digest"].take().as_str().map(str::len), Some(64));
     }
     let policy = |name: &str, via: Value, guardrails: Value, chain: Value| json!({"name": name, "version": null, "digest": null, "matched_via": via, "guardrails": guardrails, "chain": chain});
@@ -71,6 +73,39 @@ fn an_answer_is_whole_and_names_its_commit() {
         "unknown": ["nobody"],
     });
     assert_eq!(answer, wanted);
+}
+
+#[test]
+fn versions_are_numbered_and_a_pinned_one_only_adds() {
+    let repo = Repo::serving();
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&second);
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    // Serving does not wait for history: the number is null until it is read.
+    while daemon.get("/v1/policies/p0").json()["number"] != json!(2) {
+        assert!(std::time::Instant::now() < deadline, "history is not read");
+    }
+    let answer = daemon.post("/v1/resolve", r#"{"context":{},"policies":["p0@1","p0@9","p9@1"]}"#).json();
+    assert_eq!(answer["guardrails"], json!(["gen-1", "gen-2"]), "{answer}");
+    assert_eq!(answer["unknown"], json!(["p0@9", "p9@1"]));
+    let pinned = &answer["policies"][5];
+    assert_eq!((&pinned["name"], &pinned["version"]), (&json!("p0@1"), &json!(1)));
+    assert_eq!(answer["policies"][0]["version"], json!(2));
+    assert_eq!(daemon.get("/v1/policies/p0/versions").json()["versions"][0]["number"], json!(2));
+    let one = daemon.get("/v1/policies/p0/versions/1").json();
+    assert_eq!(one["policy"]["guardrails"]["add"], json!(["gen-1"]));
+    assert_eq!(daemon.get("/v1/policies/p0/versions/9").status, 404);
+    assert_eq!(daemon.get("/v1/policies/p0/versions/x").status, 400);
+    assert_eq!(daemon.get("/v1/policies/nobody/versions").status, 404);
+    // A new version is numbered without a restart.
+    let third = repo.generation(3);
+    repo.promote("HEAD");
+    daemon.until_served(&third);
+    while daemon.get("/v1/policies/p0").json()["number"] != json!(3) {
+        assert!(std::time::Instant::now() < deadline, "history does not follow");
+    }
 }
 
 #[test]

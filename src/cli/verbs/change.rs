@@ -1,5 +1,7 @@
 //! What `promote`, `rollback` and `hold` say.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -7,12 +9,25 @@ use super::Shell;
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::diff::{DiffReport, diff_sets};
 use crate::ops::{Plan, Published, Says, Verdict};
-use crate::output::escape::escape_terminal;
+use crate::output::{self, escape::escape_terminal};
+use crate::policy::PolicySet;
 
-/// Everything that the gates have to say, on stderr.
+/// So many words of one gate are said; a broken matrix has hundreds.
+const SAID: usize = 10;
+
+/// What the gates have to say, on stderr.
 pub(super) fn say_gates(verdict: &Verdict) {
-    for word in &verdict.words {
+    for (index, word) in verdict.words.iter().enumerate() {
+        let before = verdict.words.iter().take(index).filter(|other| other.gate == word.gate).count();
+        if before >= SAID {
+            if before == SAID {
+                let more = verdict.words.iter().skip(index).filter(|other| other.gate == word.gate).count();
+                print::message(&format!("refused: gate `{}`: and {more} more", word.gate));
+            }
+            continue;
+        }
         let place = match (&word.file, word.line) {
             (Some(file), Some(line)) => format!("{file}:{line}: "),
             _ => String::new(),
@@ -59,12 +74,19 @@ pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> R
 }
 
 /// What would change, and whether the gates would let it through.
-pub(super) fn dry_run(_shell: &Shell, plan: &Plan, format: ChangeFormat) -> Result<Exit> {
+pub(super) fn dry_run(shell: &Shell, plan: &Plan, format: ChangeFormat) -> Result<Exit> {
     let refuses = plan.verdict.refuses();
-    match format {
-        ChangeFormat::Json => print::json(&json!({
+    let environment = &plan.environment.settings.name;
+    let source = plan.source.short();
+    let after = plan.verdict.engine.as_ref().map(|engine| engine.set().clone());
+    let empty = Arc::new(PolicySet::default());
+    let before = plan.before.as_ref().map_or(empty, |engine| engine.set().clone());
+    let diff = after.map(|after| diff_sets(&before, &after));
+    let report = diff.as_ref().map(|diff| DiffReport::new(environment, &source, diff));
+    match (format, report) {
+        (ChangeFormat::Json, report) => print::json(&json!({
             "version": 1,
-            "environment": plan.environment.settings.name,
+            "environment": environment,
             "dry_run": true,
             "changed": !plan.already_there,
             "promotion": plan.environment.ledger.next_number(),
@@ -73,9 +95,14 @@ pub(super) fn dry_run(_shell: &Shell, plan: &Plan, format: ChangeFormat) -> Resu
             "digest": plan.verdict.digest(),
             "refused": refuses,
             "gates": plan.verdict.words,
+            "diff": report,
         }))?,
-        _ if plan.already_there => print::results("nothing to promote: the environment has this tree\n")?,
-        _ => print::results("dry run\n")?,
+        _ if plan.already_there => print::results(&format!("{environment}: already there\n"))?,
+        (_, None) => {}
+        (ChangeFormat::Human, Some(report)) => {
+            print::results(&output::diff::human(&report, print::style(shell.color).color))?;
+        }
+        (ChangeFormat::Markdown, Some(report)) => print::results(&output::diff::markdown(&report))?,
     }
     Ok(Exit::fault_if(refuses))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
 use super::Shell;
@@ -10,7 +10,8 @@ use crate::cli::args::FindingsFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::document::Finding;
-use crate::ops;
+use crate::ops::{self, DatabaseReport};
+use crate::output::escape::escape_terminal;
 use crate::output::{self, Checked, Report};
 
 /// Make a policy repository from another system's policies
@@ -28,17 +29,29 @@ enum From {
     Litellm(LitellmArgs),
 }
 
-/// From a LiteLLM proxy config
+/// From a LiteLLM proxy config, or from its database
 ///
-/// Reads `policies`, `policy_attachments`, `guardrails` and `model_list`; the rest is left alone. Says where LiteLLM
-/// does something else than the config seems to say. Nothing is written where a finding is an error.
+/// Of a config, reads `policies`, `policy_attachments`, `guardrails` and `model_list`; the rest is left alone. Of a
+/// database, reads the saved answers of `/policies/list` and `/policies/attachments/list`, makes one commit a version
+/// in order, and promotes what was in production. Says where LiteLLM does something else than its input seems to say.
+/// Nothing is written where a finding is an error.
 ///
 /// Example: refguard import litellm config.yaml -o my-policies
+/// Example: refguard import litellm --policies policies.json --attachments attachments.json -o my-policies
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 struct LitellmArgs {
     /// The proxy's config
-    config: PathBuf,
+    #[arg(required_unless_present = "policies", conflicts_with_all = ["policies", "attachments"])]
+    config: Option<PathBuf>,
+
+    /// The saved answer of `/policies/list`
+    #[arg(long, value_name = "FILE", requires = "attachments")]
+    policies: Option<PathBuf>,
+
+    /// The saved answer of `/policies/attachments/list`
+    #[arg(long, value_name = "FILE", requires = "policies")]
+    attachments: Option<PathBuf>,
 
     /// A new or empty folder
     #[arg(short, long, value_name = "DIR")]
@@ -51,7 +64,16 @@ struct LitellmArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
     let From::Litellm(args) = &args.from;
-    let imported = ops::import_litellm(&shell.dir.join(&args.config), &shell.dir.join(&args.out))?;
+    let out = shell.dir.join(&args.out);
+    let imported = match (&args.config, &args.policies, &args.attachments) {
+        (Some(config), ..) => ops::import_litellm(&shell.dir.join(config), &out)?,
+        (None, Some(policies), Some(attachments)) => {
+            let done = ops::import_litellm_database(&shell.dir.join(policies), &shell.dir.join(attachments), &out)?;
+            say_database(&done);
+            done.report
+        }
+        (None, ..) => bail!("a config, or `--policies` and `--attachments`, is needed"),
+    };
     let report = Report {
         findings: &imported.findings,
         sources: &imported.sources,
@@ -66,4 +88,20 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
     output::render(&report, args.format.output(), print::style(shell.color), &mut text)?;
     print::results(&String::from_utf8_lossy(&text))?;
     Ok(Exit::fault_if(imported.findings.iter().any(Finding::is_error)))
+}
+
+/// What was made of a database, on stderr: findings are the result.
+fn say_database(done: &DatabaseReport) {
+    if done.commits > 0 {
+        print::message(&format!("made {} commits", done.commits));
+    }
+    if let Some(number) = done.promotion {
+        print::message(&format!("production: promotion {number}"));
+    }
+    for refused in &done.refused {
+        print::message(&escape_terminal(&format!("not promoted: {refused}")));
+    }
+    for draft in &done.drafts {
+        print::message(&escape_terminal(&format!("draft, written but not committed: {draft}")));
+    }
 }

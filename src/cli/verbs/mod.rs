@@ -2,15 +2,18 @@
 
 mod change;
 pub(super) mod completions;
+pub(super) mod diff;
 pub(super) mod explain;
 pub(super) mod export;
 pub(super) mod hold;
+pub(super) mod impact;
 pub(super) mod import;
 pub(super) mod init;
 pub(super) mod list;
 pub(super) mod log;
 pub(super) mod man;
 pub(super) mod promote;
+pub(super) mod prove;
 pub(super) mod resolve;
 pub(super) mod rollback;
 pub(super) mod schema;
@@ -52,6 +55,9 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Resolve(args) => resolve::run(&shell, &args),
         Verb::List(args) => list::run(&shell, &args),
         Verb::Show(args) => show::run(&shell, &args),
+        Verb::Diff(args) => diff::run(&shell, &args),
+        Verb::Impact(args) => impact::run(&shell, &args),
+        Verb::Prove(args) => prove::run(&shell, &args),
         Verb::Promote(args) => promote::run(&shell, &args),
         Verb::Rollback(args) => rollback::run(&shell, &args),
         Verb::Hold(args) => hold::run(&shell, &args),

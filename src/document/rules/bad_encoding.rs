@@ -32,7 +32,9 @@ scope: "*"
 
 /// Bytes that are no UTF-8.
 pub(crate) fn not_utf8(file: &SourceFile, at: usize) -> Finding {
-    Finding::new(&RULE, file, Span::new(at, at + 1), "this is not UTF-8 text").help("save the file as UTF-8")
+    // In the text that is shown, a replacement character stands in the place of what is at fault.
+    let end = at + char::REPLACEMENT_CHARACTER.len_utf8();
+    Finding::new(&RULE, file, Span::new(at, end), "this is not UTF-8 text").help("save the file as UTF-8")
 }
 
 /// A character that a policy file must not hold.

@@ -11,7 +11,7 @@ mod reader;
 use super::model::{AttachmentDoc, PolicyDoc, Text};
 use super::rules;
 use crate::document::rules::{duplicate_key, limit_exceeded, wrong_type, yaml_syntax};
-use crate::document::{Finding, Limits, Node, NodeValue, SourceFile, Span, read_foreign};
+use crate::document::{Finding, Limits, Node, NodeValue, SourceFile, Span, did_you_mean, read_foreign};
 pub(super) use reader::{Reader, is_null};
 
 /// The keys that are read; everything else in a config is LiteLLM's own business.
@@ -42,6 +42,7 @@ pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
     if let Some((key, _)) = root.entry("include") {
         reader.push(rules::indirect::include(file, key.span));
     }
+    mistyped_sections(&mut reader, &root);
     let mut config = Config::default();
     policy::read_all(&mut reader, root.get("policies"), &mut config);
     attachment::read_all(&mut reader, root.get("policy_attachments"), &mut config);
@@ -52,6 +53,19 @@ pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
         reader.push(rules::no_policies::finding(file, place));
     }
     config
+}
+
+/// `policy_attachment:`, or `attachments:` as a comment in LiteLLM's own code has it, is read by nobody: the
+/// policies would apply to no request.
+fn mistyped_sections(reader: &mut Reader<'_>, root: &Node) {
+    const OURS: [&str; 2] = ["policies", "policy_attachments"];
+    let NodeValue::Map(entries) = &root.value else { return };
+    for (key, _) in entries {
+        let name = key.text().unwrap_or("");
+        if !OURS.contains(&name) && (name == "attachments" || did_you_mean(name, OURS).is_some()) {
+            reader.push(rules::unknown_key::finding(reader.file, key.span, name, &OURS, " of the config"));
+        }
+    }
 }
 
 /// The config's tree, with the YAML faults that concern us.

@@ -1,3 +1,5 @@
+//! Rows as a database gives them, and the commits that they become.
+
 use super::*;
 
 const POLICIES: &str = r#"{"policies": [

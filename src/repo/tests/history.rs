@@ -69,6 +69,10 @@ fn an_environment_comes_before_a_tag_of_its_name() {
     assert_eq!(git.resolve("refs/heads/production", &known).unwrap(), second);
     assert_eq!(git.resolve("refs/tags/production", &known).unwrap(), first);
     assert_eq!(git.resolve("production", &[]).unwrap(), first);
+    assert_eq!(git.resolve("production~1", &known).unwrap(), first);
+    assert_eq!(git.resolve("production^{commit}", &known).unwrap(), second);
+    let error = git.resolve("production~2", &known).unwrap_err();
+    assert_eq!(error.to_string(), "no commit is named by `production~2`");
     repo.git(["update-ref", "-d", "refs/heads/production"]);
     assert!(matches!(git.resolve("production", &known), Err(RepoError::NoSuchRef { .. })));
 }
@@ -80,7 +84,7 @@ fn anything_git_understands_is_a_revision() {
     repo.git(["tag", "-a", "v1", "-m", "annotated"]);
     let second = repo.commit_file("a", "2");
     let git = repo.open();
-    for text in ["HEAD~1", "v1", "v1^{}", "main^", &first.to_string(), &first.to_string()[..8], "HEAD@{1}", ":/a: 1"] {
+    for text in ["HEAD~1", "v1", "v1^{}", "main^", &first.to_string(), &format!("{first:.8}"), "HEAD@{1}", ":/a: 1"] {
         assert_eq!(git.resolve(text, &[]).unwrap(), first, "{text}");
     }
     repo.git(["checkout", "-q", "-b", "other"]);

@@ -173,8 +173,9 @@ fn a_thousand_promotions_are_read_at_once() {
     let repo = TestRepo::new();
     let first = repo.commit_file("a", "1");
     let mut stream = String::new();
+    let template = record(&production(&repo.open()), first, "r");
     for number in 1..=1000 {
-        let record = crate::repo::Record { number, ..record(&production(&repo.open()), first, "r") };
+        let record = crate::repo::Record { number, ..template.clone() };
         let message = record.message("promote").unwrap();
         let from = if number == 1 { format!("from {first}\n") } else { String::new() };
         let who = "committer Bob <bob@example.org> 1700000000 +0000";

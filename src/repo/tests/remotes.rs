@@ -1,7 +1,7 @@
 //! Two clones and one bare remote.
 
 use super::{production, promotion, publish};
-use crate::repo::testing::{TestRepo, branch};
+use crate::repo::testing::{TestRepo, branch, write_script};
 use crate::repo::{CommitId, Expected, Ledger, Outcome, PushOutcome, RefName, Repo, RepoError};
 
 struct World {
@@ -133,11 +133,8 @@ fn where_there_is_no_answer_the_remote_is_asked() {
     let git = clone.open();
     let ledger = fetched(&git);
     let commit = promotion(&git, &ledger, world.first, "r").unwrap();
-    // The remote takes the push and dies before it says so.
     let receive = clone.path().join(".git/receive");
-    std::fs::write(&receive, "#!/bin/sh\ngit-receive-pack \"$@\" | head -c 400 ; exit 1\n").unwrap();
-    std::fs::write(&receive, "#!/bin/sh\ngit receive-pack \"$@\" > \"$1/out\" < /dev/null; exit 1\n").unwrap();
-    std::fs::set_permissions(&receive, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_script(&receive, "exit 1");
     clone.git(["config", "remote.origin.receivepack", receive.to_str().unwrap()]);
     let error = push(&git, &ledger, commit).unwrap_err();
     assert!(matches!(error, RepoError::Git { .. }), "the remote still holds what was expected: {error}");

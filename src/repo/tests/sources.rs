@@ -1,5 +1,6 @@
 //! What each source holds.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -183,7 +184,8 @@ fn a_missing_blob_is_an_error_that_names_it() {
     let repo = TestRepo::new();
     let commit = repo.commit_file("a.yaml", "a");
     let blob = repo.git(["rev-parse", "HEAD:a.yaml"]);
-    fs::remove_file(repo.path().join(".git/objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+    let (folder, file) = blob.split_at(2);
+    fs::remove_file(repo.path().join(".git/objects").join(folder).join(file)).unwrap();
     let error = repo.open().list_commit(commit, "", &everything).unwrap_err();
     assert_eq!(error.to_string(), format!("the object {blob} is missing from the repository"));
 }
@@ -208,4 +210,47 @@ fn changes_are_found_in_changed_folders_and_moves_are_two() {
     assert_eq!(show(None, old, "set"), ["-+ a/1.yaml", "-+ b/2.yaml", "-+ c.yaml"]);
     assert_eq!(show(new, new, ""), [""; 0]);
     assert_eq!(show(old, None, "set/a"), ["+- 1.yaml"]);
+}
+
+#[test]
+fn changes_are_what_two_listings_tell_apart() {
+    let repo = TestRepo::new();
+    // Names that git sorts differently as a file and as a folder.
+    let places = ["a", "a/x", "a/y/z", "a.b", "a-b/x", "a0", "b/x", "b.c/x", "c"];
+    let mut trees = Vec::new();
+    for round in 0..10_usize {
+        repo.git(["rm", "-rq", "--ignore-unmatch", "."]);
+        let taken = |at: usize| (round * 7 + at * 5 + round / 5) % 3;
+        for (at, place) in places.iter().enumerate().filter(|(at, _)| taken(*at) > 0) {
+            let in_the_way = repo.path().join(place.split('/').next().unwrap()).is_file();
+            if !in_the_way && !repo.path().join(place).is_dir() {
+                repo.write(place, &format!("{}", taken(at)));
+            }
+        }
+        trees.push(repo.open().tree_of(repo.commit("round")).unwrap());
+    }
+    let git = repo.open();
+    let listed = |tree| {
+        let entries = git.list_tree(tree, "", &everything).unwrap().entries;
+        entries.into_iter().map(|entry| (entry.path.to_string(), entry.blob)).collect::<BTreeMap<_, _>>()
+    };
+    for old in &trees {
+        for new in &trees {
+            let (before, after) = (listed(*old), listed(*new));
+            let mut due: Vec<&String> = before.keys().chain(after.keys()).collect();
+            due.sort();
+            due.dedup();
+            due.retain(|path| before.get(*path) != after.get(*path));
+            let found = git.diff_trees(Some(*old), Some(*new), "", &everything).unwrap();
+            assert_eq!(
+                found.iter().map(|change| change.path.to_string()).collect::<Vec<_>>(),
+                due.into_iter().cloned().collect::<Vec<_>>()
+            );
+            for change in found {
+                let blob = |side: Option<crate::repo::Side>| side.and_then(|side| side.blob);
+                assert_eq!(blob(change.old), before.get(&*change.path).copied().flatten());
+                assert_eq!(blob(change.new), after.get(&*change.path).copied().flatten());
+            }
+        }
+    }
 }

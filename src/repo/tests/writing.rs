@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{must_promote, production, promote, promotion, publish, story};
 use crate::repo::git::GitCommand;
-use crate::repo::testing::{TestRepo, branch, everything, paths, texts};
+use crate::repo::testing::{TestRepo, branch, everything, paths, texts, write_script};
 use crate::repo::{Expected, Locked, NewCommit, Outcome, Person, Repo, RepoError, Time, TreeItem};
 
 #[test]
@@ -87,10 +87,9 @@ fn commits_are_signed_where_git_says_so_and_nothing_moves_if_that_fails() {
     let repo = TestRepo::new();
     let first = repo.commit_file("a", "1");
     let gpg = repo.path().join(".git/fake-gpg");
-    let script = "#!/bin/sh\ncat >/dev/null\n[ -e \"${0%/*}/no-key\" ] && exit 1\n\
-        echo '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\necho '-----END PGP SIGNATURE-----'\n";
-    fs::write(&gpg, script).unwrap();
-    fs::set_permissions(&gpg, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let script = "cat >/dev/null\n[ -e \"${0%/*}/no-key\" ] && exit 1\n\
+        echo '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\necho '-----END PGP SIGNATURE-----'";
+    write_script(&gpg, script);
     repo.git(["config", "gpg.program", gpg.to_str().unwrap()]);
     repo.git(["config", "commit.gpgSign", "yes"]);
     let git = repo.open();
@@ -225,8 +224,10 @@ fn a_lock_that_is_soon_gone_is_waited_for() {
     let lock = repo.path().join(".git/refs/heads/production.lock");
     fs::write(&lock, "").unwrap();
     // The other process lets go as soon as ours has met the lock once.
-    repo.hook("reference-transaction", "[ \"$1\" = aborted ] && rm -f .git/refs/heads/production.lock; exit 0");
-    must_promote(&repo.open(), first, "next");
+    let script = format!("git \"$@\"; ended=$?; [ $ended = 0 ] || rm -f '{}'; exit $ended", lock.display());
+    let git = Repo::open(repo.path(), &repo.env_with_git(&script)).unwrap();
+    must_promote(&git, first, "next");
+    assert!(!lock.exists());
 }
 
 #[test]

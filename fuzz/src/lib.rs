@@ -1,0 +1,116 @@
+//! What must hold for any input: the bodies of the fuzz targets.
+//!
+//! The project's own tests run the same bodies over the corpus and some mutations of it, so that a promise
+//! which is broken shows without a fuzzer too.
+
+use std::sync::Arc;
+
+use refguard::document::{Finding, Limits, Loaded, Location, SourceFile, load_file};
+use refguard::interop::import_config;
+use refguard::output::{self, Format, Report, Style};
+use refguard::policy::condition::ModelPattern;
+use refguard::policy::{Checked, Levels, PolicySet, check};
+use refguard::resolve::{Context, Engine, Request, explain};
+
+/// One file under `policies/`: it becomes a set that answers, or errors that every format can show.
+pub fn document(data: &[u8]) {
+    let read = || {
+        let loaded = load_file("policies/fuzz.yaml", data.to_vec(), &Limits::DEFAULT);
+        check(loaded, &Levels::default())
+    };
+    let checked = read();
+    let refused = checked.findings.iter().any(Finding::is_error);
+    assert_eq!(checked.set.is_none(), refused, "a set without errors, or errors: {:?}", checked.findings);
+    assert!(checked.findings.is_sorted_by_key(Finding::sort_key), "findings out of order");
+    for finding in &checked.findings {
+        let places = std::iter::once(&finding.location).chain(finding.related.iter().map(|related| &related.location));
+        places.for_each(|place| stands(place, &checked.sources));
+    }
+    render(&checked);
+    let again = read();
+    assert_eq!(again.findings, checked.findings, "two readings differ");
+    if let (Some(set), Some(again)) = (checked.set, again.set) {
+        assert_eq!(set.digest, again.digest, "two readings differ");
+        answer(set);
+    }
+}
+
+/// A place lies in its file, on borders of characters, and its line is there.
+fn stands(place: &Location, sources: &[SourceFile]) {
+    let Some(source) = sources.iter().find(|source| source.path() == &place.file) else { return };
+    let (text, span) = (source.text(), place.span.start as usize..place.span.end as usize);
+    assert!(text.get(span).is_some(), "{place:?} is outside of a text of {} bytes", text.len());
+    assert!(place.line >= 1 && place.column >= 1, "{place:?} counts from 1");
+    assert!((place.line, place.column) <= (place.end_line, place.end_column), "{place:?} ends before it begins");
+}
+
+fn render(checked: &Checked) {
+    let report = Report { findings: &checked.findings, sources: &checked.sources, checked: output::Checked::default() };
+    for format in Format::ALL {
+        let mut text = Vec::new();
+        output::render(&report, format, Style::default(), &mut text).expect("a vector takes everything");
+        let text = String::from_utf8(text).expect("output is text");
+        let raw = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+        assert_eq!(raw, None, "a control character of the input reaches the output as {format}");
+    }
+}
+
+/// The index answers as a scan does, and every answer can be explained.
+fn answer(set: PolicySet) {
+    let first = |patterns: &Option<Vec<refguard::policy::Pattern>>| {
+        patterns.as_ref().and_then(|patterns| patterns.first()).map(ToString::to_string)
+    };
+    let mut contexts = vec![Context::default()];
+    contexts.extend(set.attachments.iter().take(8).map(|attachment| Context {
+        team: first(&attachment.targets.teams),
+        key: first(&attachment.targets.keys),
+        model: first(&attachment.targets.models),
+        tags: first(&attachment.targets.tags).into_iter().collect(),
+    }));
+    let engine = Engine::new(Arc::new(set));
+    for context in contexts {
+        let request = Request { context, policies: Vec::new() };
+        let (indexed, scanned) = (engine.resolve(&request), engine.resolve_by_scan(&request));
+        assert_eq!(format!("{:?}", indexed.policies), format!("{:?}", scanned.policies), "index and scan differ");
+        assert_eq!(indexed.guardrails, scanned.guardrails, "index and scan differ");
+        explain(&engine, &request);
+    }
+}
+
+/// A condition's text: it is refused at a place within it, or it matches at least itself.
+pub fn condition(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match ModelPattern::parse(text) {
+        Ok(pattern) => {
+            assert!(pattern.matches(text), "`{text}` does not hold for the model of that name");
+            for model in ["", "gpt-4o", "\u{130}\u{131}", "a\nb", "\u{1c}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"] {
+                pattern.matches(model);
+            }
+        }
+        Err(fault) => {
+            assert!(text.get(fault.range.clone()).is_some(), "{:?} is not in `{text}`", fault.range);
+            assert!(!fault.message.is_empty());
+        }
+    }
+}
+
+/// A LiteLLM config: it is refused, or it becomes files that stay inside and are a sound set.
+pub fn import(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let imported = import_config("config.yaml", text.to_owned());
+    for finding in &imported.findings {
+        stands(&finding.location, &imported.sources);
+    }
+    if imported.findings.iter().any(Finding::is_error) {
+        return;
+    }
+    let mut loaded = Loaded::default();
+    for (path, text) in &imported.files {
+        let inside = !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        assert!(inside, "`{path}` leads out of the folder");
+        loaded.append(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+    }
+    let checked = check(loaded, &Levels::default());
+    let error = checked.findings.iter().find(|finding| finding.is_error());
+    assert_eq!(error.map(ToString::to_string), None, "what was written is at fault");
+}

@@ -1,0 +1,54 @@
+//! `refguard prove`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::Shell;
+use crate::cli::args::{BudgetArgs, ChangeFormat, SourceArgs};
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::output;
+use crate::prove::{ProveOptions, prove};
+
+/// Prove the invariants of a set, or show a request that breaks one
+///
+/// An Invariant document must hold for every possible request, not only for tested ones. Exit 1 where one does not, or
+/// where not all of it could be analysed.
+///
+/// Example: refguard prove --no-unguarded
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct ProveArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+
+    /// Also: no request is left without any guardrail
+    #[arg(long)]
+    no_unguarded: bool,
+
+    /// Also: no request loses a guardrail by carrying more tags, or by a named team or key
+    #[arg(long)]
+    monotone: bool,
+
+    #[command(flatten)]
+    budget: BudgetArgs,
+
+    /// How the verdicts are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: ChangeFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
+    let ready = match shell.ready(&args.source.source())? {
+        Ok(ready) => ready,
+        Err(exit) => return Ok(exit),
+    };
+    let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
+    let proof = prove(&ready.engine, options, &args.budget.budget());
+    match args.format {
+        ChangeFormat::Json => print::json(&proof)?,
+        ChangeFormat::Human => print::results(&output::proof_human(&proof, print::style(shell.color)))?,
+        ChangeFormat::Markdown => print::results(&output::proof_markdown(&proof))?,
+    }
+    Ok(Exit::fault_if(!proof.holds()))
+}

@@ -1,0 +1,266 @@
+//! What a change does to requests: in sentences for a person, and for a pull request.
+
+use super::escape::{escape_terminal, markdown_code};
+use super::resolution::Paint;
+use super::{Style, count};
+use crate::prove::{Cause, How, Impact, Models, PipelineView, Region, Tags, Values, Weakening, Witness};
+
+/// How many names a sentence has before it says how many more there are.
+const NAMES: usize = 5;
+/// How many regions are shown; the JSON has all.
+const REGIONS: usize = 40;
+
+/// How a name is set off from the words around it.
+type Code<'c> = &'c dyn Fn(&str) -> String;
+
+fn plain(name: &str) -> String {
+    format!("`{}`", escape_terminal(name))
+}
+
+/// The change in sentences, losses first.
+pub fn impact_human(impact: &Impact, style: Style) -> String {
+    let paint = Paint(style);
+    let mut text = String::new();
+    for group in groups(&impact.regions).iter().take(REGIONS) {
+        let mark = if group.region.lost.is_empty() { paint.good("+") } else { paint.bad("-") };
+        text.push_str(&format!("{mark} {}\n", group.sentence(&plain)));
+        text.push_str(&format!("    for example {}\n", request(&group.region.witness, &plain)));
+        for line in pipelines(group.region, &plain) {
+            text.push_str(&format!("    {line}\n"));
+        }
+        for cause in group.region.because.iter().take(NAMES) {
+            text.push_str(&format!("    because of {}\n", cause_words(cause, &plain)));
+        }
+    }
+    let left_out = groups(&impact.regions).len().saturating_sub(REGIONS);
+    if left_out > 0 {
+        text.push_str(&format!("  and {} more (all with --format json)\n", count(left_out, "region", "regions")));
+    }
+    if let Some(weakening) = &impact.weakening {
+        let word = paint.bad("weakens");
+        text.push_str(&format!("{word}: {}\n", weakening_words(weakening, &plain)));
+    }
+    for sentence in &impact.not_analysed {
+        text.push_str(&format!("{}: {}\n", paint.bad("not analysed"), escape_terminal(sentence)));
+    }
+    text.push_str(summary(impact));
+    text.push('\n');
+    text
+}
+
+/// The change for a pull request.
+pub fn impact_markdown(impact: &Impact) -> String {
+    let code = |name: &str| markdown_code(name);
+    let mut text = format!("### What this change does to requests\n\n{}\n\n", summary(impact));
+    for group in groups(&impact.regions).iter().take(REGIONS) {
+        let mark = if group.region.lost.is_empty() { "" } else { "**loss** " };
+        text.push_str(&format!("- {mark}{}\n", group.sentence(&code)));
+        text.push_str(&format!("  - for example {}\n", request(&group.region.witness, &code)));
+        for line in pipelines(group.region, &code) {
+            text.push_str(&format!("  - {line}\n"));
+        }
+        for cause in group.region.because.iter().take(NAMES) {
+            text.push_str(&format!("  - because of {}\n", cause_words(cause, &code)));
+        }
+    }
+    let left_out = groups(&impact.regions).len().saturating_sub(REGIONS);
+    if left_out > 0 {
+        text.push_str(&format!("- and {} more\n", count(left_out, "region", "regions")));
+    }
+    if let Some(weakening) = &impact.weakening {
+        text.push_str(&format!("\n**Weakens**: {}\n", weakening_words(weakening, &code)));
+    }
+    for sentence in &impact.not_analysed {
+        text.push_str(&format!("\n**Not analysed**: {}\n", markdown_code(sentence)));
+    }
+    text
+}
+
+fn summary(impact: &Impact) -> &'static str {
+    match (impact.regions.is_empty(), impact.exact) {
+        (true, true) => "no request gets other guardrails or pipelines",
+        (false, true) => "every other request gets what it got before",
+        (_, false) => "not everything was analysed: other requests may change too",
+    }
+}
+
+/// Regions that differ only in the policy that requests name.
+struct Group<'r> {
+    region: &'r Region,
+    requested: Vec<&'r str>,
+}
+
+fn groups(regions: &[Region]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut known: std::collections::HashMap<_, usize> = std::collections::HashMap::new();
+    for region in regions {
+        let requested = region.requested.as_deref();
+        let key = (&region.lost, &region.gained, &region.models, region.pipelines.is_some());
+        if requested.is_some()
+            && let Some(group) = known.get(&key).and_then(|at| groups.get_mut(*at))
+        {
+            group.requested.extend(requested);
+            continue;
+        }
+        if requested.is_some() {
+            known.insert(key, groups.len());
+        }
+        groups.push(Group { region, requested: requested.into_iter().collect() });
+    }
+    groups
+}
+
+impl Group<'_> {
+    fn sentence(&self, code: Code<'_>) -> String {
+        let region = self.region;
+        let mut parts: Vec<String> = Vec::new();
+        parts.extend(values("team", &region.teams, code));
+        parts.extend(values("key", &region.keys, code));
+        parts.extend(models(&region.models, code));
+        parts.extend(tags(&region.tags, code));
+        let every = parts.is_empty() && self.requested.is_empty();
+        let mut text = if every { "every request".to_owned() } else { "requests".to_owned() };
+        if !self.requested.is_empty() {
+            text.push_str(&format!(" that name {}", names(&self.requested, " or ", code)));
+        }
+        if !parts.is_empty() {
+            text.push_str(&format!(" {}", parts.join(", ")));
+        }
+        let mut verbs: Vec<String> = Vec::new();
+        let (lose, gain) = if every { ("loses", "gains") } else { ("lose", "gain") };
+        for (verb, list) in [(lose, &region.lost), (gain, &region.gained)] {
+            if !list.is_empty() {
+                let list: Vec<&str> = list.iter().map(String::as_str).collect();
+                verbs.push(format!("{verb} {}", names(&list, " and ", code)));
+            }
+        }
+        if region.pipelines.is_some() {
+            verbs.push(if every { "runs other pipelines" } else { "run other pipelines" }.to_owned());
+        }
+        format!("{text} {}", verbs.join(", "))
+    }
+}
+
+fn names(list: &[&str], last: &str, code: Code<'_>) -> String {
+    let mut words: Vec<String> = list.iter().take(NAMES).map(|name| code(name)).collect();
+    if list.len() > NAMES {
+        words.push(format!("{} more", list.len() - NAMES));
+    }
+    match words.split_last() {
+        Some((end, rest)) if !rest.is_empty() => format!("{}{last}{end}", rest.join(", ")),
+        Some((end, _)) => end.clone(),
+        None => String::new(),
+    }
+}
+
+fn texts(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
+}
+
+fn but_not(none: &[String], code: Code<'_>) -> String {
+    if none.is_empty() { String::new() } else { format!(" (but not {})", names(&texts(none), " or ", code)) }
+}
+
+fn values(what: &str, values: &Values, code: Code<'_>) -> Option<String> {
+    let out = but_not(&values.none, code);
+    match (values.any.iter().any(|pattern| pattern == "*"), values.absent) {
+        (true, _) if out.is_empty() => None,
+        (true, _) => Some(format!("of any {what} or none{out}")),
+        (false, true) if values.any.is_empty() => Some(format!("of no {what}")),
+        _ => Some(format!("of a {what} {}{out}", names(&texts(&values.any), " or ", code))),
+    }
+}
+
+fn models(models: &Models, code: Code<'_>) -> Option<String> {
+    let any = models.any.iter().any(|pattern| pattern == "*");
+    let mut parts = Vec::new();
+    if !models.matches.is_empty() {
+        parts.push(format!("that matches {}", names(&texts(&models.matches), " and ", code)));
+    }
+    if !models.not_matches.is_empty() {
+        parts.push(format!("that does not match {}", names(&texts(&models.not_matches), " or ", code)));
+    }
+    let out = but_not(&models.none, code);
+    if any && parts.is_empty() && out.is_empty() && models.absent {
+        return None;
+    }
+    if models.any.is_empty() {
+        return Some("without a model".to_owned());
+    }
+    let which = if any { "a model".to_owned() } else { format!("model {}", names(&texts(&models.any), " or ", code)) };
+    let more = if parts.is_empty() { String::new() } else { format!(" {}", parts.join(" and ")) };
+    let absent = if models.absent { " or none" } else { "" };
+    Some(format!("with {which}{more}{out}{absent}"))
+}
+
+fn tags(tags: &Tags, code: Code<'_>) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    if !tags.any.is_empty() {
+        parts.push(format!("tagged {}", names(&texts(&tags.any), " or ", code)));
+    }
+    parts.extend(tags.also.iter().map(|list| format!("tagged also {}", names(&texts(list), " or ", code))));
+    if !tags.none.is_empty() {
+        parts.push(format!("not tagged {}", names(&texts(&tags.none), " or ", code)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// A request in words.
+pub(super) fn request(witness: &Witness, code: Code<'_>) -> String {
+    let named = |what: &str, value: &Option<String>| value.as_ref().map(|value| format!("{what} {}", code(value)));
+    let mut parts: Vec<String> = [("team", &witness.team), ("key", &witness.key), ("model", &witness.model)]
+        .into_iter()
+        .filter_map(|(what, value)| named(what, value))
+        .collect();
+    if !witness.tags.is_empty() {
+        let tags: Vec<String> = witness.tags.iter().map(|tag| code(tag)).collect();
+        parts.push(format!("tags {}", tags.join(", ")));
+    }
+    if parts.is_empty() { "a request without team, key, model and tags".to_owned() } else { parts.join(", ") }
+}
+
+fn pipelines(region: &Region, code: Code<'_>) -> Vec<String> {
+    let Some(change) = &region.pipelines else { return Vec::new() };
+    let line = |word: &str, views: &[PipelineView]| {
+        let views: Vec<String> = views.iter().map(|view| pipeline(view, code)).collect();
+        format!("{word}: {}", if views.is_empty() { "no pipeline".to_owned() } else { views.join("; ") })
+    };
+    vec![line("before", &change.before), line("after", &change.after)]
+}
+
+fn pipeline(view: &PipelineView, code: Code<'_>) -> String {
+    let steps: Vec<String> = view
+        .steps
+        .iter()
+        .map(|step| {
+            let actions = format!("pass {}, fail {}, error {}", step.on_pass, step.on_fail, step.on_error);
+            format!("{} ({actions})", code(&step.guardrail))
+        })
+        .collect();
+    format!("{} of {}: {}", view.mode, code(&view.policy), steps.join(", then "))
+}
+
+fn cause_words(cause: &Cause, code: Code<'_>) -> String {
+    let what = if cause.kind == "Policy" { "the policy" } else { "the attachment of" };
+    let how = match cause.change {
+        How::Added => "added",
+        How::Removed => "removed",
+        How::Changed => "changed",
+    };
+    format!("{what} {}, {how}: {}", code(&cause.name), code(&format!("{}:{}", cause.file, cause.line)))
+}
+
+fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
+    let mut whose = request(&weakening.witness, code);
+    if !weakening.requested.is_empty() {
+        whose.push_str(&format!(", naming {}", names(&texts(&weakening.requested), " and ", code)));
+    }
+    let outcomes: Vec<String> =
+        weakening.outcomes.iter().map(|(name, outcome)| format!("{} returns {outcome}", code(name))).collect();
+    let verb = |action: &str| if action == "block" { "blocks" } else { "modifies" }.to_owned();
+    format!(
+        "where {}, the set before {} and the set after lets through this request: {whose}",
+        outcomes.join(" and "),
+        verb(weakening.before)
+    )
+}

@@ -1,0 +1,35 @@
+//! Exact answers about every possible request: what a change does, and whether invariants hold.
+//!
+//! A pure function of one or two engines and a budget of work. Patterns are exact strings and prefixes,
+//! conditions are regular expressions, so each dimension of a request falls into finitely many classes;
+//! docs/prove.md says how they are used. Must not know git, YAML, HTTP or the terminal.
+
+mod automata;
+mod budget;
+mod changes;
+mod cone;
+mod eval;
+mod impact;
+mod index;
+mod invariants;
+mod merge;
+mod models;
+mod monotone;
+mod names;
+mod patch;
+mod pipelines;
+mod replay;
+mod report;
+mod search;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod trie;
+mod walk;
+mod weaken;
+mod world;
+
+pub use budget::Budget;
+pub use impact::impact;
+pub use invariants::{ProveOptions, prove};
+pub use report::*;

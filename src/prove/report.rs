@@ -1,0 +1,244 @@
+//! What an analysis found, as the JSON of the command line has it.
+
+use serde::Serialize;
+
+/// What a change does to every possible request.
+#[derive(Debug, Clone, Serialize)]
+pub struct Impact {
+    /// The version of the format.
+    pub version: u32,
+    /// The revision of the set before.
+    pub base: String,
+    /// The revision of the set after.
+    pub head: String,
+    /// Whether everything that could differ was looked at.
+    pub exact: bool,
+    /// What was not, each in a sentence.
+    pub not_analysed: Vec<String>,
+    /// Whether BASE blocks or modifies some request that HEAD lets through.
+    pub weakens: bool,
+    /// Such a request, where `weakens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weakening: Option<Weakening>,
+    /// Requests whose guardrails or pipelines change, losses first.
+    pub regions: Vec<Region>,
+}
+
+/// Requests that lose and gain the same.
+#[derive(Debug, Clone, Serialize)]
+pub struct Region {
+    /// Their teams.
+    pub teams: Values,
+    /// Their keys.
+    pub keys: Values,
+    /// Their models.
+    pub models: Models,
+    /// Their tags.
+    pub tags: Tags,
+    /// The policy that they name themselves, where it is for that policy that they lose and gain.
+    pub requested: Option<String>,
+    /// One of them.
+    pub witness: Witness,
+    /// Guardrails that all of them have in BASE and not in HEAD; the witness loses no others.
+    pub lost: Vec<String>,
+    /// Guardrails that all of them have in HEAD and not in BASE; the witness gains no others.
+    pub gained: Vec<String>,
+    /// The pipelines of the witness, where what they do changes.
+    pub pipelines: Option<PipelineChange>,
+    /// The documents whose change does it.
+    pub because: Vec<Cause>,
+}
+
+/// Values of one dimension: those that match one of `any` and none of `none`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Values {
+    /// Patterns.
+    pub any: Vec<String>,
+    /// Patterns.
+    pub none: Vec<String>,
+    /// Whether the absent value is among them.
+    pub absent: bool,
+}
+
+/// Models: those that match one of `any`, none of `none`, every condition of `matches` and none of
+/// `not_matches`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Models {
+    /// Patterns.
+    pub any: Vec<String>,
+    /// Patterns.
+    pub none: Vec<String>,
+    /// Whether the absent model is among them.
+    pub absent: bool,
+    /// Conditions.
+    pub matches: Vec<String>,
+    /// Conditions.
+    pub not_matches: Vec<String>,
+}
+
+/// Sets of tags: those that have one of `any` (where it is not empty), one of each list of `also`, and
+/// none of `none`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tags {
+    /// Patterns.
+    pub any: Vec<String>,
+    /// Patterns.
+    pub none: Vec<String>,
+    /// Whether the empty set is among them.
+    pub absent: bool,
+    /// Lists of patterns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Vec<String>>,
+}
+
+/// A request that shows something.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Witness {
+    /// Its team.
+    pub team: Option<String>,
+    /// Its key.
+    pub key: Option<String>,
+    /// Its model.
+    pub model: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// The pipelines of a request before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PipelineChange {
+    /// In BASE.
+    pub before: Vec<PipelineView>,
+    /// In HEAD.
+    pub after: Vec<PipelineView>,
+}
+
+/// A pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PipelineView {
+    /// The policy it belongs to.
+    pub policy: String,
+    /// When it runs.
+    pub mode: &'static str,
+    /// What it runs.
+    pub steps: Vec<StepView>,
+}
+
+/// A step of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepView {
+    /// The guardrail.
+    pub guardrail: String,
+    /// What follows a pass.
+    pub on_pass: &'static str,
+    /// What follows a fail.
+    pub on_fail: &'static str,
+    /// What follows an error.
+    pub on_error: &'static str,
+    /// Whether it hands on what it changed.
+    pub pass_data: bool,
+}
+
+/// A document whose change does something.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Cause {
+    /// `Policy` or `PolicyAttachment`.
+    pub kind: &'static str,
+    /// The policy's name.
+    pub name: String,
+    /// Its file: in HEAD, or in BASE where it is removed.
+    pub file: String,
+    /// Its line there.
+    pub line: u32,
+    /// What became of it.
+    pub change: How,
+}
+
+/// What became of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// Only HEAD has it.
+    Added,
+    /// Only BASE has it.
+    Removed,
+    /// It says something else.
+    Changed,
+}
+
+/// A request that BASE blocks or modifies and HEAD lets through.
+#[derive(Debug, Clone, Serialize)]
+pub struct Weakening {
+    /// The request.
+    pub witness: Witness,
+    /// The policies that it names itself.
+    pub requested: Vec<String>,
+    /// What its guardrails return; those not named pass.
+    pub outcomes: std::collections::BTreeMap<String, &'static str>,
+    /// What BASE does then.
+    pub before: &'static str,
+    /// What HEAD does then.
+    pub after: &'static str,
+    /// The documents whose change does it.
+    pub because: Vec<Cause>,
+}
+
+/// What became of the invariants.
+#[derive(Debug, Clone, Serialize)]
+pub struct Proof {
+    /// The version of the format.
+    pub version: u32,
+    /// Whether every verdict is certain.
+    pub exact: bool,
+    /// What is not, each in a sentence.
+    pub not_analysed: Vec<String>,
+    /// The set's invariants in the order of files and places, then the built-in ones.
+    pub invariants: Vec<Verdict>,
+}
+
+impl Proof {
+    /// Whether every invariant is known to hold.
+    pub fn holds(&self) -> bool {
+        self.exact && self.invariants.iter().all(|verdict| verdict.holds)
+    }
+}
+
+/// What became of one invariant.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verdict {
+    /// Its name; a built-in one has its flag's.
+    pub name: String,
+    /// Its file; `None` of a built-in one.
+    pub file: Option<String>,
+    /// Its line.
+    pub line: Option<u32>,
+    /// Whether no request was found that breaks it.
+    pub holds: bool,
+    /// A request that breaks it.
+    pub counterexample: Option<Witness>,
+    /// The same request with more, where it is by having more that it loses something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<Witness>,
+    /// The guardrails that the request gets.
+    pub got: Vec<String>,
+    /// Those required that it does not get.
+    pub missing: Vec<String>,
+    /// Those forbidden that it gets.
+    pub forbidden: Vec<String>,
+    /// Attachments that come near to giving what is missing, or that give what is forbidden.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<NearView>,
+}
+
+/// An attachment that explains a counterexample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NearView {
+    /// Its policy.
+    pub policy: String,
+    /// Its file.
+    pub file: String,
+    /// Its line.
+    pub line: u32,
+    /// What became of it for this request.
+    pub why: String,
+}

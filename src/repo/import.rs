@@ -1,0 +1,64 @@
+//! Many commits at once, from another system's history: one `git fast-import` for all of them.
+
+use std::fmt::Write as _;
+
+use super::{CommitId, Person, RefName, Repo, RepoError};
+
+/// A commit that is to follow the one before it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewHistory {
+    /// Who made the change, and when.
+    pub author: Person,
+    /// The whole message.
+    pub message: String,
+    /// Files to write, by path relative to the top; `None`: to remove.
+    pub files: Vec<(String, Option<String>)>,
+}
+
+impl Repo {
+    /// Makes commits, one on the other, on a branch that must not exist yet, and gives their ids in order.
+    /// The work tree is brought up to date with the last one if the branch is checked out.
+    pub fn import_history(&self, branch: &RefName, commits: &[NewHistory]) -> Result<Vec<CommitId>, RepoError> {
+        let ident = self.command(["var", "GIT_COMMITTER_IDENT"]).run()?.text();
+        let mut stream = String::from("feature done\n");
+        for commit in commits {
+            let Person { name, email, time } = &commit.author;
+            // What `<` and `>` would end is a person's name, never more than that.
+            let plain = |text: &str| text.replace(['<', '>', '\n', '\r', '\0'], " ");
+            let _ = writeln!(stream, "commit {branch}");
+            let _ =
+                writeln!(stream, "author {} <{}> {}", plain(name), plain(email), time.raw().trim_start_matches('@'));
+            let _ = writeln!(stream, "committer {ident}");
+            data(&mut stream, &commit.message);
+            for (path, text) in &commit.files {
+                match text {
+                    Some(text) => {
+                        let _ = writeln!(stream, "M 100644 inline {}", quoted(path));
+                        data(&mut stream, text);
+                    }
+                    None => {
+                        let _ = writeln!(stream, "D {}", quoted(path));
+                    }
+                }
+            }
+        }
+        stream.push_str("done\n");
+        self.durable(["fast-import", "--quiet", "--date-format=raw"]).input(stream).run()?;
+        if self.checked_out_in(branch)?.is_some() {
+            self.command(["reset", "--hard", "--quiet"]).run()?;
+        }
+        let tip = self.require_ref(branch)?;
+        let mut ids = self.first_parents(tip).map(|c| c.map(|c| c.id)).collect::<Result<Vec<CommitId>, RepoError>>()?;
+        ids.reverse();
+        Ok(ids)
+    }
+}
+
+fn data(stream: &mut String, text: &str) {
+    let _ = writeln!(stream, "data {}\n{text}", text.len());
+}
+
+/// A path as fast-import reads it.
+fn quoted(path: &str) -> String {
+    format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}

@@ -1,0 +1,342 @@
+//! The life of a version: a test for each row of docs/lifecycle.md, and what must survive.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{TestRepo, policy};
+
+const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+
+/// A repository with one policy, attached to everything, committed.
+fn base() -> TestRepo {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED).commit("one");
+    repo
+}
+
+fn promoted(repo: &TestRepo, args: &[&str]) -> Value {
+    repo.run(["promote", "--format", "json"].into_iter().chain(args.iter().copied())).json()
+}
+
+fn guardrails(repo: &TestRepo, at: &str) -> Value {
+    repo.run(["resolve", "--at", at, "--format", "json"]).json()["guardrails"].clone()
+}
+
+#[test]
+fn a_created_policy_is_a_draft_until_it_is_promoted() {
+    let repo = base();
+    assert!(repo.run(["resolve", "--at", "production"]).fails(2).contains("refs/heads/production"));
+    let done = promoted(&repo, &[]);
+    assert_eq!((&done["promotion"], &done["changed"], &done["previous"]), (&json!(1), &json!(true), &Value::Null));
+    assert_eq!(done["promoted"], json!(repo.id("main")));
+    assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
+}
+
+#[test]
+fn a_draft_is_edited_without_touching_production() {
+    let repo = base();
+    let _ = promoted(&repo, &[]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}");
+    assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
+    assert_eq!(repo.run(["resolve", "--format", "json"]).json()["guardrails"], json!(["audit", "pii"]));
+}
+
+#[test]
+fn what_is_not_published_is_not_promoted() {
+    let repo = base();
+    repo.git(["checkout", "-q", "-b", "feature"]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let refused = repo.run(["promote", "feature"]).fails(1);
+    assert!(refused.contains("gate `published`"), "{refused}");
+    let done = promoted(&repo, &["feature", "--allow-unpublished"]);
+    assert_eq!(done["promotion"], json!(1));
+    assert!(repo.git(["log", "-1", "--format=%B", "production"]).contains("Refguard-Allow: published"));
+}
+
+#[test]
+fn a_promotion_is_one_commit_that_tells_its_story() {
+    let repo = base();
+    let first = promoted(&repo, &[]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let second = promoted(&repo, &["--reason", "audit finding 12"]);
+    let parents = repo.git(["log", "-1", "--format=%P", "production"]);
+    assert_eq!(parents, format!("{} {}", first["commit"].as_str().unwrap(), repo.id("main")));
+    assert_eq!(repo.git(["rev-parse", "production^{tree}"]), repo.git(["rev-parse", "main^{tree}"]));
+    assert_eq!(repo.id("refs/refguard/ledger/production"), second["commit"].as_str().unwrap());
+    let message = repo.git(["log", "-1", "--format=%B", "production"]);
+    for due in ["Refguard-Promotion: 2", "Refguard-Environment: production", "Refguard-Reason: audit finding 12"] {
+        assert!(message.contains(due), "{message}");
+    }
+    let again = promoted(&repo, &[]);
+    assert_eq!((&again["changed"], &again["promotion"]), (&json!(false), &json!(2)));
+}
+
+#[test]
+fn a_policy_is_taken_out_of_production_and_its_attachment_is_not_left_behind() {
+    let repo = base();
+    repo.policy("extra", "guardrails: {add: [audit]}").write("attachments/x.yaml", &ATTACHED.replace("base", "extra"));
+    repo.commit("two");
+    let _ = promoted(&repo, &[]);
+    repo.remove("policies/extra.yaml").commit("drop the policy, forget the attachment");
+    let refused = repo.run(["promote", "--remove", "extra"]).fails(1);
+    assert!(refused.contains("gate `valid`") && refused.contains("attachments/x.yaml:3"), "{refused}");
+    repo.remove("attachments/x.yaml").commit("drop the attachment too");
+    assert_eq!(promoted(&repo, &[])["promotion"], json!(2));
+    assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
+}
+
+#[test]
+fn a_set_that_protects_nothing_is_not_promoted() {
+    let repo = base();
+    let _ = promoted(&repo, &[]);
+    repo.remove("policies/base.yaml").remove("attachments/all.yaml").commit("delete all");
+    assert!(repo.run(["promote"]).fails(1).contains("gate `empty`"));
+    assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
+}
+
+#[test]
+fn a_late_job_does_not_undo_a_newer_promotion_not_even_after_a_rollback() {
+    let repo = base();
+    let old = repo.id("main");
+    let _ = promoted(&repo, &[]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let _ = promoted(&repo, &[]);
+    assert!(repo.run(["promote", &old]).fails(1).contains("gate `older`"));
+    repo.run(["rollback"]).ok();
+    repo.policy("base", "guardrails: {add: [pii, log]}").commit("three");
+    let _ = promoted(&repo, &["--release-hold", "mended"]);
+    assert!(repo.run(["promote", &old]).fails(1).contains("gate `older`"));
+    assert_eq!(promoted(&repo, &[&old, "--allow-older"])["promotion"], json!(5));
+}
+
+#[test]
+fn one_version_on_one_request_only_adds() {
+    let repo = base();
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let answer = repo.run(["resolve", "--policy", "base@1", "--format", "json"]).json();
+    assert_eq!(answer["guardrails"], json!(["audit", "pii"]));
+    let names: Vec<&str> = answer["policies"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["base", "base@1"]);
+}
+
+#[test]
+fn two_rollbacks_go_two_steps_back_and_hold() {
+    let repo = base();
+    for (number, guardrail) in [(1, "a"), (2, "b"), (3, "c")] {
+        repo.policy("base", &format!("guardrails: {{add: [{guardrail}]}}")).commit(guardrail);
+        assert_eq!(promoted(&repo, &[])["promotion"], json!(number));
+    }
+    repo.run(["rollback"]).ok();
+    assert_eq!(guardrails(&repo, "production"), json!(["b"]));
+    repo.run(["rollback", "--reason", "further"]).ok();
+    assert_eq!(guardrails(&repo, "production"), json!(["a"]));
+    assert!(repo.run(["promote"]).fails(1).contains("on hold since promotion 5: further"));
+    // A hold survives what something else does to the branch.
+    repo.git(["update-ref", "refs/heads/production", "main"]);
+    assert!(repo.run(["promote"]).ok().contains("already there"));
+    repo.policy("base", "guardrails: {add: [d]}").commit("d");
+    assert!(repo.run(["promote"]).fails(1).contains("gate `hold`"));
+    let log = repo.run(["log", "--format", "json"]).json();
+    let kinds: Vec<&str> = log["promotions"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["external", "rollback", "rollback", "promote", "promote", "promote"]);
+    assert_eq!(promoted(&repo, &["--release-hold", "mended"])["promotion"], json!(6));
+    assert_eq!(repo.run(["log", "--format", "json"]).json()["promotions"][0]["policies"], json!(["base"]));
+}
+
+#[test]
+fn a_hold_is_a_promotion_of_what_is_there() {
+    let repo = base();
+    let _ = promoted(&repo, &[]);
+    repo.run(["hold", "audit week"]).ok();
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    assert!(repo.run(["promote"]).fails(1).contains("audit week"));
+    assert_eq!(promoted(&repo, &["--release-hold", "over"])["promotion"], json!(3));
+}
+
+#[test]
+fn history_is_asked_by_number_and_by_time() {
+    let repo = base();
+    let _ = promoted(&repo, &[]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.commit("time passes");
+    let _ = promoted(&repo, &[]);
+    assert_eq!(guardrails(&repo, "production#1"), json!(["pii"]));
+    assert_eq!(guardrails(&repo, "2024-01-01T00:01:30Z"), json!(["pii"]));
+    assert_eq!(guardrails(&repo, "2030-01-01T00:00:00Z"), json!(["audit", "pii"]));
+    assert!(repo.run(["resolve", "--at", "2001-01-01T00:00:00Z"]).fails(2).contains("nothing was in production"));
+    assert!(repo.run(["resolve", "--at", "production#9"]).fails(2).contains("the newest is 2"));
+}
+
+#[test]
+fn some_policies_are_promoted_without_the_others() {
+    let repo = base();
+    repo.policy("other", "guardrails: {add: [x]}").write("attachments/o.yaml", &ATTACHED.replace("base", "other"));
+    repo.commit("two");
+    let _ = promoted(&repo, &[]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}").policy("other", "guardrails: {add: [x, y]}").commit("both");
+    let done = promoted(&repo, &["--policy", "base"]);
+    assert_eq!(guardrails(&repo, "production"), json!(["audit", "pii", "x"]));
+    assert!(repo.git(["log", "-1", "--format=%B", "production"]).contains("Refguard-Policies: base"));
+    assert_eq!(done["promotion"], json!(2));
+    // A file is taken whole or not at all.
+    let both =
+        format!("{}---\n{}", policy("base", "guardrails: {add: [z]}"), policy("other", "guardrails: {add: [z]}"));
+    repo.remove("policies/other.yaml").write("policies/base.yaml", &both).commit("one file");
+    let refused = repo.run(["promote", "--policy", "base"]).fails(2);
+    assert!(refused.contains("policies/base.yaml holds other documents"), "{refused}");
+}
+
+#[test]
+fn a_wrong_expectation_and_a_moved_tip_are_lost_races() {
+    let repo = base();
+    let _ = promoted(&repo, &["--expect", "none"]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let lost = repo.run(["promote", "--expect", &repo.id("main")]).fails(3);
+    assert!(lost.contains("as expected"), "{lost}");
+    assert_eq!(promoted(&repo, &["--expect", "production"])["promotion"], json!(2));
+}
+
+#[test]
+fn what_is_no_branch_of_its_own_is_refused() {
+    let repo = base();
+    repo.git(["symbolic-ref", "refs/heads/production", "refs/heads/main"]);
+    assert!(repo.run(["promote"]).fails(2).contains("symbolic"));
+    repo.git(["symbolic-ref", "--delete", "refs/heads/production"]);
+    repo.git(["tag", "production", "HEAD"]);
+    let _ = promoted(&repo, &[]);
+    repo.git(["checkout", "-q", "refs/heads/production", "-B", "elsewhere"]);
+    repo.git(["symbolic-ref", "HEAD", "refs/heads/production"]);
+    repo.git(["branch", "-f", "main", "elsewhere"]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}");
+    repo.git(["add", "-A"]);
+    let tree = repo.git(["write-tree"]);
+    let next = repo.git(["commit-tree", "-p", "main", "-m", "two", &tree]);
+    repo.git(["update-ref", "refs/heads/main", &next]);
+    assert!(repo.run(["promote", "main", "--allow-unpublished"]).fails(2).contains("is checked out in"));
+}
+
+#[test]
+fn of_many_at_once_the_winners_make_one_chain() {
+    let repo = base();
+    let _ = promoted(&repo, &[]);
+    for n in 0..12 {
+        repo.policy("base", &format!("guardrails: {{add: [g{n}]}}")).commit(&format!("change {n}"));
+    }
+    let revisions: Vec<String> = (0..12).map(|back| repo.id(&format!("main~{back}"))).collect();
+    let children: Vec<_> = revisions
+        .iter()
+        .chain(&revisions)
+        .map(|revision| {
+            let mut command = repo.refguard();
+            command
+                .args(["promote", revision])
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    let mut won = 0;
+    for child in children {
+        let out = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        match out.status.code() {
+            Some(0) => won += 1,
+            Some(3) => assert!(stderr.contains("somebody else was first") || stderr.contains("lock"), "{stderr}"),
+            Some(1) => assert!(stderr.contains("gate `older`"), "{stderr}"),
+            other => panic!("{other:?}: {stderr}"),
+        }
+    }
+    assert!(won >= 1);
+    let log = repo.run(["log", "--format", "json"]).json();
+    let numbers: Vec<u64> =
+        log["promotions"].as_array().unwrap().iter().map(|e| e["number"].as_u64().unwrap()).collect();
+    let due: Vec<u64> = (1..=numbers.len() as u64).rev().collect();
+    assert_eq!(numbers, due);
+    repo.git(["fsck", "--strict"]);
+}
+
+#[test]
+fn a_process_that_dies_at_any_step_leaves_the_old_or_the_new_tip() {
+    for point in ["before-commit-object", "after-commit-object", "before-ref", "ref-prepared", "after-ref"] {
+        let repo = base();
+        let first = promoted(&repo, &[])["commit"].as_str().unwrap().to_owned();
+        repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+        let died = repo.run_with(["promote"], &[("REFGUARD_TEST_CRASH_AT", point)]);
+        assert_ne!(died.code, Some(0), "{point}");
+        let tips: BTreeSet<String> = [first.clone()].into();
+        let tip = repo.id("refs/heads/production");
+        assert!(tips.contains(&tip) || repo.git(["log", "-1", "--format=%P", &tip]).starts_with(&first), "{point}");
+        let again = repo.run(["promote", "--format", "json"]).json();
+        assert_eq!(again["promotion"], json!(2), "{point}");
+        repo.git(["fsck", "--strict"]);
+    }
+}
+
+#[test]
+fn a_full_disk_moves_nothing() {
+    for point in ["before-commit-object", "before-ref"] {
+        let repo = base();
+        let first = promoted(&repo, &[])["commit"].clone();
+        repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+        let failed = repo.run_with(["promote"], &[("REFGUARD_TEST_FAIL_AT", point)]);
+        assert_eq!(failed.code, Some(2), "{point}: {}", failed.stderr);
+        assert_eq!(json!(repo.id("refs/heads/production")), first, "{point}");
+        assert_eq!(promoted(&repo, &[])["promotion"], json!(2), "{point}");
+    }
+}
+
+#[test]
+fn signing_that_fails_moves_nothing() {
+    let repo = base();
+    repo.git(["config", "commit.gpgSign", "true"]);
+    repo.git(["config", "gpg.program", "false"]);
+    repo.run(["promote"]).fails(2);
+    assert!(!repo.try_git(&["rev-parse", "--verify", "-q", "refs/heads/production"]).status.success());
+}
+
+#[test]
+fn two_clones_race_for_one_remote() {
+    let seed = base();
+    let hub = TestRepo::bare();
+    let url = format!("file://{}", hub.path().display());
+    seed.git(["push", "-q", &url, "main"]);
+    let (one, two) = (hub.cloned(&[]), hub.cloned(&[]));
+    assert_eq!(promoted(&one, &["--push", "origin"])["promotion"], json!(1));
+    assert_eq!(hub.id("production"), one.id("production"));
+    // The second sees what the first did: the same tree is already there.
+    assert_eq!(promoted(&two, &["--push", "origin"])["changed"], json!(false));
+    // The remote's copy of `main` decides what is published.
+    two.policy("base", "guardrails: {add: [pii, audit]}").commit("local only");
+    assert!(two.run(["promote", "HEAD", "--push", "origin"]).fails(1).contains("gate `published`"));
+    two.git(["push", "-q", "origin", "main"]);
+    let lost = two.run(["promote", "--push", "origin", "--expect", "none"]).fails(3);
+    assert!(lost.contains("as expected"), "{lost}");
+    assert_eq!(promoted(&two, &["--push", "origin"])["promotion"], json!(2));
+    assert_eq!(hub.id("production"), two.id("refs/heads/production"));
+    assert_eq!(hub.id("refs/refguard/ledger/production"), two.id("refs/heads/production"));
+}
+
+#[test]
+fn an_environment_takes_its_sets_from_another() {
+    let repo = base();
+    let environments = "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n    from: staging\n  - name: staging\n";
+    repo.write("refguard.yaml", environments).commit("staging");
+    assert!(repo.run(["promote"]).fails(2).contains("`staging` does not exist"));
+    let staged = promoted(&repo, &["--to", "staging"]);
+    assert_eq!(staged["environment"], json!("staging"));
+    let done = promoted(&repo, &[]);
+    assert_eq!(done["promoted"], staged["commit"]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    assert!(repo.run(["promote", "main"]).fails(1).contains("history of `staging`"));
+}
+
+#[test]
+fn a_commit_cannot_switch_off_its_own_gates() {
+    let repo = base();
+    let _ = promoted(&repo, &[]);
+    repo.git(["checkout", "-q", "-b", "side"]);
+    let settings = "apiVersion: refguard/v1\nkind: Repository\npublish_branch: side\n";
+    repo.write("refguard.yaml", settings).commit("publish from the side");
+    assert!(repo.run(["promote", "side"]).fails(1).contains("history of `main`"));
+}

@@ -1,0 +1,18 @@
+//! Stories through the built program: what its users do, and what they see.
+//!
+//! One binary for all of them, a module a story line; `support` builds the repositories.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that meets what it does not expect has to fail; clippy.toml covers only test functions"
+)]
+
+mod init;
+mod lifecycle;
+mod resolve;
+mod support;
+mod validate;
