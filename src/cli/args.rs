@@ -56,6 +56,10 @@ pub(super) enum Verb {
     Diff(verbs::diff::DiffArgs),
     Impact(verbs::impact::ImpactArgs),
     Prove(verbs::prove::ProveArgs),
+    Versions(verbs::versions::VersionsArgs),
+    Compare(verbs::compare::CompareArgs),
+    Draft(verbs::draft::DraftArgs),
+    Status(verbs::status::StatusArgs),
     Promote(verbs::promote::PromoteArgs),
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),
@@ -88,6 +92,11 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// Whether any of them was typed.
+    pub(super) fn is_given(&self) -> bool {
+        self.worktree || self.staged || self.at.is_some()
+    }
+
     pub(super) fn source(&self) -> Source {
         match &self.at {
             Some(revision) => Source::At(revision.clone()),

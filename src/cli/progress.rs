@@ -15,11 +15,21 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) struct Bar {
     started: Instant,
     bar: OnceLock<Option<ProgressBar>>,
+    template: &'static str,
 }
 
 impl Bar {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), bar: OnceLock::new() }
+        Self::with("{bar:40} {pos}/{len} files")
+    }
+
+    /// For a walk through history.
+    pub(super) fn of_commits() -> Self {
+        Self::with("{bar:40} {pos}/{len} commits")
+    }
+
+    fn with(template: &'static str) -> Self {
+        Self { started: Instant::now(), bar: OnceLock::new(), template }
     }
 }
 
@@ -32,7 +42,7 @@ impl Progress for Bar {
             let bar = std::io::stderr()
                 .is_terminal()
                 .then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))?;
-            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files").ok()?;
+            let style = ProgressStyle::with_template(self.template).ok()?;
             Some(bar.with_style(style))
         });
         if let Some(bar) = bar {

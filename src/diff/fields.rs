@@ -48,15 +48,15 @@ pub fn compare_policies(a: (&PolicySet, &Policy), b: (&PolicySet, &Policy)) -> V
     if a.1.digest == b.1.digest {
         return Vec::new();
     }
-    changes(&policy_json(a.0, a.1), &policy_json(b.0, b.1))
+    compare_documents(&policy_json(a.0, a.1), &policy_json(b.0, b.1))
 }
 
-/// The fields in which two documents differ.
+/// The fields in which two documents in canonical form differ.
 ///
 /// A block that only one of them has is taken apart like one that both have, so that `guardrails.add`
 /// is the path also where the first guardrail comes; only a pipeline comes and goes as a whole. Steps
 /// are compared one by one where both pipelines run the same guardrails in the same order.
-pub(super) fn changes(a: &Value, b: &Value) -> Vec<FieldChange> {
+pub fn compare_documents(a: &Value, b: &Value) -> Vec<FieldChange> {
     let mut found = Vec::new();
     compare("", Some(a), Some(b), &mut found);
     found
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn paths(a: &Value, b: &Value) -> Vec<String> {
-        changes(a, b).into_iter().map(|change| change.path).collect()
+        compare_documents(a, b).into_iter().map(|change| change.path).collect()
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(paths(&bare, &full), ["guardrails.add", "condition.model"]);
         assert_eq!(paths(&full, &bare), ["guardrails.add", "condition.model"]);
         assert_eq!(
-            changes(&bare, &full)[0],
+            compare_documents(&bare, &full)[0],
             FieldChange { path: "guardrails.add".to_owned(), a: Value::Null, b: json!(["x"]) }
         );
     }

@@ -26,7 +26,7 @@ use effective::Effects;
 use reach::{Known, Reach, Survey};
 
 pub use effective::{Guardrails, Unsure};
-pub use fields::{FieldChange, compare_policies};
+pub use fields::{FieldChange, compare_documents, compare_policies};
 pub use model::{
     At, AttachmentChange, AttachmentDiff, AttachmentEntry, Because, Comparison, DiffReport, PolicyChange, PolicyDiff,
     PolicyEntry, SetDiff, VersionName,
@@ -132,7 +132,7 @@ impl<'a> Differ<'a> {
             diff.removed.push(self.entry(leaf, reach));
         }
         for (before, after) in pairing.changed {
-            let fields = fields::changes(&before.json, &after.json);
+            let fields = fields::compare_documents(&before.json, &after.json);
             let may_lose = attachments::may_lose(before.attachment, after.attachment);
             let mut reach = self.before.attachment(before.attachment);
             reach.add(&self.after.attachment(after.attachment));

@@ -114,6 +114,12 @@ pub(super) fn judge(file: &SourceFile, root: &Node) -> Header {
         let said = format!("a document of kind `{}` without `apiVersion`", kind.text().unwrap_or(""));
         return Header::Fault(mistyped_header::no_api_version(file, key.span, &said));
     }
+    if let NodeValue::Seq(items) = &root.value
+        && let Some((key, _)) = items.iter().filter_map(|item| item.entry("apiVersion")).find(|(_, v)| is_ours(v))
+    {
+        let help = "put a line `---` between documents instead of a dash before each";
+        return Header::Fault(mistyped_header::misplaced(file, key.span, "a list is no document", help));
+    }
     if let Some(key) = key_of_our_version(root) {
         let said = format!("`{API_VERSION}` stands under the key `{}`", key.text().unwrap_or(""));
         return Header::Fault(mistyped_header::no_api_version(file, key.span, &said));
@@ -164,11 +170,13 @@ fn our_place(path: &str) -> Option<&'static str> {
 
 fn key_of_our_version(root: &Node) -> Option<&Node> {
     match &root.value {
-        NodeValue::Map(entries) => {
-            entries.iter().find(|(_, value)| value.text().is_some_and(is_nearly_ours)).map(|(key, _)| key)
-        }
+        NodeValue::Map(entries) => entries.iter().find(|(_, value)| is_ours(value)).map(|(key, _)| key),
         NodeValue::Scalar { .. } | NodeValue::Seq(_) => None,
     }
+}
+
+fn is_ours(version: &Node) -> bool {
+    version.text().is_some_and(is_nearly_ours)
 }
 
 /// Contains our name, or is within two edits of our version.

@@ -167,9 +167,10 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
             loaded.findings.push(finding);
         }
         header::Header::Ours(kind) => {
-            findings.append(&mut shape::judge(file, kind, &root));
+            let body = typed(kind, &root);
+            findings.append(&mut shape::judge(file, kind, &root, body.is_ok()));
             if findings.is_empty() {
-                match typed(kind, &root) {
+                match body {
                     Ok(body) => {
                         findings.append(&mut both_spellings(file, &body));
                         loaded.documents.push(Document { file: file.clone(), span: root.span, body });

@@ -8,23 +8,30 @@ use serde_json::Value;
 use super::rules::{ambiguous_scalar, bad_name, bad_value, missing_field, null_value, unknown_field, wrong_type};
 use super::{Finding, Kind, Node, NodeValue, SourceFile, is_ambiguous, scalar, schema};
 
-/// Every fault of form of one document.
-pub(super) fn judge(file: &SourceFile, kind: Kind, root: &Node) -> Vec<Finding> {
-    let instance = to_json(root);
+/// Every fault of form of one document. One that is `typed`, that is of its kind's type, has none that a
+/// schema could tell: a test holds that what the types take is what the schemas take. So the schema is
+/// asked only where something is wrong, and then tells every fault and not just the first.
+pub(super) fn judge(file: &SourceFile, kind: Kind, root: &Node, typed: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut said_at: FxHashSet<u32> = FxHashSet::default();
-    match schema::validator(kind) {
-        Some(validator) if validator.is_valid(&instance) => {}
-        Some(validator) => {
-            for error in validator.iter_errors(&instance) {
-                translate(file, kind, root, &error, &mut findings, &mut said_at);
-            }
-        }
-        None => findings.push(wrong_type::finding(file, root.span, "", "a sound schema", "none (a bug of refguard)")),
+    if !typed {
+        faults(file, kind, root, &mut findings, &mut said_at);
     }
     said_at.extend(words_of_settings(kind, root));
     traps(file, root, &said_at, &mut findings);
     findings
+}
+
+fn faults(file: &SourceFile, kind: Kind, root: &Node, findings: &mut Vec<Finding>, said_at: &mut FxHashSet<u32>) {
+    let instance = to_json(root);
+    match schema::validator(kind) {
+        Some(validator) => {
+            for error in validator.iter_errors(&instance) {
+                translate(file, kind, root, &error, findings, said_at);
+            }
+        }
+        None => findings.push(wrong_type::finding(file, root.span, "", "a sound schema", "none (a bug of refguard)")),
+    }
 }
 
 /// Where the settings have a fixed word: `off` may stand there without quotes, since no reader of those
@@ -116,12 +123,15 @@ fn translate(
             findings.push(missing_field::finding(file, first_line(found.node), field, &of));
         }
         ValidationErrorKind::Type { kind: expected } => {
-            said_at.insert(span.start);
-            findings.push(type_fault(file, &found, expected));
+            if said_at.insert(span.start) {
+                findings.push(type_fault(file, &found, expected));
+            }
         }
         ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. } => {
-            said_at.insert(span.start);
-            findings.push(choice_fault(file, &found, error));
+            // A value of another type breaks the choice as well; it is said once.
+            if said_at.insert(span.start) {
+                findings.push(choice_fault(file, &found, error));
+            }
         }
         ValidationErrorKind::MinLength { .. }
         | ValidationErrorKind::MaxLength { .. }
@@ -163,10 +173,7 @@ fn type_fault(file: &SourceFile, found: &Found<'_>, kind: &TypeKind) -> Finding 
     let span = found.node.span;
     match &found.node.value {
         NodeValue::Scalar { text, plain: true } => match scalar::resolve(text) {
-            Value::Null => {
-                let place = if span.end > span.start { span } else { found.key.map_or(span, |key| key.span) };
-                null_value::finding(file, place, field, &expected)
-            }
+            Value::Null => null_value::finding(file, null_place(found), field, &expected),
             Value::Number(_) | Value::Bool(_) if expected.starts_with("a string") => {
                 let reading = match scalar::resolve(text) {
                     _ if is_ambiguous(text) => "is read differently by YAML 1.1 and YAML 1.2",
@@ -188,6 +195,16 @@ fn type_fault(file: &SourceFile, found: &Found<'_>, kind: &TypeKind) -> Finding 
         NodeValue::Seq(_) => wrong_type::finding(file, span, field, &expected, "a list"),
         NodeValue::Map(_) => wrong_type::finding(file, first_line(found.node), field, &expected, "a mapping"),
     }
+}
+
+fn is_null(node: &Node, text: &str) -> bool {
+    matches!(node.value, NodeValue::Scalar { plain: true, .. }) && scalar::resolve(text) == Value::Null
+}
+
+/// Where nothing is written, the key is the place.
+fn null_place(found: &Found<'_>) -> super::Span {
+    let span = found.node.span;
+    if span.end > span.start { span } else { found.key.map_or(span, |key| key.span) }
 }
 
 fn boolean_help(expected: &str, text: &str) -> Option<String> {
@@ -244,9 +261,8 @@ fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_
     let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
     let field = if found.field.is_empty() { "document" } else { &found.field };
     match found.node.text() {
-        Some("") if matches!(found.node.value, NodeValue::Scalar { plain: true, .. }) => {
-            let place = found.key.map_or(found.node.span, |key| key.span);
-            null_value::finding(file, place, field, &format!("one of {}", allowed.join(", ")))
+        Some(text) if is_null(found.node, text) => {
+            null_value::finding(file, null_place(found), field, &format!("one of {}", allowed.join(", ")))
         }
         Some(text) => bad_value::finding(file, found.node.span, field, text, &allowed),
         None => wrong_type::finding(file, first_line(found.node), field, "one word", "a collection"),

@@ -6,7 +6,7 @@
 //! [`Dialect`].
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::rules::{duplicate_key, forbidden_yaml, limit_exceeded, yaml_syntax};
 use super::{Finding, Limits, Node, NodeValue, SourceFile, Span};
@@ -47,6 +47,7 @@ pub(super) fn parse(file: &SourceFile, limits: &Limits, dialect: Dialect) -> Vec
         limits,
         dialect,
         offset: 0,
+        before: 0,
         anchors: FxHashMap::default(),
         alias_nodes: 0,
         alias_limit_said: false,
@@ -63,6 +64,8 @@ struct Reader<'a> {
     dialect: Dialect,
     /// The furthest byte that an event has shown.
     offset: usize,
+    /// Where the text between the last document and this one begins.
+    before: usize,
     anchors: FxHashMap<usize, Node>,
     alias_nodes: usize,
     alias_limit_said: bool,
@@ -93,7 +96,8 @@ impl<'a> Reader<'a> {
             }
             if documents.len() > self.limits.documents_per_file {
                 if let Some(last) = documents.last_mut() {
-                    last.findings.push(limit_exceeded::documents(self.file, last.span, self.limits));
+                    let place = last.root.as_ref().map_or(last.span, |root| root.span);
+                    last.findings.push(limit_exceeded::documents(self.file, place, self.limits));
                 }
                 break;
             }
@@ -108,16 +112,14 @@ impl<'a> Reader<'a> {
 
     /// Reads one document; `None` at the end of the stream.
     fn document(&mut self) -> Result<Option<Node>, Abandoned> {
+        self.before = self.offset;
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamStart => {}
                 Event::StreamEnd => return Ok(None),
-                Event::DocumentStart(_, version) => {
-                    if version.is_some() && self.dialect == Dialect::Ours {
-                        self.findings.push(forbidden_yaml::directive(self.file, span));
-                    }
-                }
+                Event::DocumentStart(..) if self.dialect == Dialect::Ours => self.directives(span),
+                Event::DocumentStart(..) => {}
                 Event::DocumentEnd => return Ok(Some(null_at(span))),
                 event => {
                     let root = self.node(event, span)?;
@@ -125,6 +127,21 @@ impl<'a> Reader<'a> {
                     return Ok(Some(root));
                 }
             }
+        }
+    }
+
+    /// Before a document stand only comments and directives, and a directive begins its line.
+    fn directives(&mut self, start: Span) {
+        let text = self.file.text().get(self.before..start.start as usize).unwrap_or("");
+        let mut at = self.before;
+        for line in text.split_inclusive('\n') {
+            let bare = line.trim_start_matches('\u{feff}');
+            if bare.starts_with('%') {
+                let begin = at + line.len() - bare.len();
+                let place = Span::new(begin, begin + bare.trim_end().len());
+                self.findings.push(forbidden_yaml::directive(self.file, place));
+            }
+            at += line.len();
         }
     }
 
@@ -166,8 +183,9 @@ impl<'a> Reader<'a> {
         let text = self.file.text();
         let at = text.floor_char_boundary(error.marker().byte_offset().unwrap_or(self.offset).min(text.len()));
         self.offset = self.offset.max(at);
-        let next = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-        let place = Span::new(at, at + next);
+        // The end of the text is no line of it: what is missing there is missing after the last character.
+        let at = if at == text.len() { text.trim_end().len().saturating_sub(1) } else { at };
+        let place = Span::new(text.floor_char_boundary(at), text.ceil_char_boundary(at + 1));
         self.findings.push(match error.kind() {
             ErrorKind::RecursionLimitExceeded => limit_exceeded::depth(self.file, place, self.limits),
             _ => yaml_syntax::finding(self.file, place, &error.info()),
@@ -214,7 +232,7 @@ impl<'a> Reader<'a> {
 
     fn mapping(&mut self, open: Span) -> Result<Node, Abandoned> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
-        let mut seen: FxHashSet<Box<str>> = FxHashSet::default();
+        let mut seen = Keys::default();
         let mut merged: Vec<Node> = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -235,7 +253,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds the entries of `<<`: a mapping or a list of them. A key that is there already stays as it is.
-    fn merge(&mut self, merged: Vec<Node>, entries: &mut Vec<(Node, Node)>, seen: &mut FxHashSet<Box<str>>) {
+    fn merge(&mut self, merged: Vec<Node>, entries: &mut Vec<(Node, Node)>, seen: &mut Keys) {
         for node in merged {
             let span = node.span;
             let maps = match node.value {
@@ -247,13 +265,16 @@ impl<'a> Reader<'a> {
                     self.findings.push(forbidden_yaml::merge_key(self.file, span));
                     return;
                 };
-                let fresh = more.into_iter().filter(|(key, _)| key.text().is_some_and(|text| seen.insert(text.into())));
-                entries.extend(fresh);
+                for (key, value) in more {
+                    if key.text().is_some_and(|text| seen.first(text, key.span, entries).is_none()) {
+                        entries.push((key, value));
+                    }
+                }
             }
         }
     }
 
-    fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut FxHashSet<Box<str>>) -> bool {
+    fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut Keys) -> bool {
         let NodeValue::Scalar { text, .. } = &key.value else {
             self.findings.push(forbidden_yaml::complex_key(self.file, key.span));
             return false;
@@ -262,10 +283,7 @@ impl<'a> Reader<'a> {
             self.findings.push(forbidden_yaml::merge_key(self.file, key.span));
             return false;
         }
-        if seen.insert(text.clone()) {
-            return true;
-        }
-        let first = entries.iter().find(|(k, _)| k.text() == Some(text)).map_or(key.span, |(k, _)| k.span);
+        let Some(first) = seen.first(text, key.span, entries) else { return true };
         self.findings.push(duplicate_key::finding(self.file, key.span, text, first));
         false
     }
@@ -291,6 +309,29 @@ impl<'a> Reader<'a> {
             return Err(Abandoned);
         }
         Ok(node.clone())
+    }
+}
+
+/// The keys of a mapping so far: a look at each while there are few, as there are in every honest document;
+/// a set when there are many.
+#[derive(Default)]
+struct Keys(FxHashMap<Box<str>, Span>);
+
+impl Keys {
+    /// Where a key of that text stands already; if nowhere, it is taken note of.
+    fn first(&mut self, text: &str, place: Span, entries: &[(Node, Node)]) -> Option<Span> {
+        const FEW: usize = 16;
+        if entries.len() < FEW {
+            return entries.iter().find(|(key, _)| key.text() == Some(text)).map(|(key, _)| key.span);
+        }
+        if self.0.is_empty() {
+            self.0.extend(entries.iter().filter_map(|(key, _)| Some((key.text()?.into(), key.span))));
+        }
+        let first = self.0.get(text).copied();
+        if first.is_none() {
+            self.0.insert(text.into(), place);
+        }
+        first
     }
 }
 

@@ -34,7 +34,8 @@ impl Slugs {
     }
 }
 
-fn slug(name: &str) -> String {
+/// A file name for a policy, without its ending; other names may have the same.
+pub fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
         if slug.len() >= LONGEST {

@@ -53,7 +53,7 @@ impl Workspace {
     /// The same where it costs next to nothing, since what is asked for is something else. `policies` is
     /// the size of the set.
     pub fn history_if_cheap(&self, policies: usize) -> Option<&VersionIndex> {
-        if self.versions.get().is_none() {
+        if self.versions.get().is_none() && !self.versions_too_dear.replace(true) {
             let small = policies <= CHEAP_POLICIES;
             let effort = if small { Effort::AtMost(CHEAP_COMMITS) } else { Effort::Continue(CHEAP_COMMITS) };
             self.read_history(effort, &NoProgress).ok()?;

@@ -4,6 +4,8 @@
 //! `anyhow` with what was tried. Must not know the terminal or HTTP.
 
 mod address;
+mod compare;
+mod draft;
 mod environment;
 mod filter;
 mod gates;
@@ -20,6 +22,7 @@ mod promote;
 mod publish;
 mod reader;
 mod rollback;
+mod status;
 mod testing;
 mod version_list;
 mod versions;
@@ -29,6 +32,8 @@ mod workspace;
 use crate::document::Rule;
 
 pub use address::{Address, Which};
+pub use compare::Compared;
+pub use draft::Draft;
 pub use environment::EnvironmentState;
 pub use gates::{Candidate, GateWord, Lowered, Says, Verdict};
 pub use history::PolicyDocument;
@@ -45,6 +50,7 @@ pub use promote::{Plan, PromoteRequest};
 pub use publish::{Lost, Published, Refused};
 pub use reader::{SetReader, first_settings, read_files, read_worktree, worktree_files};
 pub use rollback::{RollbackPlan, RollbackRequest};
+pub use status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, Status};
 pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use version_list::{ShownVersion, VersionList, VersionRow};
 pub use versions::{Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex};

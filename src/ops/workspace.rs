@@ -1,6 +1,6 @@
 //! A folder of policies and the places a set can be read from.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -54,7 +54,9 @@ impl SetOrigin {
 pub struct Workspace {
     root: Root,
     /// Every version, once somebody has asked.
-    pub(super) versions: OnceCell<std::sync::Arc<VersionIndex>>,
+    pub(super) versions: OnceCell<Arc<VersionIndex>>,
+    /// Whether they were looked for in vain, where that was not worth much.
+    pub(super) versions_too_dear: Cell<bool>,
 }
 
 impl Workspace {
@@ -63,7 +65,11 @@ impl Workspace {
     /// # Errors
     /// Where the folder is not there, or git's repository cannot be read.
     pub fn open(dir: &Path) -> Result<Self> {
-        Ok(Self { root: Root::find(dir, &GitEnv::from_process())?, versions: OnceCell::new() })
+        Ok(Self {
+            root: Root::find(dir, &GitEnv::from_process())?,
+            versions: OnceCell::new(),
+            versions_too_dear: Cell::new(false),
+        })
     }
 
     /// The root: its folder, its place in commits, and the repository.

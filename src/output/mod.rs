@@ -20,10 +20,12 @@ mod prove;
 mod resolution;
 mod rules;
 mod sarif;
+mod status;
 mod table;
 #[cfg(test)]
 mod tests;
 mod tests_report;
+mod versions;
 
 use std::fmt;
 use std::io;
@@ -38,8 +40,10 @@ pub use promotion_log::promotion_log;
 pub use prove::{proof_human, proof_markdown};
 pub use resolution::resolution;
 pub use rules::{explain, rules_markdown};
+pub use status::status;
 pub use table::table;
 pub use tests_report::{tests_github, tests_human, tests_junit};
+pub use versions::{version, versions};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde_json::Value;
 
 use super::condition::ModelPattern;
 use super::draft::{DraftSet, Item};
@@ -129,12 +128,12 @@ impl<'d, 'a> Builder<'d, 'a> {
             by_name,
             digest: "".into(),
         };
-        let raw = |index: &usize| draft.policies.get(*index).map(|item| canonical::raw_policy_json(item.raw));
-        let documents: Vec<Value> = order.iter().filter_map(raw).collect();
-        for (policy, document) in set.policies.iter_mut().zip(&documents) {
-            policy.digest = canonical::digest(document);
+        // A digest is of names, so it needs the whole set around it.
+        let (digests, whole) = canonical::digests(&set);
+        for (policy, digest) in set.policies.iter_mut().zip(digests) {
+            policy.digest = digest;
         }
-        set.digest = canonical::digest(&canonical::set_of(&set, documents));
+        set.digest = whole;
         Some(set)
     }
 

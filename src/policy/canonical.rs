@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -161,10 +162,36 @@ pub(super) fn set_of(set: &PolicySet, policies: Vec<Value>) -> Value {
     json!({ "policies": policies, "attachments": attachments })
 }
 
-/// SHA-256 of a canonical JSON, lower-case hex.
-pub(super) fn digest(value: &Value) -> Arc<str> {
-    let hash = Sha256::digest(value.to_string().as_bytes());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+/// The digest of each policy, and of the set: SHA-256 of their canonical JSON, lower-case hex.
+///
+/// The JSON of the set is hashed piece by piece; of a large set it is never held whole.
+pub(super) fn digests(set: &PolicySet) -> (Vec<Arc<str>>, Arc<str>) {
+    let policies: Vec<String> = set.policies.par_iter().map(|policy| policy_json(set, policy).to_string()).collect();
+    let attachments: Vec<String> = set.attachments.par_iter().map(|a| attachment_json(set, a).to_string()).collect();
+    let mut whole = Sha256::new();
+    for (key, items) in [("{\"attachments\":[", &attachments), ("],\"policies\":[", &policies)] {
+        whole.update(key);
+        for (i, item) in items.iter().enumerate() {
+            whole.update(if i > 0 { "," } else { "" });
+            whole.update(item);
+        }
+    }
+    whole.update("]}");
+    let own = policies.par_iter().map(|text| hex(&Sha256::digest(text.as_bytes()))).collect();
+    (own, hex(&whole.finalize()))
+}
+
+fn digest(value: &Value) -> Arc<str> {
+    hex(&Sha256::digest(value.to_string().as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> Arc<str> {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('?');
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
+    text.into()
 }
 
 #[cfg(test)]
@@ -230,5 +257,26 @@ mod tests {
             prop_assert_eq!(raw_policy_digest(&raw), policy.digest.clone());
             prop_assert_eq!(&set.digest, &digest(&set_json(&set)));
         }
+    }
+}
+#[cfg(test)]
+mod piecewise {
+    use super::*;
+    use crate::document::{Limits, load_file};
+    use crate::policy::{Levels, check};
+
+    #[test]
+    fn digests_are_of_the_canonical_json() {
+        let header = "---\napiVersion: refguard/v1\nkind:";
+        let text = format!(
+            "{header} Policy\nname: base\nguardrails: {{add: [b, a]}}\n{header} Policy\nname: child\ninherit: base\n\
+             {header} PolicyAttachment\npolicy: base\nscope: \"*\"\n{header} PolicyAttachment\npolicy: child\nteams: [t]\n"
+        );
+        let set = check(load_file("f.yaml", text.into_bytes(), &Limits::DEFAULT), &Levels::default()).set.unwrap();
+        let of = |value: Value| hex(&Sha256::digest(value.to_string().as_bytes()));
+        assert_eq!(set.digest, of(set_json(&set)));
+        let own: Vec<Arc<str>> = set.policies.iter().map(|policy| of(policy_json(&set, policy))).collect();
+        assert_eq!(set.policies.iter().map(|policy| policy.digest.clone()).collect::<Vec<_>>(), own);
+        assert_eq!(&*hex(&[0x00, 0x0f, 0xa9]), "000fa9");
     }
 }

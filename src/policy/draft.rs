@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::condition::{ConditionFault, ModelPattern};
+use super::guardrails::Guardrails;
 use super::known::{Dimension, DraftCatalog};
 use super::lineage::{Lineage, MAX_CHAIN};
 use super::reach::{Areas, Givers};
@@ -95,6 +96,8 @@ pub struct DraftSet<'a> {
     pub by_name: FxHashMap<&'a str, usize>,
     /// The parent of each policy, as an index into `policies`; `None`: none, or none of that name.
     pub parents: Vec<Option<usize>>,
+    /// The policy of each attachment, as an index into `policies`; `None`: there is none of that name.
+    pub owners: Vec<Option<usize>>,
     /// The attachments of each policy, as indexes into `attachments`.
     pub attached: Vec<Vec<usize>>,
     /// The merged catalog.
@@ -108,6 +111,7 @@ pub struct DraftSet<'a> {
     /// Whether a policy may be missing whose name cannot be told.
     lacks_unnamed: bool,
     lost: &'a [Lost],
+    guardrails: OnceLock<Guardrails<'a>>,
     areas: OnceLock<Areas<'a>>,
     givers: OnceLock<Givers<'a>>,
 }
@@ -124,6 +128,7 @@ impl<'a> DraftSet<'a> {
             invariants: Vec::new(),
             by_name: FxHashMap::default(),
             parents: Vec::new(),
+            owners: Vec::new(),
             attached: Vec::new(),
             catalog: DraftCatalog::default(),
             conditions: FxHashMap::default(),
@@ -136,6 +141,7 @@ impl<'a> DraftSet<'a> {
                 .collect(),
             lacks_unnamed: loaded.lost.iter().any(|lost| may_be(lost, Kind::Policy) && lost.name.is_none()),
             lost: &loaded.lost,
+            guardrails: OnceLock::new(),
             areas: OnceLock::new(),
             givers: OnceLock::new(),
         };
@@ -168,10 +174,11 @@ impl<'a> DraftSet<'a> {
             .iter()
             .map(|policy| policy.raw.inherit.as_ref().and_then(|parent| self.by_name.get(parent.as_str()).copied()))
             .collect();
+        let owner = |item: &Item<'a, RawAttachment>| self.by_name.get(item.raw.policy.as_str()).copied();
+        self.owners = self.attachments.iter().map(owner).collect();
         self.attached = vec![Vec::new(); self.policies.len()];
-        for (index, attachment) in self.attachments.iter().enumerate() {
-            let policy = self.by_name.get(attachment.raw.policy.as_str());
-            if let Some(list) = policy.and_then(|policy| self.attached.get_mut(*policy)) {
+        for (index, owner) in self.owners.iter().enumerate() {
+            if let Some(list) = owner.and_then(|policy| self.attached.get_mut(policy)) {
                 list.push(index);
             }
         }
@@ -217,6 +224,11 @@ impl<'a> DraftSet<'a> {
                 .last()
                 .and_then(|root| self.policies.get(root))
                 .is_some_and(|root| root.raw.inherit.is_none())
+    }
+
+    /// What the policies add; read at the first question.
+    pub fn guardrails(&self) -> &Guardrails<'a> {
+        self.guardrails.get_or_init(|| Guardrails::new(&self.policies))
     }
 
     /// The requests that each attachment is for; drawn at the first question.

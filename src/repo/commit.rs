@@ -124,6 +124,15 @@ impl Repo {
         self.is_ancestor_in_shallow(old, new)
     }
 
+    /// How many commits `a` has that `b` lacks, and the other way round; `None` in a shallow clone, which
+    /// cannot tell.
+    pub fn ahead_behind(&self, a: CommitId, b: CommitId) -> Result<Option<(usize, usize)>, RepoError> {
+        if !self.shallow().is_empty() {
+            return Ok(None);
+        }
+        self.git.graph_ahead_behind(a.oid(), b.oid()).map(Some).map_err(RepoError::object(a.oid()))
+    }
+
     /// Whether a commit is on the first-parent chain that ends at `tip`.
     pub fn on_first_parents(&self, commit: CommitId, tip: CommitId) -> Result<bool, RepoError> {
         let mut here = Some(tip);
@@ -150,7 +159,19 @@ impl Repo {
 
     /// A commit without parents is the first one, unless the clone was cut there.
     fn ends_at(&self, id: CommitId) -> Result<Option<CommitId>, RepoError> {
-        if self.shallow().contains(&id) { Err(RepoError::Shallow { at: id }) } else { Ok(None) }
+        if self.shallow().contains(&id) && self.has_parents_elsewhere(id)? {
+            return Err(RepoError::Shallow { at: id });
+        }
+        Ok(None)
+    }
+
+    /// Whether a commit that is shown without parents has some by its own words: a clone can be cut right
+    /// behind the first commit, and then it is whole.
+    fn has_parents_elsewhere(&self, id: CommitId) -> Result<bool, RepoError> {
+        let odb = self.odb()?;
+        let object = odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
+        let header = object.data().split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
+        Ok(header.into_iter().any(|line| line.starts_with(b"parent ")))
     }
 
     /// "No" is only an answer where no boundary was met on the way.

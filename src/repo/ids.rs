@@ -87,6 +87,13 @@ object_id! {
     BlobId
 }
 
+impl BlobId {
+    /// The id of some content.
+    pub fn of(content: &[u8]) -> Self {
+        git2::Oid::hash_object(git2::ObjectType::Blob, content).map_or(Self([0; 20]), Self::from)
+    }
+}
+
 /// A text that is no object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no object id: 40 hex digits in lower case are due")]

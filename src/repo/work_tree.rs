@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::ignored::Ignored;
 use super::index::IndexEntry;
 use super::listing::{MAX_ENTRIES, Reader, in_dot_folder, is_dot};
-use super::{Entry, EntryKind, Listing, RepoError, Root, Wanted};
+use super::{Entry, EntryKind, Listing, Repo, RepoError, Root, Wanted};
 
 impl Root {
     /// The wanted entries of the folder on disk.
@@ -34,6 +34,16 @@ impl Root {
         walk.folder("", root, listed, false)?;
         walk.add_tracked_in_ignored_folders();
         Ok(Listing::new(measured(root, walk.entries), Reader::Files(root.to_owned())))
+    }
+}
+
+impl Repo {
+    /// Whether the work tree has something at a path, relative to its top, that no commit holds.
+    pub fn has_uncommitted(&self, path: &str) -> Result<bool, RepoError> {
+        let mut command = self.command(["status", "--porcelain", "--untracked-files=all", "--no-renames", "--", path]);
+        // Only a look: no lock is taken to refresh the index, and the path is no pattern.
+        command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_LITERAL_PATHSPECS", "1");
+        Ok(!command.run()?.stdout.is_empty())
     }
 }
 

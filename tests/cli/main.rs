@@ -16,3 +16,4 @@ mod lifecycle;
 mod resolve;
 mod support;
 mod validate;
+mod versions;

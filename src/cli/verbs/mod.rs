@@ -1,8 +1,10 @@
 //! The verbs, one a file: a doc comment (the help), the arguments, and `run`.
 
 mod change;
+pub(super) mod compare;
 pub(super) mod completions;
 pub(super) mod diff;
+pub(super) mod draft;
 pub(super) mod explain;
 pub(super) mod export;
 pub(super) mod hold;
@@ -19,8 +21,10 @@ pub(super) mod rollback;
 pub(super) mod schema;
 pub(super) mod serve;
 pub(super) mod show;
+pub(super) mod status;
 pub(super) mod test;
 pub(super) mod validate;
+pub(super) mod versions;
 pub(super) mod wait;
 
 use std::path::PathBuf;
@@ -58,6 +62,10 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Diff(args) => diff::run(&shell, &args),
         Verb::Impact(args) => impact::run(&shell, &args),
         Verb::Prove(args) => prove::run(&shell, &args),
+        Verb::Versions(args) => versions::run(&shell, &args),
+        Verb::Compare(args) => compare::run(&shell, &args),
+        Verb::Draft(args) => draft::run(&shell, &args),
+        Verb::Status(args) => status::run(&shell, &args),
         Verb::Promote(args) => promote::run(&shell, &args),
         Verb::Rollback(args) => rollback::run(&shell, &args),
         Verb::Hold(args) => hold::run(&shell, &args),

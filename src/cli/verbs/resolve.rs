@@ -73,13 +73,14 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     if let Some(file) = &args.batch {
         return batch(&ready, file, args.explain);
     }
+    let version = |name: &str| ready.number(name);
     let request = ready.request(context, &args.policies)?;
     let resolution = ready.engine.resolve(&request);
     let near = args.explain.then(|| explain(&ready.engine, &request));
     match args.format {
-        BasicFormat::Json => print::json(&ready.answer(&resolution, near.as_deref()))?,
+        BasicFormat::Json => print::json(&ready.answer(&resolution, near.as_deref(), &version))?,
         BasicFormat::Human => {
-            let answer = ready.answer(&resolution, near.as_deref());
+            let answer = ready.answer(&resolution, near.as_deref(), &version);
             print::results(&output::resolution(&answer, print::style(shell.color)))?;
         }
     }
@@ -107,8 +108,20 @@ impl Ready {
         Ok(Request { context, policies })
     }
 
-    fn answer<'a>(&'a self, resolution: &'a Resolution<'a>, explain: Option<&'a [Near]>) -> Answer<'a> {
-        Answer { origin: self.origin.borrow(), resolution, version: &|_| None, fields: Fields::ALL, explain }
+    fn answer<'a>(
+        &'a self,
+        resolution: &'a Resolution<'a>,
+        explain: Option<&'a [Near]>,
+        version: &'a dyn Fn(&str) -> Option<u64>,
+    ) -> Answer<'a> {
+        Answer { origin: self.origin.borrow(), resolution, version, fields: Fields::ALL, explain }
+    }
+
+    /// The number of the version that the set holds, where history is at hand: an answer does not wait for it.
+    fn number(&self, policy: &str) -> Option<u64> {
+        let set = self.engine.set();
+        let (_, policy) = set.find(policy)?;
+        self.workspace.history_if_cheap(set.policies.len())?.number(&policy.name, &policy.digest)
     }
 }
 
@@ -146,5 +159,6 @@ fn answer_line(ready: &Ready, line: &str, with_explain: bool) -> Result<String> 
     let request = ready.request(context, &policies)?;
     let resolution = ready.engine.resolve(&request);
     let near = with_explain.then(|| explain(&ready.engine, &request));
-    Ok(serde_json::to_string(&ready.answer(&resolution, near.as_deref()))?)
+    let version = |name: &str| ready.number(name);
+    Ok(serde_json::to_string(&ready.answer(&resolution, near.as_deref(), &version))?)
 }

@@ -6,17 +6,21 @@ use clap::Args;
 use super::Shell;
 use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
-use crate::cli::print;
+use crate::cli::{print, progress};
 use crate::document::did_you_mean;
+use crate::ops::{Address, Workspace};
 use crate::{ops, output};
 
 /// Show one policy: its document, what it inherits, where it is attached
 ///
-/// Example: refguard show healthcare-compliance
+/// NAME@N shows that version of its document, as history has it; so do NAME@latest, NAME@production (or another
+/// environment) and NAME@REV.
+///
+/// Example: refguard show healthcare-compliance@production
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ShowArgs {
-    /// The policy's name
+    /// The policy's name, or NAME@N
     name: String,
 
     #[command(flatten)]
@@ -28,6 +32,10 @@ pub(in crate::cli) struct ShowArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
+    let address = Address::parse(&args.name);
+    if address.which.is_some() {
+        return version(shell, args, address);
+    }
     let ready = match shell.ready(&args.source.source())? {
         Ok(ready) => ready,
         Err(exit) => return Ok(exit),
@@ -42,6 +50,18 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     match args.format {
         BasicFormat::Json => print::json(&shown)?,
         BasicFormat::Human => print::results(&output::policy(&shown))?,
+    }
+    Ok(Exit::Fine)
+}
+
+fn version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit> {
+    if args.source.is_given() {
+        bail!("`{}` is one version, wherever the set is read from: leave out --worktree, --staged and --at", args.name);
+    }
+    let shown = Workspace::open(&shell.dir)?.show_version(address, &progress::Bar::of_commits())?;
+    match args.format {
+        BasicFormat::Json => print::json(&shown)?,
+        BasicFormat::Human => print::results(&output::version(&shown))?,
     }
     Ok(Exit::Fine)
 }

@@ -32,8 +32,7 @@ scope: "*"
 
 /// Bytes that are no UTF-8.
 pub(crate) fn not_utf8(file: &SourceFile, at: usize) -> Finding {
-    // In the text that is shown, a replacement character stands in the place of what is at fault.
-    let end = at + char::REPLACEMENT_CHARACTER.len_utf8();
+    let end = file.text().ceil_char_boundary(at + 1);
     Finding::new(&RULE, file, Span::new(at, end), "this is not UTF-8 text").help("save the file as UTF-8")
 }
 

@@ -52,13 +52,13 @@ impl<'a> Areas<'a> {
             PatternOrder::new(lists.flat_map(|list| list.iter()).map(|text| text.as_str()))
         };
         let mut areas = Self { orders: APART.map(order), tags: order(Dimension::Tags), areas: Vec::new() };
-        areas.areas = draft.attachments.iter().map(|item| areas.draw(draft, item)).collect();
+        let owned = draft.attachments.iter().zip(&draft.owners);
+        areas.areas = owned.map(|(item, owner)| areas.draw(item, (*owner)?)).collect();
         areas
     }
 
     /// `None` where the attachment is at fault, so that it is for no requests that can be told.
-    fn draw(&self, draft: &DraftSet<'a>, item: &Item<'a, RawAttachment>) -> Option<Area> {
-        let policy = *draft.by_name.get(item.raw.policy.as_str())?;
+    fn draw(&self, item: &Item<'a, RawAttachment>, policy: usize) -> Option<Area> {
         let lists = Dimension::ALL.map(|dimension| item.patterns(dimension));
         let sound = match &item.raw.scope {
             Some(scope) => scope.value == "*" && lists.iter().all(Option::is_none),
@@ -88,6 +88,13 @@ impl<'a> Areas<'a> {
     /// Every area, with its attachment's index.
     pub fn all(&self) -> impl Iterator<Item = (usize, &Area)> {
         self.areas.iter().enumerate().filter_map(|(index, area)| Some((index, area.as_ref()?)))
+    }
+
+    /// The distinct patterns of a dimension: the text before a final star, and whether there is none.
+    /// Those of attachments at fault are among them.
+    pub fn distinct(&self, dimension: Dimension) -> impl Iterator<Item = (&'a str, bool)> + '_ {
+        let at = APART.iter().position(|apart| *apart == dimension);
+        at.and_then(|at| self.orders.get(at)).unwrap_or(&self.tags).keys()
     }
 
     pub(super) fn order(&self, dimension: usize) -> Option<&PatternOrder<'a>> {

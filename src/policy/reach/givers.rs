@@ -5,9 +5,7 @@ use std::sync::OnceLock;
 use rustc_hash::FxHashMap;
 
 use super::models::{Lead, Leads};
-use super::{Area, Budget, Index};
-use crate::document::Name;
-use crate::document::Spanned;
+use super::{Area, Areas, Budget, Index};
 use crate::policy::DraftSet;
 
 /// Grants that are noted for a whole set; with more of them no rule that needs them says anything.
@@ -24,11 +22,16 @@ struct Grant {
 /// Attachments by the guardrails that they may give.
 #[derive(Debug)]
 pub struct Givers<'a> {
-    guardrails: FxHashMap<&'a str, u32>,
     grants: Vec<Vec<Grant>>,
-    index: Index,
+    /// The attachments that may give each guardrail, by its number.
+    lists: Vec<Vec<u32>>,
+    /// The same by their patterns; made when a look at the beginning of a list does not decide.
+    index: OnceLock<Index>,
     leads: FxHashMap<&'a str, OnceLock<Leads>>,
 }
+
+/// How many attachments of a list are looked at one by one.
+const FEW: usize = 48;
 
 /// Two attachments that are both for some request.
 #[derive(Debug, Clone, Copy)]
@@ -42,21 +45,26 @@ pub struct Meeting<'m> {
 impl<'a> Givers<'a> {
     /// Walks every chain once, ancestors first.
     pub(crate) fn new(draft: &DraftSet<'a>) -> Self {
-        let guardrails = number_guardrails(draft);
-        let grants = grants(draft, &guardrails).unwrap_or_default();
-        let areas = draft.areas();
-        let keyed = areas.all().flat_map(|(attachment, area)| {
-            let grants = grants.get(area.policy).into_iter().flatten();
-            grants.map(move |grant| (grant.guardrail, attachment))
-        });
-        let index = Index::new(areas, keyed);
+        let grants = grants(draft).unwrap_or_default();
+        let mut lists = Vec::new();
+        for (at, area) in draft.areas().all() {
+            for grant in grants.get(area.policy).into_iter().flatten() {
+                let number = grant.guardrail as usize;
+                if lists.len() <= number {
+                    lists.resize(number + 1, Vec::new());
+                }
+                if let (Some(list), Ok(at)) = (lists.get_mut(number), u32::try_from(at)) {
+                    list.push(at);
+                }
+            }
+        }
         let leads = draft.conditions.keys().map(|text| (*text, OnceLock::new())).collect();
-        Self { guardrails, grants, index, leads }
+        Self { grants, lists, index: OnceLock::new(), leads }
     }
 
     /// Whether a policy may give a guardrail.
-    pub fn gives(&self, policy: usize, guardrail: &str) -> bool {
-        self.guardrails.get(guardrail).is_some_and(|number| self.adder(policy, *number).is_some())
+    pub fn gives(&self, draft: &DraftSet<'a>, policy: usize, guardrail: &str) -> bool {
+        draft.guardrails().number(guardrail).is_some_and(|number| self.adder(policy, number).is_some())
     }
 
     fn adder(&self, policy: usize, guardrail: u32) -> Option<usize> {
@@ -65,8 +73,8 @@ impl<'a> Givers<'a> {
         grants.get(at).map(|grant| grant.adder)
     }
 
-    /// The first attachment that may give the guardrail to a request of this meeting, among those of
-    /// policies that `accept` takes.
+    /// An attachment that may give the guardrail to a request of this meeting, among those of policies
+    /// that `accept` takes: the first of them, if they are few.
     pub fn first(
         &self,
         draft: &DraftSet<'a>,
@@ -75,14 +83,31 @@ impl<'a> Givers<'a> {
         budget: &mut Budget,
         mut accept: impl FnMut(usize) -> bool,
     ) -> Option<usize> {
-        let number = *self.guardrails.get(guardrail)?;
+        let number = draft.guardrails().number(guardrail)?;
         let areas = draft.areas();
-        self.index.overlapping(areas, number, meeting.area, budget, |_, area, budget| {
+        let mut takes = |area: &Area, budget: &mut Budget| {
             accept(area.policy)
                 && self
                     .adder(area.policy, number)
                     .is_some_and(|adder| self.models_meet(draft, meeting, Meeting { area, holder: adder }, budget))
-        })
+        };
+        let list = self.lists.get(number as usize)?;
+        for at in list.iter().take(FEW) {
+            let area = areas.get(*at as usize)?;
+            if areas.overlap(area, meeting.area) && takes(area, budget) {
+                return Some(*at as usize);
+            }
+        }
+        if list.len() <= FEW {
+            return None;
+        }
+        let index = self.index.get_or_init(|| self.index(areas));
+        index.overlapping(areas, number, meeting.area, budget, |_, area, budget| takes(area, budget))
+    }
+
+    fn index(&self, areas: &Areas<'a>) -> Index {
+        let numbered = (0u32..).zip(&self.lists);
+        Index::new(areas, numbered.flat_map(|(number, list)| list.iter().map(move |at| (number, *at as usize))))
     }
 
     /// Whether some model is one of both, as far as conditions show it.
@@ -118,25 +143,8 @@ impl<'a> Givers<'a> {
     }
 }
 
-fn own_lists<'a>(draft: &DraftSet<'a>, policy: usize) -> (&'a [Spanned<Name>], &'a [Spanned<Name>]) {
-    let own = draft.policies.get(policy).and_then(|item| item.raw.guardrails.as_ref());
-    let list = |list: Option<&'a Vec<Spanned<Name>>>| list.map(Vec::as_slice).unwrap_or_default();
-    (list(own.and_then(|own| own.add.as_ref())), list(own.and_then(|own| own.remove.as_ref())))
-}
-
-fn number_guardrails<'a>(draft: &DraftSet<'a>) -> FxHashMap<&'a str, u32> {
-    let mut numbers = FxHashMap::default();
-    for policy in 0..draft.policies.len() {
-        for name in own_lists(draft, policy).0 {
-            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-            numbers.entry(name.as_str()).or_insert(next);
-        }
-    }
-    numbers
-}
-
 /// What each policy may give, sorted; `None`: too much to note.
-fn grants<'a>(draft: &DraftSet<'a>, numbers: &FxHashMap<&'a str, u32>) -> Option<Vec<Vec<Grant>>> {
+fn grants(draft: &DraftSet<'_>) -> Option<Vec<Vec<Grant>>> {
     let mut grants: Vec<Vec<Grant>> = vec![Vec::new(); draft.policies.len()];
     let depth = |policy: &usize| draft.lineage.depths.get(*policy).copied().flatten();
     let mut order: Vec<usize> = (0..draft.policies.len()).filter(|policy| depth(policy).is_some()).collect();
@@ -145,7 +153,7 @@ fn grants<'a>(draft: &DraftSet<'a>, numbers: &FxHashMap<&'a str, u32>) -> Option
     for policy in order {
         let parent = draft.parents.get(policy).copied().flatten();
         let inherited = parent.and_then(|parent| grants.get(parent)).map(Vec::as_slice).unwrap_or_default();
-        let own = own_grants(draft, numbers, policy, inherited);
+        let own = own_grants(draft, policy, inherited);
         total += own.len();
         if total > MAX_GRANTS {
             return None;
@@ -157,23 +165,20 @@ fn grants<'a>(draft: &DraftSet<'a>, numbers: &FxHashMap<&'a str, u32>) -> Option
     Some(grants)
 }
 
-fn own_grants<'a>(
-    draft: &DraftSet<'a>,
-    numbers: &FxHashMap<&'a str, u32>,
-    policy: usize,
-    inherited: &[Grant],
-) -> Vec<Grant> {
+fn own_grants(draft: &DraftSet<'_>, policy: usize, inherited: &[Grant]) -> Vec<Grant> {
+    let Some(item) = draft.policies.get(policy) else { return Vec::new() };
     let always = |policy: usize| draft.policies.get(policy).is_some_and(|item| item.raw.condition.is_none());
-    let (add, remove) = own_lists(draft, policy);
-    let mut removed: Vec<u32> = remove.iter().filter_map(|name| numbers.get(name.as_str()).copied()).collect();
+    let remove = item.raw.guardrails.iter().flat_map(|own| own.remove.iter().flatten());
+    let mut removed: Vec<u32> = remove.filter_map(|name| draft.guardrails().number(name.as_str())).collect();
     removed.sort_unstable();
     let stays = |grant: &Grant| removed.binary_search(&grant.guardrail).is_err();
-    let added =
-        add.iter().filter_map(|name| numbers.get(name.as_str())).map(|n| Grant { guardrail: *n, adder: policy });
+    let added = draft.guardrails().added(policy).iter().map(|number| Grant { guardrail: *number, adder: policy });
     // A condition may fail, and then its policy removes nothing of what it inherits.
-    let kept = inherited.iter().copied().filter(|grant| !always(policy) || stays(grant));
+    let kept = inherited.iter().copied().filter(|grant| item.raw.condition.is_some() || stays(grant));
     let mut all: Vec<Grant> = kept.chain(added.filter(stays)).collect();
-    all.sort_unstable_by_key(|grant| (grant.guardrail, !always(grant.adder), grant.adder));
+    if !inherited.is_empty() {
+        all.sort_unstable_by_key(|grant| (grant.guardrail, !always(grant.adder), grant.adder));
+    }
     all.dedup_by_key(|grant| grant.guardrail);
     all
 }

@@ -37,6 +37,14 @@ struct Entry {
     attachment: u32,
 }
 
+impl Entry {
+    /// The fields one after the other: as a number they are compared at once.
+    fn packed(&self) -> u128 {
+        let Self { key, group, pattern, attachment } = *self;
+        u128::from(key) << 72 | u128::from(group) << 64 | u128::from(pattern) << 32 | u128::from(attachment)
+    }
+}
+
 /// In place of a dimension: every attachment of the group.
 const WHOLE: u8 = 3;
 
@@ -65,7 +73,7 @@ impl Index {
                 entries.extend(patterns.map(|pattern| Entry { key, group, pattern: *pattern, attachment }));
             }
         }
-        entries.sort_unstable();
+        entries.sort_unstable_by_key(Entry::packed);
         let keys = entries.last().map_or(0, |entry| entry.key + 1);
         let starts = (0..=keys).map(|key| entries.partition_point(|entry| entry.key < key)).collect();
         Self { entries, starts }
@@ -189,3 +197,68 @@ fn slice(entries: &[Entry], group: u8, patterns: std::ops::Range<PatternNo>) -> 
 
 /// Keeps the table of dimensions and the width of a signature together.
 const _: () = assert!(APART.len() == WHOLE as usize);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::rules::tests::draft_of;
+
+    fn target() -> impl Strategy<Value = String> {
+        let list = || proptest::option::weighted(0.6, proptest::collection::vec("[ab]{0,2}\\*?", 1..3));
+        (list(), list(), list(), any::<bool>()).prop_map(|(teams, keys, models, default)| {
+            let field = |name: &str, list: Option<Vec<String>>| match list {
+                Some(list) => format!("{name}: ['{}'], ", list.join("', '")),
+                None => String::new(),
+            };
+            let lists = field("teams", teams) + &field("keys", keys) + &field("models", models);
+            let lists = if lists.is_empty() { "scope: '*', ".to_owned() } else { lists };
+            format!("{lists}default: {default}")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn search_finds_what_a_scan_finds(targets in proptest::collection::vec(target(), 1..10)) {
+            let text: String = targets
+                .iter()
+                .map(|t| format!("--- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, {t}}}\n"))
+                .chain(["--- {apiVersion: refguard/v1, kind: Policy, name: p}\n".to_owned()])
+                .collect();
+            draft_of(&[("a.yaml", &text)], |draft| {
+                let areas = draft.areas();
+                let key = |at: usize| u32::try_from(at % 2).unwrap();
+                let index = Index::new(areas, areas.all().map(|(at, _)| (key(at), at)));
+                for (_, area) in areas.all() {
+                    for wanted in 0..2 {
+                        let mut found = Vec::new();
+                        let mut note = |at: usize, _: &Area, _: &mut Budget| {
+                            found.push(at);
+                            false
+                        };
+                        index.overlapping(areas, wanted, area, &mut Budget::new(), &mut note);
+                        found.sort_unstable();
+                        found.dedup();
+                        let scan = areas.all().filter(|(at, other)| key(*at) == wanted && areas.overlap(other, area));
+                        let scan: Vec<usize> = scan.map(|(at, _)| at).collect();
+                        assert_eq!(found, scan, "{text}");
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_spent_budget_ends_the_search() {
+        let text = "--- {apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, scope: '*'}\n\
+                    --- {apiVersion: refguard/v1, kind: Policy, name: p}\n";
+        draft_of(&[("a.yaml", text)], |draft| {
+            let areas = draft.areas();
+            let index = Index::new(areas, [(0, 0)].into_iter());
+            let area = areas.get(0).unwrap();
+            assert_eq!(index.overlapping(areas, 0, area, &mut Budget::new(), |_, _, _| true), Some(0));
+            assert_eq!(index.overlapping(areas, 0, area, &mut Budget(0), |_, _, _| true), None);
+        });
+    }
+}

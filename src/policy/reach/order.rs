@@ -64,6 +64,11 @@ impl<'a> PatternOrder<'a> {
         self.numbers.get(&key(text)).copied()
     }
 
+    /// Every pattern, in order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&'a str, bool)> + '_ {
+        self.keys.iter().copied()
+    }
+
     /// The text before the star, and whether there is none.
     pub(super) fn key(&self, pattern: PatternNo) -> Option<(&'a str, bool)> {
         self.keys.get(pattern as usize).copied()

@@ -48,6 +48,9 @@ scope: "*"
 
 /// Every pattern that cannot be read.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    if draft.conditions.values().all(Result::is_ok) {
+        return;
+    }
     for item in &draft.policies {
         for text in item.raw.condition.iter().flat_map(|condition| &condition.model.0) {
             if let Some(Err(fault)) = draft.conditions.get(text.as_str()) {

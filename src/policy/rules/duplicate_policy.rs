@@ -53,6 +53,9 @@ scope: "*"
 
 /// Every policy whose name an earlier one has.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    if draft.by_name.len() == draft.policies.len() {
+        return;
+    }
     for (index, item) in draft.policies.iter().enumerate() {
         let name = &item.raw.name;
         let first = draft.by_name.get(name.as_str()).filter(|first| **first != index);

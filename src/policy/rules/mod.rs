@@ -30,7 +30,7 @@ pub mod step_not_added;
 mod suggestions;
 pub mod test_unknown_policy;
 #[cfg(test)]
-mod tests;
+pub(in crate::policy) mod tests;
 pub mod unknown_guardrail;
 pub mod unknown_parent;
 pub mod unknown_policy;

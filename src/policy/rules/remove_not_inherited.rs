@@ -1,6 +1,6 @@
 //! RG208 `remove-not-inherited`: a `remove` of what no ancestor adds
 
-use super::{added, removed};
+use super::removed;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
 
@@ -64,8 +64,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         }
         for name in removed {
             // What the policy adds itself is `add-and-remove`.
-            let mut line = draft.line(index).filter_map(|member| draft.policies.get(member));
-            if !line.any(|member| added(member.raw).iter().any(|other| other.value == name.value)) {
+            let number = draft.guardrails().number(name.as_str());
+            let adds = |member: usize, number| draft.guardrails().added(member).binary_search(&number).is_ok();
+            if !number.is_some_and(|number| draft.line(index).any(|member| adds(member, number))) {
                 let (policy, guardrail) = (item.raw.name.as_str(), name.as_str());
                 let message = format!("`{policy}` removes `{guardrail}`, which no policy that it inherits from adds");
                 let help = match item.raw.inherit {

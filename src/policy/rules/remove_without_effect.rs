@@ -102,7 +102,7 @@ fn removals<'a>(draft: &DraftSet<'a>, policy: usize) -> Vec<(usize, &'a Spanned<
         for name in removed(item.raw) {
             // What the policy adds itself is `add-and-remove`; what comes back further down is meant to.
             let own = added(item.raw).iter().any(|other| other.value == name.value);
-            if !own && !draft.givers().gives(policy, name.as_str()) {
+            if !own && !draft.givers().gives(draft, policy, name.as_str()) {
                 found.push((member, name));
             }
         }

@@ -56,7 +56,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     let mut suggestions = Suggestions::new(known.iter().copied());
-    for item in &draft.policies {
+    let all_known = draft.guardrails().names().all(|name| known.contains(name));
+    for item in draft.policies.iter().filter(|item| !all_known || item.raw.pipeline.is_some()) {
         let added = item.raw.guardrails.iter().flat_map(|own| own.add.iter().flatten());
         let steps = item.raw.pipeline.iter().flat_map(|pipeline| pipeline.steps.iter());
         let names = added.chain(steps.map(|step| &step.guardrail));

@@ -64,7 +64,7 @@ teams: [health]
 /// Every `inherit` that names no policy of the set.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut suggestions = Suggestions::new(draft.by_name.keys().copied());
-    for item in &draft.policies {
+    for (item, _) in draft.policies.iter().zip(&draft.parents).filter(|(_, parent)| parent.is_none()) {
         if let Some(parent) = item.raw.inherit.as_ref().filter(|parent| !draft.knows(parent)) {
             let message = format!("there is no policy `{}` to inherit from", parent.as_str());
             let near = suggestions.help(parent);

@@ -49,7 +49,7 @@ scope: "*"
 /// Every attachment whose policy is not of the set.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut suggestions = Suggestions::new(draft.by_name.keys().copied());
-    for item in &draft.attachments {
+    for (item, _) in draft.attachments.iter().zip(&draft.owners).filter(|(_, owner)| owner.is_none()) {
         let policy = &item.raw.policy;
         if !draft.knows(policy) {
             let message = format!("there is no policy `{}`", policy.as_str());

@@ -57,10 +57,14 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     }
     for dimension in [Dimension::Teams, Dimension::Keys, Dimension::Models] {
         let Some(known) = draft.catalog.of(dimension) else { continue };
+        let unknown = |value: &str| !value.contains('*') && !known.has(value);
+        if !draft.areas().distinct(dimension).any(|(text, exact)| exact && unknown(text)) {
+            continue;
+        }
         let mut suggestions = Suggestions::new(known.names().iter().copied());
         for item in &draft.attachments {
             let values = item.patterns(dimension).into_iter().flat_map(|list| list.iter());
-            for value in values.filter(|value| !value.contains('*') && !known.has(value)) {
+            for value in values.filter(|value| unknown(value)) {
                 let message = format!("the catalog has no {} `{}`", dimension.singular(), value.escape_debug());
                 let help = format!("list it under `{}` of the catalog, or mend its name", dimension.field());
                 let finding = item.finding(&RULE, value.span, message).help(help);

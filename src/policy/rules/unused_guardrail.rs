@@ -2,7 +2,6 @@
 
 use rustc_hash::FxHashSet;
 
-use super::added;
 use crate::document::{Finding, Kind, Rule, Severity};
 use crate::policy::DraftSet;
 
@@ -56,8 +55,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Policy) {
         return;
     }
-    let mut known: FxHashSet<&str> =
-        draft.policies.iter().flat_map(|item| added(item.raw)).map(|name| name.as_str()).collect();
+    let mut known: FxHashSet<&str> = draft.guardrails().names().collect();
     for item in &draft.catalogs {
         for name in item.raw.guardrails.iter().flatten() {
             if known.insert(name.as_str()) {

@@ -42,13 +42,15 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::PolicyAttachment) || draft.may_lack(Kind::Policy) {
         return;
     }
-    let parents: FxHashSet<&str> =
-        draft.policies.iter().filter_map(|item| item.raw.inherit.as_ref()).map(|parent| parent.as_str()).collect();
+    let parents: FxHashSet<usize> = draft.parents.iter().copied().flatten().collect();
     for (index, item) in draft.policies.iter().enumerate() {
-        let name = &item.raw.name;
-        let second = draft.by_name.get(name.as_str()) != Some(&index);
         let attached = draft.attached.get(index).is_some_and(|list| !list.is_empty());
-        if !second && !attached && !parents.contains(name.as_str()) {
+        if attached || parents.contains(&index) {
+            continue;
+        }
+        // A second one of the name is `duplicate-policy`.
+        let name = &item.raw.name;
+        if draft.by_name.get(name.as_str()) == Some(&index) {
             let message = format!("`{}` is attached nowhere, and no policy inherits from it", name.as_str());
             findings.push(item.finding(&RULE, name.span, message).help("attach it, or remove it"));
         }

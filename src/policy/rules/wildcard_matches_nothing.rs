@@ -1,6 +1,7 @@
 //! RG206 `wildcard-matches-nothing`: a wildcard that nothing of the catalog meets
 
-use super::inner_wildcard::has_inner_star;
+use rustc_hash::FxHashSet;
+
 use crate::document::{Finding, Kind, Rule, Severity};
 use crate::policy::{Dimension, DraftSet, Pattern};
 
@@ -56,15 +57,17 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     }
     for dimension in Dimension::ALL {
         let Some(known) = draft.catalog.of(dimension) else { continue };
-        for item in &draft.attachments {
+        let idle = |(prefix, exact): &(&str, bool)| {
+            !exact && !prefix.is_empty() && !prefix.contains('*') && !known.touches(&Pattern::Prefix((*prefix).into()))
+        };
+        let idle: FxHashSet<&str> = draft.areas().distinct(dimension).filter(idle).map(|(prefix, _)| prefix).collect();
+        for item in draft.attachments.iter().filter(|_| !idle.is_empty()) {
             let texts = item.patterns(dimension).into_iter().flat_map(|list| list.iter());
-            for text in texts.filter(|text| text.ends_with('*') && text.value != "*" && !has_inner_star(text)) {
-                if !known.touches(&Pattern::parse(text)) {
-                    let (written, what) = (text.escape_debug(), dimension.singular());
-                    let message = format!("`{written}` matches no {what} of the catalog");
-                    let help = format!("mend the prefix, or list the {what} in the catalog");
-                    findings.push(item.finding(&RULE, text.span, message).help(help));
-                }
+            for text in texts.filter(|text| text.strip_suffix('*').is_some_and(|prefix| idle.contains(prefix))) {
+                let (written, what) = (text.escape_debug(), dimension.singular());
+                let message = format!("`{written}` matches no {what} of the catalog");
+                let help = format!("mend the prefix, or list the {what} in the catalog");
+                findings.push(item.finding(&RULE, text.span, message).help(help));
             }
         }
     }

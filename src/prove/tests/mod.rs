@@ -2,7 +2,9 @@
 
 mod brute;
 mod generate;
+mod laws;
 mod oracle;
+mod traps;
 
 use std::sync::Arc;
 
@@ -13,5 +15,10 @@ use crate::resolve::Engine;
 /// An engine of a set written as YAML; `None` where the set is refused.
 fn engine_of(yaml: &str) -> Option<Engine> {
     let loaded = load_file("set.yaml", yaml.as_bytes().to_vec(), &Limits::DEFAULT);
-    check(loaded, &Levels::default()).set.map(|set| Engine::new(Arc::new(set)))
+    let checked = check(loaded, &Levels::default());
+    if let Some(finding) = checked.findings.iter().find(|finding| finding.is_error()) {
+        // Shown where a test fails for it.
+        eprintln!("refused: {finding}");
+    }
+    checked.set.map(|set| Engine::new(Arc::new(set)))
 }

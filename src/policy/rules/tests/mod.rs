@@ -1,5 +1,8 @@
 //! Every rule on its own examples, and what the tests of single rules share.
 
+mod random;
+mod traps;
+
 use std::sync::Arc;
 
 use super::all;
@@ -41,7 +44,7 @@ pub(super) fn places(files: &[(&str, &str)]) -> Vec<(&'static str, u32)> {
 }
 
 /// Calls a function with the draft of a set that has its form.
-pub(super) fn draft_of(files: &[(&str, &str)], ask: impl FnOnce(&DraftSet<'_>)) {
+pub(in crate::policy) fn draft_of(files: &[(&str, &str)], ask: impl FnOnce(&DraftSet<'_>)) {
     let loaded = load(&files.iter().map(|(path, text)| (*path, text.as_bytes())).collect::<Vec<_>>());
     assert_eq!(loaded.findings, []);
     ask(&DraftSet::new(&loaded));

@@ -1,0 +1,37 @@
+//! `refguard versions`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::Shell;
+use crate::cli::args::BasicFormat;
+use crate::cli::exit::Exit;
+use crate::cli::{print, progress};
+use crate::ops::Workspace;
+use crate::output;
+
+/// List the versions of a policy, the newest first
+///
+/// Version N is the N-th change of the policy's document on the first-parent history of the publish branch; a
+/// removal is one too. Moving the file, reformatting and comments make no version.
+///
+/// Example: refguard versions healthcare-compliance
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct VersionsArgs {
+    /// The policy's name
+    name: String,
+
+    /// How the list is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &VersionsArgs) -> Result<Exit> {
+    let list = Workspace::open(&shell.dir)?.version_list(&args.name, &progress::Bar::of_commits())?;
+    match args.format {
+        BasicFormat::Json => print::json(&list)?,
+        BasicFormat::Human => print::results(&output::versions(&list))?,
+    }
+    Ok(Exit::Fine)
+}
