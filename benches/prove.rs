@@ -1,7 +1,12 @@
 //! How long exact answers take as sets grow: a change of ten policies, of a policy that hundreds inherit
 //! from, of the global baseline; fifty invariants. Also prints the size of the space that trying requests
 //! would have to cover.
-
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench prints, and ends where its sets are wrong"
+)]
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::verbs;
 use crate::document::Level;
-use crate::ops::Source;
+use crate::ops::{Source, budget_within};
 use crate::output;
 use crate::policy::{BadLevel, Levels, rules};
 use crate::prove::Budget;
@@ -171,7 +171,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 
 impl BudgetArgs {
     pub(super) fn budget(&self) -> Budget {
-        self.budget.map_or_else(Budget::default, Budget::within)
+        self.budget.map_or_else(Budget::default, budget_within)
     }
 }
 

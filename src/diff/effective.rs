@@ -101,9 +101,7 @@ impl<'a> Effects<'a> {
         let mut names: Vec<(&str, [Rules<'a>; 2])> = by_guardrail.into_iter().collect();
         names.sort_unstable_by_key(|(name, _)| *name);
         let mut found = Guardrails::default();
-        for (name, [mut before, mut after]) in names {
-            trim(&mut before);
-            trim(&mut after);
+        for (name, [before, after]) in names {
             if before == after {
                 continue;
             }
@@ -133,7 +131,7 @@ impl<'a> Effects<'a> {
         let catalog = self.models.iter().copied().filter(|_| count > 0).map(Some);
         let samples = atoms().filter_map(|atom| atom.sample()).map(Some);
         for model in std::iter::once(None).chain(samples).chain(catalog) {
-            self.budget = self.budget.checked_sub(count.saturating_add(1))?;
+            self.budget = self.budget.checked_sub(count)?;
             if gives(from, model) && !gives(to, model) {
                 return Some(true);
             }
@@ -190,13 +188,6 @@ fn atoms<'a>(set: &'a PolicySet, ids: &[ConditionId]) -> Vec<Atom<'a>> {
     let mut patterns: Vec<_> = ids.iter().filter_map(|id| set.conditions.get(id.0 as usize)).collect();
     patterns.sort_unstable_by_key(|pattern| pattern.text());
     patterns.into_iter().map(Atom::of).collect()
-}
-
-/// Drops what changes nothing: a rule that does not give, with none below it that does.
-fn trim(rules: &mut Rules<'_>) {
-    while rules.last().is_some_and(|rule| !rule.gives) {
-        rules.pop();
-    }
 }
 
 fn atoms_of<'r, 'a>(rule: &'r Rule<'a>) -> impl Iterator<Item = &'r Atom<'a>> {

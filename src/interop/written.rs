@@ -42,8 +42,12 @@ impl Written {
     /// Judges the files as a tree, beside what has been found already. Findings are at their places in
     /// the sources; without a set there is an error among them.
     pub(super) fn judge(&self, broken_policies: Vec<String>, findings: Vec<Finding>) -> Checked {
-        let lost =
-            broken_policies.into_iter().map(|name| Lost { kind: Some(Kind::Policy), name: Some(name) }).collect();
+        let lost_policy = |name| Lost { kind: Some(Kind::Policy), name: Some(name) };
+        let mut lost: Vec<Lost> = broken_policies.into_iter().map(lost_policy).collect();
+        // What is at fault was not written: rules that speak of what is not there keep silent.
+        if findings.iter().any(Finding::is_error) {
+            lost.push(Lost { kind: Some(Kind::PolicyAttachment), name: None });
+        }
         let mut loaded = Loaded { findings, lost, ..Loaded::default() };
         for (path, (writer, _)) in &self.files {
             loaded.append(load_file(path.as_str(), writer.text.clone().into_bytes(), &Limits::DEFAULT));

@@ -68,26 +68,19 @@ impl Workspace {
     pub fn draft_of(&self, policy: &str) -> Result<Option<PolicyDocument>> {
         let Loaded { documents, findings, lost, .. } =
             load::read(self.root().list_work_tree(&load::wanted)?, &NoProgress)?;
-        let mut found = documents.into_iter().filter_map(|document| match &document.body {
-            Body::Policy(raw) if raw.name.as_str() == policy => {
-                let raw = raw.clone();
-                Some(PolicyDocument { document, raw })
-            }
-            _ => None,
-        });
+        let mut found = PolicyDocument::among(documents, policy);
         let (first, second) = (found.next(), found.next());
         if let (Some(first), Some(second)) = (&first, &second) {
             let (a, b) = (first.document.file.path(), second.document.file.path());
             bail!("`{policy}` stands in two places: `{a}` and `{b}`");
         }
         if first.is_none() {
-            let hiding = |finding: &&Finding| {
-                let path: &str = &finding.location.file;
-                finding.is_error()
-                    && (lost.iter().any(|lost| lost.name.as_deref() == Some(policy)) || self.held(policy, path))
-            };
+            if lost.iter().any(|lost| lost.name.as_deref() == Some(policy)) {
+                bail!("the document of `{policy}` in the work tree cannot be read: see `refguard validate`");
+            }
+            let hiding = |finding: &&Finding| finding.is_error() && self.held(policy, &finding.location.file);
             if let Some(finding) = findings.iter().find(hiding) {
-                bail!("`{policy}` may stand in a file that cannot be read; mend it first: {finding}");
+                bail!("`{policy}` may stand in a file that cannot be read: {finding}");
             }
         }
         Ok(first)
@@ -209,8 +202,8 @@ mod tests {
     #[test]
     fn a_document_is_what_stands_between_its_markers() {
         let (a, b) = (policy("a"), policy("b"));
-        assert_eq!(texts(&a), [a.clone()]);
-        assert_eq!(texts(&format!("---\n{a}")), [a.clone()]);
+        assert_eq!(texts(&a), std::slice::from_ref(&a));
+        assert_eq!(texts(&format!("---\n{a}")), std::slice::from_ref(&a));
         assert_eq!(
             texts(&format!("# of a\n{a}# after a\n---\n# of b\n{b}...\n")),
             [format!("# of a\n{a}# after a\n"), format!("# of b\n{b}")]

@@ -11,7 +11,7 @@ use super::load::{LIMITS, NoProgress, Progress};
 use super::versions::{Effort, Keep, PublishedTip, Version, VersionDocument, VersionIndex};
 use crate::document::{Body, Document, RawPolicy, did_you_mean, load_file};
 use crate::policy::raw_policy_digest;
-use crate::repo::{CommitId, RefName, RepoError};
+use crate::repo::{CommitId, RefName, Repo, RepoError};
 
 /// How far an answer that is about something else goes for a number.
 const CHEAP_COMMITS: usize = 256;
@@ -156,22 +156,9 @@ impl Workspace {
     /// The document of a version.
     ///
     /// # Errors
-    /// Where git cannot read it.
+    /// As of [`PolicyDocument::of_version`].
     pub fn version_document(&self, policy: &str, version: &VersionDocument) -> Result<PolicyDocument> {
-        let bytes = self.repo()?.read_blob(version.blob)?;
-        let loaded = load_file(version.path.as_str(), bytes, &LIMITS);
-        let found = loaded.documents.into_iter().find_map(|document| match &document.body {
-            Body::Policy(raw) if raw.name.as_str() == policy => {
-                let raw = raw.clone();
-                Some(PolicyDocument { document, raw })
-            }
-            _ => None,
-        });
-        let found = found.filter(|found| *raw_policy_digest(&found.raw) == *version.digest);
-        found.with_context(|| {
-            let cache = self.repo().map(|repo| repo.common_dir().join("refguard").display().to_string());
-            format!("the history that was kept is not that of the repository: remove `{}`", cache.unwrap_or_default())
-        })
+        PolicyDocument::of_version(self.repo()?, policy, version)
     }
 }
 
@@ -182,4 +169,28 @@ pub struct PolicyDocument {
     pub document: Document,
     /// What it says.
     pub raw: Arc<RawPolicy>,
+}
+
+impl PolicyDocument {
+    /// The document of a version.
+    ///
+    /// # Errors
+    /// Where git cannot read it.
+    pub fn of_version(repo: &Repo, policy: &str, version: &VersionDocument) -> Result<Self> {
+        let loaded = load_file(version.path.as_str(), repo.read_blob(version.blob)?, &LIMITS);
+        let found =
+            Self::among(loaded.documents, policy).find(|found| *raw_policy_digest(&found.raw) == *version.digest);
+        found.with_context(|| {
+            let kept = repo.common_dir().join("refguard");
+            format!("the history that was kept is not that of the repository: remove `{}`", kept.display())
+        })
+    }
+
+    /// Those of a policy among some documents.
+    pub(super) fn among(documents: Vec<Document>, policy: &str) -> impl Iterator<Item = Self> {
+        documents.into_iter().filter_map(move |document| match &document.body {
+            Body::Policy(raw) if raw.name.as_str() == policy => Some(Self { raw: raw.clone(), document }),
+            _ => None,
+        })
+    }
 }

@@ -46,6 +46,7 @@ pub use listing::{
 pub use load::{NoProgress, Progress};
 pub use log::{LogEntry, PromotionLog};
 pub use partial::Selection;
+pub use pins::pin;
 pub use promote::{Plan, PromoteRequest};
 pub use publish::{Lost, Published, Refused};
 pub use reader::{SetReader, first_settings, read_files, read_worktree, worktree_files};
@@ -54,6 +55,7 @@ pub use status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, 
 pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use version_list::{ShownVersion, VersionList, VersionRow};
 pub use versions::{Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex};
+pub use weaken::budget_within;
 pub use workspace::{LoadedSet, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::Workspace;
 use super::address::{Address, Which};
 use super::load::NoProgress;
 use super::versions::Version;
+use super::{PolicyDocument, Workspace};
 use crate::policy::check_alone;
+use crate::repo::Repo;
 use crate::resolve::{Pinned, Requested};
 
 impl Workspace {
@@ -31,24 +32,25 @@ impl Workspace {
             return Ok(missing());
         }
         let version = self.find_version(policy, which, &NoProgress)?;
-        let pinned = version.map(|version| self.pinned(policy, &version)).transpose()?.flatten();
+        let repo = self.repo()?;
+        let pinned = version.map(|version| pin(repo, policy, &version)).transpose()?.flatten();
         Ok(pinned.map_or_else(missing, |pinned| Requested::Pinned(Arc::new(pinned))))
     }
+}
 
-    /// One version beside the set; `None` where it has no document, or one that breaks a rule by itself.
-    ///
-    /// # Errors
-    /// Where git cannot read it.
-    pub fn pinned(&self, policy: &str, version: &Version) -> Result<Option<Pinned>> {
-        let Some(document) = &version.document else { return Ok(None) };
-        let found = self.version_document(policy, document)?;
-        let pinned = check_alone(&found.document, &found.raw).map(|set| Pinned {
-            label: format!("{policy}@{}", version.number),
-            version: Some(version.number),
-            digest: document.digest.as_str().into(),
-            set: Arc::new(set),
-            parent: found.raw.inherit.as_ref().map(|parent| parent.value.clone()),
-        });
-        Ok(pinned)
-    }
+/// One version beside the set; `None` where it has no document, or one that breaks a rule by itself.
+///
+/// # Errors
+/// Where git cannot read it.
+pub fn pin(repo: &Repo, policy: &str, version: &Version) -> Result<Option<Pinned>> {
+    let Some(document) = &version.document else { return Ok(None) };
+    let found = PolicyDocument::of_version(repo, policy, document)?;
+    let pinned = check_alone(&found.document, &found.raw).map(|set| Pinned {
+        label: format!("{policy}@{}", version.number),
+        version: Some(version.number),
+        digest: document.digest.as_str().into(),
+        set: Arc::new(set),
+        parent: found.raw.inherit.as_ref().map(|parent| parent.value.clone()),
+    });
+    Ok(pinned)
 }

@@ -1,6 +1,6 @@
 //! What exact analysis has to say at the gates: invariants that do not hold, and a loss of protection.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::EnvironmentState;
 use super::gates::{GateWord, Lowered, Says, Verdict};
@@ -11,12 +11,18 @@ use crate::resolve::Engine;
 /// How long a gate may think. What is not finished by then counts as a refusal.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The budget of an analysis that must end so long from now.
+pub fn budget_within(limit: Duration) -> Budget {
+    let deadline = Instant::now().checked_add(limit);
+    Budget::until(move || deadline.is_some_and(|deadline| Instant::now() >= deadline))
+}
+
 /// The invariants of a set: one that does not hold, or cannot be shown to, refuses.
 pub(super) fn invariants(engine: &Engine) -> Vec<GateWord> {
     if engine.set().invariants.is_empty() {
         return Vec::new();
     }
-    let proof: Proof = prove(engine, ProveOptions::default(), &Budget::within(PATIENCE));
+    let proof: Proof = prove(engine, ProveOptions::default(), &budget_within(PATIENCE));
     let refused = |message: String, file: Option<String>, line: Option<u32>| GateWord {
         gate: "valid",
         says: Says::Refused,
@@ -42,7 +48,7 @@ pub(super) fn gate(environment: &EnvironmentState, before: Option<&Engine>, lowe
         None => {
             Some("what the environment has now is not valid, so a loss of protection cannot be ruled out".to_owned())
         }
-        Some(before) => loss(&impact(before, after, &Budget::within(PATIENCE))),
+        Some(before) => loss(&impact(before, after, &budget_within(PATIENCE))),
     };
     let Some(message) = message else { return };
     match level {

@@ -153,13 +153,14 @@ fn patterns_json(patterns: &[Pattern]) -> Value {
 
 /// The set as canonical JSON: policies by name, attachments in the order of evaluation.
 pub fn set_json(set: &PolicySet) -> Value {
-    set_of(set, set.policies.iter().map(|policy| policy_json(set, policy)).collect())
-}
-
-/// The set as canonical JSON, of policies whose JSON is there already.
-pub(super) fn set_of(set: &PolicySet, policies: Vec<Value>) -> Value {
+    let policies: Vec<Value> = set.policies.iter().map(|policy| policy_json(set, policy)).collect();
     let attachments: Vec<Value> = set.attachments.iter().map(|a| attachment_json(set, a)).collect();
     json!({ "policies": policies, "attachments": attachments })
+}
+
+/// SHA-256 of a canonical JSON, lower-case hex.
+fn digest(value: &Value) -> Arc<str> {
+    hex(&Sha256::digest(value.to_string().as_bytes()))
 }
 
 /// The digest of each policy, and of the set: SHA-256 of their canonical JSON, lower-case hex.
@@ -179,10 +180,6 @@ pub(super) fn digests(set: &PolicySet) -> (Vec<Arc<str>>, Arc<str>) {
     whole.update("]}");
     let own = policies.par_iter().map(|text| hex(&Sha256::digest(text.as_bytes()))).collect();
     (own, hex(&whole.finalize()))
-}
-
-fn digest(value: &Value) -> Arc<str> {
-    hex(&Sha256::digest(value.to_string().as_bytes()))
 }
 
 fn hex(bytes: &[u8]) -> Arc<str> {
@@ -258,12 +255,6 @@ mod tests {
             prop_assert_eq!(&set.digest, &digest(&set_json(&set)));
         }
     }
-}
-#[cfg(test)]
-mod piecewise {
-    use super::*;
-    use crate::document::{Limits, load_file};
-    use crate::policy::{Levels, check};
 
     #[test]
     fn digests_are_of_the_canonical_json() {
@@ -273,9 +264,8 @@ mod piecewise {
              {header} PolicyAttachment\npolicy: base\nscope: \"*\"\n{header} PolicyAttachment\npolicy: child\nteams: [t]\n"
         );
         let set = check(load_file("f.yaml", text.into_bytes(), &Limits::DEFAULT), &Levels::default()).set.unwrap();
-        let of = |value: Value| hex(&Sha256::digest(value.to_string().as_bytes()));
-        assert_eq!(set.digest, of(set_json(&set)));
-        let own: Vec<Arc<str>> = set.policies.iter().map(|policy| of(policy_json(&set, policy))).collect();
+        assert_eq!(set.digest, digest(&set_json(&set)));
+        let own: Vec<Arc<str>> = set.policies.iter().map(|policy| digest(&policy_json(&set, policy))).collect();
         assert_eq!(set.policies.iter().map(|policy| policy.digest.clone()).collect::<Vec<_>>(), own);
         assert_eq!(&*hex(&[0x00, 0x0f, 0xa9]), "000fa9");
     }

@@ -1,20 +1,25 @@
 //! How much work an analysis may do. Counted in units, so that the same sets give the same answer on
-//! every machine; a deadline, where one is set, is looked at rarely.
+//! every machine; a caller that has a clock can end it earlier, and is asked rarely.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::fmt;
 
 /// Units that a normal analysis never needs: some ten seconds of work.
 const DEFAULT_UNITS: u64 = 2_000_000_000;
-/// How many units pass between two looks at the clock.
-const CLOCK_EVERY: u64 = 200_000;
+/// How many units pass between two questions to the caller.
+const ASKED_EVERY: u64 = 200_000;
 
 /// A bound on work. A unit is about one comparison of patterns.
-#[derive(Debug)]
 pub struct Budget {
     left: Cell<u64>,
-    until_clock: Cell<u64>,
-    deadline: Option<Instant>,
+    until_asked: Cell<u64>,
+    is_over: Option<Box<dyn Fn() -> bool>>,
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget").field("left", &self.left.get()).finish_non_exhaustive()
+    }
 }
 
 impl Default for Budget {
@@ -26,24 +31,24 @@ impl Default for Budget {
 impl Budget {
     /// So many units of work.
     pub fn units(units: u64) -> Self {
-        Self { left: Cell::new(units), until_clock: Cell::new(CLOCK_EVERY), deadline: None }
+        Self { left: Cell::new(units), until_asked: Cell::new(ASKED_EVERY), is_over: None }
     }
 
-    /// The default units, and no longer than `limit` from now.
-    pub fn within(limit: Duration) -> Self {
-        Self { deadline: Instant::now().checked_add(limit), ..Self::default() }
+    /// The default units, and no longer than until `is_over` says so.
+    pub fn until(is_over: impl Fn() -> bool + 'static) -> Self {
+        Self { is_over: Some(Box::new(is_over)), ..Self::default() }
     }
 
-    /// Takes units; false once there are none left, or the deadline is past.
+    /// Takes units; false once there are none left, or the caller's time is over.
     pub(super) fn spend(&self, units: u64) -> bool {
         let left = self.left.get().saturating_sub(units);
         self.left.set(left);
-        let until = self.until_clock.get();
+        let until = self.until_asked.get();
         if units < until {
-            self.until_clock.set(until - units);
+            self.until_asked.set(until - units);
         } else {
-            self.until_clock.set(CLOCK_EVERY);
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.until_asked.set(ASKED_EVERY);
+            if self.is_over.as_ref().is_some_and(|is_over| is_over()) {
                 self.left.set(0);
             }
         }
@@ -69,9 +74,9 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_is_seen_after_enough_units() {
-        let budget = Budget::within(Duration::ZERO);
+    fn the_end_is_seen_after_enough_units() {
+        let budget = Budget::until(|| true);
         assert!(budget.spend(1));
-        assert!(!budget.spend(CLOCK_EVERY));
+        assert!(!budget.spend(ASKED_EVERY));
     }
 }

@@ -47,6 +47,11 @@ impl<'w, 'a> Changes<'w, 'a> {
         }
     }
 
+    /// Whether nothing differs but perhaps the order of attachments.
+    pub(super) fn is_empty(&self) -> bool {
+        self.attachments.iter().all(Vec::is_empty) && self.policies.is_empty()
+    }
+
     /// Whether an attachment is one that the other side lacks.
     pub(super) fn is_changed(&self, side: usize, rank: Rank) -> bool {
         self.attachments.get(side).is_some_and(|ranks| ranks.binary_search(&rank).is_ok())

@@ -1,6 +1,8 @@
 //! What a change does to every possible request: the search, its findings as regions, each with a witness
 //! that the engines confirm.
 
+use std::collections::BTreeSet;
+
 use super::budget::Budget;
 use super::changes::{BASE, Changes, HEAD};
 use super::eval::Evaluator;
@@ -118,7 +120,7 @@ fn witness(world: &World<'_>, names: &Names, engines: [&Engine; 2], patch: &Patc
     None
 }
 
-fn values(any: &[Pattern], none: &std::collections::BTreeSet<Pattern>) -> Values {
+fn values(any: &BTreeSet<Pattern>, none: &BTreeSet<Pattern>) -> Values {
     Values { any: texts(any.iter()), none: texts(none.iter()), absent: any.iter().any(Pattern::is_any) }
 }
 

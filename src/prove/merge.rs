@@ -1,8 +1,10 @@
 //! Fewer patches that say the same.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 
-use super::patch::{Patch, Without};
+use super::patch::Patch;
 use crate::policy::Pattern;
 
 /// A dimension along which two patches can be joined.
@@ -17,12 +19,12 @@ enum Along {
 /// Leaves out patches that lie within another of the same change, and joins those that differ in one
 /// dimension only.
 pub(super) fn merge(mut patches: Vec<Patch>) -> Vec<Patch> {
-    patches.sort_by(|a, b| order(a).cmp(&order(b)));
+    patches.sort_by_cached_key(order);
     let mut patches = absorb(patches);
     for along in [Along::Models, Along::Tags, Along::Teams, Along::Keys] {
         patches = join(patches, along);
     }
-    patches.sort_by(|a, b| order(a).cmp(&order(b)));
+    patches.sort_by_cached_key(order);
     patches
 }
 
@@ -36,7 +38,7 @@ fn order(patch: &Patch) -> impl Ord + use<> {
     } else {
         2
     };
-    let length = |list: &[Pattern]| list.iter().map(|p| p.to_string().len()).min();
+    let length = |list: &BTreeSet<Pattern>| list.iter().map(|p| p.to_string().len()).min();
     (
         patch.requested.is_some(),
         kind,
@@ -67,17 +69,17 @@ fn absorb(patches: Vec<Patch>) -> Vec<Patch> {
 
 /// Whether every request of a patch is one of a wider one.
 fn holds(wide: &Patch, patch: &Patch) -> bool {
-    let within = |wide: &[Pattern], list: &[Pattern]| list.iter().all(|p| wide.iter().any(|w| w.covers(p)));
+    let within =
+        |wide: &BTreeSet<Pattern>, list: &BTreeSet<Pattern>| list.iter().all(|p| wide.iter().any(|w| w.covers(p)));
     let models = &wide.models;
     let every_model = models.any == ["*"]
         && models.none.is_empty()
         && models.matches.is_empty()
         && models.not_matches.is_empty()
         && (models.absent || !patch.models.absent);
-    let clear =
-        |out: &std::collections::BTreeSet<Pattern>, list: &[Pattern], own: &std::collections::BTreeSet<Pattern>| {
-            out.iter().all(|o| !list.iter().any(|p| p.overlaps(o)) || own.iter().any(|w| w.covers(o)))
-        };
+    let clear = |out: &BTreeSet<Pattern>, list: &BTreeSet<Pattern>, own: &BTreeSet<Pattern>| {
+        out.iter().all(|o| !list.iter().any(|p| p.overlaps(o)) || own.iter().any(|w| w.covers(o)))
+    };
     within(&wide.teams, &patch.teams)
         && within(&wide.keys, &patch.keys)
         && wide.tags.iter().all(|list| patch.tags.iter().any(|own| within(list, own)))
@@ -92,13 +94,9 @@ fn join(patches: Vec<Patch>, along: Along) -> Vec<Patch> {
     let mut same: FxHashMap<_, Vec<usize>> = FxHashMap::default();
     for patch in patches {
         let known = same.entry(key(&patch, along)).or_default();
-        let fits = |at: &usize| joined.get(*at).and_then(|other| both(other, &patch, along));
-        match known.iter().find_map(|at| fits(at).map(|both| (*at, both))) {
-            Some((at, both)) => {
-                if let Some(slot) = joined.get_mut(at) {
-                    *slot = both;
-                }
-            }
+        let at = known.iter().copied().find(|at| joined.get(*at).is_some_and(|other| fit(other, &patch)));
+        match at.and_then(|at| joined.get_mut(at)) {
+            Some(other) => take(other, patch),
             None => {
                 known.push(joined.len());
                 joined.push(patch);
@@ -110,7 +108,7 @@ fn join(patches: Vec<Patch>, along: Along) -> Vec<Patch> {
 
 /// What two patches must have in common to be joined along a dimension.
 fn key(patch: &Patch, along: Along) -> impl Eq + std::hash::Hash + use<> {
-    let unless = |dimension, list: &Vec<Pattern>| (along != dimension).then(|| list.clone());
+    let unless = |dimension, list: &BTreeSet<Pattern>| (along != dimension).then(|| list.clone());
     let mut models = patch.models.clone();
     if along == Along::Models {
         models.any = Vec::new();
@@ -123,40 +121,56 @@ fn key(patch: &Patch, along: Along) -> impl Eq + std::hash::Hash + use<> {
     )
 }
 
-/// Both patches as one; nothing where a value of one is left out by the other.
-fn both(a: &Patch, b: &Patch, along: Along) -> Option<Patch> {
-    let union = |a: &[Pattern], b: &[Pattern]| {
-        let mut list = [a, b].concat();
-        list.sort_unstable();
-        list.dedup();
-        list
+/// Whether no value of one is left out by the other.
+fn fit(a: &Patch, b: &Patch) -> bool {
+    let clear = |one: &Patch, other: &Patch| {
+        let out = |without: &BTreeSet<Pattern>, list: &BTreeSet<Pattern>| without.iter().any(|w| covers_one(w, list));
+        !out(&one.without.teams, &other.teams)
+            && !out(&one.without.keys, &other.keys)
+            && !other.tags.iter().any(|list| out(&one.without.tags, list))
     };
-    let mut patch = a.clone();
-    match along {
-        Along::Teams => patch.teams = union(&a.teams, &b.teams),
-        Along::Keys => patch.keys = union(&a.keys, &b.keys),
-        Along::Tags => patch.tags = vec![union(a.tags.first()?, b.tags.first()?)],
-        Along::Models => {
-            patch.models.any.extend(b.models.any.iter().cloned());
-            patch.models.any.sort_unstable();
-            patch.models.any.dedup();
-        }
+    clear(a, b) && clear(b, a)
+}
+
+/// Whether a pattern covers one of a list. Patterns are in the order of their texts, exact ones first.
+fn covers_one(pattern: &Pattern, list: &BTreeSet<Pattern>) -> bool {
+    let next = |from: Pattern| list.range(from..).next().is_some_and(|found| pattern.covers(found));
+    match pattern {
+        Pattern::Exact(_) => list.contains(pattern),
+        Pattern::Prefix(text) => next(Pattern::Exact(text.clone())) || next(pattern.clone()),
     }
-    patch.without = Without {
-        teams: a.without.teams.union(&b.without.teams).cloned().collect(),
-        keys: a.without.keys.union(&b.without.keys).cloned().collect(),
-        tags: a.without.tags.union(&b.without.tags).cloned().collect(),
-    };
-    let out = |out: &std::collections::BTreeSet<Pattern>, list: &[Pattern]| {
-        out.iter().any(|out| list.iter().any(|pattern| out.covers(pattern)))
-    };
-    let lost = out(&patch.without.teams, &patch.teams)
-        || out(&patch.without.keys, &patch.keys)
-        || patch.tags.iter().any(|list| out(&patch.without.tags, list));
-    patch.witnesses.extend(b.witnesses.iter().cloned());
+}
+
+/// Takes another patch in. What differs between them is in one dimension, so joining all joins that one.
+fn take(patch: &mut Patch, other: Patch) {
+    patch.teams.extend(other.teams);
+    patch.keys.extend(other.keys);
+    for (list, more) in patch.tags.iter_mut().zip(other.tags) {
+        list.extend(more);
+    }
+    patch.models.any.extend(other.models.any);
+    patch.models.any.sort_unstable();
+    patch.models.any.dedup();
+    patch.without.teams.extend(other.without.teams);
+    patch.without.keys.extend(other.without.keys);
+    patch.without.tags.extend(other.without.tags);
+    patch.witnesses.extend(other.witnesses);
     patch.witnesses.sort_unstable();
     patch.witnesses.dedup();
     patch.witnesses.truncate(4);
-    patch.because.extend(b.because.iter().cloned());
-    (!lost).then_some(patch)
+    patch.because.extend(other.because);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_covers_one_of_a_list_by_looking_at_two() {
+        let list: BTreeSet<Pattern> = ["a", "ab", "b*", "bc*", "z"].map(Pattern::parse).into();
+        for text in ["a", "a*", "b", "b*", "bcd*", "bc*", "", "*", "y*", "zz*", "ab*"] {
+            let pattern = Pattern::parse(text);
+            assert_eq!(covers_one(&pattern, &list), list.iter().any(|p| pattern.covers(p)), "{text}");
+        }
+    }
 }

@@ -24,10 +24,10 @@ use crate::policy::Pattern;
 pub(super) struct Patch {
     pub change: Change,
     pub requested: Option<Arc<str>>,
-    pub teams: Vec<Pattern>,
-    pub keys: Vec<Pattern>,
+    pub teams: BTreeSet<Pattern>,
+    pub keys: BTreeSet<Pattern>,
     /// One tag of each list.
-    pub tags: Vec<Vec<Pattern>>,
+    pub tags: Vec<BTreeSet<Pattern>>,
     pub models: Models,
     pub without: Without,
     /// Models of the patch, the best for a witness first.
@@ -80,9 +80,9 @@ pub(super) fn patches(world: &World<'_>, changes: &Changes<'_, '_>, found: &[Fou
             patches.push(Patch {
                 change: found.change.clone(),
                 requested: found.requested.clone(),
-                teams: vec![found.point.team.clone()],
-                keys: vec![found.point.key.clone()],
-                tags: found.point.tags.iter().map(|tag| vec![tag.clone()]).collect(),
+                teams: [found.point.team.clone()].into(),
+                keys: [found.point.key.clone()].into(),
+                tags: found.point.tags.iter().map(|tag| [tag.clone()].into()).collect(),
                 without: givers.without(found, term.any.as_ref()),
                 models: term.models,
                 witnesses,
@@ -105,7 +105,7 @@ pub(super) fn model_witness(class: &Class) -> ModelWitness {
 impl Patch {
     /// Whether a request, its model aside, is described by the patch.
     pub(super) fn has(&self, witness: &Witness) -> bool {
-        let value = |any: &[Pattern], none: &BTreeSet<Pattern>, value: Option<&str>| {
+        let value = |any: &BTreeSet<Pattern>, none: &BTreeSet<Pattern>, value: Option<&str>| {
             let out = value.is_some() && none.iter().any(|pattern| pattern.matches(value));
             any.iter().any(|pattern| pattern.matches(value)) && !out
         };
@@ -118,8 +118,8 @@ impl Patch {
 
     /// One of the points that it was made of, or one between them.
     pub(super) fn point(&self) -> Point {
-        let first = |list: &[Pattern]| list.first().cloned().unwrap_or_else(super::cone::any);
-        let mut tags: Vec<Pattern> = self.tags.iter().map(|list| first(list)).collect();
+        let first = |list: &BTreeSet<Pattern>| list.first().cloned().unwrap_or_else(super::cone::any);
+        let mut tags: Vec<Pattern> = self.tags.iter().map(first).collect();
         tags.sort_unstable();
         Point { team: first(&self.teams), key: first(&self.keys), tags }
     }

@@ -19,6 +19,9 @@ use super::models::Space;
 use super::pipelines;
 use super::world::{GuardId, PipeId, ProfileId, Side, World};
 
+/// Units of work that describing a difference takes.
+const PER_FOUND: u64 = 5_000;
+
 /// What the requests of some classes of models of a point lose and gain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Change {
@@ -87,6 +90,10 @@ impl<'w, 'a> Search<'w, 'a> {
             self.by_name(&Request { name: policy.name.clone(), named: policy.profiles.clone() });
         }
         pipelines::look_at_order(self);
+        // Loops that end early when the budget does say nothing themselves.
+        if self.eval.budget.spent() && self.skipped.is_empty() && !self.changes.is_empty() {
+            self.skip("some of what the change does".to_owned());
+        }
     }
 
     fn changed(&self, side: usize) -> Vec<Rank> {
@@ -147,6 +154,8 @@ impl<'w, 'a> Search<'w, 'a> {
                 None => groups.push((change, vec![class])),
             }
         }
+        // What is found has to be described later; it is paid for here, where that can be refused.
+        self.eval.budget.spend(groups.len() as u64 * PER_FOUND);
         for (change, classes) in groups {
             let default = |side| classes.iter().any(|class| !evaluated.outcome(side, *class).non_default);
             self.found.push(Found {

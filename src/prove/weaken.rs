@@ -80,7 +80,8 @@ pub(super) fn weakening(search: &mut Search<'_, '_>, names: &Names, engines: [&E
     hunt.default_pipes = !hunt.default_capturers().is_empty();
     hunt.run();
     let Hunt { found, skipped, search, .. } = hunt;
-    if found.is_none() && skipped {
+    let cut_short = search.eval.budget.spent() && !search.changes.is_empty();
+    if found.is_none() && (skipped || cut_short) {
         search.skip("whether HEAD blocks less than BASE".to_owned());
     }
     found
@@ -293,8 +294,8 @@ impl Hunt<'_, '_, '_> {
         let alone = walk::alone(world, after);
         let elements = walk::elements(world, before);
         // What HEAD does by default goes where something else matches.
-        wanted.switch |=
-            !elements.is_empty() && !after.non_default && !(after.gives.is_empty() && after.pipes.is_empty());
+        let does_something = !after.gives.is_empty() || !after.pipes.is_empty();
+        wanted.switch |= does_something && !elements.is_empty() && !after.non_default;
         for element in elements {
             if matches!(element, Element::Pipeline(pipe) if after.pipes.contains(&pipe)) {
                 continue;

@@ -4,11 +4,13 @@
 //! has changed. So folders are compared as the bytes that git keeps, and only what differs becomes paths.
 
 use std::cmp::Ordering;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use git2::ObjectType;
+use rustc_hash::FxHashMap;
 
-use super::listing::MAX_ENTRIES;
+use super::listing::{MAX_ENTRIES, is_dot, last_name};
 use super::tree::{TreeItem, named};
 use super::{BlobId, EntryKind, Repo, RepoError, TreeId, Wanted};
 
@@ -45,49 +47,80 @@ impl Repo {
         prefix: &str,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Change>, RepoError> {
-        let folder = |tree: Option<TreeId>| tree.map_or(Ok(None), |tree| self.folder_at(tree, prefix));
-        let odb = self.odb()?;
-        let mut pending: Vec<Pair> = vec![(String::new(), folder(old)?, folder(new)?)];
-        let mut found = Vec::new();
-        let mut seen = 0;
-        while let Some((at, old, new)) = pending.pop() {
-            if old == new {
-                continue;
-            }
-            let (old, new) = (read_folder(&odb, old)?, read_folder(&odb, new)?);
-            for (old, new) in differing(bytes(&old), bytes(&new))? {
-                seen += 1;
-                if seen > MAX_ENTRIES {
-                    return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
-                }
-                let Some(name) = old.or(new).map(|entry| entry.name) else { continue };
-                let (old, new) = (old.map(|it| item(&at, it)), new.map(|it| item(&at, it)));
-                let path = old.as_ref().or(new.as_ref()).map(|it| it.path.clone()).unwrap_or_default();
-                let (old_folder, new_folder) =
-                    (old.as_ref().and_then(|it| it.folder), new.as_ref().and_then(|it| it.folder));
-                if old_folder != new_folder && !name.starts_with(b".") {
-                    pending.push((format!("{path}/"), old_folder, new_folder));
-                }
-                let side = |item: Option<Item>| item.and_then(|it| it.side).filter(|side| wanted(&path, side.kind));
-                let (old, new) = (side(old), side(new));
-                if old != new {
-                    found.push(Change { path: path.as_str().into(), old, new });
-                }
-            }
-        }
-        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Ok(found)
+        self.tree_diffs()?.between(old, new, prefix, wanted)
+    }
+
+    /// For many diffs one after the other, of which each begins where the last ended.
+    pub fn tree_diffs(&self) -> Result<TreeDiffs<'_>, RepoError> {
+        Ok(TreeDiffs { repo: self, odb: self.odb()?, kept: FxHashMap::default() })
     }
 }
 
-fn read_folder<'o>(odb: &'o git2::Odb<'_>, id: Option<TreeId>) -> Result<Option<git2::OdbObject<'o>>, RepoError> {
-    let Some(id) = id else { return Ok(None) };
-    let object = odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
-    if object.kind() == ObjectType::Tree { Ok(Some(object)) } else { Err(malformed()) }
+/// See [`Repo::tree_diffs`].
+pub struct TreeDiffs<'r> {
+    repo: &'r Repo,
+    odb: git2::Odb<'r>,
+    /// The folders of the last diff's new side: most likely the old side of the next.
+    kept: FxHashMap<TreeId, Rc<[u8]>>,
 }
 
-fn bytes<'a>(folder: &'a Option<git2::OdbObject<'_>>) -> &'a [u8] {
-    folder.as_ref().map_or(&[], |object| object.data())
+impl TreeDiffs<'_> {
+    /// As [`Repo::diff_trees`].
+    pub fn between(
+        &mut self,
+        old: Option<TreeId>,
+        new: Option<TreeId>,
+        prefix: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Change>, RepoError> {
+        let folder = |tree: Option<TreeId>| tree.map_or(Ok(None), |tree| self.repo.folder_at(tree, prefix));
+        let mut pending: Vec<Pair> = vec![(String::new(), folder(old)?, folder(new)?)];
+        let (mut found, mut kept, mut seen) = (Vec::new(), FxHashMap::default(), 0);
+        while let Some((at, old, new)) = pending.pop() {
+            let (before, after) = (self.folder(old)?, self.folder(new)?);
+            let entries = differing(&before, &after)?;
+            seen += entries.len();
+            if seen > MAX_ENTRIES {
+                return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
+            }
+            for (old, new) in entries {
+                let (folders, change) = compare(&at, old, new, wanted);
+                pending.extend(folders);
+                found.extend(change);
+            }
+            kept.extend(new.map(|id| (id, after)));
+        }
+        self.kept = kept;
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    fn folder(&self, id: Option<TreeId>) -> Result<Rc<[u8]>, RepoError> {
+        let Some(id) = id else { return Ok(Rc::default()) };
+        if let Some(kept) = self.kept.get(&id) {
+            return Ok(kept.clone());
+        }
+        let object = self.odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
+        if object.kind() == ObjectType::Tree { Ok(object.data().into()) } else { Err(malformed()) }
+    }
+}
+
+/// What an entry that is not the same on both sides comes to: folders to look into, or a change.
+fn compare(
+    at: &str,
+    old: Option<RawEntry<'_>>,
+    new: Option<RawEntry<'_>>,
+    wanted: Wanted<'_>,
+) -> (Option<Pair>, Option<Change>) {
+    let (old, new) = (old.map(|entry| item(at, entry)), new.map(|entry| item(at, entry)));
+    let Some(path) = old.as_ref().or(new.as_ref()).map(|item| item.path.clone()) else { return (None, None) };
+    let folder = |item: &Option<Item>| item.as_ref().and_then(|item| item.folder);
+    let side = |item: &Option<Item>| item.as_ref().and_then(|it| it.side).filter(|side| wanted(&path, side.kind));
+    let (old_folder, new_folder) = (folder(&old), folder(&new));
+    let enter = old_folder != new_folder && !is_dot(last_name(&path));
+    let (old, new) = (side(&old), side(&new));
+    let change = (old != new).then(|| Change { path: path.as_str().into(), old, new });
+    (enter.then(|| (format!("{path}/"), old_folder, new_folder)), change)
 }
 
 fn malformed() -> RepoError {

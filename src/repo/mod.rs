@@ -33,7 +33,7 @@ mod remote;
 mod revision;
 mod root;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod trailers;
@@ -41,7 +41,7 @@ mod transaction;
 mod tree;
 mod work_tree;
 
-pub use changes::{Change, Side};
+pub use changes::{Change, Side, TreeDiffs};
 pub use commit::{Commit, FirstParents, Link, Person, Time};
 pub use env::GitEnv;
 pub use error::RepoError;

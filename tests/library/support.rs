@@ -153,7 +153,7 @@ fn attachment(policies: usize) -> impl Strategy<Value = Value> {
             }
             put(&mut fields, "scope", nothing.then(|| json!("*")));
             put(&mut fields, "priority", priority.map(|priority| json!(priority)));
-            put(&mut fields, "default", default.then(|| json!(true)));
+            put(&mut fields, "default", default.then_some(json!(true)));
             Value::Object(fields)
         },
     )

@@ -84,6 +84,18 @@ fn a_remove_under_a_condition_loses_for_those_models() {
 }
 
 #[test]
+fn a_remove_for_other_models_loses_nothing() {
+    let child = |remove: &str| {
+        one(&format!(
+            "kind: Policy\nname: root\nguardrails: {{add: [pii]}}\ncondition: {{model: gpt-.*}}\n---\nkind: Policy\nname: p\ninherit: root\n{remove}"
+        ))
+    };
+    let remove = |model: &str| child(&format!("guardrails: {{remove: [pii]}}\ncondition: {{model: {model}}}\n"));
+    let lost = |model: &str| diff_sets(&child(""), &remove(model)).policies.changed.remove(0).guardrails.lost.len();
+    assert_eq!(["claude-.*", "claude-3", "gpt-4", "gpt-4.*", "g.*"].map(lost), [0, 0, 1, 1, 1]);
+}
+
+#[test]
 fn work_beyond_the_budget_is_unsure_and_not_left_out() {
     let patterns = |from: u32| (from..from + 1_500).map(|n| format!("'m({n}|x)'")).collect::<Vec<_>>().join(", ");
     let found = conditions(&format!("[{}]", patterns(1_000)), &format!("[{}]", patterns(5_000)));

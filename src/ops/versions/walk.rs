@@ -113,9 +113,9 @@ impl Edits {
     ) -> Result<Self> {
         let mut documents = Documents::after(holding.held_paths());
         let mut changed = Vec::new();
-        let mut before = base;
+        let (mut diffs, mut before) = (repo.tree_diffs()?, base);
         let trees = steps.iter().enumerate().map(|(done, (commit, tree))| {
-            let found = repo.diff_trees(before, Some(*tree), prefix, &wanted)?;
+            let found = diffs.between(before, Some(*tree), prefix, &wanted)?;
             before = Some(*tree);
             progress.step(done + 1, steps.len());
             Ok((*commit, found))

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use crate::document::did_you_mean;
 
 /// Suggestions are worked out for so many words; a set with more unknown names has another trouble.
-const MOST: usize = 50;
+const MOST: usize = 20;
 
 /// The known names of a kind, and what was suggested before.
 pub(super) struct Suggestions<'a> {

@@ -44,6 +44,9 @@ const TAGS: [&str; 5] = ["t", "t*", "tu", "s", "*"];
 const CONDITIONS: [&str; 7] = ["m", "m.*", "(m|n)x?", "n", ".+", "[a-m]x*", "m(x|y)+"];
 const ACTIONS: [&str; 4] = ["next", "next", "allow", "block"];
 
+/// Which of the policy's guardrails, and what it does on pass, fail and error.
+pub type Step = (usize, [&'static str; 3]);
+
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub name: usize,
@@ -51,7 +54,7 @@ pub struct Policy {
     pub add: Vec<&'static str>,
     pub remove: Vec<&'static str>,
     pub condition: Vec<&'static str>,
-    pub pipeline: Option<(bool, Vec<(usize, [&'static str; 3])>)>,
+    pub pipeline: Option<(bool, Vec<Step>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -238,9 +241,9 @@ impl Policy {
             let _ = write!(out, "pipeline:\n  mode: {mode}\n  steps:\n");
             for (at, [pass, fail, error]) in steps {
                 let guardrail = self.add[*at % self.add.len()];
-                let _ = write!(
+                let _ = writeln!(
                     out,
-                    "    - {{guardrail: {guardrail}, on_pass: {pass}, on_fail: {fail}, on_error: {error}}}\n"
+                    "    - {{guardrail: {guardrail}, on_pass: {pass}, on_fail: {fail}, on_error: {error}}}"
                 );
             }
         }

@@ -111,7 +111,7 @@ fn names() {
 fn yaml_that_is_not_used() {
     assert_found("p.yaml", &policy("guardrails: !!map {add: [a]}\n"), &[("RG003", 4)]);
     assert_found("p.yaml", &policy("owner: !include x\n"), &[("RG003", 4)]);
-    assert_found("p.yaml", &policy("owner: !!str 1\n"), &[("RG003", 4), ("RG007", 4)]);
+    assert_found("p.yaml", &policy("owner: !!str x\n"), &[("RG003", 4)]);
     assert_found("p.yaml", &policy("guardrails:\n  <<: {add: [a]}\n"), &[("RG003", 5)]);
     assert_found("p.yaml", &format!("%YAML 1.2\n---\n{POLICY}"), &[("RG003", 1)]);
     assert_found("p.yaml", &format!("%TAG ! tag:x,2026:\n---\n{POLICY}"), &[("RG003", 1)]);
