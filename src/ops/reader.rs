@@ -119,11 +119,14 @@ pub fn read_worktree(root: &Root) -> Result<Loaded> {
     load::read(root.list_work_tree(&load::wanted)?, &NoProgress)
 }
 
-/// The files of the work tree that would be read: path, size and time of change.
+/// A file as a look at its folder shows it: path, size and time of change.
+pub type FileStamp = (Arc<str>, u64, Option<SystemTime>);
+
+/// The files of the work tree that would be read.
 ///
 /// # Errors
 /// Where the folder cannot be read.
-pub fn worktree_files(root: &Root) -> Result<Vec<(Arc<str>, u64, Option<SystemTime>)>> {
+pub fn worktree_files(root: &Root) -> Result<Vec<FileStamp>> {
     let dir = root.dir()?;
     let changed = |path: &str| std::fs::metadata(dir.join(path)).and_then(|found| found.modified()).ok();
     let listing = root.list_work_tree(&load::wanted)?;

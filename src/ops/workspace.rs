@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 

@@ -66,7 +66,8 @@ fn every_refusal_carries_every_header_and_nothing_in_it() {
     let (_repo, daemon, commit) = served(&[]);
     let empty = ["", "", commit.as_str()];
     let long = "x".repeat(2 << 20);
-    let cases: [(&[(&str, &str)], &str, u16); 8] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Headers<'_>, &str, u16); 8] = [
         (&[TEAM], "", 403),
         (&[TEAM, ("X-Refguard-Model", "")], "", 403),
         (&[TEAM, TEAM, MODEL], "", 400),
