@@ -49,7 +49,7 @@ pub use partial::Selection;
 pub use pins::pin;
 pub use promote::{Plan, PromoteRequest};
 pub use publish::{Lost, Published, Refused};
-pub use reader::{FileStamp, SetReader, first_settings, read_files, read_worktree, worktree_files};
+pub use reader::{Delta, FileStamp, SetReader, first_settings, read_files, read_worktree, worktree_files};
 pub use rollback::{RollbackPlan, RollbackRequest};
 pub use status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, Status};
 pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};

@@ -99,6 +99,15 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     assert_eq!(daemon.get("/v1/policies/p0/versions/9").status, 404);
     assert_eq!(daemon.get("/v1/policies/p0/versions/x").status, 400);
     assert_eq!(daemon.get("/v1/policies/nobody/versions").status, 404);
+    let compared = |query: &str| daemon.get(&format!("/v1/policies/p0/compare?{query}"));
+    let changed = json!([{"path": "guardrails.add", "a": ["gen-1"], "b": ["gen-2"]}]);
+    for query in ["from=1&to=2", "from=1&to=latest", "from=1&to=production"] {
+        assert_eq!(compared(query).json()["fields"], changed, "{query}");
+    }
+    // Only what was published, or is served, can be compared: no draft, no revision.
+    for (query, status) in [("from=1&to=9", 404), ("from=1&to=HEAD", 404), ("from=1&to=", 404), ("from=1", 400)] {
+        assert_eq!(compared(query).status, status, "{query}");
+    }
     // A new version is numbered without a restart.
     let third = repo.generation(3);
     repo.promote("HEAD");
