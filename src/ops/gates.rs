@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{EnvironmentState, TestOptions, Workspace, run_tests};
+use super::load::NoProgress;
+use super::{EnvironmentState, Judged, TestOptions, Workspace, run_tests};
 use crate::document::Finding;
-use crate::policy::PolicySet;
 use crate::repo::{Allow, CommitId, Ledger, Repo, TreeId};
 use crate::resolve::Engine;
 
@@ -70,7 +70,7 @@ pub struct Verdict {
     /// Everything they have to say.
     pub words: Vec<GateWord>,
     /// The set, if it is valid.
-    pub engine: Option<Engine>,
+    pub engine: Option<Arc<Engine>>,
     /// Gates that were lowered and would have refused: what the promotion records.
     pub allow: Vec<Allow>,
 }
@@ -143,7 +143,14 @@ pub(super) fn judge(
 }
 
 fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<()> {
-    let checked = workspace.load_tree(tree)?;
+    let checked = match workspace.judge_tree(tree, &NoProgress)? {
+        Judged::Sound(engine) => {
+            verdict.words.extend(super::weaken::invariants(&engine));
+            verdict.engine = Some(engine);
+            return Ok(());
+        }
+        Judged::Faulty(checked) => checked,
+    };
     for finding in checked.findings.iter().filter(|finding| finding.is_error()) {
         let Finding { rule, message, location, .. } = finding;
         verdict.words.push(GateWord {
@@ -153,11 +160,6 @@ fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<(
             file: Some(location.file.to_string()),
             line: Some(location.line),
         });
-    }
-    verdict.engine = checked.set.map(|set: PolicySet| Engine::new(Arc::new(set)));
-    if let Some(engine) = &verdict.engine {
-        let words = super::weaken::invariants(engine);
-        verdict.words.extend(words);
     }
     Ok(())
 }

@@ -1,15 +1,16 @@
 //! A folder of policies and the places a set can be read from.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::VersionIndex;
-use super::load::{self, NoProgress, Progress};
-use crate::policy::{Checked, Levels, check};
-use crate::repo::{GitEnv, Repo, Root, TreeId};
+use super::judged::Judge;
+use super::load::{self, Progress};
+use super::{Judged, VersionIndex};
+use crate::policy::{Checked, Levels, check, check_errors};
+use crate::repo::{GitEnv, Listing, Repo, Root};
 use crate::resolve::Origin;
 
 /// Where a set is read from.
@@ -58,6 +59,8 @@ pub struct Workspace {
     pub(super) versions: OnceCell<Arc<VersionIndex>>,
     /// Whether they were looked for in vain, where that was not worth much.
     pub(super) versions_too_dear: Cell<bool>,
+    /// The tree that was judged last.
+    pub(super) judge: RefCell<Judge>,
 }
 
 impl Workspace {
@@ -70,6 +73,7 @@ impl Workspace {
             root: Root::find(dir, &GitEnv::from_process())?,
             versions: OnceCell::new(),
             versions_too_dear: Cell::new(false),
+            judge: RefCell::default(),
         })
     }
 
@@ -91,7 +95,13 @@ impl Workspace {
     /// # Errors
     /// Where it cannot be read at all; what is wrong with its documents is among its findings.
     pub fn load(&self, source: &Source, levels: &Levels, progress: &dyn Progress) -> Result<LoadedSet> {
-        let (listing, origin) = match source {
+        let (listing, origin) = self.list(source)?;
+        let loaded = load::read(listing, progress).with_context(|| format!("cannot read the set `{}`", origin.name))?;
+        Ok(LoadedSet { checked: check(loaded, levels), origin })
+    }
+
+    fn list(&self, source: &Source) -> Result<(Listing<'_>, SetOrigin)> {
+        Ok(match source {
             Source::Worktree => (self.root.list_work_tree(&load::wanted)?, SetOrigin::named("worktree")),
             Source::Staged => (self.repo()?.list_index(self.root.prefix(), &load::wanted)?, SetOrigin::named("staged")),
             Source::At(revision) => {
@@ -99,18 +109,22 @@ impl Workspace {
                 let listing = self.repo()?.list_commit(commit, self.root.prefix(), &load::wanted)?;
                 (listing, SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) })
             }
-        };
-        let loaded = load::read(listing, progress).with_context(|| format!("cannot read the set `{}`", origin.name))?;
-        Ok(LoadedSet { checked: check(loaded, levels), origin })
+        })
     }
 
-    /// Reads and judges the set of a tree.
+    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two commits that are read one
+    /// after the other, what they share is read once.
     ///
     /// # Errors
     /// Where it cannot be read at all.
-    pub fn load_tree(&self, tree: TreeId) -> Result<Checked> {
-        let listing = self.repo()?.list_tree(tree, self.root.prefix(), &load::wanted)?;
-        Ok(check(load::read(listing, &NoProgress)?, &Levels::default()))
+    pub fn judge(&self, source: &Source, progress: &dyn Progress) -> Result<(Judged, SetOrigin)> {
+        let Source::At(revision) = source else {
+            let (listing, origin) = self.list(source)?;
+            return Ok((check_errors(load::read(listing, progress)?).into(), origin));
+        };
+        let (commit, promotion) = self.revision(revision)?;
+        let judged = self.judge_tree(self.repo()?.tree_of(commit)?, progress)?;
+        Ok((judged, SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) }))
     }
 }
 
