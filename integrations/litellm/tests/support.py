@@ -90,7 +90,9 @@ class Daemon:
     def kill(self) -> None:
         """Without a goodbye."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 @dataclass

@@ -29,8 +29,7 @@ logger = verbose_proxy_logger.getChild("refguard")
 logger.setLevel("INFO")
 
 _RETRY_FIRST = 0.5
-# The least time between the beginnings of two questions: sets that come thick and fast are skipped, and a proxy in
-# between that ignores `Prefer: wait` is not asked without a pause.
+# Sets that come thick and fast are skipped, and what ignores `Prefer: wait` is not asked without a pause.
 _PAUSE_AFTER_SET = 0.2
 _PAUSE_AFTER_NOTHING = 1.0
 # How often a guardrail that is missing is looked for.
@@ -176,11 +175,8 @@ class Follower:
 
     async def _turn(self, source: Source) -> float:
         """Asks once, and acts on what came. Says after how many seconds to ask again."""
-        began = self._clock()
         try:
-            found = await self._ask(source)
-            pause = _PAUSE_AFTER_SET if found else _PAUSE_AFTER_NOTHING
-            delay = began + pause - self._clock()
+            delay = await self._ask(source)
         except DaemonAway as error:
             delay = self._failed(str(error), error.retry_after)
         except Exception as error:  # A bug here must not end the following for good.
@@ -192,12 +188,14 @@ class Follower:
             logger.exception("refguard: the set could not be enforced")
         return delay
 
-    async def _ask(self, source: Source) -> bool:
+    async def _ask(self, source: Source) -> float:
+        began = self._clock()
         wait = self._settings.wait if self._pending is None else min(self._settings.wait, _RECHECK_SECONDS)
         bundle = await source.poll(self._seen, wait)
         self._answered()
         if bundle is None:
-            return False
+            return began + _PAUSE_AFTER_NOTHING - self._clock()
+        came = self._clock()
         if self._current is not None and bundle.etag == self._current.etag:
             # Back at what runs: a newer one was withdrawn.
             self._pending, self._rejection = None, None
@@ -205,7 +203,8 @@ class Follower:
             await self._consider(bundle)
         # Only now: what an exception left unjudged is asked for again.
         self._seen = bundle.etag
-        return True
+        # However fast they come, calls have at least half of the process.
+        return max(_PAUSE_AFTER_SET, self._clock() - came)
 
     async def _consider(self, bundle: Bundle) -> None:
         try:
