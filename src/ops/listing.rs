@@ -42,12 +42,18 @@ pub fn list_policies(set: &PolicySet) -> Listing {
         header: vec!["policy", "inherits", "guardrails", "for models", "place"],
         rows: set.policies.iter().map(row).collect(),
         name: "policies",
-        objects: set
-            .policies
-            .iter()
-            .map(|policy| placed(policy_json(set, policy), &policy.place, Some(&policy.digest)))
-            .collect(),
+        objects: set.policies.iter().map(|policy| policy_object(set, policy)).collect(),
     }
+}
+
+/// A policy as an object: its document's fields, its place, its digest.
+pub fn policy_object(set: &PolicySet, policy: &Policy) -> Value {
+    placed(policy_json(set, policy), &policy.place, Some(&policy.digest))
+}
+
+/// An attachment as an object: its document's fields and its place.
+pub fn attachment_object(set: &PolicySet, attachment: &Attachment) -> Value {
+    placed(attachment_json(set, attachment), &attachment.place, None)
 }
 
 /// The attachments, in the order of evaluation.
@@ -65,7 +71,7 @@ pub fn list_attachments(set: &PolicySet) -> Listing {
         header: vec!["policy", "for", "priority", "", "place"],
         rows: set.attachments.iter().map(row).collect(),
         name: "attachments",
-        objects: set.attachments.iter().map(|a| placed(attachment_json(set, a), &a.place, None)).collect(),
+        objects: set.attachments.iter().map(|a| attachment_object(set, a)).collect(),
     }
 }
 
@@ -109,11 +115,11 @@ pub fn show_policy(set: &PolicySet, policy: &Policy) -> ShownPolicy {
     };
     ShownPolicy {
         version: 1,
-        policy: placed(policy_json(set, policy), &policy.place, Some(&policy.digest)),
+        policy: policy_object(set, policy),
         chain: members().map(|member| member.name.to_string()).collect(),
         guardrails: held.into_iter().map(str::to_owned).collect(),
         children: set.policies.iter().filter(is_child).map(|child| child.name.to_string()).collect(),
-        attachments: own.iter().map(|a| placed(attachment_json(set, a), &a.place, None)).collect(),
+        attachments: own.iter().map(|a| attachment_object(set, a)).collect(),
         attached: own.iter().map(words).collect(),
     }
 }
