@@ -39,6 +39,7 @@ def test_the_first_question_waits_for_nothing() -> None:
     bundle, request = ask(httpx.Response(200, headers=HEADERS, content=b"x"))
     assert bundle == Bundle(b"x", '"abc-litellm"', "abc")
     assert str(request.url) == "http://127.0.0.1:8731/v1/bundle?format=litellm"
+    assert request.headers["accept"].startswith("application/json")
     assert not {"if-none-match", "prefer", "authorization"} & set(request.headers)
 
 
@@ -55,9 +56,9 @@ def test_the_next_names_what_is_known(tmp_path: Path) -> None:
 
 
 def test_json_and_a_set_without_a_commit_are_known_as_such() -> None:
-    headers = {"etag": '"d1gest-litellm"', "x-refguard-commit": "", "content-type": "application/json"}
+    headers = {"etag": '"d1-gest-litellm-json"', "x-refguard-commit": "", "content-type": "application/json"}
     bundle, _ = ask(httpx.Response(200, headers=headers, content=b"{}"))
-    assert bundle == Bundle(b"{}", '"d1gest-litellm"', "d1gest", is_json=True)
+    assert bundle == Bundle(b"{}", '"d1-gest-litellm-json"', "d1-gest", is_json=True)
 
 
 PROBLEM = {"content-type": "application/problem+json", "retry-after": "7"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 from litellm.proxy.policy_engine.attachment_registry import AttachmentRegistry
@@ -51,27 +52,57 @@ def build(bundle: Bundle) -> PolicySet:
         raise BundleRejected("it has no policies")
     if not isinstance(raw_attachments, list):
         raise BundleRejected("`policy_attachments` is no list")
-    policies = {name: _policy(name, raw) for name, raw in raw_policies.items()}
-    attachments = [_attachment(number, raw) for number, raw in enumerate(raw_attachments, start=1)]
-    _judge_references(policies, attachments)
-    policy_registry, attachment_registry = PolicyRegistry(), AttachmentRegistry()
-    try:
-        policy_registry.load_policies(raw_policies)
-        attachment_registry.load_attachments(raw_attachments)
-    except ValueError as error:
-        raise BundleRejected(f"LiteLLM does not take it: {error}") from error
-    if policy_registry.get_all_policies() != policies or attachment_registry.get_all_attachments() != attachments:
-        raise BundleRejected("LiteLLM reads it otherwise than it is written")
-    guardrails = frozenset(name for policy in policies.values() for name in _guardrails(policy))
+    policies, attachments = PolicyRegistry(), AttachmentRegistry()
+    refusal = _load(policies, attachments, raw_policies, raw_attachments)
+    _judge_reading(policies, attachments, raw_policies, raw_attachments, refusal)
+    loaded = attachments.get_all_attachments()
+    every = policies.get_all_policies()
+    _judge_references(every, loaded)
     return PolicySet(
         commit=bundle.commit,
         etag=bundle.etag,
-        policies=policy_registry,
-        attachments=attachment_registry,
-        guardrails=guardrails,
-        policy_count=len(policies),
-        attachment_count=len(attachments),
+        policies=policies,
+        attachments=attachments,
+        guardrails=frozenset(name for policy in every.values() for name in _guardrails(policy)),
+        policy_count=len(every),
+        attachment_count=len(loaded),
     )
+
+
+def _load(
+    policies: PolicyRegistry, attachments: AttachmentRegistry, raw_policies: Any, raw_attachments: Any
+) -> str | None:
+    """Has LiteLLM read a set; says what it does not take."""
+    try:
+        policies.load_policies(raw_policies)
+        attachments.load_attachments(raw_attachments)
+    except ValueError as error:
+        return _line(error)
+    return None
+
+
+def _judge_reading(
+    policies: PolicyRegistry,
+    attachments: AttachmentRegistry,
+    raw_policies: dict[object, object],
+    raw_attachments: list[object],
+    refusal: str | None,
+) -> None:
+    """Reads a set a second time, strictly, and compares: LiteLLM leaves out keys that it does not know.
+
+    Each piece is let go at once: a large set that is held twice keeps the event loop waiting for the collector.
+    """
+    for name, raw in raw_policies.items():
+        strict = _policy(name, raw)
+        if refusal is None and policies.get_policy(str(name)) != strict:
+            raise BundleRejected(f"policy `{name}`: LiteLLM reads it otherwise than it is written")
+    loaded = attachments.get_all_attachments()
+    for number, raw in enumerate(raw_attachments, start=1):
+        strict_attachment = _attachment(number, raw)
+        if refusal is None and loaded[number - 1] != strict_attachment:
+            raise BundleRejected(f"attachment {number}: LiteLLM reads it otherwise than it is written")
+    if refusal is not None:
+        raise BundleRejected(f"LiteLLM does not take it: {refusal}")
 
 
 def _parsed(bundle: Bundle) -> object:

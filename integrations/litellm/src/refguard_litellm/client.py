@@ -74,6 +74,7 @@ class Client:
         parameters = {"format": "litellm"}
         if self._settings.set_name is not None:
             parameters["set"] = self._settings.set_name
+        # Python reads YAML some thirty times slower, and keeps the event loop waiting by seconds for a large set.
         headers = {"Accept": "application/json, application/yaml;q=0.9"}
         if etag is not None:
             headers |= {"If-None-Match": etag, "Prefer": f"wait={wait}"}
@@ -125,7 +126,7 @@ class Client:
 
 
 def _identity(etag: str) -> str:
-    return etag.removeprefix("W/").strip('"').rpartition("-")[0]
+    return etag.removeprefix("W/").strip('"').partition("-litellm")[0]
 
 
 async def _problem(response: httpx.Response) -> str:
