@@ -64,6 +64,7 @@ pub(super) enum Verb {
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),
     Log(verbs::log::LogArgs),
+    Hook(verbs::hook::HookArgs),
     Import(verbs::import::ImportArgs),
     Export(verbs::export::ExportArgs),
     Schema(verbs::schema::SchemaArgs),

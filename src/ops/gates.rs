@@ -38,6 +38,20 @@ pub struct GateWord {
     pub line: Option<u32>,
 }
 
+impl GateWord {
+    /// An error of a set.
+    pub(super) fn of(finding: &Finding) -> Self {
+        let Finding { rule, message, location, .. } = finding;
+        Self {
+            gate: "valid",
+            says: Says::Refused,
+            message: format!("{} {}: {message}", rule.code, rule.name),
+            file: Some(location.file.to_string()),
+            line: Some(location.line),
+        }
+    }
+}
+
 /// Gates that a flag lowers, with the reasons given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lowered {
@@ -144,16 +158,7 @@ pub(super) fn judge(
 
 fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<()> {
     let checked = workspace.load_tree(tree)?;
-    for finding in checked.findings.iter().filter(|finding| finding.is_error()) {
-        let Finding { rule, message, location, .. } = finding;
-        verdict.words.push(GateWord {
-            gate: "valid",
-            says: Says::Refused,
-            message: format!("{} {}: {message}", rule.code, rule.name),
-            file: Some(location.file.to_string()),
-            line: Some(location.line),
-        });
-    }
+    verdict.words.extend(checked.findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
     verdict.engine = checked.set.map(|set: PolicySet| Engine::new(Arc::new(set)));
     if let Some(engine) = &verdict.engine {
         let words = super::weaken::invariants(engine);

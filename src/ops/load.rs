@@ -109,7 +109,7 @@ fn content(listing: &Listing<'_>, entry: &Entry) -> Result<Vec<u8>> {
     listing.read(entry).with_context(|| format!("cannot read `{}`", entry.path))
 }
 
-fn parse(entry: &Entry, bytes: Vec<u8>) -> Loaded {
+pub(super) fn parse(entry: &Entry, bytes: Vec<u8>) -> Loaded {
     load_file(entry.path.clone(), bytes, &LIMITS)
 }
 
@@ -119,7 +119,7 @@ pub(super) fn far_too_large(bytes: u64) -> bool {
 }
 
 /// What an entry comes to without being read, if it is not to be.
-fn skipped(entry: &Entry) -> Option<Loaded> {
+pub(super) fn skipped(entry: &Entry) -> Option<Loaded> {
     if entry.kind != EntryKind::File {
         return Some(Loaded::not_a_file(entry.path.clone(), entry.kind.describe()));
     }

@@ -1,14 +1,15 @@
 //! A folder of policies and the places a set can be read from.
 
 use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::VersionIndex;
 use super::load::{self, NoProgress, Progress};
+use super::{Keep, VersionIndex};
 use crate::policy::{Checked, Levels, check};
-use crate::repo::{GitEnv, Repo, Root, TreeId};
+use crate::repo::{CommitId, GitEnv, RefName, Repo, Root, TreeId};
 use crate::resolve::Origin;
 
 /// Where a set is read from.
@@ -57,6 +58,8 @@ pub struct Workspace {
     pub(super) versions: OnceCell<VersionIndex>,
     /// Whether they were looked for in vain, where that was not worth much.
     pub(super) versions_too_dear: Cell<bool>,
+    /// Whether a walk through history is kept for the next one.
+    pub(super) keep: Keep,
 }
 
 impl Workspace {
@@ -65,11 +68,33 @@ impl Workspace {
     /// # Errors
     /// Where the folder is not there, or git's repository cannot be read.
     pub fn open(dir: &Path) -> Result<Self> {
-        Ok(Self {
-            root: Root::find(dir, &GitEnv::from_process())?,
-            versions: OnceCell::new(),
-            versions_too_dear: Cell::new(false),
-        })
+        Self::of(Root::find(dir, &GitEnv::from_process())?)
+    }
+
+    /// As [`Workspace::open`], for a hook: git's variables speak from the folder in which git runs it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_in_hook(dir: &Path) -> Result<Self> {
+        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        Self::of(Root::find(dir, &GitEnv::from_process().anchored(&here))?)
+    }
+
+    fn of(root: Root) -> Result<Self> {
+        let (versions, versions_too_dear) = (OnceCell::new(), Cell::new(false));
+        Ok(Self { root, versions, versions_too_dear, keep: Keep::InGitDir })
+    }
+
+    /// The policies of a folder by its place in commits, in a repository that is only read, as if some refs
+    /// held something else.
+    pub(super) fn imagined(
+        dir: &Path,
+        prefix: Option<&str>,
+        refs: BTreeMap<RefName, Option<CommitId>>,
+    ) -> Result<Self> {
+        let Self { root, versions, versions_too_dear, .. } = Self::open_in_hook(dir)?;
+        let root = prefix.into_iter().fold(root, Root::at_prefix).with_refs(refs);
+        Ok(Self { root, versions, versions_too_dear, keep: Keep::ReadOnly })
     }
 
     /// The root: its folder, its place in commits, and the repository.

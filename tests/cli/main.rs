@@ -11,8 +11,9 @@
     reason = "a test that meets what it does not expect has to fail; clippy.toml covers only test functions"
 )]
 
-mod drafts;
 mod docs;
+mod drafts;
+mod hooks;
 mod init;
 mod lifecycle;
 mod resolve;
