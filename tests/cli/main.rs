@@ -16,6 +16,7 @@ mod drafts;
 mod hooks;
 mod init;
 mod lifecycle;
+mod receive;
 mod resolve;
 mod support;
 mod validate;
