@@ -12,13 +12,17 @@
 //! | [`interop`] | LiteLLM in and out |
 //! | [`ops`] | the verbs |
 //! | [`output`] | findings, answers, tables → human and machine formats |
+//! | [`daemon`] | watching, reloading, the snapshots that are served |
+//! | [`http`] | the daemon's endpoints |
 //! | [`cli`] | the command line |
 //!
 //! A test reads `src/` and keeps each of them from importing what it must not know.
 
 pub mod cli;
+pub mod daemon;
 pub mod diff;
 pub mod document;
+pub mod http;
 pub mod interop;
 pub mod ops;
 pub mod output;

@@ -64,6 +64,8 @@ pub(super) enum Verb {
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),
     Log(verbs::log::LogArgs),
+    Serve(Box<verbs::serve::ServeArgs>),
+    Wait(verbs::wait::WaitArgs),
     Hook(verbs::hook::HookArgs),
     Import(verbs::import::ImportArgs),
     Export(verbs::export::ExportArgs),

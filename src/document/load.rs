@@ -19,21 +19,21 @@ pub struct Document {
     pub body: Body,
 }
 
-/// A document by its kind.
+/// A document by its kind. Cheap to clone: a reader keeps what did not change from one commit to the next.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// Settings.
-    Repository(Box<RawRepository>),
+    Repository(Arc<RawRepository>),
     /// What exists.
-    Catalog(Box<RawCatalog>),
+    Catalog(Arc<RawCatalog>),
     /// Which guardrails.
-    Policy(Box<RawPolicy>),
+    Policy(Arc<RawPolicy>),
     /// For which requests.
-    Attachment(Box<RawAttachment>),
+    Attachment(Arc<RawAttachment>),
     /// What must come out for some requests.
-    Test(Box<RawPolicyTest>),
+    Test(Arc<RawPolicyTest>),
     /// What must come out for all.
-    Invariant(Box<RawInvariant>),
+    Invariant(Arc<RawInvariant>),
 }
 
 /// What one file, or all files of a set together, came to.

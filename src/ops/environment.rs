@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Workspace;
 use crate::document::{Body, Limits, did_you_mean, load_file};
 use crate::policy::{Environment, Settings, settings};
-use crate::repo::{CommitId, Ledger, Promotion, RefName, Repo, TreeId};
+use crate::repo::{CommitId, Ledger, Promotion, RefName, Repo, Root, TreeId};
 
 /// An environment and what one look at it found.
 #[derive(Debug, Clone)]
@@ -26,25 +26,7 @@ impl Workspace {
     /// # Errors
     /// Where git cannot be read.
     pub fn settings(&self) -> Result<Settings> {
-        if let Some(repo) = self.root().maybe_repo() {
-            for name in ["refs/heads/main", "HEAD"] {
-                if let Ok(commit) = repo.resolve(name, &[]) {
-                    return self.settings_at(repo, repo.tree_of(commit)?);
-                }
-            }
-        }
-        let file = self.root().dir().ok().map(|dir| dir.join("refguard.yaml"));
-        let bytes = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
-        Ok(settings_of(bytes).unwrap_or_default())
-    }
-
-    /// The settings that a tree holds; where it holds none: the defaults, which are then its settings.
-    pub(super) fn settings_at(&self, repo: &Repo, tree: TreeId) -> Result<Settings> {
-        let prefix = self.root().prefix();
-        let path = if prefix.is_empty() { "refguard.yaml".to_owned() } else { format!("{prefix}/refguard.yaml") };
-        let blob = repo.item_at(tree, &path)?.and_then(|item| item.blob());
-        let own = blob.map(|blob| repo.read_blob(blob)).transpose()?.and_then(settings_of);
-        Ok(own.unwrap_or_default())
+        worked_on(self.root())
     }
 
     /// The environments with their refs, as the settings that people work on name them.
@@ -92,7 +74,7 @@ impl Workspace {
     ) -> Result<(Environment, String)> {
         if let Some(tip) = tip {
             let repo = self.repo()?;
-            let at_tip = self.settings_at(repo, repo.tree_of(tip)?)?;
+            let at_tip = settings_at(self.root(), repo, repo.tree_of(tip)?)?;
             let own = at_tip.environments.iter().find(|e| e.name == found.name && e.reference == found.reference);
             if let Some(own) = own {
                 return Ok((own.clone(), at_tip.publish_branch));
@@ -137,6 +119,29 @@ impl Workspace {
         let found = ledger.find(number).cloned();
         found.with_context(|| format!("`{environment}` has no promotion {number}; the newest is {newest}"))
     }
+}
+
+/// See [`Workspace::settings`].
+pub(super) fn worked_on(root: &Root) -> Result<Settings> {
+    if let Some(repo) = root.maybe_repo() {
+        for name in ["refs/heads/main", "HEAD"] {
+            if let Ok(commit) = repo.resolve(name, &[]) {
+                return settings_at(root, repo, repo.tree_of(commit)?);
+            }
+        }
+    }
+    let file = root.dir().ok().map(|dir| dir.join("refguard.yaml"));
+    let bytes = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+    Ok(settings_of(bytes).unwrap_or_default())
+}
+
+/// The settings that a tree holds; where it holds none: the defaults, which are then its settings.
+pub(super) fn settings_at(root: &Root, repo: &Repo, tree: TreeId) -> Result<Settings> {
+    let prefix = root.prefix();
+    let path = if prefix.is_empty() { "refguard.yaml".to_owned() } else { format!("{prefix}/refguard.yaml") };
+    let blob = repo.item_at(tree, &path)?.and_then(|item| item.blob());
+    let own = blob.map(|blob| repo.read_blob(blob)).transpose()?.and_then(settings_of);
+    Ok(own.unwrap_or_default())
 }
 
 /// The settings that a refguard.yaml holds, if it holds sound ones.

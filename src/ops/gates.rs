@@ -184,7 +184,7 @@ fn tests(workspace: &Workspace, verdict: &mut Verdict) -> Result<()> {
 
 fn empty(verdict: &mut Verdict) {
     let Some(set) = verdict.engine.as_ref().map(|engine| engine.set().clone()) else { return };
-    if set.policies.is_empty() || set.attachments.is_empty() {
+    if set.is_empty() {
         let what = if set.policies.is_empty() { "no policy" } else { "no attachment" };
         verdict.say("empty", Says::Refused, format!("the set has {what}: it would protect nothing"));
     }

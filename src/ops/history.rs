@@ -1,5 +1,8 @@
 //! A workspace's versions: which commit they are read from, and which one a person means.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, bail};
 
 use super::Workspace;
@@ -44,7 +47,7 @@ impl Workspace {
         if self.versions.get().is_none() {
             self.read_history(Effort::Whole, progress)?;
         }
-        self.versions.get().context("the history of the publish branch was not read")
+        self.versions.get().map(|index| &**index).context("the history of the publish branch was not read")
     }
 
     /// The same where it costs next to nothing, since what is asked for is something else. `policies` is
@@ -55,14 +58,21 @@ impl Workspace {
             let effort = if small { Effort::AtMost(CHEAP_COMMITS) } else { Effort::Continue(CHEAP_COMMITS) };
             self.read_history(effort, &NoProgress).ok()?;
         }
-        self.versions.get()
+        self.versions.get().map(|index| &**index)
+    }
+
+    /// With a history that was read already, by somebody who stays.
+    #[must_use]
+    pub fn with_history(mut self, index: Arc<VersionIndex>) -> Self {
+        self.versions = OnceCell::from(index);
+        self
     }
 
     fn read_history(&self, effort: Effort, progress: &dyn Progress) -> Result<()> {
         let published = PublishedTip { prefix: self.root().prefix(), tip: self.published()? };
         if let Some(index) = VersionIndex::read(self.repo()?, published, self.keep, effort, progress)? {
             // Nobody else can have set it since: the cell is not shared between threads.
-            let _ = self.versions.set(index);
+            let _ = self.versions.set(Arc::new(index));
         }
         Ok(())
     }
@@ -158,7 +168,7 @@ pub struct PolicyDocument {
     /// Where it stands.
     pub document: Document,
     /// What it says.
-    pub raw: Box<RawPolicy>,
+    pub raw: Arc<RawPolicy>,
 }
 
 impl PolicyDocument {

@@ -44,21 +44,31 @@ pub(super) fn wanted(path: &str, kind: EntryKind) -> bool {
 /// Reads every entry of a listing into documents and findings, in the order of the paths.
 pub(super) fn read(mut listing: Listing<'_>, progress: &dyn Progress) -> Result<Loaded> {
     let filter = filter(&listing)?;
+    let mut loaded = Loaded::default();
+    read_parts(&mut listing, &filter, progress)?.into_iter().for_each(|part| loaded.append(part));
+    Ok(loaded)
+}
+
+/// Reads every entry that a filter admits, each for itself; the others leave the listing.
+pub(super) fn read_parts(listing: &mut Listing<'_>, filter: &Filter, progress: &dyn Progress) -> Result<Vec<Loaded>> {
     listing.entries.retain(|entry| filter.admits(&entry.path));
-    let (files, bytes) = (listing.entries.len(), listing.entries.iter().map(|entry| entry.size).sum::<u64>());
+    let files = listing.entries.len();
+    within_limits(files, listing.entries.iter().map(|entry| entry.size).sum())?;
+    let done = AtomicUsize::new(0);
+    let tick = || progress.step(done.fetch_add(1, Ordering::Relaxed) + 1, files);
+    let in_git = listing.entries.iter().any(|entry| entry.blob.is_some());
+    if in_git { read_git(listing, &tick) } else { read_files(listing, &tick) }
+}
+
+/// Refuses a set that is too large as a whole.
+pub(super) fn within_limits(files: usize, bytes: u64) -> Result<()> {
     if files > LIMITS.files {
         bail!("the set has {files} files: the limit `files` is {}", LIMITS.files);
     }
     if bytes > LIMITS.total_bytes {
         bail!("the set has {bytes} bytes: the limit `total-bytes` is {}", LIMITS.total_bytes);
     }
-    let done = AtomicUsize::new(0);
-    let tick = || progress.step(done.fetch_add(1, Ordering::Relaxed) + 1, files);
-    let in_git = listing.entries.iter().any(|entry| entry.blob.is_some());
-    let parts = if in_git { read_git(&listing, &tick)? } else { read_files(&listing, &tick)? };
-    let mut loaded = Loaded::default();
-    parts.into_iter().for_each(|part| loaded.append(part));
-    Ok(loaded)
+    Ok(())
 }
 
 /// From disk: each thread reads and parses its own files.
@@ -132,7 +142,7 @@ pub(super) fn skipped(entry: &Entry) -> Option<Loaded> {
 }
 
 /// Which files count, by the settings that are among them.
-fn filter(listing: &Listing<'_>) -> Result<Filter> {
+pub(super) fn filter(listing: &Listing<'_>) -> Result<Filter> {
     let is_settings = |entry: &&Entry| &*entry.path == SETTINGS && entry.kind == EntryKind::File;
     let Some(entry) = listing.entries.iter().find(is_settings) else { return Ok(Filter::default()) };
     // What is wrong with the settings is found when the whole set is read.

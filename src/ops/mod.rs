@@ -22,6 +22,7 @@ mod partial;
 mod pins;
 mod promote;
 mod publish;
+mod reader;
 mod rollback;
 mod status;
 mod testing;
@@ -44,13 +45,16 @@ pub use hook::{
 pub use import::{ImportReport, import_litellm};
 pub use import_database::{DatabaseReport, import_litellm_database};
 pub use init::{Initialised, init};
-pub use listing::{Listing, ShownPolicy, list_attachments, list_policies, show_policy};
+pub use listing::{
+    Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object, show_policy,
+};
 pub use load::{NoProgress, Progress};
 pub use log::{LogEntry, PromotionLog};
 pub use partial::Selection;
 pub use pins::pin;
 pub use promote::{Plan, PromoteRequest};
 pub use publish::{Lost, Published, Refused};
+pub use reader::{Delta, FileStamp, SetReader, first_settings, read_files, read_worktree, worktree_files};
 pub use rollback::{RollbackPlan, RollbackRequest};
 pub use status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, Status};
 pub use testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};

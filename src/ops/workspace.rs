@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
@@ -55,7 +56,7 @@ impl SetOrigin {
 pub struct Workspace {
     root: Root,
     /// Every version, once somebody has asked.
-    pub(super) versions: OnceCell<VersionIndex>,
+    pub(super) versions: OnceCell<Arc<VersionIndex>>,
     /// Whether they were looked for in vain, where that was not worth much.
     pub(super) versions_too_dear: Cell<bool>,
     /// Whether a walk through history is kept for the next one.

@@ -70,3 +70,8 @@ fn related(related: &Related) -> JsonRelated<'_> {
     let place = &related.location;
     JsonRelated { file: &place.file, line: place.line, column: place.column, message: &related.message }
 }
+
+/// One finding as its JSON object, for answers that hold findings among other things.
+pub fn finding_json(found: &Finding) -> serde_json::Value {
+    serde_json::to_value(finding(found)).unwrap_or_default()
+}

@@ -34,6 +34,7 @@ use std::str::FromStr;
 use crate::document::{Finding, SourceFile};
 
 pub use impact::{impact_human, impact_markdown};
+pub use json::finding_json;
 pub use policy::policy;
 pub use promotion_log::promotion_log;
 pub use prove::{proof_human, proof_markdown};

@@ -1,5 +1,7 @@
 //! One document judged and built by itself: a version of a policy that is held beside a set.
 
+use std::sync::Arc;
+
 use crate::document::{Body, Document, Loaded, RawPolicy};
 
 use super::{Levels, PolicySet, check, raw_policy_digest};
@@ -10,10 +12,10 @@ use super::{Levels, PolicySet, check, raw_policy_digest};
 /// document. Names are checked against no catalog.
 pub fn check_alone(document: &Document, policy: &RawPolicy) -> Option<PolicySet> {
     let orphan = RawPolicy { inherit: None, ..policy.clone() };
-    let document = Document { body: Body::Policy(Box::new(orphan)), ..document.clone() };
+    let document = Document { body: Body::Policy(Arc::new(orphan)), ..document.clone() };
     let loaded = Loaded { sources: vec![document.file.clone()], documents: vec![document], ..Loaded::default() };
     let mut set = check(loaded, &Levels::default()).set?;
-    set.policies.first_mut()?.digest = raw_policy_digest(policy);
+    Arc::make_mut(set.policies.first_mut()?).digest = raw_policy_digest(policy);
     Some(set)
 }
 

@@ -17,6 +17,7 @@ mod commit;
 mod env;
 mod error;
 mod fault;
+mod fetch;
 mod git;
 mod ids;
 mod ignored;

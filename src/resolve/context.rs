@@ -58,7 +58,7 @@ pub struct Pinned {
 impl Pinned {
     /// Its own document.
     pub fn policy(&self) -> Option<&crate::policy::Policy> {
-        self.set.policies.first()
+        self.set.policies.first().map(|policy| &**policy)
     }
 
     /// Whether its own condition holds.
@@ -125,16 +125,65 @@ impl Context {
                 (a, b) => Ok(a.or(b)),
             }
         }
-        let tags = raw.tags.unwrap_or_default();
-        if tags.len() > MAX_TAGS {
-            return Err(BadContext(format!("{} tags: the limit `request-tags` is {MAX_TAGS}", tags.len())));
-        }
-        Ok(Self {
+        let context = Self {
             team: one(raw.team, raw.team_alias, "team")?,
             key: one(raw.key, raw.key_alias, "key")?,
             model: raw.model,
-            tags,
-        })
+            tags: raw.tags.unwrap_or_default(),
+        };
+        context.within_limits()
+    }
+
+    /// The context itself, if it does not pass a limit.
+    ///
+    /// # Errors
+    /// More than 256 tags.
+    pub fn within_limits(self) -> Result<Self, BadContext> {
+        match self.tags.len() {
+            0..=MAX_TAGS => Ok(self),
+            tags => Err(BadContext(format!("{tags} tags: the limit `request-tags` is {MAX_TAGS}"))),
+        }
+    }
+}
+
+/// What the API is asked: one request, or many at once. Policies are named as they were written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// `{"context":{…},"policies":[…]}`
+    One(Context, Vec<String>),
+    /// `{"requests":[…]}`
+    Batch(Vec<(Context, Vec<String>)>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAsked {
+    context: Option<RawContext>,
+    policies: Option<Vec<String>>,
+    requests: Option<Vec<RawRequest>>,
+}
+
+impl Asked {
+    /// From the bytes of a body.
+    ///
+    /// # Errors
+    /// As of [`Context::from_json`], and where it is no JSON, is neither of the two, or is both.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, BadContext> {
+        let raw: RawAsked = serde_json::from_slice(bytes).map_err(|e| BadContext(e.to_string()))?;
+        match raw {
+            RawAsked { context: Some(context), policies, requests: None } => {
+                Ok(Self::One(Context::from_raw(context)?, policies.unwrap_or_default()))
+            }
+            RawAsked { context: None, policies: None, requests: Some(requests) } => {
+                let one = |(number, raw): (usize, RawRequest)| match Context::from_raw(raw.context) {
+                    Ok(context) => Ok((context, raw.policies)),
+                    Err(BadContext(fault)) => Err(BadContext(format!("request {number}: {fault}"))),
+                };
+                requests.into_iter().enumerate().map(one).collect::<Result<_, _>>().map(Self::Batch)
+            }
+            RawAsked { requests: Some(_), .. } => Err(BadContext("`requests` stands beside another field".to_owned())),
+            RawAsked { context: None, .. } => Err(BadContext("missing field `context` (or `requests`)".to_owned())),
+        }
     }
 }
 

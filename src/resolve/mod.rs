@@ -13,7 +13,7 @@ mod index;
 mod simulate;
 
 pub use answer::{Answer, Fields, Origin};
-pub use context::{BadContext, Context, Pinned, Request, Requested};
+pub use context::{Asked, BadContext, Context, Pinned, Request, Requested};
 pub use coverage::{Coverage, CoverageReport, Item as CoverageItem, Kind as CoverageKind};
 pub use engine::{Engine, Resolution, ResolvedPipeline, ResolvedPolicy, Subject};
 pub use explain::{Near, Verdict, explain};

@@ -91,7 +91,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         folder: "daemon",
-        knows: &["document", "policy", "resolve", "diff", "prove", "repo", "interop", "ops", "daemon"],
+        knows: &["document", "policy", "resolve", "diff", "prove", "repo", "interop", "ops", "output", "daemon"],
         shuns: &[&GIT, &YAML_READER, &TRANSPORT, &ARGUMENTS, &TERMINAL],
     },
     Row {

@@ -47,8 +47,9 @@ fn ask(python: &str, input: String) -> Vec<Value> {
     let mut stdin = child.stdin.take().expect("a pipe");
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().expect("an end");
-    writer.join().expect("no panic").expect("all input taken");
+    // What it said comes first: a program that died took no input either.
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    writer.join().expect("no panic").expect("all input taken");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }

@@ -20,11 +20,13 @@ pub(super) mod prove;
 pub(super) mod resolve;
 pub(super) mod rollback;
 pub(super) mod schema;
+pub(super) mod serve;
 pub(super) mod show;
 pub(super) mod status;
 pub(super) mod test;
 pub(super) mod validate;
 pub(super) mod versions;
+pub(super) mod wait;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +74,8 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Hook(args) => hook::run(&shell, &args),
         Verb::Import(args) => import::run(&shell, &args),
         Verb::Export(args) => export::run(&shell, &args),
+        Verb::Serve(args) => serve::run(&shell, &args),
+        Verb::Wait(args) => wait::run(&shell, &args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Completions(args) => completions::run(&args),

@@ -16,7 +16,7 @@ use crate::document::{Body, Document, Finding, Loaded};
 use crate::ops::filter::{Filter, SETTINGS};
 use crate::ops::load::{self, LIMITS};
 use crate::ops::{TestOptions, run_tests};
-use crate::policy::{Levels, Lineage, MAX_CASES, MAX_CHAIN, REGEX_TOTAL, check};
+use crate::policy::{Lineage, MAX_CASES, MAX_CHAIN, REGEX_TOTAL, check_errors};
 use crate::repo::{BlobId, Entry, Side};
 use crate::resolve::{Engine, Requested};
 
@@ -295,7 +295,7 @@ fn read_company(
 }
 
 fn judge(facts: &Facts<'_>, loaded: Loaded, tests_run: bool) -> Result<bool> {
-    let checked = check(loaded, &Levels::default());
+    let checked = check_errors(loaded);
     let Some(set) = checked.set else { return Ok(false) };
     let sizes = set.conditions.iter().map(|condition| condition.compiled_size() as u64);
     if facts.regex.saturating_add(sizes.sum()) > REGEX_TOTAL as u64 {

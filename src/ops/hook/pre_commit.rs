@@ -10,7 +10,7 @@ use crate::document::Finding;
 use crate::ops::filter::Filter;
 use crate::ops::load::{self, NoProgress};
 use crate::ops::{TestOptions, TestReport, Workspace, run_tests};
-use crate::policy::{Checked, Levels, check};
+use crate::policy::{Checked, check_errors};
 use crate::repo::{BlobId, Repo, Side};
 use crate::resolve::Engine;
 
@@ -70,7 +70,7 @@ impl Workspace {
         let loaded = load::read(listing, &NoProgress).context("cannot read the set `staged`")?;
         let filter = Filter::of_documents(&loaded.documents)?;
         let gathered = facts::gather(prefix, &entries, &|path| filter.admits(path), &loaded);
-        let mut checked = check(loaded, &Levels::default());
+        let mut checked = check_errors(loaded);
         let Some(set) = checked.set.take() else {
             return Ok(StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests: None })));
         };

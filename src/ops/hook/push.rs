@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::environment;
+use crate::ops::environment::settings_at;
 use crate::ops::{GateWord, Workspace};
 use crate::policy::{Environment, Settings};
 use crate::repo::{CommitId, Record, RefName};
@@ -133,7 +134,7 @@ impl PushViews {
         let repo = self.before.repo()?;
         for (ledger, tip) in repo.refs_below(LEDGERS)? {
             let Some(name) = ledger.as_str().strip_prefix(LEDGERS) else { continue };
-            let settings = self.before.settings_at(repo, repo.tree_of(tip)?)?;
+            let settings = settings_at(self.before.root(), repo, repo.tree_of(tip)?)?;
             let own = settings.environments.iter().find(|environment| environment.name == name);
             guarded.add_environment(own.unwrap_or(&Environment::named(name)), &settings.publish_branch)?;
         }

@@ -1,0 +1,72 @@
+//! From documents to a set that may be served, or the reason why not.
+
+use std::io;
+
+use anyhow::{Error, Result};
+
+use super::status::Rejected;
+use crate::document::{Finding, Loaded};
+use crate::output;
+use crate::policy::{PolicySet, check_errors};
+use crate::repo::{CommitId, RepoError};
+use jiff::Timestamp;
+
+/// Findings of a rejected set that are kept.
+const MAX_FINDINGS: usize = 100;
+
+/// What loading a value came to.
+pub(super) enum Outcome {
+    /// A set to serve.
+    Good(Box<PolicySet>),
+    /// The content is at fault: it will not get better by itself.
+    Rejected(String, Vec<Finding>),
+    /// Something else is: it may.
+    Failed(String),
+}
+
+/// Judges what was read.
+pub(super) fn judge(loaded: Result<Loaded>) -> Outcome {
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) if is_passing(&error) => return Outcome::Failed(format!("{error:#}")),
+        Err(error) => return Outcome::Rejected(format!("{error:#}"), Vec::new()),
+    };
+    let mut checked = check_errors(loaded);
+    match checked.set {
+        Some(set) if set.is_empty() => {
+            let missing = if set.policies.is_empty() { "policy" } else { "attachment" };
+            Outcome::Rejected(format!("the set is empty: it has no {missing}"), Vec::new())
+        }
+        Some(set) => Outcome::Good(Box::new(set)),
+        None => {
+            checked.findings.retain(Finding::is_error);
+            let more = match checked.findings.len() {
+                0 | 1 => String::new(),
+                n => format!(" (and {} more)", n - 1),
+            };
+            let first = checked.findings.first().map(ToString::to_string).unwrap_or_default();
+            Outcome::Rejected(format!("{first}{more}"), checked.findings)
+        }
+    }
+}
+
+/// Whether an error may pass by itself: an object that comes later, a lock, memory, descriptors.
+fn is_passing(error: &Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some()
+            || cause
+                .downcast_ref::<RepoError>()
+                .is_some_and(|error| !matches!(error, RepoError::TooManyEntries { .. } | RepoError::NotUtf8 { .. }))
+    })
+}
+
+/// A rejection as status shows it.
+pub(super) fn rejected(commit: Option<CommitId>, message: String, findings: &[Finding]) -> Rejected {
+    Rejected {
+        commit: commit.map(|commit| commit.to_string()),
+        at: Timestamp::now(),
+        message,
+        findings: findings.iter().take(MAX_FINDINGS).map(output::finding_json).collect(),
+        errors: findings.len(),
+    }
+}

@@ -1,0 +1,154 @@
+//! Counters of the daemon, in one registry that the endpoints add theirs to.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::hub::lock;
+use super::status::{SetStatus, Status};
+
+/// Bounds of a reload's time, in seconds.
+const RELOAD_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SetLabel {
+    set: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReloadLabels {
+    set: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SnapshotLabels {
+    set: String,
+    commit: String,
+    promotion: String,
+    digest: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CommitLabels {
+    set: String,
+    commit: String,
+}
+
+type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
+
+/// The daemon's registry of metrics.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    reloads: Family<ReloadLabels, Counter>,
+    reload_seconds: Histogram,
+    ready: Gauge,
+    polling: Gauge,
+    snapshot: Family<SnapshotLabels, Gauge>,
+    policies: Family<SetLabel, Gauge>,
+    attachments: Family<SetLabel, Gauge>,
+    loaded_at: Family<SetLabel, Gauge>,
+    checked_at: Family<SetLabel, Gauge>,
+    rejected: Family<CommitLabels, Gauge>,
+    unserved_seconds: Family<SetLabel, Seconds>,
+    commits_behind: Family<SetLabel, Gauge>,
+    stale: Family<SetLabel, Gauge>,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let metrics = Self {
+            registry: Mutex::new(Registry::with_prefix("refguard")),
+            reloads: Family::default(),
+            reload_seconds: Histogram::new(RELOAD_BUCKETS),
+            ready: Gauge::default(),
+            polling: Gauge::default(),
+            snapshot: Family::default(),
+            policies: Family::default(),
+            attachments: Family::default(),
+            loaded_at: Family::default(),
+            checked_at: Family::default(),
+            rejected: Family::default(),
+            unserved_seconds: Family::default(),
+            commits_behind: Family::default(),
+            stale: Family::default(),
+        };
+        metrics.register(|registry| metrics.enter(registry));
+        metrics
+    }
+
+    fn enter(&self, registry: &mut Registry) {
+        registry.register("reloads", "Loads of a set by result", self.reloads.clone());
+        registry.register("reload_seconds", "Time of a load, from the ref to the swap", self.reload_seconds.clone());
+        registry.register("ready", "Whether requests are answered", self.ready.clone());
+        registry.register("watch_polling", "Whether only polling tells of changes", self.polling.clone());
+        registry.register("snapshot_info", "What is served", self.snapshot.clone());
+        registry.register("snapshot_policies", "Policies that are served", self.policies.clone());
+        registry.register("snapshot_attachments", "Attachments that are served", self.attachments.clone());
+        let text = "When what is served was loaded";
+        registry.register("snapshot_loaded_timestamp_seconds", text, self.loaded_at.clone());
+        let text = "When the ref was last read successfully";
+        registry.register("ref_checked_timestamp_seconds", text, self.checked_at.clone());
+        registry.register("rejected_info", "What was rejected last", self.rejected.clone());
+        let text = "Seconds since the ref came to hold what is not served";
+        registry.register("ref_unserved_seconds", text, self.unserved_seconds.clone());
+        registry.register("commits_behind", "Commits of the ref that are not served", self.commits_behind.clone());
+        registry.register("stale", "Whether the ref was not read for too long", self.stale.clone());
+    }
+
+    /// Lets somebody add metrics.
+    pub fn register(&self, enter: impl FnOnce(&mut Registry)) {
+        enter(&mut lock(&self.registry));
+    }
+
+    pub(super) fn reloaded(&self, set: &str, result: &'static str, took: Duration) {
+        self.reloads.get_or_create(&ReloadLabels { set: set.to_owned(), result }).inc();
+        self.reload_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Everything in the text format of Prometheus.
+    pub fn render(&self, status: &Status) -> String {
+        self.ready.set(status.ready.into());
+        self.polling.set((status.watch == "polling").into());
+        self.snapshot.clear();
+        self.rejected.clear();
+        status.sets.iter().for_each(|set| self.describe(set));
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &lock(&self.registry));
+        text
+    }
+
+    fn describe(&self, status: &SetStatus) {
+        let set = || SetLabel { set: status.name.clone() };
+        if let Some(digest) = &status.digest {
+            let labels = SnapshotLabels {
+                set: status.name.clone(),
+                commit: status.commit.clone().unwrap_or_default(),
+                promotion: status.promotion.map(|n| n.to_string()).unwrap_or_default(),
+                digest: digest.clone(),
+            };
+            self.snapshot.get_or_create(&labels).set(1);
+        }
+        if let Some(rejected) = &status.rejected {
+            let commit = rejected.commit.clone().unwrap_or_default();
+            self.rejected.get_or_create(&CommitLabels { set: status.name.clone(), commit }).set(1);
+        }
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.policies.get_or_create(&set()).set(number(status.policies));
+        self.attachments.get_or_create(&set()).set(number(status.attachments));
+        self.loaded_at.get_or_create(&set()).set(status.loaded_at.map_or(0, |at| at.as_second()));
+        self.checked_at.get_or_create(&set()).set(status.checked_at.map_or(0, |at| at.as_second()));
+        self.unserved_seconds.get_or_create(&set()).set(status.lag_seconds);
+        let behind = status.commits_behind.and_then(|n| i64::try_from(n).ok());
+        self.commits_behind.get_or_create(&set()).set(behind.unwrap_or(0));
+        self.stale.get_or_create(&set()).set(status.stale.into());
+    }
+}

@@ -1,0 +1,142 @@
+//! What to do about a ref's value: a state machine without clock, git or files.
+
+use std::time::{Duration, Instant};
+
+use crate::repo::CommitId;
+
+/// The longest wait between two tries.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What has become of the values of one ref.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Following {
+    /// What is served.
+    served: Option<CommitId>,
+    /// What was rejected for its content: not tried again.
+    rejected: Option<CommitId>,
+    /// What failed for a passing reason: tried again.
+    retry: Option<Retry>,
+}
+
+/// A failed value and when it is due again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Retry {
+    /// `None`: the ref itself could not be read.
+    commit: Option<CommitId>,
+    due: Instant,
+    wait: Duration,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The value is served, or was rejected.
+    Nothing,
+    /// The value failed lately: not yet.
+    Wait,
+    /// Load it.
+    Load,
+}
+
+impl Following {
+    /// What to do about a value at a time. `urged`: somebody asked, so a failed value is due now.
+    pub fn step(&self, value: CommitId, now: Instant, urged: bool) -> Step {
+        if self.served == Some(value) || self.rejected == Some(value) {
+            return Step::Nothing;
+        }
+        match self.retry {
+            Some(retry) if retry.commit == Some(value) && now < retry.due && !urged => Step::Wait,
+            _ => Step::Load,
+        }
+    }
+
+    /// The value is served now.
+    pub fn served(&mut self, value: CommitId) {
+        *self = Self { served: Some(value), ..Self::default() };
+    }
+
+    /// Something else than the ref's value is served: what is known of that stays.
+    pub fn with_served(self, served: CommitId) -> Self {
+        Self { served: Some(served), ..self }
+    }
+
+    /// The ref holds again what is served: what came between is over.
+    pub fn settled(&mut self) {
+        (self.rejected, self.retry) = (None, None);
+    }
+
+    /// The value was rejected for its content.
+    pub fn rejected(&mut self, value: CommitId) {
+        (self.rejected, self.retry) = (Some(value), None);
+    }
+
+    /// The value (or, without one, reading the ref) failed for a passing reason. The wait doubles from
+    /// one second up to a minute; it is returned.
+    pub fn failed(&mut self, value: Option<CommitId>, now: Instant) -> Duration {
+        let wait = match self.retry {
+            Some(last) if last.commit == value => (last.wait * 2).min(LONGEST),
+            _ => Duration::from_secs(1),
+        };
+        self.retry = Some(Retry { commit: value, due: now + wait, wait });
+        wait
+    }
+
+    /// The ref could be read again.
+    pub fn readable(&mut self) {
+        self.retry = self.retry.filter(|retry| retry.commit.is_some());
+    }
+
+    /// What is served.
+    pub fn current(&self) -> Option<CommitId> {
+        self.served
+    }
+
+    /// When something is due without a hint.
+    pub fn due(&self) -> Option<Instant> {
+        self.retry.map(|retry| retry.due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(digit: u8) -> CommitId {
+        char::from(digit).to_string().repeat(40).parse().unwrap()
+    }
+
+    #[test]
+    fn a_served_or_rejected_value_is_left_alone_and_a_new_one_is_loaded() {
+        let (now, mut following) = (Instant::now(), Following::default());
+        assert_eq!(following.step(commit(b'a'), now, false), Step::Load);
+        following.served(commit(b'a'));
+        assert_eq!(following.step(commit(b'a'), now, true), Step::Nothing);
+        following.rejected(commit(b'b'));
+        assert_eq!(following.step(commit(b'b'), now, true), Step::Nothing);
+        assert_eq!(following.step(commit(b'c'), now, false), Step::Load);
+        assert_eq!(following.current(), Some(commit(b'a')));
+    }
+
+    #[test]
+    fn a_failed_value_is_tried_after_1_2_4_up_to_60_seconds_and_at_once_where_asked() {
+        let (now, mut following) = (Instant::now(), Following::default());
+        let waits: Vec<u64> = (0..8).map(|_| following.failed(Some(commit(b'a')), now).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(following.step(commit(b'a'), now, false), Step::Wait);
+        assert_eq!(following.step(commit(b'a'), now, true), Step::Load);
+        assert_eq!(following.step(commit(b'a'), now + LONGEST, false), Step::Load);
+        assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
+        assert_eq!(following.failed(Some(commit(b'b')), now).as_secs(), 1);
+        following.served(commit(b'b'));
+        assert_eq!(following.due(), None);
+    }
+
+    #[test]
+    fn going_back_to_what_is_served_forgets_the_rejection() {
+        let (now, mut following) = (Instant::now(), Following::default());
+        following.served(commit(b'a'));
+        following.rejected(commit(b'b'));
+        following.settled();
+        assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
+    }
+}

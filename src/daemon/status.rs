@@ -1,0 +1,99 @@
+//! What the daemon says of itself: the object of `/v1/status`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+/// `/v1/status`
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Version of this format.
+    pub version: u32,
+    /// Whether requests are answered from the first set.
+    pub ready: bool,
+    /// Why not, or what else a person should know.
+    pub notes: Vec<String>,
+    /// `notify`, or `polling` where the system gives no hints.
+    pub watch: &'static str,
+    /// The sets, in the order of refguard.yaml, then `worktree`.
+    pub sets: Vec<SetStatus>,
+}
+
+/// One set.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetStatus {
+    /// An environment's name, or `worktree`.
+    pub name: String,
+    /// The ref that is followed; null of the work tree.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// The commit that is served.
+    pub commit: Option<String>,
+    /// The promotion that is served.
+    pub promotion: Option<u64>,
+    /// The digest of the set that is served.
+    pub digest: Option<String>,
+    /// How many policies it has.
+    pub policies: usize,
+    /// How many attachments it has.
+    pub attachments: usize,
+    /// When it was loaded.
+    pub loaded_at: Option<Timestamp>,
+    /// Where it was read: `commit`, `worktree` or `state-file`.
+    pub source: Option<&'static str>,
+    /// What the ref holds.
+    pub ref_commit: Option<String>,
+    /// Whether the ref holds something else than what is served.
+    pub behind: bool,
+    /// How many commits of the ref are not served yet, where that is known.
+    pub commits_behind: Option<u64>,
+    /// Seconds since the ref came to hold what is not served; 0 where it is served.
+    pub lag_seconds: f64,
+    /// What was rejected last, and why.
+    pub rejected: Option<Rejected>,
+    /// What could not be read for a passing reason, and will be tried again.
+    pub failing: Option<Failing>,
+    /// Whether promotion is on hold.
+    pub hold: Option<Hold>,
+    /// When the ref was last read (fetched) successfully.
+    pub checked_at: Option<Timestamp>,
+    /// Whether that is longer ago than `--max-staleness`.
+    pub stale: bool,
+}
+
+/// A value of a ref that is not served, for its content.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rejected {
+    /// The commit; null of the work tree.
+    pub commit: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in a sentence.
+    pub message: String,
+    /// Its errors, as `validate` prints them; the first hundred.
+    pub findings: Vec<Value>,
+    /// How many errors there are.
+    pub errors: usize,
+}
+
+/// A value of a ref that could not be loaded.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failing {
+    /// The commit, where the ref could be read.
+    pub commit: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub message: String,
+    /// Seconds between this try and the next.
+    pub retry_seconds: u64,
+}
+
+/// A hold on promotions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: String,
+}

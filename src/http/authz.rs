@@ -1,0 +1,274 @@
+//! `/v1/authz`: forward-auth for proxies that ask with headers (nginx, Envoy, Caddy).
+//!
+//! Every answer carries every header that an upstream would trust, empty where there is nothing: the proxy
+//! copies them over whatever the client sent under those names.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde::Deserialize;
+
+use super::app::{App, COMMIT, Shared, body, commit_value};
+use super::problem::Problem;
+use super::resolve::policy_names;
+use crate::daemon::Snapshot;
+use crate::resolve::{Context, Request};
+
+static GUARDRAILS: HeaderName = HeaderName::from_static("x-refguard-guardrails");
+static POLICIES: HeaderName = HeaderName::from_static("x-refguard-policies");
+
+/// What may not stand in a name of a list: the comma parts names, the percent sign begins an escape.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%').add(b'"').add(b'\\').add(b';');
+
+/// A part of a request's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dimension {
+    /// `X-Refguard-Team`
+    Team,
+    /// `X-Refguard-Key`
+    Key,
+    /// `X-Refguard-Model`, or the model of a forwarded body
+    Model,
+    /// `X-Refguard-Tags`
+    Tags,
+}
+
+/// How requests are decided.
+#[derive(Debug, Clone)]
+pub struct AuthzOptions {
+    /// What a request must have.
+    pub require: Vec<Dimension>,
+    /// Whether a request that no policy matches is refused.
+    pub deny_unmatched: bool,
+    /// The status where nothing can be answered.
+    pub not_ready: u16,
+    /// How long the headers of an answer may be together.
+    pub max_header_bytes: usize,
+}
+
+impl Default for AuthzOptions {
+    fn default() -> Self {
+        Self { require: vec![Dimension::Model], deny_unmatched: false, not_ready: 503, max_header_bytes: 4096 }
+    }
+}
+
+/// Whether a path is answered here: then its answers must carry every header.
+pub(super) fn is_authz(path: &str) -> bool {
+    path.strip_prefix("/v1/authz").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Adds the headers that an answer lacks, empty.
+pub(super) fn complete(headers: &mut HeaderMap) {
+    for name in [&GUARDRAILS, &POLICIES, &COMMIT] {
+        headers.entry(name).or_insert(HeaderValue::from_static(""));
+    }
+}
+
+/// Decides a request from its headers.
+pub(super) async fn authz(State(app): Shared, request: HttpRequest) -> Response {
+    match decide(&app, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn decide(app: &Arc<App>, request: HttpRequest) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
+    let bytes = body(app, request).await?;
+    let context = context(&headers, &bytes)?;
+    let options = &app.options.authz;
+    if let Some(missing) = options.require.iter().find(|dimension| is_absent(&context, **dimension)) {
+        let detail = format!("the request has no {}", missing.word());
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
+    let snapshot = app.hub.snapshot(None).map_err(|unserved| {
+        let status = StatusCode::from_u16(options.not_ready).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        Problem { status, ..Problem::from(unserved) }
+    })?;
+    let request = Request { context, policies: Vec::new() };
+    let resolution = snapshot.engine.resolve(&request);
+    app.decided("authz", &snapshot, &request.context, &resolution);
+    if options.deny_unmatched && resolution.policies.is_empty() {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "no policy matches this request"));
+    }
+    let (guardrails, policies) = (list(&resolution.guardrails), list(&policy_names(&resolution)));
+    answer(&snapshot, &guardrails, &policies, options.max_header_bytes)
+}
+
+fn answer(snapshot: &Snapshot, guardrails: &str, policies: &str, limit: usize) -> Result<Response, Problem> {
+    let bytes = guardrails.len() + policies.len() + snapshot.commit.as_deref().map_or(0, str::len);
+    if bytes > limit {
+        let detail = format!("the answer has {bytes} bytes of headers: the limit `max-header-bytes` is {limit}");
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    }
+    let value = |text: &str| {
+        HeaderValue::from_str(text)
+            .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer does not fit into headers"))
+    };
+    let mut response = StatusCode::OK.into_response();
+    let headers = response.headers_mut();
+    headers.insert(GUARDRAILS.clone(), value(guardrails)?);
+    headers.insert(POLICIES.clone(), value(policies)?);
+    headers.insert(COMMIT.clone(), commit_value(snapshot).unwrap_or(HeaderValue::from_static("")));
+    Ok(response)
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| Cow::from(utf8_percent_encode(name, ESCAPED))).collect::<Vec<_>>().join(",")
+}
+
+impl Dimension {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::Key => "key",
+            Self::Model => "model",
+            Self::Tags => "tags",
+        }
+    }
+}
+
+fn is_absent(context: &Context, dimension: Dimension) -> bool {
+    match dimension {
+        Dimension::Team => context.team.is_none(),
+        Dimension::Key => context.key.is_none(),
+        Dimension::Model => context.model.is_none(),
+        Dimension::Tags => context.tags.is_empty(),
+    }
+}
+
+fn context(headers: &HeaderMap, body: &[u8]) -> Result<Context, Problem> {
+    let model = match body_model(headers, body)? {
+        Some(model) => Some(model),
+        None => one(headers, "x-refguard-model")?,
+    };
+    let tags = match single(headers, "x-refguard-tags")? {
+        None => Vec::new(),
+        Some(text) => text
+            .split(',')
+            .map(str::trim)
+            .filter(|tag| !tag.is_empty())
+            .map(|tag| decoded(tag, "x-refguard-tags"))
+            .collect::<Result<_, _>>()?,
+    };
+    let context = Context { team: one(headers, "x-refguard-team")?, key: one(headers, "x-refguard-key")?, model, tags };
+    context.within_limits().map_err(|fault| Problem::bad_request(fault.to_string()))
+}
+
+fn one(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
+    single(headers, name)?.map(|text| decoded(text, name)).transpose()
+}
+
+/// The value of a header, which must be there once at most: of two, one may be forged.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Problem::bad_request(format!("the header `{name}` is there twice")));
+    }
+    let Some(value) = first else { return Ok(None) };
+    let text = value.to_str().map_err(|_| {
+        Problem::bad_request(format!("the header `{name}` has bytes that are not ASCII: percent-encode them"))
+    })?;
+    Ok(Some(text.trim()).filter(|text| !text.is_empty()))
+}
+
+fn decoded(text: &str, name: &str) -> Result<String, Problem> {
+    let whole = |rest: &str| rest.get(..2).is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    if !text.split('%').skip(1).all(whole) {
+        return Err(Problem::bad_request(format!("the header `{name}` has a `%` without two hex digits")));
+    }
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| Problem::bad_request(format!("the header `{name}` is not UTF-8")))
+}
+
+/// Only the model is of interest; one that is there twice is refused.
+#[derive(Deserialize)]
+struct Forwarded {
+    model: Option<String>,
+}
+
+/// The model of a forwarded body. A body that says it is JSON must be; another may be, since there are
+/// servers that take it for JSON whatever it says.
+fn body_model(headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, Problem> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let says_json = kind.to_ascii_lowercase().contains("json");
+    // With a byte order mark or in UTF-16 it is JSON for some servers, and for this one no text at all.
+    let is_marked = || [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].iter().any(|mark| body.starts_with(mark));
+    let is_wide = || body.iter().take(4).any(|byte| *byte == 0);
+    let looks_json = || is_marked() || is_wide() || body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    match serde_json::from_slice::<Forwarded>(body) {
+        Ok(forwarded) => Ok(forwarded.model),
+        Err(error) if says_json || looks_json() => {
+            Err(Problem::bad_request(format!("the forwarded body cannot be read: {error}")))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn headers_are_a_context() {
+        let map = headers(&[
+            ("x-refguard-team", "health%2Ceu"),
+            ("x-refguard-key", ""),
+            ("x-refguard-model", "gpt-4"),
+            ("x-refguard-tags", "phi%20eu, b%2Cc,,"),
+        ]);
+        let found = context(&map, b"").unwrap();
+        assert_eq!(found.team.as_deref(), Some("health,eu"));
+        assert_eq!((found.key, found.model.as_deref()), (None, Some("gpt-4")));
+        assert_eq!(found.tags, ["phi eu", "b,c"]);
+    }
+
+    #[test]
+    fn what_is_forged_or_broken_is_refused() {
+        for bad in [
+            headers(&[("x-refguard-team", "a"), ("x-refguard-team", "b")]),
+            headers(&[("x-refguard-team", "%")]),
+            headers(&[("x-refguard-team", "%zz")]),
+            headers(&[("x-refguard-team", "%ff")]),
+        ] {
+            assert!(context(&bad, b"").is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_model_of_a_forwarded_body_goes_before_the_header() {
+        let map = headers(&[("x-refguard-model", "cheap"), ("content-type", "application/json")]);
+        assert_eq!(context(&map, br#"{"model":"gpt-4","messages":[]}"#).unwrap().model.as_deref(), Some("gpt-4"));
+        assert_eq!(context(&map, br#"{"input":1}"#).unwrap().model.as_deref(), Some("cheap"));
+        for bad in [&b"{\"model\":\"gpt-4\""[..], br#"{"model":1}"#, br#"{"model":"a","model":"b"}"#] {
+            assert!(context(&map, bad).is_err());
+        }
+        for wide in [&b"\xef\xbb\xbf{\"model\":\"a\"}"[..], b"\xff\xfe{\0", b"\0{\0\"", b"{\0\"\0"] {
+            assert!(context(&headers(&[]), wide).is_err(), "{wide:?}");
+        }
+        let plain = headers(&[("content-type", "text/plain"), ("x-refguard-model", "cheap")]);
+        assert_eq!(context(&plain, br#"{"model":"gpt-4"}"#).unwrap().model.as_deref(), Some("gpt-4"));
+        assert_eq!(context(&plain, b"--boundary").unwrap().model.as_deref(), Some("cheap"));
+    }
+
+    #[test]
+    fn names_of_a_list_cannot_be_taken_for_two() {
+        assert_eq!(list(&["a,b", "c d", "100%", "é"]), "a%2Cb,c%20d,100%25,%C3%A9");
+    }
+}

@@ -1,0 +1,223 @@
+//! `GET /v1/bundle`: the whole set, for those who answer requests themselves; with long-polls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
+use tokio::time::Instant;
+
+use super::app::{App, Shared, answer, to_json};
+use super::problem::Problem;
+use super::resolve::query;
+use crate::daemon::Snapshot;
+use crate::interop;
+use crate::policy::{attachment_json, policy_json};
+
+/// The longest that a poll is parked.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BundleQuery {
+    set: Option<String>,
+    #[serde(default)]
+    format: Format,
+}
+
+/// In whose form the set is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    #[default]
+    Refguard,
+    Litellm,
+}
+
+impl Format {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Refguard => "refguard",
+            Self::Litellm => "litellm",
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Refguard => "application/json",
+            Self::Litellm => "application/yaml",
+        })
+    }
+}
+
+/// The last bundle that was built, so that many proxies cost one.
+#[derive(Default)]
+pub(super) struct BundleCache(tokio::sync::Mutex<Vec<Cached>>);
+
+struct Cached {
+    set: Arc<str>,
+    etag: String,
+    format: Format,
+    bytes: Bytes,
+}
+
+/// The whole set, or 304 where the client has it.
+pub(super) async fn bundle(
+    State(app): Shared,
+    parameters: Result<Query<BundleQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let BundleQuery { set, format } = query(parameters)?;
+    let deadline = Instant::now() + wait(&headers);
+    let mut place = None;
+    let mut changes = app.changes.clone();
+    loop {
+        // Marked as seen before the snapshot is taken: a swap in between wakes at once.
+        changes.borrow_and_update();
+        let snapshot = app.hub.snapshot(set.as_deref())?;
+        let etag = format!("\"{}-{}\"", snapshot.identity(), format.as_str());
+        if !matches(&headers, &etag) {
+            let bytes = built(&app, &snapshot, format, &etag).await?;
+            return Ok(tagged(answer(&snapshot, StatusCode::OK, bytes), &etag, format));
+        }
+        let unchanged = || Ok(tagged(answer(&snapshot, StatusCode::NOT_MODIFIED, ""), &etag, format));
+        if Instant::now() >= deadline {
+            return unchanged();
+        }
+        if place.is_none() {
+            place = Some(Place::take(&app)?);
+        }
+        match tokio::time::timeout_at(deadline, changes.changed()).await {
+            Ok(Ok(())) => {}
+            // The time is over, or the daemon ends.
+            Err(_) | Ok(Err(_)) => return unchanged(),
+        }
+    }
+}
+
+/// A place among the parked; given back when the poll ends, however it does.
+struct Place<'a> {
+    app: &'a App,
+    _permit: tokio::sync::SemaphorePermit<'a>,
+}
+
+impl<'a> Place<'a> {
+    fn take(app: &'a App) -> Result<Self, Problem> {
+        let limit = app.options.limits.parked;
+        let detail = || format!("too many long-polls wait: the limit `parked` is {limit}");
+        let permit = app.parked.try_acquire().map_err(|_| Problem::new(StatusCode::TOO_MANY_REQUESTS, detail()))?;
+        app.measures.parked.inc();
+        Ok(Self { app, _permit: permit })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.app.measures.parked.dec();
+    }
+}
+
+fn tagged(mut response: Response, etag: &str, format: Format) -> Response {
+    let headers = response.headers_mut();
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(header::CONTENT_TYPE, format.content_type());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// `Prefer: wait=30`, as RFC 7240 has it; only with a value to wait for a change from.
+fn wait(headers: &HeaderMap) -> Duration {
+    if !headers.contains_key(header::IF_NONE_MATCH) {
+        return Duration::ZERO;
+    }
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let seconds = preferences
+        .flat_map(|value| value.split([',', ';']))
+        .filter_map(|preference| preference.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+        .and_then(|(_, value)| value.trim().trim_matches('"').parse::<u32>().ok());
+    Duration::from_secs(seconds.unwrap_or(0).into()).min(LONGEST_WAIT)
+}
+
+fn matches(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == etag || tag == "*")
+}
+
+/// Built once for all who ask at the same time.
+async fn built(app: &App, snapshot: &Snapshot, format: Format, etag: &str) -> Result<Bytes, Problem> {
+    let mut cache = app.bundles.0.lock().await;
+    let same_slot = |cached: &Cached| cached.set == snapshot.name && cached.format == format;
+    if let Some(cached) = cache.iter().find(|cached| same_slot(cached) && cached.etag == etag) {
+        return Ok(cached.bytes.clone());
+    }
+    let bytes: Bytes = tokio::task::block_in_place(|| write(app, snapshot, format))?.into();
+    cache.retain(|cached| !same_slot(cached));
+    cache.push(Cached { set: snapshot.name.clone(), etag: etag.to_owned(), format, bytes: bytes.clone() });
+    Ok(bytes)
+}
+
+fn write(app: &App, snapshot: &Snapshot, format: Format) -> Result<Vec<u8>, Problem> {
+    let set = snapshot.set();
+    match format {
+        Format::Litellm => Ok(interop::export_litellm(set).text.into_bytes()),
+        Format::Refguard => {
+            let origin = snapshot.origin();
+            let policies = List(set.policies.len(), |n: usize| {
+                let policy = set.policies.get(n)?;
+                let mut object = policy_json(set, policy);
+                let version = app.hub.history().number(&policy.name, &policy.digest);
+                let fields = object.as_object_mut()?;
+                fields.insert("digest".to_owned(), policy.digest.as_ref().into());
+                fields.insert("version".to_owned(), version.into());
+                Some(object)
+            });
+            let attachments =
+                List(set.attachments.len(), |n: usize| Some(attachment_json(set, set.attachments.get(n)?)));
+            to_json(&Bundle {
+                version: 1,
+                set: origin.set,
+                commit: origin.commit,
+                promotion: origin.promotion,
+                digest: &set.digest,
+                policies,
+                attachments,
+            })
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Bundle<'a, P: Serialize, A: Serialize> {
+    version: u32,
+    set: &'a str,
+    commit: Option<&'a str>,
+    promotion: Option<u64>,
+    digest: &'a str,
+    policies: P,
+    attachments: A,
+}
+
+/// Items made one at a time while they are written: a large set is never held twice.
+struct List<F>(usize, F);
+
+impl<F: Fn(usize) -> Option<serde_json::Value>> Serialize for List<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0))?;
+        for item in (0..self.0).filter_map(&self.1) {
+            list.serialize_element(&item)?;
+        }
+        list.end()
+    }
+}

@@ -1,0 +1,79 @@
+//! The decision log: one JSON line for each answer, or a sample of them.
+//!
+//! Lines are written by a thread of its own; where it is behind, lines are dropped and counted, so that
+//! the log never holds up an answer.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread;
+
+use jiff::Timestamp;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::app::App;
+use super::resolve::policy_names;
+use crate::daemon::Snapshot;
+use crate::resolve::{Context, Resolution};
+
+/// Lines that may wait to be written.
+const WAITING: usize = 10_000;
+
+/// Where decisions are written, and which.
+pub struct DecisionLog {
+    lines: SyncSender<String>,
+    /// One of so many is written.
+    one_of: u64,
+    hash_keys: bool,
+    seen: AtomicU64,
+}
+
+impl DecisionLog {
+    /// Writes one of `one_of` decisions; keys as hashes if asked.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(mut out: impl Write + Send + 'static, one_of: u64, hash_keys: bool) -> std::io::Result<Self> {
+        let (lines, inbox) = sync_channel::<String>(WAITING);
+        thread::Builder::new().name("refguard-decisions".to_owned()).spawn(move || {
+            while let Ok(line) = inbox.recv() {
+                let written = inbox.try_iter().try_fold(out.write_all(line.as_bytes()), |before, line| {
+                    before.is_ok().then(|| out.write_all(line.as_bytes()))
+                });
+                if !matches!(written.map(|last| last.and_then(|()| out.flush())), Some(Ok(()))) {
+                    tracing::warn!("the decision log cannot be written");
+                }
+            }
+        })?;
+        Ok(Self { lines, one_of: one_of.max(1), hash_keys, seen: AtomicU64::new(0) })
+    }
+
+    fn takes(&self) -> bool {
+        self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.one_of)
+    }
+
+    fn key<'a>(&self, key: &'a str) -> std::borrow::Cow<'a, str> {
+        if !self.hash_keys {
+            return key.into();
+        }
+        let hash = Sha256::digest(key.as_bytes());
+        format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).into()
+    }
+}
+
+impl App {
+    /// Writes down what a request got.
+    pub(super) fn decided(&self, by: &str, snapshot: &Snapshot, context: &Context, resolution: &Resolution<'_>) {
+        let Some(log) = self.options.decisions.as_ref().filter(|log| log.takes()) else { return };
+        let line = json!({
+            "time": Timestamp::now(), "by": by, "set": &*snapshot.name, "commit": snapshot.commit.as_deref(),
+            "team": context.team, "key": context.key.as_deref().map(|key| log.key(key)), "model": context.model,
+            "tags": context.tags, "policies": policy_names(resolution), "guardrails": resolution.guardrails,
+            "unknown": resolution.unknown,
+        });
+        if let Err(TrySendError::Full(_)) = log.lines.try_send(format!("{line}\n")) {
+            self.measures.undecided.inc();
+        }
+    }
+}

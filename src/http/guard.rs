@@ -1,0 +1,133 @@
+//! Who may ask: bearer tokens by their hashes, and the names that a request may call this server.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::app::App;
+use super::problem::Problem;
+
+/// Paths that a probe may ask without a token.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
+/// SHA-256 hashes of the tokens that are accepted.
+#[derive(Clone, Default)]
+pub struct Tokens(Vec<[u8; 32]>);
+
+impl Tokens {
+    /// From lines of 64 hex digits; empty lines and `#` comments are skipped.
+    ///
+    /// # Errors
+    /// The number of the first line that is none of these, or that there is no hash at all.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut tokens = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let word = line.split('#').next().unwrap_or("").trim();
+            if !word.is_empty() {
+                tokens.push(hash(word).ok_or_else(|| format!("line {number} is no SHA-256 hash in hex"))?);
+            }
+        }
+        if tokens.is_empty() { Err("it has no hash".to_owned()) } else { Ok(Self(tokens)) }
+    }
+
+    /// Compares in the same time whatever the token is.
+    fn accept(&self, token: &str) -> bool {
+        let given: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let differs = |known: &[u8; 32]| known.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
+        self.0.iter().fold(false, |found, known| found | (differs(known) == 0))
+    }
+}
+
+fn hash(word: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let digits = word.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// The names of this server. A page that a browser loaded from elsewhere can reach a loopback address
+/// under its own name (DNS rebinding): such a request is refused.
+#[derive(Debug, Clone, Default)]
+pub struct HostGuard {
+    /// Names beside the loopback ones.
+    pub allowed: Vec<String>,
+}
+
+impl HostGuard {
+    fn accepts(&self, host: &str) -> bool {
+        let Ok(authority) = host.parse::<Authority>() else { return false };
+        let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+        name.eq_ignore_ascii_case("localhost")
+            || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            || self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Lets through who may ask.
+pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match judge(&app, request.headers(), request.uri().path()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Problem> {
+    if let Some(hosts) = &app.options.hosts {
+        // Without a Host header no browser speaks.
+        for host in headers.get_all(header::HOST) {
+            if !host.to_str().is_ok_and(|host| hosts.accepts(host)) {
+                return Err(Problem::new(StatusCode::FORBIDDEN, "the Host header names another server"));
+            }
+        }
+    }
+    let Some(tokens) = app.options.tokens.as_ref().filter(|_| !OPEN.contains(&path)) else { return Ok(()) };
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let token = given.next().and_then(|value| value.to_str().ok()).and_then(bearer);
+    match token {
+        Some(token) if given.next().is_none() && tokens.accept(token) => Ok(()),
+        _ => Err(Problem::new(StatusCode::UNAUTHORIZED, "a bearer token of this server is needed")),
+    }
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_told_by_their_hashes() {
+        let text = "# proxies\n9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 # test\n\n";
+        let tokens = Tokens::parse(text).unwrap();
+        assert!(tokens.accept("test"));
+        assert!(!tokens.accept("Test"));
+        assert!(!tokens.accept(""));
+        assert!(Tokens::parse("").is_err());
+        assert!(Tokens::parse("test").is_err_and(|error| error.starts_with("line 1")));
+    }
+
+    #[test]
+    fn only_loopback_and_allowed_names_are_this_server() {
+        let guard = HostGuard { allowed: vec!["refguard.internal".to_owned()] };
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "refguard.internal:1"] {
+            assert!(guard.accepts(host), "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "", "a b", "127.0.0.1.nip.io", "0.0.0.0"] {
+            assert!(!guard.accepts(host), "{host}");
+        }
+    }
+}

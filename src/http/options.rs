@@ -1,0 +1,65 @@
+//! What the endpoints are told at the start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AuthzOptions, DecisionLog, HostGuard, Tokens};
+
+/// How much of each thing a client may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// Requests of one batch.
+    pub batch: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// Long-polls that wait at once.
+    pub parked: usize,
+    /// How long a client may take to send a request's head; also how long an idle connection is kept.
+    pub header_time: Duration,
+    /// How long a client may take to send a request's body.
+    pub body_time: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_time: Duration,
+    /// How long requests in flight may take to end at shutdown.
+    pub shutdown_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            header_bytes: 64 << 10,
+            headers: 100,
+            batch: 1_000,
+            connections: 1_024,
+            parked: 256,
+            header_time: Duration::from_secs(30),
+            body_time: Duration::from_secs(10),
+            write_time: Duration::from_secs(30),
+            shutdown_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How the endpoints behave.
+#[derive(Default)]
+pub struct Options {
+    /// How much of each thing a client may have.
+    pub limits: Limits,
+    /// Who may ask; `None`: everybody who reaches the socket.
+    pub tokens: Option<Tokens>,
+    /// Which names a request may call this server; `None`: any.
+    pub hosts: Option<HostGuard>,
+    /// How `/v1/authz` decides.
+    pub authz: AuthzOptions,
+    /// TLS, for TCP listeners.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Where decisions are written.
+    pub decisions: Option<DecisionLog>,
+}

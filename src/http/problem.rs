@@ -1,0 +1,72 @@
+//! Errors as RFC 9457 problem documents.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::daemon::{NoHistory, Unserved};
+
+/// Why a request is not answered.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    pub status: StatusCode,
+    /// What is wrong with this request, in a sentence.
+    pub detail: String,
+    /// More members of the document.
+    pub more: Option<(&'static str, Value)>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), more: None }
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+}
+
+impl From<Unserved> for Problem {
+    fn from(unserved: Unserved) -> Self {
+        let status = match unserved {
+            Unserved::Unknown(_) => StatusCode::NOT_FOUND,
+            Unserved::NotReady { .. } | Unserved::Stale(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, unserved.to_string())
+    }
+}
+
+impl From<NoHistory> for Problem {
+    fn from(error: NoHistory) -> Self {
+        let status = match error {
+            NoHistory::NotFound(_) => StatusCode::NOT_FOUND,
+            NoHistory::NotYet | NoHistory::Unreadable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let mut document =
+            json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail });
+        if let (Some(object), Some((name, value))) = (document.as_object_mut(), self.more) {
+            object.insert(name.to_owned(), value);
+        }
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, "application/problem+json")], document.to_string()).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE || self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, axum::http::HeaderValue::from_static("1"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = axum::http::HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

@@ -1,0 +1,215 @@
+//! Accepting connections, serving each on a task of its own, and ending them all.
+
+use std::io;
+use std::net::TcpListener as StdTcp;
+use std::os::unix::net::UnixListener as StdUnix;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use super::app::{App, router};
+use super::bundle::BundleCache;
+use super::connection::Patient;
+use super::measure::Measures;
+use super::{Limits, Options};
+use crate::daemon::Hub;
+
+/// How long to rest where accepting fails for want of descriptors.
+const REST: Duration = Duration::from_millis(50);
+
+/// A socket that listens already.
+pub enum Listener {
+    /// TCP, with TLS where the options have it.
+    Tcp(StdTcp),
+    /// A Unix socket.
+    Unix(StdUnix),
+}
+
+/// What is done about signals.
+pub struct Signals {
+    /// SIGHUP: look at the refs now.
+    pub hangup: Box<dyn Fn() + Send + Sync>,
+    /// SIGTERM or SIGINT has come, and the end begins.
+    pub ending: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Serves until SIGTERM or SIGINT; requests in flight are ended within the limit.
+///
+/// # Errors
+/// Where the system gives no threads, or a listener cannot be used.
+pub fn serve(listeners: Vec<Listener>, hub: Arc<Hub>, options: Options, signals: Signals) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("refguard-http").build()?;
+    let result = runtime.block_on(run(listeners, hub, options, signals));
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(listeners: Vec<Listener>, hub: Arc<Hub>, options: Options, signals: Signals) -> io::Result<()> {
+    let limits = options.limits;
+    let (changed, changes) = watch::channel(0u64);
+    let changed = Arc::new(std::sync::Mutex::new(Some(changed)));
+    let teller = changed.clone();
+    hub.on_change(move || {
+        if let Ok(Some(changed)) = teller.lock().as_deref() {
+            changed.send_modify(|generation| *generation += 1);
+        }
+    });
+    let tls = options.tls.clone().map(TlsAcceptor::from);
+    let parked = Semaphore::new(limits.parked);
+    let measures = Measures::new();
+    hub.metrics().register(|registry| measures.enter(registry));
+    let app = Arc::new(App { hub, options, changes, parked, measures, bundles: BundleCache::default() });
+    let (end, ending) = watch::channel(());
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let server = Arc::new(Server { places: places.clone(), router: router(app.clone()), app, limits, tls, ending });
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(server.clone(), bound(listener)?));
+    }
+    drop(server);
+    until_end(&signals).await?;
+    (signals.ending)();
+    accepting.shutdown().await;
+    // Parked polls see that their channel is closed.
+    if let Ok(mut changed) = changed.lock() {
+        changed.take();
+    }
+    drop(end);
+    // Every place is free again once every connection has ended.
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    if tokio::time::timeout(limits.shutdown_time, places.acquire_many(all)).await.is_err() {
+        tracing::warn!("some requests did not end in time, and are cut off");
+    }
+    Ok(())
+}
+
+async fn until_end(signals: &Signals) -> io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => (signals.hangup)(),
+        }
+    }
+}
+
+struct Server {
+    app: Arc<App>,
+    router: Router,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    tls: Option<TlsAcceptor>,
+    /// Closed when the end begins.
+    ending: watch::Receiver<()>,
+}
+
+enum Bound {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+fn bound(listener: Listener) -> io::Result<Bound> {
+    Ok(match listener {
+        Listener::Tcp(listener) => {
+            listener.set_nonblocking(true)?;
+            Bound::Tcp(TcpListener::from_std(listener)?)
+        }
+        Listener::Unix(listener) => {
+            listener.set_nonblocking(true)?;
+            Bound::Unix(UnixListener::from_std(listener)?)
+        }
+    })
+}
+
+async fn accept(server: Arc<Server>, bound: Bound) {
+    loop {
+        let result = match &bound {
+            Bound::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
+                // Answers are small and whole: waiting to fill a packet only delays them.
+                let _ = stream.set_nodelay(true);
+                Stream::Tcp(stream)
+            }),
+            Bound::Unix(listener) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+        };
+        match result {
+            Ok(stream) => server.clone().begin(stream),
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+enum Stream {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+impl Server {
+    /// Serves a connection on a task of its own, or closes it where there are too many.
+    fn begin(self: Arc<Self>, stream: Stream) {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            self.app.measures.refused.inc();
+            return;
+        };
+        tokio::spawn(async move {
+            self.app.measures.connections.inc();
+            match (stream, &self.tls) {
+                (Stream::Unix(stream), _) => self.serve(stream).await,
+                (Stream::Tcp(stream), None) => self.serve(stream).await,
+                (Stream::Tcp(stream), Some(tls)) => {
+                    let handshake = tokio::time::timeout(self.limits.header_time, tls.accept(stream)).await;
+                    if let Ok(Ok(stream)) = handshake {
+                        self.serve(stream).await;
+                    }
+                }
+            }
+            self.app.measures.connections.dec();
+            drop(place);
+        });
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
+        let limits = &self.limits;
+        let service = TowerToHyperService::new(
+            self.router.clone().map_request(|request: hyper::Request<Incoming>| request.map(Body::new)),
+        );
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_time)
+            .max_headers(limits.headers)
+            .max_header_size(limits.header_bytes)
+            .half_close(false)
+            .serve_connection(TokioIo::new(Patient::new(stream, limits.write_time)), service);
+        let mut connection = pin!(connection);
+        let mut ending = self.ending.clone();
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            _ = ending.changed() => {
+                // The answer under way is finished; an idle connection ends at once.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!("a connection ended badly: {error}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Forward auth: what a proxy asks, and what it may copy to the upstream.
+
+use crate::support::{Daemon, Reply, Repo};
+
+const POLICIES: &str = "apiVersion: refguard/v1
+kind: Policy
+name: health, eu
+guardrails: {add: [hipaa audit, pii]}
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: health, eu
+teams: [\"health-*\", \"é\"]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: health, eu
+tags: [\"a,b\"]
+";
+
+fn served(options: &[&str]) -> (Repo, Daemon, String) {
+    let repo = Repo::new();
+    repo.write("all.yaml", POLICIES);
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), options);
+    daemon.until_served(&commit);
+    (repo, daemon, commit)
+}
+
+/// The three headers that an upstream trusts; they are on every answer.
+fn trusted(reply: &Reply) -> [&str; 3] {
+    ["guardrails", "policies", "commit"].map(|name| {
+        let values: Vec<&str> = reply
+            .headers
+            .iter()
+            .filter(|(known, _)| *known == format!("x-refguard-{name}"))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        assert_eq!(values.len(), 1, "{name}: {reply:?}");
+        values[0]
+    })
+}
+
+const TEAM: (&str, &str) = ("X-Refguard-Team", "health-1");
+const MODEL: (&str, &str) = ("X-Refguard-Model", "gpt-4");
+
+#[test]
+fn headers_go_in_and_come_out_by_any_method_and_below_any_path() {
+    let (_repo, daemon, commit) = served(&[]);
+    let wanted = ["hipaa%20audit,pii", "health%2C%20eu", commit.as_str()];
+    for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PURGE"] {
+        for path in ["/v1/authz", "/v1/authz/", "/v1/authz/v1/chat/completions?x=1"] {
+            let reply = daemon.ask(method, path, &[TEAM, MODEL], "");
+            assert_eq!((reply.status, trusted(&reply)), (200, wanted), "{method} {path}");
+        }
+    }
+    for header in [("X-Refguard-Team", "%C3%A9"), ("X-Refguard-Tags", "x,a%2Cb")] {
+        assert_eq!(trusted(&daemon.ask("GET", "/v1/authz", &[header, MODEL], "")), wanted);
+    }
+    assert_eq!(trusted(&daemon.ask("GET", "/v1/authz", &[MODEL], "")), ["", "", commit.as_str()]);
+}
+
+#[test]
+fn every_refusal_carries_every_header_and_nothing_in_it() {
+    let (_repo, daemon, commit) = served(&[]);
+    let empty = ["", "", commit.as_str()];
+    let long = "x".repeat(2 << 20);
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Headers<'_>, &str, u16); 8] = [
+        (&[TEAM], "", 403),
+        (&[TEAM, ("X-Refguard-Model", "")], "", 403),
+        (&[TEAM, TEAM, MODEL], "", 400),
+        (&[("X-Refguard-Team", "%f"), MODEL], "", 400),
+        (&[("X-Refguard-Team", "%ff"), MODEL], "", 400),
+        (&[TEAM, MODEL, ("Content-Type", "application/json")], "{\"model\":", 400),
+        (&[TEAM, MODEL], r#"{"model":"a","model":"b"}"#, 400),
+        (&[TEAM, MODEL], &long, 413),
+    ];
+    for (headers, body, status) in cases {
+        let reply = daemon.ask("POST", "/v1/authz", headers, body);
+        assert_eq!((reply.status, trusted(&reply)), (status, empty), "{headers:?}");
+    }
+    let foreign = daemon.ask("GET", "/v1/authz", &[TEAM, MODEL, ("Host", "evil.example")], "");
+    assert_eq!((foreign.status, trusted(&foreign)), (403, empty));
+}
+
+#[test]
+fn the_model_is_taken_from_a_forwarded_body() {
+    let (_repo, daemon, commit) = served(&[]);
+    let body = r#"{"model":"gpt-4","messages":[]}"#;
+    let reply = daemon.ask("POST", "/v1/authz", &[TEAM, ("Content-Type", "application/json")], body);
+    assert_eq!((reply.status, trusted(&reply)[2]), (200, commit.as_str()));
+}
+
+#[test]
+fn what_is_required_and_what_is_denied_can_be_chosen() {
+    let (_repo, daemon, _) = served(&["--require", "team,model", "--deny-unmatched"]);
+    assert_eq!(daemon.ask("GET", "/v1/authz", &[MODEL], "").status, 403);
+    assert_eq!(daemon.ask("GET", "/v1/authz", &[TEAM, MODEL], "").status, 200);
+    let unmatched = daemon.ask("GET", "/v1/authz", &[("X-Refguard-Team", "legal"), MODEL], "");
+    assert_eq!((unmatched.status, trusted(&unmatched)[0]), (403, ""));
+    let (_repo, daemon, _) = served(&["--require", ""]);
+    assert_eq!(daemon.ask("GET", "/v1/authz", &[], "").status, 200);
+}
+
+#[test]
+fn a_list_that_is_too_long_is_refused_never_cut() {
+    let (_repo, daemon, commit) = served(&["--max-header-bytes", "60"]);
+    let reply = daemon.ask("GET", "/v1/authz", &[TEAM, MODEL], "");
+    assert_eq!((reply.status, trusted(&reply)), (503, ["", "", commit.as_str()]));
+    assert_eq!(daemon.ask("GET", "/v1/authz", &[MODEL], "").status, 200);
+}
+
+#[test]
+fn a_daemon_that_is_not_ready_lets_nothing_pass() {
+    let repo = Repo::new();
+    repo.broken();
+    let broken = repo.promote("HEAD");
+    for (options, status) in [(&[][..], 503), (&["--authz-not-ready", "403"][..], 403)] {
+        let daemon = Daemon::start(&repo.path(), options);
+        daemon.until_rejected(&broken);
+        let reply = daemon.ask("GET", "/v1/authz", &[TEAM, MODEL], "");
+        assert_eq!((reply.status, trusted(&reply)), (status, ["", "", ""]));
+    }
+}

@@ -1,0 +1,82 @@
+//! The whole set, and waiting for the next one.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::support::{Client, Daemon, PATIENCE, Repo};
+
+#[test]
+fn a_bundle_has_a_tag_and_is_not_sent_twice() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let commit = daemon.until("ready", |set| set["commit"].is_string())["commit"].as_str().unwrap().to_owned();
+    let bundle = daemon.get("/v1/bundle");
+    let etag = bundle.header("etag").unwrap().to_owned();
+    assert_eq!(etag, format!("\"{commit}-refguard\""));
+    let set = bundle.json();
+    assert_eq!((set["policies"].as_array().unwrap().len(), &set["commit"]), (5, &json!(commit)));
+    assert_eq!(set["digest"], daemon.set()["digest"]);
+    for tag in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
+        let same = daemon.ask("GET", "/v1/bundle", &[("If-None-Match", &tag)], "");
+        assert_eq!((same.status, same.header("x-refguard-commit")), (304, Some(commit.as_str())), "{tag}");
+        assert_eq!(same.header("etag"), Some(etag.as_str()));
+    }
+    let litellm = daemon.ask("GET", "/v1/bundle?format=litellm", &[("If-None-Match", &etag)], "");
+    assert_eq!(litellm.status, 200);
+    assert_eq!(litellm.header("etag"), Some(format!("\"{commit}-litellm\"").as_str()));
+    assert_eq!(daemon.get("/v1/bundle?format=other").status, 400);
+}
+
+#[test]
+fn a_long_poll_ends_with_the_next_set_and_only_with_a_tag_waits_at_all() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    let etag = daemon.get("/v1/bundle").header("etag").unwrap().to_owned();
+    // Without a tag, or with another, nothing is waited for: the answer has status 200.
+    assert_eq!(daemon.ask("GET", "/v1/bundle", &[("Prefer", "wait=60")], "").status, 200);
+    let other = [("Prefer", "wait=60"), ("If-None-Match", "\"x\"")];
+    assert_eq!(daemon.ask("GET", "/v1/bundle", &other, "").status, 200);
+    let mut client = Client::new(&daemon.address);
+    client.send("GET", "/v1/bundle", &[("Prefer", "wait=60"), ("If-None-Match", &etag)], "");
+    until_parked(&daemon, 1);
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    let reply = client.reply().unwrap();
+    assert_eq!((reply.status, reply.header("x-refguard-commit")), (200, Some(second.as_str())));
+    let etag = reply.header("etag").unwrap().to_owned();
+    let short = daemon.ask("GET", "/v1/bundle", &[("Prefer", "wait=1"), ("If-None-Match", &etag)], "");
+    assert_eq!(short.status, 304);
+}
+
+#[test]
+fn parked_polls_have_a_limit_of_their_own_and_end_at_shutdown() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &["--max-parked", "2"]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    let etag = daemon.get("/v1/bundle").header("etag").unwrap().to_owned();
+    let headers = [("Prefer", "wait=60"), ("If-None-Match", etag.as_str())];
+    let mut parked = [Client::new(&daemon.address), Client::new(&daemon.address)];
+    parked.iter_mut().for_each(|client| client.send("GET", "/v1/bundle", &headers, ""));
+    until_parked(&daemon, 2);
+    let refused = daemon.ask("GET", "/v1/bundle", &headers, "");
+    assert_eq!(refused.status, 429);
+    assert!(refused.body.contains("`parked`"), "{}", refused.body);
+    // Requests that do not wait are still answered.
+    assert_eq!(daemon.guardrails(), ["gen-1"]);
+    let started = Instant::now();
+    daemon.signal("TERM");
+    for client in &mut parked {
+        assert_eq!(client.reply().unwrap().status, 304);
+    }
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert!(started.elapsed() < PATIENCE);
+}
+
+fn until_parked(daemon: &Daemon, count: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while !daemon.get("/metrics").body.contains(&format!("refguard_http_parked {count}\n")) {
+        assert!(Instant::now() < deadline, "nothing is parked");
+    }
+}

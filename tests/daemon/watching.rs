@@ -1,0 +1,218 @@
+//! The ref moves in every way that git moves it, and the daemon follows.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::support::{Daemon, PATIENCE, Repo, refguard};
+
+#[test]
+fn a_loose_ref_that_moves_is_followed_at_once() {
+    let repo = Repo::serving();
+    // A poll would come too late: only a hint can tell in time.
+    let daemon = Daemon::start(&repo.path(), &["--poll", "1h"]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    assert_eq!(daemon.guardrails(), ["gen-1"]);
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    daemon.until_served(&second);
+    assert_eq!(daemon.guardrails(), ["gen-2"]);
+}
+
+#[test]
+fn packed_refs_and_gc_are_no_change_and_hide_none() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let first = daemon.until("ready", |set| set["commit"].is_string());
+    repo.git(&["pack-refs", "--all", "--prune"]);
+    repo.git(&["gc", "-q", "--prune=now"]);
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    let after = daemon.until_served(&second);
+    assert_ne!(first["loaded_at"], after["loaded_at"]);
+    repo.git(&["gc", "-q", "--prune=now"]);
+    daemon.signal("HUP");
+    let later = daemon.until("looked at again", |set| set["checked_at"] != after["checked_at"]);
+    assert_eq!(later["loaded_at"], after["loaded_at"], "a value that did not change was loaded again");
+}
+
+#[test]
+fn a_ref_that_is_packed_moves_from_packed_refs_alone() {
+    let repo = Repo::serving();
+    let second = repo.generation(2);
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    repo.promote(&second);
+    repo.git(&["pack-refs", "--all", "--prune"]);
+    assert!(!repo.path().join(".git/refs/heads/production").exists());
+    daemon.until_served(&second);
+}
+
+#[test]
+fn a_forced_move_to_an_unrelated_history_is_followed() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    repo.git(&["checkout", "-q", "--orphan", "other"]);
+    let other = repo.generation(7);
+    repo.promote("HEAD");
+    daemon.until_served(&other);
+    assert_eq!(daemon.guardrails(), ["gen-7"]);
+}
+
+#[test]
+fn a_deleted_ref_keeps_the_set_and_a_new_one_is_followed() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let first = daemon.until("ready", |set| set["commit"].is_string());
+    repo.git(&["update-ref", "-d", "refs/heads/production"]);
+    let gone = daemon.until("without a ref", |set| set["ref_commit"].is_null());
+    assert_eq!(gone["commit"], first["commit"]);
+    assert_eq!(gone["behind"], json!(true));
+    assert!(gone["failing"]["message"].as_str().unwrap().contains("does not exist"), "{gone}");
+    assert_eq!(daemon.get("/readyz").status, 200);
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    daemon.until_served(&second);
+}
+
+#[test]
+fn a_repository_that_another_replaces_is_followed() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    let other = Repo::new();
+    other.generation(9);
+    let nine = other.promote("HEAD");
+    fs::rename(repo.path(), repo.beside("old")).unwrap();
+    daemon.until_status("without a repository", |status| !status["notes"].as_array().unwrap().is_empty());
+    assert_eq!(daemon.guardrails(), ["gen-1"]);
+    fs::rename(other.path(), repo.path()).unwrap();
+    daemon.until_served(&nine);
+    // The new repository is watched as the old one was.
+    let ten = repo.generation(10);
+    repo.promote("HEAD");
+    daemon.until_served(&ten);
+    daemon.until_status("without a complaint", |status| status["notes"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_repository_that_comes_later_is_served_then() {
+    let repo = Repo::serving();
+    let away = repo.beside("away");
+    fs::rename(repo.path(), &away).unwrap();
+    fs::create_dir(repo.path()).unwrap();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_status("saying why", |status| !status["notes"].as_array().unwrap().is_empty());
+    assert_eq!(daemon.get("/readyz").status, 503);
+    assert_eq!(daemon.get("/healthz").status, 200);
+    fs::remove_dir(repo.path()).unwrap();
+    fs::rename(away, repo.path()).unwrap();
+    daemon.until("ready", |set| set["commit"].is_string());
+}
+
+#[test]
+fn without_watches_the_daemon_polls_and_says_so() {
+    let repo = Repo::serving();
+    // A user namespace has limits of its own, so that this test spoils nobody else's watches.
+    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-Ur", "sh", "-c"]);
+    let probe = command.arg(script).arg("true").status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return; // No user namespaces here.
+    }
+    let mut command = Command::new("unshare");
+    command.args(["-Ur", "sh", "-c", script]).arg(refguard().get_program()).env("HOME", "/nonexistent");
+    let daemon = Daemon::start_with(command, &repo.path(), &[]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    let status = daemon.get("/v1/status").json();
+    assert_eq!(status["watch"], json!("polling"), "{status}");
+    assert!(status["notes"][0].as_str().unwrap().contains("cannot be watched"), "{status}");
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    daemon.until_served(&second);
+}
+
+#[test]
+fn several_environments_are_followed_as_the_production_set_names_them() {
+    let repo = Repo::new();
+    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production}, {name: staging}]\n";
+    repo.write("refguard.yaml", settings);
+    let first = repo.generation(1);
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&first);
+    let status = daemon.get("/v1/status").json();
+    assert_eq!((&status["sets"][1]["name"], &status["sets"][1]["commit"]), (&json!("staging"), &json!(null)));
+    assert_eq!(daemon.get("/readyz").status, 200);
+    assert_eq!(daemon.get("/v1/policies?set=staging").status, 503);
+    assert_eq!(daemon.get("/v1/policies?set=nowhere").status, 404);
+    let second = repo.generation(2);
+    repo.git(&["update-ref", "refs/heads/staging", "HEAD"]);
+    daemon.until_status("serving staging", |status| status["sets"][1]["commit"] == json!(second));
+    assert_eq!(daemon.guardrails(), ["gen-1"]);
+    // A third one appears with the production set that names it.
+    repo.write("refguard.yaml", &settings.replace("staging}", "staging}, {name: canary}"));
+    repo.commit();
+    repo.git(&["update-ref", "refs/heads/canary", "HEAD"]);
+    repo.promote("HEAD");
+    daemon.until_status("serving canary", |status| status["sets"][2]["commit"].is_string());
+}
+
+#[test]
+fn a_remote_is_fetched_and_followed() {
+    let origin = Repo::serving();
+    let clone = Repo::new();
+    clone.git(&["remote", "add", "origin", origin.path().to_str().unwrap()]);
+    let daemon = Daemon::start(&clone.path(), &["--fetch", "origin", "--interval", "200ms"]);
+    let served = daemon.until("ready", |set| set["commit"].is_string());
+    assert_eq!(served["ref"], json!("refs/remotes/origin/production"));
+    let second = origin.generation(2);
+    origin.promote("HEAD");
+    daemon.until_served(&second);
+    // A remote that is away is said, and changes nothing.
+    fs::rename(origin.path(), origin.beside("away")).unwrap();
+    let status = daemon.until_status("complaining", |status| !status["notes"].as_array().unwrap().is_empty());
+    assert_eq!(status["sets"][0]["commit"], json!(second));
+}
+
+#[test]
+fn what_is_stale_fails_readiness_or_is_refused_as_chosen() {
+    let origin = Repo::serving();
+    let clone = Repo::new();
+    clone.git(&["remote", "add", "origin", origin.path().to_str().unwrap()]);
+    for (when, status) in [("unready", 200), ("refuse", 503)] {
+        let options = ["--fetch", "origin", "--interval", "100ms", "--max-staleness", "3s", "--when-stale", when];
+        let daemon = Daemon::start(&clone.path(), &options);
+        daemon.until("ready", |set| set["commit"].is_string() && set["stale"] == json!(false));
+        fs::rename(origin.path(), origin.beside("away")).unwrap();
+        daemon.until("stale", |set| set["stale"] == json!(true));
+        assert_eq!(daemon.get("/readyz").status, 503);
+        assert_eq!(daemon.post("/v1/resolve", r#"{"context":{}}"#).status, status, "{when}");
+        fs::rename(origin.beside("away"), origin.path()).unwrap();
+        daemon.until("fresh", |set| set["stale"] == json!(false));
+        assert_eq!(daemon.get("/readyz").status, 200);
+    }
+}
+
+#[test]
+fn wait_ends_well_when_every_daemon_serves_the_commit() {
+    let repo = Repo::serving();
+    let second = repo.generation(2);
+    let daemons = [Daemon::start(&repo.path(), &[]), Daemon::start(&repo.path(), &[])];
+    let urls = daemons.each_ref().map(|daemon| format!("http://{}", daemon.address));
+    let wait = |timeout: &str| {
+        let mut command = refguard();
+        command.args(["wait", "--commit", &second, "--timeout", timeout]).args(&urls);
+        command
+    };
+    let early = wait("300ms").output().unwrap();
+    assert_eq!(early.status.code(), Some(1), "{early:?}");
+    assert!(String::from_utf8_lossy(&early.stderr).contains("serves"), "{early:?}");
+    let timeout = format!("{}s", PATIENCE.as_secs());
+    let mut late = wait(&timeout).spawn().unwrap();
+    repo.promote(&second);
+    assert_eq!(late.wait().unwrap().code(), Some(0));
+}
