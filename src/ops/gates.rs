@@ -38,6 +38,20 @@ pub struct GateWord {
     pub line: Option<u32>,
 }
 
+impl GateWord {
+    /// An error of a set.
+    pub(super) fn of(finding: &Finding) -> Self {
+        let Finding { rule, message, location, .. } = finding;
+        Self {
+            gate: "valid",
+            says: Says::Refused,
+            message: format!("{} {}: {message}", rule.code, rule.name),
+            file: Some(location.file.to_string()),
+            line: Some(location.line),
+        }
+    }
+}
+
 /// Gates that a flag lowers, with the reasons given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lowered {
@@ -143,23 +157,14 @@ pub(super) fn judge(
 }
 
 fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<()> {
-    let checked = match workspace.judge_tree(tree, &NoProgress)? {
+    match workspace.judge_tree(tree, &NoProgress)? {
         Judged::Sound(engine) => {
             verdict.words.extend(super::weaken::invariants(&engine));
             verdict.engine = Some(engine);
-            return Ok(());
         }
-        Judged::Faulty(checked) => checked,
-    };
-    for finding in checked.findings.iter().filter(|finding| finding.is_error()) {
-        let Finding { rule, message, location, .. } = finding;
-        verdict.words.push(GateWord {
-            gate: "valid",
-            says: Says::Refused,
-            message: format!("{} {}: {message}", rule.code, rule.name),
-            file: Some(location.file.to_string()),
-            line: Some(location.line),
-        });
+        Judged::Faulty(checked) => {
+            verdict.words.extend(checked.errors().map(GateWord::of));
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod environment;
 mod filter;
 mod gates;
 mod history;
+mod hook;
 mod import;
 mod import_database;
 mod init;
@@ -17,6 +18,7 @@ mod judged;
 mod listing;
 mod load;
 mod log;
+mod packed;
 mod partial;
 mod pins;
 mod promote;
@@ -38,6 +40,9 @@ pub use draft::Draft;
 pub use environment::EnvironmentState;
 pub use gates::{Candidate, GateWord, Lowered, Says, Verdict};
 pub use history::PolicyDocument;
+pub use hook::{
+    InstalledHook, PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict, judge_received, judge_sent,
+};
 pub use import::{ImportReport, import_litellm};
 pub use import_database::{DatabaseReport, import_litellm_database};
 pub use init::{Initialised, init};

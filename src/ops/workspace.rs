@@ -1,6 +1,7 @@
 //! A folder of policies and the places a set can be read from.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,9 +9,9 @@ use anyhow::{Context as _, Result};
 
 use super::judged::Judge;
 use super::load::{self, Progress};
-use super::{Judged, VersionIndex};
+use super::{Judged, Keep, VersionIndex};
 use crate::policy::{Checked, Levels, check, check_errors};
-use crate::repo::{GitEnv, Listing, Repo, Root};
+use crate::repo::{CommitId, GitEnv, Listing, RefName, Repo, Root};
 use crate::resolve::Origin;
 
 /// Where a set is read from.
@@ -61,6 +62,8 @@ pub struct Workspace {
     pub(super) versions_too_dear: Cell<bool>,
     /// The tree that was judged last.
     pub(super) judge: RefCell<Judge>,
+    /// Whether a walk through history is kept for the next one.
+    pub(super) keep: Keep,
 }
 
 impl Workspace {
@@ -69,12 +72,33 @@ impl Workspace {
     /// # Errors
     /// Where the folder is not there, or git's repository cannot be read.
     pub fn open(dir: &Path) -> Result<Self> {
-        Ok(Self {
-            root: Root::find(dir, &GitEnv::from_process())?,
-            versions: OnceCell::new(),
-            versions_too_dear: Cell::new(false),
-            judge: RefCell::default(),
-        })
+        Self::of(Root::find(dir, &GitEnv::from_process())?)
+    }
+
+    /// As [`Workspace::open`], for a hook: git's variables speak from the folder in which git runs it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_in_hook(dir: &Path) -> Result<Self> {
+        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        Self::of(Root::find(dir, &GitEnv::from_process().anchored(&here))?)
+    }
+
+    fn of(root: Root) -> Result<Self> {
+        let (versions, versions_too_dear) = (OnceCell::new(), Cell::new(false));
+        Ok(Self { root, versions, versions_too_dear, judge: RefCell::default(), keep: Keep::InGitDir })
+    }
+
+    /// The policies of a folder by its place in commits, in a repository that is only read, as if some refs
+    /// held something else.
+    pub(super) fn imagined(
+        dir: &Path,
+        prefix: Option<&str>,
+        refs: BTreeMap<RefName, Option<CommitId>>,
+    ) -> Result<Self> {
+        let Self { root, versions, versions_too_dear, .. } = Self::open_in_hook(dir)?;
+        let root = prefix.into_iter().fold(root, Root::at_prefix).with_refs(refs);
+        Ok(Self { root, versions, versions_too_dear, judge: RefCell::default(), keep: Keep::ReadOnly })
     }
 
     /// The root: its folder, its place in commits, and the repository.

@@ -11,7 +11,7 @@ use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::diff::{DiffReport, diff_sets};
-use crate::ops::{Plan, Published, Says, Verdict};
+use crate::ops::{GateWord, Plan, Published, Says, Verdict};
 use crate::output::escape::escape_terminal;
 use crate::policy::PolicySet;
 use crate::prove::{Budget, Impact, impact};
@@ -22,11 +22,16 @@ const SAID: usize = 10;
 
 /// What the gates have to say, on stderr.
 pub(super) fn say_gates(verdict: &Verdict) {
-    for (index, word) in verdict.words.iter().enumerate() {
-        let before = verdict.words.iter().take(index).filter(|other| other.gate == word.gate).count();
+    say_words(&verdict.words);
+}
+
+/// What some gates have to say, on stderr.
+pub(super) fn say_words(words: &[GateWord]) {
+    for (index, word) in words.iter().enumerate() {
+        let before = words.iter().take(index).filter(|other| other.gate == word.gate).count();
         if before >= SAID {
             if before == SAID {
-                let more = verdict.words.iter().skip(index).filter(|other| other.gate == word.gate).count();
+                let more = words.iter().skip(index).filter(|other| other.gate == word.gate).count();
                 print::message(&format!("refused: gate `{}`: and {more} more", word.gate));
             }
             continue;

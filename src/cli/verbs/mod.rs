@@ -8,6 +8,7 @@ pub(super) mod draft;
 pub(super) mod explain;
 pub(super) mod export;
 pub(super) mod hold;
+pub(super) mod hook;
 pub(super) mod impact;
 pub(super) mod import;
 pub(super) mod init;
@@ -70,6 +71,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Rollback(args) => rollback::run(&shell, &args),
         Verb::Hold(args) => hold::run(&shell, &args),
         Verb::Log(args) => log::run(&shell, &args),
+        Verb::Hook(args) => hook::run(&shell, &args),
         Verb::Import(args) => import::run(&shell, &args),
         Verb::Export(args) => export::run(&shell, &args),
         Verb::Serve(args) => serve::run(&shell, &args),
