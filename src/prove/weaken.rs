@@ -22,7 +22,7 @@ use super::replay;
 use super::report::Weakening;
 use super::search::{Element, Search};
 use super::walk::{self, Outcomes};
-use super::world::{GuardId, PipeId, ProfileId};
+use super::world::{Given, GuardId, PipeId, ProfileId, World};
 use crate::document::{FinalAction, Outcome};
 use crate::resolve::{Engine, simulate};
 
@@ -49,6 +49,8 @@ struct Wanted {
     captured_anew: Vec<GuardId>,
     /// Whether defaults of HEAD would have to be switched off.
     switch: bool,
+    /// Whether HEAD does by default what BASE does not: only then a default pipeline captures what both sets have.
+    turned: bool,
 }
 
 /// The search for a weakening.
@@ -170,8 +172,14 @@ impl Hunt<'_, '_, '_> {
     fn switched_off(&mut self) {
         let (Some(base), Some(head)) = (self.search.side(BASE), self.search.side(HEAD)) else { return };
         let defaults: Vec<Rank> = (0..).zip(&base.givens).filter(|(_, given)| given.default).map(|(r, _)| r).collect();
+        // One that BASE has too, giving something else, switches off there what it switches off here.
+        let world = self.search.eval.world;
+        let before = self.search.changes.attachments.first().cloned().unwrap_or_default();
+        let before = before.into_iter().filter_map(|rank| base.givens.get(rank as usize));
+        let known: FxHashSet<_> = before.filter(|given| !given.default).map(|given| switch_key(world, given)).collect();
         for rank in self.search.changes.attachments.last().cloned().unwrap_or_default() {
-            if defaults.is_empty() || head.givens.get(rank as usize).is_none_or(|given| given.default) {
+            let Some(given) = head.givens.get(rank as usize) else { continue };
+            if defaults.is_empty() || given.default || known.contains(&switch_key(world, given)) {
                 continue;
             }
             self.together(rank, &defaults);
@@ -321,9 +329,13 @@ impl Hunt<'_, '_, '_> {
         let elements = walk::elements(world, before);
         let pairs = before.pipes.len() * after.pipes.len();
         self.search.eval.budget.spend((8 + before.gives.len() + after.gives.len() + pairs) as u64);
-        // What HEAD does by default goes where something else matches.
+        let turned = before.non_default && !after.non_default;
+        wanted.turned |= turned;
+        // What HEAD does by default goes where something else matches. If BASE acts by default too, then what
+        // switches it off in both sets changes nothing, and what does so only in HEAD is looked at by itself.
         let does_something = !after.gives.is_empty() || !after.pipes.is_empty();
-        wanted.switch |= does_something && !elements.is_empty() && !after.non_default;
+        let alike = !turned && start.named.is_empty();
+        wanted.switch |= does_something && !elements.is_empty() && !after.non_default && !alike;
         for element in elements {
             if matches!(element, Element::Pipeline(pipe) if after.pipes.contains(&pipe)) {
                 continue;
@@ -351,7 +363,8 @@ impl Hunt<'_, '_, '_> {
         if depth > 1 + wanted.captured.len() + wanted.captured_anew.len() {
             return;
         }
-        let anew = !wanted.captured_anew.is_empty() && (!self.capturers.is_empty() || self.default_pipes);
+        let by_default = self.default_pipes && wanted.turned;
+        let anew = !wanted.captured_anew.is_empty() && (!self.capturers.is_empty() || by_default);
         if !wanted.switch && wanted.captured.is_empty() && !anew {
             return;
         }
@@ -366,7 +379,7 @@ impl Hunt<'_, '_, '_> {
         };
         for (rank, given) in (0..).zip(&head.givens) {
             // A default one counts in HEAD where BASE has something else, though both have it.
-            let is_new = || given.default || self.capturers.contains(&Capturer::Attached(rank));
+            let is_new = || (given.default && by_default) || self.capturers.contains(&Capturer::Attached(rank));
             let useful = (wanted.switch && !given.default) || captures(given.profile, &is_new);
             if !useful || given.zone.covers(&start.point) || !given.zone.overlaps(&start.point) {
                 continue;
@@ -431,6 +444,12 @@ impl Hunt<'_, '_, '_> {
         causes.dedup();
         causes
     }
+}
+
+/// What an attachment would have to be the same in to switch off the same defaults.
+fn switch_key<'w>(world: &'w World<'_>, given: &'w Given) -> impl Eq + std::hash::Hash + use<'w> {
+    let conditions: Vec<_> = world.chain(given.profile).map(|member| member.condition.as_deref()).collect();
+    (&given.zone, &given.models, conditions)
 }
 
 fn word(outcome: Outcome) -> &'static str {
