@@ -13,10 +13,10 @@ use super::reload::{Following, Step};
 use super::snapshot::{Snapshot, Source};
 use super::state::{self, Kept, Writer};
 use super::status::{Failing, Hold};
-use crate::document::SourceFile;
+use crate::document::{Finding, SourceFile};
 use crate::ops::SetReader;
-use crate::policy::{Environment, PolicySet};
-use crate::repo::{CommitId, RefName, Repo, RepoError};
+use crate::policy::Environment;
+use crate::repo::{CommitId, RefName, Repo, RepoError, TreeId};
 use crate::resolve::Engine;
 
 /// How many commits are counted between what is served and what the ref holds.
@@ -46,6 +46,8 @@ pub(super) struct Tracked {
     following: Following,
     reader: SetReader,
     restored: bool,
+    /// The tree that the served set was read from; none where it came from a file.
+    base: Option<TreeId>,
 }
 
 impl Tracked {
@@ -64,6 +66,7 @@ impl Tracked {
             following: Following::default(),
             reader: SetReader::default(),
             restored: false,
+            base: None,
         }
     }
 
@@ -126,16 +129,16 @@ impl Tracked {
 
     fn load(&mut self, context: &Context<'_>, repo: &Repo, commit: CommitId) {
         let started = Instant::now();
-        let outcome = judge(self.reader.read(repo, commit, context.prefix));
-        let result = match outcome {
-            Outcome::Good(set, files) => {
+        let result = match self.read(repo, commit, context.prefix) {
+            Read::Good(engine) => {
                 let (promotion, hold) = promotion_and_hold(repo, &self.environment, commit);
                 self.slot.facts().hold = hold;
-                self.serve(context.hub, *set, commit, Source::Commit, promotion);
-                self.keep(context, files);
+                self.serve(context.hub, *engine, commit, Source::Commit, promotion);
+                self.base = self.reader.tree();
+                self.keep(context, self.reader.sources());
                 "ok"
             }
-            Outcome::Rejected(message, findings) => {
+            Read::Rejected(message, findings) => {
                 tracing::error!(set = %self.environment, commit = %commit, "rejected: {message}");
                 self.following.rejected(commit);
                 let mut facts = self.slot.facts();
@@ -144,7 +147,7 @@ impl Tracked {
                 facts.commits_behind = commits_behind(repo, self.following.current(), commit);
                 "rejected"
             }
-            Outcome::Failed(message) => {
+            Read::Failed(message) => {
                 self.failed(Some(commit), message);
                 "failed"
             }
@@ -154,14 +157,29 @@ impl Tracked {
         tracing::debug!(set = %self.environment, commit = %commit, result, millis, "looked at a new value");
     }
 
-    fn serve(&mut self, hub: &Hub, set: PolicySet, commit: CommitId, source: Source, promotion: Option<u64>) {
+    /// Reads a commit: by what differs from what is served where that is enough, else whole.
+    fn read(&mut self, repo: &Repo, commit: CommitId, prefix: &str) -> Read {
+        let delta = match self.reader.advance(repo, commit, prefix) {
+            Ok(delta) => delta,
+            Err(error) => return Read::from(judge(Err(error))),
+        };
+        let served = self.slot.snapshot();
+        let of_served = delta.filter(|delta| self.base == Some(delta.from));
+        let patched = of_served.zip(served).and_then(|(delta, served)| self.reader.patch(&delta, &served.engine));
+        match patched.filter(|engine| !engine.set().is_empty()) {
+            Some(engine) => Read::Good(Box::new(engine)),
+            None => Read::from(judge(Ok(self.reader.loaded()))),
+        }
+    }
+
+    fn serve(&mut self, hub: &Hub, engine: Engine, commit: CommitId, source: Source, promotion: Option<u64>) {
         let snapshot = Arc::new(Snapshot {
             name: self.slot.name.clone(),
             commit: Some(commit.to_string().into()),
             promotion,
             loaded_at: Timestamp::now(),
             source,
-            engine: Engine::new(Arc::new(set)),
+            engine,
         });
         {
             let mut facts = self.slot.facts();
@@ -216,7 +234,8 @@ impl Tracked {
                 let Ok(commit) = restored.commit.parse() else { return };
                 // What keeps the ref's own value from being served stays known.
                 let (facts, following) = (self.take_troubles(), self.following.clone());
-                self.serve(hub, restored.set, commit, Source::State, restored.promotion);
+                let engine = Engine::new(Arc::new(restored.set));
+                self.serve(hub, engine, commit, Source::State, restored.promotion);
                 self.following = following.with_served(commit);
                 let mut now = self.slot.facts();
                 (now.rejected, now.failing) = facts;
@@ -229,6 +248,23 @@ impl Tracked {
     fn take_troubles(&self) -> (Option<super::status::Rejected>, Option<Failing>) {
         let mut facts = self.slot.facts();
         (facts.rejected.take(), facts.failing.take())
+    }
+}
+
+/// What reading a commit came to; as [`Outcome`], with what answers.
+enum Read {
+    Good(Box<Engine>),
+    Rejected(String, Vec<Finding>),
+    Failed(String),
+}
+
+impl From<Outcome> for Read {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Good(set) => Self::Good(Box::new(Engine::new(Arc::from(set)))),
+            Outcome::Rejected(message, findings) => Self::Rejected(message, findings),
+            Outcome::Failed(message) => Self::Failed(message),
+        }
     }
 }
 

@@ -99,6 +99,29 @@ impl History {
         Ok(to_value(&shown)?)
     }
 
+    /// Two versions of a policy field by field, as `refguard compare --format json` writes them. Each is a
+    /// number, `latest`, or an environment for the version that it holds.
+    ///
+    /// # Errors
+    /// As of [`Self::version`].
+    pub fn compare(&self, policy: &str, from: &str, to: &str) -> Result<Value, NoHistory> {
+        let workspace = self.known(policy)?;
+        let side = |word| -> Result<Address<'_>, NoHistory> {
+            let which = Which::parse(word);
+            // Any other revision could name what was never published.
+            let known = match which {
+                Which::Number(_) | Which::Latest => true,
+                Which::At(word) => workspace.environment_refs()?.iter().any(|(name, _)| name == word),
+            };
+            if !known || workspace.find_version(policy, which, &NoProgress)?.is_none() {
+                return Err(NoHistory::NotFound(format!("there is no version `{word}` of `{policy}`")));
+            }
+            Ok(Address { policy, which: Some(which) })
+        };
+        let compared = workspace.compare(side(from)?, side(to)?, &NoProgress)?;
+        Ok(to_value(&compared.comparison())?)
+    }
+
     /// The promotions of an environment, as `refguard log --format json` writes them.
     ///
     /// # Errors

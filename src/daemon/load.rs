@@ -5,9 +5,9 @@ use std::io;
 use anyhow::{Error, Result};
 
 use super::status::Rejected;
-use crate::document::{Finding, Loaded, SourceFile};
+use crate::document::{Finding, Loaded};
 use crate::output;
-use crate::policy::{Levels, PolicySet, check};
+use crate::policy::{PolicySet, check_errors};
 use crate::repo::{CommitId, RepoError};
 use jiff::Timestamp;
 
@@ -16,8 +16,8 @@ const MAX_FINDINGS: usize = 100;
 
 /// What loading a value came to.
 pub(super) enum Outcome {
-    /// A set to serve, and the texts it was built from.
-    Good(Box<PolicySet>, Vec<SourceFile>),
+    /// A set to serve.
+    Good(Box<PolicySet>),
     /// The content is at fault: it will not get better by itself.
     Rejected(String, Vec<Finding>),
     /// Something else is: it may.
@@ -31,13 +31,13 @@ pub(super) fn judge(loaded: Result<Loaded>) -> Outcome {
         Err(error) if is_passing(&error) => return Outcome::Failed(format!("{error:#}")),
         Err(error) => return Outcome::Rejected(format!("{error:#}"), Vec::new()),
     };
-    let mut checked = check(loaded, &Levels::default());
+    let mut checked = check_errors(loaded);
     match checked.set {
-        Some(set) if set.policies.is_empty() || set.attachments.is_empty() => {
+        Some(set) if set.is_empty() => {
             let missing = if set.policies.is_empty() { "policy" } else { "attachment" };
             Outcome::Rejected(format!("the set is empty: it has no {missing}"), Vec::new())
         }
-        Some(set) => Outcome::Good(Box::new(set), checked.sources),
+        Some(set) => Outcome::Good(Box::new(set)),
         None => {
             checked.findings.retain(Finding::is_error);
             let more = match checked.findings.len() {

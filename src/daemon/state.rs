@@ -95,8 +95,8 @@ pub(super) fn restore(dir: &Path, environment: &str, reference: &str) -> Result<
     }
     let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     match judge(Ok(read_files(files))) {
-        Outcome::Good(set, _) if *set.digest != *state.digest => bail!("{}: its digest differs", refused()),
-        Outcome::Good(set, _) => Ok(Some(Restored { commit: state.commit, promotion: state.promotion, set: *set })),
+        Outcome::Good(set) if *set.digest != *state.digest => bail!("{}: its digest differs", refused()),
+        Outcome::Good(set) => Ok(Some(Restored { commit: state.commit, promotion: state.promotion, set: *set })),
         Outcome::Rejected(message, _) | Outcome::Failed(message) => bail!("{}: {message}", refused()),
     }
 }

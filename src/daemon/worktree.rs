@@ -76,7 +76,7 @@ impl Drafts {
             self.fingerprint = Some(print);
             read_worktree(root)
         })) {
-            Outcome::Good(set, _) => {
+            Outcome::Good(set) => {
                 self.serve(hub, *set);
                 "ok"
             }

@@ -179,8 +179,9 @@ fn differing<'a>(base: &'a PolicySet, head: &'a PolicySet) -> (Vec<&'a Attachmen
     let same = |(a, b): &(&'a Attachment, &'a Attachment)| {
         Written(policy_name(base, a), a) == Written(policy_name(head, b), b)
     };
-    let front = base.attachments.iter().zip(&head.attachments).take_while(same).count();
-    let (base_rest, head_rest) = (base.attachments.iter().skip(front), head.attachments.iter().skip(front));
+    let all = |set: &'a PolicySet| set.attachments.iter().map(|attachment| &**attachment);
+    let front = all(base).zip(all(head)).take_while(same).count();
+    let (base_rest, head_rest) = (all(base).skip(front), all(head).skip(front));
     let mut counts: FxHashMap<Written<'a>, usize> = FxHashMap::default();
     for attachment in base_rest.clone() {
         *counts.entry(Written(policy_name(base, attachment), attachment)).or_default() += 1;

@@ -195,7 +195,7 @@ impl<'a> Twins<'a> {
 }
 
 fn ids(set: &PolicySet) -> impl Iterator<Item = (PolicyId, &Policy)> {
-    (0..).map(PolicyId).zip(&set.policies)
+    (0..).map(PolicyId).zip(set.policies.iter().map(|policy| &**policy))
 }
 
 impl PolicyEntry {

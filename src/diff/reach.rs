@@ -163,7 +163,7 @@ pub(super) struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     pub(super) fn new(known: &'a Known<'a>, set: &'a PolicySet) -> Self {
-        let mut attached: Vec<&Attachment> = set.attachments.iter().collect();
+        let mut attached: Vec<&Attachment> = set.attachments.iter().map(|attachment| &**attachment).collect();
         attached.sort_by_key(|attachment| attachment.policy);
         Self { known, set, attached, holding: FxHashMap::default() }
     }

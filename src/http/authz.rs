@@ -142,10 +142,9 @@ fn is_absent(context: &Context, dimension: Dimension) -> bool {
 }
 
 fn context(headers: &HeaderMap, body: &[u8]) -> Result<Context, Problem> {
-    let model = match body_model(headers, body)? {
-        Some(model) => Some(model),
-        None => one(headers, "x-refguard-model")?,
-    };
+    // A header that cannot be read is refused also where it would not count.
+    let said = one(headers, "x-refguard-model")?;
+    let model = body_model(headers, body)?.or(said);
     let tags = match single(headers, "x-refguard-tags")? {
         None => Vec::new(),
         Some(text) => text
@@ -200,7 +199,10 @@ fn body_model(headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, Proble
     }
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     let says_json = kind.to_ascii_lowercase().contains("json");
-    let looks_json = || body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    // With a byte order mark or in UTF-16 it is JSON for some servers, and for this one no text at all.
+    let is_marked = || [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].iter().any(|mark| body.starts_with(mark));
+    let is_wide = || body.iter().take(4).any(|byte| *byte == 0);
+    let looks_json = || is_marked() || is_wide() || body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     match serde_json::from_slice::<Forwarded>(body) {
         Ok(forwarded) => Ok(forwarded.model),
         Err(error) if says_json || looks_json() => {
@@ -255,6 +257,9 @@ mod tests {
         assert_eq!(context(&map, br#"{"input":1}"#).unwrap().model.as_deref(), Some("cheap"));
         for bad in [&b"{\"model\":\"gpt-4\""[..], br#"{"model":1}"#, br#"{"model":"a","model":"b"}"#] {
             assert!(context(&map, bad).is_err());
+        }
+        for wide in [&b"\xef\xbb\xbf{\"model\":\"a\"}"[..], b"\xff\xfe{\0", b"\0{\0\"", b"{\0\"\0"] {
+            assert!(context(&headers(&[]), wide).is_err(), "{wide:?}");
         }
         let plain = headers(&[("content-type", "text/plain"), ("x-refguard-model", "cheap")]);
         assert_eq!(context(&plain, br#"{"model":"gpt-4"}"#).unwrap().model.as_deref(), Some("gpt-4"));

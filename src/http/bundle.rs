@@ -193,7 +193,7 @@ fn write(app: &App, snapshot: &Snapshot, format: Format) -> Result<Vec<u8>, Prob
         Format::LitellmJson => to_json(&interop::export_json(set)),
         Format::Refguard => {
             let origin = snapshot.origin();
-            let policies = List(set.policies.len(), |n| {
+            let policies = List(set.policies.len(), |n: usize| {
                 let policy = set.policies.get(n)?;
                 let mut object = policy_json(set, policy);
                 let version = app.hub.history().number(&policy.name, &policy.digest);
@@ -202,7 +202,8 @@ fn write(app: &App, snapshot: &Snapshot, format: Format) -> Result<Vec<u8>, Prob
                 fields.insert("version".to_owned(), version.into());
                 Some(object)
             });
-            let attachments = List(set.attachments.len(), |n| Some(attachment_json(set, set.attachments.get(n)?)));
+            let attachments =
+                List(set.attachments.len(), |n: usize| Some(attachment_json(set, set.attachments.get(n)?)));
             to_json(&Bundle {
                 version: 1,
                 set: origin.set,

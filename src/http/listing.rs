@@ -33,6 +33,13 @@ pub(super) struct SetQuery {
     set: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CompareQuery {
+    from: String,
+    to: String,
+}
+
 type BadPath = axum::extract::rejection::PathRejection;
 type Parameters<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
 
@@ -159,6 +166,17 @@ pub(super) async fn version_at(
     let Path((name, number)) = path.map_err(|error| Problem::bad_request(error.body_text()))?;
     let snapshot = app.hub.snapshot(None)?;
     told(&app.hub, &snapshot, move |history| history.version(&name, number)).await
+}
+
+/// Two versions of a policy, field by field.
+pub(super) async fn compare(
+    State(app): Shared,
+    Path(name): Path<String>,
+    parameters: Parameters<CompareQuery>,
+) -> Result<Response, Problem> {
+    let CompareQuery { from, to } = query(parameters)?;
+    let snapshot = app.hub.snapshot(None)?;
+    told(&app.hub, &snapshot, move |history| history.compare(&name, &from, &to)).await
 }
 
 /// The promotions of an environment, the newest first.

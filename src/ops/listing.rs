@@ -40,7 +40,7 @@ pub fn list_policies(set: &PolicySet) -> Listing {
     };
     Listing {
         header: vec!["policy", "inherits", "guardrails", "for models", "place"],
-        rows: set.policies.iter().map(row).collect(),
+        rows: set.policies.iter().map(|policy| row(policy)).collect(),
         name: "policies",
         objects: set.policies.iter().map(|policy| policy_object(set, policy)).collect(),
     }
@@ -69,7 +69,7 @@ pub fn list_attachments(set: &PolicySet) -> Listing {
     };
     Listing {
         header: vec!["policy", "for", "priority", "", "place"],
-        rows: set.attachments.iter().map(row).collect(),
+        rows: set.attachments.iter().map(|attachment| row(attachment)).collect(),
         name: "attachments",
         objects: set.attachments.iter().map(|a| attachment_object(set, a)).collect(),
     }
@@ -98,8 +98,12 @@ pub struct ShownPolicy {
 /// One policy, with its chain, children and attachments.
 pub fn show_policy(set: &PolicySet, policy: &Policy) -> ShownPolicy {
     let members = || policy.chain.iter().filter_map(|id| set.policy(*id));
-    let own: Vec<&Attachment> =
-        set.attachments.iter().filter(|a| set.policy(a.policy).is_some_and(|p| p.name == policy.name)).collect();
+    let own: Vec<&Attachment> = set
+        .attachments
+        .iter()
+        .map(|a| &**a)
+        .filter(|a| set.policy(a.policy).is_some_and(|p| p.name == policy.name))
+        .collect();
     let mut held: Vec<&str> = Vec::new();
     for member in members() {
         held.extend(member.add.iter().map(|id| set.guardrail(*id)));
@@ -107,7 +111,7 @@ pub fn show_policy(set: &PolicySet, policy: &Policy) -> ShownPolicy {
     }
     held.sort_unstable();
     held.dedup();
-    let is_child = |child: &&Policy| parent_name(set, child) == Some(&policy.name);
+    let is_child = |child: &Policy| parent_name(set, child) == Some(&policy.name);
     let words = |attachment: &&Attachment| {
         let default = if attachment.default { ", where nothing else matches" } else { "" };
         let priority = attachment.priority.map(|p| format!(", priority {p}")).unwrap_or_default();
@@ -118,7 +122,7 @@ pub fn show_policy(set: &PolicySet, policy: &Policy) -> ShownPolicy {
         policy: policy_object(set, policy),
         chain: members().map(|member| member.name.to_string()).collect(),
         guardrails: held.into_iter().map(str::to_owned).collect(),
-        children: set.policies.iter().filter(is_child).map(|child| child.name.to_string()).collect(),
+        children: set.policies.iter().filter(|child| is_child(child)).map(|child| child.name.to_string()).collect(),
         attachments: own.iter().map(|a| attachment_object(set, a)).collect(),
         attached: own.iter().map(words).collect(),
     }

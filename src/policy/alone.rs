@@ -15,7 +15,7 @@ pub fn check_alone(document: &Document, policy: &RawPolicy) -> Option<PolicySet>
     let document = Document { body: Body::Policy(Arc::new(orphan)), ..document.clone() };
     let loaded = Loaded { sources: vec![document.file.clone()], documents: vec![document], ..Loaded::default() };
     let mut set = check(loaded, &Levels::default()).set?;
-    set.policies.first_mut()?.digest = raw_policy_digest(policy);
+    Arc::make_mut(set.policies.first_mut()?).digest = raw_policy_digest(policy);
     Some(set)
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::document::{
     Finding, GateLevel, Loaded, Name, RawAttachment, RawBox, RawCatalog, RawEnvironment, RawInvariant, RawPipeline,
-    RawPolicy, RawRepository, RawStep, SourceFile, Spanned,
+    RawPolicy, RawRepository, RawStep, Rule, Severity, SourceFile, Spanned,
 };
 
 /// What judging a tree came to.
@@ -26,6 +26,13 @@ pub struct Checked {
     pub sources: Vec<SourceFile>,
     /// What was read.
     pub counts: Counts,
+}
+
+impl Checked {
+    /// The findings for which there is no set.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_error())
+    }
 }
 
 /// How many documents were read, sound or not in their meaning.
@@ -46,13 +53,23 @@ pub struct Counts {
 /// Judges the documents of a tree by every rule and, if no finding is an error, builds the set.
 ///
 /// `flags` are levels from the command line; they go over those of refguard.yaml.
-pub fn check(mut loaded: Loaded, flags: &Levels) -> Checked {
+pub fn check(loaded: Loaded, flags: &Levels) -> Checked {
+    judged(loaded, flags, |_, _| true)
+}
+
+/// As [`check`], for those who only want to know whether there is a set: no warning is looked for,
+/// unless refguard.yaml makes it an error.
+pub fn check_errors(loaded: Loaded) -> Checked {
+    judged(loaded, &Levels::default(), |rule, levels| levels.of(rule) == Severity::Error)
+}
+
+fn judged(mut loaded: Loaded, flags: &Levels, wanted: fn(&Rule, &Levels) -> bool) -> Checked {
     let mut findings = std::mem::take(&mut loaded.findings);
     loaded.findings = findings.clone();
     let draft = DraftSet::new(&loaded);
     let mut levels = rules::settings_levels(&draft);
     levels.overlay(flags);
-    rules::judge(&draft, &mut findings);
+    rules::judge(&draft, &|rule| wanted(rule, &levels), &mut findings);
     levels.apply(&mut findings);
     let counts = Counts {
         files: loaded.sources.len(),
@@ -109,11 +126,12 @@ impl<'d, 'a> Builder<'d, 'a> {
         let draft = self.draft;
         self.intern_conditions()?;
         let order = self.order.clone();
-        let policies: Vec<Policy> = order.iter().map(|index| self.policy(*index)).collect::<Option<_>>()?;
+        let policies: Vec<Arc<Policy>> =
+            order.iter().map(|index| self.policy(*index).map(Arc::new)).collect::<Option<_>>()?;
         let by_name = (0u32..).zip(&policies).map(|(id, p)| (p.name.clone(), PolicyId(id))).collect();
-        let mut attachments: Vec<Attachment> =
-            draft.attachments.iter().map(|item| self.attachment(item)).collect::<Option<_>>()?;
-        attachments.sort_by_key(Attachment::order);
+        let mut attachments: Vec<Arc<Attachment>> =
+            draft.attachments.iter().map(|item| self.attachment(item).map(Arc::new)).collect::<Option<_>>()?;
+        attachments.sort_by_key(|attachment| attachment.order());
         let mut guardrails: Vec<(&str, GuardrailId)> = self.guardrails.iter().map(|(n, id)| (*n, *id)).collect();
         guardrails.sort_by_key(|(_, id)| *id);
         let mut set = PolicySet {
@@ -129,11 +147,7 @@ impl<'d, 'a> Builder<'d, 'a> {
             digest: "".into(),
         };
         // A digest is of names, so it needs the whole set around it.
-        let (digests, whole) = canonical::digests(&set);
-        for (policy, digest) in set.policies.iter_mut().zip(digests) {
-            policy.digest = digest;
-        }
-        set.digest = whole;
+        canonical::seal(&mut set);
         Some(set)
     }
 
@@ -170,6 +184,7 @@ impl<'d, 'a> Builder<'d, 'a> {
             pipeline: raw.pipeline.as_ref().map(|p| self.pipeline(p).ok_or(())).transpose().ok()?,
             place: place(item),
             digest: "".into(),
+            canonical: "".into(),
         })
     }
 
@@ -200,6 +215,7 @@ impl<'d, 'a> Builder<'d, 'a> {
             priority: raw.priority.map(|p| p.value),
             default: raw.default.is_some_and(|d| d.value),
             place: place(item),
+            canonical: "".into(),
         })
     }
 }

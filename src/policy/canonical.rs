@@ -163,23 +163,51 @@ fn digest(value: &Value) -> Arc<str> {
     hex(&Sha256::digest(value.to_string().as_bytes()))
 }
 
-/// The digest of each policy, and of the set: SHA-256 of their canonical JSON, lower-case hex.
-///
-/// The JSON of the set is hashed piece by piece; of a large set it is never held whole.
-pub(super) fn digests(set: &PolicySet) -> (Vec<Arc<str>>, Arc<str>) {
-    let policies: Vec<String> = set.policies.par_iter().map(|policy| policy_json(set, policy).to_string()).collect();
-    let attachments: Vec<String> = set.attachments.par_iter().map(|a| attachment_json(set, a).to_string()).collect();
-    let mut whole = Sha256::new();
-    for (key, items) in [("{\"attachments\":[", &attachments), ("],\"policies\":[", &policies)] {
-        whole.update(key);
-        for (i, item) in items.iter().enumerate() {
-            whole.update(if i > 0 { "," } else { "" });
-            whole.update(item);
-        }
+/// Gives every policy and attachment its canonical JSON, and policies and set their digests: SHA-256 of
+/// the canonical JSON, lower-case hex.
+pub(super) fn seal(set: &mut PolicySet) {
+    let text = |value: Value| value.to_string().into_boxed_str();
+    let policies: Vec<(Box<str>, Arc<str>)> = set
+        .policies
+        .par_iter()
+        .map(|policy| {
+            let canonical = text(policy_json(set, policy));
+            let digest = hex(&Sha256::digest(canonical.as_bytes()));
+            (canonical, digest)
+        })
+        .collect();
+    let attachments: Vec<Box<str>> = set.attachments.par_iter().map(|a| text(attachment_json(set, a))).collect();
+    for (policy, (canonical, digest)) in set.policies.iter_mut().zip(policies) {
+        let policy = Arc::make_mut(policy);
+        (policy.canonical, policy.digest) = (canonical, digest);
     }
+    for (attachment, canonical) in set.attachments.iter_mut().zip(attachments) {
+        Arc::make_mut(attachment).canonical = canonical;
+    }
+    set.digest = set_digest(set);
+}
+
+/// The digest of a set whose policies and attachments have their canonical JSON. It is hashed piece by
+/// piece; of a large set it is never held whole.
+pub(super) fn set_digest(set: &PolicySet) -> Arc<str> {
+    let mut whole = Sha256::new();
+    let attachments = set.attachments.iter().map(|attachment| &attachment.canonical);
+    let policies = set.policies.iter().map(|policy| &policy.canonical);
+    whole.update("{\"attachments\":[");
+    update(&mut whole, attachments);
+    whole.update("],\"policies\":[");
+    update(&mut whole, policies);
     whole.update("]}");
-    let own = policies.par_iter().map(|text| hex(&Sha256::digest(text.as_bytes()))).collect();
-    (own, hex(&whole.finalize()))
+    hex(&whole.finalize())
+}
+
+fn update<'a>(whole: &mut Sha256, items: impl Iterator<Item = &'a Box<str>>) {
+    for (i, item) in items.enumerate() {
+        if i > 0 {
+            whole.update(",");
+        }
+        whole.update(item.as_bytes());
+    }
 }
 
 fn hex(bytes: &[u8]) -> Arc<str> {

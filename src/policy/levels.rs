@@ -36,6 +36,15 @@ impl Levels {
         }
     }
 
+    /// What a breach of a rule is, by these levels; one that is off counts as a warning.
+    pub fn of(&self, rule: &Rule) -> Severity {
+        match self.0.get(rule.name) {
+            Some(Level::Error) => Severity::Error,
+            Some(Level::Off | Level::Warn) => Severity::Warning,
+            None => rule.severity,
+        }
+    }
+
     /// These levels with others over them.
     pub fn overlay(&mut self, over: &Self) {
         self.0.extend(over.0.iter().map(|(name, level)| (*name, *level)));

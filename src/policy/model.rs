@@ -54,6 +54,8 @@ pub struct Policy {
     pub place: Place,
     /// SHA-256 of its canonical JSON, lower-case hex.
     pub digest: Arc<str>,
+    /// Its canonical JSON: what digests are of, so that a set that changes in one place is not written anew.
+    pub(super) canonical: Box<str>,
 }
 
 /// Ordered execution.
@@ -149,6 +151,8 @@ pub struct Attachment {
     pub default: bool,
     /// Where it stands.
     pub place: Place,
+    /// Its canonical JSON.
+    pub(super) canonical: Box<str>,
 }
 
 impl Attachment {
@@ -306,9 +310,9 @@ pub struct PolicySet {
     /// What exists.
     pub catalog: Catalog,
     /// By name.
-    pub policies: Vec<Policy>,
+    pub policies: Vec<Arc<Policy>>,
     /// In the order of evaluation: [`Attachment::order`], then file and place.
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<Arc<Attachment>>,
     /// In the order of files and places.
     pub tests: Vec<TestSuite>,
     /// In the order of files and places.
@@ -341,9 +345,14 @@ impl Default for PolicySet {
 }
 
 impl PolicySet {
+    /// Whether no request can get anything from it: it has no policy or no attachment.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty() || self.attachments.is_empty()
+    }
+
     /// A policy by its index. Indexes come from this set; a wrong one is a bug, and gives `None`.
     pub fn policy(&self, id: PolicyId) -> Option<&Policy> {
-        self.policies.get(id.0 as usize)
+        self.policies.get(id.0 as usize).map(|policy| &**policy)
     }
 
     /// A policy by its name.

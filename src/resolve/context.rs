@@ -58,7 +58,7 @@ pub struct Pinned {
 impl Pinned {
     /// Its own document.
     pub fn policy(&self) -> Option<&crate::policy::Policy> {
-        self.set.policies.first()
+        self.set.policies.first().map(|policy| &**policy)
     }
 
     /// Whether its own condition holds.

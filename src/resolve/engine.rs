@@ -6,15 +6,15 @@ use rustc_hash::FxHashSet;
 
 use super::index::{Index, Rank};
 use super::{Context, Pinned, Request, Requested, candidates};
-use crate::policy::{Attachment, ConditionId, GuardrailId, Pipeline, Policy, PolicyId, PolicySet};
+use crate::policy::{Attachment, ConditionId, GuardrailId, Patched, Pipeline, Policy, PolicyId, PolicySet};
 
 /// A set with what it takes to answer from it quickly. Immutable; shared.
 #[derive(Debug)]
 pub struct Engine {
     set: Arc<PolicySet>,
-    index: Index,
+    index: Arc<Index>,
     /// The guardrails of each policy whose chain has no condition; the others are worked out a request.
-    unconditional: Vec<Option<Vec<GuardrailId>>>,
+    unconditional: Vec<Option<Arc<[GuardrailId]>>>,
 }
 
 /// What a request gets.
@@ -108,12 +108,23 @@ impl Conditions<'_> {
 impl Engine {
     /// Indexes a set.
     pub fn new(set: Arc<PolicySet>) -> Self {
-        let index = Index::new(&set.attachments);
-        let free =
-            |policy: &Policy| policy.chain.iter().filter_map(|id| set.policy(*id)).all(|p| p.condition.is_none());
-        let unconditional =
-            set.policies.iter().map(|policy| free(policy).then(|| set.effective(policy, None))).collect();
+        let index = Arc::new(Index::new(&set.attachments));
+        let unconditional = set.policies.iter().map(|policy| unconditional(&set, policy)).collect();
         Self { set, index, unconditional }
+    }
+
+    /// The same for a set that was made from this one's: what did not change is shared.
+    pub fn patched(&self, patched: Patched) -> Self {
+        let Patched { set, policies: changed, attachments } = patched;
+        let index = if attachments { Arc::new(Index::new(&set.attachments)) } else { self.index.clone() };
+        let changed: FxHashSet<PolicyId> = changed.into_iter().collect();
+        let mut guardrails = self.unconditional.clone();
+        for (slot, policy) in guardrails.iter_mut().zip(&set.policies) {
+            if policy.chain.iter().any(|id| changed.contains(id)) {
+                *slot = unconditional(&set, policy);
+            }
+        }
+        Self { set: Arc::new(set), index, unconditional: guardrails }
     }
 
     /// The set it answers from.
@@ -150,7 +161,7 @@ impl Engine {
         self.index.candidates(&request.context, &mut found);
         let attached = found
             .iter()
-            .filter_map(|rank| self.set.attachments.get(*rank as usize))
+            .filter_map(|rank| self.set.attachments.get(*rank as usize).map(|attachment| &**attachment))
             .filter(|attachment| candidates::matches(attachment, &request.context))
             .map(|attachment| attachment.policy);
         let named = request.policies.iter().filter_map(|requested| match requested {
@@ -184,7 +195,7 @@ impl Engine {
     ) -> Vec<&'a Attachment> {
         let mut counting: Vec<&Attachment> = found
             .iter()
-            .filter_map(|rank| self.set.attachments.get(*rank as usize))
+            .filter_map(|rank| self.set.attachments.get(*rank as usize).map(|attachment| &**attachment))
             .filter(|attachment| candidates::matches(attachment, context))
             .filter(|attachment| self.applies(attachment.policy, conditions))
             .collect();
@@ -203,7 +214,7 @@ impl Engine {
 
     fn effective(&self, id: PolicyId, policy: &Policy, conditions: &mut Conditions<'_>) -> Vec<GuardrailId> {
         if let Some(Some(guardrails)) = self.unconditional.get(id.0 as usize) {
-            return guardrails.clone();
+            return guardrails.to_vec();
         }
         let mut held: Vec<GuardrailId> = Vec::new();
         for member in policy.chain.iter().filter_map(|id| self.set.policy(*id)) {
@@ -220,6 +231,12 @@ impl Engine {
     fn names<'a>(&'a self, chain: &[PolicyId]) -> Vec<&'a str> {
         chain.iter().filter_map(|id| self.set.policy(*id)).map(|policy| &*policy.name).collect()
     }
+}
+
+/// What a policy gives to every model; `None` where its chain has a condition.
+fn unconditional(set: &PolicySet, policy: &Policy) -> Option<Arc<[GuardrailId]>> {
+    let free = policy.chain.iter().filter_map(|id| set.policy(*id)).all(|member| member.condition.is_none());
+    free.then(|| set.effective(policy, None).into())
 }
 
 /// The parts of one answer while they are gathered.

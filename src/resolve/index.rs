@@ -37,7 +37,7 @@ struct Dimension {
 
 impl Index {
     /// Files every attachment; they come in the order of evaluation.
-    pub(super) fn new(attachments: &[Attachment]) -> Self {
+    pub(super) fn new(attachments: &[Arc<Attachment>]) -> Self {
         let crowd = Crowd::new(attachments);
         let mut index = Self::default();
         for (rank, attachment) in (0..).zip(attachments) {
@@ -132,7 +132,7 @@ enum Name {
 struct Crowd<'a>(FxHashMap<(Name, &'a Pattern), u32>);
 
 impl<'a> Crowd<'a> {
-    fn new(attachments: &'a [Attachment]) -> Self {
+    fn new(attachments: &'a [Arc<Attachment>]) -> Self {
         let mut counts = FxHashMap::default();
         for attachment in attachments {
             for (name, patterns) in dimensions(attachment) {

@@ -82,11 +82,7 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     repo.promote("HEAD");
     let daemon = Daemon::start(&repo.path(), &[]);
     daemon.until_served(&second);
-    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    // Serving does not wait for history: the number is null until it is read.
-    while daemon.get("/v1/policies/p0").json()["number"] != json!(2) {
-        assert!(std::time::Instant::now() < deadline, "history is not read");
-    }
+    daemon.until_numbered("p0", 2);
     let answer = daemon.post("/v1/resolve", r#"{"context":{},"policies":["p0@1","p0@9","p9@1"]}"#).json();
     assert_eq!(answer["guardrails"], json!(["gen-1", "gen-2"]), "{answer}");
     assert_eq!(answer["unknown"], json!(["p0@9", "p9@1"]));
@@ -99,13 +95,20 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     assert_eq!(daemon.get("/v1/policies/p0/versions/9").status, 404);
     assert_eq!(daemon.get("/v1/policies/p0/versions/x").status, 400);
     assert_eq!(daemon.get("/v1/policies/nobody/versions").status, 404);
+    let compared = |query: &str| daemon.get(&format!("/v1/policies/p0/compare?{query}"));
+    let changed = json!([{"path": "guardrails.add", "a": ["gen-1"], "b": ["gen-2"]}]);
+    for query in ["from=1&to=2", "from=1&to=latest", "from=1&to=production"] {
+        assert_eq!(compared(query).json()["fields"], changed, "{query}");
+    }
+    // Only what was published, or is served, can be compared: no draft, no revision.
+    for (query, status) in [("from=1&to=9", 404), ("from=1&to=HEAD", 404), ("from=1&to=", 404), ("from=1", 400)] {
+        assert_eq!(compared(query).status, status, "{query}");
+    }
     // A new version is numbered without a restart.
     let third = repo.generation(3);
     repo.promote("HEAD");
     daemon.until_served(&third);
-    while daemon.get("/v1/policies/p0").json()["number"] != json!(3) {
-        assert!(std::time::Instant::now() < deadline, "history does not follow");
-    }
+    daemon.until_numbered("p0", 3);
 }
 
 #[test]

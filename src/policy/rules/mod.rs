@@ -96,10 +96,11 @@ pub const ALL: &[SetRule] = table![
     test_unknown_policy,
 ];
 
-/// Judges a draft by every rule.
-pub(super) fn judge(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+/// Judges a draft by every rule that is wanted.
+pub(super) fn judge(draft: &DraftSet<'_>, wanted: &(dyn Fn(&Rule) -> bool + Sync), findings: &mut Vec<Finding>) {
     let found: Vec<Vec<Finding>> = ALL
         .par_iter()
+        .filter(|rule| wanted(rule.rule))
         .map(|rule| {
             let mut findings = Vec::new();
             (rule.check)(draft, &mut findings);
