@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 MASTER_KEY = "sk-test-4e7b1f0c9d3a8b26"
 
 T = TypeVar("T")
