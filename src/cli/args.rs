@@ -66,6 +66,7 @@ pub(super) enum Verb {
     Log(verbs::log::LogArgs),
     Serve(Box<verbs::serve::ServeArgs>),
     Wait(verbs::wait::WaitArgs),
+    Hook(verbs::hook::HookArgs),
     Import(verbs::import::ImportArgs),
     Export(verbs::export::ExportArgs),
     Schema(verbs::schema::SchemaArgs),

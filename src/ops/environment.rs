@@ -59,14 +59,28 @@ impl Workspace {
             bail!("there is no environment `{name}`: {help}");
         };
         let ref_name = RefName::new(found.reference.as_str())?;
-        if let Some(tip) = repo.read_ref(&ref_name)? {
+        let tip = repo.read_ref(&ref_name)?;
+        let (own, publish_branch) = self.own_settings(found, &worked_on.publish_branch, tip)?;
+        Ok((own, publish_branch, ref_name))
+    }
+
+    /// An environment's settings and publish branch as the tree at its tip has them, where that names it;
+    /// else as given.
+    pub(super) fn own_settings(
+        &self,
+        found: &Environment,
+        publish_branch: &str,
+        tip: Option<CommitId>,
+    ) -> Result<(Environment, String)> {
+        if let Some(tip) = tip {
+            let repo = self.repo()?;
             let at_tip = settings_at(self.root(), repo, repo.tree_of(tip)?)?;
-            let own = at_tip.environments.iter().find(|env| env.name == name && env.reference == found.reference);
+            let own = at_tip.environments.iter().find(|e| e.name == found.name && e.reference == found.reference);
             if let Some(own) = own {
-                return Ok((own.clone(), at_tip.publish_branch, ref_name));
+                return Ok((own.clone(), at_tip.publish_branch));
             }
         }
-        Ok((found.clone(), worked_on.publish_branch, ref_name))
+        Ok((found.clone(), publish_branch.to_owned()))
     }
 
     /// The commit that a revision names, and the promotion where it names one.

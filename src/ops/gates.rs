@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{EnvironmentState, TestOptions, Workspace, run_tests};
+use super::load::NoProgress;
+use super::{EnvironmentState, Judged, TestOptions, Workspace, run_tests};
 use crate::document::Finding;
-use crate::policy::PolicySet;
 use crate::repo::{Allow, CommitId, Ledger, Repo, TreeId};
 use crate::resolve::Engine;
 
@@ -36,6 +36,20 @@ pub struct GateWord {
     pub file: Option<String>,
     /// The line there.
     pub line: Option<u32>,
+}
+
+impl GateWord {
+    /// An error of a set.
+    pub(super) fn of(finding: &Finding) -> Self {
+        let Finding { rule, message, location, .. } = finding;
+        Self {
+            gate: "valid",
+            says: Says::Refused,
+            message: format!("{} {}: {message}", rule.code, rule.name),
+            file: Some(location.file.to_string()),
+            line: Some(location.line),
+        }
+    }
 }
 
 /// Gates that a flag lowers, with the reasons given.
@@ -70,7 +84,7 @@ pub struct Verdict {
     /// Everything they have to say.
     pub words: Vec<GateWord>,
     /// The set, if it is valid.
-    pub engine: Option<Engine>,
+    pub engine: Option<Arc<Engine>>,
     /// Gates that were lowered and would have refused: what the promotion records.
     pub allow: Vec<Allow>,
 }
@@ -143,21 +157,14 @@ pub(super) fn judge(
 }
 
 fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<()> {
-    let checked = workspace.load_tree(tree)?;
-    for finding in checked.findings.iter().filter(|finding| finding.is_error()) {
-        let Finding { rule, message, location, .. } = finding;
-        verdict.words.push(GateWord {
-            gate: "valid",
-            says: Says::Refused,
-            message: format!("{} {}: {message}", rule.code, rule.name),
-            file: Some(location.file.to_string()),
-            line: Some(location.line),
-        });
-    }
-    verdict.engine = checked.set.map(|set: PolicySet| Engine::new(Arc::new(set)));
-    if let Some(engine) = &verdict.engine {
-        let words = super::weaken::invariants(engine);
-        verdict.words.extend(words);
+    match workspace.judge_tree(tree, &NoProgress)? {
+        Judged::Sound(engine) => {
+            verdict.words.extend(super::weaken::invariants(&engine));
+            verdict.engine = Some(engine);
+        }
+        Judged::Faulty(checked) => {
+            verdict.words.extend(checked.errors().map(GateWord::of));
+        }
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Workspace;
 use super::address::{Address, Which};
 use super::load::{LIMITS, NoProgress, Progress};
-use super::versions::{Effort, Keep, PublishedTip, Version, VersionDocument, VersionIndex};
+use super::versions::{Effort, PublishedTip, Version, VersionDocument, VersionIndex};
 use crate::document::{Body, Document, RawPolicy, did_you_mean, load_file};
 use crate::policy::raw_policy_digest;
 use crate::repo::{CommitId, RefName, Repo, RepoError};
@@ -70,7 +70,7 @@ impl Workspace {
 
     fn read_history(&self, effort: Effort, progress: &dyn Progress) -> Result<()> {
         let published = PublishedTip { prefix: self.root().prefix(), tip: self.published()? };
-        if let Some(index) = VersionIndex::read(self.repo()?, published, Keep::InGitDir, effort, progress)? {
+        if let Some(index) = VersionIndex::read(self.repo()?, published, self.keep, effort, progress)? {
             // Nobody else can have set it since: the cell is not shared between threads.
             let _ = self.versions.set(Arc::new(index));
         }

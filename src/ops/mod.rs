@@ -10,12 +10,15 @@ mod environment;
 mod filter;
 mod gates;
 mod history;
+mod hook;
 mod import;
 mod import_database;
 mod init;
+mod judged;
 mod listing;
 mod load;
 mod log;
+mod packed;
 mod partial;
 mod pins;
 mod promote;
@@ -37,9 +40,13 @@ pub use draft::Draft;
 pub use environment::EnvironmentState;
 pub use gates::{Candidate, GateWord, Lowered, Says, Verdict};
 pub use history::PolicyDocument;
+pub use hook::{
+    InstalledHook, PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict, judge_received, judge_sent,
+};
 pub use import::{ImportReport, import_litellm};
 pub use import_database::{DatabaseReport, import_litellm_database};
 pub use init::{Initialised, init};
+pub use judged::Judged;
 pub use listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object, show_policy,
 };

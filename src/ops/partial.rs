@@ -38,6 +38,26 @@ pub(super) fn tree(
     base: Option<TreeId>,
     source: TreeId,
 ) -> Result<TreeId> {
+    let changes = changes(workspace, selection, base, source)?;
+    Ok(workspace.repo()?.tree_with(base, changes.iter().map(|(path, item)| (path.as_str(), *item)))?)
+}
+
+/// The id of that tree for policies of which it is not said which were promoted and which removed. Nothing
+/// is written.
+pub(super) fn tree_id(workspace: &Workspace, names: &[String], base: Option<TreeId>, source: TreeId) -> Result<TreeId> {
+    let documents = workspace.documents(source)?;
+    let (policies, removed) = names.iter().cloned().partition(|name| find(&documents, name).is_some());
+    let changes = changes(workspace, &Selection { policies, removed }, base, source)?;
+    Ok(workspace.repo()?.tree_id_with(base, changes.iter().map(|(path, item)| (path.as_str(), *item)))?)
+}
+
+/// What the selection comes to: paths, with what the source has there.
+fn changes(
+    workspace: &Workspace,
+    selection: &Selection,
+    base: Option<TreeId>,
+    source: TreeId,
+) -> Result<Vec<(String, Option<TreeItem>)>> {
     let repo = workspace.repo()?;
     let new = workspace.documents(source)?;
     let old = base.map(|base| workspace.documents(base)).transpose()?.unwrap_or_default();
@@ -59,9 +79,7 @@ pub(super) fn tree(
     refuse_passengers(selection, &paths, &old, &new)?;
     let prefix = workspace.root().prefix();
     let full = |path: &str| if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") };
-    let changes: Vec<(String, Option<TreeItem>)> =
-        paths.iter().map(|path| Ok((full(path), repo.item_at(source, &full(path))?))).collect::<Result<_>>()?;
-    Ok(repo.tree_with(base, changes.iter().map(|(path, item)| (path.as_str(), *item)))?)
+    paths.iter().map(|path| Ok((full(path), repo.item_at(source, &full(path))?))).collect()
 }
 
 /// Other documents of the files that are taken over must be the same before and after.

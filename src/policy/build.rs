@@ -28,6 +28,13 @@ pub struct Checked {
     pub counts: Counts,
 }
 
+impl Checked {
+    /// The findings for which there is no set.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_error())
+    }
+}
+
 /// How many documents were read, sound or not in their meaning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {

@@ -6,10 +6,10 @@ use super::{Expect, Place, Targets, TestCase, TestSuite};
 use crate::document::{RawCase, RawContext, RawExpect, RawMatrix, RawPolicyTest, SourceFile, Spanned};
 
 /// Cases that a set may have, those of matrices counted: the limit `test-cases`.
-pub(super) const MAX_CASES: usize = 100_000;
+pub const MAX_CASES: usize = 100_000;
 
 /// How many cases a case stands for; of too many, that they are.
-pub(super) fn product(raw: &RawCase) -> usize {
+pub fn product(raw: &RawCase) -> usize {
     let Some(matrix) = &raw.matrix else { return 1 };
     let RawMatrix { teams, keys, models, tags } = &matrix.value;
     let lists = [teams, keys, models].map(|list| list.as_ref().map_or(1, Vec::len));

@@ -17,7 +17,7 @@ use crate::document::{
 };
 
 /// Bytes that the compiled conditions of a set may have together: the limit `regex-total`.
-const REGEX_TOTAL: usize = 256 << 20;
+pub const REGEX_TOTAL: usize = 256 << 20;
 
 /// A list of patterns as an attachment or an invariant gives it.
 pub type PatternList<'a> = Option<&'a Spanned<Vec<Spanned<String>>>>;

@@ -14,7 +14,7 @@ pub struct Lineage {
 
 impl Lineage {
     /// Follows the parents, given as indexes.
-    pub(super) fn new(parents: &[Option<usize>]) -> Self {
+    pub fn new(parents: &[Option<usize>]) -> Self {
         let mut walk = Walk { depths: vec![Depth::Unknown; parents.len()], cycles: Vec::new() };
         for start in 0..parents.len() {
             walk.from(start, parents);

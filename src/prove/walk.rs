@@ -22,9 +22,27 @@ pub(super) fn elements(world: &World<'_>, got: &Got) -> Vec<Element> {
 
 /// The guardrails that no pipeline runs, sorted.
 pub(super) fn alone(world: &World<'_>, got: &Got) -> Vec<GuardId> {
-    let pipes: Vec<&Pipe> = got.pipes.iter().filter_map(|pipe| world.pipes.get(*pipe)).collect();
-    let captured = |guardrail: &GuardId| pipes.iter().any(|p| p.steps.iter().any(|s| s.guardrail == *guardrail));
-    got.gives.iter().copied().filter(|guardrail| !captured(guardrail)).collect()
+    let pipes = got.pipes.iter().filter_map(|pipe| world.pipes.get(*pipe));
+    let mut captured: Vec<GuardId> = pipes.flat_map(|pipe| pipe.steps.iter().map(|step| step.guardrail)).collect();
+    captured.sort_unstable();
+    got.gives.iter().copied().filter(|guardrail| captured.binary_search(guardrail).is_err()).collect()
+}
+
+/// The guardrails of a pipeline, sorted, whose failing it can let pass. Alone they would block; of others it
+/// changes nothing that it runs them.
+pub(super) fn pardons(pipe: &Pipe, budget: &Budget) -> Vec<GuardId> {
+    let mut guardrails: Vec<GuardId> = pipe.steps.iter().map(|step| step.guardrail).collect();
+    guardrails.sort_unstable();
+    guardrails.dedup();
+    guardrails.retain(|guardrail| {
+        [Outcome::Fail, Outcome::Error].into_iter().any(|outcome| {
+            let outcomes = vec![(*guardrail, outcome)];
+            let mut walk = Walk { tasks: vec![(pipe, false)], alone: &[], outcomes, budget, steps: 0 };
+            // What is too large to be walked is not ruled out.
+            walk.go(0, 0).unwrap_or(true)
+        })
+    });
+    guardrails
 }
 
 /// The guardrails that an element runs.
@@ -37,23 +55,20 @@ pub(super) fn runs(world: &World<'_>, element: Element) -> Vec<GuardId> {
     }
 }
 
-/// Outcomes with which the element acts and nothing of `head` does, if there are such.
+/// Outcomes with which the element acts and nothing of `head` does, if there are such. `alone` are the
+/// guardrails that no pipeline of `head` runs.
 pub(super) fn let_through(
     world: &World<'_>,
     element: Element,
     head: &Got,
+    alone: &[GuardId],
     budget: &Budget,
 ) -> Result<Option<Outcomes>, TooLarge> {
-    if let Element::Pipeline(pipe) = element
-        && head.pipes.contains(&pipe)
-    {
-        return Ok(None);
-    }
     let mut tasks: Vec<(&Pipe, bool)> = Vec::new();
     let mut outcomes = Outcomes::new();
-    let alone = alone(world, head);
     match element {
-        Element::Guardrail(guardrail) if alone.contains(&guardrail) => return Ok(None),
+        Element::Pipeline(pipe) if head.pipes.contains(&pipe) => return Ok(None),
+        Element::Guardrail(guardrail) if alone.binary_search(&guardrail).is_ok() => return Ok(None),
         Element::Guardrail(guardrail) => outcomes.push((guardrail, Outcome::Fail)),
         Element::Pipeline(pipe) => tasks.extend(world.pipes.get(pipe).map(|pipe| (pipe, true))),
     }
@@ -71,17 +86,17 @@ pub(super) fn let_through(
     Ok(None)
 }
 
-struct Walk<'w> {
+struct Walk<'w, 'b> {
     /// Pipelines, and whether each must act or must not.
     tasks: Vec<(&'w Pipe, bool)>,
-    /// Guardrails that must not fail.
-    alone: Vec<GuardId>,
+    /// Guardrails that must not fail, sorted.
+    alone: &'b [GuardId],
     outcomes: Outcomes,
-    budget: &'w Budget,
+    budget: &'b Budget,
     steps: u32,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     /// Whether the rest can be done from a step on; then `outcomes` says how.
     fn go(&mut self, task: usize, step: usize) -> Result<bool, TooLarge> {
         self.steps += 1;
@@ -98,7 +113,7 @@ impl Walk<'_> {
             Some(Outcome::Fail) => &[Outcome::Fail],
             Some(Outcome::Error) => &[Outcome::Error],
             Some(Outcome::Skip) => &[Outcome::Skip],
-            None if self.alone.contains(&at.guardrail) => &[Outcome::Pass, Outcome::Skip],
+            None if self.alone.binary_search(&at.guardrail).is_ok() => &[Outcome::Pass, Outcome::Skip],
             None => &[Outcome::Pass, Outcome::Fail, Outcome::Error, Outcome::Skip],
         };
         for outcome in choices {

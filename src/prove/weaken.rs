@@ -7,9 +7,10 @@
 //! what may be met besides: pipelines that capture more, and an attachment that switches defaults off.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::changes::{BASE, HEAD, order_key};
 use super::cone::Point;
@@ -21,7 +22,7 @@ use super::replay;
 use super::report::Weakening;
 use super::search::{Element, Search};
 use super::walk::{self, Outcomes};
-use super::world::GuardId;
+use super::world::{GuardId, PipeId, ProfileId};
 use crate::document::{FinalAction, Outcome};
 use crate::resolve::{Engine, simulate};
 
@@ -59,6 +60,8 @@ struct Hunt<'h, 'w, 'a> {
     capturers: Vec<Capturer>,
     /// Whether a default attachment of HEAD has a pipeline.
     default_pipes: bool,
+    /// What each pipeline captures that makes a difference, by [`walk::pardons`].
+    pardons: Rc<FxHashMap<PipeId, Vec<GuardId>>>,
     seen: FxHashSet<Start>,
     found: Option<Weakening>,
     skipped: bool,
@@ -66,7 +69,11 @@ struct Hunt<'h, 'w, 'a> {
 
 /// A request and outcomes that BASE acts on and HEAD does not, if there are such.
 pub(super) fn weakening(search: &mut Search<'_, '_>, names: &Names, engines: [&Engine; 2]) -> Option<Weakening> {
+    let (world, budget) = (search.eval.world, search.eval.budget);
     let mut hunt = Hunt {
+        pardons: Rc::new(
+            world.pipes.numbers().filter_map(|id| Some((id, walk::pardons(world.pipes.get(id)?, budget)))).collect(),
+        ),
         search,
         names,
         engines,
@@ -118,7 +125,7 @@ impl Hunt<'_, '_, '_> {
         let givens = self.search.side(HEAD).map_or(&[][..], |side| &side.givens);
         (0..)
             .zip(givens)
-            .filter(|(_, given)| given.default && world.pipe_of(given.profile).is_some())
+            .filter(|(_, given)| given.default && world.pipe_of(given.profile).is_some_and(|pipe| self.matters(pipe)))
             .map(|(rank, _)| rank)
             .collect()
     }
@@ -144,6 +151,15 @@ impl Hunt<'_, '_, '_> {
                 }
             }
         }
+    }
+
+    /// The guardrails that a pipeline captures to an effect.
+    fn pardoned(&self, pipe: PipeId) -> &[GuardId] {
+        self.pardons.get(&pipe).map_or(&[], Vec::as_slice)
+    }
+
+    fn matters(&self, pipe: PipeId) -> bool {
+        !self.pardoned(pipe).is_empty()
     }
 
     fn over(&self) -> bool {
@@ -183,21 +199,30 @@ impl Hunt<'_, '_, '_> {
             (0..).zip(&base.givens).filter_map(|(rank, _)| order_key(world, base, rank)).collect();
         let attached = (0..)
             .zip(&head.givens)
+            .filter(|(_, given)| world.pipe_of(given.profile).is_some_and(|pipe| self.matters(pipe)))
             .filter(|(rank, _)| order_key(world, head, *rank).is_some_and(|key| !known.contains(&key)))
             .map(|(rank, _)| Capturer::Attached(rank));
-        let named = self
-            .search
-            .changes
-            .policies
-            .iter()
-            .filter(|policy| policy.profiles.last().copied().flatten().and_then(|p| world.pipe_of(p)).is_some())
-            .map(|policy| Capturer::Named(policy.name.clone()));
+        // A pipeline runs where its policy's own condition holds.
+        let runs = |profile: &Option<ProfileId>| {
+            let own = profile.and_then(|profile| world.chain(profile).last());
+            (profile.and_then(|p| world.pipe_of(p)), own.and_then(|own| own.condition.clone()))
+        };
+        let is_new = |profiles: &[Option<ProfileId>]| match profiles {
+            [before, after] => {
+                let after = runs(after);
+                after.0.is_some_and(|pipe| self.matters(pipe)) && runs(before) != after
+            }
+            _ => false,
+        };
+        let changed = self.search.changes.policies.iter();
+        let named =
+            changed.filter(|policy| is_new(&policy.profiles)).map(|policy| Capturer::Named(policy.name.clone()));
         attached.chain(named).collect()
     }
 
     /// What a pipeline that is new captures from attachments of BASE.
     fn captured_from_attached(&mut self, capturer: &Capturer) {
-        for guardrail in self.steps_of(capturer) {
+        for guardrail in self.captured_by(capturer) {
             let others = self.givers(guardrail);
             match capturer {
                 Capturer::Attached(rank) => self.together(*rank, &others),
@@ -217,7 +242,7 @@ impl Hunt<'_, '_, '_> {
 
     /// What it captures from policies that a request names.
     fn captured_from_named(&mut self, capturer: &Capturer, points: &[Point]) {
-        let steps = self.steps_of(capturer);
+        let steps = self.captured_by(capturer);
         let Some(base) = self.search.side(BASE) else { return };
         let world = self.search.eval.world;
         let mut profiles = FxHashSet::default();
@@ -238,7 +263,8 @@ impl Hunt<'_, '_, '_> {
         }
     }
 
-    fn steps_of(&self, capturer: &Capturer) -> Vec<GuardId> {
+    /// What a new pipeline captures to an effect.
+    fn captured_by(&self, capturer: &Capturer) -> Vec<GuardId> {
         let head = self.search.side(HEAD);
         let profile = match capturer {
             Capturer::Attached(rank) => head.and_then(|h| h.givens.get(*rank as usize)).map(|given| given.profile),
@@ -246,7 +272,7 @@ impl Hunt<'_, '_, '_> {
         };
         let world = self.search.eval.world;
         let pipe = profile.and_then(|profile| world.pipe_of(profile));
-        pipe.map(|pipe| walk::runs(world, Element::Pipeline(pipe))).unwrap_or_default()
+        pipe.map(|pipe| self.pardoned(pipe).to_vec()).unwrap_or_default()
     }
 
     fn profile(&self, side: usize, name: &str) -> Option<u32> {
@@ -293,6 +319,8 @@ impl Hunt<'_, '_, '_> {
         let (before, after) = (seen.outcome(BASE, class), seen.outcome(HEAD, class));
         let alone = walk::alone(world, after);
         let elements = walk::elements(world, before);
+        let pairs = before.pipes.len() * after.pipes.len();
+        self.search.eval.budget.spend((8 + before.gives.len() + after.gives.len() + pairs) as u64);
         // What HEAD does by default goes where something else matches.
         let does_something = !after.gives.is_empty() || !after.pipes.is_empty();
         wanted.switch |= does_something && !elements.is_empty() && !after.non_default;
@@ -300,7 +328,7 @@ impl Hunt<'_, '_, '_> {
             if matches!(element, Element::Pipeline(pipe) if after.pipes.contains(&pipe)) {
                 continue;
             }
-            match walk::let_through(world, element, after, self.search.eval.budget) {
+            match walk::let_through(world, element, after, &alone, self.search.eval.budget) {
                 Ok(Some(outcomes)) => {
                     self.found = self.confirm(start, seen, class, &outcomes);
                     if self.found.is_some() {
@@ -314,7 +342,7 @@ impl Hunt<'_, '_, '_> {
                 Element::Guardrail(_) => &mut wanted.captured_anew,
                 Element::Pipeline(_) => &mut wanted.captured,
             };
-            list.extend(walk::runs(world, element).into_iter().filter(|g| alone.contains(g)));
+            list.extend(walk::runs(world, element).into_iter().filter(|g| alone.binary_search(g).is_ok()));
         }
     }
 
@@ -329,10 +357,11 @@ impl Hunt<'_, '_, '_> {
         }
         let Some(head) = self.search.side(HEAD) else { return };
         let world = self.search.eval.world;
-        let captures = |profile: u32, is_new: &dyn Fn() -> bool| {
+        let pardons = Rc::clone(&self.pardons);
+        let captures = |profile: ProfileId, is_new: &dyn Fn() -> bool| {
             let Some(pipe) = world.pipe_of(profile) else { return false };
-            let steps = walk::runs(world, Element::Pipeline(pipe));
-            let one_of = |list: &[GuardId]| steps.iter().any(|guardrail| list.binary_search(guardrail).is_ok());
+            let pardoned = pardons.get(&pipe).map_or(&[][..], Vec::as_slice);
+            let one_of = |list: &[GuardId]| pardoned.iter().any(|guardrail| list.binary_search(guardrail).is_ok());
             one_of(&wanted.captured) || (one_of(&wanted.captured_anew) && is_new())
         };
         for (rank, given) in (0..).zip(&head.givens) {

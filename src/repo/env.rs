@@ -54,6 +54,23 @@ impl GitEnv {
         std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).map(|path| dir.join(path)).collect()
     }
 
+    /// The same with every path absolute, taken from a folder: git tells its hooks paths from where it runs
+    /// them, whatever folder they look at then.
+    #[must_use]
+    pub fn anchored(&self, dir: &Path) -> Self {
+        let mut anchored = self.clone();
+        for name in ["GIT_DIR", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_WORK_TREE"] {
+            if let Some(path) = self.path(name, dir) {
+                anchored.vars.insert(name.into(), path.into());
+            }
+        }
+        let alternates = self.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir);
+        if let (false, Ok(joined)) = (alternates.is_empty(), std::env::join_paths(alternates)) {
+            anchored.vars.insert("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), joined);
+        }
+        anchored
+    }
+
     /// The same without some variables.
     pub(super) fn without(&self, names: &[&str]) -> Self {
         let kept = self.vars.iter().filter(|(known, _)| !names.iter().any(|name| known.as_os_str() == *name));

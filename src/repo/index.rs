@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use super::listing::{Reader, in_dot_folder};
-use super::{BlobId, Entry, EntryKind, Listing, Repo, RepoError, Wanted};
+use super::{BlobId, Entry, EntryKind, Listing, Repo, RepoError, Side, Wanted};
 
 /// A path of the index below the prefix.
 pub(super) struct IndexEntry {
@@ -33,6 +34,17 @@ impl Repo {
             entries.push(entry);
         }
         Ok(Listing::new(entries, Reader::Blobs(odb)))
+    }
+
+    /// What the next commit would hold below a prefix, sorted by path. Nothing is measured or read.
+    pub fn staged_sides(&self, prefix: &str, wanted: Wanted<'_>) -> Result<Vec<(Arc<str>, Side)>, RepoError> {
+        let entries = self.index_entries(prefix, false)?.into_iter();
+        let ours = entries.filter(|(path, found)| !in_dot_folder(path) && wanted(path, found.kind));
+        let side = |found: &IndexEntry| Side {
+            kind: found.kind,
+            blob: (found.kind == EntryKind::File).then(|| found.blob.into()),
+        };
+        Ok(ours.map(|(path, found)| (path.into(), side(&found))).collect())
     }
 
     /// Everything below a prefix, by path; an index that is not there is empty. Paths that are only

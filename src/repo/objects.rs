@@ -28,6 +28,27 @@ struct Folder {
     folders: BTreeMap<Vec<u8>, Folder>,
 }
 
+/// What becomes of the entries of a folder: a tree that is written, or only its id.
+type Make<'m> = &'m dyn Fn(&BTreeMap<Vec<u8>, TreeItem>) -> Result<TreeId, RepoError>;
+
+/// The id of the tree that has these entries.
+fn name_of_tree(entries: &BTreeMap<Vec<u8>, TreeItem>) -> Result<TreeId, RepoError> {
+    let mut sorted: Vec<(&Vec<u8>, &TreeItem)> = entries.iter().collect();
+    // Git sorts a folder as if its name ended in a slash.
+    sorted.sort_by_cached_key(|(name, item)| {
+        name.iter().copied().chain(item.kind().is_none().then_some(b'/')).collect::<Vec<u8>>()
+    });
+    let mut bytes = Vec::new();
+    for (name, item) in sorted {
+        bytes.extend_from_slice(format!("{:o} ", item.mode).as_bytes());
+        bytes.extend_from_slice(name);
+        bytes.push(0);
+        bytes.extend_from_slice(item.id.as_bytes());
+    }
+    let named = git2::Oid::hash_object(git2::ObjectType::Tree, &bytes);
+    named.map(TreeId::from).map_err(RepoError::objects("name a tree"))
+}
+
 impl Repo {
     /// Writes a file's content.
     pub fn write_blob(&self, content: impl Into<Vec<u8>>) -> Result<BlobId, RepoError> {
@@ -43,16 +64,34 @@ impl Repo {
         changes: impl IntoIterator<Item = (&'p str, Option<TreeItem>)>,
     ) -> Result<TreeId, RepoError> {
         self.env.pass("before-tree")?;
+        let tree = self.changed(base, changes, &|entries| self.make_tree(entries))?;
+        self.env.passed("after-tree");
+        Ok(tree)
+    }
+
+    /// The id that [`Self::tree_with`] would give. Nothing is written.
+    pub fn tree_id_with<'p>(
+        &self,
+        base: Option<TreeId>,
+        changes: impl IntoIterator<Item = (&'p str, Option<TreeItem>)>,
+    ) -> Result<TreeId, RepoError> {
+        self.changed(base, changes, &name_of_tree)
+    }
+
+    fn changed<'p>(
+        &self,
+        base: Option<TreeId>,
+        changes: impl IntoIterator<Item = (&'p str, Option<TreeItem>)>,
+        make: Make<'_>,
+    ) -> Result<TreeId, RepoError> {
         let mut top = Folder::default();
         for (path, item) in changes {
             top.put(path, item).ok_or_else(|| RepoError::BadPath { path: path.to_owned() })?;
         }
-        let tree = match self.write_folder(base, top)? {
-            Some(tree) => tree,
-            None => self.make_tree(&BTreeMap::new())?,
-        };
-        self.env.passed("after-tree");
-        Ok(tree)
+        match self.change_folder(base, top, make)? {
+            Some(tree) => Ok(tree),
+            None => make(&BTreeMap::new()),
+        }
     }
 
     /// Writes a commit, signed where git's configuration asks for it. No ref knows of it yet.
@@ -84,8 +123,13 @@ impl Repo {
         Ok(answer.text() == "true")
     }
 
-    /// Writes a folder and those below it; `None` if nothing is left in it.
-    fn write_folder(&self, base: Option<TreeId>, changes: Folder) -> Result<Option<TreeId>, RepoError> {
+    /// Makes a folder and those below it; `None` if nothing is left in it.
+    fn change_folder(
+        &self,
+        base: Option<TreeId>,
+        changes: Folder,
+        make: Make<'_>,
+    ) -> Result<Option<TreeId>, RepoError> {
         let mut entries = BTreeMap::new();
         if let Some(base) = base {
             let tree = self.find_tree(base)?;
@@ -95,7 +139,7 @@ impl Repo {
         entries.retain(|name, _| !matches!(changes.items.get(name), Some(None)));
         for (name, folder) in changes.folders {
             let inner = entries.get(&name).and_then(TreeItem::folder);
-            let written = self.write_folder(inner, folder)?.map(TreeItem::of_folder);
+            let written = self.change_folder(inner, folder, make)?.map(TreeItem::of_folder);
             // A file that gives way to a folder of its name has gone; one that is only passed by stays.
             match written {
                 Some(item) => drop(entries.insert(name, item)),
@@ -107,7 +151,7 @@ impl Repo {
         match base {
             _ if entries.is_empty() => Ok(None),
             Some(base) if entries == before => Ok(Some(base)),
-            _ => self.make_tree(&entries).map(Some),
+            _ => make(&entries).map(Some),
         }
     }
 

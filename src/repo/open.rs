@@ -1,13 +1,13 @@
 //! Finding and opening a repository. What cannot be read is refused here, in a sentence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use git2::{ErrorCode, RepositoryOpenFlags};
 
-use super::{CommitId, GitEnv, RepoError};
+use super::{CommitId, GitEnv, RefName, RepoError};
 
 /// An open repository: objects and refs are read through libgit2, written through `git`.
 ///
@@ -21,6 +21,8 @@ pub struct Repo {
     work_tree: Option<PathBuf>,
     index_file: PathBuf,
     shallow: OnceLock<BTreeSet<CommitId>>,
+    /// Refs that are taken to hold something else than they do.
+    pub(super) refs: BTreeMap<RefName, Option<CommitId>>,
 }
 
 impl std::fmt::Debug for Repo {
@@ -57,7 +59,8 @@ impl Repo {
         let work_tree = work_tree(&git, &dir, env)?;
         let index_file = env.path("GIT_INDEX_FILE", &dir).unwrap_or_else(|| git_dir.join("index"));
         let shallow = OnceLock::new();
-        Ok(Some(Self { git, env: env.clone(), opened_at: dir, git_dir, common_dir, work_tree, index_file, shallow }))
+        let (env, refs) = (env.clone(), BTreeMap::new());
+        Ok(Some(Self { git, env, opened_at: dir, git_dir, common_dir, work_tree, index_file, shallow, refs }))
     }
 
     /// The same repository, opened afresh: for another thread, or to let go of packs that are gone.
@@ -73,7 +76,15 @@ impl Repo {
             work_tree: self.work_tree.clone(),
             index_file: self.index_file.clone(),
             shallow: OnceLock::new(),
+            refs: self.refs.clone(),
         })
+    }
+
+    /// The same repository as if some refs held something else, or nothing: as a push would leave it.
+    #[must_use]
+    pub fn with_refs(mut self, refs: BTreeMap<RefName, Option<CommitId>>) -> Self {
+        self.refs.extend(refs);
+        self
     }
 
     /// The git directory; of a linked work tree, its own.
@@ -89,6 +100,12 @@ impl Repo {
     /// The top of the work tree; none in a bare repository.
     pub fn work_tree(&self) -> Option<&Path> {
         self.work_tree.as_deref()
+    }
+
+    /// The folder that git takes hooks from: `core.hooksPath`, or its own.
+    pub fn hooks_dir(&self) -> Result<PathBuf, RepoError> {
+        let named = self.command(["rev-parse", "--git-path", "hooks"]).run()?.text();
+        Ok(self.base().join(named))
     }
 
     /// The index that git names: in a hook of `git commit FILE` it is not the usual one.

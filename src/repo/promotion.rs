@@ -98,6 +98,14 @@ impl Record {
         Ok(Some(record))
     }
 
+    /// The environment that a message records a promotion of, if it does so of any.
+    pub fn environment_of(message: &str) -> Option<String> {
+        let found = trailers::parse(message).ok()?;
+        let environment = found.into_iter().find(|(key, _)| *key == "Environment")?.1;
+        let record = Self::parse(message, environment).ok().flatten()?;
+        Some(record.environment)
+    }
+
     fn trailers(&self) -> Vec<(&'static str, String)> {
         let mut all = vec![
             ("Promotion", self.number.to_string()),

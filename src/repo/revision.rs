@@ -9,6 +9,9 @@ impl Repo {
     /// What a ref holds. It must be a ref of its own that holds a commit; a ref that cannot be read is
     /// an error, never "absent".
     pub fn read_ref(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
+        if let Some(taken) = self.refs.get(name) {
+            return Ok(*taken);
+        }
         let found = match self.git.find_reference(name.as_str()) {
             Ok(found) => found,
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
@@ -22,6 +25,15 @@ impl Repo {
         match self.kind_of(target)? {
             ObjectType::Commit => Ok(Some(target.into())),
             kind => Err(RepoError::NotACommit { name: name.to_string(), kind: kind.to_string() }),
+        }
+    }
+
+    /// The commit that is checked out; none before the first one.
+    pub fn head(&self) -> Result<Option<CommitId>, RepoError> {
+        match self.git.head() {
+            Ok(head) => Ok(head.target().map(CommitId::from)),
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => Ok(None),
+            Err(error) => Err(RepoError::objects("read `HEAD`")(error)),
         }
     }
 
@@ -44,11 +56,35 @@ impl Repo {
 
     /// Git's own reading of a revision, which is said in messages as the person wrote it.
     fn ask(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
+        if let Some(taken) = self.taken_for(revision) {
+            return taken.ok_or_else(|| RepoError::NoSuchRevision { revision: written.to_owned() });
+        }
         match self.git.revparse_single(revision) {
             Ok(object) => self.peel(written, &object),
             // Git understands more than libgit2 does; it has the last word.
             Err(_) => self.ask_git(written, revision),
         }
+    }
+
+    /// What a full name, or `HEAD`, is taken to hold, if it is taken to hold something else than it does.
+    fn taken_for(&self, revision: &str) -> Option<Option<CommitId>> {
+        let head = || self.git.find_reference("HEAD").ok()?.symbolic_target().ok().flatten().map(str::to_owned);
+        let name = if revision == "HEAD" && !self.refs.is_empty() { head()? } else { revision.to_owned() };
+        self.refs.get(&RefName::new(name).ok()?).copied()
+    }
+
+    /// The refs whose names begin so, symbolic ones left out, sorted.
+    pub fn refs_below(&self, prefix: &str) -> Result<Vec<(RefName, CommitId)>, RepoError> {
+        let what = || RepoError::objects(format!("list the refs below `{prefix}`"));
+        let mut found = Vec::new();
+        for reference in self.git.references_glob(&format!("{prefix}*")).map_err(what())? {
+            let reference = reference.map_err(what())?;
+            if let (Some(target), Ok(name)) = (reference.target(), std::str::from_utf8(reference.name_bytes())) {
+                found.push((RefName::new(name)?, target.into()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     fn peel(&self, revision: &str, object: &git2::Object<'_>) -> Result<CommitId, RepoError> {

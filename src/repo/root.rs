@@ -1,9 +1,10 @@
 //! The root: the folder that holds a policy set, and where the same folder is in commits.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{GitEnv, Repo, RepoError};
+use super::{CommitId, GitEnv, RefName, Repo, RepoError};
 
 /// The file that marks a root.
 const MARK: &str = "refguard.yaml";
@@ -44,6 +45,19 @@ impl Root {
     /// The same folder in commits and in the index: relative to their top, with `/`, empty at the top.
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// The same folder as if some refs held something else, or nothing.
+    #[must_use]
+    pub fn with_refs(self, refs: BTreeMap<RefName, Option<CommitId>>) -> Self {
+        Self { repo: self.repo.map(|repo| repo.with_refs(refs)), ..self }
+    }
+
+    /// Another folder of the same repository, by its place in commits: a bare repository cannot be looked
+    /// into for it.
+    #[must_use]
+    pub fn at_prefix(self, prefix: &str) -> Self {
+        Self { prefix: prefix.trim_matches('/').to_owned(), ..self }
     }
 
     /// The repository, which most verbs need.

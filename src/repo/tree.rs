@@ -1,9 +1,11 @@
 //! Trees of commits as a source, straight from the object store: nothing is checked out.
 
+use std::sync::Arc;
+
 use git2::ObjectType;
 
 use super::listing::{MAX_ENTRIES, Reader, is_dot, last_name};
-use super::{BlobId, CommitId, Entry, EntryKind, Listing, Repo, RepoError, TreeId, Wanted};
+use super::{BlobId, CommitId, Entry, EntryKind, Listing, Repo, RepoError, Side, TreeId, Wanted};
 
 /// Permission bits of git's plain file.
 pub(super) const PLAIN_FILE: i32 = 0o100_644;
@@ -78,6 +80,27 @@ impl Repo {
             })?;
         }
         Ok(Listing::new(entries, Reader::Blobs(odb)))
+    }
+
+    /// The wanted paths of a tree below `prefix`, sorted by path. Nothing is measured or read.
+    pub fn tree_sides(
+        &self,
+        tree: TreeId,
+        prefix: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<(Arc<str>, Side)>, RepoError> {
+        let mut sides = Vec::new();
+        if let Some(root) = self.folder_at(tree, prefix)? {
+            self.walk(root, &mut |path, kind, item| {
+                if wanted(&path, kind) {
+                    let blob = item.blob().filter(|_| kind == EntryKind::File);
+                    sides.push((path.into(), Side { kind, blob }));
+                }
+                Ok(())
+            })?;
+        }
+        sides.sort_unstable_by(|(a, _): &(Arc<str>, Side), (b, _)| a.cmp(b));
+        Ok(sides)
     }
 
     /// The tree of a commit.

@@ -13,8 +13,10 @@
 
 mod docs;
 mod drafts;
+mod hooks;
 mod init;
 mod lifecycle;
+mod receive;
 mod resolve;
 mod support;
 mod validate;

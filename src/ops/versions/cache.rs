@@ -12,6 +12,7 @@ use super::documents;
 use super::holding::{Content, Held, Holding, Texts};
 use super::{Change, VersionIndex};
 use crate::ops::filter::Filter;
+use crate::ops::packed::{Reader, Writer};
 use crate::repo::{BlobId, CommitId, Repo};
 
 /// Raised where the same history would give another index: by the format of this file, by the rules of a
@@ -81,7 +82,7 @@ fn decode(bytes: &[u8], filter_of: &dyn Fn(BlobId) -> Option<Arc<Filter>>) -> Op
         Some(settings) => Some((settings, filter_of(settings)?)),
         None => None,
     };
-    let [names, paths] = [input.texts()?, input.texts()?];
+    let [names, paths] = [texts(&mut input)?, texts(&mut input)?];
     let files = input.list(|input| {
         let path = input.number()?;
         let held = input.list(|input| {
@@ -104,81 +105,10 @@ fn decode(bytes: &[u8], filter_of: &dyn Fn(BlobId) -> Option<Arc<Filter>>) -> Op
     input.0.is_empty().then_some(VersionIndex { tip, prefix, holding, changes })
 }
 
-#[derive(Default)]
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+fn texts(input: &mut Reader<'_>) -> Option<Texts> {
+    let mut texts = Texts::default();
+    for text in input.list(|input| input.text().map(Arc::<str>::from))? {
+        texts.number(&text);
     }
-
-    fn number(&mut self, number: u32) {
-        self.bytes(&number.to_le_bytes());
-    }
-
-    /// More than four thousand million of anything do not fit in memory either.
-    fn length(&mut self, length: usize) {
-        self.number(u32::try_from(length).unwrap_or(u32::MAX));
-    }
-
-    fn text(&mut self, text: &str) {
-        self.length(text.len());
-        self.bytes(text.as_bytes());
-    }
-
-    fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
-        self.length(items.len());
-        items.iter().for_each(|item| write(self, item));
-    }
-
-    fn option<T>(&mut self, value: Option<T>, write: impl Fn(&mut Self, T)) {
-        self.number(u32::from(value.is_some()));
-        if let Some(value) = value {
-            write(self, value);
-        }
-    }
-}
-
-/// What is left to be read; `None` where it is not what was written.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes(N)?.try_into().ok()
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = self.number()?;
-        std::str::from_utf8(self.bytes(length as usize)?).ok()
-    }
-
-    fn texts(&mut self) -> Option<Texts> {
-        let mut texts = Texts::default();
-        for text in self.list(|input| input.text().map(Arc::<str>::from))? {
-            texts.number(&text);
-        }
-        Some(texts)
-    }
-
-    fn list<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        (0..self.number()?).map(|_| read(self)).collect()
-    }
-
-    /// The outer answer is whether it could be read.
-    fn option<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.number()? {
-            0 => Some(None),
-            _ => read(self).map(Some),
-        }
-    }
+    Some(texts)
 }

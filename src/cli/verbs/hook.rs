@@ -1,0 +1,187 @@
+//! `refguard hook`: what git calls, and putting it where git looks.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+
+use super::{Shell, change};
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::document::Finding;
+use crate::ops::{
+    PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict, Workspace, judge_received, judge_sent,
+};
+use crate::output::escape::escape_terminal;
+use crate::output::{self, Format, Report};
+
+/// Let git's hooks judge commits and pushes
+///
+/// Example: refguard hook install
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct HookArgs {
+    #[command(subcommand)]
+    hook: Hook,
+}
+
+#[derive(Debug, Subcommand)]
+enum Hook {
+    Install(InstallArgs),
+    PreCommit(PreCommitArgs),
+    PrePush(PrePushArgs),
+    PreReceive(PreReceiveArgs),
+}
+
+/// Install pre-commit and pre-push where git looks for hooks
+///
+/// A hook that is there already is kept beside, with `.before-refguard` at its name's end, and called first.
+/// core.hooksPath is respected. Run it again at any time: it renews what it wrote.
+///
+/// Example: refguard -C policies hook install
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+struct InstallArgs {}
+
+/// Judge the set that a commit would make, and run its tests
+///
+/// Reads the index that git names, so what is staged in part is judged as it would be committed. Exit 1 with what was
+/// found: errors and failed tests; warnings refuse no commit (`refguard validate --staged` shows them). Does nothing
+/// where the commit would change no policy.
+///
+/// What was found sound is remembered in the git directory, so that the next commit costs what it changes.
+///
+/// Example: refguard hook pre-commit
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+struct PreCommitArgs {
+    /// Say what was judged, also where all is well
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Warn of what the remote's pre-receive hook would refuse
+///
+/// Reads what git gives to a pre-push hook. Judged from the copies of the remote's branches that the last fetch left; it
+/// refuses nothing itself.
+///
+/// Example: refguard hook pre-push origin < refs
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+struct PrePushArgs {
+    /// The remote's name
+    #[arg(value_name = "REMOTE")]
+    remote: String,
+
+    /// Its address
+    #[arg(value_name = "URL")]
+    _url: Option<String>,
+}
+
+/// Refuse pushes that go around the rules: the hook of the repository that everybody pushes to
+///
+/// The publish branch must be a valid set and moves only forward, without promotions on it. Every commit that an
+/// environment's branch moves over must be a promotion that refguard would have made; a gate is passed only by those whom
+/// `allow` in refguard.yaml lists at the old tip. Neither is deleted or rewritten; no tag stands for an environment; below
+/// refs/refguard/ there are only ledgers that fit. Writes nothing.
+///
+/// Example: printf '#!/bin/sh\nexec refguard hook pre-receive\n' > hooks/pre-receive
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+struct PreReceiveArgs {
+    /// The folder of the set in commits (default: their top)
+    #[arg(long, value_name = "FOLDER")]
+    root: Option<String>,
+
+    /// The e-mail address of who pushes, as the server knows it: `allow` must list it too where a gate is passed
+    #[arg(long, value_name = "ADDRESS")]
+    pusher: Option<String>,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &HookArgs) -> Result<Exit> {
+    match &args.hook {
+        Hook::Install(_) => install(shell),
+        Hook::PreCommit(args) => pre_commit(shell, args),
+        Hook::PrePush(args) => pre_push(shell, args),
+        Hook::PreReceive(args) => pre_receive(shell, args),
+    }
+}
+
+fn install(shell: &Shell) -> Result<Exit> {
+    let program = std::env::current_exe().unwrap_or_else(|_| "refguard".into());
+    let current = std::env::current_dir().unwrap_or_default();
+    let near = |path: &Path| path.strip_prefix(&current).unwrap_or(path).display().to_string();
+    let mut text = String::new();
+    for hook in Workspace::open(&shell.dir)?.install_hooks(&program)? {
+        let what = if hook.changed { "wrote" } else { "unchanged" };
+        let kept = hook.kept.map(|kept| format!("; calls {} first", near(&kept))).unwrap_or_default();
+        text.push_str(&format!("{what} {}{kept}\n", near(&hook.path)));
+    }
+    print::results(&text)?;
+    Ok(Exit::Fine)
+}
+
+fn pre_commit(shell: &Shell, args: &PreCommitArgs) -> Result<Exit> {
+    let said = match Workspace::open_in_hook(&shell.dir)?.judge_staged()? {
+        StagedVerdict::Faulty(faults) => return say_faults(shell, &faults),
+        StagedVerdict::NothingStaged => "no policy is staged".to_owned(),
+        StagedVerdict::Sound(None) => "the staged set is sound".to_owned(),
+        StagedVerdict::Sound(Some(files)) => {
+            format!("the staged set is sound: {files} files are new since it was judged whole")
+        }
+    };
+    if args.verbose {
+        print::message(&format!("refguard: {said}"));
+    }
+    Ok(Exit::Fine)
+}
+
+/// Everything that stands in the way of the commit, on stderr.
+fn say_faults(shell: &Shell, faults: &StagedFaults) -> Result<Exit> {
+    let style = print::error_style(shell.color);
+    let errors: Vec<Finding> = faults.checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
+    if !errors.is_empty() {
+        let report = Report { findings: &errors, ..super::report(&faults.checked) };
+        let mut text = Vec::new();
+        output::render(&report, Format::Human, style, &mut text)?;
+        print::message(String::from_utf8_lossy(&text).trim_end());
+    }
+    if let Some(tests) = &faults.tests {
+        print::message(output::tests_human(tests, style).trim_end());
+    }
+    print::message(
+        "refguard: this commit would break the policies; mend them, or pass by with `git commit --no-verify`",
+    );
+    Ok(Exit::Fault)
+}
+
+fn pre_push(shell: &Shell, args: &PrePushArgs) -> Result<Exit> {
+    let updates = updates(RefUpdate::from_sent)?;
+    match judge_sent(&shell.dir, &args.remote, &updates) {
+        Ok(refusals) => say_refusals("warning: the remote may refuse", &refusals),
+        // A remote that was not fetched for a while is no reason to hold a push up.
+        Err(error) => print::message(&escape_terminal(&format!("refguard: the push was not judged: {error:#}"))),
+    }
+    Ok(Exit::Fine)
+}
+
+fn pre_receive(shell: &Shell, args: &PreReceiveArgs) -> Result<Exit> {
+    let updates = updates(RefUpdate::from_received)?;
+    let options = ReceiveOptions { root: args.root.clone(), pusher: args.pusher.clone() };
+    let refusals = judge_received(&shell.dir, &updates, options)?;
+    say_refusals("refguard refuses", &refusals);
+    Ok(Exit::fault_if(!refusals.is_empty()))
+}
+
+/// What git says on standard input.
+fn updates(parse: fn(&str) -> Result<RefUpdate>) -> Result<Vec<RefUpdate>> {
+    let text = std::io::read_to_string(std::io::stdin().lock()).context("cannot read what git says")?;
+    text.lines().filter(|line| !line.is_empty()).map(parse).collect()
+}
+
+fn say_refusals(word: &str, refusals: &[PushRefusal]) {
+    for PushRefusal { name, message, words } in refusals {
+        print::message(&escape_terminal(&format!("{word} {name}: {message}")));
+        change::say_words(words);
+    }
+}

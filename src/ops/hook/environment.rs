@@ -1,0 +1,241 @@
+//! An environment's branch as a push would move it: every commit on its way must be a promotion that refguard
+//! would have made, so each is worked out again and compared.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::push::{PushRefusal, PushViews, RefUpdate};
+use crate::ops::gates::{self, Candidate, Lowered};
+use crate::ops::{EnvironmentState, GateWord, NoProgress, Verdict, partial};
+use crate::policy::Environment;
+use crate::repo::{Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
+use crate::resolve::Engine;
+
+/// Judges the move of an environment's branch. `settings` are those of the environment where its own tip does
+/// not say.
+pub(super) fn judge(
+    views: &PushViews,
+    update: &RefUpdate,
+    settings: &Environment,
+    publish_branch: &str,
+) -> Result<Option<PushRefusal>> {
+    let refuse = |message: String| Ok(Some(PushRefusal::new(&update.name, message)));
+    let Some(new) = update.new else { return refuse(format!("the environment `{}` must stay", settings.name)) };
+    let (repo, ref_name) = (views.before.repo()?, RefName::new(update.name.as_str())?);
+    let mut ledger = match repo.ledger(&settings.name, &ref_name) {
+        Ok(ledger) => ledger,
+        Err(error @ RepoError::SymbolicRef { .. }) => return refuse(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(old) = update.old
+        && !views.after.repo()?.on_first_parents(old, new)?
+    {
+        return refuse(format!("the first-parent history of {} does not hold {}", new.short(), old.short()));
+    }
+    let mut held = None;
+    for commit in path(views, &ledger, &settings.name, new)? {
+        let step = Step { views, settings, publish_branch, ref_name: &ref_name, ledger: &ledger };
+        match step.judge(&commit, held.take())? {
+            Ok(engine) => held = Some((commit.tree, engine)),
+            Err(refusal) => {
+                let message = format!("commit {}: {}", commit.id.short(), refusal.message);
+                return Ok(Some(PushRefusal { message, ..refusal }));
+            }
+        }
+        ledger = repo.ledger_from(&settings.name, &ref_name, Some(commit.id), Some(commit.id))?;
+    }
+    Ok(None)
+}
+
+/// The commits that the branch would move over, the oldest first: down to its tip, or where there is none, to
+/// the last promotion that is recorded or to number 1.
+fn path(views: &PushViews, ledger: &Ledger, environment: &str, new: CommitId) -> Result<Vec<Commit>> {
+    let end = ledger.tip.or(ledger.last().map(|last| last.commit.id));
+    let mut found = Vec::new();
+    for commit in views.after.repo()?.first_parents(new) {
+        let commit = commit?;
+        if Some(commit.id) == end {
+            break;
+        }
+        let number = Record::parse(&commit.message, environment).ok().flatten().map(|record| record.number);
+        found.push(commit);
+        if ledger.tip.is_none() && number.is_none_or(|number| number == 1) {
+            break;
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// One promotion that somebody else made, beside what was there before it.
+struct Step<'s> {
+    views: &'s PushViews,
+    settings: &'s Environment,
+    publish_branch: &'s str,
+    ref_name: &'s RefName,
+    ledger: &'s Ledger,
+}
+
+/// What a promotion of this kind must look like.
+struct Due {
+    tree: TreeId,
+    source: CommitId,
+    parents: Vec<CommitId>,
+    /// Whether only the gate *valid* may refuse it.
+    goes_back: bool,
+}
+
+type Judged = std::result::Result<Arc<Engine>, PushRefusal>;
+
+impl Step<'_> {
+    /// The set that the commit promotes, or why it may not. `held` is the set before, if it is at hand.
+    fn judge(&self, commit: &Commit, held: Option<(TreeId, Arc<Engine>)>) -> Result<Judged> {
+        let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
+        let name = &self.settings.name;
+        let record = match Record::parse(&commit.message, name) {
+            Ok(Some(record)) => record,
+            Ok(None) => return refuse(format!("it is no promotion to `{name}`")),
+            Err(malformed) => return refuse(format!("it is no promotion to `{name}`: {malformed}")),
+        };
+        if record.number != self.ledger.next_number() {
+            return refuse(format!("its number is {}, and {} is due", record.number, self.ledger.next_number()));
+        }
+        let repo = self.views.after.repo()?;
+        let base = self.ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
+        let due = match self.due(&record, base)? {
+            Ok(due) => due,
+            Err(message) => return refuse(message),
+        };
+        if commit.parents != due.parents {
+            return refuse("its parents are not those of such a promotion".to_owned());
+        }
+        if commit.tree != due.tree {
+            return refuse("its tree is not what its trailers say".to_owned());
+        }
+        if record.source != due.source {
+            return refuse("its source is not that of what it goes back to".to_owned());
+        }
+        if !due.goes_back && base == Some(commit.tree) && self.ledger.hold().is_none() {
+            return refuse("it changes nothing".to_owned());
+        }
+        self.ask_gates(commit, &record, &due, base, held)
+    }
+
+    /// What the record says that the commit is; or why it says nothing that could be.
+    fn due(&self, record: &Record, base: Option<TreeId>) -> Result<std::result::Result<Due, String>> {
+        let repo = self.views.after.repo()?;
+        if record.rollback.is_none() && record.hold.is_none() {
+            let parents = self.ledger.next_parents(Some(record.source));
+            let source = match repo.tree_of(record.source) {
+                Ok(tree) => tree,
+                Err(RepoError::MissingObject { .. }) => return Ok(Err("its source is not there".to_owned())),
+                Err(error) => return Err(error.into()),
+            };
+            let tree = match record.policies.is_empty() {
+                true => source,
+                false => match partial::tree_id(&self.views.after, &record.policies, base, source) {
+                    Ok(tree) => tree,
+                    Err(error) => return Ok(Err(format!("{error:#}"))),
+                },
+            };
+            return Ok(Ok(Due { tree, source: record.source, parents, goes_back: false }));
+        }
+        if record.hold.is_none() || !record.policies.is_empty() || !record.allow.is_empty() {
+            return Ok(Err("a rollback puts the environment on hold, and does nothing else".to_owned()));
+        }
+        let parents = self.ledger.next_parents(None);
+        let target = match record.rollback {
+            Some(number) => self.ledger.find(number).map(|target| (target.commit.tree, target.record.source)),
+            None => base.zip(self.ledger.last()).map(|(base, last)| (base, last.record.source)),
+        };
+        let Some((tree, source)) = target else {
+            return Ok(Err("there is nothing that it could go back to".to_owned()));
+        };
+        Ok(Ok(Due { tree, source, parents, goes_back: true }))
+    }
+
+    fn ask_gates(
+        &self,
+        commit: &Commit,
+        record: &Record,
+        due: &Due,
+        base: Option<TreeId>,
+        held: Option<(TreeId, Arc<Engine>)>,
+    ) -> Result<Judged> {
+        let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
+        let (after, repo) = (&self.views.after, self.views.after.repo()?);
+        let (settings, publish_branch) = after.own_settings(self.settings, self.publish_branch, self.ledger.tip)?;
+        if let Err(message) = self.may_lower(commit, record, &settings) {
+            return refuse(message);
+        }
+        let Some(lowered) = lowered(record) else { return refuse("it passes a gate that there is not".to_owned()) };
+        let from = after.source_ref(&settings, &publish_branch)?;
+        let candidate = Candidate {
+            source: record.source,
+            tree: commit.tree,
+            changes: base != Some(commit.tree),
+            published_tip: repo.read_ref(&from)?,
+        };
+        let before = match (base.filter(|base| *base != commit.tree), held) {
+            (Some(base), Some((tree, engine))) if tree == base => Some(engine),
+            (Some(base), _) => after.judge_tree(base, &NoProgress)?.sound(),
+            (None, _) => None,
+        };
+        let (ref_name, ledger) = (self.ref_name.clone(), self.ledger.clone());
+        let environment = EnvironmentState { settings, publish_branch, ref_name, ledger };
+        let verdict = gates::judge(after, &environment, before.as_deref(), &candidate, &lowered, due.goes_back)?;
+        if verdict.refuses() {
+            return Ok(Err(refused(self.ref_name, verdict)));
+        }
+        if !same_gates(record, &verdict) {
+            return refuse("it records a gate as passed that does not refuse it".to_owned());
+        }
+        if verdict.digest().as_deref() != Some(record.digest.as_str()) {
+            return refuse("its digest is not that of its set".to_owned());
+        }
+        match verdict.engine {
+            Some(engine) => Ok(Ok(engine)),
+            None => refuse("its set is not valid".to_owned()),
+        }
+    }
+
+    /// A gate is only passed by those whom the settings before name.
+    fn may_lower(&self, commit: &Commit, record: &Record, settings: &Environment) -> std::result::Result<(), String> {
+        let Some(first) = record.allow.first() else { return Ok(()) };
+        let listed = |who: &str| settings.allow.iter().any(|allowed| allowed == who);
+        let committer = commit.committer.email.as_str();
+        for who in [Some(committer), self.views.pusher.as_deref()].into_iter().flatten() {
+            if !listed(who) {
+                let (name, gate) = (&settings.name, &first.gate);
+                return Err(format!("`{who}` may not pass the gate `{gate}`: `allow` of `{name}` does not list it"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The flags that a promotion was made with; `None`: a gate is named that no flag lowers.
+fn lowered(record: &Record) -> Option<Lowered> {
+    let mut lowered = Lowered::default();
+    for allow in &record.allow {
+        match allow.gate.as_str() {
+            "published" => lowered.unpublished = true,
+            "older" => lowered.older = true,
+            "weaken" => lowered.weaken = Some(allow.reason.clone()),
+            "hold" => lowered.hold = Some(allow.reason.clone()),
+            _ => return None,
+        }
+    }
+    Some(lowered)
+}
+
+fn same_gates(record: &Record, verdict: &Verdict) -> bool {
+    record.allow.len() == verdict.allow.len() && record.allow.iter().all(|allow| verdict.allow.contains(allow))
+}
+
+fn refused(ref_name: &RefName, verdict: Verdict) -> PushRefusal {
+    let says_no = |word: &GateWord| word.says == crate::ops::Says::Refused;
+    let words = verdict.words.into_iter().filter(says_no).collect();
+    PushRefusal { words, ..PushRefusal::new(ref_name.as_str(), "a gate refuses it") }
+}

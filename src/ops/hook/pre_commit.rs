@@ -1,0 +1,99 @@
+//! `hook pre-commit`: judges the set that a commit would make, as git's index has it.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use super::facts::{self, Facts};
+use super::look::{self, Contents};
+use crate::document::Finding;
+use crate::ops::filter::Filter;
+use crate::ops::load::{self, NoProgress};
+use crate::ops::{TestOptions, TestReport, Workspace, run_tests};
+use crate::policy::{Checked, check_errors};
+use crate::repo::{BlobId, Repo, Side};
+use crate::resolve::Engine;
+
+/// What the index came to.
+#[derive(Debug)]
+pub enum StagedVerdict {
+    /// The commit would change nothing of the set.
+    NothingStaged,
+    /// The set that the commit would make is sound, and its tests pass. With the number of files that were
+    /// looked at, if not all of them.
+    Sound(Option<usize>),
+    /// It is not, or they do not.
+    Faulty(Box<StagedFaults>),
+}
+
+/// What is wrong with the set that the commit would make.
+#[derive(Debug)]
+pub struct StagedFaults {
+    /// What was found.
+    pub checked: Checked,
+    /// What the tests came to, where the set is sound.
+    pub tests: Option<TestReport>,
+}
+
+impl Workspace {
+    /// Judges the index that git names. Warnings are no reason to refuse a commit.
+    ///
+    /// # Errors
+    /// Where there is no repository, or its index or objects cannot be read.
+    pub fn judge_staged(&self) -> Result<StagedVerdict> {
+        let (repo, prefix) = (self.repo()?, self.root().prefix());
+        let staged = repo.staged_sides(prefix, &load::wanted)?;
+        let kept = facts::kept(repo, prefix);
+        if let Some(known) = kept.as_deref().and_then(|bytes| Facts::decode(bytes, prefix)) {
+            let changes = look::changes(&known, &staged);
+            // What stands in the way of a fast look is met again, and reported, by the judgement of the whole.
+            if changes.is_empty() || look::is_sound(&known, &changes, repo).unwrap_or(false) {
+                return Ok(StagedVerdict::Sound(Some(changes.len())));
+            }
+        }
+        if self.is_committed(repo, &staged)? {
+            return Ok(StagedVerdict::NothingStaged);
+        }
+        self.judge_whole(repo)
+    }
+
+    /// Whether the commit that is checked out holds just that.
+    fn is_committed(&self, repo: &Repo, staged: &[(Arc<str>, Side)]) -> Result<bool> {
+        let Some(head) = repo.head()? else { return Ok(staged.is_empty()) };
+        Ok(repo.tree_sides(repo.tree_of(head)?, self.root().prefix(), &load::wanted)? == staged)
+    }
+
+    fn judge_whole(&self, repo: &Repo) -> Result<StagedVerdict> {
+        let prefix = self.root().prefix();
+        let listing = repo.list_index(prefix, &load::wanted)?;
+        let entries = listing.entries.clone();
+        let loaded = load::read(listing, &NoProgress).context("cannot read the set `staged`")?;
+        let filter = Filter::of_documents(&loaded.documents)?;
+        let gathered = facts::gather(prefix, &entries, &|path| filter.admits(path), &loaded);
+        let mut checked = check_errors(loaded);
+        let Some(set) = checked.set.take() else {
+            return Ok(StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests: None })));
+        };
+        let regex = set.conditions.iter().map(|condition| condition.compiled_size() as u64).sum();
+        let engine = Engine::new(Arc::new(set));
+        let report = run_tests(&engine, &TestOptions::default(), &|name| self.requested(name))?;
+        if report.failed > 0 {
+            checked.findings.retain(Finding::is_error);
+            return Ok(StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests: Some(report) })));
+        }
+        if let Some(gathered) = gathered {
+            facts::keep(repo, prefix, gathered, regex);
+        }
+        Ok(StagedVerdict::Sound(None))
+    }
+}
+
+impl Contents for Repo {
+    fn size(&self, blob: BlobId) -> Result<u64> {
+        Ok(self.blob_size(blob)?)
+    }
+
+    fn read(&self, blob: BlobId) -> Result<Vec<u8>> {
+        Ok(self.read_blob(blob)?)
+    }
+}
