@@ -24,7 +24,7 @@ fn python_with(module: &str) -> Option<std::ffi::OsString> {
     let found = python.filter(has);
     assert!(found.is_some() || !required(module), "`{module}` is required, and REFGUARD_TEST_PYTHON has none");
     if found.is_none() {
-        println!("skipped: REFGUARD_TEST_PYTHON names no Python with `{module}`");
+        eprintln!("skipped: REFGUARD_TEST_PYTHON names no Python with `{module}`");
     }
     found
 }
