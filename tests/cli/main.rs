@@ -13,11 +13,13 @@
 
 mod docs;
 mod drafts;
+mod framework;
 mod hooks;
 mod init;
 mod lifecycle;
 mod receive;
 mod resolve;
+mod review;
 mod support;
 mod validate;
 mod versions;
