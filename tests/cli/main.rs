@@ -14,6 +14,7 @@
 mod ci;
 mod docs;
 mod drafts;
+mod editor;
 mod framework;
 mod hooks;
 mod init;
