@@ -32,7 +32,7 @@ def install():
     sh("cargo", "build", "--release", "--bin", "refguard", cwd=ROOT)
     if not PYTHON.exists():
         sh(sys.executable, "-m", "venv", PLACE / "venv")
-    sh(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "litellm==1.106.2",
+    sh(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "litellm[proxy]==1.106.2",
        "check-jsonschema==0.39.0")
     if not CERBOS.exists():
         (PLACE / "npm").mkdir(parents=True, exist_ok=True)

@@ -142,10 +142,9 @@ fn is_absent(context: &Context, dimension: Dimension) -> bool {
 }
 
 fn context(headers: &HeaderMap, body: &[u8]) -> Result<Context, Problem> {
-    let model = match body_model(headers, body)? {
-        Some(model) => Some(model),
-        None => one(headers, "x-refguard-model")?,
-    };
+    // A header that cannot be read is refused also where it would not count.
+    let said = one(headers, "x-refguard-model")?;
+    let model = body_model(headers, body)?.or(said);
     let tags = match single(headers, "x-refguard-tags")? {
         None => Vec::new(),
         Some(text) => text

@@ -154,6 +154,45 @@ kind: Repository
     }
 
     #[test]
+    fn what_is_wrong_between_entries_is_found_where_the_config_says_it() {
+        let text = "\
+policies:
+  a:
+    inherit: b
+  b:
+    inherit: a
+  c:
+    inherit: nowhere
+    guardrails: {add: [nope]}
+  d:
+    condition: {model: \"(?=x)y\"}
+  policy_e:
+    guardrails: {remove: [h]}
+policy_attachments:
+- {policy: gone, scope: '*'}
+- {policy: a, scope: '*'}
+- {policy: c, teams: ['*-prod']}
+- {policy: d, scope: '*'}
+- {policy: policy_e, scope: '*'}
+guardrails:
+- {guardrail_name: g, litellm_params: {guardrail: x}}
+";
+        let expected = [
+            "3:14 RG103",
+            "5:14 RG103",
+            "7:14 RG102",
+            "8:24 RG105",
+            "10:24 RG114",
+            "11:3 RG215",
+            "12:27 RG208",
+            "14:12 RG109",
+            "16:22 RG203",
+            "20:20 RG213",
+        ];
+        assert_eq!(found(text), expected);
+    }
+
+    #[test]
     fn attachments_are_what_litellm_makes_of_them() {
         let attach = |fields: &str| {
             let text = SOUND.replace("  scope: \"*\"\n", fields);

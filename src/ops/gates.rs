@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{EnvironmentState, TestOptions, TestReport, Workspace, run_tests};
+use super::load::NoProgress;
+use super::{EnvironmentState, Judged, TestOptions, TestReport, Workspace, run_tests};
 use crate::document::Finding;
 use crate::policy::PolicySet;
 use crate::repo::{Allow, CommitId, Ledger, Repo, TreeId};
@@ -84,7 +85,7 @@ pub struct Verdict {
     /// Everything they have to say.
     pub words: Vec<GateWord>,
     /// The set, if it is valid.
-    pub engine: Option<Engine>,
+    pub engine: Option<Arc<Engine>>,
     /// Gates that were lowered and would have refused: what the promotion records.
     pub allow: Vec<Allow>,
 }
@@ -157,12 +158,14 @@ pub(super) fn judge(
 }
 
 fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<()> {
-    let checked = workspace.load_tree(tree)?;
-    verdict.words.extend(checked.findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
-    verdict.engine = checked.set.map(|set: PolicySet| Engine::new(Arc::new(set)));
-    if let Some(engine) = &verdict.engine {
-        let words = super::weaken::invariants(engine);
-        verdict.words.extend(words);
+    match workspace.judge_tree(tree, &NoProgress)? {
+        Judged::Sound(engine) => {
+            verdict.words.extend(super::weaken::invariants(&engine));
+            verdict.engine = Some(engine);
+        }
+        Judged::Faulty(checked) => {
+            verdict.words.extend(checked.errors().map(GateWord::of));
+        }
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod hook;
 mod import;
 mod import_database;
 mod init;
+mod judged;
 mod listing;
 mod load;
 mod log;
@@ -46,6 +47,7 @@ pub use hook::{
 pub use import::{ImportReport, import_litellm};
 pub use import_database::{DatabaseReport, import_litellm_database};
 pub use init::{Initialised, init};
+pub use judged::Judged;
 pub use listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object, show_policy,
 };

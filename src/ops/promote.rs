@@ -1,8 +1,11 @@
 //! `promote`: one commit on the environment's branch, one compare-and-swap.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, bail};
 
 use super::gates::{self, Candidate, Lowered, Verdict};
+use super::load::NoProgress;
 use super::partial::{self, Selection};
 use super::publish::{self, Ending, Published};
 use super::{EnvironmentState, Workspace};
@@ -41,7 +44,7 @@ pub struct Plan {
     /// What the gates say.
     pub verdict: Verdict,
     /// The set that the environment has now; `None` where it has none, or an unsound one.
-    pub before: Option<Engine>,
+    pub before: Option<Arc<Engine>>,
     /// Nothing would change.
     pub already_there: bool,
     request: PromoteRequest,
@@ -98,12 +101,12 @@ impl Workspace {
         let already_there = base == Some(tree) && !releases;
         let candidate = Candidate { source, tree, changes: base != Some(tree), published_tip };
         let before = match (base, already_there) {
-            (Some(base), false) => self.load_tree(base)?.set.map(|set| Engine::new(set.into())),
+            (Some(base), false) => self.judge_tree(base, &NoProgress)?.sound(),
             _ => None,
         };
         let verdict = match already_there {
             true => Verdict::nothing(),
-            false => gates::judge(self, &environment, before.as_ref(), &candidate, &request.lowered, false)?,
+            false => gates::judge(self, &environment, before.as_deref(), &candidate, &request.lowered, false)?,
         };
         Ok(Plan { environment, source, tree, verdict, before, already_there, request, remote })
     }

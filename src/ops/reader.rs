@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::environment;
 use super::filter::{Filter, SETTINGS};
-use super::load::{self, NoProgress};
+use super::load::{self, NoProgress, Progress};
 use crate::document::{Body, Document, Limits, Loaded, SourceFile, load_file};
 use crate::policy::{FileChange, PolicySet, Settings, named_policies};
 use crate::repo::{BlobId, Change, CommitId, Entry, EntryKind, Repo, Root, TreeId};
@@ -54,11 +54,24 @@ impl SetReader {
     /// # Errors
     /// Where the tree or a file of it cannot be read, or it passes a limit.
     pub fn advance(&mut self, repo: &Repo, commit: CommitId, prefix: &str) -> Result<Option<Delta>> {
-        let tree = repo.tree_of(commit)?;
+        self.advance_to(repo, repo.tree_of(commit)?, prefix, &NoProgress)
+    }
+
+    /// As [`SetReader::advance`], of a tree. `progress` hears of a tree that is read whole.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn advance_to(
+        &mut self,
+        repo: &Repo,
+        tree: TreeId,
+        prefix: &str,
+        progress: &dyn Progress,
+    ) -> Result<Option<Delta>> {
         match (self.changes(repo, tree, prefix), &mut self.known) {
             (Some(changes), Some(known)) => known.advance(repo, tree, &changes).map(Some),
             _ => {
-                self.known = Some(whole(repo, tree, prefix)?);
+                self.known = Some(whole(repo, tree, prefix, progress)?);
                 Ok(None)
             }
         }
@@ -178,10 +191,10 @@ fn policy_name(document: &Document) -> Option<&str> {
     }
 }
 
-fn whole(repo: &Repo, tree: TreeId, prefix: &str) -> Result<Known> {
+fn whole(repo: &Repo, tree: TreeId, prefix: &str, progress: &dyn Progress) -> Result<Known> {
     let mut listing = repo.list_tree(tree, prefix, &load::wanted)?;
     let filter = load::filter(&listing)?;
-    let parts = load::read_parts(&mut listing, &filter, &NoProgress)?;
+    let parts = load::read_parts(&mut listing, &filter, progress)?;
     let (files, others) = (BTreeMap::new(), BTreeSet::new());
     let mut known = Known { tree, prefix: prefix.to_owned(), filter, files, others, bytes: 0 };
     for (entry, loaded) in listing.entries.iter().zip(parts) {

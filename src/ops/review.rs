@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::load::{self, NoProgress};
 use super::{
-    EnvironmentState, GateWord, Says, SetReader, Source, TestOptions, TestReport, Workspace, gates, run_tests, weaken,
+    EnvironmentState, GateWord, Judged, Says, Source, TestOptions, TestReport, Workspace, gates, run_tests, weaken,
 };
 use crate::diff::{Because, SetDiff, diff_sets};
 use crate::document::{Finding, GateLevel, Loaded};
-use crate::policy::{Checked, Counts, Levels, check};
+use crate::policy::{Checked, Counts, Levels, check_errors, check_findings};
 use crate::prove::{Budget, Impact, impact};
 use crate::repo::{CommitId, TreeId};
 use crate::resolve::{CoverageItem, Engine};
@@ -93,20 +93,22 @@ pub struct Foreseen {
     pub gates: Vec<GateWord>,
 }
 
-/// One set of the two, judged.
-struct Judged {
+/// One set of the two.
+struct Side {
+    /// `None` where it is not valid.
+    engine: Option<Arc<Engine>>,
     findings: Vec<Finding>,
     counts: Counts,
     /// The files that were read.
     files: FxHashSet<Arc<str>>,
-    engine: Option<Engine>,
 }
 
-impl Judged {
-    fn of(loaded: Loaded) -> Self {
-        let Checked { set, findings, sources, counts } = check(loaded, &Levels::default());
+impl Side {
+    /// With everything that there is to find, warnings too.
+    fn of((judged, loaded): (Judged, Loaded)) -> Self {
+        let Checked { findings, sources, counts, .. } = check_findings(loaded, &Levels::default());
         let files = sources.iter().map(|file| file.path().clone()).collect();
-        Self { findings, counts, files, engine: set.map(|set| Engine::new(Arc::new(set))) }
+        Self { engine: judged.sound(), findings, counts, files }
     }
 }
 
@@ -130,11 +132,9 @@ impl Workspace {
             Source::Worktree | Source::Staged => repo.head()?,
         };
         let began = head_commit.map(|head| repo.merge_base(base_tip, head)).transpose()?.flatten().unwrap_or(base_tip);
-        let mut reader = SetReader::default();
-        reader.advance(repo, began, self.root().prefix())?;
-        let before = reader.loaded();
-        let after = self.head(head, &mut reader)?;
-        let (before, after) = rayon::join(|| Judged::of(before), || Judged::of(after));
+        let before = self.judge_and_read(repo.tree_of(began)?, &NoProgress)?;
+        let after = self.head(head)?;
+        let (before, after) = rayon::join(|| Side::of(before), || Side::of(after));
         let sets = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = sets.map(|(before, after)| diff_sets(before.set(), after.set()));
         let impact = sets.map(|(before, after)| impact(before, after, budget));
@@ -159,24 +159,24 @@ impl Workspace {
         })
     }
 
-    /// The documents of HEAD; of a commit only what differs from BASE is read.
-    fn head(&self, head: &Source, reader: &mut SetReader) -> Result<Loaded> {
+    /// HEAD; of a commit only what differs from BASE is read.
+    fn head(&self, head: &Source) -> Result<(Judged, Loaded)> {
         let (repo, prefix) = (self.repo()?, self.root().prefix());
-        match head {
+        let loaded = match head {
             Source::At(revision) => {
-                reader.advance(repo, self.revision(revision)?.0, prefix)?;
-                Ok(reader.loaded())
+                return self.judge_and_read(repo.tree_of(self.revision(revision)?.0)?, &NoProgress);
             }
-            Source::Staged => load::read(repo.list_index(prefix, &load::wanted)?, &NoProgress),
-            Source::Worktree => load::read(self.root().list_work_tree(&load::wanted)?, &NoProgress),
-        }
+            Source::Staged => load::read(repo.list_index(prefix, &load::wanted)?, &NoProgress)?,
+            Source::Worktree => load::read(self.root().list_work_tree(&load::wanted)?, &NoProgress)?,
+        };
+        Ok((Judged::from(check_errors(loaded.clone())), loaded))
     }
 
-    fn tests(&self, before: &Judged, after: &Judged) -> Result<Option<ReviewedTests>> {
-        let run = |judged: &Judged| -> Result<Option<TestReport>> {
-            let Some(engine) = &judged.engine else { return Ok(None) };
+    fn tests(&self, before: &Side, after: &Side) -> Result<Option<ReviewedTests>> {
+        let run = |side: &Side| -> Result<Option<TestReport>> {
+            let Some(engine) = &side.engine else { return Ok(None) };
             // Where nothing is tested nothing is covered, and that is known without a look at each document.
-            let options = TestOptions { coverage: judged.counts.cases > 0, ..TestOptions::default() };
+            let options = TestOptions { coverage: side.counts.cases > 0, ..TestOptions::default() };
             run_tests(engine, &options, &|name| self.requested(name)).map(Some)
         };
         let (base, Some(report)) = (run(before)?, run(after)?) else { return Ok(None) };
@@ -196,8 +196,8 @@ impl Workspace {
     fn foreseen(
         &self,
         base: TreeId,
-        before: &Judged,
-        after: &Judged,
+        before: &Side,
+        after: &Side,
         tests: Option<&ReviewedTests>,
         impact: Option<&Impact>,
     ) -> Result<Vec<Foreseen>> {
@@ -216,7 +216,7 @@ impl Workspace {
                 Some(_) if tip == Some(base) && before.engine.is_some() => impact.and_then(weaken::loss),
                 Some(engine) => self.loss(&state, tip, engine)?,
             };
-            let set = after.engine.as_ref().zip(tests.map(|tests| &tests.report));
+            let set = after.engine.as_deref().zip(tests.map(|tests| &tests.report));
             let gates = gates::foresee(&state, &after.findings, set, loss);
             let could = gates.iter().all(|word| word.says != Says::Refused);
             found.push(Foreseen { environment: environment.name.clone(), could, gates });
@@ -225,13 +225,12 @@ impl Workspace {
     }
 
     fn loss(&self, state: &EnvironmentState, tip: Option<TreeId>, after: &Engine) -> Result<Option<String>> {
-        let set = tip.map(|tip| self.load_tree(tip)).transpose()?.and_then(|checked| checked.set);
-        let before = set.map(|set| Engine::new(Arc::new(set)));
-        Ok(weaken::loss_between(state, before.as_ref(), after))
+        let before = tip.map(|tip| self.judge_tree(tip, &NoProgress)).transpose()?.and_then(Judged::sound);
+        Ok(weaken::loss_between(state, before.as_deref(), after))
     }
 
     /// The numbers of what changed, as the publish branch stands.
-    fn coming(&self, diff: Option<&SetDiff>, after: &Judged) -> ComingVersions {
+    fn coming(&self, diff: Option<&SetDiff>, after: &Side) -> ComingVersions {
         let (Some(diff), Some(engine)) = (diff, &after.engine) else {
             return ComingVersions::Unknown("one of the sets is not valid".to_owned());
         };

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::gates::{self, Candidate, Lowered, Verdict};
+use super::load::NoProgress;
 use super::promote::check_reason;
 use super::publish::{self, Ending, Published};
 use super::{EnvironmentState, Workspace};
 use crate::repo::{Ledger, Promotion, Record, RefName, RemoteRefs, TreeId};
-use crate::resolve::Engine;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -119,10 +119,10 @@ impl Workspace {
             published_tip: None,
         };
         let before = match base.filter(|base| *base != back.tree) {
-            Some(base) => self.load_tree(base)?.set.map(|set| Engine::new(set.into())),
+            Some(base) => self.judge_tree(base, &NoProgress)?.sound(),
             None => None,
         };
-        let verdict = gates::judge(self, &environment, before.as_ref(), &candidate, &Lowered::default(), true)?;
+        let verdict = gates::judge(self, &environment, before.as_deref(), &candidate, &Lowered::default(), true)?;
         let digest = verdict.digest().map(|digest| digest.to_string()).unwrap_or_default();
         Ok(RollbackPlan { environment, verdict, back, digest, push, remote })
     }

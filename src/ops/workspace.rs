@@ -1,16 +1,17 @@
 //! A folder of policies and the places a set can be read from.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::load::{self, NoProgress, Progress};
-use super::{Keep, VersionIndex};
-use crate::policy::{Checked, Levels, check};
-use crate::repo::{CommitId, GitEnv, RefName, Repo, Root, TreeId};
+use super::judged::Judge;
+use super::load::{self, Progress};
+use super::{Judged, Keep, VersionIndex};
+use crate::policy::{Checked, Levels, check, check_errors};
+use crate::repo::{CommitId, GitEnv, Listing, RefName, Repo, Root};
 use crate::resolve::Origin;
 
 /// Where a set is read from.
@@ -59,6 +60,8 @@ pub struct Workspace {
     pub(super) versions: OnceCell<Arc<VersionIndex>>,
     /// Whether they were looked for in vain, where that was not worth much.
     pub(super) versions_too_dear: Cell<bool>,
+    /// The tree that was judged last.
+    pub(super) judge: RefCell<Judge>,
     /// Whether a walk through history is kept for the next one.
     pub(super) keep: Keep,
 }
@@ -83,7 +86,7 @@ impl Workspace {
 
     fn of(root: Root) -> Result<Self> {
         let (versions, versions_too_dear) = (OnceCell::new(), Cell::new(false));
-        Ok(Self { root, versions, versions_too_dear, keep: Keep::InGitDir })
+        Ok(Self { root, versions, versions_too_dear, judge: RefCell::default(), keep: Keep::InGitDir })
     }
 
     /// The policies of a folder by its place in commits, in a repository that is only read, as if some refs
@@ -95,7 +98,7 @@ impl Workspace {
     ) -> Result<Self> {
         let Self { root, versions, versions_too_dear, .. } = Self::open_in_hook(dir)?;
         let root = prefix.into_iter().fold(root, Root::at_prefix).with_refs(refs);
-        Ok(Self { root, versions, versions_too_dear, keep: Keep::ReadOnly })
+        Ok(Self { root, versions, versions_too_dear, judge: RefCell::default(), keep: Keep::ReadOnly })
     }
 
     /// The root: its folder, its place in commits, and the repository.
@@ -116,7 +119,13 @@ impl Workspace {
     /// # Errors
     /// Where it cannot be read at all; what is wrong with its documents is among its findings.
     pub fn load(&self, source: &Source, levels: &Levels, progress: &dyn Progress) -> Result<LoadedSet> {
-        let (listing, origin) = match source {
+        let (listing, origin) = self.list(source)?;
+        let loaded = load::read(listing, progress).with_context(|| format!("cannot read the set `{}`", origin.name))?;
+        Ok(LoadedSet { checked: check(loaded, levels), origin })
+    }
+
+    fn list(&self, source: &Source) -> Result<(Listing<'_>, SetOrigin)> {
+        Ok(match source {
             Source::Worktree => (self.root.list_work_tree(&load::wanted)?, SetOrigin::named("worktree")),
             Source::Staged => (self.repo()?.list_index(self.root.prefix(), &load::wanted)?, SetOrigin::named("staged")),
             Source::At(revision) => {
@@ -124,18 +133,22 @@ impl Workspace {
                 let listing = self.repo()?.list_commit(commit, self.root.prefix(), &load::wanted)?;
                 (listing, SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) })
             }
-        };
-        let loaded = load::read(listing, progress).with_context(|| format!("cannot read the set `{}`", origin.name))?;
-        Ok(LoadedSet { checked: check(loaded, levels), origin })
+        })
     }
 
-    /// Reads and judges the set of a tree.
+    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two commits that are read one
+    /// after the other, what they share is read once.
     ///
     /// # Errors
     /// Where it cannot be read at all.
-    pub fn load_tree(&self, tree: TreeId) -> Result<Checked> {
-        let listing = self.repo()?.list_tree(tree, self.root.prefix(), &load::wanted)?;
-        Ok(check(load::read(listing, &NoProgress)?, &Levels::default()))
+    pub fn judge(&self, source: &Source, progress: &dyn Progress) -> Result<(Judged, SetOrigin)> {
+        let Source::At(revision) = source else {
+            let (listing, origin) = self.list(source)?;
+            return Ok((check_errors(load::read(listing, progress)?).into(), origin));
+        };
+        let (commit, promotion) = self.revision(revision)?;
+        let judged = self.judge_tree(self.repo()?.tree_of(commit)?, progress)?;
+        Ok((judged, SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) }))
     }
 }
 

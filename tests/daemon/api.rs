@@ -82,11 +82,7 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     repo.promote("HEAD");
     let daemon = Daemon::start(&repo.path(), &[]);
     daemon.until_served(&second);
-    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    // Serving does not wait for history: the number is null until it is read.
-    while daemon.get("/v1/policies/p0").json()["number"] != json!(2) {
-        assert!(std::time::Instant::now() < deadline, "history is not read");
-    }
+    daemon.until_numbered("p0", 2);
     let answer = daemon.post("/v1/resolve", r#"{"context":{},"policies":["p0@1","p0@9","p9@1"]}"#).json();
     assert_eq!(answer["guardrails"], json!(["gen-1", "gen-2"]), "{answer}");
     assert_eq!(answer["unknown"], json!(["p0@9", "p9@1"]));
@@ -112,9 +108,7 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     let third = repo.generation(3);
     repo.promote("HEAD");
     daemon.until_served(&third);
-    while daemon.get("/v1/policies/p0").json()["number"] != json!(3) {
-        assert!(std::time::Instant::now() < deadline, "history does not follow");
-    }
+    daemon.until_numbered("p0", 3);
 }
 
 #[test]

@@ -25,7 +25,15 @@ fn a_bundle_has_a_tag_and_is_not_sent_twice() {
     let litellm = daemon.ask("GET", "/v1/bundle?format=litellm", &[("If-None-Match", &etag)], "");
     assert_eq!(litellm.status, 200);
     assert_eq!(litellm.header("etag"), Some(format!("\"{commit}-litellm\"").as_str()));
-    assert_eq!(daemon.get("/v1/bundle?format=other").status, 400);
+    let accept = [("Accept", "application/json, application/yaml;q=0.9")];
+    let json = daemon.ask("GET", "/v1/bundle?format=litellm", &accept, "");
+    assert_eq!(json.header("etag"), Some(format!("\"{commit}-litellm-json\"").as_str()));
+    assert_eq!((json.header("content-type"), json.header("vary")), (Some("application/json"), Some("accept")));
+    assert_eq!(json.json()["policies"]["p0"], json!({ "guardrails": { "add": ["gen-1"] } }));
+    assert_eq!(json.json()["policy_attachments"][0], json!({ "policy": "p0", "scope": "*" }));
+    for format in ["other", "litellm-json", "litellmjson"] {
+        assert_eq!(daemon.get(&format!("/v1/bundle?format={format}")).status, 400);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod api;
 mod authz;
 mod bundle;
 mod last_good;
+mod openapi;
 mod safety;
 mod soak;
 mod support;

@@ -109,6 +109,12 @@ fn clean(command: &mut Command) -> &mut Command {
         .envs(names.map(|name| (name, "a@example.org")))
 }
 
+/// Whether a program must be there: REFGUARD_TEST_REQUIRE lists those that no test may do without.
+pub fn required(program: &str) -> bool {
+    let list = std::env::var("REFGUARD_TEST_REQUIRE").unwrap_or_default();
+    list.split(',').any(|name| name.trim() == program)
+}
+
 /// The program, with a clean environment.
 pub fn refguard() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refguard"));
@@ -191,6 +197,15 @@ impl Daemon {
     /// Waits until a commit is rejected.
     pub fn until_rejected(&self, commit: &str) -> Value {
         self.until(&format!("rejecting {commit}"), |set| set["rejected"]["commit"] == json!(commit))
+    }
+
+    /// Waits until a policy's version has a number: serving does not wait for history.
+    pub fn until_numbered(&self, policy: &str, number: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.get(&format!("/v1/policies/{policy}")).json()["number"] != json!(number) {
+            assert!(Instant::now() < deadline, "history is not read");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn signal(&self, name: &str) {

@@ -6,13 +6,16 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::Shell;
+use super::diff::{Change, text};
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::diff::{DiffReport, diff_sets};
 use crate::ops::{GateWord, Plan, Published, Says, Verdict};
-use crate::output::{self, escape::escape_terminal};
+use crate::output::escape::escape_terminal;
 use crate::policy::PolicySet;
+use crate::prove::{Budget, Impact, impact};
+use crate::resolve::Engine;
 
 /// So many words of one gate are said; a broken matrix has hundreds.
 const SAID: usize = 10;
@@ -83,11 +86,17 @@ pub(super) fn dry_run(shell: &Shell, plan: &Plan, format: ChangeFormat) -> Resul
     let refuses = plan.verdict.refuses();
     let environment = &plan.environment.settings.name;
     let source = plan.source.short();
-    let after = plan.verdict.engine.as_ref().map(|engine| engine.set().clone());
-    let empty = Arc::new(PolicySet::default());
-    let before = plan.before.as_ref().map_or(empty, |engine| engine.set().clone());
-    let diff = after.map(|after| diff_sets(&before, &after));
+    let nothing = Arc::new(Engine::new(Arc::new(PolicySet::default())));
+    let before = plan.before.as_ref().unwrap_or(&nothing);
+    let after = plan.verdict.engine.as_ref();
+    let diff = after.map(|after| diff_sets(before.set(), after.set()));
     let report = diff.as_ref().map(|diff| DiffReport::new(environment, &source, diff));
+    // Of a first promotion everything is gained: that takes no analysis.
+    let impact = after.filter(|_| plan.before.is_some()).map(|after| Impact {
+        base: environment.clone(),
+        head: source.clone(),
+        ..impact(before, after, &Budget::default())
+    });
     match (format, report) {
         (ChangeFormat::Json, report) => print::json(&json!({
             "version": 1,
@@ -100,14 +109,11 @@ pub(super) fn dry_run(shell: &Shell, plan: &Plan, format: ChangeFormat) -> Resul
             "digest": plan.verdict.digest(),
             "refused": refuses,
             "gates": plan.verdict.words,
-            "diff": report,
+            "diff": report.map(|diff| Change { diff, impact: impact.as_ref() }),
         }))?,
         _ if plan.already_there => print::results(&format!("{environment}: already there\n"))?,
         (_, None) => {}
-        (ChangeFormat::Human, Some(report)) => {
-            print::results(&output::diff::human(&report, print::style(shell.color).color))?;
-        }
-        (ChangeFormat::Markdown, Some(report)) => print::results(&output::diff::markdown(&report))?,
+        (format, Some(report)) => print::results(&text(shell, &report, impact.as_ref(), format))?,
     }
     Ok(Exit::fault_if(refuses))
 }

@@ -1,21 +1,26 @@
 //! `refguard diff`
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use clap::Args;
+use serde::Serialize;
 
-use super::{Ready, Shell};
-use crate::cli::args::ChangeFormat;
+use super::Shell;
+use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::diff::{DiffReport, diff_sets};
-use crate::ops::Source;
+use crate::ops::{SetOrigin, Source, Workspace};
 use crate::output;
+use crate::prove::{Impact, impact};
+use crate::resolve::Engine;
 
 /// Tell what changed between two sets, by meaning
 ///
 /// Policies added, removed and changed field by field; what each policy's effective guardrails gain or lose, also
-/// through a parent; attachments, and what of the catalog they touch. Moves and reformatting are no change. Without
-/// arguments: production against the work tree.
+/// through a parent; attachments, and what of the catalog they touch; and what that does to every possible request, as
+/// `impact` tells it. Moves and reformatting are no change. Without arguments: production against the work tree.
 ///
 /// Example: refguard diff main HEAD --format markdown
 #[derive(Debug, Args)]
@@ -23,6 +28,13 @@ use crate::output;
 pub(in crate::cli) struct DiffArgs {
     #[command(flatten)]
     sides: SidesArgs,
+
+    /// Leave out what the change does to every possible request
+    #[arg(long)]
+    no_impact: bool,
+
+    #[command(flatten)]
+    budget: BudgetArgs,
 
     /// Exit 1 where there is a difference
     #[arg(long)]
@@ -51,8 +63,14 @@ pub(super) struct SidesArgs {
 
 /// Two valid sets.
 pub(super) struct Sides {
-    pub base: Ready,
-    pub head: Ready,
+    pub base: Side,
+    pub head: Side,
+}
+
+/// One of them.
+pub(super) struct Side {
+    pub engine: Arc<Engine>,
+    pub origin: SetOrigin,
 }
 
 impl SidesArgs {
@@ -63,11 +81,14 @@ impl SidesArgs {
             None if self.staged => Source::Staged,
             None => Source::Worktree,
         };
-        let base = match shell.ready(&Source::At(self.base.clone()))? {
-            Ok(ready) => ready,
+        // One workspace, so that what two commits share is read once.
+        let workspace = Workspace::open(&shell.dir)?;
+        let base = match shell.judge(&workspace, &Source::At(self.base.clone()))? {
+            Ok((engine, origin)) => Side { engine, origin },
             Err(exit) => return Ok(Err(exit)),
         };
-        Ok(shell.ready(&head)?.map(|head| Sides { base, head }))
+        let head = shell.judge(&workspace, &head)?;
+        Ok(head.map(|(engine, origin)| Sides { base, head: Side { engine, origin } }))
     }
 }
 
@@ -78,10 +99,36 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
     };
     let diff = diff_sets(base.engine.set(), head.engine.set());
     let report = DiffReport::new(&base.origin.name, &head.origin.name, &diff);
+    let impact = (!args.no_impact).then(|| Impact {
+        base: base.origin.name.clone(),
+        head: head.origin.name.clone(),
+        ..impact(&base.engine, &head.engine, &args.budget.budget())
+    });
     match args.format {
-        ChangeFormat::Json => print::json(&report)?,
-        ChangeFormat::Human => print::results(&output::diff::human(&report, print::style(shell.color).color))?,
-        ChangeFormat::Markdown => print::results(&output::diff::markdown(&report))?,
+        ChangeFormat::Json => print::json(&Change { diff: report, impact: impact.as_ref() })?,
+        format => print::results(&text(shell, &report, impact.as_ref(), format))?,
     }
     Ok(Exit::fault_if(args.exit_code && !diff.is_empty()))
+}
+
+/// What changed, and what that does: the JSON object of `diff`.
+#[derive(Serialize)]
+pub(super) struct Change<'a> {
+    #[serde(flatten)]
+    pub diff: DiffReport<'a>,
+    pub impact: Option<&'a Impact>,
+}
+
+/// What changed, and what that does, for people.
+pub(super) fn text(shell: &Shell, report: &DiffReport<'_>, impact: Option<&Impact>, format: ChangeFormat) -> String {
+    let style = print::style(shell.color);
+    let (mut page, impact) = match format {
+        ChangeFormat::Markdown => (output::diff::markdown(report), impact.map(output::impact_markdown)),
+        _ => (output::diff::human(report, style.color), impact.map(|impact| output::impact_human(impact, style))),
+    };
+    if let Some(impact) = impact.filter(|_| !report.diff.is_empty()) {
+        page.push('\n');
+        page.push_str(&impact);
+    }
+    page
 }

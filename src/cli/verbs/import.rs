@@ -78,7 +78,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
         findings: &imported.findings,
         sources: &imported.sources,
         checked: Checked {
-            files: imported.files,
+            // Those that were written; where none was, those that were read.
+            files: if imported.files > 0 { imported.files } else { imported.sources.len() },
             policies: imported.counts.policies,
             attachments: imported.counts.attachments,
             tests: 0,

@@ -38,7 +38,7 @@ use super::args::{Cli, Color, Verb};
 use super::exit::Exit;
 use super::{print, progress};
 use crate::document::Finding;
-use crate::ops::{LoadedSet, SetOrigin, Source, Workspace};
+use crate::ops::{Judged, LoadedSet, SetOrigin, Source, Workspace};
 use crate::output::{self, Format, Report};
 use crate::policy::{Checked, Levels};
 use crate::resolve::Engine;
@@ -87,7 +87,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
 
 /// A valid set to answer from, and where it comes from.
 pub(super) struct Ready {
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     pub origin: SetOrigin,
     pub workspace: Workspace,
 }
@@ -102,18 +102,28 @@ impl Shell {
 
     /// Reads a set that must be valid: its errors go to stderr, and the verb ends with [`Exit::Fault`].
     pub(super) fn ready(&self, source: &Source) -> Result<std::result::Result<Ready, Exit>> {
-        let (workspace, LoadedSet { checked, origin }) = self.load(source, &Levels::default())?;
+        let workspace = Workspace::open(&self.dir)?;
+        let judged = self.judge(&workspace, source)?;
+        Ok(judged.map(|(engine, origin)| Ready { engine, origin, workspace }))
+    }
+
+    /// As [`Shell::ready`], in a workspace that may have read another set before.
+    pub(super) fn judge(
+        &self,
+        workspace: &Workspace,
+        source: &Source,
+    ) -> Result<std::result::Result<(Arc<Engine>, SetOrigin), Exit>> {
+        let (judged, origin) = workspace.judge(source, &progress::Bar::new())?;
+        let checked = match judged {
+            Judged::Sound(engine) => return Ok(Ok((engine, origin))),
+            Judged::Faulty(checked) => checked,
+        };
         let errors: Vec<Finding> = checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
-        match checked.set {
-            Some(set) => Ok(Ok(Ready { engine: Engine::new(Arc::new(set)), origin, workspace })),
-            None => {
-                let report = Report { findings: &errors, ..report(&checked) };
-                let mut text = Vec::new();
-                output::render(&report, Format::Human, print::error_style(self.color), &mut text)?;
-                print::message(String::from_utf8_lossy(&text).trim_end());
-                Ok(Err(Exit::Fault))
-            }
-        }
+        let report = Report { findings: &errors, ..report(&checked) };
+        let mut text = Vec::new();
+        output::render(&report, Format::Human, print::error_style(self.color), &mut text)?;
+        print::message(String::from_utf8_lossy(&text).trim_end());
+        Ok(Err(Exit::Fault))
     }
 }
 

@@ -1,11 +1,13 @@
 //! An environment's branch as a push would move it: every commit on its way must be a promotion that refguard
 //! would have made, so each is worked out again and compared.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::push::{PushRefusal, PushViews, RefUpdate};
 use crate::ops::gates::{self, Candidate, Lowered};
-use crate::ops::{EnvironmentState, GateWord, Verdict, partial};
+use crate::ops::{EnvironmentState, GateWord, NoProgress, Verdict, partial};
 use crate::policy::Environment;
 use crate::repo::{Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
 use crate::resolve::Engine;
@@ -84,11 +86,11 @@ struct Due {
     goes_back: bool,
 }
 
-type Judged = std::result::Result<Engine, PushRefusal>;
+type Judged = std::result::Result<Arc<Engine>, PushRefusal>;
 
 impl Step<'_> {
     /// The set that the commit promotes, or why it may not. `held` is the set before, if it is at hand.
-    fn judge(&self, commit: &Commit, held: Option<(TreeId, Engine)>) -> Result<Judged> {
+    fn judge(&self, commit: &Commit, held: Option<(TreeId, Arc<Engine>)>) -> Result<Judged> {
         let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
         let name = &self.settings.name;
         let record = match Record::parse(&commit.message, name) {
@@ -159,7 +161,7 @@ impl Step<'_> {
         record: &Record,
         due: &Due,
         base: Option<TreeId>,
-        held: Option<(TreeId, Engine)>,
+        held: Option<(TreeId, Arc<Engine>)>,
     ) -> Result<Judged> {
         let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
         let (after, repo) = (&self.views.after, self.views.after.repo()?);
@@ -177,12 +179,12 @@ impl Step<'_> {
         };
         let before = match (base.filter(|base| *base != commit.tree), held) {
             (Some(base), Some((tree, engine))) if tree == base => Some(engine),
-            (Some(base), _) => after.load_tree(base)?.set.map(|set| Engine::new(set.into())),
+            (Some(base), _) => after.judge_tree(base, &NoProgress)?.sound(),
             (None, _) => None,
         };
         let (ref_name, ledger) = (self.ref_name.clone(), self.ledger.clone());
         let environment = EnvironmentState { settings, publish_branch, ref_name, ledger };
-        let verdict = gates::judge(after, &environment, before.as_ref(), &candidate, &lowered, due.goes_back)?;
+        let verdict = gates::judge(after, &environment, before.as_deref(), &candidate, &lowered, due.goes_back)?;
         if verdict.refuses() {
             return Ok(Err(refused(self.ref_name, verdict)));
         }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::environment;
 use crate::ops::environment::settings_at;
-use crate::ops::{GateWord, Workspace};
+use crate::ops::{GateWord, Judged, NoProgress, Workspace};
 use crate::policy::{Environment, Settings};
 use crate::repo::{CommitId, Record, RefName};
 
@@ -168,12 +168,10 @@ impl PushViews {
                 return refuse(format!("commit {} is a promotion to `{environment}`", commit.id.short()));
             }
         }
-        let checked = self.after.load_tree(repo.tree_of(new)?)?;
-        let words: Vec<GateWord> =
-            checked.findings.iter().filter(|finding| finding.is_error()).map(GateWord::of).collect();
-        if words.is_empty() {
-            return Ok(None);
-        }
+        let words: Vec<GateWord> = match self.after.judge_tree(repo.tree_of(new)?, &NoProgress)? {
+            Judged::Sound(_) => return Ok(None),
+            Judged::Faulty(checked) => checked.errors().map(GateWord::of).collect(),
+        };
         Ok(Some(PushRefusal { words, ..PushRefusal::new(&update.name, "the set is not valid") }))
     }
 

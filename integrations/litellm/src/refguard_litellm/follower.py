@@ -1,0 +1,340 @@
+"""Following the daemon: what is asked for, what becomes of the answer, and whether calls may pass meanwhile.
+
+One follower for each process. Everything but the building of a set happens on the event loop, so that no lock is
+needed: a call sees the state before a step or after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from litellm._logging import verbose_proxy_logger
+
+from . import __version__
+from .bundle import BundleRejected, PolicySet, build
+from .client import Bundle, Client, DaemonAway
+from .registries import Registries
+from .settings import Settings
+
+# A child of the proxy's logger: it has the proxy's handlers, redaction and format, but tells more than warnings.
+logger = verbose_proxy_logger.getChild("refguard")
+logger.setLevel("INFO")
+
+_RETRY_FIRST = 0.5
+# Sets that come thick and fast are skipped, and what ignores `Prefer: wait` is not asked without a pause.
+_PAUSE_AFTER_SET = 0.2
+_PAUSE_AFTER_NOTHING = 1.0
+# How often a guardrail that is missing is looked for.
+_RECHECK_SECONDS = 1
+# A daemon that stays away is told again after this.
+_REMIND_SECONDS = 300.0
+
+Clock = Callable[[], float]
+
+# The commit by which the policies of the running request were matched: each request has a context of its own.
+_resolved: ContextVar[str | None] = ContextVar("refguard_resolved", default=None)
+
+
+class Source(Protocol):
+    """Where sets come from."""
+
+    async def poll(self, etag: str | None, wait: int) -> Bundle | None:
+        """The set, as soon as it is another than the one with this tag."""
+
+
+class Refusal(Exception):
+    """Why a call does not pass."""
+
+
+@dataclass
+class Rejection:
+    """A set that is not enforced, though the daemon serves it."""
+
+    commit: str
+    reason: str
+    at: str
+
+
+@dataclass
+class Contact:
+    """How it stands with the daemon."""
+
+    failures: int = 0
+    error: str | None = None
+    last: float | None = None
+    last_at: str | None = None
+    told: float = field(default=float("-inf"), repr=False)
+
+
+class Follower:
+    """Keeps the proxy's registries at what the daemon serves."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registries: Registries,
+        guardrails: Callable[[], frozenset[str]],
+        conflict: Callable[[], str | None] = lambda: None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._registries = registries
+        self._guardrails = guardrails
+        self._database_conflict = conflict
+        self._clock = clock
+        self._seen: str | None = None
+        self._current: PolicySet | None = None
+        self._applied_at: str | None = None
+        self._pending: PolicySet | None = None
+        self._rejection: Rejection | None = None
+        self._contact = Contact()
+        self._config_conflict: str | None = None
+        self._lost: frozenset[str] = frozenset()
+        self._task: asyncio.Task[None] | None = None
+        if registries.is_occupied():
+            self._found_config()
+        registries.guard(self._gate)
+
+    # What a call meets.
+
+    def _gate(self) -> None:
+        """Lets the matching of policies happen, or not, and notes which set it happens with."""
+        self.admit()
+        _resolved.set(self._current.commit if self._current is not None else None)
+
+    def admit(self) -> None:
+        """Raises [`Refusal`] where a call may not pass now."""
+        self.start()
+        refusal = self.refusal()
+        if refusal is not None:
+            raise Refusal(refusal)
+
+    def refusal(self) -> str | None:
+        """Why no call passes now."""
+        conflict = self._database_conflict()
+        if conflict is not None:
+            return conflict
+        if not self._registries.is_intact():
+            self._mend()
+        if self._config_conflict is not None:
+            return self._config_conflict
+        if self._current is None:
+            return None if self._settings.allow_before_first_set else "no policy set has been loaded yet"
+        limit, age = self._settings.max_staleness, self._age()
+        if limit is not None and age is not None and age > limit:
+            return f"the daemon has not answered for {age:.0f} s, and `REFGUARD_MAX_STALENESS` is {limit:.0f}"
+        return None
+
+    def resolved_commit(self) -> str | None:
+        """The commit by which the running request's policies were matched; `None` where none were."""
+        return _resolved.get()
+
+    def missing(self, wanted: frozenset[str]) -> frozenset[str]:
+        """The guardrails of the set among those that the proxy has lost since the set was accepted."""
+        if self._current is None:
+            return frozenset()
+        wanted &= self._current.guardrails
+        return wanted - self._guardrails() if wanted else wanted
+
+    # Following.
+
+    def start(self) -> None:
+        """Follows from now on, on the running event loop; nothing where it does already, or none runs."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._task is not None and not self._task.done() and self._task.get_loop() is loop:
+            return
+        self._task = loop.create_task(self._run(), name="refguard")
+
+    async def stop(self) -> None:
+        """Ends the following. The end of the event loop does the same."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        async with Client(self._settings) as client:
+            await self.follow(client)
+
+    async def follow(self, source: Source) -> None:
+        """Follows a source until it is cancelled."""
+        while True:
+            delay = await self._turn(source)
+            if delay > 0:
+                await asyncio.sleep(delay)
+
+    async def _turn(self, source: Source) -> float:
+        """Asks once, and acts on what came. Says after how many seconds to ask again."""
+        try:
+            delay = await self._ask(source)
+        except DaemonAway as error:
+            delay = self._failed(str(error), error.retry_after)
+        except Exception as error:  # A bug here must not end the following for good.
+            logger.exception("refguard: following failed")
+            delay = self._failed(f"{type(error).__name__}: {error}", 0.0)
+        try:
+            self._recheck()
+        except Exception:
+            logger.exception("refguard: the set could not be enforced")
+        return delay
+
+    async def _ask(self, source: Source) -> float:
+        began = self._clock()
+        wait = self._settings.wait if self._pending is None else min(self._settings.wait, _RECHECK_SECONDS)
+        bundle = await source.poll(self._seen, wait)
+        self._answered()
+        if bundle is None:
+            return began + _PAUSE_AFTER_NOTHING - self._clock()
+        came = self._clock()
+        if self._current is not None and bundle.etag == self._current.etag:
+            # Back at what runs: a newer one was withdrawn.
+            self._pending, self._rejection = None, None
+        else:
+            await self._consider(bundle)
+        # Only now: what an exception left unjudged is asked for again.
+        self._seen = bundle.etag
+        # However fast they come, calls have at least half of the process.
+        return max(_PAUSE_AFTER_SET, self._clock() - came)
+
+    async def _consider(self, bundle: Bundle) -> None:
+        try:
+            built = await asyncio.to_thread(build, bundle)
+        except BundleRejected as error:
+            self._pending = None
+            self._reject(bundle.commit, str(error))
+            return
+        self._pending = built
+
+    def _recheck(self) -> None:
+        """Enforces the set that waits, if the proxy has all its guardrails; looks whether any was lost."""
+        if self._pending is not None and self._database_conflict() is None:
+            absent = self._pending.guardrails - self._guardrails()
+            if absent:
+                self._reject(self._pending.commit, f"this proxy has no guardrail {_listed(absent)}")
+            else:
+                self._enforce(self._pending)
+        lost = self.missing(self._current.guardrails) if self._current is not None else frozenset()
+        if lost and lost != self._lost:
+            logger.error(
+                "refguard: this proxy has lost the guardrail %s: calls that need it are refused", _listed(lost)
+            )
+        self._lost = lost
+
+    def _enforce(self, found: PolicySet) -> None:
+        if not self._registries.is_intact():
+            self._mend()
+        if self._config_conflict is not None:
+            return
+        self._registries.assign(found.policies, found.attachments)
+        self._current, self._pending, self._rejection = found, None, None
+        self._applied_at = _now()
+        logger.info(
+            "refguard: running commit %s (%d policies, %d attachments, %d guardrails)",
+            found.commit,
+            found.policy_count,
+            found.attachment_count,
+            len(found.guardrails),
+        )
+
+    def _reject(self, commit: str, reason: str) -> None:
+        if self._rejection is not None and (self._rejection.commit, self._rejection.reason) == (commit, reason):
+            return
+        self._rejection = Rejection(commit, reason, _now())
+        logger.error("refguard: commit %s is not enforced: %s; %s", commit, reason, self._instead())
+
+    def _answered(self) -> None:
+        if self._contact.error is not None:
+            logger.info("refguard: the daemon is back")
+        self._contact = Contact(last=self._clock(), last_at=_now())
+
+    def _failed(self, error: str, retry_after: float) -> float:
+        """Notes a failure; says after how many seconds to try again."""
+        contact, now = self._contact, self._clock()
+        if error != contact.error or now - contact.told > _REMIND_SECONDS:
+            logger.warning("refguard: the daemon is away: %s; %s", error, self._instead())
+            contact.told = now
+        contact.error = error
+        contact.failures += 1
+        longest = min(self._settings.retry_max, _RETRY_FIRST * 2.0 ** min(contact.failures - 1, 20))
+        # Workers that lost the daemon at the same moment must not come back at the same moment.
+        return max(retry_after, longest * random.uniform(0.5, 1.0))  # Nothing secret.
+
+    def _instead(self) -> str:
+        if self._current is not None:
+            return f"commit {self._current.commit} keeps running"
+        return "calls pass without policies" if self._settings.allow_before_first_set else "calls are refused"
+
+    # Policies from elsewhere.
+
+    def _mend(self) -> None:
+        if self._current is None:
+            self._found_config()
+            return
+        logger.error("refguard: the policies were changed from elsewhere: commit %s is put back", self._current.commit)
+        self._registries.assign(self._current.policies, self._current.attachments)
+
+    def _found_config(self) -> None:
+        if self._config_conflict is None:
+            self._config_conflict = "the proxy's config has policies of its own: remove `policies` there"
+            logger.error("refguard: %s; calls are refused", self._config_conflict)
+
+    # What can be asked.
+
+    @property
+    def state(self) -> str:
+        """In one word: `current`, `starting`, `away`, `rejected` or `refusing`."""
+        if self._database_conflict() is not None or self._config_conflict is not None:
+            return "refusing"
+        if self._contact.error is not None:
+            return "away"
+        if self._rejection is not None:
+            return "rejected"
+        return "starting" if self._current is None else "current"
+
+    def status(self) -> dict[str, Any]:
+        """All that there is to know, as JSON."""
+        current, contact, age = self._current, self._contact, self._age()
+        refusal = self.refusal()
+        return {
+            "state": self.state,
+            "serving": refusal is None,
+            "refusal": refusal,
+            "commit": current.commit if current is not None else None,
+            "policies": current.policy_count if current is not None else 0,
+            "attachments": current.attachment_count if current is not None else 0,
+            "guardrails": sorted(current.guardrails) if current is not None else [],
+            "lost_guardrails": sorted(self._lost),
+            "applied_at": self._applied_at,
+            "rejected": vars(self._rejection) if self._rejection is not None else None,
+            "daemon": {
+                "url": self._settings.url,
+                "set": self._settings.set_name,
+                "last_answer_at": contact.last_at,
+                "seconds_since_answer": round(age, 1) if age is not None else None,
+                "failures": contact.failures,
+                "error": contact.error,
+            },
+            "worker": os.getpid(),
+            "version": __version__,
+        }
+
+    def _age(self) -> float | None:
+        return None if self._contact.last is None else self._clock() - self._contact.last
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,151 @@
+"""What LiteLLM loads: `callbacks: ["refguard_litellm.proxy.callback"]`.
+
+It refuses calls that must not pass, names the commit in each answer, and adds two paths to the proxy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import litellm
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import JSONResponse
+from litellm.integrations.custom_guardrail import CustomGuardrail
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils.core_helpers import get_or_create_metadata_bucket
+
+from .follower import Follower, Refusal
+from .registries import Registries
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from litellm.caching.dual_cache import DualCache
+    from litellm.proxy._types import UserAPIKeyAuth
+
+COMMIT_HEADER = "x-refguard-commit"
+STATE_HEADER = "x-refguard-state"
+# The key in a request's metadata, for the proxy's logs.
+COMMIT_KEY = "refguard_commit"
+
+
+class RefguardCallback(CustomLogger):
+    """The proxy's hooks. The first matching of a call's policies happens before any of them; a gate stands there."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.follower = _HttpFollower(
+            settings, Registries(settings.allow_database), _guardrails, lambda: _database_conflict(settings)
+        )
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: Any
+    ) -> None:
+        """Stops calls whose policies nobody matched, and those whose guardrails are gone; notes the commit."""
+        self.follower.admit()
+        _, metadata = get_or_create_metadata_bucket(data)
+        missing = self.follower.missing(_wanted(metadata))
+        if missing:
+            raise _unavailable(f"this proxy has lost the guardrail {', '.join(sorted(missing))}")
+        metadata.pop(COMMIT_KEY, None)
+        commit = self.follower.resolved_commit()
+        if commit is not None:
+            metadata[COMMIT_KEY] = commit
+
+    async def async_post_call_response_headers_hook(
+        self,
+        data: dict[str, Any],
+        user_api_key_dict: UserAPIKeyAuth,
+        response: object,
+        request_headers: dict[str, str] | None = None,
+        litellm_call_info: dict[str, object] | None = None,
+    ) -> dict[str, str]:
+        """The commit by which this call's policies were matched, and what is not as it should be."""
+        headers = {}
+        commit, state = self.follower.resolved_commit(), self.follower.state
+        if commit is not None:
+            headers[COMMIT_HEADER] = commit
+        if state != "current":
+            headers[STATE_HEADER] = state
+        return headers
+
+
+class _HttpFollower(Follower):
+    """Says no in the proxy's own way."""
+
+    def admit(self) -> None:
+        try:
+            super().admit()
+        except Refusal as refusal:
+            raise _unavailable(str(refusal)) from None
+
+
+def _unavailable(reason: str) -> HTTPException:
+    return HTTPException(status_code=503, detail={"error": f"refguard: {reason}"}, headers={"retry-after": "1"})
+
+
+def _guardrails() -> frozenset[str]:
+    """The guardrails that can run: the same list that the proxy walks for each call."""
+    names = (getattr(cb, "guardrail_name", None) for cb in litellm.callbacks if isinstance(cb, CustomGuardrail))
+    return frozenset(name for name in names if name)
+
+
+def _wanted(metadata: dict[str, Any]) -> frozenset[str]:
+    """The guardrails that policies gave a call; what its body names may be among them."""
+    own = metadata.get("guardrails")
+    stepped = metadata.get("_pipeline_managed_guardrails")
+    names = (*(own if isinstance(own, list) else ()), *(stepped if isinstance(stepped, (set, frozenset)) else ()))
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def _database_conflict(settings: Settings) -> str | None:
+    """A proxy with a database reads policies from there too, which would come in beside and before those of git."""
+    if settings.allow_database:
+        return None
+    from litellm.proxy import proxy_server
+
+    if proxy_server.prisma_client is None or not proxy_server.should_load_db_object(object_type="policies"):
+        return None
+    return (
+        "the proxy reads policies from a database too: leave `policies` out of `general_settings.supported_db_objects`,"
+        " or set `REFGUARD_ALLOW_DATABASE_POLICIES=true`"
+    )
+
+
+def add_paths(app: FastAPI, follower: Follower) -> None:
+    """`/refguard/status` for who administers the proxy, `/refguard/readyz` for probes."""
+    from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
+
+    async def status() -> JSONResponse:
+        return JSONResponse(follower.status())
+
+    async def readyz() -> JSONResponse:
+        ready = follower.refusal() is None
+        return JSONResponse({"ready": ready, "state": follower.state}, status_code=200 if ready else 503)
+
+    app.add_api_route(
+        "/refguard/status", status, methods=["GET"], tags=["refguard"], dependencies=[Depends(user_api_key_auth)]
+    )
+    app.add_api_route("/refguard/readyz", readyz, methods=["GET"], tags=["refguard"])
+
+
+def _loaded() -> RefguardCallback:
+    """The process's callback. Made when the proxy loads its config, on the event loop that will serve."""
+    from litellm.proxy.proxy_server import app
+
+    made = RefguardCallback(Settings.from_environment())
+    add_paths(app, made.follower)
+    made.follower.start()
+    return made
+
+
+_callback: RefguardCallback | None = None
+
+
+def __getattr__(name: str) -> RefguardCallback:
+    """`callback` is made when it is first asked for: an import alone changes nothing in the process."""
+    global _callback  # One for each process.
+    if name != "callback":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _callback is None:
+        _callback = _loaded()
+    return _callback

@@ -1,0 +1,254 @@
+"""A scratch policy repository, the real daemon over it, and a real LiteLLM proxy. Loopback only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+PATIENCE = 90.0
+MASTER_KEY = "sk-test-4e7b1f0c9d3a8b26"
+
+T = TypeVar("T")
+
+
+def until(what: str, look: Callable[[], T | None], patience: float = PATIENCE) -> T:
+    """Looks again and again until there is something to see."""
+    deadline = time.monotonic() + patience
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not in {patience:.0f} s: {what}"
+        time.sleep(0.01)
+
+
+def clean_environment() -> dict[str, str]:
+    """Nothing of the machine's own git or proxies."""
+    who = dict.fromkeys(
+        ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "a@example.org"
+    )
+    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
+
+
+class Repository:
+    """Policies in git."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", self.path, *arguments], env=clean_environment(), check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def promote(self, policies: Mapping[str, str]) -> str:
+        """Makes these, each a policy's name and its one guardrail for every call, the whole production set."""
+        folder = self.path / "policies"
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        for name, guardrail in policies.items():
+            (folder / f"{name}.yaml").write_text(
+                f"apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails:\n  add: [{guardrail}]\n---\n"
+                f'apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nscope: "*"\n'
+            )
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "a change")
+        self.git("update-ref", "refs/heads/production", "HEAD")
+        return self.git("rev-parse", "HEAD")
+
+
+class Daemon:
+    """`refguard serve` over a repository."""
+
+    def __init__(self, repository: Repository, listen: str, *options: str) -> None:
+        binary = os.environ["REFGUARD_BIN"]
+        command = [binary, "-C", str(repository.path), "serve", "--poll", "300ms", "--listen", listen, *options]
+        self.process = subprocess.Popen(
+            command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().strip()
+        assert line.startswith("listening on "), line
+        self.url = line.removeprefix("listening on ")
+
+    def kill(self) -> None:
+        """Without a goodbye."""
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@dataclass
+class Reply:
+    """An answer of the proxy."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def listed(self, header: str) -> set[str]:
+        return {part for part in self.headers.get(header, "").split(",") if part}
+
+
+class Proxy:
+    """A LiteLLM proxy that follows a daemon, with two guardrails of its own and a model that needs no network."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        *,
+        config: str = "",
+        workers: int = 1,
+        guardrails: tuple[str, ...] = ("mark-a", "mark-b"),
+    ) -> None:
+        folder.mkdir(parents=True)
+        (folder / "guards.py").write_text(_GUARDS)
+        path = folder / "config.yaml"
+        path.write_text(_CONFIG + "".join(_GUARDRAIL.format(name=name) for name in guardrails) + config)
+        self.port = free_port()
+        self.log = folder / "proxy.log"
+        environment = {
+            **clean_environment(),
+            **settings,
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_MASTER_KEY": MASTER_KEY,
+            "NO_DOCS": "True",
+            "DISABLE_ADMIN_UI": "True",
+        }
+        start = "from litellm.proxy.proxy_cli import run_server; run_server()"
+        arguments = ["--config", str(path), "--host", "127.0.0.1", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", start, *arguments, "--num_workers", str(workers), "--telemetry", "False"],
+            env=environment,
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def get(self, path: str, *, key: str | None = MASTER_KEY) -> Reply:
+        return self._ask(path, None, key)
+
+    def complete(self, text: str = "hello", **more: Any) -> Reply:
+        body = {"model": "m", "messages": [{"role": "user", "content": text}], **more}
+        return self._ask("/v1/chat/completions", json.dumps(body).encode(), MASTER_KEY)
+
+    def until_alive(self) -> None:
+        def alive() -> bool:
+            assert self.process.poll() is None, self.tail()
+            with contextlib.suppress(OSError):
+                return self.get("/health/liveliness", key=None).status == 200
+            return False
+
+        until("the proxy answers", alive)
+
+    def until_running(self, commit: str) -> Reply:
+        """Completes until a completion was decided by a commit. Every answer before must be whole."""
+
+        def running() -> Reply | None:
+            reply = self.complete()
+            return reply if reply.headers.get("x-refguard-commit") == commit else None
+
+        return until(f"completions are decided by {commit}", running)
+
+    def until_status(self, what: str, wanted: Callable[[Any], bool]) -> Any:
+        seen: Any = None
+
+        def look() -> Any:
+            nonlocal seen
+            seen = self.get("/refguard/status").json()
+            return seen if wanted(seen) else None
+
+        try:
+            return until(what, look)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {seen}") from None
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:]
+
+    def end(self) -> int:
+        """Asks it to end, and waits until it has."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """With its workers, which have its session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _ask(self, path: str, body: bytes | None, key: str | None) -> Reply:
+        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body, headers=headers)
+        try:
+            with _OPENER.open(request, timeout=PATIENCE) as reply:
+                return Reply(reply.status, _lower(reply.headers), reply.read().decode())
+        except urllib.error.HTTPError as reply:
+            return Reply(reply.code, _lower(reply.headers), reply.read().decode())
+
+
+# Whatever proxy the environment names is not for loopback.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _lower(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+_CONFIG = """\
+model_list:
+  - model_name: m
+    litellm_params: {model: openai/m, api_key: none, mock_response: "a fine answer"}
+litellm_settings:
+  callbacks: ["refguard_litellm.proxy.callback"]
+guardrails:
+"""
+
+_GUARDRAIL = """\
+  - guardrail_name: {name}
+    litellm_params: {{guardrail: guards.Guard, mode: pre_call, default_on: false}}
+"""
+
+_GUARDS = '''\
+from fastapi import HTTPException
+from litellm.integrations.custom_guardrail import CustomGuardrail
+from litellm.proxy.common_utils.callback_utils import add_guardrail_to_applied_guardrails_header
+
+
+class Guard(CustomGuardrail):
+    """Blocks a call that holds its own name."""
+
+    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
+        if f"block {self.guardrail_name}" in str(data.get("messages")):
+            raise HTTPException(status_code=400, detail={"error": f"blocked by {self.guardrail_name}"})
+        add_guardrail_to_applied_guardrails_header(request_data=data, guardrail_name=self.guardrail_name)
+        return data
+'''

@@ -1,0 +1,173 @@
+"""The real daemon over a real repository, and real LiteLLM proxies that follow it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refguard_litellm.bundle import build
+from sets import bundle
+from support import Daemon, Proxy, Repository, clean_environment, free_port, until
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("REFGUARD_BIN"), reason="REFGUARD_BIN does not name the refguard program"
+)
+
+EXAMPLE = Path(__file__).parents[3] / "policies-example"
+
+Cleaning = Callable[[Any], Any]
+
+
+@pytest.fixture
+def ending() -> Iterator[Cleaning]:
+    """What is given here is killed at the end, whatever happens."""
+    running: list[Any] = []
+
+    def keep(process: Any) -> Any:
+        running.append(process)
+        return process
+
+    yield keep
+    for process in running:
+        process.kill()
+
+
+def test_a_proxy_follows_the_daemon_through_its_life(tmp_path: Path, ending: Cleaning) -> None:
+    repository = Repository(tmp_path / "repository")
+    first = repository.promote({"base": "mark-a"})
+    address = f"127.0.0.1:{free_port()}"
+
+    # No daemon at the beginning: nothing passes.
+    proxy: Proxy = ending(Proxy(tmp_path / "proxy", {"REFGUARD_URL": f"http://{address}", "REFGUARD_RETRY_MAX": "0.5"}))
+    proxy.until_alive()
+    refused = proxy.complete()
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert "no policy set has been loaded yet" in refused.body
+    assert "x-refguard-commit" not in refused.headers
+    assert proxy.get("/refguard/readyz", key=None).status == 503
+    status = proxy.until_status("it knows that the daemon is away", lambda status: status["state"] == "away")
+    assert (status["serving"], status["commit"]) == (False, None)
+    assert proxy.get("/refguard/status", key="sk-another").status != 200
+
+    # The daemon comes: calls work, and are guarded.
+    daemon: Daemon = ending(Daemon(repository, address))
+    reply = proxy.until_running(first)
+    assert reply.status == 200
+    assert reply.listed("x-litellm-applied-guardrails") == {"mark-a"}
+    assert reply.listed("x-litellm-applied-policies") == {"base"}
+    assert "x-refguard-state" not in reply.headers
+    assert proxy.get("/refguard/readyz", key=None).json() == {"ready": True, "state": "current"}
+    assert proxy.complete("block mark-b").status == 200
+
+    # A change is promoted: without a restart, the next calls are guarded by it.
+    second = repository.promote({"base": "mark-a", "more": "mark-b"})
+    reply = proxy.until_running(second)
+    assert reply.listed("x-litellm-applied-guardrails") == {"mark-a", "mark-b"}
+    assert reply.listed("x-litellm-applied-policies") == {"base", "more"}
+    blocked = proxy.complete("block mark-b")
+    assert (blocked.status, blocked.headers["x-refguard-commit"]) == (400, second)
+    streamed = proxy.complete(stream=True)
+    assert (streamed.status, streamed.headers["x-refguard-commit"]) == (200, second)
+    assert streamed.listed("x-litellm-applied-guardrails") == {"mark-a", "mark-b"}
+
+    # A set that this proxy cannot enforce: the last good one stays, and it says so.
+    third = repository.promote({"base": "mark-c"})
+    status = proxy.until_status("it has rejected the set", lambda status: status["rejected"])
+    assert (status["commit"], status["rejected"]["commit"], status["serving"]) == (second, third, True)
+    assert "`mark-c`" in status["rejected"]["reason"]
+    reply = proxy.complete()
+    assert (reply.headers["x-refguard-commit"], reply.headers["x-refguard-state"]) == (second, "rejected")
+
+    # The daemon dies: the last good one stays.
+    fourth = repository.promote({"other": "mark-b"})
+    assert proxy.until_running(fourth).listed("x-litellm-applied-policies") == {"other"}
+    daemon.kill()
+    status = proxy.until_status("it knows that the daemon is gone", lambda status: status["state"] == "away")
+    assert (status["commit"], status["serving"]) == (fourth, True)
+    reply = proxy.complete()
+    assert (reply.status, reply.headers["x-refguard-commit"], reply.headers["x-refguard-state"]) == (
+        200,
+        fourth,
+        "away",
+    )
+    assert reply.listed("x-litellm-applied-guardrails") == {"mark-b"}
+    assert proxy.complete("block mark-b").status == 400
+
+    # It comes back with a newer set.
+    fifth = repository.promote({"base": "mark-a"})
+    ending(Daemon(repository, address))
+    assert proxy.until_running(fifth).listed("x-litellm-applied-guardrails") == {"mark-a"}
+
+    # The end of the proxy does not wait for the end of its long poll, and leaves nothing behind.
+    began = time.monotonic()
+    proxy.end()
+    assert time.monotonic() - began < 25, "the long poll was waited for"
+    log = proxy.log.read_text()
+    assert "Task was destroyed" not in log and "never awaited" not in log, proxy.tail()
+    for said in (
+        f"refguard: running commit {second} (2 policies, 2 attachments, 2 guardrails)",
+        f"refguard: commit {third} is not enforced",
+        f"commit {fourth} keeps running",
+        "refguard: the daemon is back",
+    ):
+        assert said in log, proxy.tail()
+
+
+def test_every_worker_follows_by_itself_over_a_socket_with_a_token(tmp_path: Path, ending: Cleaning) -> None:
+    repository = Repository(tmp_path / "repository")
+    first = repository.promote({"base": "mark-a"})
+    hashes, token = tmp_path / "tokens", tmp_path / "token"
+    hashes.write_text(hashlib.sha256(b"s3cret").hexdigest() + "\n")
+    token.write_text("wrong\n")
+    daemon: Daemon = ending(Daemon(repository, f"unix:{tmp_path}/refguard.sock", "--tokens", str(hashes)))
+    settings = {"REFGUARD_URL": daemon.url, "REFGUARD_TOKEN_FILE": str(token), "REFGUARD_SET": "production"}
+    proxy: Proxy = ending(Proxy(tmp_path / "proxy", {**settings, "REFGUARD_RETRY_MAX": "0.5"}, workers=2))
+    proxy.until_alive()
+
+    workers: dict[int, Any] = {}
+
+    def both(wanted: Callable[[Any], bool]) -> Callable[[], bool]:
+        def look() -> bool:
+            seen = proxy.get("/refguard/status").json()
+            workers[seen["worker"]] = seen
+            return len(workers) == 2 and all(wanted(status) for status in workers.values())
+
+        return look
+
+    until("both workers are refused", both(lambda status: "401" in (status["daemon"]["error"] or "")))
+    assert proxy.complete().status == 503
+    # The right token is put there: nothing has to be restarted.
+    token.write_text("s3cret\n")
+    until("both workers run the first set", both(lambda status: status["commit"] == first))
+    second = repository.promote({"base": "mark-b"})
+    until("both workers run the second set", both(lambda status: status["commit"] == second))
+    assert proxy.complete().listed("x-litellm-applied-guardrails") == {"mark-b"}
+
+
+def test_policies_in_the_config_are_a_conflict(tmp_path: Path, ending: Cleaning) -> None:
+    repository = Repository(tmp_path / "repository")
+    repository.promote({"base": "mark-a"})
+    daemon: Daemon = ending(Daemon(repository, "127.0.0.1:0"))
+    own = 'policies: {own: {guardrails: {add: [mark-b]}}}\npolicy_attachments: [{policy: own, scope: "*"}]\n'
+    proxy: Proxy = ending(Proxy(tmp_path / "proxy", {"REFGUARD_URL": daemon.url}, config=own))
+    proxy.until_alive()
+    proxy.until_status("it has seen the daemon", lambda status: status["daemon"]["last_answer_at"])
+    refused = proxy.complete()
+    assert (refused.status, refused.headers["x-refguard-state"]) == (503, "refusing")
+    assert "remove `policies`" in refused.body
+
+
+def test_what_the_program_exports_is_taken_as_it_is() -> None:
+    command = [os.environ["REFGUARD_BIN"], "-C", str(EXAMPLE), "export", "litellm"]
+    done = subprocess.run(command, env=clean_environment(), check=True, capture_output=True, text=True)
+    found = build(bundle("c", body=done.stdout))
+    assert "pii_masker" in found.guardrails
+    assert found.policies.has_policy("baseline")
+    assert found.attachment_count > 0
