@@ -56,6 +56,7 @@ pub(super) enum Verb {
     Diff(verbs::diff::DiffArgs),
     Impact(verbs::impact::ImpactArgs),
     Prove(verbs::prove::ProveArgs),
+    Review(verbs::review::ReviewArgs),
     Versions(verbs::versions::VersionsArgs),
     Compare(verbs::compare::CompareArgs),
     Draft(verbs::draft::DraftArgs),

@@ -117,6 +117,11 @@ impl Finding {
         self.severity == Severity::Error
     }
 
+    /// What stays the same of it when lines move.
+    pub fn identity(&self) -> (&'static str, &str, &str) {
+        (self.rule.code, &self.location.file, &self.message)
+    }
+
     /// The order of every report: by place, then code, then message.
     pub fn sort_key(&self) -> (&str, u32, u32, &str, &str) {
         (&self.location.file, self.location.line, self.location.column, self.rule.code, &self.message)

@@ -6,8 +6,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::load::NoProgress;
-use super::{EnvironmentState, Judged, TestOptions, Workspace, run_tests};
+use super::{EnvironmentState, Judged, TestOptions, TestReport, Workspace, run_tests};
 use crate::document::Finding;
+use crate::policy::PolicySet;
 use crate::repo::{Allow, CommitId, Ledger, Repo, TreeId};
 use crate::resolve::Engine;
 
@@ -172,24 +173,52 @@ fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<(
 fn tests(workspace: &Workspace, verdict: &mut Verdict) -> Result<()> {
     let Some(engine) = &verdict.engine else { return Ok(()) };
     let report = run_tests(engine, &TestOptions::default(), &|name| workspace.requested(name))?;
-    let word = |case: &super::CaseReport| GateWord {
+    verdict.words.extend(failed_tests(&report));
+    Ok(())
+}
+
+fn failed_tests(report: &TestReport) -> impl Iterator<Item = GateWord> {
+    report.cases.iter().filter(|case| !case.ok).map(|case| GateWord {
         gate: "tests",
         says: Says::Refused,
         message: format!("{}: {}: {}", case.test, case.case, case.differences.join("; ")),
         file: Some(case.file.clone()),
         line: Some(case.line),
-    };
-    let words: Vec<GateWord> = report.cases.iter().filter(|case| !case.ok).map(word).collect();
-    verdict.words.extend(words);
-    Ok(())
+    })
 }
 
 fn empty(verdict: &mut Verdict) {
     let Some(set) = verdict.engine.as_ref().map(|engine| engine.set().clone()) else { return };
+    empty_set(&set, verdict);
+}
+
+fn empty_set(set: &PolicySet, verdict: &mut Verdict) {
     if set.is_empty() {
         let what = if set.policies.is_empty() { "no policy" } else { "no attachment" };
         verdict.say("empty", Says::Refused, format!("the set has {what}: it would protect nothing"));
     }
+}
+
+/// What the gates would say of a set once it is published, without what only its commit could tell. `after` is
+/// `None` where the set is not valid; `loss` is what the environment would lose with it.
+pub(super) fn foresee(
+    environment: &EnvironmentState,
+    findings: &[Finding],
+    after: Option<(&Engine, &TestReport)>,
+    loss: Option<String>,
+) -> Vec<GateWord> {
+    let (mut verdict, lowered) = (Verdict::nothing(), Lowered::default());
+    verdict.words.extend(findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
+    if let Some((engine, report)) = after {
+        verdict.words.extend(super::weaken::invariants(engine));
+        verdict.words.extend(failed_tests(report));
+        empty_set(engine.set(), &mut verdict);
+    }
+    if let Some(loss) = loss {
+        super::weaken::say_loss(environment, &lowered, &mut verdict, loss);
+    }
+    hold(&environment.ledger, &lowered, &mut verdict);
+    verdict.words
 }
 
 fn published(

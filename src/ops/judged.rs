@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::load::Progress;
 use super::{SetReader, Workspace};
+use crate::document::Loaded;
 use crate::policy::{Checked, check_errors};
 use crate::repo::{Repo, TreeId};
 use crate::resolve::Engine;
@@ -16,7 +17,7 @@ pub enum Judged {
     /// A valid set.
     Sound(Arc<Engine>),
     /// None, and the errors that say why.
-    Faulty(Checked),
+    Faulty(Box<Checked>),
 }
 
 impl Judged {
@@ -33,7 +34,7 @@ impl From<Checked> for Judged {
     fn from(mut checked: Checked) -> Self {
         match checked.set.take() {
             Some(set) => Self::Sound(Arc::new(Engine::new(Arc::new(set)))),
-            None => Self::Faulty(checked),
+            None => Self::Faulty(Box::new(checked)),
         }
     }
 }
@@ -75,5 +76,12 @@ impl Workspace {
     /// Where it cannot be read at all.
     pub fn judge_tree(&self, tree: TreeId, progress: &dyn Progress) -> Result<Judged> {
         self.judge.borrow_mut().tree(self.repo()?, tree, self.root().prefix(), progress)
+    }
+
+    /// As [`Self::judge_tree`], with all documents of the tree, for those who judge on.
+    pub(super) fn judge_and_read(&self, tree: TreeId, progress: &dyn Progress) -> Result<(Judged, Loaded)> {
+        let mut judge = self.judge.borrow_mut();
+        let judged = judge.tree(self.repo()?, tree, self.root().prefix(), progress)?;
+        Ok((judged, judge.reader.loaded()))
     }
 }

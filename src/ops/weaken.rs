@@ -40,25 +40,35 @@ pub(super) fn invariants(engine: &Engine) -> Vec<GateWord> {
 
 /// The gate *weaken*: whether some request would be blocked or changed before, and is not after.
 pub(super) fn gate(environment: &EnvironmentState, before: Option<&Engine>, lowered: &Lowered, verdict: &mut Verdict) {
-    let level = environment.settings.weaken;
-    let (Some(after), false) = (&verdict.engine, level == GateLevel::Off) else { return };
-    let message = match before {
+    let (Some(after), false) = (&verdict.engine, environment.settings.weaken == GateLevel::Off) else { return };
+    if let Some(message) = loss_between(environment, before, after) {
+        say_loss(environment, lowered, verdict, message);
+    }
+}
+
+/// What an environment would lose with another set.
+pub(super) fn loss_between(environment: &EnvironmentState, before: Option<&Engine>, after: &Engine) -> Option<String> {
+    match before {
         // Nothing was there, so nothing can be lost.
         None if environment.ledger.tip.is_none() => None,
         None => {
             Some("what the environment has now is not valid, so a loss of protection cannot be ruled out".to_owned())
         }
         Some(before) => loss(&impact(before, after, &budget_within(PATIENCE))),
-    };
-    let Some(message) = message else { return };
-    match level {
+    }
+}
+
+/// Says it as loud as the environment's settings ask for.
+pub(super) fn say_loss(environment: &EnvironmentState, lowered: &Lowered, verdict: &mut Verdict, message: String) {
+    match environment.settings.weaken {
         GateLevel::Refuse => verdict.refuse_unless("weaken", lowered.weaken.as_deref(), message),
-        GateLevel::Warn | GateLevel::Off => verdict.say("weaken", Says::Warned, message),
+        GateLevel::Warn => verdict.say("weaken", Says::Warned, message),
+        GateLevel::Off => {}
     }
 }
 
 /// What is lost, or cannot be ruled out; `None`: nothing.
-fn loss(impact: &Impact) -> Option<String> {
+pub(super) fn loss(impact: &Impact) -> Option<String> {
     if let Some(weakening) = &impact.weakening {
         let outcomes: Vec<String> =
             weakening.outcomes.iter().map(|(name, outcome)| format!("`{name}` {outcome}")).collect();

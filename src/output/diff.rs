@@ -15,7 +15,7 @@ use super::escape::clip;
 use crate::diff::{AttachmentEntry, Because, FieldChange, PolicyChange, PolicyEntry, SetDiff, Touched, Touches};
 
 pub use human::{comparison, human};
-pub use markdown::markdown;
+pub use markdown::{markdown, markdown_within};
 
 /// Names of a list that are shown; the others are counted.
 const NAMES: usize = 20;

@@ -17,7 +17,7 @@ pub(super) struct Fingerprints<'a> {
 impl<'a> Fingerprints<'a> {
     /// The next finding's, in hexadecimal.
     pub(super) fn next(&mut self, finding: &'a Finding) -> String {
-        let parts = (finding.rule.code, &*finding.location.file, finding.message.as_str());
+        let parts = finding.identity();
         let nth = self.seen.entry(parts).or_default();
         *nth += 1;
         let mut hash = Sha256::new();

@@ -54,16 +54,21 @@ pub struct Counts {
 ///
 /// `flags` are levels from the command line; they go over those of refguard.yaml.
 pub fn check(loaded: Loaded, flags: &Levels) -> Checked {
-    judged(loaded, flags, |_, _| true)
+    judged(loaded, flags, |_, _| true, true)
+}
+
+/// As [`check`], for those who have the set from elsewhere: only judges.
+pub fn check_findings(loaded: Loaded, flags: &Levels) -> Checked {
+    judged(loaded, flags, |_, _| true, false)
 }
 
 /// As [`check`], for those who only want to know whether there is a set: no warning is looked for,
 /// unless refguard.yaml makes it an error.
 pub fn check_errors(loaded: Loaded) -> Checked {
-    judged(loaded, &Levels::default(), |rule, levels| levels.of(rule) == Severity::Error)
+    judged(loaded, &Levels::default(), |rule, levels| levels.of(rule) == Severity::Error, true)
 }
 
-fn judged(mut loaded: Loaded, flags: &Levels, wanted: fn(&Rule, &Levels) -> bool) -> Checked {
+fn judged(mut loaded: Loaded, flags: &Levels, wanted: fn(&Rule, &Levels) -> bool, build: bool) -> Checked {
     let mut findings = std::mem::take(&mut loaded.findings);
     loaded.findings = findings.clone();
     let draft = DraftSet::new(&loaded);
@@ -83,7 +88,7 @@ fn judged(mut loaded: Loaded, flags: &Levels, wanted: fn(&Rule, &Levels) -> bool
         invariants: draft.invariants.len(),
     };
     let sound = !findings.iter().any(Finding::is_error);
-    let set = if sound { Builder::new(&draft).build() } else { None };
+    let set = if sound && build { Builder::new(&draft).build() } else { None };
     drop(draft);
     Checked { set, findings, sources: loaded.sources, counts }
 }

@@ -21,7 +21,7 @@ mod reach;
 pub mod rules;
 
 pub use alone::check_alone;
-pub use build::{Checked, Counts, check, check_errors, settings};
+pub use build::{Checked, Counts, check, check_errors, check_findings, settings};
 pub use canonical::{attachment_json, policy_json, raw_policy_digest, raw_policy_json, set_json};
 pub use cases::{MAX_CASES, product};
 pub use draft::{DraftSet, Item, REGEX_TOTAL};

@@ -55,7 +55,7 @@ pub struct Coverage {
 type Key = (Kind, String, Option<Place>, String);
 
 /// The sums of a coverage.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CoverageReport {
     /// How many are exercised.
     pub covered: usize,

@@ -11,13 +11,17 @@
     reason = "a test that meets what it does not expect has to fail; clippy.toml covers only test functions"
 )]
 
+mod ci;
 mod docs;
 mod drafts;
+mod editor;
+mod framework;
 mod hooks;
 mod init;
 mod lifecycle;
 mod receive;
 mod resolve;
+mod review;
 mod support;
 mod validate;
 mod versions;

@@ -152,7 +152,8 @@ impl TestRepo {
         self.clock.set(self.clock.get() + 60);
     }
 
-    fn prepared(&self, mut command: Command) -> Command {
+    /// A command as it is run here: in the folder, with nothing of the tester's own environment.
+    pub fn prepared(&self, mut command: Command) -> Command {
         let date = format!("{} +0000", START + self.clock.get());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let own: [(&str, &OsStr); 11] = [

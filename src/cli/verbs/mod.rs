@@ -18,6 +18,7 @@ pub(super) mod man;
 pub(super) mod promote;
 pub(super) mod prove;
 pub(super) mod resolve;
+pub(super) mod review;
 pub(super) mod rollback;
 pub(super) mod schema;
 pub(super) mod serve;
@@ -63,6 +64,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Diff(args) => diff::run(&shell, &args),
         Verb::Impact(args) => impact::run(&shell, &args),
         Verb::Prove(args) => prove::run(&shell, &args),
+        Verb::Review(args) => review::run(&shell, &args),
         Verb::Versions(args) => versions::run(&shell, &args),
         Verb::Compare(args) => compare::run(&shell, &args),
         Verb::Draft(args) => draft::run(&shell, &args),

@@ -15,6 +15,11 @@ const DETAILS: usize = 40_000;
 
 /// A diff as markdown.
 pub fn markdown(report: &DiffReport<'_>) -> String {
+    markdown_within(report, LOSSES, DETAILS)
+}
+
+/// As [`markdown`], in so many bytes for the losses and for the details.
+pub fn markdown_within(report: &DiffReport<'_>, losses_bytes: usize, details_bytes: usize) -> String {
     let (base, head) = (markdown_code(report.base), markdown_code(report.head));
     if report.diff.is_empty() {
         return format!("### Policies: no change\n\n{base} and {head} mean the same.\n");
@@ -30,12 +35,12 @@ pub fn markdown(report: &DiffReport<'_>) -> String {
         0 => page.push_str("No policy gives less, and no attachment matches less, than before.\n"),
         number => {
             page.push_str(&format!("**Less protection** in {}:\n\n", count(number, "place", "places")));
-            fill(&mut page, losses, LOSSES);
+            fill(&mut page, losses, losses_bytes);
         }
     }
     let changes = count(items.len(), "change", "changes");
     page.push_str(&format!("\n<details><summary>{changes} in detail</summary>\n\n"));
-    fill(&mut page, items.iter().map(detail).collect(), DETAILS);
+    fill(&mut page, items.iter().map(detail).collect(), details_bytes);
     page.push_str("\n</details>\n");
     page
 }
