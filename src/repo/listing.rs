@@ -1,8 +1,8 @@
 //! What a source holds: the entries that somebody wants, and the way to read them.
 
 use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::BlobId;
@@ -98,7 +98,7 @@ impl<'r> Listing<'r> {
     /// The content of one entry, which must be of this listing and a file. Check its size first.
     pub fn read(&self, entry: &Entry) -> io::Result<Vec<u8>> {
         match (&self.reader, entry.blob) {
-            (Reader::Files(root), _) => fs::read(root.join(&*entry.path)),
+            (Reader::Files(root), _) => read_file(&root.join(&*entry.path), entry.size),
             (Reader::Blobs(odb), Some(blob)) => {
                 let object = odb.read(blob.oid()).map_err(|error| read_error(blob, &error))?;
                 Ok(object.data().to_owned())
@@ -112,6 +112,13 @@ impl std::fmt::Debug for Listing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Listing").field("entries", &self.entries).finish_non_exhaustive()
     }
+}
+
+/// Reads a file whose size is known from the listing, so it need not be asked for again. It may have changed since.
+fn read_file(path: &Path, size: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+    fs::File::open(path)?.take(u64::MAX).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn read_error(blob: BlobId, error: &git2::Error) -> io::Error {

@@ -19,8 +19,8 @@ use crate::resolve::Engine;
 /// Tell what changed between two sets, by meaning
 ///
 /// Policies added, removed and changed field by field; what each policy's effective guardrails gain or lose, also
-/// through a parent; attachments, and what of the catalog they touch; and what that does to every possible request, as
-/// `impact` tells it. Moves and reformatting are no change. Without arguments: production against the work tree.
+/// through a parent; attachments, and what of the catalog they touch. Moves and reformatting are no change. Without
+/// arguments: production against the work tree.
 ///
 /// Example: refguard diff main HEAD --format markdown
 #[derive(Debug, Args)]
@@ -29,9 +29,9 @@ pub(in crate::cli) struct DiffArgs {
     #[command(flatten)]
     sides: SidesArgs,
 
-    /// Leave out what the change does to every possible request
+    /// Tell also what the change does to every possible request, as `impact` does
     #[arg(long)]
-    no_impact: bool,
+    impact: bool,
 
     #[command(flatten)]
     budget: BudgetArgs,
@@ -99,7 +99,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
     };
     let diff = diff_sets(base.engine.set(), head.engine.set());
     let report = DiffReport::new(&base.origin.name, &head.origin.name, &diff);
-    let impact = (!args.no_impact).then(|| Impact {
+    let impact = args.impact.then(|| Impact {
         base: base.origin.name.clone(),
         head: head.origin.name.clone(),
         ..impact(&base.engine, &head.engine, &args.budget.budget())
@@ -111,11 +111,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
     Ok(Exit::fault_if(args.exit_code && !diff.is_empty()))
 }
 
-/// What changed, and what that does: the JSON object of `diff`.
+/// What changed, and what that does if somebody asked: the JSON object of `diff`.
 #[derive(Serialize)]
 pub(super) struct Change<'a> {
     #[serde(flatten)]
     pub diff: DiffReport<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub impact: Option<&'a Impact>,
 }
 
