@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::EnvironmentState;
 use super::gates::{GateWord, Lowered, Says, Verdict};
 use crate::document::GateLevel;
-use crate::prove::{Budget, Impact, Proof, ProveOptions, Witness, impact, prove};
+use crate::prove::{Budget, Proof, ProveOptions, Weakens, Witness, prove, weakens};
 use crate::resolve::Engine;
 
 /// How long a gate may think. What is not finished by then counts as a refusal.
@@ -54,7 +54,7 @@ pub(super) fn loss_between(environment: &EnvironmentState, before: Option<&Engin
         None => {
             Some("what the environment has now is not valid, so a loss of protection cannot be ruled out".to_owned())
         }
-        Some(before) => loss(&impact(before, after, &budget_within(PATIENCE))),
+        Some(before) => loss(&weakens(before, after, &budget_within(PATIENCE))),
     }
 }
 
@@ -68,8 +68,8 @@ pub(super) fn say_loss(environment: &EnvironmentState, lowered: &Lowered, verdic
 }
 
 /// What is lost, or cannot be ruled out; `None`: nothing.
-pub(super) fn loss(impact: &Impact) -> Option<String> {
-    if let Some(weakening) = &impact.weakening {
+pub(super) fn loss(answer: &Weakens) -> Option<String> {
+    if let Some(weakening) = &answer.weakening {
         let outcomes: Vec<String> =
             weakening.outcomes.iter().map(|(name, outcome)| format!("`{name}` {outcome}")).collect();
         let when = if outcomes.is_empty() { String::new() } else { format!(" when {}", outcomes.join(", ")) };
@@ -80,11 +80,8 @@ pub(super) fn loss(impact: &Impact) -> Option<String> {
             weakening.after
         ));
     }
-    if impact.weakens {
-        return Some("less is blocked than before".to_owned());
-    }
-    (!impact.exact)
-        .then(|| format!("a loss of protection cannot be ruled out: not analysed: {}", impact.not_analysed.join("; ")))
+    let open = &answer.not_analysed;
+    (!open.is_empty()).then(|| format!("a loss of protection cannot be ruled out: not analysed: {}", open.join("; ")))
 }
 
 /// A request in words.

@@ -10,7 +10,7 @@ use super::merge::merge;
 use super::names::Names;
 use super::patch::{Patch, patches};
 use super::replay;
-use super::report::{Impact, PipelineChange, Region, Tags, Values, Witness};
+use super::report::{Impact, PipelineChange, Region, Tags, Values, Weakening, Witness};
 use super::search::{Change, Search};
 use super::weaken;
 use super::world::World;
@@ -54,6 +54,28 @@ pub fn impact(base: &Engine, head: &Engine, budget: &Budget) -> Impact {
     impact.not_analysed = sentences(search.skipped);
     impact.exact = impact.not_analysed.is_empty();
     impact
+}
+
+/// Whether HEAD lets through what BASE blocks or modifies.
+#[derive(Debug, Clone)]
+pub struct Weakens {
+    /// A request for which it does.
+    pub weakening: Option<Weakening>,
+    /// What keeps a no from being exact, each in a sentence.
+    pub not_analysed: Vec<String>,
+}
+
+/// What a gate asks for: the answer of [`impact`] to this one question, without looking for regions.
+pub fn weakens(base: &Engine, head: &Engine, budget: &Budget) -> Weakens {
+    let world = World::new(&[base.set(), head.set()]);
+    let (Some(base_side), Some(head_side)) = (world.side_at(BASE), world.side_at(HEAD)) else {
+        return Weakens { weakening: None, not_analysed: Vec::new() };
+    };
+    let changes = Changes::new(&world, base_side, head_side);
+    let names = Names::new(&world, std::iter::empty());
+    let mut search = Search::new(Evaluator::new(&world, budget), &changes);
+    let weakening = weaken::weakening(&mut search, &names, [base, head]);
+    Weakens { weakening, not_analysed: sentences(search.skipped) }
 }
 
 /// Each sentence once, and not too many.

@@ -30,6 +30,6 @@ mod weaken;
 mod world;
 
 pub use budget::Budget;
-pub use impact::impact;
+pub use impact::{Weakens, impact, weakens};
 pub use invariants::{ProveOptions, prove};
 pub use report::*;

@@ -196,6 +196,9 @@ fn check_weakens(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
     }
     let truth = ways.iter().any(|named| brute::weakens(&pair.engines, requests, named));
     assert_eq!(impact.weakens, truth, "{} {impact:#?}", pair.told(seed));
+    let [base, head] = &pair.engines;
+    let alone = crate::prove::weakens(base, head, &Budget::default()).weakening;
+    assert_eq!(alone.is_some(), truth, "{} {alone:#?}", pair.told(seed));
 }
 
 /// Verdicts by trying every request.
