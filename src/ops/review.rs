@@ -213,7 +213,9 @@ impl Workspace {
             let loss = match &after.engine {
                 _ if state.settings.weaken == GateLevel::Off => None,
                 None => None,
-                Some(_) if tip == Some(base) && before.engine.is_some() => impact.and_then(weaken::loss),
+                Some(_) if tip == Some(base) && before.engine.is_some() => {
+                    impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.not_analysed))
+                }
                 Some(engine) => self.loss(&state, tip, engine)?,
             };
             let set = after.engine.as_deref().zip(tests.map(|tests| &tests.report));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::EnvironmentState;
 use super::gates::{GateWord, Lowered, Says, Verdict};
 use crate::document::GateLevel;
-use crate::prove::{Budget, Proof, ProveOptions, Weakens, Witness, prove, weakens};
+use crate::prove::{Budget, Proof, ProveOptions, Weakening, Witness, prove, weakens};
 use crate::resolve::Engine;
 
 /// How long a gate may think. What is not finished by then counts as a refusal.
@@ -54,7 +54,10 @@ pub(super) fn loss_between(environment: &EnvironmentState, before: Option<&Engin
         None => {
             Some("what the environment has now is not valid, so a loss of protection cannot be ruled out".to_owned())
         }
-        Some(before) => loss(&weakens(before, after, &budget_within(PATIENCE))),
+        Some(before) => {
+            let answer = weakens(before, after, &budget_within(PATIENCE));
+            loss(answer.weakening.as_ref(), &answer.not_analysed)
+        }
     }
 }
 
@@ -68,8 +71,8 @@ pub(super) fn say_loss(environment: &EnvironmentState, lowered: &Lowered, verdic
 }
 
 /// What is lost, or cannot be ruled out; `None`: nothing.
-pub(super) fn loss(answer: &Weakens) -> Option<String> {
-    if let Some(weakening) = &answer.weakening {
+pub(super) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Option<String> {
+    if let Some(weakening) = weakening {
         let outcomes: Vec<String> =
             weakening.outcomes.iter().map(|(name, outcome)| format!("`{name}` {outcome}")).collect();
         let when = if outcomes.is_empty() { String::new() } else { format!(" when {}", outcomes.join(", ")) };
@@ -80,7 +83,6 @@ pub(super) fn loss(answer: &Weakens) -> Option<String> {
             weakening.after
         ));
     }
-    let open = &answer.not_analysed;
     (!open.is_empty()).then(|| format!("a loss of protection cannot be ruled out: not analysed: {}", open.join("; ")))
 }
 
