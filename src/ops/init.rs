@@ -6,6 +6,7 @@ use anyhow::Result;
 use include_dir::{Dir, DirEntry, include_dir};
 
 use super::import::write_new;
+use super::{PromoteRequest, Published, Workspace};
 use crate::document::{Kind, schema};
 use crate::repo::{CommitId, GitEnv, Repo, RepoError};
 
@@ -19,11 +20,13 @@ pub struct Initialised {
     pub files: Vec<String>,
     /// The first commit.
     pub commit: CommitId,
+    /// Its promotion: production is this set from the start.
+    pub production: Published,
     /// Git did not know who commits; the repository was told a name that stands for nobody.
     pub anonymous: bool,
 }
 
-/// Makes a policy repository in a new or empty folder: the example, the schemas for editors, one commit.
+/// Makes a policy repository in a new or empty folder: the example, the schemas for editors, one commit, promoted.
 ///
 /// # Errors
 /// Where the folder holds something, or git cannot commit.
@@ -49,7 +52,14 @@ pub fn init(dir: &Path) -> Result<Initialised> {
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Initialised { files, commit, anonymous })
+    let workspace = Workspace::open(dir)?;
+    let plan = workspace.plan_promotion(PromoteRequest {
+        to: "production".to_owned(),
+        reason: Some("first set".to_owned()),
+        ..PromoteRequest::default()
+    })?;
+    let production = workspace.promote(&plan)?;
+    Ok(Initialised { files, commit, production, anonymous })
 }
 
 /// The example's files. The schemas beside them are written from the types, not copied.

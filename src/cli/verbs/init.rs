@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::ops;
 
-/// Make a new policy repository from the embedded example, with a first commit
+/// Make a new policy repository from the embedded example, with a first commit, promoted
 ///
 /// The example is a realistic set: a baseline, two regulated domains, a policy for some models, a pipeline, an
 /// exemption done rightly, a catalog, tests and invariants.
@@ -38,14 +38,18 @@ pub(in crate::cli) fn run(shell: &Shell, args: &InitArgs) -> Result<Exit> {
     }
     match args.format {
         BasicFormat::Json => {
-            print::json(&json!({ "version": 1, "files": made.files, "commit": made.commit.to_string() }))?;
+            print::json(
+                &json!({ "version": 1, "files": made.files, "commit": made.commit.to_string(), "production": made.production.commit,
+                }),
+            )?;
         }
         BasicFormat::Human => {
             let policies = made.files.iter().filter(|file| !file.starts_with('.')).count();
             print::results(&format!(
-                "made {}: {policies} files, commit {}\n",
+                "made {}: {policies} files, commit {}, promoted to {}\n",
                 args.target.display(),
-                made.commit.short()
+                made.commit.short(),
+                made.production.environment
             ))?;
         }
     }

@@ -17,7 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::daemon::{Config, Daemon, Fetch, Systemd};
 use crate::http::{self, AuthzOptions, DecisionLog, Dimension, HostGuard, Limits, Listener, Options, Signals, Tokens};
-use crate::ops::{self, PromoteRequest, Workspace};
+use crate::ops;
 use crate::repo::GitEnv;
 
 /// Serve the production set to proxies over HTTP, and follow its ref
@@ -293,13 +293,6 @@ fn made(dir: &Path) -> Result<PathBuf> {
     let occupied = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if !occupied {
         ops::init(dir)?;
-        let workspace = Workspace::open(dir)?;
-        let plan = workspace.plan_promotion(PromoteRequest {
-            to: "production".to_owned(),
-            reason: Some("first set".to_owned()),
-            ..PromoteRequest::default()
-        })?;
-        workspace.promote(&plan)?;
     }
     Ok(dir.to_owned())
 }
