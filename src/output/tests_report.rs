@@ -96,8 +96,10 @@ pub fn tests_junit(report: &TestReport) -> String {
 /// An annotation for each failed case.
 pub fn tests_github(report: &TestReport) -> String {
     let line = |case: &CaseReport| {
-        let message = format!("{}: {}\n{}", case.test, case.case, case.differences.join("\n"));
-        let (file, message) = (annotation_property(&case.file), annotation_message(&message));
+        let name = format!("{}: {}", case.test, case.case);
+        let lines = std::iter::once(&name).chain(&case.differences).map(|line| escape_terminal(line).into_owned());
+        let message = annotation_message(&lines.collect::<Vec<_>>().join("\n"));
+        let file = annotation_property(&escape_terminal(&case.file));
         format!("::error file={file},line={},title=policy test failed::{message}\n", case.line)
     };
     report.cases.iter().filter(|case| !case.ok).map(line).collect()

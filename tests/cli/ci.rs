@@ -121,6 +121,16 @@ fn the_github_workflow_lets_a_sound_change_pass_and_tells_of_a_failed_test() {
     let tested = job.run(&step(&steps, "Test"), &[]);
     assert_eq!(tested.status.code(), Some(1));
     assert!(text(&tested.stdout).starts_with("::error file=tests/t.yaml,line=5"), "{tested:?}");
+    // A name cannot make commands of its own for the runner, nor hide what it says.
+    let case = "  - name: \"x\\n::warning::owned\\u202e\"\n    expect: {includes: [none]}\n";
+    let test = format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{case}");
+    job.repo.write("tests/t.yaml", &test);
+    let said = job.run(&step(&steps, "Test"), &[]).stdout;
+    let lines: Vec<&str> = text(&said).lines().collect();
+    assert!(
+        matches!(lines[..], [line] if line.starts_with("::error file=tests/t.yaml") && line.contains(r"\u{202e}")),
+        "{lines:?}"
+    );
     // A base that is not there is trouble, not an empty review.
     let trouble = job.run(&step(&steps, "Review"), &[("BASE", "0123456789012345678901234567890123456789")]);
     assert!(!trouble.status.success());
