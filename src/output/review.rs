@@ -15,10 +15,14 @@ use crate::ops::{CaseReport, ComingVersion, ComingVersions, Foreseen, GateWord, 
 /// By this a comment is found again: it is its first line.
 const MARK: &str = "<!-- refguard review -->";
 
-/// Entries of a list that are shown; the JSON has all.
+/// Entries of a list that are shown, and their bytes; the JSON has all.
 const ENTRIES: usize = 30;
-/// Characters of a sentence.
-const SENTENCE: usize = 400;
+const LIST: usize = 5_500;
+/// Characters of a sentence, and of a name.
+const SENTENCE: usize = 200;
+const NAME: usize = 128;
+/// Environments that the first paragraph speaks of.
+const ENVIRONMENTS: usize = 8;
 /// Bytes of what changed, losses and details, and of what that does to requests. With the lists the whole stays
 /// under the 65,536 characters that GitHub takes.
 const LOSSES: usize = 6_000;
@@ -71,7 +75,7 @@ fn coverage_json(tests: &ReviewedTests) -> Option<Value> {
 
 /// The review as a comment on a pull request.
 pub fn review_markdown(review: &Review) -> String {
-    let (base, head) = (markdown_code(&review.base), markdown_code(&review.head));
+    let (base, head) = (markdown_code(&clip(&review.base, NAME)), markdown_code(&clip(&review.head, NAME)));
     let mut page = format!("{MARK}\n## Policies: {base} → {head}\n\n{}\n", summary(review, &markdown_code));
     list(&mut page, "New findings", review.new.iter().map(finding_line));
     if let Some(tests) = &review.tests {
@@ -81,7 +85,8 @@ pub fn review_markdown(review: &Review) -> String {
     let words = review.environments.iter().flat_map(|env| env.gates.iter().map(move |word| gate_line(env, word)));
     list(&mut page, "Gates", words);
     if let Some(changes) = review.diff.as_ref().filter(|diff| !diff.is_empty()) {
-        let report = DiffReport::new(&review.base, &review.head, changes);
+        let (base, head) = (clip(&review.base, NAME), clip(&review.head, NAME));
+        let report = DiffReport::new(&base, &head, changes);
         page.push('\n');
         page.push_str(&diff::markdown_within(&report, LOSSES, DETAILS));
     }
@@ -92,7 +97,7 @@ pub fn review_markdown(review: &Review) -> String {
     list(&mut page, "Versions that the merge makes", versions(review).iter().map(version_line));
     if let Some(tests) = &review.tests {
         let line = |item: &crate::resolve::CoverageItem| {
-            let place = markdown_code(&format!("{}:{}", item.file, item.line));
+            let place = place(&item.file, item.line);
             format!("- {} of {} ({place})\n", kind_words(item, &markdown_code), markdown_code(&item.policy))
         };
         list(&mut page, "No test exercises", tests.uncovered.iter().map(line));
@@ -107,9 +112,17 @@ fn list(page: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
         return;
     }
     page.push_str(&format!("\n### {heading}\n\n"));
-    lines.iter().take(ENTRIES).for_each(|line| page.push_str(line));
-    if lines.len() > ENTRIES {
-        page.push_str(&format!("- … and {} more\n", lines.len() - ENTRIES));
+    let mut left = LIST;
+    let fits = |line: &&String| {
+        let fits = line.len() <= left;
+        left = left.saturating_sub(line.len());
+        fits
+    };
+    let shown: Vec<&String> = lines.iter().take(ENTRIES).take_while(fits).collect();
+    let left_out = lines.len() - shown.len();
+    shown.into_iter().for_each(|line| page.push_str(line));
+    if left_out > 0 {
+        page.push_str(&format!("- … and {left_out} more\n"));
     }
 }
 
@@ -159,12 +172,12 @@ fn gate_line(environment: &Foreseen, word: &GateWord) -> String {
     };
     let place = word.file.iter().zip(word.line).map(|(file, line)| format!(" {}", place(file, line)));
     let place: String = place.collect();
-    let name = markdown_code(&clip(&environment.environment, SENTENCE));
+    let name = markdown_code(&clip(&environment.environment, NAME));
     format!("- {name}, gate *{}* {says}{place}: {}\n", word.gate, said(&word.message))
 }
 
 fn version_line(version: &ComingVersion) -> String {
-    let name = markdown_code(&clip(&format!("{}@{}", version.policy, version.number), SENTENCE));
+    let name = markdown_code(&clip(&format!("{}@{}", version.policy, version.number), NAME + 12));
     format!("- {name}{}\n", if version.removed { " (removed)" } else { "" })
 }
 
@@ -212,9 +225,9 @@ fn summary(review: &Review, code: &dyn Fn(&str) -> String) -> String {
     {
         words.push(format!("the versions that the merge makes are unknown: {}", code(&clip(why, SENTENCE))));
     }
-    let environments = review.environments.iter().map(|environment| {
+    let environments = review.environments.iter().take(ENVIRONMENTS).map(|environment| {
         let could = if environment.could { "could" } else { "could **not**" };
-        format!("{} {could} take it", code(&clip(&environment.environment, SENTENCE)))
+        format!("{} {could} take it", code(&clip(&environment.environment, NAME)))
     });
     words.extend(environments);
     if review.impact.as_ref().is_some_and(|impact| impact.weakens) {
@@ -271,4 +284,69 @@ pub fn review_human(review: &Review, style: Style) -> String {
         text.push_str(&impact_human(impact, style));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Span, rules};
+    use crate::policy::Counts;
+    use crate::repo::CommitId;
+
+    /// Characters that escapes make many of.
+    const HOSTILE: &str = "@#`|<!-- x -->";
+
+    fn hostile(length: usize) -> String {
+        HOSTILE.chars().cycle().take(length).collect()
+    }
+
+    fn review() -> Review {
+        let rule = rules::ALL.first().copied().unwrap();
+        let file = crate::document::SourceFile::new(hostile(4_000), String::new());
+        let finding = |number: usize| {
+            Finding::new(rule, &file, Span::new(0, 0), format!("{number}{}", hostile(4_000))).help(hostile(4_000))
+        };
+        let environment = |number: usize| Foreseen {
+            environment: format!("{number}{}", hostile(128)),
+            could: false,
+            gates: vec![GateWord {
+                gate: "hold",
+                says: Says::Refused,
+                message: hostile(4_000),
+                file: Some(hostile(4_000)),
+                line: Some(1),
+            }],
+        };
+        let version = |number: u64| ComingVersion { policy: hostile(128), number, removed: true };
+        Review {
+            base: hostile(4_000),
+            base_commit: "0123456789012345678901234567890123456789".parse::<CommitId>().unwrap(),
+            head: hostile(4_000),
+            counts: Counts::default(),
+            new: (0..500).map(finding).collect(),
+            gone: 3,
+            errors: 500,
+            diff: None,
+            impact: None,
+            tests: None,
+            versions: ComingVersions::Known((1..500).map(version).collect()),
+            environments: (0..100).map(environment).collect(),
+        }
+    }
+
+    /// What is left of GitHub's 65,536 characters for what changed and what that does.
+    #[test]
+    fn the_lists_of_a_comment_stay_within_their_bytes() {
+        let page = review_markdown(&review());
+        assert!(page.len() < 65_536 - LOSSES - DETAILS - IMPACT - 4_000, "{}", page.len());
+        assert!(page.contains("### Gates") && page.contains("- … and "), "{page}");
+        let json = review_json(&review());
+        assert_eq!(json["findings"]["new"].as_array().map(Vec::len), Some(500));
+    }
+
+    #[test]
+    fn lines_are_kept_whole() {
+        assert_eq!(whole_lines("- one\n- two\n- three\n", 12), "- one\n- two\n- … and 1 line more\n");
+        assert_eq!(whole_lines("- one\n", 6), "- one\n");
+    }
 }

@@ -20,7 +20,8 @@ impl Repo {
         if *Sha256::digest(content) != *checksum {
             return None;
         }
-        Some(bytes.split_off(CHECKSUM))
+        bytes.drain(..CHECKSUM);
+        Some(bytes)
     }
 
     /// Writes a file whole or not at all.

@@ -38,13 +38,17 @@ impl Repo {
 
     /// What the next commit would hold below a prefix, sorted by path. Nothing is measured or read.
     pub fn staged_sides(&self, prefix: &str, wanted: Wanted<'_>) -> Result<Vec<(Arc<str>, Side)>, RepoError> {
-        let entries = self.index_entries(prefix, false)?.into_iter();
-        let ours = entries.filter(|(path, found)| !in_dot_folder(path) && wanted(path, found.kind));
-        let side = |found: &IndexEntry| Side {
-            kind: found.kind,
-            blob: (found.kind == EntryKind::File).then(|| found.blob.into()),
-        };
-        Ok(ours.map(|(path, found)| (path.into(), side(&found))).collect())
+        let mut sides: Vec<(Arc<str>, Side)> = Vec::new();
+        self.each_index_entry(prefix, false, &mut |path, kind, blob| {
+            if !in_dot_folder(path) && wanted(path, kind) {
+                let blob = (kind == EntryKind::File).then(|| blob.into());
+                sides.push((path.into(), Side { kind, blob }));
+            }
+        })?;
+        // Git's own order is the same, but nothing makes another writer of an index keep to it.
+        sides.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sides.dedup_by(|(later, _), (kept, _)| later == kept);
+        Ok(sides)
     }
 
     /// Everything below a prefix, by path; an index that is not there is empty. Paths that are only
@@ -54,27 +58,39 @@ impl Repo {
         prefix: &str,
         intended: bool,
     ) -> Result<BTreeMap<String, IndexEntry>, RepoError> {
+        let mut found = BTreeMap::new();
+        self.each_index_entry(prefix, intended, &mut |path, kind, blob| {
+            found.insert(path.to_owned(), IndexEntry { kind, blob });
+        })?;
+        Ok(found)
+    }
+
+    fn each_index_entry(
+        &self,
+        prefix: &str,
+        intended: bool,
+        visit: &mut dyn FnMut(&str, EntryKind, git2::Oid),
+    ) -> Result<(), RepoError> {
         let file = self.index_file();
         match file.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(RepoError::io("read the index", file)(error)),
             Ok(_) => {}
         }
         let what = || format!("read the index `{}`", file.display());
         let index = git2::Index::open(file).map_err(|error| RepoError::objects(what())(error))?;
         let below = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        let mut found = BTreeMap::new();
         for entry in index.iter() {
             let Some(rest) = entry.path.strip_prefix(below.as_bytes()) else { continue };
             if entry.flags_extended & INTENT_TO_ADD != 0 && !intended {
                 continue;
             }
-            let text = std::str::from_utf8(rest);
-            let kind = if text.is_err() { EntryKind::NotUtf8 } else { kind_of(&entry) };
-            let path = text.map_or_else(|_| String::from_utf8_lossy(rest).into_owned(), str::to_owned);
-            found.insert(path, IndexEntry { kind, blob: entry.id });
+            match std::str::from_utf8(rest) {
+                Ok(path) => visit(path, kind_of(&entry), entry.id),
+                Err(_) => visit(&String::from_utf8_lossy(rest), EntryKind::NotUtf8, entry.id),
+            }
         }
-        Ok(found)
+        Ok(())
     }
 }
 

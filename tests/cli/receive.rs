@@ -311,3 +311,37 @@ fn the_hook_judges_pushes_over_http_too() {
     author.policy("base", "gaurdrails: {}").commit("slip");
     assert!(refused(&author, &["main"]).contains("policies/base.yaml:4"));
 }
+
+#[test]
+fn an_environment_behind_another_takes_what_that_one_has() {
+    let (server, author) = guarded();
+    let settings = format!(
+        "{SETTINGS}environments:\n  - name: production\n    from: staging\n    allow: [bob@example.org]\n  - name: staging\n"
+    );
+    author.write("refguard.yaml", &settings);
+    publish(&author, "guardrails: {add: [pii, audit]}");
+    author.run(["promote", "--to", "staging"]).ok();
+    author.run(["promote"]).ok();
+    let said = refused(&author, &["production"]);
+    assert!(said.contains("gate `published`"), "{said}");
+    author.git(["push", "-q", "origin", "staging", "production"]);
+    assert_eq!(server.id("production"), author.id("production"));
+    // What is allowed is recorded, and only what was needed.
+    author.run(["hold", "--push", "origin", "audit week"]).ok();
+    publish(&author, "guardrails: {add: [pii, log]}");
+    author.run(["promote", "--to", "staging", "--push", "origin"]).ok();
+    author.run(["promote", "--release-hold", "over", "--push", "origin"]).ok();
+    author.policy("base", "guardrails: {add: [pii, log, audit]}").commit("more");
+    author.git(["push", "-q", "origin", "main"]);
+    author.run(["promote", "--to", "staging", "--push", "origin"]).ok();
+    let held = author.id("production");
+    author.run(["promote"]).ok();
+    let record = message(&author, "production");
+    let parents: Vec<String> =
+        author.git(["log", "-1", "--format=%P", "production"]).split(' ').map(str::to_owned).collect();
+    let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
+    assert_eq!(parents[0], held);
+    let forged = forged(&author, &parents, "production", &format!("{record}\nRefguard-Allow: weaken no need"));
+    let said = refused(&author, &[&format!("{forged}:refs/heads/production")]);
+    assert!(said.contains("records a gate as passed that does not refuse it"), "{said}");
+}
