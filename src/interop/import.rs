@@ -186,8 +186,8 @@ guardrails:
             "11:3 RG215",
             "12:27 RG208",
             "14:12 RG109",
-            "16:22 RG203",
-            "20:20 RG213",
+            "16:23 RG203",
+            "20:20 RG211",
         ];
         assert_eq!(found(text), expected);
     }
