@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 use super::Hub;
@@ -180,6 +181,7 @@ impl Tracked {
             loaded_at: Timestamp::now(),
             source,
             engine,
+            numbers: ArcSwapOption::empty(),
         });
         {
             let mut facts = self.slot.facts();

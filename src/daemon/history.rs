@@ -53,9 +53,9 @@ impl History {
         Self { dir, index: ArcSwapOption::empty(), pins: Mutex::default(), nudge: Mutex::default() }
     }
 
-    /// The version number of a policy with a content; `None` while history is being read.
-    pub fn number(&self, policy: &str, digest: &str) -> Option<u64> {
-        self.index.load().as_ref().and_then(|index| index.number(policy, digest))
+    /// What was read of it; `None` while that is being done.
+    pub(super) fn index(&self) -> Option<Arc<VersionIndex>> {
+        self.index.load_full()
     }
 
     /// What a request means by `NAME@N`. May read git: not for a thread that answers others.

@@ -26,6 +26,6 @@ pub use follow::Daemon;
 pub use history::{History, NoHistory};
 pub use hub::{Hub, Unserved};
 pub use metrics::Metrics;
-pub use snapshot::Snapshot;
+pub use snapshot::{Numbers, Snapshot};
 pub use status::{SetStatus, Status};
 pub use systemd::Systemd;

@@ -1,10 +1,14 @@
 //! One set as it is served: immutable, with where it comes from and what it takes to answer from it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
-use crate::policy::PolicySet;
+use super::History;
+use crate::ops::VersionIndex;
+use crate::policy::{Policy, PolicyId, PolicySet};
 use crate::resolve::{Engine, Origin};
 
 /// Where a snapshot's documents were read.
@@ -43,6 +47,36 @@ pub struct Snapshot {
     pub source: Source,
     /// What answers.
     pub engine: Engine,
+    /// The versions of its policies, as far as somebody asked.
+    pub(super) numbers: ArcSwapOption<Numbers>,
+}
+
+/// Version numbers of a set's policies by one reading of history.
+pub struct Numbers {
+    history: Arc<VersionIndex>,
+    /// By [`PolicyId`]: 0 where nobody asked yet, else one more than the number; of an unknown version: 1.
+    known: Box<[AtomicU32]>,
+}
+
+impl Numbers {
+    fn new(history: Arc<VersionIndex>, policies: usize) -> Self {
+        Self { history, known: (0..policies).map(|_| AtomicU32::new(0)).collect() }
+    }
+
+    /// The version of a policy of that set.
+    pub fn number(&self, id: PolicyId, policy: &Policy) -> Option<u64> {
+        let slot = self.known.get(id.0 as usize)?;
+        match slot.load(Ordering::Relaxed) {
+            0 => {
+                let number = self.history.number(&policy.name, &policy.digest);
+                let known = number.map_or(Some(1), |number| u32::try_from(number).ok()?.checked_add(1));
+                slot.store(known.unwrap_or(0), Ordering::Relaxed);
+                number
+            }
+            1 => None,
+            more => Some(u64::from(more - 1)),
+        }
+    }
 }
 
 impl Snapshot {
@@ -54,6 +88,23 @@ impl Snapshot {
     /// As answers name it.
     pub fn origin(&self) -> Origin<'_> {
         Origin { set: &self.name, commit: self.commit.as_deref(), promotion: self.promotion }
+    }
+
+    /// The version of one of its policies.
+    pub fn number(&self, history: &History, name: &str) -> Option<u64> {
+        let (id, policy) = self.set().find(name)?;
+        self.numbers(history)?.number(id, policy)
+    }
+
+    /// The versions of its policies; `None` while history is being read.
+    pub fn numbers(&self, history: &History) -> Option<Arc<Numbers>> {
+        let read = history.index()?;
+        if let Some(known) = self.numbers.load_full().filter(|known| Arc::ptr_eq(&known.history, &read)) {
+            return Some(known);
+        }
+        let numbers = Arc::new(Numbers::new(read, self.set().policies.len()));
+        self.numbers.store(Some(numbers.clone()));
+        Some(numbers)
     }
 
     /// What tells its content from every other: the commit, or the digest where there is none.

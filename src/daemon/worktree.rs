@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use rustc_hash::FxHasher;
 
@@ -108,6 +109,7 @@ impl Drafts {
             loaded_at: Timestamp::now(),
             source: Source::Worktree,
             engine: Engine::new(Arc::new(set)),
+            numbers: ArcSwapOption::empty(),
         };
         hub.publish(&self.slot, Arc::new(snapshot));
         tracing::info!(set = "worktree", "serving");

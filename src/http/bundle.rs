@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::resolve::query;
 use crate::daemon::Snapshot;
 use crate::interop;
-use crate::policy::{attachment_json, policy_json};
+use crate::policy::{PolicyId, attachment_json, policy_json};
 
 /// The longest that a poll is parked.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -192,11 +192,12 @@ fn write(app: &App, snapshot: &Snapshot, format: Format) -> Result<Vec<u8>, Prob
         Format::Litellm => Ok(interop::export_litellm(set).text.into_bytes()),
         Format::LitellmJson => to_json(&interop::export_json(set)),
         Format::Refguard => {
-            let origin = snapshot.origin();
+            let (origin, numbers) = (snapshot.origin(), snapshot.numbers(app.hub.history()));
             let policies = List(set.policies.len(), |n: usize| {
                 let policy = set.policies.get(n)?;
                 let mut object = policy_json(set, policy);
-                let version = app.hub.history().number(&policy.name, &policy.digest);
+                let id = PolicyId(u32::try_from(n).ok()?);
+                let version = numbers.as_ref().and_then(|numbers| numbers.number(id, policy));
                 let fields = object.as_object_mut()?;
                 fields.insert("digest".to_owned(), policy.digest.as_ref().into());
                 fields.insert("version".to_owned(), version.into());

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::app::{Shared, answer, to_json};
 use super::problem::Problem;
-use super::resolve::{query, version};
+use super::resolve::query;
 use crate::daemon::{History, Hub, NoHistory, Snapshot};
 use crate::ops::{attachment_object, policy_object, show_policy};
 
@@ -106,7 +106,7 @@ fn listed(snapshot: &Snapshot, name: &str, page: Vec<Value>, next: Option<String
 
 fn with_version(hub: &Hub, snapshot: &Snapshot, name: &str, mut object: Value) -> Value {
     if let Some(object) = object.as_object_mut() {
-        object.insert("version".to_owned(), json!(version(hub, snapshot, name)));
+        object.insert("version".to_owned(), json!(snapshot.number(hub.history(), name)));
     }
     object
 }
@@ -134,7 +134,7 @@ pub(super) async fn policy(
         object.insert("set".to_owned(), json!(origin.set));
         object.insert("commit".to_owned(), json!(origin.commit));
         object.insert("promotion".to_owned(), json!(origin.promotion));
-        object.insert("number".to_owned(), json!(version(&app.hub, &snapshot, &name)));
+        object.insert("number".to_owned(), json!(snapshot.number(app.hub.history(), &name)));
     }
     Ok(answer(&snapshot, StatusCode::OK, to_json(&shown)?))
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::app::{App, Shared, answer, body, to_json};
 use super::problem::Problem;
-use crate::daemon::{Hub, Snapshot};
+use crate::daemon::{Hub, Numbers, Snapshot};
 use crate::resolve::{Answer, Asked, Context, Fields, Near, Request, Requested, Resolution, Subject, explain};
 
 #[derive(Debug, Deserialize)]
@@ -90,14 +90,20 @@ impl Asking<'_> {
 
     fn one(&self, context: Context, policies: &[String]) -> Result<Vec<u8>, Problem> {
         let request = requested(&self.app.hub, context, policies)?;
-        let resolution = self.snapshot.engine.resolve(&request);
+        let resolution = self.snapshot.engine.resolve_fields(&request, self.fields);
         self.judge(&request, &resolution, None)?;
         let near = self.explain.then(|| explain(&self.snapshot.engine, &request));
         self.written(&resolution, near.as_deref())
     }
 
+    /// Version numbers, where they are wanted.
+    fn numbers(&self) -> Option<Arc<Numbers>> {
+        self.fields.policies.then(|| self.snapshot.numbers(self.app.hub.history())).flatten()
+    }
+
     fn written(&self, resolution: &Resolution<'_>, near: Option<&[Near]>) -> Result<Vec<u8>, Problem> {
-        let version = |name: &str| version(&self.app.hub, self.snapshot, name);
+        let numbers = self.numbers();
+        let version = |id, policy: &_| numbers.as_ref().and_then(|numbers| numbers.number(id, policy));
         to_json(&Answer {
             origin: self.snapshot.origin(),
             resolution,
@@ -116,7 +122,8 @@ impl Asking<'_> {
         }
         let requests = batch.into_iter().map(|(context, policies)| requested(&self.app.hub, context, &policies));
         let requests: Vec<Request> = requests.collect::<Result<_, _>>()?;
-        let resolutions: Vec<Resolution<'_>> = requests.iter().map(|r| self.snapshot.engine.resolve(r)).collect();
+        let resolutions: Vec<Resolution<'_>> =
+            requests.iter().map(|r| self.snapshot.engine.resolve_fields(r, self.fields)).collect();
         for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
             self.judge(request, resolution, Some(number))?;
         }
@@ -152,7 +159,8 @@ fn json_object<'a>(results: &'a Results<'a>) -> impl Serialize + 'a {
 impl Serialize for Results<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let asking = self.asking;
-        let version = |name: &str| version(&asking.app.hub, asking.snapshot, name);
+        let numbers = asking.numbers();
+        let version = |id, policy: &_| numbers.as_ref().and_then(|numbers| numbers.number(id, policy));
         let mut results = serializer.serialize_seq(Some(self.resolutions.len()))?;
         for (request, resolution) in self.requests.iter().zip(self.resolutions) {
             let near = asking.explain.then(|| explain(&asking.snapshot.engine, request));
@@ -180,12 +188,6 @@ fn requested(hub: &Hub, context: Context, policies: &[String]) -> Result<Request
 /// Whether a request names a version, which may have to be read from git.
 fn names_a_version(policies: &[String]) -> bool {
     policies.iter().any(|name| name.contains('@'))
-}
-
-/// The version number of a policy of a snapshot.
-pub(super) fn version(hub: &Hub, snapshot: &Snapshot, name: &str) -> Option<u64> {
-    let (_, policy) = snapshot.set().find(name)?;
-    hub.history().number(name, &policy.digest)
 }
 
 /// The names of an answer's policies.

@@ -18,7 +18,7 @@ pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
     for policy in &got.policies {
         let why = policy.matched_via.as_deref().unwrap_or("asked for by name");
         let version = match policy.subject {
-            Subject::Served(served) => (answer.version)(&served.name).map(|n| format!("@{n}")).unwrap_or_default(),
+            Subject::Served(_) => policy.version(answer.version).map(|n| format!("@{n}")).unwrap_or_default(),
             Subject::Pinned(_) => String::new(),
         };
         let name = format!("{}{version}", escape_terminal(policy.subject.label()));

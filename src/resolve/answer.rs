@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::{Near, Resolution, ResolvedPipeline, ResolvedPolicy, Subject};
+use crate::policy::{Policy, PolicyId};
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,9 @@ impl Fields {
     }
 }
 
+/// What numbers a policy of the set, by its place in it.
+pub type Numbering<'a> = &'a dyn Fn(PolicyId, &Policy) -> Option<u64>;
+
 /// An answer, ready to be written as JSON.
 pub struct Answer<'a> {
     /// Where it comes from.
@@ -64,7 +68,7 @@ pub struct Answer<'a> {
     /// What the request gets.
     pub resolution: &'a Resolution<'a>,
     /// The version number of a policy of the set; `None` while unknown.
-    pub version: &'a dyn Fn(&str) -> Option<u64>,
+    pub version: Numbering<'a>,
     /// Which parts are wanted.
     pub fields: Fields,
     /// Why attachments did or did not match, where it was asked for.
@@ -104,16 +108,24 @@ impl Serialize for Answer<'_> {
 
 struct PolicyAnswer<'a> {
     policy: &'a ResolvedPolicy<'a>,
-    version: &'a dyn Fn(&str) -> Option<u64>,
+    version: Numbering<'a>,
+}
+
+impl ResolvedPolicy<'_> {
+    /// The number of its version.
+    pub fn version(&self, numbering: Numbering<'_>) -> Option<u64> {
+        match (self.subject, self.id) {
+            (Subject::Served(policy), Some(id)) => numbering(id, policy),
+            (Subject::Served(_), None) => None,
+            (Subject::Pinned(pinned), _) => pinned.version,
+        }
+    }
 }
 
 impl Serialize for PolicyAnswer<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let subject = self.policy.subject;
-        let version = match subject {
-            Subject::Served(policy) => (self.version)(&policy.name),
-            Subject::Pinned(pinned) => pinned.version,
-        };
+        let version = self.policy.version(self.version);
         let mut map = serializer.serialize_map(Some(6))?;
         map.serialize_entry("name", subject.label())?;
         map.serialize_entry("version", &version)?;

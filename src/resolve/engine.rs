@@ -1,11 +1,12 @@
 //! The engine: section 3 of the design, step by step.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::index::{Index, Rank};
-use super::{Context, Pinned, Request, Requested, candidates};
+use super::index::{Entry, Index, Rank};
+use super::{Context, Fields, Pinned, Request, Requested, candidates};
 use crate::policy::{Attachment, ConditionId, GuardrailId, Patched, Pipeline, Policy, PolicyId, PolicySet};
 
 /// A set with what it takes to answer from it quickly. Immutable; shared.
@@ -13,9 +14,21 @@ use crate::policy::{Attachment, ConditionId, GuardrailId, Patched, Pipeline, Pol
 pub struct Engine {
     set: Arc<PolicySet>,
     index: Arc<Index>,
-    /// The guardrails of each policy whose chain has no condition; the others are worked out a request.
-    unconditional: Vec<Option<Arc<[GuardrailId]>>>,
+    /// Of each policy, what its chain comes to.
+    lines: Vec<Line>,
 }
+
+/// What a policy's chain comes to, as far as that is the same for every model.
+#[derive(Debug, Clone)]
+struct Line {
+    /// A member without a condition makes it apply to every model.
+    applies: bool,
+    /// What it gives; `None` where a member has a condition: then it is worked out a request.
+    guardrails: Option<Arc<[GuardrailId]>>,
+}
+
+/// An attachment that may match.
+type Candidate = (Rank, Entry);
 
 /// What a request gets.
 #[derive(Debug)]
@@ -37,6 +50,8 @@ pub struct Resolution<'a> {
 pub struct ResolvedPolicy<'a> {
     /// Which policy.
     pub subject: Subject<'a>,
+    /// Its place in the set; `None` of one beside it.
+    pub id: Option<PolicyId>,
     /// Why; `None` where only the request named it.
     pub matched_via: Option<String>,
     /// Its guardrails for this model, sorted.
@@ -109,8 +124,8 @@ impl Engine {
     /// Indexes a set.
     pub fn new(set: Arc<PolicySet>) -> Self {
         let index = Arc::new(Index::new(&set.attachments));
-        let unconditional = set.policies.iter().map(|policy| unconditional(&set, policy)).collect();
-        Self { set, index, unconditional }
+        let lines = set.policies.iter().map(|policy| Line::new(&set, policy)).collect();
+        Self { set, index, lines }
     }
 
     /// The same for a set that was made from this one's: what did not change is shared.
@@ -118,13 +133,13 @@ impl Engine {
         let Patched { set, policies: changed, attachments } = patched;
         let index = if attachments { Arc::new(Index::new(&set.attachments)) } else { self.index.clone() };
         let changed: FxHashSet<PolicyId> = changed.into_iter().collect();
-        let mut guardrails = self.unconditional.clone();
-        for (slot, policy) in guardrails.iter_mut().zip(&set.policies) {
+        let mut lines = self.lines.clone();
+        for (line, policy) in lines.iter_mut().zip(&set.policies) {
             if policy.chain.iter().any(|id| changed.contains(id)) {
-                *slot = unconditional(&set, policy);
+                *line = Line::new(&set, policy);
             }
         }
-        Self { set: Arc::new(set), index, unconditional: guardrails }
+        Self { set: Arc::new(set), index, lines }
     }
 
     /// The set it answers from.
@@ -134,36 +149,48 @@ impl Engine {
 
     /// What a request gets.
     pub fn resolve<'a>(&'a self, request: &'a Request) -> Resolution<'a> {
-        let mut found = Vec::new();
-        self.index.candidates(&request.context, &mut found);
-        self.answer(&found, request)
+        self.resolve_fields(request, Fields::ALL)
+    }
+
+    /// What a request gets, for somebody who wants only some fields of the answer: where `policies` is not among
+    /// them, they are named, without what each of them gives and why.
+    pub fn resolve_fields<'a>(&'a self, request: &'a Request, fields: Fields) -> Resolution<'a> {
+        let found = self.candidates(&request.context);
+        self.answer(&found, request, fields)
     }
 
     /// The same by looking at every attachment: what the index is held against in tests.
     pub fn resolve_by_scan<'a>(&'a self, request: &'a Request) -> Resolution<'a> {
-        let all: Vec<Rank> = (0..).zip(&self.set.attachments).map(|(rank, _)| rank).collect();
-        self.answer(&all, request)
+        let every = (0..).zip(&self.set.attachments).filter_map(|(rank, _)| Some((rank, self.index.entry(rank)?)));
+        let all: Vec<Candidate> = every.map(|(rank, entry)| (rank, Entry { decided: false, ..entry })).collect();
+        self.answer(&all, request, Fields::ALL)
+    }
+
+    /// The attachments that may match, in the order of evaluation.
+    fn candidates(&self, context: &Context) -> Vec<Candidate> {
+        let mut found = Vec::with_capacity(64);
+        self.index.candidates(context, &mut found);
+        found.into_iter().filter_map(|rank| Some((rank, self.index.entry(rank)?))).collect()
+    }
+
+    fn attachment(&self, rank: Rank) -> Option<&Attachment> {
+        self.set.attachments.get(rank as usize).map(|attachment| &**attachment)
     }
 
     /// The attachments that give a context its policies, in the order of evaluation; several may give
     /// the same one.
     pub fn counting_attachments(&self, context: &Context) -> Vec<&Attachment> {
-        let mut found = Vec::new();
-        self.index.candidates(context, &mut found);
         let mut conditions = Conditions { set: &self.set, model: context.model.as_deref(), seen: Vec::new() };
-        self.counting(&found, context, &mut conditions)
+        let counting = self.counting(&self.candidates(context), context, &mut conditions);
+        counting.into_iter().filter_map(|(rank, _)| self.attachment(rank)).collect()
     }
 
     /// The policies whose conditions decide a request: those of every attachment that matches it, those
     /// it names, and their ancestors. Each once.
     pub fn considered_policies(&self, request: &Request) -> Vec<&Policy> {
-        let mut found = Vec::new();
-        self.index.candidates(&request.context, &mut found);
-        let attached = found
-            .iter()
-            .filter_map(|rank| self.set.attachments.get(*rank as usize).map(|attachment| &**attachment))
-            .filter(|attachment| candidates::matches(attachment, &request.context))
-            .map(|attachment| attachment.policy);
+        let found = self.candidates(&request.context);
+        let matching = found.iter().filter(|(rank, entry)| self.is_match(*rank, *entry, &request.context));
+        let attached = matching.map(|(_, entry)| entry.policy);
         let named = request.policies.iter().filter_map(|requested| match requested {
             Requested::Named(name) => self.set.find(name).map(|(id, _)| id),
             Requested::Pinned(_) | Requested::Missing(_) => None,
@@ -173,11 +200,10 @@ impl Engine {
         chains.filter(|id| seen.insert(**id)).filter_map(|id| self.set.policy(*id)).collect()
     }
 
-    fn answer<'a>(&'a self, found: &[Rank], request: &'a Request) -> Resolution<'a> {
-        let mut gathering = Gathering::new(self, request.context.model.as_deref());
-        let counting = self.counting(found, &request.context, &mut gathering.conditions);
-        for attachment in counting {
-            gathering.attached(attachment, &request.context);
+    fn answer<'a>(&'a self, found: &[Candidate], request: &'a Request, fields: Fields) -> Resolution<'a> {
+        let mut gathering = Gathering::new(self, request.context.model.as_deref(), fields);
+        for (rank, entry) in self.counting(found, &request.context, &mut gathering.conditions) {
+            gathering.attached(rank, entry.policy, &request.context);
         }
         for requested in &request.policies {
             gathering.requested(requested);
@@ -187,34 +213,36 @@ impl Engine {
 
     /// The attachments that count, in the order of evaluation: those that match and whose policy
     /// applies; default ones only where there are no others.
-    fn counting<'a>(
-        &'a self,
-        found: &[Rank],
-        context: &Context,
-        conditions: &mut Conditions<'_>,
-    ) -> Vec<&'a Attachment> {
-        let mut counting: Vec<&Attachment> = found
+    fn counting(&self, found: &[Candidate], context: &Context, conditions: &mut Conditions<'_>) -> Vec<Candidate> {
+        let mut counting: Vec<Candidate> = found
             .iter()
-            .filter_map(|rank| self.set.attachments.get(*rank as usize).map(|attachment| &**attachment))
-            .filter(|attachment| candidates::matches(attachment, context))
-            .filter(|attachment| self.applies(attachment.policy, conditions))
+            .filter(|(rank, entry)| self.is_match(*rank, *entry, context))
+            .filter(|(_, entry)| self.applies(entry.policy, conditions))
+            .copied()
             .collect();
-        if counting.iter().any(|attachment| !attachment.default) {
-            counting.retain(|attachment| !attachment.default);
+        if counting.iter().any(|(_, entry)| !entry.default) {
+            counting.retain(|(_, entry)| !entry.default);
         }
         counting
     }
 
+    fn is_match(&self, rank: Rank, entry: Entry, context: &Context) -> bool {
+        entry.decided || self.attachment(rank).is_some_and(|attachment| candidates::matches(attachment, context))
+    }
+
     /// A policy applies when any member of its chain has no condition or one that holds.
     fn applies(&self, id: PolicyId, conditions: &mut Conditions<'_>) -> bool {
+        if self.lines.get(id.0 as usize).is_some_and(|line| line.applies) {
+            return true;
+        }
         self.set.policy(id).is_some_and(|policy| {
             policy.chain.iter().filter_map(|id| self.set.policy(*id)).any(|member| conditions.holds(member))
         })
     }
 
-    fn effective(&self, id: PolicyId, policy: &Policy, conditions: &mut Conditions<'_>) -> Vec<GuardrailId> {
-        if let Some(Some(guardrails)) = self.unconditional.get(id.0 as usize) {
-            return guardrails.to_vec();
+    fn effective(&self, id: PolicyId, policy: &Policy, conditions: &mut Conditions<'_>) -> Cow<'_, [GuardrailId]> {
+        if let Some(guardrails) = self.lines.get(id.0 as usize).and_then(|line| line.guardrails.as_deref()) {
+            return guardrails.into();
         }
         let mut held: Vec<GuardrailId> = Vec::new();
         for member in policy.chain.iter().filter_map(|id| self.set.policy(*id)) {
@@ -225,7 +253,7 @@ impl Engine {
         }
         held.sort_unstable();
         held.dedup();
-        held
+        held.into()
     }
 
     fn names<'a>(&'a self, chain: &[PolicyId]) -> Vec<&'a str> {
@@ -233,10 +261,41 @@ impl Engine {
     }
 }
 
-/// What a policy gives to every model; `None` where its chain has a condition.
-fn unconditional(set: &PolicySet, policy: &Policy) -> Option<Arc<[GuardrailId]>> {
-    let free = policy.chain.iter().filter_map(|id| set.policy(*id)).all(|member| member.condition.is_none());
-    free.then(|| set.effective(policy, None).into())
+impl Line {
+    fn new(set: &PolicySet, policy: &Policy) -> Self {
+        let free = |id: &PolicyId| set.policy(*id).is_some_and(|member| member.condition.is_none());
+        let guardrails = policy.chain.iter().all(free).then(|| set.effective(policy, None).into());
+        Self { applies: policy.chain.iter().any(free), guardrails }
+    }
+}
+
+/// Guardrails of a set, each once.
+struct Union(Vec<u64>);
+
+impl Union {
+    fn of(set: &PolicySet) -> Self {
+        Self(vec![0; set.guardrails.len().div_ceil(64)])
+    }
+
+    fn add(&mut self, ids: &[GuardrailId]) {
+        for id in ids {
+            if let Some(word) = self.0.get_mut(id.0 as usize / 64) {
+                *word |= 1 << (id.0 % 64);
+            }
+        }
+    }
+
+    /// In the order of their names.
+    fn ids(&self) -> impl Iterator<Item = GuardrailId> {
+        (0u32..).step_by(64).zip(&self.0).flat_map(|(first, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let at = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(GuardrailId(first + at))
+            })
+        })
+    }
 }
 
 /// The parts of one answer while they are gathered.
@@ -246,29 +305,33 @@ struct Gathering<'a> {
     policies: Vec<ResolvedPolicy<'a>>,
     /// Policies of the set that are listed already.
     listed: FxHashSet<PolicyId>,
-    union: Vec<GuardrailId>,
+    union: Union,
+    /// Whether what is said of each policy is wanted.
+    detailed: bool,
     /// Guardrails of versions beside the set.
     beside: Vec<&'a str>,
     unknown: Vec<String>,
 }
 
 impl<'a> Gathering<'a> {
-    fn new(engine: &'a Engine, model: Option<&'a str>) -> Self {
+    fn new(engine: &'a Engine, model: Option<&'a str>, fields: Fields) -> Self {
         Self {
             engine,
             conditions: Conditions { set: &engine.set, model, seen: Vec::new() },
             policies: Vec::new(),
             listed: FxHashSet::default(),
-            union: Vec::new(),
+            union: Union::of(&engine.set),
+            detailed: fields.policies,
             beside: Vec::new(),
             unknown: Vec::new(),
         }
     }
 
     /// A policy counts once, by its first attachment.
-    fn attached(&mut self, attachment: &Attachment, context: &Context) {
-        if self.listed.insert(attachment.policy) {
-            self.list(attachment.policy, Some(candidates::reason(attachment, context)));
+    fn attached(&mut self, rank: Rank, policy: PolicyId, context: &Context) {
+        if self.listed.insert(policy) {
+            let attachment = self.engine.attachment(rank).filter(|_| self.detailed);
+            self.list(policy, attachment.map(|attachment| candidates::reason(attachment, context)));
         }
     }
 
@@ -304,12 +367,17 @@ impl<'a> Gathering<'a> {
         let engine = self.engine;
         let Some(policy) = engine.set.policy(id) else { return };
         let guardrails = engine.effective(id, policy, &mut self.conditions);
-        self.union.extend_from_slice(&guardrails);
+        self.union.add(&guardrails);
+        let (guardrails, chain) = match self.detailed {
+            true => (guardrails.iter().map(|g| engine.set.guardrail(*g)).collect(), engine.names(&policy.chain)),
+            false => (Vec::new(), Vec::new()),
+        };
         self.policies.push(ResolvedPolicy {
             subject: Subject::Served(policy),
+            id: Some(id),
             matched_via,
-            guardrails: guardrails.iter().map(|g| engine.set.guardrail(*g)).collect(),
-            chain: engine.names(&policy.chain),
+            guardrails,
+            chain,
         });
     }
 
@@ -324,7 +392,8 @@ impl<'a> Gathering<'a> {
             return None;
         }
         let inherited = parent.map(|(id, policy)| engine.effective(id, policy, &mut self.conditions));
-        let mut guardrails: Vec<&str> = inherited.iter().flatten().map(|g| engine.set.guardrail(*g)).collect();
+        let mut guardrails: Vec<&str> =
+            inherited.iter().flat_map(|ids| ids.iter()).map(|g| engine.set.guardrail(*g)).collect();
         if own_holds {
             guardrails.extend(own.add.iter().map(|g| pinned.set.guardrail(*g)));
             guardrails.retain(|name| !own.remove.iter().any(|g| pinned.set.guardrail(*g) == *name));
@@ -333,14 +402,12 @@ impl<'a> Gathering<'a> {
         guardrails.dedup();
         let mut chain = parent.map(|(_, policy)| engine.names(&policy.chain)).unwrap_or_default();
         chain.push(&pinned.label);
-        Some(ResolvedPolicy { subject: Subject::Pinned(pinned), matched_via: None, guardrails, chain })
+        Some(ResolvedPolicy { subject: Subject::Pinned(pinned), id: None, matched_via: None, guardrails, chain })
     }
 
     fn finish(mut self) -> Resolution<'a> {
-        self.union.sort_unstable();
-        self.union.dedup();
         let set = &self.engine.set;
-        let mut guardrails: Vec<&str> = self.union.iter().map(|id| set.guardrail(*id)).collect();
+        let mut guardrails: Vec<&str> = self.union.ids().map(|id| set.guardrail(id)).collect();
         if !self.beside.is_empty() {
             guardrails.append(&mut self.beside);
             guardrails.sort_unstable();

@@ -9,14 +9,25 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::Context;
-use crate::policy::{Attachment, Pattern};
+use crate::policy::{Attachment, Pattern, PolicyId};
 
 /// The position of an attachment in the order of evaluation.
 pub(super) type Rank = u32;
 
+/// What the engine looks at of every candidate, side by side in memory: most need no more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub policy: PolicyId,
+    pub default: bool,
+    /// A context that finds the attachment here matches it: no dimension narrows it but the one it is filed under.
+    pub decided: bool,
+}
+
 /// The index of a set's attachments.
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    /// Of each attachment, by its rank.
+    entries: Vec<Entry>,
     /// Attachments that no dimension narrows.
     always: Vec<Rank>,
     teams: Dimension,
@@ -41,6 +52,8 @@ impl Index {
         let crowd = Crowd::new(attachments);
         let mut index = Self::default();
         for (rank, attachment) in (0..).zip(attachments) {
+            let decided = dimensions(attachment).len() < 2;
+            index.entries.push(Entry { policy: attachment.policy, default: attachment.default, decided });
             match crowd.narrowest(attachment) {
                 None => index.always.push(rank),
                 Some((dimension, patterns)) => index.dimension(dimension).file(patterns, rank),
@@ -59,6 +72,10 @@ impl Index {
             Name::Models => &mut self.models,
             Name::Tags => &mut self.tags,
         }
+    }
+
+    pub(super) fn entry(&self, rank: Rank) -> Option<Entry> {
+        self.entries.get(rank as usize).copied()
     }
 
     /// The attachments that may match, in the order of evaluation, each once.

@@ -12,7 +12,7 @@ mod explain;
 mod index;
 mod simulate;
 
-pub use answer::{Answer, Fields, Origin};
+pub use answer::{Answer, Fields, Numbering, Origin};
 pub use context::{Asked, BadContext, Context, Pinned, Request, Requested};
 pub use coverage::{Coverage, CoverageReport, Item as CoverageItem, Kind as CoverageKind};
 pub use engine::{Engine, Resolution, ResolvedPipeline, ResolvedPolicy, Subject};

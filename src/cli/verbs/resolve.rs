@@ -12,7 +12,8 @@ use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::output;
-use crate::resolve::{Answer, Context, Fields, Near, Request, Resolution, explain};
+use crate::policy::{Policy, PolicyId};
+use crate::resolve::{Answer, Context, Fields, Near, Numbering, Request, Resolution, explain};
 
 /// Tell what a request gets, and why
 ///
@@ -73,7 +74,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     if let Some(file) = &args.batch {
         return batch(&ready, file, args.explain);
     }
-    let version = |name: &str| ready.number(name);
+    let version = |_: PolicyId, policy: &Policy| ready.number(policy);
     let request = ready.request(context, &args.policies)?;
     let resolution = ready.engine.resolve(&request);
     let near = args.explain.then(|| explain(&ready.engine, &request));
@@ -112,16 +113,14 @@ impl Ready {
         &'a self,
         resolution: &'a Resolution<'a>,
         explain: Option<&'a [Near]>,
-        version: &'a dyn Fn(&str) -> Option<u64>,
+        version: Numbering<'a>,
     ) -> Answer<'a> {
         Answer { origin: self.origin.borrow(), resolution, version, fields: Fields::ALL, explain }
     }
 
     /// The number of the version that the set holds, where history is at hand: an answer does not wait for it.
-    fn number(&self, policy: &str) -> Option<u64> {
-        let set = self.engine.set();
-        let (_, policy) = set.find(policy)?;
-        self.workspace.history_if_cheap(set.policies.len())?.number(&policy.name, &policy.digest)
+    fn number(&self, policy: &Policy) -> Option<u64> {
+        self.workspace.history_if_cheap(self.engine.set().policies.len())?.number(&policy.name, &policy.digest)
     }
 }
 
@@ -159,6 +158,6 @@ fn answer_line(ready: &Ready, line: &str, with_explain: bool) -> Result<String> 
     let request = ready.request(context, &policies)?;
     let resolution = ready.engine.resolve(&request);
     let near = with_explain.then(|| explain(&ready.engine, &request));
-    let version = |name: &str| ready.number(name);
+    let version = |_: PolicyId, policy: &Policy| ready.number(policy);
     Ok(serde_json::to_string(&ready.answer(&resolution, near.as_deref(), &version))?)
 }
