@@ -1,7 +1,8 @@
 //! The core by itself: text to documents, documents to a set, a set to an index, a request to an answer.
 //!
 //! `cargo bench --bench core`; one group: `cargo bench --bench core -- resolve`.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, missing_docs)]
+#![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(clippy::string_slice, missing_docs)]
 
 mod support;
 
@@ -15,6 +16,10 @@ use refguard::policy::{Levels, PolicySet, check};
 use refguard::resolve::Engine;
 
 use support::model::{Model, Size};
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SEED: u64 = 1;
 
@@ -76,6 +81,8 @@ fn resolve(c: &mut Criterion) {
         let model = Model::new(Size::of(count), SEED);
         let engine = Engine::new(set(&model));
         let requests = model.requests(1_000, SEED + 1);
+        let policies: usize = requests.iter().map(|request| engine.resolve(request).policies.len()).sum();
+        println!("{count} attachments: {:.1} policies a request", policies as f64 / requests.len() as f64);
         let mut next = (0..requests.len()).cycle();
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter(|| {

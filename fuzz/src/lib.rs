@@ -45,7 +45,12 @@ fn stands(place: &Location, sources: &[SourceFile]) {
 }
 
 fn render(checked: &Checked) {
-    let report = Report { findings: &checked.findings, sources: &checked.sources, checked: output::Checked::default() };
+    let report = Report {
+        findings: &checked.findings,
+        sources: &checked.sources,
+        checked: output::Checked::default(),
+        prefix: "",
+    };
     for format in Format::ALL {
         let mut text = Vec::new();
         output::render(&report, format, Style::default(), &mut text).expect("a vector takes everything");

@@ -52,3 +52,18 @@ pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     results(&text)?;
     Ok(())
 }
+
+/// Writes one JSON value that is written already, laid out for a person, and a line break to stdout.
+///
+/// # Errors
+/// As stdout reports.
+pub(super) fn json_bytes(compact: &[u8]) -> anyhow::Result<()> {
+    let mut text = Vec::with_capacity(compact.len() * 2);
+    let mut pretty = serde_json::Serializer::pretty(&mut text);
+    serde_transcode::transcode(&mut serde_json::Deserializer::from_slice(compact), &mut pretty)?;
+    text.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&text)?;
+    out.flush()?;
+    Ok(())
+}

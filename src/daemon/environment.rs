@@ -18,7 +18,7 @@ use crate::document::{Finding, SourceFile};
 use crate::ops::SetReader;
 use crate::policy::Environment;
 use crate::repo::{CommitId, RefName, Repo, RepoError, TreeId};
-use crate::resolve::Engine;
+use crate::resolve::{Engine, Wording};
 
 /// How many commits are counted between what is served and what the ref holds.
 const MAX_BEHIND: usize = 1_000;
@@ -174,6 +174,7 @@ impl Tracked {
     }
 
     fn serve(&mut self, hub: &Hub, engine: Engine, commit: CommitId, source: Source, promotion: Option<u64>) {
+        let wording = Wording::new(engine.set());
         let snapshot = Arc::new(Snapshot {
             name: self.slot.name.clone(),
             commit: Some(commit.to_string().into()),
@@ -181,6 +182,7 @@ impl Tracked {
             loaded_at: Timestamp::now(),
             source,
             engine,
+            wording,
             numbers: ArcSwapOption::empty(),
         });
         {

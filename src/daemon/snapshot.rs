@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::History;
 use crate::ops::VersionIndex;
-use crate::policy::{Policy, PolicyId, PolicySet};
-use crate::resolve::{Engine, Origin};
+use crate::policy::{PolicyId, PolicySet};
+use crate::resolve::{Engine, Origin, Wording};
 
 /// Where a snapshot's documents were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub source: Source,
     /// What answers.
     pub engine: Engine,
+    /// What answers say of its policies.
+    pub wording: Wording,
     /// The versions of its policies, as far as somebody asked.
     pub(super) numbers: ArcSwapOption<Numbers>,
 }
@@ -63,12 +65,13 @@ impl Numbers {
         Self { history, known: (0..policies).map(|_| AtomicU32::new(0)).collect() }
     }
 
-    /// The version of a policy of that set.
-    pub fn number(&self, id: PolicyId, policy: &Policy) -> Option<u64> {
+    /// The version of a policy of that set, by its name and its digest.
+    pub fn number<'p>(&self, id: PolicyId, policy: impl FnOnce() -> (&'p str, &'p str)) -> Option<u64> {
         let slot = self.known.get(id.0 as usize)?;
         match slot.load(Ordering::Relaxed) {
             0 => {
-                let number = self.history.number(&policy.name, &policy.digest);
+                let (name, digest) = policy();
+                let number = self.history.number(name, digest);
                 let known = number.map_or(Some(1), |number| u32::try_from(number).ok()?.checked_add(1));
                 slot.store(known.unwrap_or(0), Ordering::Relaxed);
                 number
@@ -93,7 +96,7 @@ impl Snapshot {
     /// The version of one of its policies.
     pub fn number(&self, history: &History, name: &str) -> Option<u64> {
         let (id, policy) = self.set().find(name)?;
-        self.numbers(history)?.number(id, policy)
+        self.numbers(history)?.number(id, || (&policy.name, &policy.digest))
     }
 
     /// The versions of its policies; `None` while history is being read.

@@ -17,7 +17,7 @@ use super::status::Failing;
 use crate::ops::{read_worktree, worktree_files};
 use crate::policy::PolicySet;
 use crate::repo::Root;
-use crate::resolve::Engine;
+use crate::resolve::{Engine, Wording};
 
 /// How long nothing may have happened before the work tree is read.
 const QUIET: Duration = Duration::from_millis(50);
@@ -102,6 +102,7 @@ impl Drafts {
             let mut facts = self.slot.facts();
             (facts.rejected, facts.failing) = (None, None);
         }
+        let wording = Wording::new(&set);
         let snapshot = Snapshot {
             name: self.slot.name.clone(),
             commit: None,
@@ -109,6 +110,7 @@ impl Drafts {
             loaded_at: Timestamp::now(),
             source: Source::Worktree,
             engine: Engine::new(Arc::new(set)),
+            wording,
             numbers: ArcSwapOption::empty(),
         };
         hub.publish(&self.slot, Arc::new(snapshot));

@@ -91,16 +91,18 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this request met a bug of the daemon").into_response()
         }))
-        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(middleware::from_fn_with_state(app.clone(), finish))
         .with_state(app)
 }
 
-/// What every answer gets, errors too: the commit, the headers of `/v1/authz`, and its place in the metrics.
+/// Lets through who may ask, and gives every answer, errors too, what it must have: the commit, the headers of `/v1/authz`, and its place in the metrics.
 async fn finish(State(app): Shared, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let started = std::time::Instant::now();
     let is_authz = authz::is_authz(request.uri().path());
-    let mut response = next.run(request).await;
+    let mut response = match guard::judge(&app, request.headers(), request.uri().path()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
     if !response.headers().contains_key(&COMMIT) {
         let commit = app.hub.snapshot(None).ok().and_then(|snapshot| commit_value(&snapshot));
         response.headers_mut().insert(COMMIT.clone(), commit.unwrap_or(HeaderValue::from_static("")));

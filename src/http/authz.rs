@@ -16,7 +16,7 @@ use super::app::{App, COMMIT, Shared, body, commit_value};
 use super::problem::Problem;
 use super::resolve::policy_names;
 use crate::daemon::Snapshot;
-use crate::resolve::{Context, Fields, Request};
+use crate::resolve::{Context, Request};
 
 static GUARDRAILS: HeaderName = HeaderName::from_static("x-refguard-guardrails");
 static POLICIES: HeaderName = HeaderName::from_static("x-refguard-policies");
@@ -90,8 +90,7 @@ async fn decide(app: &Arc<App>, request: HttpRequest) -> Result<Response, Proble
         Problem { status, ..Problem::from(unserved) }
     })?;
     let request = Request { context, policies: Vec::new() };
-    let fields = Fields { policies: false, ..Fields::ALL };
-    let resolution = snapshot.engine.resolve_fields(&request, fields);
+    let resolution = snapshot.engine.resolve(&request);
     app.decided("authz", &snapshot, &request.context, &resolution);
     if options.deny_unmatched && resolution.policies.is_empty() {
         return Err(Problem::new(StatusCode::FORBIDDEN, "no policy matches this request"));

@@ -197,7 +197,8 @@ fn write(app: &App, snapshot: &Snapshot, format: Format) -> Result<Vec<u8>, Prob
                 let policy = set.policies.get(n)?;
                 let mut object = policy_json(set, policy);
                 let id = PolicyId(u32::try_from(n).ok()?);
-                let version = numbers.as_ref().and_then(|numbers| numbers.number(id, policy));
+                let version =
+                    numbers.as_ref().and_then(|numbers| numbers.number(id, || (&policy.name, &policy.digest)));
                 let fields = object.as_object_mut()?;
                 fields.insert("digest".to_owned(), policy.digest.as_ref().into());
                 fields.insert("version".to_owned(), version.into());

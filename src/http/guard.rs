@@ -1,13 +1,9 @@
 //! Who may ask: bearer tokens by their hashes, and the names that a request may call this server.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::app::App;
@@ -74,15 +70,8 @@ impl HostGuard {
     }
 }
 
-/// Lets through who may ask.
-pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match judge(&app, request.headers(), request.uri().path()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Problem> {
+/// Whether a request may be answered.
+pub(super) fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Problem> {
     if let Some(hosts) = &app.options.hosts {
         // Without a Host header no browser speaks.
         for host in headers.get_all(header::HOST) {

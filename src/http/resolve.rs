@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::extract::{Query, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::ser::SerializeSeq;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
 use serde_json::json;
 
-use super::app::{App, Shared, answer, body, to_json};
+use super::app::{App, Shared, answer, body};
 use super::problem::Problem;
 use crate::daemon::{Hub, Numbers, Snapshot};
-use crate::resolve::{Answer, Asked, Context, Fields, Near, Request, Requested, Resolution, Subject, explain};
+use crate::policy::PolicyId;
+use crate::resolve::{
+    Answer, Asked, Context, Fields, Near, Numbering, Request, Requested, Resolution, ResolvedPolicy, explain,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,10 +92,12 @@ impl Asking<'_> {
 
     fn one(&self, context: Context, policies: &[String]) -> Result<Vec<u8>, Problem> {
         let request = requested(&self.app.hub, context, policies)?;
-        let resolution = self.snapshot.engine.resolve_fields(&request, self.fields);
+        let resolution = self.snapshot.engine.resolve(&request);
         self.judge(&request, &resolution, None)?;
         let near = self.explain.then(|| explain(&self.snapshot.engine, &request));
-        self.written(&resolution, near.as_deref())
+        let numbers = self.numbers();
+        let version = numbering(numbers.as_deref());
+        Ok(self.answer(&resolution, &version, near.as_deref()).to_json())
     }
 
     /// Version numbers, where they are wanted.
@@ -101,16 +105,14 @@ impl Asking<'_> {
         self.fields.policies.then(|| self.snapshot.numbers(self.app.hub.history())).flatten()
     }
 
-    fn written(&self, resolution: &Resolution<'_>, near: Option<&[Near]>) -> Result<Vec<u8>, Problem> {
-        let numbers = self.numbers();
-        let version = |id, policy: &_| numbers.as_ref().and_then(|numbers| numbers.number(id, policy));
-        to_json(&Answer {
-            origin: self.snapshot.origin(),
-            resolution,
-            version: &version,
-            fields: self.fields,
-            explain: near,
-        })
+    fn answer<'a>(
+        &'a self,
+        resolution: &'a Resolution<'a>,
+        version: Numbering<'a>,
+        explain: Option<&'a [Near]>,
+    ) -> Answer<'a> {
+        let (origin, wording) = (self.snapshot.origin(), &self.snapshot.wording);
+        Answer { origin, resolution, version, wording, fields: self.fields, explain }
     }
 
     /// Every request of a batch is answered, or none is.
@@ -122,12 +124,22 @@ impl Asking<'_> {
         }
         let requests = batch.into_iter().map(|(context, policies)| requested(&self.app.hub, context, &policies));
         let requests: Vec<Request> = requests.collect::<Result<_, _>>()?;
-        let resolutions: Vec<Resolution<'_>> =
-            requests.iter().map(|r| self.snapshot.engine.resolve_fields(r, self.fields)).collect();
+        let resolutions: Vec<Resolution<'_>> = requests.iter().map(|r| self.snapshot.engine.resolve(r)).collect();
         for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
             self.judge(request, resolution, Some(number))?;
         }
-        to_json(&json_object(&Results { asking: self, requests: &requests, resolutions: &resolutions }))
+        let numbers = self.numbers();
+        let version = numbering(numbers.as_deref());
+        let mut bytes = br#"{"results":["#.to_vec();
+        for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
+            if number > 0 {
+                bytes.push(b',');
+            }
+            let near = self.explain.then(|| explain(&self.snapshot.engine, request));
+            self.answer(resolution, &version, near.as_deref()).write(&mut bytes);
+        }
+        bytes.extend_from_slice(b"]}");
+        Ok(bytes)
     }
 
     fn judge(&self, request: &Request, resolution: &Resolution<'_>, number: Option<usize>) -> Result<(), Problem> {
@@ -142,38 +154,9 @@ impl Asking<'_> {
     }
 }
 
-struct Results<'a> {
-    asking: &'a Asking<'a>,
-    requests: &'a [Request],
-    resolutions: &'a [Resolution<'a>],
-}
-
-fn json_object<'a>(results: &'a Results<'a>) -> impl Serialize + 'a {
-    #[derive(Serialize)]
-    struct Object<'a> {
-        results: &'a Results<'a>,
-    }
-    Object { results }
-}
-
-impl Serialize for Results<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let asking = self.asking;
-        let numbers = asking.numbers();
-        let version = |id, policy: &_| numbers.as_ref().and_then(|numbers| numbers.number(id, policy));
-        let mut results = serializer.serialize_seq(Some(self.resolutions.len()))?;
-        for (request, resolution) in self.requests.iter().zip(self.resolutions) {
-            let near = asking.explain.then(|| explain(&asking.snapshot.engine, request));
-            results.serialize_element(&Answer {
-                origin: asking.snapshot.origin(),
-                resolution,
-                version: &version,
-                fields: asking.fields,
-                explain: near.as_deref(),
-            })?;
-        }
-        results.end()
-    }
+/// What tells versions by what is known of them.
+fn numbering(numbers: Option<&Numbers>) -> impl Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64> {
+    move |id, policy| numbers?.number(id, || (policy.name(), policy.digest()))
 }
 
 /// The request with what its names mean. No policy's name holds an `@`, so one that does is a version.
@@ -192,5 +175,5 @@ fn names_a_version(policies: &[String]) -> bool {
 
 /// The names of an answer's policies.
 pub(super) fn policy_names<'a>(resolution: &Resolution<'a>) -> Vec<&'a str> {
-    resolution.policies.iter().map(|policy| Subject::label(policy.subject)).collect()
+    resolution.policies.iter().map(|policy| policy.name()).collect()
 }

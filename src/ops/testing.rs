@@ -119,7 +119,7 @@ fn run_case(
     let resolution = engine.resolve(request);
     let got = Got {
         guardrails: resolution.guardrails.iter().map(|&name| name.to_owned()).collect(),
-        policies: resolution.policies.iter().map(|policy| policy.subject.label().to_owned()).collect(),
+        policies: resolution.policies.iter().map(|policy| policy.name().to_owned()).collect(),
         action: simulate(&resolution, outcomes),
     };
     let mut differences = differences(&case.expect, &got);

@@ -2,18 +2,18 @@
 
 use std::io;
 
-use super::Report;
 use super::escape::{annotation_message, annotation_property, clip, escape_terminal};
+use super::{Report, from_the_top};
 use crate::document::Finding;
 
 /// The runner cuts longer messages itself; this keeps one finding from filling the log.
 const MESSAGE_CHARACTERS: usize = 4_000;
 
 pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    report.findings.iter().try_for_each(|finding| writeln!(out, "{}", line(finding)))
+    report.findings.iter().try_for_each(|finding| writeln!(out, "{}", line(finding, report.prefix)))
 }
 
-fn line(finding: &Finding) -> String {
+fn line(finding: &Finding, prefix: &str) -> String {
     let place = &finding.location;
     let (first, last) = (place.line, place.end_line.max(place.line));
     // GitHub refuses columns where the lines differ.
@@ -25,7 +25,7 @@ fn line(finding: &Finding) -> String {
     format!(
         "::{severity} file={file},line={first},endLine={last}{columns},title={title}::{message}",
         severity = finding.severity.as_str(),
-        file = annotation_property(&escape_terminal(&place.file)),
+        file = annotation_property(&escape_terminal(&from_the_top(prefix, &place.file))),
         title = annotation_property(&format!("{} {}", finding.rule.code, finding.rule.name)),
         message = annotation_message(&message(finding)),
     )

@@ -1,12 +1,13 @@
 //! GitLab code quality: the part of the Code Climate format that a merge request shows.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde::Serialize;
 
-use super::Report;
 use super::escape::escape_terminal;
 use super::fingerprint::Fingerprints;
+use super::{Report, from_the_top};
 use crate::document::{Finding, Severity};
 
 #[derive(Serialize)]
@@ -20,7 +21,7 @@ struct Issue<'a> {
 
 #[derive(Serialize)]
 struct Location<'a> {
-    path: &'a str,
+    path: Cow<'a, str>,
     lines: Lines,
 }
 
@@ -32,12 +33,13 @@ struct Lines {
 
 pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let mut fingerprints = Fingerprints::default();
-    let issues: Vec<_> = report.findings.iter().map(|finding| issue(finding, fingerprints.next(finding))).collect();
+    let issues: Vec<_> =
+        report.findings.iter().map(|finding| issue(finding, fingerprints.next(finding), report.prefix)).collect();
     serde_json::to_writer_pretty(&mut *out, &issues)?;
     writeln!(out)
 }
 
-fn issue(finding: &Finding, fingerprint: String) -> Issue<'_> {
+fn issue<'f>(finding: &'f Finding, fingerprint: String, prefix: &str) -> Issue<'f> {
     let place = &finding.location;
     let help = finding.help.as_ref().map(|help| format!(" (help: {})", escape_terminal(help))).unwrap_or_default();
     Issue {
@@ -49,7 +51,7 @@ fn issue(finding: &Finding, fingerprint: String) -> Issue<'_> {
             Severity::Warning => "minor",
         },
         location: Location {
-            path: &place.file,
+            path: from_the_top(prefix, &place.file),
             lines: Lines { begin: place.line, end: place.end_line.max(place.line) },
         },
     }

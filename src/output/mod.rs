@@ -28,6 +28,7 @@ mod tests;
 mod tests_report;
 mod versions;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::str::FromStr;
@@ -122,6 +123,14 @@ pub struct Report<'a> {
     pub sources: &'a [SourceFile],
     /// What was looked at.
     pub checked: Checked,
+    /// The folder of the policies within its git repository, empty at the top. Formats that a forge reads name
+    /// files from there on.
+    pub prefix: &'a str,
+}
+
+/// A file as a forge finds it: from the top of the git repository.
+fn from_the_top<'f>(prefix: &str, file: &'f str) -> Cow<'f, str> {
+    if prefix.is_empty() { file.into() } else { format!("{prefix}/{file}").into() }
 }
 
 impl Report<'_> {

@@ -3,7 +3,7 @@
 use super::Style;
 use super::escape::escape_terminal;
 use crate::document::Action;
-use crate::resolve::{Answer, Near, ResolvedPipeline, Subject, Verdict};
+use crate::resolve::{Answer, Near, ResolvedPipeline, Verdict};
 
 /// An answer in words: guardrails first, then where they come from.
 pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
@@ -16,15 +16,15 @@ pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
     let guardrails = if got.guardrails.is_empty() { none() } else { paint.strong(&list(&got.guardrails)) };
     text.push_str(&format!("guardrails: {guardrails}\n"));
     for policy in &got.policies {
-        let why = policy.matched_via.as_deref().unwrap_or("asked for by name");
-        let version = match policy.subject {
-            Subject::Served(_) => policy.version(answer.version).map(|n| format!("@{n}")).unwrap_or_default(),
-            Subject::Pinned(_) => String::new(),
-        };
-        let name = format!("{}{version}", escape_terminal(policy.subject.label()));
-        text.push_str(&format!("  {} ({}): {}\n", paint.strong(&name), escape_terminal(why), list(&policy.guardrails)));
-        if policy.chain.len() > 1 {
-            let chain: Vec<_> = policy.chain.iter().map(|name| escape_terminal(name)).collect();
+        let why = policy.matched_via().map_or_else(|| "asked for by name".to_owned(), |reason| reason.to_string());
+        // The name of a pinned one says its version itself.
+        let number = policy.served_id().and_then(|_| policy.version(answer.version));
+        let version = number.map(|n| format!("@{n}")).unwrap_or_default();
+        let name = format!("{}{version}", escape_terminal(policy.name()));
+        let guardrails: Vec<&str> = policy.guardrails().collect();
+        text.push_str(&format!("  {} ({}): {}\n", paint.strong(&name), escape_terminal(&why), list(&guardrails)));
+        let chain: Vec<_> = policy.chain().map(escape_terminal).collect();
+        if chain.len() > 1 {
             text.push_str(&format!("    built on {}\n", chain.join(" -> ")));
         }
     }

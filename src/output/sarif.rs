@@ -7,10 +7,10 @@ use std::io;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::Report;
 use super::escape::escape_terminal;
 use super::fingerprint::Fingerprints;
 use super::rules::markdown_body;
+use super::{Report, from_the_top};
 use crate::document::{Finding, Location, Rule};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -134,7 +134,7 @@ pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result
     let mut fingerprints = Fingerprints::default();
     let results = report.findings.iter().map(|finding| {
         let rule_index = index.get(finding.rule.code).copied().unwrap_or_default();
-        outcome(finding, rule_index, fingerprints.next(finding))
+        outcome(finding, rule_index, fingerprints.next(finding), report.prefix)
     });
     let run = Run {
         tool: Tool {
@@ -145,7 +145,7 @@ pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result
                 rules: rules.values().map(|rule| descriptor(rule)).collect(),
             },
         },
-        original_uri_base_ids: [(ROOT, BaseId { description: text("the root of the policy repository") })].into(),
+        original_uri_base_ids: [(ROOT, BaseId { description: text("the root of the git repository") })].into(),
         column_kind: "unicodeCodePoints",
         results: results.collect(),
     };
@@ -164,11 +164,11 @@ fn descriptor(rule: &Rule) -> Descriptor<'_> {
     }
 }
 
-fn outcome(finding: &Finding, rule_index: usize, fingerprint: String) -> Outcome<'_> {
+fn outcome<'f>(finding: &'f Finding, rule_index: usize, fingerprint: String, prefix: &str) -> Outcome<'f> {
     let help = finding.help.as_ref().map(|help| format!("\nhelp: {}", literal(help))).unwrap_or_default();
     let related = finding.related.iter().enumerate().map(|(id, related)| Place {
         id: Some(id + 1),
-        physical_location: physical(&related.location),
+        physical_location: physical(&related.location, prefix),
         message: Some(Text { text: literal(&related.message) }),
     });
     Outcome {
@@ -176,14 +176,14 @@ fn outcome(finding: &Finding, rule_index: usize, fingerprint: String) -> Outcome
         rule_index,
         level: finding.severity.as_str(),
         message: Text { text: format!("{}{help}", literal(&finding.message)) },
-        locations: [Place { id: None, physical_location: physical(&finding.location), message: None }],
+        locations: [Place { id: None, physical_location: physical(&finding.location, prefix), message: None }],
         related_locations: related.collect(),
         partial_fingerprints: [("refguard/v1", fingerprint)].into(),
     }
 }
 
-fn physical(place: &Location) -> Physical {
-    let uri = utf8_percent_encode(&place.file, PATH).to_string();
+fn physical(place: &Location, prefix: &str) -> Physical {
+    let uri = utf8_percent_encode(&from_the_top(prefix, &place.file), PATH).to_string();
     let (end_line, end_column) = (place.end_line, place.end_column).max((place.line, place.column));
     Physical {
         artifact_location: Artifact { uri, uri_base_id: ROOT },

@@ -70,7 +70,7 @@ const CHECKED: Checked = Checked { files: 14, policies: 12, attachments: 9, test
 
 fn rendered(findings: &[Finding], sources: &[SourceFile], format: Format, style: Style) -> String {
     let mut out = Vec::new();
-    render(&Report { findings, sources, checked: CHECKED }, format, style, &mut out).unwrap();
+    render(&Report { findings, sources, checked: CHECKED, prefix: "" }, format, style, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Style;
 use super::escape::{annotation_message, annotation_property, escape_terminal, xml};
 use super::resolution::{Paint, explanation};
 use super::table::table;
+use super::{Style, from_the_top};
 use crate::ops::{CaseReport, TestReport};
 use crate::resolve::{CoverageItem, CoverageKind, CoverageReport};
 
@@ -93,13 +93,13 @@ pub fn tests_junit(report: &TestReport) -> String {
     text
 }
 
-/// An annotation for each failed case.
-pub fn tests_github(report: &TestReport) -> String {
+/// An annotation for each failed case; `prefix`: the folder of the policies within its git repository.
+pub fn tests_github(report: &TestReport, prefix: &str) -> String {
     let line = |case: &CaseReport| {
         let name = format!("{}: {}", case.test, case.case);
         let lines = std::iter::once(&name).chain(&case.differences).map(|line| escape_terminal(line).into_owned());
         let message = annotation_message(&lines.collect::<Vec<_>>().join("\n"));
-        let file = annotation_property(&escape_terminal(&case.file));
+        let file = annotation_property(&escape_terminal(&from_the_top(prefix, &case.file)));
         format!("::error file={file},line={},title=policy test failed::{message}\n", case.line)
     };
     report.cases.iter().filter(|case| !case.ok).map(line).collect()

@@ -109,7 +109,7 @@ impl Step {
 }
 
 /// The four dimensions of a request's box, in the order of rising specificity.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Targets {
     /// Teams; `None`: not named.
     pub teams: Option<Vec<Pattern>>,

@@ -1,10 +1,12 @@
 //! A resolution as the JSON object of the API: one shape for the command line and the daemon.
+//!
+//! Written straight into bytes. By way of serde's data model it took two thirds of the time of an answer: most of
+//! it are names, and each of their bytes was looked at one by one.
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
-
-use super::{Near, Resolution, ResolvedPipeline, ResolvedPolicy, Subject};
-use crate::policy::{Policy, PolicyId};
+use super::json::{self, Array, Object};
+use super::wording::{Pieces, Wording};
+use super::{Near, Resolution, ResolvedPipeline, ResolvedPolicy};
+use crate::policy::PolicyId;
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +61,7 @@ impl Fields {
 }
 
 /// What numbers a policy of the set, by its place in it.
-pub type Numbering<'a> = &'a dyn Fn(PolicyId, &Policy) -> Option<u64>;
+pub type Numbering<'a> = &'a dyn Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64>;
 
 /// An answer, ready to be written as JSON.
 pub struct Answer<'a> {
@@ -69,105 +71,109 @@ pub struct Answer<'a> {
     pub resolution: &'a Resolution<'a>,
     /// The version number of a policy of the set; `None` while unknown.
     pub version: Numbering<'a>,
+    /// What is said of each policy of the set to everybody.
+    pub wording: &'a Wording,
     /// Which parts are wanted.
     pub fields: Fields,
     /// Why attachments did or did not match, where it was asked for.
     pub explain: Option<&'a [Near]>,
 }
 
-impl Serialize for Answer<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Answer<'_> {
+    /// The object, as compact JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        // What a request of many policies gets: the bytes are not moved while they grow.
+        let mut bytes = Vec::with_capacity(self.resolution.policies.len() * 512 + 2048);
+        self.write(&mut bytes);
+        bytes
+    }
+
+    /// The object, as compact JSON, after what is there.
+    pub fn write(&self, out: &mut Vec<u8>) {
         let Self { origin, resolution, fields, .. } = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("set", origin.set)?;
-        map.serialize_entry("commit", &origin.commit)?;
-        map.serialize_entry("promotion", &origin.promotion)?;
+        let mut object = Object::begin(out);
+        object.text("set", origin.set);
+        object.value("commit", &origin.commit);
+        object.value("promotion", &origin.promotion);
         if fields.guardrails {
-            map.serialize_entry("guardrails", &resolution.guardrails)?;
+            object.texts("guardrails", resolution.guardrails.iter().copied());
         }
         if fields.policies {
-            let policies = resolution.policies.iter().map(|policy| PolicyAnswer { policy, version: self.version });
-            map.serialize_entry("policies", &policies.collect::<Vec<_>>())?;
+            object.array("policies", |array| {
+                resolution.policies.iter().for_each(|policy| self.policy(policy, array));
+            });
         }
         if fields.pipelines {
-            let pipelines: Vec<_> = resolution.pipelines.iter().map(PipelineAnswer).collect();
-            map.serialize_entry("pipelines", &pipelines)?;
+            object.array("pipelines", |array| resolution.pipelines.iter().for_each(|piped| pipeline(piped, array)));
         }
         if fields.pipeline_guardrails {
-            map.serialize_entry("pipeline_guardrails", &resolution.pipeline_guardrails)?;
+            object.texts("pipeline_guardrails", resolution.pipeline_guardrails.iter().copied());
         }
         if fields.unknown {
-            map.serialize_entry("unknown", &resolution.unknown)?;
+            object.texts("unknown", resolution.unknown.iter().map(String::as_str));
         }
         if let Some(explain) = self.explain {
-            map.serialize_entry("explain", explain)?;
+            object.value("explain", &explain);
         }
-        map.end()
+        object.end();
     }
-}
 
-struct PolicyAnswer<'a> {
-    policy: &'a ResolvedPolicy<'a>,
-    version: Numbering<'a>,
+    fn policy(&self, policy: &ResolvedPolicy<'_>, array: &mut Array<'_>) {
+        let served = policy.served_id().and_then(|id| self.wording.pieces(id, policy));
+        if let Some(Pieces { before_version, before_reason, rest }) = served {
+            let out = array.raw();
+            out.extend_from_slice(before_version);
+            json::any(out, &policy.version(self.version));
+            out.extend_from_slice(before_reason);
+            match policy.matched_via() {
+                Some(reason) => json::joined(out, |say| reason.say(say)),
+                None => out.extend_from_slice(b"null"),
+            }
+            out.extend_from_slice(rest);
+            return;
+        }
+        let mut object = array.object();
+        object.text("name", policy.name());
+        object.value("version", &policy.version(self.version));
+        object.text("digest", policy.digest());
+        match policy.matched_via() {
+            Some(reason) => object.pieces("matched_via", |say| reason.say(say)),
+            None => object.value("matched_via", &None::<&str>),
+        }
+        object.texts("guardrails", policy.guardrails());
+        object.texts("chain", policy.chain());
+        object.end();
+    }
 }
 
 impl ResolvedPolicy<'_> {
     /// The number of its version.
     pub fn version(&self, numbering: Numbering<'_>) -> Option<u64> {
-        match (self.subject, self.id) {
-            (Subject::Served(policy), Some(id)) => numbering(id, policy),
-            (Subject::Served(_), None) => None,
-            (Subject::Pinned(pinned), _) => pinned.version,
+        match self.pinned() {
+            Some(pinned) => pinned.version,
+            None => numbering(self.served_id()?, self),
         }
     }
 }
 
-impl Serialize for PolicyAnswer<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let subject = self.policy.subject;
-        let version = self.policy.version(self.version);
-        let mut map = serializer.serialize_map(Some(6))?;
-        map.serialize_entry("name", subject.label())?;
-        map.serialize_entry("version", &version)?;
-        map.serialize_entry("digest", subject.digest())?;
-        map.serialize_entry("matched_via", &self.policy.matched_via)?;
-        map.serialize_entry("guardrails", &self.policy.guardrails)?;
-        map.serialize_entry("chain", &self.policy.chain)?;
-        map.end()
-    }
-}
-
-struct PipelineAnswer<'a>(&'a ResolvedPipeline<'a>);
-
-impl Serialize for PipelineAnswer<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ResolvedPipeline { policy, pipeline, set } = self.0;
-        let steps: Vec<_> = pipeline.steps.iter().map(|step| StepAnswer { set, step }).collect();
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("policy", policy)?;
-        map.serialize_entry("mode", &pipeline.mode)?;
-        map.serialize_entry("steps", &steps)?;
-        map.end()
-    }
-}
-
-struct StepAnswer<'a> {
-    set: &'a crate::policy::PolicySet,
-    step: &'a crate::policy::Step,
-}
-
-impl Serialize for StepAnswer<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let step = self.step;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("guardrail", self.set.guardrail(step.guardrail))?;
-        map.serialize_entry("on_pass", &step.on_pass)?;
-        map.serialize_entry("on_fail", &step.on_fail)?;
-        map.serialize_entry("on_error", &step.on_error.unwrap_or(step.on_fail))?;
-        map.serialize_entry("pass_data", &step.pass_data)?;
-        if let Some(message) = &step.modify_response_message {
-            map.serialize_entry("modify_response_message", message)?;
+fn pipeline(resolved: &ResolvedPipeline<'_>, array: &mut Array<'_>) {
+    let ResolvedPipeline { policy, pipeline, set } = resolved;
+    let mut object = array.object();
+    object.text("policy", policy);
+    object.value("mode", &pipeline.mode);
+    object.array("steps", |array| {
+        for step in &pipeline.steps {
+            let mut object = array.object();
+            object.text("guardrail", set.guardrail(step.guardrail));
+            object.value("on_pass", &step.on_pass);
+            object.value("on_fail", &step.on_fail);
+            object.value("on_error", &step.on_error.unwrap_or(step.on_fail));
+            object.value("pass_data", &step.pass_data);
+            if let Some(message) = &step.modify_response_message {
+                object.text("modify_response_message", message);
+            }
+            object.end();
         }
-        map.end()
-    }
+    });
+    object.end();
 }

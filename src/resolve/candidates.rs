@@ -1,7 +1,9 @@
 //! Whether one attachment matches one context, dimension by dimension.
 
+use std::fmt;
+
 use super::Context;
-use crate::policy::{Attachment, Pattern};
+use crate::policy::{Attachment, Pattern, Targets};
 
 /// One dimension of an attachment against a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,40 +51,102 @@ pub(super) fn first_tag<'c>(patterns: &[Pattern], tags: &'c [String]) -> Option<
     tags.iter().map(String::as_str).find(|tag| patterns.iter().any(|pattern| pattern.matches(Some(tag))))
 }
 
-/// Why it matched, in LiteLLM's words: `tag:…+team:…+key:…+model:…`, `scope:*` or `scope:default`.
-pub(super) fn reason(attachment: &Attachment, context: &Context) -> String {
-    let mut reason = String::new();
-    if attachment.default {
-        reason.push_str("default:");
+/// Which dimensions an attachment names: what its reason is made of, without looking at the attachment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names(u8);
+
+impl Names {
+    const DEFAULT: u8 = 1;
+    const EVERYWHERE: u8 = 2;
+    const TEAMS: u8 = 4;
+    const KEYS: u8 = 8;
+    const MODELS: u8 = 16;
+    const TAGS: u8 = 32;
+
+    pub(super) fn of(attachment: &Attachment) -> Self {
+        let Targets { teams, keys, models, tags } = &attachment.targets;
+        let all = [
+            (Self::DEFAULT, attachment.default),
+            (Self::EVERYWHERE, attachment.everywhere),
+            (Self::TEAMS, teams.is_some()),
+            (Self::KEYS, keys.is_some()),
+            (Self::MODELS, models.is_some()),
+            (Self::TAGS, tags.is_some()),
+        ];
+        Self(all.into_iter().filter(|(_, is)| *is).fold(0, |names, (name, _)| names | name))
     }
-    if attachment.everywhere {
-        reason.push_str("scope:*");
-        return reason;
+
+    fn has(self, name: u8) -> bool {
+        self.0 & name != 0
     }
-    let targets = &attachment.targets;
-    let tag = targets.tags.as_deref().and_then(|patterns| first_tag(patterns, &context.tags));
-    let named = |patterns: &Option<Vec<Pattern>>, value: &'_ Option<String>| {
-        value.clone().filter(|value| patterns.is_some() && !value.is_empty())
-    };
-    let parts = [
-        ("tag", tag.map(str::to_owned)),
-        ("team", named(&targets.teams, &context.team)),
-        ("key", named(&targets.keys, &context.key)),
-        ("model", named(&targets.models, &context.model)),
-    ];
-    let start = reason.len();
-    for (name, value) in parts {
-        if let Some(value) = value {
-            if reason.len() > start {
-                reason.push('+');
+
+    pub(super) fn is_default(self) -> bool {
+        self.has(Self::DEFAULT)
+    }
+
+    pub(super) fn has_tags(self) -> bool {
+        self.has(Self::TAGS)
+    }
+}
+
+/// Why an attachment matched a request, in LiteLLM's words: `tag:…+team:…+key:…+model:…`, `scope:*` or
+/// `scope:default`, after `default:` where it is a default one.
+#[derive(Debug, Clone, Copy)]
+pub struct Reason<'a> {
+    pub(super) names: Names,
+    /// The patterns of tags, where the attachment has any.
+    pub(super) tags: Option<&'a [Pattern]>,
+    pub(super) context: &'a Context,
+}
+
+impl<'a> Reason<'a> {
+    pub(super) fn new(attachment: &'a Attachment, context: &'a Context) -> Self {
+        Self { names: Names::of(attachment), tags: attachment.targets.tags.as_deref(), context }
+    }
+
+    /// Whether the attachment counted only because no other matched.
+    pub fn is_default(&self) -> bool {
+        self.names.is_default()
+    }
+
+    /// Its text, piece by piece.
+    pub(super) fn say(&self, mut say: impl FnMut(&'a str)) {
+        if self.is_default() {
+            say("default:");
+        }
+        if self.names.has(Names::EVERYWHERE) {
+            say("scope:*");
+            return;
+        }
+        let context = self.context;
+        let named = |name: u8, value: &'a Option<String>| {
+            value.as_deref().filter(|value| self.names.has(name) && !value.is_empty())
+        };
+        let parts = [
+            ("tag:", self.tags.and_then(|patterns| first_tag(patterns, &context.tags))),
+            ("team:", named(Names::TEAMS, &context.team)),
+            ("key:", named(Names::KEYS, &context.key)),
+            ("model:", named(Names::MODELS, &context.model)),
+        ];
+        let mut first = true;
+        for (name, value) in parts.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            if !first {
+                say("+");
             }
-            reason.push_str(name);
-            reason.push(':');
-            reason.push_str(&value);
+            first = false;
+            say(name);
+            say(value);
+        }
+        if first {
+            say("scope:default");
         }
     }
-    if reason.len() == start {
-        reason.push_str("scope:default");
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut result = Ok(());
+        self.say(|piece| result = result.and_then(|()| f.write_str(piece)));
+        result
     }
-    reason
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::{Engine, Request, Resolution, Subject};
+use super::{Engine, Request, Resolution};
 use crate::document::{Action, Outcome};
 use crate::policy::{Place, Policy};
 
@@ -133,7 +133,7 @@ impl Coverage {
             policy.condition.as_ref().is_none_or(|c| set.condition_holds(c, request.context.model.as_deref()))
         };
         for resolved in &resolution.policies {
-            let Subject::Served(policy) = resolved.subject else { continue };
+            let Some(policy) = resolved.served() else { continue };
             let mut held = Vec::new();
             for member in policy.chain.iter().filter_map(|id| set.policy(*id)).filter(|member| holds(member)) {
                 held.extend_from_slice(&member.add);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::candidates::{self, Match};
+use super::candidates::{self, Match, Reason};
 use super::{Engine, Request};
 use crate::policy::{Attachment, Pattern, Place};
 
@@ -43,14 +43,11 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
     let set = engine.set();
     let context = &request.context;
     let resolution = engine.resolve(request);
-    let given: Vec<&str> =
-        resolution.policies.iter().filter(|p| p.matched_via.is_some()).map(|p| p.subject.label()).collect();
+    let given: Vec<&str> = resolution.policies.iter().filter(|p| p.matched_via().is_some()).map(|p| p.name()).collect();
     let mut said: Vec<&str> = Vec::new();
     let mut near = Vec::new();
-    let has_non_default = resolution
-        .policies
-        .iter()
-        .any(|p| p.matched_via.as_deref().is_some_and(|reason| !reason.starts_with("default:")));
+    let has_non_default =
+        resolution.policies.iter().any(|p| p.matched_via().is_some_and(|reason| !reason.is_default()));
     for attachment in &set.attachments {
         let Some(policy) = set.policy(attachment.policy) else { continue };
         let found = candidates::by_dimension(attachment, context);
@@ -71,7 +68,7 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
             (Verdict::Repeated, "matches, but an earlier attachment gives this policy already".to_owned())
         } else {
             said.push(name);
-            (Verdict::Matched, candidates::reason(attachment, context))
+            (Verdict::Matched, Reason::new(attachment, context).to_string())
         };
         let Place { file, line } = &attachment.place;
         near.push(Near { policy: name.to_owned(), file: file.to_string(), line: *line, verdict, why });

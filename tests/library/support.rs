@@ -37,10 +37,10 @@ pub fn answer(resolution: &Resolution<'_>) -> Value {
         .iter()
         .map(|policy| {
             json!({
-                "policy": policy.subject.label(),
-                "matched_via": policy.matched_via,
-                "guardrails": policy.guardrails,
-                "inheritance_chain": policy.chain,
+                "policy": policy.name(),
+                "matched_via": policy.matched_via().map(|reason| reason.to_string()),
+                "guardrails": policy.guardrails().collect::<Vec<_>>(),
+                "inheritance_chain": policy.chain().collect::<Vec<_>>(),
             })
         })
         .collect();

@@ -84,6 +84,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
             attachments: imported.counts.attachments,
             tests: 0,
         },
+        prefix: "",
     };
     let mut text = Vec::new();
     output::render(&report, args.format.output(), print::style(shell.color), &mut text)?;

@@ -138,5 +138,6 @@ pub(super) fn report(checked: &Checked) -> Report<'_> {
             attachments: checked.counts.attachments,
             tests: checked.counts.cases,
         },
+        prefix: "",
     }
 }

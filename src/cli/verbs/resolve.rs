@@ -12,8 +12,8 @@ use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::output;
-use crate::policy::{Policy, PolicyId};
-use crate::resolve::{Answer, Context, Fields, Near, Numbering, Request, Resolution, explain};
+use crate::policy::PolicyId;
+use crate::resolve::{Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, Wording, explain};
 
 /// Tell what a request gets, and why
 ///
@@ -74,16 +74,15 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     if let Some(file) = &args.batch {
         return batch(&ready, file, args.explain);
     }
-    let version = |_: PolicyId, policy: &Policy| ready.number(policy);
+    let (version, wording) =
+        (|_: PolicyId, policy: &ResolvedPolicy<'_>| ready.number(policy), Wording::new(ready.engine.set()));
     let request = ready.request(context, &args.policies)?;
     let resolution = ready.engine.resolve(&request);
     let near = args.explain.then(|| explain(&ready.engine, &request));
+    let answer = ready.answer(&resolution, near.as_deref(), (&version, &wording));
     match args.format {
-        BasicFormat::Json => print::json(&ready.answer(&resolution, near.as_deref(), &version))?,
-        BasicFormat::Human => {
-            let answer = ready.answer(&resolution, near.as_deref(), &version);
-            print::results(&output::resolution(&answer, print::style(shell.color)))?;
-        }
+        BasicFormat::Json => print::json_bytes(&answer.to_json())?,
+        BasicFormat::Human => print::results(&output::resolution(&answer, print::style(shell.color)))?,
     }
     Ok(Exit::Fine)
 }
@@ -113,14 +112,14 @@ impl Ready {
         &'a self,
         resolution: &'a Resolution<'a>,
         explain: Option<&'a [Near]>,
-        version: Numbering<'a>,
+        (version, wording): (Numbering<'a>, &'a Wording),
     ) -> Answer<'a> {
-        Answer { origin: self.origin.borrow(), resolution, version, fields: Fields::ALL, explain }
+        Answer { origin: self.origin.borrow(), resolution, version, wording, fields: Fields::ALL, explain }
     }
 
     /// The number of the version that the set holds, where history is at hand: an answer does not wait for it.
-    fn number(&self, policy: &Policy) -> Option<u64> {
-        self.workspace.history_if_cheap(self.engine.set().policies.len())?.number(&policy.name, &policy.digest)
+    fn number(&self, policy: &ResolvedPolicy<'_>) -> Option<u64> {
+        self.workspace.history_if_cheap(self.engine.set().policies.len())?.number(policy.name(), policy.digest())
     }
 }
 
@@ -132,13 +131,14 @@ fn batch(ready: &Ready, file: &str, with_explain: bool) -> Result<Exit> {
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut exit = Exit::Fine;
+    let wording = Wording::new(ready.engine.set());
     for line in BufReader::new(input).lines() {
         let line = line.with_context(|| format!("cannot read `{file}`"))?;
         if line.trim().is_empty() {
             continue;
         }
-        match answer_line(ready, &line, with_explain) {
-            Ok(answer) => writeln!(out, "{answer}")?,
+        match answer_line(ready, &wording, &line, with_explain) {
+            Ok(answer) => out.write_all(&answer)?,
             Err(error) => {
                 exit = Exit::Fault;
                 writeln!(out, "{}", json!({ "error": format!("{error:#}") }))?;
@@ -149,7 +149,7 @@ fn batch(ready: &Ready, file: &str, with_explain: bool) -> Result<Exit> {
     Ok(exit)
 }
 
-fn answer_line(ready: &Ready, line: &str, with_explain: bool) -> Result<String> {
+fn answer_line(ready: &Ready, wording: &Wording, line: &str, with_explain: bool) -> Result<Vec<u8>> {
     let value: Value = serde_json::from_str(line).context("not JSON")?;
     if !value.is_object() {
         bail!("not an object of the form {{\"context\":{{…}}}}");
@@ -158,6 +158,8 @@ fn answer_line(ready: &Ready, line: &str, with_explain: bool) -> Result<String> 
     let request = ready.request(context, &policies)?;
     let resolution = ready.engine.resolve(&request);
     let near = with_explain.then(|| explain(&ready.engine, &request));
-    let version = |_: PolicyId, policy: &Policy| ready.number(policy);
-    Ok(serde_json::to_string(&ready.answer(&resolution, near.as_deref(), &version))?)
+    let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| ready.number(policy);
+    let mut line = ready.answer(&resolution, near.as_deref(), (&version, wording)).to_json();
+    line.push(b'\n');
+    Ok(line)
 }

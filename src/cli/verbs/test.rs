@@ -71,7 +71,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         TestFormat::Json => print::json(&report)?,
         TestFormat::Human => print::results(&output::tests_human(&report, print::style(shell.color)))?,
         TestFormat::Junit => print::results(&output::tests_junit(&report))?,
-        TestFormat::Github => print::results(&output::tests_github(&report))?,
+        TestFormat::Github => print::results(&output::tests_github(&report, ready.workspace.root().prefix()))?,
     }
     let untested = args.require_tests && report.cases.is_empty();
     if untested {

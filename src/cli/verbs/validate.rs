@@ -10,7 +10,7 @@ use crate::cli::args::{FindingsFormat, LevelArgs, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::document::Finding;
-use crate::output;
+use crate::output::{self, Report};
 
 /// Check a policy set by every rule
 ///
@@ -33,12 +33,13 @@ pub(in crate::cli) struct ValidateArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
-    let (_, loaded) = shell.load(&args.source.source(), &args.levels.levels())?;
+    let (workspace, loaded) = shell.load(&args.source.source(), &args.levels.levels())?;
     // The process ends with this verb: freeing a large set piece by piece would be for nothing.
     let loaded = ManuallyDrop::new(loaded);
     let checked = &loaded.checked;
     let mut text = Vec::new();
-    output::render(&super::report(checked), args.format.output(), print::style(shell.color), &mut text)?;
+    let report = Report { prefix: workspace.root().prefix(), ..super::report(checked) };
+    output::render(&report, args.format.output(), print::style(shell.color), &mut text)?;
     print::results(&String::from_utf8_lossy(&text))?;
     let errors = checked.findings.iter().any(Finding::is_error);
     Ok(Exit::fault_if(errors || (args.levels.deny_warnings && !checked.findings.is_empty())))
