@@ -49,22 +49,23 @@ class Repository:
 
 
 class Server:
-    """A process that answers on loopback, from its start to the end of the `with` block."""
+    """A process that answers on loopback, from its start to the end of the `with` block. What it says goes to `log`."""
 
-    def __init__(self, words, address, ready_path):
+    def __init__(self, words, address, ready_path, log=None):
         self.address, self.ready_path = address, ready_path
         start = time.perf_counter()
-        self.process = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL)
+        with open(log or os.devnull, "ab") as said:
+            self.process = subprocess.Popen([str(word) for word in words], stdout=said, stderr=said if log else None)
         try:
             while not self.ready():
                 if self.process.poll() is not None or time.perf_counter() > start + START_LIMIT:
-                    sys.exit(f"{words[0]} did not become ready")
+                    sys.exit(f"{words[0]} did not become ready{f': see {log}' if log else ''}")
                 time.sleep(0.001)
             self.took = time.perf_counter() - start
         except BaseException:
             self.stop()
             raise
-        self.connection = http.client.HTTPConnection(address)
+        self.connection = self.connect()
 
     def __enter__(self):
         return self
@@ -80,9 +81,13 @@ class Server:
         except (OSError, http.client.HTTPException):
             return False
 
-    def ask(self, method, path, body=None):
-        self.connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-        reply = self.connection.getresponse()
+    def connect(self):
+        return http.client.HTTPConnection(self.address, timeout=30)
+
+    def ask(self, method, path, body=None, connection=None):
+        connection = connection or self.connection
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        reply = connection.getresponse()
         return reply, reply.read()
 
     def resident(self):
