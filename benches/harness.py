@@ -139,7 +139,8 @@ def read_wrk(process):
     if process.returncode or "Non-2xx" in text or "Socket errors" in text:
         sys.exit(f"wrk: {text}")
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+    return rate, float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
 def wrk(url, seconds, script=None):

@@ -1,10 +1,12 @@
-"""`refguard serve` beside Cerbos with its git storage driver: the same made-up set, the same machine, one after the other.
+"""`refguard serve` beside Cerbos with its git storage driver: the same set, the same machine, one after the other.
 
 Each follows the branch `production` of a repository of its own (Cerbos by `file://`), listens on loopback without TLS
-and tokens, and keeps no log of decisions. Cerbos polls every second, the shortest interval that is advised for tests;
-audit, telemetry and access logs are off, schemas are not enforced (its default), everything else is as it comes. It is
-asked over its HTTP API. What one request asks is not the same: refguard finds which of all attachments meet a context
-and merges their policies, Cerbos evaluates the one policy that the request names.
+and tokens, and keeps no log of decisions. Cerbos polls every second, so half of that is in what it takes to serve a new
+commit; its audit log, telemetry and messages below warnings are off, schemas are not enforced (its default), everything
+else is as it comes. It is asked over its HTTP API. What one request asks is not the same: refguard finds which of all
+attachments meet a context and merges their policies, Cerbos evaluates the one policy that the request names.
+
+Of the runs of `wrk` the best counts, of the reloads the median.
 
 Two policies more, the pair, carry a number that one commit changes in both. An answer with two numbers, or with one
 missing, was served from no commit: it is torn.
