@@ -4,7 +4,8 @@ Each follows the branch `production` of a repository of its own (Cerbos by `file
 and tokens, and keeps no log of decisions. Cerbos polls every second, so half of that is in what it takes to serve a new
 commit; its audit log, telemetry and messages below warnings are off, schemas are not enforced (its default), everything
 else is as it comes. It is asked over its HTTP API. What one request asks is not the same: refguard finds which of all
-attachments meet a context and merges their policies, Cerbos evaluates the one policy that the request names.
+attachments meet a context and merges their policies, Cerbos evaluates the one policy that the request names, drawn by
+lot, and mostly denies.
 
 Of the runs of `wrk` the best counts, of the reloads the median.
 
