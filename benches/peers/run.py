@@ -2,7 +2,8 @@
 """refguard beside other tools, on the same made-up sets, on this machine: python3 benches/peers/run.py
 
 Builds refguard, fetches LiteLLM and check-jsonschema (PyPI) and Cerbos (npm) into target/peers, and prints tables.
-Each figure is the best of some runs; on a busy machine all of them are worse.
+Each figure is the best of some runs unless it says otherwise; on a busy machine all of them are worse. Requests a
+second need `wrk` (https://github.com/wg/wrk).
 """
 import argparse
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import daemons
 import model
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -28,13 +30,13 @@ def sh(*command, **options):
     return subprocess.run([str(part) for part in command], check=True, **options)
 
 
-def install():
-    sh("cargo", "build", "--release", "--bin", "refguard", cwd=ROOT)
-    if not PYTHON.exists():
-        sh(sys.executable, "-m", "venv", PLACE / "venv")
-    sh(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "litellm[proxy]==1.106.2",
-       "check-jsonschema==0.39.0")
-    if not CERBOS.exists():
+def install(only):
+    if only != "daemons":
+        if not PYTHON.exists():
+            sh(sys.executable, "-m", "venv", PLACE / "venv")
+        sh(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "litellm[proxy]==1.106.2",
+           "check-jsonschema==0.39.0")
+    if only in (None, "validate", "daemons") and not CERBOS.exists():
         (PLACE / "npm").mkdir(parents=True, exist_ok=True)
         sh("npm", "install", "--silent", "--prefix", PLACE / "npm", "@cerbos/cerbos-linux-x64@0.55.0")
 
@@ -129,11 +131,23 @@ def resolve(places):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=10_000, help="policies, and attachments, of the large set")
-    parser.add_argument("--only", choices=["validate", "load", "resolve"])
+    parser.add_argument("--only", choices=["validate", "load", "resolve", "daemons"])
+    parser.add_argument("--seconds", type=int, default=10, help="of each run of wrk")
+    parser.add_argument("--no-build", action="store_true")
     args = parser.parse_args()
     os.chdir(ROOT)
     PLACE.mkdir(parents=True, exist_ok=True)
-    install()
+    if not args.no_build:
+        sh("cargo", "build", "--release", "--bin", "refguard", cwd=ROOT)
+    install(args.only)
+    if args.only != "daemons":
+        processes(args)
+    if args.only in (None, "daemons"):
+        made = model.make(args.size, args.size, TEAMS, SEED)
+        table(*daemons.compare(PLACE / "sets" / "daemons", CERBOS, made, args.seconds))
+
+
+def processes(args):
     sizes = [size for size in (10, 100, 1_000) if size < args.size] if args.only in (None, "resolve") else []
     places = {count: make(count) for count in [*sizes, args.size]}
     large = places[args.size]

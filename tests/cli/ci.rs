@@ -23,6 +23,8 @@ cat "$ANSWER"
 /// A repository with a change on a branch, and what the steps see beside it.
 struct Job {
     repo: TestRepo,
+    /// Where in the repository the policies are.
+    folder: &'static str,
     base: String,
     temp: PathBuf,
     path: String,
@@ -31,11 +33,18 @@ struct Job {
 impl Job {
     /// `fields`: what the change makes of the policy.
     fn new(fields: &str) -> Self {
+        Self::below(".", fields)
+    }
+
+    fn below(folder: &'static str, fields: &str) -> Self {
         let repo = TestRepo::new();
-        repo.policy("base", "guardrails: {add: [pii, audit]}").write("attachments/all.yaml", ATTACHED);
+        let write = |path: &str, text: &str| repo.write(&format!("{folder}/{path}"), text).commit(path);
+        write("refguard.yaml", "apiVersion: refguard/v1\nkind: Repository\n");
+        write("policies/base.yaml", &policy("base", "guardrails: {add: [pii, audit]}"));
+        write("attachments/all.yaml", ATTACHED);
         let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: all\n    expect: {includes: [audit]}\n";
-        let base = repo.write("tests/t.yaml", test).commit("one");
-        repo.policy("base", fields).commit("two");
+        let base = write("tests/t.yaml", test);
+        write("policies/base.yaml", &policy("base", fields));
         let temp = repo.path().with_file_name("temp");
         fs::create_dir(&temp).unwrap();
         for name in ["gh", "curl"] {
@@ -44,7 +53,7 @@ impl Job {
         }
         let bin = Path::new(env!("CARGO_BIN_EXE_refguard")).parent().unwrap();
         let path = format!("{}:{}:{}", temp.display(), bin.display(), std::env::var("PATH").unwrap());
-        Self { repo, base, temp, path }
+        Self { repo, folder, base, temp, path }
     }
 
     fn run(&self, script: &str, env: &[(&str, &str)]) -> Output {
@@ -52,6 +61,7 @@ impl Job {
         let mut command = self.repo.prepared(Command::new("bash"));
         command.args(["-eo", "pipefail", "-c", script]).env("PATH", &self.path);
         command.env("CALLS", temp("calls")).env("ANSWER", temp("answer")).env("RUNNER_TEMP", &self.temp);
+        command.env("DIRECTORY", self.folder).env("REFGUARD_DIRECTORY", self.folder);
         command.env("GITHUB_STEP_SUMMARY", temp("summary")).env("GITHUB_OUTPUT", temp("output"));
         command.envs(env.iter().copied()).output().unwrap()
     }
@@ -140,7 +150,7 @@ fn the_github_workflow_lets_a_sound_change_pass_and_tells_of_a_failed_test() {
 fn the_action_does_the_same() {
     let job = Job::new("guardrails: {add: [audit]}");
     let steps = yaml("action.yml")["runs"]["steps"].clone();
-    let env = [("DIRECTORY", "."), ("DENY_WARNINGS", "true"), ("BASE", job.base.as_str()), ("GITHUB_ACTION_PATH", "/")];
+    let env = [("DENY_WARNINGS", "true"), ("BASE", job.base.as_str()), ("GITHUB_ACTION_PATH", "/")];
     for name in ["Install", "Validate", "Test", "Review"] {
         let out = job.run(&step(&steps, name), &env);
         assert!(out.status.success(), "{name}: {out:?}");
@@ -152,15 +162,47 @@ fn the_action_does_the_same() {
     assert_eq!(job.run(&step(&steps, "Validate"), &env).status.code(), Some(1));
 }
 
-#[test]
-fn the_gitlab_job_reports_and_notes() {
-    let job = Job::new("gaurdrails: {add: [audit]}");
+/// The lines of the GitLab job, as one script.
+fn gitlab_script() -> String {
     let file = yaml("ci-templates/gitlab-ci.yml");
     let lines = |key: &str| {
         let lines = file["policies"][key].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
         lines.collect::<Vec<_>>().join("\n")
     };
-    let script = format!("{}\n{}", lines("before_script"), lines("script"));
+    assert_eq!(file["policies"]["variables"]["REFGUARD_DIRECTORY"], ".");
+    format!("{}\n{}", lines("before_script"), lines("script"))
+}
+
+#[test]
+fn all_of_them_take_a_folder() {
+    let job = Job::below("gateway/policies", "guardrails: {add: [audit]}");
+    // What stands at the top is none of theirs.
+    job.repo.write("policies/broken.yaml", &policy("broken", "gaurdrails: {}")).commit("beside");
+    let base = ("BASE", job.base.as_str());
+    let workflow = yaml("ci-templates/github-actions.yml")["jobs"]["policies"].clone();
+    assert_eq!(workflow["env"]["DIRECTORY"], ".");
+    for steps in [workflow["steps"].clone(), yaml("action.yml")["runs"]["steps"].clone()] {
+        for name in ["Validate", "Test", "Review"] {
+            let out = job.run(&step(&steps, name), &[base, ("DENY_WARNINGS", "false")]);
+            assert!(out.status.success(), "{name}: {out:?}");
+        }
+    }
+    // What later steps take is at the top.
+    for review in [job.repo.read("review.md"), job.temp("review.md")] {
+        assert!(review.contains("**Loses** policy `base`: `pii`"), "{review}");
+    }
+    assert!(job.repo.read("refguard.sarif").contains("\"results\": []"));
+    let env = [("CI_MERGE_REQUEST_IID", "7"), ("CI_MERGE_REQUEST_DIFF_BASE_SHA", job.base.as_str())];
+    let out = job.run(&gitlab_script(), &env);
+    assert!(out.status.success(), "{out:?}");
+    assert!(text(&out.stdout).contains("**Loses** policy `base`: `pii`"), "{out:?}");
+    assert!(job.repo.read("refguard-tests.xml").contains("tests=\"1\" failures=\"0\""));
+}
+
+#[test]
+fn the_gitlab_job_reports_and_notes() {
+    let job = Job::new("gaurdrails: {add: [audit]}");
+    let script = gitlab_script();
     let env = [
         ("CI_MERGE_REQUEST_IID", "7"),
         ("CI_MERGE_REQUEST_DIFF_BASE_SHA", job.base.as_str()),
