@@ -123,8 +123,19 @@ def free_port():
 def post_in_turns(path, bodies):
     """A script for `wrk` that posts one body after the other."""
     quoted = ",\n".join(f"[==[{json.dumps(body)}]==]" for body in bodies)
-    path.write_text(f'local bodies = {{{quoted}}}\nlocal n = 0\nfunction request()\n  n = n % #bodies + 1\n'
-                    '  return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, bodies[n])\nend\n')
+    # The requests are put together before the run: the load generator must not be what is measured.
+    path.write_text(f'''local bodies = {{{quoted}}}
+local requests = {{}}
+local n = 0
+function init()
+  local headers = {{["Content-Type"] = "application/json"}}
+  for i, body in ipairs(bodies) do requests[i] = wrk.format("POST", nil, headers, body) end
+end
+function request()
+  n = n % #requests + 1
+  return requests[n]
+end
+''')
     return path
 
 

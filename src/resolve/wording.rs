@@ -66,3 +66,77 @@ impl Words {
         Self { text: text.into(), before_version, before_reason, case }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::document::{Limits, load_file};
+    use crate::policy::{Levels, check};
+    use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request};
+
+    const SET: &str = "\
+apiVersion: refguard/v1
+kind: Policy
+name: base \"quoted\"
+guardrails: {add: [log, 'say \"no\"']}
+---
+apiVersion: refguard/v1
+kind: Policy
+name: child
+inherit: base \"quoted\"
+guardrails: {add: [pii], remove: [log]}
+condition: {model: gpt-.*}
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: child
+teams: ['*']
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: base \"quoted\"
+scope: '*'
+";
+
+    fn policies(engine: &Engine, wording: &Wording, model: &str, version: Option<u64>) -> Value {
+        let context = Context { team: Some("a\"b".to_owned()), model: Some(model.to_owned()), ..Context::default() };
+        let request = Request { context, policies: Vec::new() };
+        let resolution = engine.resolve(&request);
+        let version = |_: PolicyId, _: &ResolvedPolicy<'_>| version;
+        let origin = Origin { set: "test", commit: None, promotion: None };
+        let answer =
+            Answer { origin, resolution: &resolution, version: &version, wording, fields: Fields::ALL, explain: None };
+        let written: Value = serde_json::from_slice(&answer.to_json()).unwrap();
+        let told = |policy: &ResolvedPolicy<'_>| {
+            json!({
+                "name": policy.name(), "version": policy.version(&version), "digest": policy.digest(),
+                "matched_via": policy.matched_via().map(|reason| reason.to_string()),
+                "guardrails": policy.guardrails().collect::<Vec<_>>(), "chain": policy.chain().collect::<Vec<_>>(),
+            })
+        };
+        let told: Vec<Value> = resolution.policies.iter().map(told).collect();
+        assert_eq!(written["policies"], json!(told));
+        written["policies"].clone()
+    }
+
+    #[test]
+    fn words_that_were_kept_are_those_that_are_told_in_every_case() {
+        let loaded = load_file("set.yaml", SET.as_bytes().to_vec(), &Limits::DEFAULT);
+        let engine = Engine::new(Arc::new(check(loaded, &Levels::default()).set.unwrap()));
+        let wording = Wording::new(engine.set());
+        let mut seen = Vec::new();
+        // Each model twice: the second time what was kept of the first request is used, or is of another case.
+        for (model, version) in [("gpt-4", None), ("o1", Some(1)), ("gpt-4", Some(20)), ("o1", None)] {
+            seen.push(policies(&engine, &wording, model, version));
+        }
+        let child = |n: usize| seen[n].as_array().unwrap().iter().find(|p| p["name"] == "child").unwrap().clone();
+        assert_eq!(child(0)["guardrails"], json!(["pii", "say \"no\""]));
+        assert_eq!(child(1)["guardrails"], json!(["log", "say \"no\""]));
+        assert_eq!(child(2)["version"], 20);
+        assert_eq!(child(2)["matched_via"], "team:a\"b");
+    }
+}

@@ -200,6 +200,24 @@ fn all_of_them_take_a_folder() {
 }
 
 #[test]
+fn findings_name_files_where_the_forge_has_them() {
+    let job = Job::below("gateway/policies", "gaurdrails: {add: [audit]}");
+    let written =
+        |verb: &str, format: &str| job.repo.run(["-C", "gateway/policies", verb, "--format", format]).ends(1).stdout;
+    let place = "gateway/policies/policies/base.yaml";
+    let annotation = written("validate", "github");
+    assert!(annotation.starts_with(&format!("::error file={place},line=")), "{annotation}");
+    let sarif: Value = serde_json::from_str(&written("validate", "sarif")).unwrap();
+    let location = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(location["artifactLocation"]["uri"], place);
+    let quality: Value = serde_json::from_str(&written("validate", "gitlab")).unwrap();
+    assert_eq!(quality[0]["location"]["path"], place);
+    job.repo.write(place, &policy("base", "guardrails: {add: [pii]}"));
+    let failed = written("test", "github");
+    assert!(failed.starts_with("::error file=gateway/policies/tests/t.yaml,line="), "{failed}");
+}
+
+#[test]
 fn the_gitlab_job_reports_and_notes() {
     let job = Job::new("gaurdrails: {add: [audit]}");
     let script = gitlab_script();
