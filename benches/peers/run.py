@@ -109,7 +109,7 @@ def load(place, count):
     floor = timed("git ls-tree -r HEAD | cut -d' ' -f3 | cut -f1 | git cat-file --batch", shell=True, cwd=repository)
     ours = timed(REFGUARD, "-C", repository, "resolve", "--at", "HEAD", "--batch", place / "one.jsonl")
     table(f"From a commit to the first answer, {count:,} policies, no checkout", ["what", "took", "times git"], [
-        ["git ls-tree -r | git cat-file --batch", seconds(floor), "1"],
+        ["git ls-tree -r into git cat-file --batch", seconds(floor), "1"],
         ["refguard resolve --at HEAD", seconds(ours), f"{ours / floor:.1f}"],
     ])
 
