@@ -1,7 +1,7 @@
 //! A resolution as the JSON object of the API: one shape for the command line and the daemon.
 //!
-//! Written straight into bytes. By way of serde's data model it took two thirds of the time of an answer: most of
-//! it are names, and each of their bytes was looked at one by one.
+//! Written straight into bytes. By way of serde's data model that took as long as finding out what to say: most of
+//! an answer are names, and each of their bytes was looked at one by one.
 
 use super::json::{self, Array, Object};
 use super::wording::{Pieces, Wording};

@@ -16,9 +16,9 @@ pub struct Wording(Box<[OnceLock<Words>]>);
 struct Words {
     text: Box<[u8]>,
     /// Bytes before the version.
-    before_version: u16,
+    before_version: usize,
     /// Bytes from there to the reason.
-    before_reason: u16,
+    before_reason: usize,
     /// The case whose guardrails the text names: that of the first who asked.
     case: u8,
 }
@@ -43,8 +43,8 @@ impl Wording {
         if words.case != case {
             return None;
         }
-        let (before_version, rest) = words.text.split_at_checked(words.before_version.into())?;
-        let (before_reason, rest) = rest.split_at_checked(words.before_reason.into())?;
+        let (before_version, rest) = words.text.split_at_checked(words.before_version)?;
+        let (before_reason, rest) = rest.split_at_checked(words.before_reason)?;
         Some(Pieces { before_version, before_reason, rest })
     }
 }
@@ -54,15 +54,12 @@ impl Words {
         let mut text = Vec::new();
         let mut object = Object::begin(&mut text);
         object.text("name", policy.name());
-        let version_at = object.open("version");
+        let before_version = object.open("version");
         object.text("digest", policy.digest());
-        let reason_at = object.open("matched_via");
+        let before_reason = object.open("matched_via") - before_version;
         object.texts("guardrails", policy.guardrails());
         object.texts("chain", policy.chain());
         object.end();
-        // A name has at most 128 characters: what is longer is written anew each time.
-        let length = |bytes: usize| u16::try_from(bytes).unwrap_or(u16::MAX);
-        let (before_version, before_reason) = (length(version_at), length(reason_at - version_at));
         Self { text: text.into(), before_version, before_reason, case }
     }
 }
