@@ -62,8 +62,6 @@ pub(super) fn json_bytes(compact: &[u8]) -> anyhow::Result<()> {
     let mut pretty = serde_json::Serializer::pretty(&mut text);
     serde_transcode::transcode(&mut serde_json::Deserializer::from_slice(compact), &mut pretty)?;
     text.push(b'\n');
-    let mut out = io::stdout().lock();
-    out.write_all(&text)?;
-    out.flush()?;
+    results(&String::from_utf8(text)?)?;
     Ok(())
 }

@@ -372,12 +372,12 @@ impl PolicySet {
         condition.iter().any(|id| self.conditions.get(id.0 as usize).is_some_and(|pattern| pattern.matches(model)))
     }
 
-    /// A policy's guardrails for a model: from its root ancestor down, members whose own condition
-    /// fails skipped, add then remove. Sorted.
-    pub fn effective(&self, policy: &Policy, model: Option<&str>) -> Vec<GuardrailId> {
+    /// A policy's guardrails: from its root ancestor down, of the members whose own condition holds, add then
+    /// remove. Sorted.
+    pub fn effective(&self, policy: &Policy, mut holds: impl FnMut(&Policy) -> bool) -> Vec<GuardrailId> {
         let mut held: Vec<GuardrailId> = Vec::new();
         for member in policy.chain.iter().filter_map(|id| self.policy(*id)) {
-            if member.condition.as_ref().is_none_or(|c| self.condition_holds(c, model)) {
+            if holds(member) {
                 held.extend_from_slice(&member.add);
                 held.retain(|g| !member.remove.contains(g));
             }

@@ -4,7 +4,7 @@
 //! an answer are names, and each of their bytes was looked at one by one.
 
 use super::json::{self, Array, Object};
-use super::wording::{Pieces, Wording};
+use super::wording::{Wording, Words};
 use super::{Near, Resolution, ResolvedPipeline, ResolvedPolicy};
 use crate::policy::PolicyId;
 
@@ -119,30 +119,23 @@ impl Answer<'_> {
     }
 
     fn policy(&self, policy: &ResolvedPolicy<'_>, array: &mut Array<'_>) {
-        let served = policy.served_id().and_then(|id| self.wording.pieces(id, policy));
-        if let Some(Pieces { before_version, before_reason, rest }) = served {
-            let out = array.raw();
-            out.extend_from_slice(before_version);
-            json::any(out, &policy.version(self.version));
-            out.extend_from_slice(before_reason);
-            match policy.matched_via() {
-                Some(reason) => json::joined(out, |say| reason.say(say)),
-                None => out.extend_from_slice(b"null"),
+        let fresh;
+        let words = match self.wording.of(policy) {
+            Some(words) => words,
+            None => {
+                fresh = Words::new(policy);
+                &fresh
             }
-            out.extend_from_slice(rest);
-            return;
-        }
-        let mut object = array.object();
-        object.text("name", policy.name());
-        object.value("version", &policy.version(self.version));
-        object.text("digest", policy.digest());
+        };
+        let out = array.raw();
+        out.extend_from_slice(words.before_version());
+        json::any(out, &policy.version(self.version));
+        out.extend_from_slice(words.before_reason());
         match policy.matched_via() {
-            Some(reason) => object.pieces("matched_via", |say| reason.say(say)),
-            None => object.value("matched_via", &None::<&str>),
+            Some(reason) => json::joined(out, |say| reason.say(say)),
+            None => json::any(out, &None::<&str>),
         }
-        object.texts("guardrails", policy.guardrails());
-        object.texts("chain", policy.chain());
-        object.end();
+        out.extend_from_slice(words.rest());
     }
 }
 

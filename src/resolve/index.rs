@@ -199,6 +199,7 @@ impl DimensionName {
         }
     }
 }
+
 /// How many attachments share each pattern.
 struct Crowd<'a>(FxHashMap<(DimensionName, &'a Pattern), u32>);
 

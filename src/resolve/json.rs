@@ -41,17 +41,10 @@ impl<'o> Object<'o> {
         text(self.out, value);
     }
 
-    /// A text that comes in pieces.
-    pub(super) fn pieces<'p>(&mut self, key: &str, each: impl FnOnce(&mut dyn FnMut(&'p str))) {
-        self.key(key);
-        joined(self.out, each);
-    }
-
     pub(super) fn texts<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
         self.array(key, |array| {
             for value in values {
-                array.next();
-                text(array.out, value);
+                text(array.raw(), value);
             }
         });
     }
@@ -75,21 +68,16 @@ impl<'o> Object<'o> {
 }
 
 impl Array<'_> {
-    fn next(&mut self) {
+    /// Where the next element is to be written.
+    pub(super) fn raw(&mut self) -> &mut Vec<u8> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
-    }
-
-    /// Bytes that are written already, after those of the element before.
-    pub(super) fn raw(&mut self) -> &mut Vec<u8> {
-        self.next();
         self.out
     }
 
     pub(super) fn object(&mut self) -> Object<'_> {
-        self.next();
-        Object::begin(self.out)
+        Object::begin(self.raw())
     }
 }
 
@@ -124,14 +112,9 @@ fn inside(out: &mut Vec<u8>, value: &str) {
         out.extend_from_slice(value.as_bytes());
         return;
     }
-    for c in value.chars() {
-        match c {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\0'..='\u{1f}' => out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes()),
-            _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
+    let quoted = serde_json::Value::from(value).to_string();
+    let escaped = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    out.extend_from_slice(escaped.unwrap_or_default().as_bytes());
 }
 
 #[cfg(test)]
@@ -148,7 +131,8 @@ mod tests {
             let mut object = Object::begin(&mut out);
             object.text("first", texts.first().map_or("", String::as_str));
             object.texts("all", texts.iter().map(String::as_str));
-            object.pieces("joined", |say| texts.iter().for_each(|text| say(text)));
+            object.open("joined");
+            joined(object.out, |say| texts.iter().for_each(|text| say(text)));
             object.value("number", &number);
             object.array("objects", |array| texts.iter().for_each(|text| {
                 let mut object = array.object();

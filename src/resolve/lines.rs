@@ -101,8 +101,8 @@ impl Lines {
             return Gives { case: Some(case), guardrails };
         }
         let set = of.set;
-        let worked_out = set.policy(id).map(|policy| given(set, policy, |member| of.hold(member)));
-        Gives { case: None, guardrails: Cow::Owned(worked_out.unwrap_or_default()) }
+        let worked_out = set.policy(id).map(|policy| set.effective(policy, |member| of.hold(member)));
+        Gives { case: None, guardrails: numbers(worked_out.unwrap_or_default()).collect() }
     }
 
     fn kept(&self, line: &Line, case: u8) -> Option<&[u32]> {
@@ -203,7 +203,7 @@ impl Making {
                 let at = conditions.iter().position(|one| Some(one) == number);
                 at.is_some_and(|at| case >> at & 1 == 1)
             };
-            guardrails.extend(given(set, policy, |member| member.condition.as_deref().is_none_or(holds)));
+            guardrails.extend(numbers(set.effective(policy, |member| member.condition.as_deref().is_none_or(holds))));
             ends.push(u32::try_from(guardrails.len()).unwrap_or(u32::MAX));
         }
         [conditions, &ends, &guardrails].concat()
@@ -224,16 +224,8 @@ fn members<'a>(set: &'a PolicySet, policy: &'a Policy) -> impl Iterator<Item = &
     policy.chain.iter().filter_map(|id| set.policy(*id))
 }
 
-/// From the root ancestor down: what each member that counts adds, less what it removes. Sorted.
-fn given(set: &PolicySet, policy: &Policy, mut counts: impl FnMut(&Policy) -> bool) -> Vec<u32> {
-    let mut held: Vec<u32> = Vec::new();
-    for member in members(set, policy).filter(|member| counts(member)) {
-        held.extend(member.add.iter().map(|guardrail| guardrail.0));
-        held.retain(|guardrail| !member.remove.contains(&GuardrailId(*guardrail)));
-    }
-    held.sort_unstable();
-    held.dedup();
-    held
+fn numbers(guardrails: Vec<GuardrailId>) -> impl Iterator<Item = u32> {
+    guardrails.into_iter().map(|guardrail| guardrail.0)
 }
 
 /// Which conditions hold for one model: each distinct pattern is run once a request.

@@ -74,11 +74,16 @@ impl<'a> ResolvedPolicy<'a> {
     }
 
     /// What its chain gives, where it is a policy of the set.
-    pub(super) fn gives(&self) -> Option<&Gives<'a>> {
+    fn gives(&self) -> Option<&Gives<'a>> {
         match &self.given {
             Given::Served { gives, .. } => Some(gives),
             Given::Pinned(_) => None,
         }
+    }
+
+    /// Which of the policy's cases it is: in the same case it gives the same.
+    pub(super) fn case(&self) -> Option<u8> {
+        self.gives()?.case
     }
 
     pub(super) fn beside(&self) -> Option<&Beside<'a>> {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::ResolvedPolicy;
 use super::json::Object;
-use crate::policy::{PolicyId, PolicySet};
+use crate::policy::PolicySet;
 
 /// The words of a set's policies, as far as they were needed.
 #[derive(Debug)]
@@ -13,21 +13,12 @@ pub struct Wording(Box<[OnceLock<Words>]>);
 
 /// One policy's part of an answer, but for its version and its reason: those differ from request to request.
 #[derive(Debug)]
-struct Words {
+pub(super) struct Words {
     text: Box<[u8]>,
-    /// Bytes before the version.
-    before_version: usize,
-    /// Bytes from there to the reason.
-    before_reason: usize,
-    /// The case whose guardrails the text names: that of the first who asked.
-    case: u8,
-}
-
-/// The pieces of a policy's part of an answer.
-pub(super) struct Pieces<'w> {
-    pub before_version: &'w [u8],
-    pub before_reason: &'w [u8],
-    pub rest: &'w [u8],
+    version_at: usize,
+    reason_at: usize,
+    /// The case whose guardrails the text names.
+    case: Option<u8>,
 }
 
 impl Wording {
@@ -36,31 +27,38 @@ impl Wording {
         Self(set.policies.iter().map(|_| OnceLock::new()).collect())
     }
 
-    /// The words of a policy of that set, if they name the guardrails that it gives here.
-    pub(super) fn pieces(&self, id: PolicyId, policy: &ResolvedPolicy<'_>) -> Option<Pieces<'_>> {
-        let case = policy.gives()?.case?;
-        let words = self.0.get(id.0 as usize)?.get_or_init(|| Words::new(policy, case));
-        if words.case != case {
-            return None;
-        }
-        let (before_version, rest) = words.text.split_at_checked(words.before_version)?;
-        let (before_reason, rest) = rest.split_at_checked(words.before_reason)?;
-        Some(Pieces { before_version, before_reason, rest })
+    /// The words of a policy of that set, in the case of the first who asked.
+    pub(super) fn of(&self, policy: &ResolvedPolicy<'_>) -> Option<&Words> {
+        let case = policy.case()?;
+        let words = self.0.get(policy.served_id()?.0 as usize)?.get_or_init(|| Words::new(policy));
+        (words.case == Some(case)).then_some(words)
     }
 }
 
 impl Words {
-    fn new(policy: &ResolvedPolicy<'_>, case: u8) -> Self {
+    pub(super) fn new(policy: &ResolvedPolicy<'_>) -> Self {
         let mut text = Vec::new();
         let mut object = Object::begin(&mut text);
         object.text("name", policy.name());
-        let before_version = object.open("version");
+        let version_at = object.open("version");
         object.text("digest", policy.digest());
-        let before_reason = object.open("matched_via") - before_version;
+        let reason_at = object.open("matched_via");
         object.texts("guardrails", policy.guardrails());
         object.texts("chain", policy.chain());
         object.end();
-        Self { text: text.into(), before_version, before_reason, case }
+        Self { text: text.into(), version_at, reason_at, case: policy.case() }
+    }
+
+    pub(super) fn before_version(&self) -> &[u8] {
+        self.text.get(..self.version_at).unwrap_or_default()
+    }
+
+    pub(super) fn before_reason(&self) -> &[u8] {
+        self.text.get(self.version_at..self.reason_at).unwrap_or_default()
+    }
+
+    pub(super) fn rest(&self) -> &[u8] {
+        self.text.get(self.reason_at..).unwrap_or_default()
     }
 }
 
@@ -72,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::document::{Limits, load_file};
-    use crate::policy::{Levels, check};
+    use crate::policy::{Levels, PolicyId, check};
     use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request};
 
     const SET: &str = "\

@@ -169,7 +169,8 @@ impl Plain {
 /// A policy's guardrails by name, for a model.
 fn effective<'a>(set: &'a PolicySet, name: &str, model: Option<&str>) -> BTreeSet<&'a str> {
     let (_, policy) = set.find(name).expect("a policy of both");
-    set.effective(policy, model).into_iter().map(|id| set.guardrail(id)).collect()
+    let holds = |member: &Policy| member.condition.as_ref().is_none_or(|own| set.condition_holds(own, model));
+    set.effective(policy, holds).into_iter().map(|id| set.guardrail(id)).collect()
 }
 
 /// What a policy loses for some model.
