@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 use super::Hub;
@@ -18,7 +17,7 @@ use crate::document::{Finding, SourceFile};
 use crate::ops::SetReader;
 use crate::policy::Environment;
 use crate::repo::{CommitId, RefName, Repo, RepoError, TreeId};
-use crate::resolve::{Engine, Wording};
+use crate::resolve::Engine;
 
 /// How many commits are counted between what is served and what the ref holds.
 const MAX_BEHIND: usize = 1_000;
@@ -174,17 +173,7 @@ impl Tracked {
     }
 
     fn serve(&mut self, hub: &Hub, engine: Engine, commit: CommitId, source: Source, promotion: Option<u64>) {
-        let wording = Wording::new(engine.set());
-        let snapshot = Arc::new(Snapshot {
-            name: self.slot.name.clone(),
-            commit: Some(commit.to_string().into()),
-            promotion,
-            loaded_at: Timestamp::now(),
-            source,
-            engine,
-            wording,
-            numbers: ArcSwapOption::empty(),
-        });
+        let snapshot = Snapshot::new(self.slot.name.clone(), engine, source).of_commit(commit, promotion);
         {
             let mut facts = self.slot.facts();
             (facts.rejected, facts.failing) = (None, None);
@@ -193,7 +182,7 @@ impl Tracked {
             }
         }
         self.following.served(commit);
-        hub.publish(&self.slot, snapshot);
+        hub.publish(&self.slot, Arc::new(snapshot));
         let (set, source) = (self.environment.as_str(), source.as_str());
         tracing::info!(set, commit = %commit, source, "serving");
     }

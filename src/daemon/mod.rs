@@ -5,6 +5,7 @@
 //! immutable [`Snapshot`] in the [`Hub`], which readers take from without a lock; the last good one is also
 //! kept as a file (`state`). Must not know the command line or HTTP.
 
+mod answers;
 mod config;
 mod environment;
 mod fetch;
@@ -21,6 +22,7 @@ mod systemd;
 mod watch;
 mod worktree;
 
+pub use answers::{Answers, Question};
 pub use config::{Config, Fetch};
 pub use follow::Daemon;
 pub use history::{History, NoHistory};

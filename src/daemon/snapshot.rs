@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
-use super::History;
+use super::{Answers, History};
 use crate::ops::VersionIndex;
 use crate::policy::{PolicyId, PolicySet};
-use crate::resolve::{Engine, Origin, Wording};
+use crate::repo::CommitId;
+use crate::resolve::{Engine, Origin};
 
 /// Where a snapshot's documents were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +48,10 @@ pub struct Snapshot {
     pub source: Source,
     /// What answers.
     pub engine: Engine,
-    /// What answers say of its policies.
-    pub wording: Wording,
+    /// Answers without versions that it gave.
+    pub answers: Answers,
     /// The versions of its policies, as far as somebody asked.
-    pub(super) numbers: ArcSwapOption<Numbers>,
+    numbers: ArcSwapOption<Numbers>,
 }
 
 /// Version numbers of a set's policies by one reading of history.
@@ -58,11 +59,14 @@ pub struct Numbers {
     history: Arc<VersionIndex>,
     /// By [`PolicyId`]: 0 where nobody asked yet, else one more than the number; of an unknown version: 1.
     known: Box<[AtomicU32]>,
+    /// Answers that tell versions by this reading.
+    pub answers: Answers,
 }
 
 impl Numbers {
     fn new(history: Arc<VersionIndex>, policies: usize) -> Self {
-        Self { history, known: (0..policies).map(|_| AtomicU32::new(0)).collect() }
+        let known = (0..policies).map(|_| AtomicU32::new(0)).collect();
+        Self { history, known, answers: Answers::default() }
     }
 
     /// The version of a policy of that set, by its name and its digest.
@@ -83,6 +87,25 @@ impl Numbers {
 }
 
 impl Snapshot {
+    /// Of an engine: a set by its name, and what it was read from.
+    pub(super) fn new(name: Arc<str>, engine: Engine, source: Source) -> Self {
+        Self {
+            name,
+            commit: None,
+            promotion: None,
+            loaded_at: Timestamp::now(),
+            source,
+            engine,
+            answers: Answers::default(),
+            numbers: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The same, as an environment's tip.
+    pub(super) fn of_commit(self, commit: CommitId, promotion: Option<u64>) -> Self {
+        Self { commit: Some(commit.to_string().into()), promotion, ..self }
+    }
+
     /// The set.
     pub fn set(&self) -> &PolicySet {
         self.engine.set()

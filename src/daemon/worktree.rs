@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use rustc_hash::FxHasher;
 
@@ -17,7 +16,7 @@ use super::status::Failing;
 use crate::ops::{read_worktree, worktree_files};
 use crate::policy::PolicySet;
 use crate::repo::Root;
-use crate::resolve::{Engine, Wording};
+use crate::resolve::Engine;
 
 /// How long nothing may have happened before the work tree is read.
 const QUIET: Duration = Duration::from_millis(50);
@@ -102,17 +101,7 @@ impl Drafts {
             let mut facts = self.slot.facts();
             (facts.rejected, facts.failing) = (None, None);
         }
-        let wording = Wording::new(&set);
-        let snapshot = Snapshot {
-            name: self.slot.name.clone(),
-            commit: None,
-            promotion: None,
-            loaded_at: Timestamp::now(),
-            source: Source::Worktree,
-            engine: Engine::new(Arc::new(set)),
-            wording,
-            numbers: ArcSwapOption::empty(),
-        };
+        let snapshot = Snapshot::new(self.slot.name.clone(), Engine::new(Arc::new(set)), Source::Worktree);
         hub.publish(&self.slot, Arc::new(snapshot));
         tracing::info!(set = "worktree", "serving");
     }

@@ -29,6 +29,8 @@ pub(super) struct Measures {
     pub refused: Counter,
     /// Long-polls that wait.
     pub parked: Gauge,
+    /// Answers that were given before, and given again.
+    pub repeated: Counter,
     /// Decisions that the log did not take.
     pub undecided: Counter,
 }
@@ -41,6 +43,7 @@ impl Measures {
             connections: Gauge::default(),
             refused: Counter::default(),
             parked: Gauge::default(),
+            repeated: Counter::default(),
             undecided: Counter::default(),
         }
     }
@@ -52,6 +55,8 @@ impl Measures {
         let text = "Connections that were closed because too many are open";
         registry.register("http_connections_refused", text, self.refused.clone());
         registry.register("http_parked", "Long-polls that wait", self.parked.clone());
+        let text = "Answers that were kept from the same request before, of the same snapshot";
+        registry.register("http_answers_repeated", text, self.repeated.clone());
         let text = "Decisions that were not logged because the log is behind";
         registry.register("decisions_dropped", text, self.undecided.clone());
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Query, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::app::{App, Shared, answer, body};
 use super::problem::Problem;
-use crate::daemon::{Hub, Numbers, Snapshot};
+use crate::daemon::{Answers, Hub, Numbers, Question, Snapshot};
 use crate::policy::PolicyId;
 use crate::resolve::{
     Answer, Asked, Context, Fields, Near, Numbering, Request, Requested, Resolution, ResolvedPolicy, explain,
@@ -54,22 +55,31 @@ pub(super) async fn resolve(
             .map_err(|name| Problem::bad_request(format!("`fields`: an answer has no field `{name}`")))?,
     };
     let bytes = body(&app, request).await?;
-    let asked = Asked::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
     let snapshot = app.hub.snapshot(parameters.set.as_deref())?;
     let asking = Asking {
         app: &app,
         snapshot: &snapshot,
+        numbers: fields.policies.then(|| snapshot.numbers(app.hub.history())).flatten(),
         fields,
         explain: parameters.explain == Some(Switch::On),
         strict: parameters.strict == Some(Switch::On),
     };
+    let (kept, question) = (asking.kept(), Question { body: &bytes, fields, strict: asking.strict });
+    if let Some(again) = kept.and_then(|kept| kept.get(question)) {
+        app.measures.repeated.inc();
+        return Ok(answer(&snapshot, StatusCode::OK, again));
+    }
+    let asked = Asked::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
     let body = match asked {
         Asked::One(context, policies) if !asking.explain && !names_a_version(&policies) => {
-            asking.one(context, &policies)?
+            // Without the room that was left for more.
+            let body = Bytes::from(asking.one(context, &policies)?.into_boxed_slice());
+            kept.into_iter().for_each(|kept| kept.keep(question, &body));
+            body
         }
         // An explanation looks at every attachment, a batch at many requests, a version at git: others must not
         // wait for it.
-        asked => tokio::task::block_in_place(|| asking.any(asked))?,
+        asked => tokio::task::block_in_place(|| asking.any(asked))?.into(),
     };
     Ok(answer(&snapshot, StatusCode::OK, body))
 }
@@ -77,12 +87,23 @@ pub(super) async fn resolve(
 struct Asking<'a> {
     app: &'a App,
     snapshot: &'a Arc<Snapshot>,
+    /// Version numbers, where they are wanted and known.
+    numbers: Option<Arc<Numbers>>,
     fields: Fields,
     explain: bool,
     strict: bool,
 }
 
 impl Asking<'_> {
+    /// Where answers to the like of this are kept. Not where each decision is written down: it is made anew then.
+    fn kept(&self) -> Option<&Answers> {
+        match (self.explain || self.app.options.decisions.is_some(), self.fields.policies) {
+            (true, _) => None,
+            (false, true) => self.numbers.as_deref().map(|numbers| &numbers.answers),
+            (false, false) => Some(&self.snapshot.answers),
+        }
+    }
+
     fn any(&self, asked: Asked) -> Result<Vec<u8>, Problem> {
         match asked {
             Asked::One(context, policies) => self.one(context, &policies),
@@ -95,14 +116,8 @@ impl Asking<'_> {
         let resolution = self.snapshot.engine.resolve(&request);
         self.judge(&request, &resolution, None)?;
         let near = self.explain.then(|| explain(&self.snapshot.engine, &request));
-        let numbers = self.numbers();
-        let version = numbering(numbers.as_deref());
+        let version = numbering(self.numbers.as_deref());
         Ok(self.answer(&resolution, &version, near.as_deref()).to_json())
-    }
-
-    /// Version numbers, where they are wanted.
-    fn numbers(&self) -> Option<Arc<Numbers>> {
-        self.fields.policies.then(|| self.snapshot.numbers(self.app.hub.history())).flatten()
     }
 
     fn answer<'a>(
@@ -111,8 +126,7 @@ impl Asking<'_> {
         version: Numbering<'a>,
         explain: Option<&'a [Near]>,
     ) -> Answer<'a> {
-        let (origin, wording) = (self.snapshot.origin(), &self.snapshot.wording);
-        Answer { origin, resolution, version, wording, fields: self.fields, explain }
+        Answer { origin: self.snapshot.origin(), resolution, version, fields: self.fields, explain }
     }
 
     /// Every request of a batch is answered, or none is.
@@ -128,8 +142,7 @@ impl Asking<'_> {
         for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
             self.judge(request, resolution, Some(number))?;
         }
-        let numbers = self.numbers();
-        let version = numbering(numbers.as_deref());
+        let version = numbering(self.numbers.as_deref());
         let mut bytes = br#"{"results":["#.to_vec();
         for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
             if number > 0 {

@@ -4,7 +4,7 @@
 //! an answer are names, and each of their bytes was looked at one by one.
 
 use super::json::{self, Array, Object};
-use super::wording::{Wording, Words};
+use super::wording::Words;
 use super::{Near, Resolution, ResolvedPipeline, ResolvedPolicy};
 use crate::policy::PolicyId;
 
@@ -20,7 +20,7 @@ pub struct Origin<'a> {
 }
 
 /// Which parts of an answer are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fields {
     /// `guardrails`
     pub guardrails: bool,
@@ -71,8 +71,6 @@ pub struct Answer<'a> {
     pub resolution: &'a Resolution<'a>,
     /// The version number of a policy of the set; `None` while unknown.
     pub version: Numbering<'a>,
-    /// What is said of each policy of the set to everybody.
-    pub wording: &'a Wording,
     /// Which parts are wanted.
     pub fields: Fields,
     /// Why attachments did or did not match, where it was asked for.
@@ -99,9 +97,7 @@ impl Answer<'_> {
             object.texts("guardrails", resolution.guardrails.iter().copied());
         }
         if fields.policies {
-            object.array("policies", |array| {
-                resolution.policies.iter().for_each(|policy| self.policy(policy, array));
-            });
+            object.array("policies", |array| self.policies(array));
         }
         if fields.pipelines {
             object.array("pipelines", |array| resolution.pipelines.iter().for_each(|piped| pipeline(piped, array)));
@@ -118,25 +114,34 @@ impl Answer<'_> {
         object.end();
     }
 
-    fn policy(&self, policy: &ResolvedPolicy<'_>, array: &mut Array<'_>) {
-        let fresh;
-        let words = match self.wording.of(policy) {
-            Some(words) => words,
-            None => {
-                fresh = Words::new(policy);
-                &fresh
-            }
-        };
-        let out = array.raw();
-        out.extend_from_slice(words.before_version());
-        json::any(out, &policy.version(self.version));
-        out.extend_from_slice(words.before_reason());
-        match policy.matched_via() {
-            Some(reason) => json::joined(out, |say| reason.say(say)),
-            None => json::any(out, &None::<&str>),
-        }
-        out.extend_from_slice(words.rest());
+    /// What is said of all is looked up before any of it is written: in a large set each look is a wait for memory,
+    /// and so they wait together.
+    fn policies(&self, array: &mut Array<'_>) {
+        let Resolution { policies, wording, .. } = self.resolution;
+        let parts = policies.iter().map(|policy| (policy, wording.of(policy), policy.version(self.version)));
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().for_each(|(policy, words, version)| write_policy(policy, words, version, array));
     }
+}
+
+fn write_policy(policy: &ResolvedPolicy<'_>, known: Option<&Words>, version: Option<u64>, array: &mut Array<'_>) {
+    let fresh;
+    let words = match known {
+        Some(words) => words,
+        None => {
+            fresh = Words::new(policy);
+            &fresh
+        }
+    };
+    let out = array.raw();
+    out.extend_from_slice(words.before_version());
+    json::any(out, &version);
+    out.extend_from_slice(words.before_reason());
+    match policy.matched_via() {
+        Some(reason) => json::joined(out, |say| reason.say(say)),
+        None => json::any(out, &None::<&str>),
+    }
+    out.extend_from_slice(words.rest());
 }
 
 impl ResolvedPolicy<'_> {

@@ -9,6 +9,7 @@ use super::candidates;
 use super::index::{Found, Index, Rank};
 use super::lines::{Conditions, Lines};
 use super::resolution::{Beside, Given, Resolution, ResolvedPipeline, ResolvedPolicy};
+use super::wording::Wording;
 use super::{Context, Pinned, Request, Requested};
 use crate::policy::{Attachment, GuardrailId, Patched, Policy, PolicyId, PolicySet};
 
@@ -18,14 +19,15 @@ pub struct Engine {
     set: Arc<PolicySet>,
     index: Arc<Index>,
     lines: Lines,
+    wording: Wording,
 }
 
 impl Engine {
     /// Indexes a set.
     pub fn new(set: Arc<PolicySet>) -> Self {
         let index = Arc::new(Index::new(&set.attachments));
-        let lines = Lines::new(&set);
-        Self { set, index, lines }
+        let (lines, wording) = (Lines::new(&set), Wording::new(&set));
+        Self { set, index, lines, wording }
     }
 
     /// The same for a set that was made from this one's: what did not change is shared.
@@ -33,8 +35,8 @@ impl Engine {
         let Patched { set, policies: changed, attachments } = patched;
         let index = if attachments { Arc::new(Index::new(&set.attachments)) } else { self.index.clone() };
         let changed: FxHashSet<PolicyId> = changed.into_iter().collect();
-        let lines = self.lines.patched(&set, &changed);
-        Self { set: Arc::new(set), index, lines }
+        let (lines, wording) = (self.lines.patched(&set, &changed), self.wording.patched(&set, &changed));
+        Self { set: Arc::new(set), index, lines, wording }
     }
 
     /// The set it answers from.
@@ -98,6 +100,7 @@ impl Engine {
     /// The attachments that count, in the order of evaluation: of those that match, the ones whose policy
     /// applies; default ones only where there are no others.
     fn counting(&self, mut found: Vec<Found>, conditions: &mut Conditions<'_>) -> Vec<Found> {
+        self.lines.call_up(found.iter().map(|found| found.policy));
         found.retain(|found| self.lines.applies(found.policy, conditions));
         if found.iter().any(|found| !found.names.is_default()) {
             found.retain(|found| !found.names.is_default());
@@ -208,7 +211,8 @@ impl<'a> Gathering<'a> {
         }
         let pipelines = self.pipelines();
         let pipeline_guardrails = captured(&pipelines);
-        Resolution { policies: self.policies, guardrails, pipelines, pipeline_guardrails, unknown: self.unknown }
+        let (policies, unknown, wording) = (self.policies, self.unknown, &self.engine.wording);
+        Resolution { policies, guardrails, pipelines, pipeline_guardrails, unknown, wording }
     }
 
     /// Of the policies whose own condition holds; a pipeline is not inherited.

@@ -25,4 +25,3 @@ pub use engine::Engine;
 pub use explain::{Near, Verdict, explain};
 pub use resolution::{Resolution, ResolvedPipeline, ResolvedPolicy};
 pub use simulate::simulate;
-pub use wording::Wording;

@@ -4,6 +4,7 @@
 use super::candidates::Reason;
 use super::index::Found;
 use super::lines::Gives;
+use super::wording::Wording;
 use super::{Context, Pinned};
 use crate::policy::{GuardrailId, Pipeline, Policy, PolicyId, PolicySet};
 
@@ -20,6 +21,8 @@ pub struct Resolution<'a> {
     pub pipeline_guardrails: Vec<&'a str>,
     /// Names that the request asked for and nobody knows.
     pub unknown: Vec<String>,
+    /// What is said of each policy of the set to everybody.
+    pub(super) wording: &'a Wording,
 }
 
 /// One policy of an answer: of the set, or one version beside it.

@@ -1,15 +1,24 @@
 //! What answers say of a policy whoever asks: its name, its digest, its chain, and mostly its guardrails. Written
 //! as JSON the first time somebody gets the policy, and copied from then on.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::{array, fmt};
+
+use rustc_hash::FxHashSet;
 
 use super::ResolvedPolicy;
 use super::json::Object;
-use crate::policy::PolicySet;
+use crate::policy::{PolicyId, PolicySet};
 
-/// The words of a set's policies, as far as they were needed.
-#[derive(Debug)]
-pub struct Wording(Box<[OnceLock<Words>]>);
+/// Policies whose words stand and fall together: few enough that a changed one costs little, enough that a new set
+/// takes over the others in no time.
+const SHELF: usize = 64;
+
+/// The words of some policies that follow each other, as far as they were needed.
+type Shelf = [OnceLock<Arc<Words>>; SHELF];
+
+/// The words of a set's policies. Sets that were made from each other share those that are the same.
+pub(super) struct Wording(Box<[Arc<Shelf>]>);
 
 /// One policy's part of an answer, but for its version and its reason: those differ from request to request.
 #[derive(Debug)]
@@ -23,16 +32,51 @@ pub(super) struct Words {
 
 impl Wording {
     /// For the policies of a set; nothing is written yet.
-    pub fn new(set: &PolicySet) -> Self {
-        Self(set.policies.iter().map(|_| OnceLock::new()).collect())
+    pub(super) fn new(set: &PolicySet) -> Self {
+        Self(set.policies.chunks(SHELF).map(|_| Arc::new(empty())).collect())
+    }
+
+    /// For a set that was made from this one's by changing some policies: what is said of the others stays, but for
+    /// those that descend from them.
+    pub(super) fn patched(&self, set: &PolicySet, changed: &FxHashSet<PolicyId>) -> Self {
+        let differs = |at: usize| {
+            let chain = set.policies.get(at).map(|policy| &policy.chain);
+            chain.is_some_and(|chain| chain.iter().any(|member| changed.contains(member)))
+        };
+        let shelf = |(number, shelf): (usize, &Arc<Shelf>)| {
+            let first = number * SHELF;
+            if !(first..first + SHELF).any(differs) {
+                return shelf.clone();
+            }
+            let fresh = empty();
+            for (at, (slot, known)) in (first..).zip(fresh.iter().zip(shelf.iter())) {
+                if let Some(words) = known.get().filter(|_| !differs(at)) {
+                    slot.get_or_init(|| words.clone());
+                }
+            }
+            Arc::new(fresh)
+        };
+        Self(self.0.iter().enumerate().map(shelf).collect())
     }
 
     /// The words of a policy of that set, in the case of the first who asked.
     pub(super) fn of(&self, policy: &ResolvedPolicy<'_>) -> Option<&Words> {
-        let case = policy.case()?;
-        let words = self.0.get(policy.served_id()?.0 as usize)?.get_or_init(|| Words::new(policy));
+        let (case, at) = (policy.case()?, policy.served_id()?.0 as usize);
+        let slot = self.0.get(at / SHELF)?.get(at % SHELF)?;
+        let words = slot.get_or_init(|| Arc::new(Words::new(policy)));
         (words.case == Some(case)).then_some(words)
     }
+}
+
+impl fmt::Debug for Wording {
+    /// How much of it was needed says nothing about an answer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wording").finish_non_exhaustive()
+    }
+}
+
+fn empty() -> Shelf {
+    array::from_fn(|_| OnceLock::new())
 }
 
 impl Words {
@@ -97,14 +141,13 @@ policy: base \"quoted\"
 scope: '*'
 ";
 
-    fn policies(engine: &Engine, wording: &Wording, model: &str, version: Option<u64>) -> Value {
+    fn policies(engine: &Engine, model: &str, version: Option<u64>) -> Value {
         let context = Context { team: Some("a\"b".to_owned()), model: Some(model.to_owned()), ..Context::default() };
         let request = Request { context, policies: Vec::new() };
         let resolution = engine.resolve(&request);
         let version = |_: PolicyId, _: &ResolvedPolicy<'_>| version;
         let origin = Origin { set: "test", commit: None, promotion: None };
-        let answer =
-            Answer { origin, resolution: &resolution, version: &version, wording, fields: Fields::ALL, explain: None };
+        let answer = Answer { origin, resolution: &resolution, version: &version, fields: Fields::ALL, explain: None };
         let written: Value = serde_json::from_slice(&answer.to_json()).unwrap();
         let told = |policy: &ResolvedPolicy<'_>| {
             json!({
@@ -122,11 +165,10 @@ scope: '*'
     fn words_that_were_kept_are_those_that_are_told_in_every_case() {
         let loaded = load_file("set.yaml", SET.as_bytes().to_vec(), &Limits::DEFAULT);
         let engine = Engine::new(Arc::new(check(loaded, &Levels::default()).set.unwrap()));
-        let wording = Wording::new(engine.set());
         let mut seen = Vec::new();
         // Each model twice: the second time what was kept of the first request is used, or is of another case.
         for (model, version) in [("gpt-4", None), ("o1", Some(1)), ("gpt-4", Some(20)), ("o1", None)] {
-            seen.push(policies(&engine, &wording, model, version));
+            seen.push(policies(&engine, model, version));
         }
         let child = |n: usize| seen[n].as_array().unwrap().iter().find(|p| p["name"] == "child").unwrap().clone();
         assert_eq!(child(0)["guardrails"], json!(["pii", "say \"no\""]));

@@ -127,6 +127,44 @@ fn fields_explanations_and_strictness_are_chosen_in_the_query() {
 }
 
 #[test]
+fn the_same_request_again_gets_the_same_bytes_until_something_else_is_served() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &["--worktree"]);
+    daemon.until_numbered("p0", 1);
+    let body = r#"{"context":{"team":"legal"},"policies":["nobody"]}"#;
+    let repeated = || {
+        let metrics = daemon.get("/metrics").body;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("refguard_http_answers_repeated_total "));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+    let first = daemon.post("/v1/resolve", body);
+    let before = repeated();
+    let again = daemon.post("/v1/resolve", body);
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    assert_eq!(again.header("x-refguard-commit"), first.header("x-refguard-commit"));
+    assert_eq!(again.header("content-type"), first.header("content-type"));
+    assert_eq!(repeated(), before + 1);
+    // What is asked otherwise, of another set, or is refused, is not what was answered.
+    let some = daemon.post("/v1/resolve?fields=guardrails", body).json();
+    assert_eq!((some.get("policies"), &some["guardrails"]), (None, &json!(["gen-1"])));
+    assert_eq!(daemon.post("/v1/resolve?strict=1", body).status, 422);
+    assert!(daemon.post("/v1/resolve?explain=1", body).json()["explain"].is_array());
+    assert_eq!(daemon.post("/v1/resolve?set=worktree", body).json()["set"], json!("worktree"));
+    let named = r#"{"context":{"team":"legal"},"policies":["p0@production"]}"#;
+    assert_eq!(daemon.post("/v1/resolve", named).json()["policies"][5]["version"], json!(1));
+    assert_eq!(repeated(), before + 1);
+    // The next set answers for itself, with its own commit and its own numbers.
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    daemon.until_served(&second);
+    daemon.until_numbered("p0", 2);
+    let after = daemon.post("/v1/resolve", body);
+    assert_eq!((after.header("x-refguard-commit"), &after.json()["commit"]), (Some(&*second), &json!(second)));
+    assert_eq!((&after.json()["guardrails"], &after.json()["policies"][0]["version"]), (&json!(["gen-2"]), &json!(2)));
+    assert_eq!(daemon.post("/v1/resolve", named).json()["policies"][5]["version"], json!(2));
+}
+
+#[test]
 fn what_is_malformed_is_refused_with_a_problem_document() {
     let (_repo, daemon, commit) = served();
     let many_tags = json!({"context": {"tags": vec!["t"; 257]}}).to_string();

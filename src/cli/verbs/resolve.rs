@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::output;
 use crate::policy::PolicyId;
-use crate::resolve::{Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, Wording, explain};
+use crate::resolve::{Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, explain};
 
 /// Tell what a request gets, and why
 ///
@@ -74,12 +74,11 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     if let Some(file) = &args.batch {
         return batch(&ready, file, args.explain);
     }
-    let (version, wording) =
-        (|_: PolicyId, policy: &ResolvedPolicy<'_>| ready.number(policy), Wording::new(ready.engine.set()));
+    let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| ready.number(policy);
     let request = ready.request(context, &args.policies)?;
     let resolution = ready.engine.resolve(&request);
     let near = args.explain.then(|| explain(&ready.engine, &request));
-    let answer = ready.answer(&resolution, near.as_deref(), (&version, &wording));
+    let answer = ready.answer(&resolution, near.as_deref(), &version);
     match args.format {
         BasicFormat::Json => print::json_bytes(&answer.to_json())?,
         BasicFormat::Human => print::results(&output::resolution(&answer, print::style(shell.color)))?,
@@ -112,9 +111,9 @@ impl Ready {
         &'a self,
         resolution: &'a Resolution<'a>,
         explain: Option<&'a [Near]>,
-        (version, wording): (Numbering<'a>, &'a Wording),
+        version: Numbering<'a>,
     ) -> Answer<'a> {
-        Answer { origin: self.origin.borrow(), resolution, version, wording, fields: Fields::ALL, explain }
+        Answer { origin: self.origin.borrow(), resolution, version, fields: Fields::ALL, explain }
     }
 
     /// The number of the version that the set holds, where history is at hand: an answer does not wait for it.
@@ -131,13 +130,12 @@ fn batch(ready: &Ready, file: &str, with_explain: bool) -> Result<Exit> {
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut exit = Exit::Fine;
-    let wording = Wording::new(ready.engine.set());
     for line in BufReader::new(input).lines() {
         let line = line.with_context(|| format!("cannot read `{file}`"))?;
         if line.trim().is_empty() {
             continue;
         }
-        match answer_line(ready, &wording, &line, with_explain) {
+        match answer_line(ready, &line, with_explain) {
             Ok(answer) => out.write_all(&answer)?,
             Err(error) => {
                 exit = Exit::Fault;
@@ -149,7 +147,7 @@ fn batch(ready: &Ready, file: &str, with_explain: bool) -> Result<Exit> {
     Ok(exit)
 }
 
-fn answer_line(ready: &Ready, wording: &Wording, line: &str, with_explain: bool) -> Result<Vec<u8>> {
+fn answer_line(ready: &Ready, line: &str, with_explain: bool) -> Result<Vec<u8>> {
     let value: Value = serde_json::from_str(line).context("not JSON")?;
     if !value.is_object() {
         bail!("not an object of the form {{\"context\":{{…}}}}");
@@ -159,7 +157,7 @@ fn answer_line(ready: &Ready, wording: &Wording, line: &str, with_explain: bool)
     let resolution = ready.engine.resolve(&request);
     let near = with_explain.then(|| explain(&ready.engine, &request));
     let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| ready.number(policy);
-    let mut line = ready.answer(&resolution, near.as_deref(), (&version, wording)).to_json();
+    let mut line = ready.answer(&resolution, near.as_deref(), &version).to_json();
     line.push(b'\n');
     Ok(line)
 }

@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use super::*;
 use crate::document::{Limits, load_file};
 use crate::policy::{Levels, check};
-use crate::resolve::{Context, Engine, Request};
+use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request, Resolution};
 
 const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [a, b, c, d]\nteams: [t1, t2]\n";
 
@@ -119,13 +119,22 @@ fn said(set: &PolicySet) -> impl PartialEq + std::fmt::Debug + use<> {
     (policies, attachments, conditions, set.guardrails.clone(), set.digest.clone())
 }
 
+fn written(resolution: &Resolution<'_>) -> String {
+    let origin = Origin { set: "test", commit: None, promotion: None };
+    let answer = Answer { origin, resolution, version: &|_, _| None, fields: Fields::ALL, explain: None };
+    String::from_utf8(answer.to_json()).unwrap()
+}
+
 fn same_answers(one: &Engine, other: &Engine) {
     for team in [None, Some("t1"), Some("t2")] {
         for model in [None, Some("gpt-4"), Some("x"), Some("yy")] {
             for tags in [vec![], vec!["xy".to_owned()], vec!["y".to_owned()]] {
                 let (team, model) = (team.map(str::to_owned), model.map(str::to_owned));
                 let request = Request { context: Context { team, key: None, model, tags }, policies: Vec::new() };
-                assert_eq!(format!("{:?}", one.resolve(&request)), format!("{:?}", other.resolve(&request)));
+                let (one, other) = (one.resolve(&request), other.resolve(&request));
+                assert_eq!(format!("{one:?}"), format!("{other:?}"));
+                // What was written down of policies for the sets before is used again.
+                assert_eq!(written(&one), written(&other));
             }
         }
     }

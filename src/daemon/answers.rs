@@ -1,0 +1,163 @@
+//! Answers that were given, kept for those who ask the same again: gateways ask for the same few thousand keys, teams and
+//! models all day. They are kept with what they were made from, which never changes, and end with it: an answer of one
+//! set is never given of another. Knows nothing of how questions are read or answers written.
+
+use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+
+use crate::resolve::Fields;
+
+/// Bytes of questions and answers that are kept of one set.
+const CAPACITY: u64 = 12 << 20;
+/// How many of them to expect: so many that were pushed out are remembered too, to be kept longer when they come again.
+const EXPECTED: usize = 4_096;
+/// The share of those that were asked for again. The others have the rest, so that new ones stay long enough to be.
+const AGAIN: f64 = 0.5;
+/// Parts that are locked each by itself.
+const SHARDS: usize = 8;
+/// What keeping an answer costs beside its bytes.
+const OVERHEAD: u64 = 200;
+/// The longest question and answer that is kept: a few long ones must not push out all others.
+const LONGEST: u64 = CAPACITY / 64;
+
+/// A question as it came: the same bytes mean the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Question<'a> {
+    /// The body of the request.
+    pub body: &'a [u8],
+    /// Which parts of the answer are wanted.
+    pub fields: Fields,
+    /// Whether unknown names are refused.
+    pub strict: bool,
+}
+
+/// A question that was answered.
+#[derive(Clone)]
+struct Asked {
+    body: Box<[u8]>,
+    fields: Fields,
+    strict: bool,
+}
+
+impl Asked {
+    fn question(&self) -> Question<'_> {
+        Question { body: &self.body, fields: self.fields, strict: self.strict }
+    }
+}
+
+impl Hash for Asked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.question().hash(state);
+    }
+}
+
+impl PartialEq for Asked {
+    fn eq(&self, other: &Self) -> bool {
+        self.question() == other.question()
+    }
+}
+
+impl Eq for Asked {}
+
+impl Equivalent<Asked> for Question<'_> {
+    fn equivalent(&self, key: &Asked) -> bool {
+        *self == key.question()
+    }
+}
+
+#[derive(Clone)]
+struct Length;
+
+impl Weighter<Asked, Bytes> for Length {
+    fn weight(&self, asked: &Asked, answer: &Bytes) -> u64 {
+        weight(asked.body.len(), answer.len())
+    }
+}
+
+fn weight(question: usize, answer: usize) -> u64 {
+    u64::try_from(question.saturating_add(answer)).map_or(u64::MAX, |bytes| bytes.saturating_add(OVERHEAD))
+}
+
+/// The answers of one set that are at hand; the least used make room.
+#[derive(Default)]
+pub struct Answers(OnceLock<Option<Cache<Asked, Bytes, Length>>>);
+
+impl Answers {
+    /// What was answered to a question before.
+    pub fn get(&self, question: Question<'_>) -> Option<Bytes> {
+        self.0.get()?.as_ref()?.get(&question)
+    }
+
+    /// Keeps an answer, if it is not too long.
+    pub fn keep(&self, question: Question<'_>, answer: &Bytes) {
+        if weight(question.body.len(), answer.len()) > LONGEST {
+            return;
+        }
+        // Nothing is set aside for a set that nobody asks.
+        if let Some(kept) = self.0.get_or_init(cache) {
+            let Question { body, fields, strict } = question;
+            kept.insert(Asked { body: body.into(), fields, strict }, answer.clone());
+        }
+    }
+}
+
+fn cache() -> Option<Cache<Asked, Bytes, Length>> {
+    let mut options = OptionsBuilder::new();
+    options.estimated_items_capacity(EXPECTED).weight_capacity(CAPACITY).shards(SHARDS);
+    options.hot_allocation(AGAIN).ghost_allocation(1.0);
+    // The two capacities are given, which is all that is asked for.
+    let options = options.build().ok()?;
+    Some(Cache::with_options(options, Length, Default::default(), Default::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(body: &str) -> Question<'_> {
+        Question { body: body.as_bytes(), fields: Fields::ALL, strict: false }
+    }
+
+    #[test]
+    fn an_answer_is_given_again_to_the_same_question_only() {
+        let answers = Answers::default();
+        let asked = question(r#"{"context":{}}"#);
+        assert_eq!(answers.get(asked), None);
+        answers.keep(asked, &Bytes::from_static(b"this"));
+        assert_eq!(answers.get(asked), Some(Bytes::from_static(b"this")));
+        assert_eq!(answers.get(question(r#"{"context": {}}"#)), None);
+        assert_eq!(answers.get(Question { strict: true, ..asked }), None);
+        assert_eq!(answers.get(Question { fields: Fields::parse("guardrails").unwrap(), ..asked }), None);
+    }
+
+    #[test]
+    fn those_that_ask_again_find_room_after_many_that_asked_once() {
+        let (answers, answer) = (Answers::default(), Bytes::from(vec![b'x'; 7_600]));
+        let ask = |body: &str| {
+            let known = answers.get(question(body)).is_some();
+            if !known {
+                answers.keep(question(body), &answer);
+            }
+            known
+        };
+        assert_eq!((0..20_000).filter(|n| ask(&format!("once {n}"))).count(), 0);
+        let again = |_| (0..1_000).filter(|n| ask(&format!("again {n}"))).count();
+        let rounds: Vec<usize> = (0..4).map(again).collect();
+        assert!(rounds[3] > 950, "of 1,000 that asked again were known, round by round: {rounds:?}");
+    }
+
+    #[test]
+    fn what_is_kept_has_a_bound() {
+        let (answers, answer) = (Answers::default(), Bytes::from(vec![b'x'; 10_000]));
+        let all: Vec<String> = (0..5_000).map(|n| format!("question {n}")).collect();
+        all.iter().for_each(|body| answers.keep(question(body), &answer));
+        let kept = all.iter().filter(|body| answers.get(question(body)).is_some()).count();
+        assert!((600..=1_258).contains(&kept), "{kept} of 10 kB in 12 MiB");
+        answers.keep(question("long"), &Bytes::from(vec![b'x'; 1 << 20]));
+        assert_eq!(answers.get(question("long")), None);
+    }
+}
