@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
+use super::background::{self, Way};
 use super::config::Fetch;
 use super::hub::lock;
 use super::watch::Hint;
@@ -33,7 +34,7 @@ impl Fetcher {
         let branches: Arc<Mutex<Vec<RefName>>> = Arc::default();
         let (dir, env) = (config.dir.clone(), config.env.clone());
         let worker = Worker { fetch: fetch.clone(), dir, env, branches: branches.clone(), hub, done };
-        let thread = thread::Builder::new().name("refguard-fetch".to_owned()).spawn(move || worker.run(&urged));
+        let thread = background::spawn("refguard-fetch", Way::Much, move || worker.run(&urged));
         Self { branches, urge: Some(urge), thread: thread.ok() }
     }
 

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::background::{self, Way};
 use super::environment::{Context, Tracked};
 use super::fetch::Fetcher;
 use super::state::Writer;
@@ -14,7 +15,7 @@ use super::worktree::Drafts;
 use super::{Config, Hub, Systemd};
 use crate::ops::first_settings;
 use crate::policy::{Environment, Settings};
-use crate::repo::{RefName, Root};
+use crate::repo::{RefName, Repo, Root};
 
 /// A running daemon. Dropped, it ends.
 pub struct Daemon {
@@ -34,7 +35,7 @@ impl Daemon {
         let (hints, inbox) = channel();
         let (looked, first_look) = channel();
         let (for_thread, for_hints) = (hub.clone(), hints.clone());
-        let thread = thread::Builder::new().name("refguard-follow".to_owned()).spawn(move || {
+        let thread = background::spawn("refguard-follow", Way::Some, move || {
             let mut follower = Follower::new(config, for_thread, for_hints, systemd);
             follower.look(Look::everything());
             // Nobody need wait for it.
@@ -195,10 +196,11 @@ impl Follower {
         match root.maybe_repo() {
             Some(repo) => {
                 self.hub.note("repository", None);
-                self.watch(root, Some(repo.common_dir()));
                 if look.refs {
-                    self.look_at_refs(root, look);
+                    self.look_at_refs(root, repo, look);
                     self.hub.history().nudge(&self.hub);
+                } else {
+                    self.watch(root, Some(repo.common_dir()));
                 }
             }
             None => {
@@ -212,10 +214,12 @@ impl Follower {
     }
 
     /// The environments that the served set names; a set may change them, so again until they agree.
-    fn look_at_refs(&mut self, root: &Root, look: Look) {
+    fn look_at_refs(&mut self, root: &Root, repo: &Repo, look: Look) {
         for _ in 0..3 {
             self.adopt(&self.settings(root).environments);
-            let state_dir = self.state_dir(root.maybe_repo().map(|repo| repo.common_dir()));
+            // Before the refs are read: what moves from then on gives a hint.
+            self.watch(root, Some(repo.common_dir()));
+            let state_dir = self.state_dir(Some(repo.common_dir()));
             let context = Context {
                 hub: &self.hub,
                 writer: &self.writer,
@@ -224,7 +228,6 @@ impl Follower {
                 urged: look.urged,
                 fetched: self.config.fetch.is_none() || look.fetched,
             };
-            let Ok(repo) = root.repo() else { return };
             self.tracked.iter_mut().for_each(|tracked| tracked.follow(&context, repo));
             let agreed = self.settings(root).environments;
             if self

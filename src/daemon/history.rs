@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwapOption;
 use serde_json::Value;
 
 use super::Hub;
+use super::background::{self, Way};
 use super::hub::lock;
 use crate::ops::{Address, Effort, Keep, NoProgress, PublishedTip, VersionIndex, Which, Workspace};
 use crate::resolve::Requested;
@@ -153,7 +153,7 @@ impl History {
         }
         let (sender, inbox) = sync_channel(1);
         let hub = Arc::downgrade(hub);
-        let thread = thread::Builder::new().name("refguard-history".to_owned()).spawn(move || {
+        let thread = background::spawn("refguard-history", Way::Much, move || {
             while let Some(hub) = hub.upgrade() {
                 hub.history().catch_up(&hub);
                 drop(hub);

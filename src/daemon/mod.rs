@@ -6,6 +6,7 @@
 //! kept as a file (`state`). Must not know the command line or HTTP.
 
 mod answers;
+mod background;
 mod config;
 mod environment;
 mod fetch;

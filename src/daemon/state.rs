@@ -8,7 +8,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,6 +16,7 @@ use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Hub;
+use super::background::{self, Way};
 use super::load::{Outcome, judge};
 use crate::document::SourceFile;
 use crate::ops::read_files;
@@ -110,7 +111,7 @@ pub(super) struct Writer {
 impl Writer {
     pub fn start(hub: Arc<Hub>) -> Self {
         let (orders, inbox) = channel();
-        let thread = thread::Builder::new().name("refguard-state".to_owned()).spawn(move || write_all(&inbox, &hub));
+        let thread = background::spawn("refguard-state", Way::Much, move || write_all(&inbox, &hub));
         Self { orders: Some(orders), thread: thread.ok() }
     }
 

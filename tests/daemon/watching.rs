@@ -21,6 +21,23 @@ fn a_loose_ref_that_moves_is_followed_at_once() {
 }
 
 #[test]
+fn the_first_move_after_a_restart_is_followed_at_once_though_nothing_else_of_git_changes() {
+    let repo = Repo::serving();
+    let second = repo.generation(2);
+    let serving = || {
+        let daemon = Daemon::start(&repo.path(), &["--poll", "1h"]);
+        daemon.until("ready", |set| set["commit"].is_string());
+        daemon
+    };
+    // The first start makes the folder of what was served last: that is a change of git's folder too.
+    assert_eq!(serving().stop().code(), Some(0));
+    let daemon = serving();
+    // As a push brings it: what is new lies there already, and only the ref moves.
+    repo.git(&["update-ref", "refs/heads/production", &second]);
+    daemon.until_served(&second);
+}
+
+#[test]
 fn packed_refs_and_gc_are_no_change_and_hide_none() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &[]);
