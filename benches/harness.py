@@ -139,6 +139,31 @@ end
     return path
 
 
+ANEW = "########"
+
+
+def post_anew(path, bodies):
+    """The same, but no body comes twice: of each, the place of `ANEW` is filled with a number that was not there before."""
+    quoted = ",\n".join(f"[==[{json.dumps(body)}]==]" for body in bodies)
+    path.write_text(f'''local bodies = {{{quoted}}}
+local heads, tails, n = {{}}, {{}}, os.time() % 1000 * 100000
+function init()
+  local headers = {{["Content-Type"] = "application/json"}}
+  for i, body in ipairs(bodies) do
+    local request = wrk.format("POST", nil, headers, body)
+    local at = request:find("{ANEW}", 1, true)
+    heads[i], tails[i] = request:sub(1, at - 1), request:sub(at + {len(ANEW)})
+  end
+end
+function request()
+  n = n + 1
+  local i = n % #heads + 1
+  return heads[i] .. string.format("%0{len(ANEW)}d", n) .. tails[i]
+end
+''')
+    return path
+
+
 def start_wrk(url, seconds, script=None):
     words = ["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", *(["-s", str(script)] if script else []), url]
     return subprocess.Popen(words, stdout=subprocess.PIPE)
