@@ -88,14 +88,17 @@ def load(script, repository, daemon, seconds):
     return size, {name: max(found) for name, found in runs.items()}
 
 
-def p99_under_reloads(script, repository, daemon, seconds):
-    """The 99th hundredth while the ref moves ten times a second."""
+def under_reloads(script, repository, daemon, seconds):
+    """Requests a second and the 99th hundredth while the ref moves ten times a second; of three runs the best."""
     commits = [repository.change(RELOADS + n) for n in range(seconds * 10)]
-    process = start_wrk(f"http://{daemon.address}/v1/resolve", seconds, script)
-    for commit in commits:
-        repository.move(commit)
-        time.sleep(0.1)
-    return read_wrk(process)[1]
+    runs = []
+    for _ in range(3):
+        process = start_wrk(f"http://{daemon.address}/v1/resolve", seconds, script)
+        for commit in commits:
+            repository.move(commit)
+            time.sleep(0.1)
+        runs.append(read_wrk(process))
+    return max(runs)
 
 
 def main():
@@ -145,7 +148,9 @@ def under_load(script, repository, daemon, seconds):
     say("resolve / fixed", f"{best['resolve'][0] / best['fixed'][0]:.2f}")
     say("each for the first time / fixed", f"{best['anew'][0] / best['fixed'][0]:.2f}")
     say("fields=guardrails / healthz", f"{best['fields'][0] / best['health'][0]:.2f}")
-    say("p99 while the ref moves ten times a second", f"{p99_under_reloads(script, repository, daemon, 10):.2f} ms")
+    rate, p99 = under_reloads(script, repository, daemon, seconds)
+    say("while the ref moves ten times a second", f"{rate:.0f}/s, p99 {p99:.2f} ms")
+    say("p99 then / p99 at rest", f"{p99 / best['resolve'][1]:.2f}")
 
 
 main()

@@ -92,16 +92,26 @@ impl Answers {
         self.0.get()?.as_ref()?.get(&question)
     }
 
-    /// Keeps an answer, if it is not too long.
-    pub fn keep(&self, question: Question<'_>, answer: &Bytes) {
+    /// Keeps an answer, if it is not too long, and gives it back.
+    pub fn keep(&self, question: Question<'_>, answer: Vec<u8>) -> Bytes {
+        let answer = snug(answer);
         if weight(question.body.len(), answer.len()) > LONGEST {
-            return;
+            return answer;
         }
         // Nothing is set aside for a set that nobody asks.
         if let Some(kept) = self.0.get_or_init(cache) {
             let Question { body, fields, strict } = question;
             kept.insert(Asked { body: body.into(), fields, strict }, answer.clone());
         }
+        answer
+    }
+}
+
+/// Without the room that was left for more, unless it is little.
+fn snug(answer: Vec<u8>) -> Bytes {
+    match answer.capacity() - answer.len() > answer.len() / 8 {
+        true => answer.into_boxed_slice().into(),
+        false => answer.into(),
     }
 }
 
@@ -127,7 +137,7 @@ mod tests {
         let answers = Answers::default();
         let asked = question(r#"{"context":{}}"#);
         assert_eq!(answers.get(asked), None);
-        answers.keep(asked, &Bytes::from_static(b"this"));
+        assert_eq!(answers.keep(asked, b"this".to_vec()), Bytes::from_static(b"this"));
         assert_eq!(answers.get(asked), Some(Bytes::from_static(b"this")));
         assert_eq!(answers.get(question(r#"{"context": {}}"#)), None);
         assert_eq!(answers.get(Question { strict: true, ..asked }), None);
@@ -136,11 +146,11 @@ mod tests {
 
     #[test]
     fn those_that_ask_again_find_room_after_many_that_asked_once() {
-        let (answers, answer) = (Answers::default(), Bytes::from(vec![b'x'; 7_600]));
+        let (answers, answer) = (Answers::default(), vec![b'x'; 7_600]);
         let ask = |body: &str| {
             let known = answers.get(question(body)).is_some();
             if !known {
-                answers.keep(question(body), &answer);
+                answers.keep(question(body), answer.clone());
             }
             known
         };
@@ -152,12 +162,14 @@ mod tests {
 
     #[test]
     fn what_is_kept_has_a_bound() {
-        let (answers, answer) = (Answers::default(), Bytes::from(vec![b'x'; 10_000]));
+        let (answers, answer) = (Answers::default(), vec![b'x'; 10_000]);
         let all: Vec<String> = (0..5_000).map(|n| format!("question {n}")).collect();
-        all.iter().for_each(|body| answers.keep(question(body), &answer));
+        for body in &all {
+            answers.keep(question(body), answer.clone());
+        }
         let kept = all.iter().filter(|body| answers.get(question(body)).is_some()).count();
         assert!((600..=1_258).contains(&kept), "{kept} of 10 kB in 12 MiB");
-        answers.keep(question("long"), &Bytes::from(vec![b'x'; 1 << 20]));
+        assert_eq!(answers.keep(question("long"), vec![b'x'; 1 << 20]).len(), 1 << 20);
         assert_eq!(answers.get(question("long")), None);
     }
 }

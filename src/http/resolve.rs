@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Query, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -72,10 +71,11 @@ pub(super) async fn resolve(
     let asked = Asked::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
     let body = match asked {
         Asked::One(context, policies) if !asking.explain && !names_a_version(&policies) => {
-            // Without the room that was left for more.
-            let body = Bytes::from(asking.one(context, &policies)?.into_boxed_slice());
-            kept.into_iter().for_each(|kept| kept.keep(question, &body));
-            body
+            let body = asking.one(context, &policies)?;
+            match kept {
+                Some(kept) => kept.keep(question, body),
+                None => body.into(),
+            }
         }
         // An explanation looks at every attachment, a batch at many requests, a version at git: others must not
         // wait for it.

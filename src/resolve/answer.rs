@@ -3,9 +3,11 @@
 //! Written straight into bytes. By way of serde's data model that took as long as finding out what to say: most of
 //! an answer are names, and each of their bytes was looked at one by one.
 
+use std::ops::Range;
+
 use super::json::{self, Array, Object};
 use super::wording::Words;
-use super::{Near, Resolution, ResolvedPipeline, ResolvedPolicy};
+use super::{Near, Reason, Resolution, ResolvedPipeline, ResolvedPolicy};
 use crate::policy::PolicyId;
 
 /// Where an answer comes from.
@@ -80,8 +82,7 @@ pub struct Answer<'a> {
 impl Answer<'_> {
     /// The object, as compact JSON.
     pub fn to_json(&self) -> Vec<u8> {
-        // What a request of many policies gets: the bytes are not moved while they grow.
-        let mut bytes = Vec::with_capacity(self.resolution.policies.len() * 512 + 2048);
+        let mut bytes = Vec::with_capacity(LITTLE);
         self.write(&mut bytes);
         bytes
     }
@@ -115,33 +116,55 @@ impl Answer<'_> {
     }
 
     /// What is said of all is looked up before any of it is written: in a large set each look is a wait for memory,
-    /// and so they wait together.
+    /// and so they wait together. It also tells how many bytes there will be.
     fn policies(&self, array: &mut Array<'_>) {
         let Resolution { policies, wording, .. } = self.resolution;
         let parts = policies.iter().map(|policy| (policy, wording.of(policy), policy.version(self.version)));
         let parts: Vec<_> = parts.collect();
-        parts.into_iter().for_each(|(policy, words, version)| write_policy(policy, words, version, array));
+        let known = parts.iter().filter_map(|(_, words, _)| *words).map(|words| words.len() + REASON).sum::<usize>();
+        array.reserve(known + LITTLE / 4);
+        let mut reasons = Reasons::default();
+        for (policy, known, version) in parts {
+            let fresh;
+            let words = match known {
+                Some(words) => words,
+                None => {
+                    fresh = Words::new(policy);
+                    &fresh
+                }
+            };
+            let out = array.raw();
+            out.extend_from_slice(words.before_version());
+            json::any(out, &version);
+            out.extend_from_slice(words.before_reason());
+            match policy.matched_via() {
+                Some(reason) => reasons.write(reason, out),
+                None => json::any(out, &None::<&str>),
+            }
+            out.extend_from_slice(words.rest());
+        }
     }
 }
 
-fn write_policy(policy: &ResolvedPolicy<'_>, known: Option<&Words>, version: Option<u64>, array: &mut Array<'_>) {
-    let fresh;
-    let words = match known {
-        Some(words) => words,
-        None => {
-            fresh = Words::new(policy);
-            &fresh
+/// Bytes of what every answer has.
+const LITTLE: usize = 1024;
+/// Bytes of a reason and a version, as a rule.
+const REASON: usize = 48;
+
+/// The reasons that an answer has given, and where: there are few different ones.
+#[derive(Default)]
+struct Reasons<'a>(Vec<(Reason<'a>, Range<usize>)>);
+
+impl<'a> Reasons<'a> {
+    fn write(&mut self, reason: Reason<'a>, out: &mut Vec<u8>) {
+        if let Some((_, place)) = self.0.iter().find(|(known, _)| known.reads_as(&reason)) {
+            out.extend_from_within(place.clone());
+            return;
         }
-    };
-    let out = array.raw();
-    out.extend_from_slice(words.before_version());
-    json::any(out, &version);
-    out.extend_from_slice(words.before_reason());
-    match policy.matched_via() {
-        Some(reason) => json::joined(out, |say| reason.say(say)),
-        None => json::any(out, &None::<&str>),
+        let from = out.len();
+        json::joined(out, |say| reason.say(say));
+        self.0.push((reason, from..out.len()));
     }
-    out.extend_from_slice(words.rest());
 }
 
 impl ResolvedPolicy<'_> {

@@ -43,16 +43,34 @@ fn value_matches(patterns: Option<&[Pattern]>, value: Option<&str>) -> bool {
 }
 
 fn tags_match(patterns: Option<&[Pattern]>, tags: &[String]) -> bool {
-    patterns.is_none_or(|patterns| first_tag(patterns, tags).is_some())
+    patterns.is_none_or(|patterns| TagAt::first(patterns, tags) != TagAt::NONE)
 }
 
-/// The first tag of the context that a pattern matches.
-pub(super) fn first_tag<'c>(patterns: &[Pattern], tags: &'c [String]) -> Option<&'c str> {
-    tags.iter().map(String::as_str).find(|tag| patterns.iter().any(|pattern| pattern.matches(Some(tag))))
+/// Which of a request's tags an attachment matched by: the first that it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TagAt(u16);
+
+impl TagAt {
+    /// It asks for none. No request has so many.
+    pub(super) const NONE: Self = Self(u16::MAX);
+
+    pub(super) fn new(at: usize) -> Self {
+        u16::try_from(at).map_or(Self::NONE, Self)
+    }
+
+    /// The first tag that a pattern matches.
+    pub(super) fn first(patterns: &[Pattern], tags: &[String]) -> Self {
+        let matches = |tag: &String| patterns.iter().any(|pattern| pattern.matches(Some(tag)));
+        tags.iter().position(matches).map_or(Self::NONE, Self::new)
+    }
+
+    fn of(self, context: &Context) -> Option<&str> {
+        context.tags.get(usize::from(self.0)).map(String::as_str)
+    }
 }
 
 /// Which dimensions an attachment names: what its reason is made of, without looking at the attachment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Names(u8);
 
 impl Names {
@@ -83,10 +101,6 @@ impl Names {
     pub(super) fn is_default(self) -> bool {
         self.has(Self::DEFAULT)
     }
-
-    pub(super) fn has_tags(self) -> bool {
-        self.has(Self::TAGS)
-    }
 }
 
 /// Why an attachment matched a request, in LiteLLM's words: `tag:…+team:…+key:…+model:…`, `scope:*` or
@@ -94,14 +108,20 @@ impl Names {
 #[derive(Debug, Clone, Copy)]
 pub struct Reason<'a> {
     pub(super) names: Names,
-    /// The patterns of tags, where the attachment has any.
-    pub(super) tags: Option<&'a [Pattern]>,
+    pub(super) tag: TagAt,
     pub(super) context: &'a Context,
 }
 
 impl<'a> Reason<'a> {
     pub(super) fn new(attachment: &'a Attachment, context: &'a Context) -> Self {
-        Self { names: Names::of(attachment), tags: attachment.targets.tags.as_deref(), context }
+        let tags = attachment.targets.tags.as_deref();
+        let tag = tags.map_or(TagAt::NONE, |patterns| TagAt::first(patterns, &context.tags));
+        Self { names: Names::of(attachment), tag, context }
+    }
+
+    /// Whether it reads the same as another of the same request.
+    pub(super) fn reads_as(&self, other: &Self) -> bool {
+        (self.names, self.tag) == (other.names, other.tag)
     }
 
     /// Whether the attachment counted only because no other matched.
@@ -123,7 +143,7 @@ impl<'a> Reason<'a> {
             value.as_deref().filter(|value| self.names.has(name) && !value.is_empty())
         };
         let parts = [
-            ("tag:", self.tags.and_then(|patterns| first_tag(patterns, &context.tags))),
+            ("tag:", self.tag.of(context)),
             ("team:", named(Names::TEAMS, &context.team)),
             ("key:", named(Names::KEYS, &context.key)),
             ("model:", named(Names::MODELS, &context.model)),

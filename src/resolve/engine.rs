@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fixedbitset::FixedBitSet;
 use rustc_hash::FxHashSet;
 
-use super::candidates;
+use super::candidates::{self, Reason};
 use super::index::{Found, Index, Rank};
 use super::lines::{Conditions, Lines};
 use super::resolution::{Beside, Given, Resolution, ResolvedPipeline, ResolvedPolicy};
@@ -53,10 +53,9 @@ impl Engine {
     pub fn resolve_by_scan<'a>(&'a self, request: &'a Request) -> Resolution<'a> {
         let every = (0..).zip(&self.set.attachments);
         let found = every.filter(|(_, attachment)| candidates::matches(attachment, &request.context));
-        let found = found.map(|(rank, attachment)| Found {
-            rank,
-            policy: attachment.policy,
-            names: candidates::Names::of(attachment),
+        let found = found.map(|(rank, attachment)| {
+            let Reason { names, tag, .. } = Reason::new(attachment, &request.context);
+            Found { rank, policy: attachment.policy, names, tag }
         });
         self.answer(found.collect(), request)
     }

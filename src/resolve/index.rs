@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::Context;
-use super::candidates::Names;
+use super::candidates::{Names, TagAt};
 use super::memo::Memo;
 use crate::policy::{Attachment, Pattern, PolicyId, Targets};
 
@@ -23,11 +23,14 @@ pub(super) struct Found {
     pub rank: Rank,
     pub policy: PolicyId,
     pub names: Names,
+    /// The tag that it matched by.
+    pub tag: TagAt,
 }
 
 /// An attachment as it is filed: side by side in memory with those of the same pattern.
 #[derive(Debug, Clone, Copy)]
 struct Filed {
+    /// Its tag is not known before a request comes.
     found: Found,
     /// What the dimensions ask that it is not filed under: an index of [`Index::rests`].
     rest: u32,
@@ -63,7 +66,7 @@ impl Index {
         let mut index = Self { rests: vec![Targets::default()], ..Self::default() };
         let mut known: FxHashMap<Targets, u32> = FxHashMap::default();
         for (rank, attachment) in (0..).zip(attachments) {
-            let found = Found { rank, policy: attachment.policy, names: Names::of(attachment) };
+            let found = Found { rank, policy: attachment.policy, names: Names::of(attachment), tag: TagAt::NONE };
             match crowd.narrowest(attachment) {
                 None => index.always.push(found),
                 Some((dimension, patterns)) => {
@@ -116,10 +119,13 @@ impl Index {
                 dimension.find(value, |filed| self.check(filed, context, &mut rests, &mut found));
             }
         }
-        for tag in &context.tags {
+        for (at, tag) in context.tags.iter().enumerate() {
+            let before = found.len();
             self.tags.find(tag, |filed| self.check(filed, context, &mut rests, &mut found));
+            found.iter_mut().skip(before).for_each(|found| found.tag = TagAt::new(at));
         }
-        found.sort_unstable_by_key(|found| found.rank);
+        // Of several tags that an attachment asks for, the first.
+        found.sort_unstable_by_key(|found| (found.rank, found.tag));
         found.dedup_by_key(|found| found.rank);
         found
     }
@@ -127,13 +133,15 @@ impl Index {
     /// Takes those of a list whose other dimensions match too.
     fn check(&self, list: &[Filed], context: &Context, rests: &mut Memo, found: &mut Vec<Found>) {
         let Context { team, key, model, tags } = context;
-        let holds = |rest: u32| {
-            let rest = self.rests.get(rest as usize);
-            rest.is_some_and(|rest| rest.matches(team.as_deref(), key.as_deref(), model.as_deref(), tags))
-        };
-        for filed in list {
-            if filed.rest == 0 || rests.answer(filed.rest as usize, || holds(filed.rest)) {
-                found.push(filed.found);
+        let asks = |rest: u32| self.rests.get(rest as usize);
+        let holds = |rest: &Targets| rest.matches(team.as_deref(), key.as_deref(), model.as_deref(), tags);
+        for Filed { found: filed, rest } in list {
+            if *rest == 0 {
+                found.push(*filed);
+            } else if rests.answer(*rest as usize, || asks(*rest).is_some_and(holds)) {
+                let patterns = asks(*rest).and_then(|rest| rest.tags.as_deref());
+                let tag = patterns.map_or(TagAt::NONE, |patterns| TagAt::first(patterns, tags));
+                found.push(Found { tag, ..*filed });
             }
         }
     }

@@ -68,6 +68,11 @@ impl<'o> Object<'o> {
 }
 
 impl Array<'_> {
+    /// Makes room for so many bytes more, and no more.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.out.reserve_exact(bytes);
+    }
+
     /// Where the next element is to be written.
     pub(super) fn raw(&mut self) -> &mut Vec<u8> {
         if !std::mem::take(&mut self.empty) {

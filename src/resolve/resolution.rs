@@ -113,9 +113,7 @@ impl<'a> ResolvedPolicy<'a> {
     /// Why; `None` where only the request named it.
     pub fn matched_via(&self) -> Option<Reason<'a>> {
         let Given::Served { attached: Some((found, context)), .. } = self.given else { return None };
-        let attachment = || self.set.attachments.get(found.rank as usize);
-        let tags = found.names.has_tags().then(|| attachment()?.targets.tags.as_deref()).flatten();
-        Some(Reason { names: found.names, tags, context })
+        Some(Reason { names: found.names, tag: found.tag, context })
     }
 
     /// Its guardrails for this model, sorted.

@@ -93,6 +93,10 @@ impl Words {
         Self { text: text.into(), version_at, reason_at, case: policy.case() }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     pub(super) fn before_version(&self) -> &[u8] {
         self.text.get(..self.version_at).unwrap_or_default()
     }
