@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from harness import ANEW, Daemon, ROOT, Repository, free_port, post_anew, post_in_turns, read_wrk, sh, start_wrk, wrk
+from harness import Daemon, ROOT, Repository, free_port, post_anew, post_in_turns, read_wrk, sh, start_wrk, wrk
 
 sys.path.insert(0, str(ROOT / "benches" / "peers"))
 import model  # noqa: E402
@@ -65,9 +65,7 @@ def reloads(repository, daemon):
 def load(script, repository, daemon, seconds):
     bodies = [{"context": context} for context in repository.contexts]
     post_in_turns(script, bodies)
-    # A tag that no attachment asks for.
-    tagged = [{"context": {**context, "tags": [*context.get("tags", []), ANEW]}} for context in repository.contexts]
-    anew = post_anew(script.with_name("anew.lua"), tagged)
+    anew = post_anew(script.with_name("anew.lua"), bodies)
     size = int(statistics.median(len(daemon.ask("POST", "/v1/resolve", json.dumps(body))[1]) for body in bodies))
     address = f"127.0.0.1:{free_port()}"
     fixed = subprocess.Popen([str(FIXED), address, str(size)])
@@ -141,7 +139,8 @@ def measure(place, arguments):
 def under_load(script, repository, daemon, seconds):
     size, best = load(script, repository, daemon, seconds)
     say("median answer", f"{size} bytes")
-    for name, what in [("fixed", "POST, a fixed body of that size, no daemon"), ("resolve", "POST /v1/resolve, a thousand requests in turns"),
+    for name, what in [("fixed", "POST, a fixed body of that size, no daemon"),
+                       ("resolve", "POST /v1/resolve, a thousand requests in turns"),
                        ("anew", "POST /v1/resolve, each for the first time"),
                        ("fields", "POST /v1/resolve?fields=guardrails"), ("health", "GET /healthz")]:
         say(what, f"{best[name][0]:.0f}/s, p99 {best[name][1]:.2f} ms")

@@ -139,26 +139,27 @@ end
     return path
 
 
-ANEW = "########"
+NUMBER = "########"
 
 
 def post_anew(path, bodies):
-    """The same, but no body comes twice: of each, the place of `ANEW` is filled with a number that was not there before."""
-    quoted = ",\n".join(f"[==[{json.dumps(body)}]==]" for body in bodies)
+    """The same, but none comes twice: each context has one more tag, a number that was not there before."""
+    tagged = [{"context": {**body["context"], "tags": [*body["context"].get("tags", []), NUMBER]}} for body in bodies]
+    quoted = ",\n".join(f"[==[{json.dumps(body)}]==]" for body in tagged)
     path.write_text(f'''local bodies = {{{quoted}}}
 local heads, tails, n = {{}}, {{}}, os.time() % 1000 * 100000
 function init()
   local headers = {{["Content-Type"] = "application/json"}}
   for i, body in ipairs(bodies) do
     local request = wrk.format("POST", nil, headers, body)
-    local at = request:find("{ANEW}", 1, true)
-    heads[i], tails[i] = request:sub(1, at - 1), request:sub(at + {len(ANEW)})
+    local at = request:find("{NUMBER}", 1, true)
+    heads[i], tails[i] = request:sub(1, at - 1), request:sub(at + {len(NUMBER)})
   end
 end
 function request()
   n = n + 1
   local i = n % #heads + 1
-  return heads[i] .. string.format("%0{len(ANEW)}d", n) .. tails[i]
+  return heads[i] .. string.format("%0{len(NUMBER)}d", n) .. tails[i]
 end
 ''')
     return path

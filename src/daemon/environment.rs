@@ -174,6 +174,10 @@ impl Tracked {
 
     fn serve(&mut self, hub: &Hub, engine: Engine, commit: CommitId, source: Source, promotion: Option<u64>) {
         let snapshot = Snapshot::new(self.slot.name.clone(), engine, source).of_commit(commit, promotion);
+        let snapshot = match self.slot.snapshot() {
+            Some(before) => snapshot.after(&before),
+            None => snapshot,
+        };
         {
             let mut facts = self.slot.facts();
             (facts.rejected, facts.failing) = (None, None);

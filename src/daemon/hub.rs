@@ -20,6 +20,9 @@ use crate::repo::CommitId;
 /// The set that is meant where a request names none.
 const DEFAULT_SET: &str = "production";
 
+/// How long a snapshot that is no longer served is kept for those who still answer from it.
+const RETIRING: Duration = Duration::from_millis(10);
+
 /// Why a set is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unserved {
@@ -226,8 +229,9 @@ impl Hub {
 
     /// Serves a snapshot from now on, and tells who waits.
     pub(super) fn publish(&self, slot: &Slot, snapshot: Arc<Snapshot>) {
-        slot.cell.store(Some(snapshot));
+        let before = slot.cell.swap(Some(snapshot));
         self.tell();
+        before.into_iter().for_each(retire);
     }
 
     pub(super) fn tell(&self) {
@@ -251,6 +255,15 @@ impl Hub {
 
     pub(super) fn set_polling(&self, polling: bool) {
         self.polling.store(polling, Ordering::Relaxed);
+    }
+}
+
+/// Lets go of what was served once nobody answers from it any more, so that taking it apart holds up no answer. Who has
+/// it for long takes it apart.
+fn retire(snapshot: Arc<Snapshot>) {
+    let patience = Instant::now() + RETIRING;
+    while Arc::strong_count(&snapshot) > 1 && Instant::now() < patience {
+        std::thread::sleep(RETIRING / 20);
     }
 }
 

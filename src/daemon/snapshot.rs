@@ -69,6 +69,16 @@ impl Numbers {
         Self { history, known, answers: Answers::default() }
     }
 
+    /// For a set that was made from that of these: what is known of policies that are still the same stays known.
+    fn carried(&self, before: &PolicySet, now: &PolicySet) -> Self {
+        let numbers = Self::new(self.history.clone(), now.policies.len());
+        let pairs = before.policies.iter().zip(&now.policies).zip(self.known.iter().zip(&numbers.known));
+        for ((_, _), (known, slot)) in pairs.filter(|((before, now), _)| Arc::ptr_eq(before, now)) {
+            slot.store(known.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        numbers
+    }
+
     /// The version of a policy of that set, by its name and its digest.
     pub fn number<'p>(&self, id: PolicyId, policy: impl FnOnce() -> (&'p str, &'p str)) -> Option<u64> {
         let slot = self.known.get(id.0 as usize)?;
@@ -104,6 +114,13 @@ impl Snapshot {
     /// The same, as an environment's tip.
     pub(super) fn of_commit(self, commit: CommitId, promotion: Option<u64>) -> Self {
         Self { commit: Some(commit.to_string().into()), promotion, ..self }
+    }
+
+    /// The same, in the place of another: what is known of the versions of policies that stay is taken over.
+    pub(super) fn after(self, before: &Self) -> Self {
+        let known = before.numbers.load();
+        let numbers = known.as_ref().map(|known| Arc::new(known.carried(before.set(), self.set())));
+        Self { numbers: ArcSwapOption::new(numbers), ..self }
     }
 
     /// The set.

@@ -165,6 +165,33 @@ fn the_same_request_again_gets_the_same_bytes_until_something_else_is_served() {
 }
 
 #[test]
+fn versions_stay_known_of_policies_that_stay_and_are_learned_of_the_one_that_changes() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_numbered("p4", 1);
+    let versions = || {
+        let answer = daemon.post("/v1/resolve", r#"{"context":{}}"#).json();
+        let policies = answer["policies"].as_array().unwrap().iter();
+        policies.map(|policy| (policy["name"].to_string(), policy["version"].clone())).collect::<Vec<_>>()
+    };
+    let all_but = |changed: &str, number: u64| {
+        let number = |name: &str| if name == changed { json!(number) } else { json!(1) };
+        ["p0", "p1", "p2", "p3", "p4"].map(|name| (format!("{name:?}"), number(name))).to_vec()
+    };
+    assert_eq!(versions(), all_but("", 0));
+    let first = policy("p4", "gen-1");
+    // Back to the first text: that is a version of its own.
+    for (number, text) in [(2, first.replace("name: p4\n", "name: p4\ndescription: other\n")), (3, first)] {
+        repo.write("policies/p4.yaml", &text);
+        let commit = repo.commit();
+        repo.promote("HEAD");
+        daemon.until_served(&commit);
+        daemon.until_numbered("p4", number);
+        assert_eq!(versions(), all_but("p4", number));
+    }
+}
+
+#[test]
 fn what_is_malformed_is_refused_with_a_problem_document() {
     let (_repo, daemon, commit) = served();
     let many_tags = json!({"context": {"tags": vec!["t"; 257]}}).to_string();
