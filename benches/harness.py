@@ -147,7 +147,7 @@ def post_anew(path, bodies):
     tagged = [{"context": {**body["context"], "tags": [*body["context"].get("tags", []), NUMBER]}} for body in bodies]
     quoted = ",\n".join(f"[==[{json.dumps(body)}]==]" for body in tagged)
     path.write_text(f'''local bodies = {{{quoted}}}
-local heads, tails, n = {{}}, {{}}, os.time() % 1000 * 100000
+local heads, tails, n = {{}}, {{}}, os.time() % 990 * 100000
 function init()
   local headers = {{["Content-Type"] = "application/json"}}
   for i, body in ipairs(bodies) do

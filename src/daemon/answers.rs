@@ -37,34 +37,34 @@ pub struct Question<'a> {
 
 /// A question that was answered.
 #[derive(Clone)]
-struct Asked {
+struct Answered {
     body: Box<[u8]>,
     fields: Fields,
     strict: bool,
 }
 
-impl Asked {
+impl Answered {
     fn question(&self) -> Question<'_> {
         Question { body: &self.body, fields: self.fields, strict: self.strict }
     }
 }
 
-impl Hash for Asked {
+impl Hash for Answered {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.question().hash(state);
     }
 }
 
-impl PartialEq for Asked {
+impl PartialEq for Answered {
     fn eq(&self, other: &Self) -> bool {
         self.question() == other.question()
     }
 }
 
-impl Eq for Asked {}
+impl Eq for Answered {}
 
-impl Equivalent<Asked> for Question<'_> {
-    fn equivalent(&self, key: &Asked) -> bool {
+impl Equivalent<Answered> for Question<'_> {
+    fn equivalent(&self, key: &Answered) -> bool {
         *self == key.question()
     }
 }
@@ -72,9 +72,9 @@ impl Equivalent<Asked> for Question<'_> {
 #[derive(Clone)]
 struct Length;
 
-impl Weighter<Asked, Bytes> for Length {
-    fn weight(&self, asked: &Asked, answer: &Bytes) -> u64 {
-        weight(asked.body.len(), answer.len())
+impl Weighter<Answered, Bytes> for Length {
+    fn weight(&self, question: &Answered, answer: &Bytes) -> u64 {
+        weight(question.body.len(), answer.len())
     }
 }
 
@@ -84,7 +84,7 @@ fn weight(question: usize, answer: usize) -> u64 {
 
 /// The answers of one set that are at hand; the least used make room.
 #[derive(Default)]
-pub struct Answers(OnceLock<Option<Cache<Asked, Bytes, Length>>>);
+pub struct Answers(OnceLock<Option<Cache<Answered, Bytes, Length>>>);
 
 impl Answers {
     /// What was answered to a question before.
@@ -101,21 +101,21 @@ impl Answers {
         // Nothing is set aside for a set that nobody asks.
         if let Some(kept) = self.0.get_or_init(cache) {
             let Question { body, fields, strict } = question;
-            kept.insert(Asked { body: body.into(), fields, strict }, answer.clone());
+            kept.insert(Answered { body: body.into(), fields, strict }, answer.clone());
         }
         answer
     }
 }
 
-/// Without the room that was left for more, unless it is little.
+/// Without the room that was left for more, unless it is little. Copied: to shrink where it lies may free nothing.
 fn snug(answer: Vec<u8>) -> Bytes {
     match answer.capacity() - answer.len() > answer.len() / 8 {
-        true => answer.into_boxed_slice().into(),
+        true => Bytes::copy_from_slice(&answer),
         false => answer.into(),
     }
 }
 
-fn cache() -> Option<Cache<Asked, Bytes, Length>> {
+fn cache() -> Option<Cache<Answered, Bytes, Length>> {
     let mut options = OptionsBuilder::new();
     options.estimated_items_capacity(EXPECTED).weight_capacity(CAPACITY).shards(SHARDS);
     options.hot_allocation(AGAIN).ghost_allocation(1.0);

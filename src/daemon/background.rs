@@ -8,12 +8,12 @@ use std::thread::{Builder, JoinHandle};
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Way {
     /// Somebody waits for a new set.
-    Some = 5,
+    Little = 5,
     /// Nobody waits for it.
-    Much = 10,
+    Far = 10,
 }
 
-/// Starts a thread; those that it starts give way as it does.
+/// Starts a thread. Those that it starts give way as it does, and their own way comes on top.
 ///
 /// # Errors
 /// Where the system gives no thread.
@@ -47,7 +47,7 @@ mod tests {
     fn a_thread_gives_way_and_who_started_it_does_not() {
         let before = getpriority_process(None).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
-        let thread = spawn("test", Way::Much, move || tell.send(getpriority_process(None).unwrap()).unwrap()).unwrap();
+        let thread = spawn("test", Way::Far, move || tell.send(getpriority_process(None).unwrap()).unwrap()).unwrap();
         assert_eq!(told.recv().unwrap(), (before + 10).min(19));
         thread.join().unwrap();
         assert_eq!(getpriority_process(None).unwrap(), before);

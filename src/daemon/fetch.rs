@@ -34,7 +34,7 @@ impl Fetcher {
         let branches: Arc<Mutex<Vec<RefName>>> = Arc::default();
         let (dir, env) = (config.dir.clone(), config.env.clone());
         let worker = Worker { fetch: fetch.clone(), dir, env, branches: branches.clone(), hub, done };
-        let thread = background::spawn("refguard-fetch", Way::Much, move || worker.run(&urged));
+        let thread = background::spawn("refguard-fetch", Way::Far, move || worker.run(&urged));
         Self { branches, urge: Some(urge), thread: thread.ok() }
     }
 

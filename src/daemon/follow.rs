@@ -35,7 +35,7 @@ impl Daemon {
         let (hints, inbox) = channel();
         let (looked, first_look) = channel();
         let (for_thread, for_hints) = (hub.clone(), hints.clone());
-        let thread = background::spawn("refguard-follow", Way::Some, move || {
+        let thread = background::spawn("refguard-follow", Way::Little, move || {
             let mut follower = Follower::new(config, for_thread, for_hints, systemd);
             follower.look(Look::everything());
             // Nobody need wait for it.
@@ -190,6 +190,7 @@ impl Follower {
         if look.urged {
             self.systemd.ready("serving");
         }
+        self.hub.let_go();
     }
 
     fn look_at(&mut self, root: &Root, look: Look) {

@@ -153,7 +153,7 @@ impl History {
         }
         let (sender, inbox) = sync_channel(1);
         let hub = Arc::downgrade(hub);
-        let thread = background::spawn("refguard-history", Way::Much, move || {
+        let thread = background::spawn("refguard-history", Way::Far, move || {
             while let Some(hub) = hub.upgrade() {
                 hub.history().catch_up(&hub);
                 drop(hub);

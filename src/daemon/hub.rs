@@ -49,6 +49,8 @@ pub struct Hub {
     polling: AtomicBool,
     notes: Mutex<BTreeMap<&'static str, String>>,
     listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+    /// What was served until a moment ago.
+    retired: Mutex<Vec<Arc<Snapshot>>>,
     max_staleness: Option<Duration>,
     refuse_stale: bool,
     metrics: Metrics,
@@ -108,6 +110,7 @@ impl Hub {
             polling: AtomicBool::new(false),
             notes: Mutex::default(),
             listeners: Mutex::default(),
+            retired: Mutex::default(),
             max_staleness,
             refuse_stale,
             metrics: Metrics::new(),
@@ -231,7 +234,17 @@ impl Hub {
     pub(super) fn publish(&self, slot: &Slot, snapshot: Arc<Snapshot>) {
         let before = slot.cell.swap(Some(snapshot));
         self.tell();
-        before.into_iter().for_each(retire);
+        lock(&self.retired).extend(before);
+    }
+
+    /// Lets go of what was served once nobody answers from it any more, so that taking it apart holds up no answer.
+    /// Who has it for longer takes it apart.
+    pub(super) fn let_go(&self) {
+        let retired = std::mem::take(&mut *lock(&self.retired));
+        let patience = Instant::now() + RETIRING;
+        while retired.iter().any(|snapshot| Arc::strong_count(snapshot) > 1) && Instant::now() < patience {
+            std::thread::sleep(RETIRING / 20);
+        }
     }
 
     pub(super) fn tell(&self) {
@@ -255,15 +268,6 @@ impl Hub {
 
     pub(super) fn set_polling(&self, polling: bool) {
         self.polling.store(polling, Ordering::Relaxed);
-    }
-}
-
-/// Lets go of what was served once nobody answers from it any more, so that taking it apart holds up no answer. Who has
-/// it for long takes it apart.
-fn retire(snapshot: Arc<Snapshot>) {
-    let patience = Instant::now() + RETIRING;
-    while Arc::strong_count(&snapshot) > 1 && Instant::now() < patience {
-        std::thread::sleep(RETIRING / 20);
     }
 }
 

@@ -48,7 +48,7 @@ pub struct Snapshot {
     pub source: Source,
     /// What answers.
     pub engine: Engine,
-    /// Answers without versions that it gave.
+    /// Answers to those who do not want its policies listed.
     pub answers: Answers,
     /// The versions of its policies, as far as somebody asked.
     numbers: ArcSwapOption<Numbers>,
@@ -59,7 +59,7 @@ pub struct Numbers {
     history: Arc<VersionIndex>,
     /// By [`PolicyId`]: 0 where nobody asked yet, else one more than the number; of an unknown version: 1.
     known: Box<[AtomicU32]>,
-    /// Answers that tell versions by this reading.
+    /// Answers that list policies, with their versions by this reading.
     pub answers: Answers,
 }
 
@@ -69,11 +69,11 @@ impl Numbers {
         Self { history, known, answers: Answers::default() }
     }
 
-    /// For a set that was made from that of these: what is known of policies that are still the same stays known.
+    /// The numbers of the set `now`, made from `before`, whose numbers these are: policies that are the same keep theirs.
     fn carried(&self, before: &PolicySet, now: &PolicySet) -> Self {
         let numbers = Self::new(self.history.clone(), now.policies.len());
         let pairs = before.policies.iter().zip(&now.policies).zip(self.known.iter().zip(&numbers.known));
-        for ((_, _), (known, slot)) in pairs.filter(|((before, now), _)| Arc::ptr_eq(before, now)) {
+        for (_, (known, slot)) in pairs.filter(|((before, now), _)| Arc::ptr_eq(before, now)) {
             slot.store(known.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         numbers

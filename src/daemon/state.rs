@@ -111,7 +111,7 @@ pub(super) struct Writer {
 impl Writer {
     pub fn start(hub: Arc<Hub>) -> Self {
         let (orders, inbox) = channel();
-        let thread = background::spawn("refguard-state", Way::Much, move || write_all(&inbox, &hub));
+        let thread = background::spawn("refguard-state", Way::Far, move || write_all(&inbox, &hub));
         Self { orders: Some(orders), thread: thread.ok() }
     }
 

@@ -43,15 +43,19 @@ fn value_matches(patterns: Option<&[Pattern]>, value: Option<&str>) -> bool {
 }
 
 fn tags_match(patterns: Option<&[Pattern]>, tags: &[String]) -> bool {
-    patterns.is_none_or(|patterns| TagAt::first(patterns, tags) != TagAt::NONE)
+    patterns.is_none_or(|patterns| tags.iter().any(|tag| asks_for(patterns, tag)))
+}
+
+fn asks_for(patterns: &[Pattern], tag: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(Some(tag)))
 }
 
 /// Which of a request's tags an attachment matched by: the first that it asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TagAt(u16);
 
 impl TagAt {
-    /// It asks for none. No request has so many.
+    /// None, or not looked for.
     pub(super) const NONE: Self = Self(u16::MAX);
 
     pub(super) fn new(at: usize) -> Self {
@@ -59,13 +63,23 @@ impl TagAt {
     }
 
     /// The first tag that a pattern matches.
-    pub(super) fn first(patterns: &[Pattern], tags: &[String]) -> Self {
-        let matches = |tag: &String| patterns.iter().any(|pattern| pattern.matches(Some(tag)));
-        tags.iter().position(matches).map_or(Self::NONE, Self::new)
+    fn first(patterns: &[Pattern], tags: &[String]) -> Self {
+        tags.iter().position(|tag| asks_for(patterns, tag)).map_or(Self::NONE, Self::new)
+    }
+
+    /// Of an attachment for a request that it matches.
+    pub(super) fn by(attachment: &Attachment, context: &Context) -> Self {
+        attachment.targets.tags.as_deref().map_or(Self::NONE, |patterns| Self::first(patterns, &context.tags))
     }
 
     fn of(self, context: &Context) -> Option<&str> {
         context.tags.get(usize::from(self.0)).map(String::as_str)
+    }
+}
+
+impl From<TagAt> for u64 {
+    fn from(TagAt(at): TagAt) -> Self {
+        at.into()
     }
 }
 
@@ -101,6 +115,10 @@ impl Names {
     pub(super) fn is_default(self) -> bool {
         self.has(Self::DEFAULT)
     }
+
+    pub(super) fn has_tags(self) -> bool {
+        self.has(Self::TAGS)
+    }
 }
 
 /// Why an attachment matched a request, in LiteLLM's words: `tag:…+team:…+key:…+model:…`, `scope:*` or
@@ -114,9 +132,7 @@ pub struct Reason<'a> {
 
 impl<'a> Reason<'a> {
     pub(super) fn new(attachment: &'a Attachment, context: &'a Context) -> Self {
-        let tags = attachment.targets.tags.as_deref();
-        let tag = tags.map_or(TagAt::NONE, |patterns| TagAt::first(patterns, &context.tags));
-        Self { names: Names::of(attachment), tag, context }
+        Self { names: Names::of(attachment), tag: TagAt::by(attachment, context), context }
     }
 
     /// Whether it reads the same as another of the same request.

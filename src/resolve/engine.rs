@@ -19,7 +19,7 @@ pub struct Engine {
     set: Arc<PolicySet>,
     index: Arc<Index>,
     lines: Lines,
-    wording: Wording,
+    pub(super) wording: Wording,
 }
 
 impl Engine {

@@ -23,7 +23,7 @@ pub(super) struct Found {
     pub rank: Rank,
     pub policy: PolicyId,
     pub names: Names,
-    /// The tag that it matched by.
+    /// The tag that it matched by, where it was found by its tags.
     pub tag: TagAt,
 }
 
@@ -125,7 +125,7 @@ impl Index {
             found.iter_mut().skip(before).for_each(|found| found.tag = TagAt::new(at));
         }
         // Of several tags that an attachment asks for, the first.
-        found.sort_unstable_by_key(|found| (found.rank, found.tag));
+        found.sort_unstable_by_key(|found| u64::from(found.rank) << 16 | u64::from(found.tag));
         found.dedup_by_key(|found| found.rank);
         found
     }
@@ -133,15 +133,13 @@ impl Index {
     /// Takes those of a list whose other dimensions match too.
     fn check(&self, list: &[Filed], context: &Context, rests: &mut Memo, found: &mut Vec<Found>) {
         let Context { team, key, model, tags } = context;
-        let asks = |rest: u32| self.rests.get(rest as usize);
-        let holds = |rest: &Targets| rest.matches(team.as_deref(), key.as_deref(), model.as_deref(), tags);
-        for Filed { found: filed, rest } in list {
-            if *rest == 0 {
-                found.push(*filed);
-            } else if rests.answer(*rest as usize, || asks(*rest).is_some_and(holds)) {
-                let patterns = asks(*rest).and_then(|rest| rest.tags.as_deref());
-                let tag = patterns.map_or(TagAt::NONE, |patterns| TagAt::first(patterns, tags));
-                found.push(Found { tag, ..*filed });
+        let holds = |rest: u32| {
+            let rest = self.rests.get(rest as usize);
+            rest.is_some_and(|rest| rest.matches(team.as_deref(), key.as_deref(), model.as_deref(), tags))
+        };
+        for filed in list {
+            if filed.rest == 0 || rests.answer(filed.rest as usize, || holds(filed.rest)) {
+                found.push(filed.found);
             }
         }
     }

@@ -68,9 +68,9 @@ impl<'o> Object<'o> {
 }
 
 impl Array<'_> {
-    /// Makes room for so many bytes more, and no more.
+    /// Makes room for so many bytes more.
     pub(super) fn reserve(&mut self, bytes: usize) {
-        self.out.reserve_exact(bytes);
+        self.out.reserve(bytes);
     }
 
     /// Where the next element is to be written.

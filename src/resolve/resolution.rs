@@ -1,7 +1,7 @@
 //! What a request gets, as the engine says it. What is said of each policy is told when it is asked for: most who
 //! ask want the guardrails only.
 
-use super::candidates::Reason;
+use super::candidates::{Reason, TagAt};
 use super::index::Found;
 use super::lines::Gives;
 use super::wording::Wording;
@@ -113,7 +113,11 @@ impl<'a> ResolvedPolicy<'a> {
     /// Why; `None` where only the request named it.
     pub fn matched_via(&self) -> Option<Reason<'a>> {
         let Given::Served { attached: Some((found, context)), .. } = self.given else { return None };
-        Some(Reason { names: found.names, tag: found.tag, context })
+        let tag = match found.tag {
+            TagAt::NONE if found.names.has_tags() => TagAt::by(self.set.attachments.get(found.rank as usize)?, context),
+            tag => tag,
+        };
+        Some(Reason { names: found.names, tag, context })
     }
 
     /// Its guardrails for this model, sorted.

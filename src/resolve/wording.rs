@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::document::{Limits, load_file};
-    use crate::policy::{Levels, PolicyId, check};
+    use crate::policy::{Levels, Patched, PolicyId, check};
     use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request};
 
     const SET: &str = "\
@@ -179,5 +179,39 @@ scope: '*'
         assert_eq!(child(1)["guardrails"], json!(["log", "say \"no\""]));
         assert_eq!(child(2)["version"], 20);
         assert_eq!(child(2)["matched_via"], "team:a\"b");
+    }
+
+    /// So many policies that their words lie on three shelves; the last descends from the first.
+    fn many(first_gives: &str) -> PolicySet {
+        let policy = |n: usize| {
+            let (inherit, gives) = match n {
+                0 => ("", first_gives),
+                129 => ("inherit: p000\n", "own"),
+                _ => ("", "log"),
+            };
+            format!(
+                "apiVersion: refguard/v1\nkind: Policy\nname: p{n:03}\n{inherit}guardrails: {{add: [{gives}]}}\n---\n\
+                 apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p{n:03}\nscope: '*'\n---\n"
+            )
+        };
+        let text: String = (0..130).map(policy).collect();
+        check(load_file("set.yaml", text.into_bytes(), &Limits::DEFAULT), &Levels::default()).set.unwrap()
+    }
+
+    #[test]
+    fn words_outlive_a_set_except_of_what_changed_and_of_what_descends_from_it() {
+        let engine = Engine::new(Arc::new(many("log")));
+        policies(&engine, "gpt-4", None);
+        let set = many("own");
+        let (changed, _) = set.find("p000").unwrap();
+        let patched = engine.patched(Patched { set, policies: vec![changed], attachments: false });
+        let written = policies(&patched, "gpt-4", None);
+        assert_eq!(written, policies(&Engine::new(Arc::new(many("own"))), "gpt-4", None));
+        let of = |n: usize| written[n]["guardrails"].clone();
+        assert_eq!([of(0), of(1), of(129)], [json!(["own"]), json!(["log"]), json!(["own"])]);
+        let kept = |engine: &Engine, at: usize| Arc::as_ptr(engine.wording.0[at / SHELF][at % SHELF].get().unwrap());
+        for at in 0..130 {
+            assert_eq!(kept(&engine, at) == kept(&patched, at), ![0, 129].contains(&at), "{at}");
+        }
     }
 }

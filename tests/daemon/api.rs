@@ -147,11 +147,14 @@ fn the_same_request_again_gets_the_same_bytes_until_something_else_is_served() {
     // What is asked otherwise, of another set, or is refused, is not what was answered.
     let some = daemon.post("/v1/resolve?fields=guardrails", body).json();
     assert_eq!((some.get("policies"), &some["guardrails"]), (None, &json!(["gen-1"])));
-    assert_eq!(daemon.post("/v1/resolve?strict=1", body).status, 422);
-    assert!(daemon.post("/v1/resolve?explain=1", body).json()["explain"].is_array());
     assert_eq!(daemon.post("/v1/resolve?set=worktree", body).json()["set"], json!("worktree"));
     let named = r#"{"context":{"team":"legal"},"policies":["p0@production"]}"#;
-    assert_eq!(daemon.post("/v1/resolve", named).json()["policies"][5]["version"], json!(1));
+    // These are answered anew each time: a pin of an environment moves with its ref.
+    for _ in 0..2 {
+        assert_eq!(daemon.post("/v1/resolve?strict=1", body).status, 422);
+        assert!(daemon.post("/v1/resolve?explain=1", body).json()["explain"].is_array());
+        assert_eq!(daemon.post("/v1/resolve", named).json()["policies"][5]["version"], json!(1));
+    }
     assert_eq!(repeated(), before + 1);
     // The next set answers for itself, with its own commit and its own numbers.
     let second = repo.generation(2);
@@ -189,6 +192,10 @@ fn versions_stay_known_of_policies_that_stay_and_are_learned_of_the_one_that_cha
         daemon.until_numbered("p4", number);
         assert_eq!(versions(), all_but("p4", number));
     }
+    // History knows this one already: nothing but the set changes.
+    let second = repo.promote("HEAD~1");
+    daemon.until_served(&second);
+    assert_eq!(versions(), all_but("p4", 2));
 }
 
 #[test]

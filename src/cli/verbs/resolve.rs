@@ -88,12 +88,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
 
 fn context(args: &ResolveArgs) -> Result<Context> {
     match &args.context {
-        None => Ok(Context {
-            team: args.team.clone(),
-            key: args.key.clone(),
-            model: args.model.clone(),
-            tags: args.tags.clone(),
-        }),
+        None => {
+            let (team, key, model) = (args.team.clone(), args.key.clone(), args.model.clone());
+            Ok(Context { team, key, model, tags: args.tags.clone() }.within_limits()?)
+        }
         Some(text) => {
             let value: Value = serde_json::from_str(text).context("`--context` is not JSON")?;
             Context::from_json(&value).context("`--context` is not a request")
