@@ -2,7 +2,6 @@
 //! models all day. They are kept with what they were made from, which never changes, and end with it: an answer of one
 //! set is never given of another. Knows nothing of how questions are read or answers written.
 
-use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -26,9 +25,9 @@ const LONGEST: u64 = CAPACITY / 64;
 
 /// A question as it came: the same bytes mean the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Question<'a> {
+pub struct Question<B> {
     /// The body of the request.
-    pub body: &'a [u8],
+    pub body: B,
     /// Which parts of the answer are wanted.
     pub fields: Fields,
     /// Whether unknown names are refused.
@@ -36,36 +35,11 @@ pub struct Question<'a> {
 }
 
 /// A question that was answered.
-#[derive(Clone)]
-struct Answered {
-    body: Box<[u8]>,
-    fields: Fields,
-    strict: bool,
-}
+type Answered = Question<Box<[u8]>>;
 
-impl Answered {
-    fn question(&self) -> Question<'_> {
-        Question { body: &self.body, fields: self.fields, strict: self.strict }
-    }
-}
-
-impl Hash for Answered {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.question().hash(state);
-    }
-}
-
-impl PartialEq for Answered {
-    fn eq(&self, other: &Self) -> bool {
-        self.question() == other.question()
-    }
-}
-
-impl Eq for Answered {}
-
-impl Equivalent<Answered> for Question<'_> {
+impl Equivalent<Answered> for Question<&[u8]> {
     fn equivalent(&self, key: &Answered) -> bool {
-        *self == key.question()
+        *self == Question { body: &*key.body, fields: key.fields, strict: key.strict }
     }
 }
 
@@ -88,12 +62,12 @@ pub struct Answers(OnceLock<Option<Cache<Answered, Bytes, Length>>>);
 
 impl Answers {
     /// What was answered to a question before.
-    pub fn get(&self, question: Question<'_>) -> Option<Bytes> {
+    pub fn get(&self, question: Question<&[u8]>) -> Option<Bytes> {
         self.0.get()?.as_ref()?.get(&question)
     }
 
     /// Keeps an answer, if it is not too long, and gives it back.
-    pub fn keep(&self, question: Question<'_>, answer: Vec<u8>) -> Bytes {
+    pub fn keep(&self, question: Question<&[u8]>, answer: Vec<u8>) -> Bytes {
         let answer = snug(answer);
         if weight(question.body.len(), answer.len()) > LONGEST {
             return answer;
@@ -101,7 +75,7 @@ impl Answers {
         // Nothing is set aside for a set that nobody asks.
         if let Some(kept) = self.0.get_or_init(cache) {
             let Question { body, fields, strict } = question;
-            kept.insert(Answered { body: body.into(), fields, strict }, answer.clone());
+            kept.insert(Question { body: body.into(), fields, strict }, answer.clone());
         }
         answer
     }
@@ -128,7 +102,7 @@ fn cache() -> Option<Cache<Answered, Bytes, Length>> {
 mod tests {
     use super::*;
 
-    fn question(body: &str) -> Question<'_> {
+    fn question(body: &str) -> Question<&[u8]> {
         Question { body: body.as_bytes(), fields: Fields::ALL, strict: false }
     }
 

@@ -63,7 +63,7 @@ pub(super) async fn resolve(
         explain: parameters.explain == Some(Switch::On),
         strict: parameters.strict == Some(Switch::On),
     };
-    let (kept, question) = (asking.kept(), Question { body: &bytes, fields, strict: asking.strict });
+    let (kept, question) = (asking.kept(), Question { body: &*bytes, fields, strict: asking.strict });
     if let Some(again) = kept.and_then(|kept| kept.get(question)) {
         app.measures.repeated.inc();
         return Ok(answer(&snapshot, StatusCode::OK, again));
