@@ -19,7 +19,7 @@ pub struct Engine {
     set: Arc<PolicySet>,
     index: Arc<Index>,
     lines: Lines,
-    pub(super) wording: Wording,
+    wording: Wording,
 }
 
 impl Engine {
@@ -35,7 +35,10 @@ impl Engine {
         let Patched { set, policies: changed, attachments } = patched;
         let index = if attachments { Arc::new(Index::new(&set.attachments)) } else { self.index.clone() };
         let changed: FxHashSet<PolicyId> = changed.into_iter().collect();
-        let (lines, wording) = (self.lines.patched(&set, &changed), self.wording.patched(&set, &changed));
+        let descends = |policy: &Policy| policy.chain.iter().any(|member| changed.contains(member));
+        let policies = (0..).map(PolicyId).zip(&set.policies);
+        let differing = policies.filter(|(_, policy)| descends(policy)).map(|(id, _)| id).collect();
+        let (lines, wording) = (self.lines.patched(&set, &differing), self.wording.patched(&differing));
         Self { set: Arc::new(set), index, lines, wording }
     }
 

@@ -48,13 +48,13 @@ impl Lines {
         making.lines
     }
 
-    /// The lines of a set that was made from this one's by changing some policies.
-    pub(super) fn patched(&self, set: &PolicySet, changed: &FxHashSet<PolicyId>) -> Self {
+    /// The lines of a set that was made from this one's, in which those of some policies differ.
+    pub(super) fn patched(&self, set: &PolicySet, differing: &FxHashSet<PolicyId>) -> Self {
         let known = (0..).zip(&self.conditions).map(|(number, condition)| (condition.clone(), number));
         let lines = Self { conditions: self.conditions.clone(), ..Self::default() };
         let mut making = Making { known: known.collect(), lines };
         for (id, policy) in (0..).map(PolicyId).zip(&set.policies) {
-            let same = self.line(id).filter(|_| !policy.chain.iter().any(|member| changed.contains(member)));
+            let same = self.line(id).filter(|_| !differing.contains(&id));
             match same.and_then(|line| Some((line, self.numbers(line)?))) {
                 Some((line, numbers)) => making.put(*line, numbers),
                 None => making.add(set, policy),
