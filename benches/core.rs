@@ -1,7 +1,12 @@
 //! The core by itself: text to documents, documents to a set, a set to an index, a request to an answer.
 //!
 //! `cargo bench --bench core`; one group: `cargo bench --bench core -- resolve`.
-#![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 #![allow(clippy::string_slice, missing_docs)]
 
 mod support;
@@ -11,9 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use refguard::document::{Limits, Loaded, load_file};
-use refguard::policy::{Levels, PolicySet, check};
-use refguard::resolve::Engine;
+use refguard_core::document::{Limits, Loaded, load_file};
+use refguard_core::policy::{Levels, PolicySet, check};
+use refguard_core::resolve::Engine;
 
 use support::model::{Model, Size};
 
@@ -45,7 +50,9 @@ fn documents(c: &mut Criterion) {
     for count in [1_000, 10_000] {
         let files = Model::new(Size::of(count), SEED).files();
         group.throughput(Throughput::Bytes(files.iter().map(|(_, text)| text.len() as u64).sum()));
-        group.bench_function(BenchmarkId::from_parameter(count), |b| b.iter(|| load(black_box(&files))));
+        group.bench_function(BenchmarkId::from_parameter(count), |b| {
+            b.iter(|| load(black_box(&files)))
+        });
     }
     group.finish();
 }
@@ -58,7 +65,11 @@ fn judging(c: &mut Criterion) {
         let files = Model::new(Size::of(count), SEED).files();
         let loaded = || load(&files);
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
-            b.iter_batched(loaded, |loaded| check(loaded, &Levels::default()), BatchSize::PerIteration);
+            b.iter_batched(
+                loaded,
+                |loaded| check(loaded, &Levels::default()),
+                BatchSize::PerIteration,
+            );
         });
     }
     group.finish();
@@ -69,7 +80,9 @@ fn index(c: &mut Criterion) {
     group.sample_size(10).measurement_time(Duration::from_secs(5));
     for count in [1_000, 10_000, 100_000] {
         let set = set(&Model::new(Size::of(count), SEED));
-        group.bench_function(BenchmarkId::from_parameter(count), |b| b.iter(|| Engine::new(black_box(set.clone()))));
+        group.bench_function(BenchmarkId::from_parameter(count), |b| {
+            b.iter(|| Engine::new(black_box(set.clone())))
+        });
     }
     group.finish();
 }
@@ -81,8 +94,12 @@ fn resolve(c: &mut Criterion) {
         let model = Model::new(Size::of(count), SEED);
         let engine = Engine::new(set(&model));
         let requests = model.requests(1_000, SEED + 1);
-        let policies: usize = requests.iter().map(|request| engine.resolve(request).policies.len()).sum();
-        println!("{count} attachments: {:.1} policies a request", policies as f64 / requests.len() as f64);
+        let policies: usize =
+            requests.iter().map(|request| engine.resolve(request).policies.len()).sum();
+        println!(
+            "{count} attachments: {:.1} policies a request",
+            policies as f64 / requests.len() as f64
+        );
         let mut next = (0..requests.len()).cycle();
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter(|| {

@@ -16,14 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use refguard::document::{Limits, Loaded, load_file};
-use refguard::policy::{Levels, Pattern, check};
-use refguard::prove::{Budget, ProveOptions, impact, prove};
-use refguard::resolve::Engine;
+use refguard_core::document::{Limits, Loaded, load_file};
+use refguard_core::policy::{Levels, Pattern, check};
+use refguard_core::prove::{Budget, ProveOptions, impact, prove};
+use refguard_core::resolve::Engine;
 
 const DOMAINS: [&str; 6] = ["health", "finance", "legal", "retail", "research", "support"];
-const MODELS: [&str; 6] = ["gpt-4", "gpt-4o", "claude-opus-4", "bedrock/llama-3", "bedrock/*", "gpt-*"];
-const CONDITIONS: [&str; 5] = ["gpt-4.*", "gpt-5(-mini)?", "claude-(opus|sonnet)-.*", "bedrock/.*", "azure/gpt-4o"];
+const MODELS: [&str; 6] =
+    ["gpt-4", "gpt-4o", "claude-opus-4", "bedrock/llama-3", "bedrock/*", "gpt-*"];
+const CONDITIONS: [&str; 5] =
+    ["gpt-4.*", "gpt-5(-mini)?", "claude-(opus|sonnet)-.*", "bedrock/.*", "azure/gpt-4o"];
 /// Policies that many others inherit from.
 const PARENTS: usize = 20;
 
@@ -41,7 +43,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap_or(0) % n
     }
 
@@ -75,14 +78,16 @@ fn policy(r: &mut Random, number: usize, of: usize, change: Change) -> String {
     if r.below(100) < 10 {
         text.push_str("pipeline:\n  mode: pre_call\n  steps:\n");
         for guardrail in &list {
-            let _ = writeln!(text, "    - {{guardrail: {guardrail}, on_pass: next, on_fail: block}}");
+            let _ =
+                writeln!(text, "    - {{guardrail: {guardrail}, on_pass: next, on_fail: block}}");
         }
     }
     text
 }
 
 fn attachment(r: &mut Random, number: usize, of: usize) -> String {
-    let mut text = format!("apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: policy-{number:05}\n");
+    let mut text =
+        format!("apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: policy-{number:05}\n");
     let team = |r: &mut Random| format!("{}-{:05}", r.pick(&DOMAINS), r.below(of));
     let _ = match r.below(100) {
         _ if number < 3 => writeln!(text, "scope: \"*\""),
@@ -102,20 +107,28 @@ fn attachment(r: &mut Random, number: usize, of: usize) -> String {
 
 fn invariant(number: usize) -> String {
     let domain = DOMAINS.get(number % DOMAINS.len()).copied().unwrap_or_default();
-    let area =
-        ["teams: [\"D-*\"]", "tags: [\"phi*\"], teams: [\"D-0*\"]", "models: [\"gpt-4*\"]", "keys: [\"prod-*\"]"];
+    let area = [
+        "teams: [\"D-*\"]",
+        "tags: [\"phi*\"], teams: [\"D-0*\"]",
+        "models: [\"gpt-4*\"]",
+        "keys: [\"prod-*\"]",
+    ];
     let area = area.get(number % area.len()).copied().unwrap_or_default().replace('D', domain);
     let demand = match number % 3 {
         0 => format!("require: [guardrail_{number:03}]"),
         1 => format!("forbid: [guardrail_{:03}]", number + 200),
         _ => format!("any_of: [guardrail_{number:03}, guardrail_{:03}]", number + 1),
     };
-    format!("apiVersion: refguard/v1\nkind: Invariant\nname: invariant-{number}\nfor: {{{area}}}\n{demand}\n")
+    format!(
+        "apiVersion: refguard/v1\nkind: Invariant\nname: invariant-{number}\nfor: {{{area}}}\n{demand}\n"
+    )
 }
 
 fn engine(size: usize, change: Change, invariants: usize) -> Engine {
     let mut all = Loaded::default();
-    let mut add = |name: String, text: String| all.append(load_file(name, text.into_bytes(), &Limits::DEFAULT));
+    let mut add = |name: String, text: String| {
+        all.append(load_file(name, text.into_bytes(), &Limits::DEFAULT))
+    };
     for number in 0..size {
         // Each document has numbers of its own: one that changes moves no other.
         let mut r = Random(number as u64 * 2 + 1);
@@ -132,9 +145,10 @@ fn engine(size: usize, change: Change, invariants: usize) -> Engine {
 /// The requests that a tool would have to try, as a power of ten: a value for each pattern of each
 /// dimension, with every set of tags.
 fn space(engine: &Engine) -> f64 {
-    let count = |list: fn(&refguard::policy::Targets) -> &Option<Vec<Pattern>>| -> f64 {
+    let count = |list: fn(&refguard_core::policy::Targets) -> &Option<Vec<Pattern>>| -> f64 {
         let attachments = &engine.set().attachments;
-        let patterns: BTreeSet<&Pattern> = attachments.iter().flat_map(|a| list(&a.targets).iter().flatten()).collect();
+        let patterns: BTreeSet<&Pattern> =
+            attachments.iter().flat_map(|a| list(&a.targets).iter().flatten()).collect();
         patterns.len() as f64 + 1.0
     };
     let models = count(|t| &t.models) + engine.set().conditions.len() as f64;

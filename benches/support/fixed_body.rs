@@ -29,7 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let service = router.clone().map_request(|request: hyper::Request<Incoming>| request.map(Body::new));
+        let service =
+            router.clone().map_request(|request: hyper::Request<Incoming>| request.map(Body::new));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .half_close(false)

@@ -6,11 +6,13 @@
 
 use std::fmt::Write;
 
-use refguard::resolve::{Context, Request};
+use refguard_core::resolve::{Context, Request};
 
 const REGIONS: [&str; 5] = ["eu", "us", "apac", "latam", "mea"];
-const DOMAINS: [&str; 10] =
-    ["health", "finance", "legal", "retail", "research", "support", "hr", "platform", "growth", "risk"];
+const DOMAINS: [&str; 10] = [
+    "health", "finance", "legal", "retail", "research", "support", "hr", "platform", "growth",
+    "risk",
+];
 const MODELS: [&str; 12] = [
     "gpt-4",
     "gpt-4o",
@@ -66,15 +68,19 @@ pub struct Model {
 impl Model {
     pub fn new(size: Size, seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let teams =
-            (0..size.teams).map(|i| format!("{}-{}-{i:05}", dice.pick(&DOMAINS), dice.pick(&REGIONS))).collect();
-        let keys = (0..size.teams).map(|i| format!("{}-key-{i:05}", dice.pick(&["prod", "dev", "ci"]))).collect();
+        let teams = (0..size.teams)
+            .map(|i| format!("{}-{}-{i:05}", dice.pick(&DOMAINS), dice.pick(&REGIONS)))
+            .collect();
+        let keys = (0..size.teams)
+            .map(|i| format!("{}-key-{i:05}", dice.pick(&["prod", "dev", "ci"])))
+            .collect();
         let tags = (0..(size.teams / 10).max(20))
             .map(|i| format!("{}-{i:04}", dice.pick(&["phi", "pci", "pii", "tier", "proj"])))
             .collect();
         let mut model = Self { teams, keys, tags, policies: Vec::new(), attachments: Vec::new() };
         model.policies = (0..size.policies).map(|i| policy(i, &mut dice)).collect();
-        model.attachments = (0..size.attachments).map(|i| model.attachment(i, size.policies, &mut dice)).collect();
+        model.attachments =
+            (0..size.attachments).map(|i| model.attachment(i, size.policies, &mut dice)).collect();
         model
     }
 
@@ -109,11 +115,15 @@ impl Model {
 
     fn catalog(&self) -> String {
         let guardrails: Vec<String> = (0..GUARDRAILS).map(guardrail).collect();
-        let models: Vec<String> = MODELS.iter().chain(&["gpt-4.1"]).map(|model| (*model).to_owned()).collect();
+        let models: Vec<String> =
+            MODELS.iter().chain(&["gpt-4.1"]).map(|model| (*model).to_owned()).collect();
         let mut text = "apiVersion: refguard/v1\nkind: Catalog\n".to_owned();
-        for (key, names) in
-            [("guardrails", &guardrails), ("teams", &self.teams), ("keys", &self.keys), ("models", &models)]
-        {
+        for (key, names) in [
+            ("guardrails", &guardrails),
+            ("teams", &self.teams),
+            ("keys", &self.keys),
+            ("models", &models),
+        ] {
             let _ = writeln!(text, "{key}:");
             names.iter().for_each(|name| text.push_str(&format!("  - \"{name}\"\n")));
         }
@@ -121,8 +131,10 @@ impl Model {
     }
 
     fn attachment(&self, i: usize, policies: usize, dice: &mut Dice) -> String {
-        let mut text =
-            format!("apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {}\n", policy_name(i % policies));
+        let mut text = format!(
+            "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {}\n",
+            policy_name(i % policies)
+        );
         let mut put = |key: &str, names: &[String]| text.push_str(&format!("{key}: {names:?}\n"));
         match dice.below(100) {
             _ if i < 3 => text.push_str("scope: \"*\"\n"),
@@ -158,7 +170,8 @@ fn policy(i: usize, dice: &mut Dice) -> (String, String) {
     let inherits = i > 0 && dice.chance(40);
     if inherits {
         // A recent policy, or one of the first: deep chains and crowded parents.
-        let parent = if dice.chance(50) { i - 1 - dice.below(i.min(50)) } else { dice.below(i.min(20)) };
+        let parent =
+            if dice.chance(50) { i - 1 - dice.below(i.min(50)) } else { dice.below(i.min(20)) };
         let _ = writeln!(text, "inherit: {}", policy_name(parent));
     }
     let all: Vec<String> = (0..GUARDRAILS).map(guardrail).collect();
@@ -171,10 +184,17 @@ fn policy(i: usize, dice: &mut Dice) -> (String, String) {
         let _ = writeln!(text, "condition:\n  model: {}", dice.pick(&CONDITIONS));
     }
     if dice.chance(10) {
-        let _ = writeln!(text, "pipeline:\n  mode: {}\n  steps:", dice.pick(&["pre_call", "post_call"]));
+        let _ = writeln!(
+            text,
+            "pipeline:\n  mode: {}\n  steps:",
+            dice.pick(&["pre_call", "post_call"])
+        );
         for guardrail in add {
             let on_fail = dice.pick(&["block", "next", "modify_response"]);
-            let _ = writeln!(text, "    - guardrail: {guardrail}\n      on_fail: {on_fail}\n      on_pass: next");
+            let _ = writeln!(
+                text,
+                "    - guardrail: {guardrail}\n      on_fail: {on_fail}\n      on_pass: next"
+            );
         }
     }
     (format!("policies/{:02}/{name}.yaml", i % 100), text)

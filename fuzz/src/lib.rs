@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use refguard::document::{Finding, Limits, Loaded, Location, SourceFile, load_file};
-use refguard::interop::import_config;
 use refguard::output::{self, Format, Report, Style};
-use refguard::policy::condition::ModelPattern;
-use refguard::policy::{Checked, Levels, PolicySet, check};
-use refguard::resolve::{Context, Engine, Request, explain};
+use refguard_core::document::{Finding, Limits, Loaded, Location, SourceFile, load_file};
+use refguard_core::interop::import_config;
+use refguard_core::policy::condition::ModelPattern;
+use refguard_core::policy::{Checked, Levels, PolicySet, check};
+use refguard_core::resolve::{Context, Engine, Request, explain};
 
 /// One file under `policies/`: it becomes a set that answers, or errors that every format can show.
 pub fn document(data: &[u8]) {
@@ -20,10 +20,16 @@ pub fn document(data: &[u8]) {
     };
     let checked = read();
     let refused = checked.findings.iter().any(Finding::is_error);
-    assert_eq!(checked.set.is_none(), refused, "a set without errors, or errors: {:?}", checked.findings);
+    assert_eq!(
+        checked.set.is_none(),
+        refused,
+        "a set without errors, or errors: {:?}",
+        checked.findings
+    );
     assert!(checked.findings.is_sorted_by_key(Finding::sort_key), "findings out of order");
     for finding in &checked.findings {
-        let places = std::iter::once(&finding.location).chain(finding.related.iter().map(|related| &related.location));
+        let places = std::iter::once(&finding.location)
+            .chain(finding.related.iter().map(|related| &related.location));
         places.for_each(|place| stands(place, &checked.sources));
     }
     render(&checked);
@@ -41,7 +47,10 @@ fn stands(place: &Location, sources: &[SourceFile]) {
     let (text, span) = (source.text(), place.span.start as usize..place.span.end as usize);
     assert!(text.get(span).is_some(), "{place:?} is outside of a text of {} bytes", text.len());
     assert!(place.line >= 1 && place.column >= 1, "{place:?} counts from 1");
-    assert!((place.line, place.column) <= (place.end_line, place.end_column), "{place:?} ends before it begins");
+    assert!(
+        (place.line, place.column) <= (place.end_line, place.end_column),
+        "{place:?} ends before it begins"
+    );
 }
 
 fn render(checked: &Checked) {
@@ -53,7 +62,8 @@ fn render(checked: &Checked) {
     };
     for format in Format::ALL {
         let mut text = Vec::new();
-        output::render(&report, format, Style::default(), &mut text).expect("a vector takes everything");
+        output::render(&report, format, Style::default(), &mut text)
+            .expect("a vector takes everything");
         let text = String::from_utf8(text).expect("output is text");
         let raw = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
         assert_eq!(raw, None, "a control character of the input reaches the output as {format}");
@@ -62,7 +72,7 @@ fn render(checked: &Checked) {
 
 /// The index answers as a scan does, and every answer can be explained.
 fn answer(set: PolicySet) {
-    let first = |patterns: &Option<Vec<refguard::policy::Pattern>>| {
+    let first = |patterns: &Option<Vec<refguard_core::policy::Pattern>>| {
         patterns.as_ref().and_then(|patterns| patterns.first()).map(ToString::to_string)
     };
     let mut contexts = vec![Context::default()];
@@ -76,7 +86,11 @@ fn answer(set: PolicySet) {
     for context in contexts {
         let request = Request { context, policies: Vec::new() };
         let (indexed, scanned) = (engine.resolve(&request), engine.resolve_by_scan(&request));
-        assert_eq!(format!("{:?}", indexed.policies), format!("{:?}", scanned.policies), "index and scan differ");
+        assert_eq!(
+            format!("{:?}", indexed.policies),
+            format!("{:?}", scanned.policies),
+            "index and scan differ"
+        );
         assert_eq!(indexed.guardrails, scanned.guardrails, "index and scan differ");
         explain(&engine, &request);
     }
@@ -88,12 +102,23 @@ pub fn condition(data: &[u8]) {
     match ModelPattern::parse(text) {
         Ok(pattern) => {
             assert!(pattern.matches(text), "`{text}` does not hold for the model of that name");
-            for model in ["", "gpt-4o", "\u{130}\u{131}", "a\nb", "\u{1c}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"] {
+            for model in [
+                "",
+                "gpt-4o",
+                "\u{130}\u{131}",
+                "a\nb",
+                "\u{1c}",
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+            ] {
                 pattern.matches(model);
             }
         }
         Err(fault) => {
-            assert!(text.get(fault.range.clone()).is_some(), "{:?} is not in `{text}`", fault.range);
+            assert!(
+                text.get(fault.range.clone()).is_some(),
+                "{:?} is not in `{text}`",
+                fault.range
+            );
             assert!(!fault.message.is_empty());
         }
     }
@@ -111,7 +136,8 @@ pub fn import(data: &[u8]) {
     }
     let mut loaded = Loaded::default();
     for (path, text) in &imported.files {
-        let inside = !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let inside =
+            !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         assert!(inside, "`{path}` leads out of the folder");
         loaded.append(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
     }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use refguard_core::document::Level;
+use refguard_core::policy::{BadLevel, Levels, rules};
+use refguard_core::prove::Budget;
 
 use super::verbs;
-use crate::document::Level;
 use crate::ops::{Source, budget_within};
 use crate::output;
-use crate::policy::{BadLevel, Levels, rules};
-use crate::prove::Budget;
 
 /// Guardrail policies of an LLM gateway, kept in git: checked, tested, proven and resolved
 ///
@@ -65,7 +65,9 @@ pub(super) enum Verb {
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),
     Log(verbs::log::LogArgs),
+    #[cfg(feature = "daemon")]
     Serve(Box<verbs::serve::ServeArgs>),
+    #[cfg(feature = "daemon")]
     Wait(verbs::wait::WaitArgs),
     Hook(verbs::hook::HookArgs),
     Import(verbs::import::ImportArgs),
@@ -121,7 +123,8 @@ pub(super) struct LevelArgs {
 }
 
 fn parse_level(text: &str) -> Result<(String, Level), String> {
-    let (rule, level) = text.split_once('=').ok_or("write it as RULE=LEVEL, such as unused-policy=off")?;
+    let (rule, level) =
+        text.split_once('=').ok_or("write it as RULE=LEVEL, such as unused-policy=off")?;
     let level = match level {
         "off" => Level::Off,
         "warn" => Level::Warn,
@@ -130,7 +133,9 @@ fn parse_level(text: &str) -> Result<(String, Level), String> {
     };
     let mut levels = Levels::default();
     levels.set(&rules::all(), rule, level).map_err(|bad| match bad {
-        BadLevel::Unknown(Some(near)) => format!("there is no rule `{rule}`; did you mean `{near}`?"),
+        BadLevel::Unknown(Some(near)) => {
+            format!("there is no rule `{rule}`; did you mean `{near}`?")
+        }
         BadLevel::Unknown(None) => format!("there is no rule `{rule}`"),
         BadLevel::Fixed(name) => format!("`{name}` is an error, and errors cannot be lowered"),
     })?;

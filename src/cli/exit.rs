@@ -41,14 +41,17 @@ impl Exit {
 pub(super) fn report(error: &anyhow::Error) -> Exit {
     // A reader that has seen enough (`| head`) is no trouble.
     let broken_pipe = error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     });
     if broken_pipe {
         return Exit::Fine;
     }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     print::message(&format!("error: {}", causes.join(": ")));
-    let help = error.chain().find_map(|cause| cause.downcast_ref::<RepoError>()).and_then(RepoError::help);
+    let help =
+        error.chain().find_map(|cause| cause.downcast_ref::<RepoError>()).and_then(RepoError::help);
     if let Some(help) = help {
         print::message(&format!("help: {help}"));
     }

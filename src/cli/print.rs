@@ -27,7 +27,9 @@ fn dress<S: anstream::stream::RawStream>(color: Color, stream: &S) -> Style {
         Color::Always => true,
         Color::Never => false,
         // Honours NO_COLOR, CLICOLOR and TERM.
-        Color::Auto => anstream::AutoStream::choice(stream) != ColorChoice::Never && stream.is_terminal(),
+        Color::Auto => {
+            anstream::AutoStream::choice(stream) != ColorChoice::Never && stream.is_terminal()
+        }
     };
     Style { color, ..Style::default() }
 }

@@ -7,8 +7,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
-
-use crate::resolve::Fields;
+use refguard_core::resolve::Fields;
 
 /// Bytes of questions and answers that are kept of one set.
 const CAPACITY: u64 = 12 << 20;
@@ -53,7 +52,8 @@ impl Weighter<Answered, Bytes> for Length {
 }
 
 fn weight(question: usize, answer: usize) -> u64 {
-    u64::try_from(question.saturating_add(answer)).map_or(u64::MAX, |bytes| bytes.saturating_add(OVERHEAD))
+    u64::try_from(question.saturating_add(answer))
+        .map_or(u64::MAX, |bytes| bytes.saturating_add(OVERHEAD))
 }
 
 /// The answers of one set that are at hand; the least used make room.
@@ -115,7 +115,10 @@ mod tests {
         assert_eq!(answers.get(asked), Some(Bytes::from_static(b"this")));
         assert_eq!(answers.get(question(r#"{"context": {}}"#)), None);
         assert_eq!(answers.get(Question { strict: true, ..asked }), None);
-        assert_eq!(answers.get(Question { fields: Fields::parse("guardrails").unwrap(), ..asked }), None);
+        assert_eq!(
+            answers.get(Question { fields: Fields::parse("guardrails").unwrap(), ..asked }),
+            None
+        );
     }
 
     #[test]
@@ -131,7 +134,10 @@ mod tests {
         assert_eq!((0..20_000).filter(|n| ask(&format!("once {n}"))).count(), 0);
         let again = |_| (0..1_000).filter(|n| ask(&format!("again {n}"))).count();
         let rounds: Vec<usize> = (0..4).map(again).collect();
-        assert!(rounds[3] > 950, "of 1,000 that asked again were known, round by round: {rounds:?}");
+        assert!(
+            rounds[3] > 950,
+            "of 1,000 that asked again were known, round by round: {rounds:?}"
+        );
     }
 
     #[test]

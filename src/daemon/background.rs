@@ -17,7 +17,11 @@ pub(super) enum Way {
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub(super) fn spawn(name: &str, way: Way, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(super) fn spawn(
+    name: &str,
+    way: Way,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.to_owned()).spawn(move || {
         give(way);
         work();
@@ -47,7 +51,9 @@ mod tests {
     fn a_thread_gives_way_and_who_started_it_does_not() {
         let before = getpriority_process(None).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
-        let thread = spawn("test", Way::Far, move || tell.send(getpriority_process(None).unwrap()).unwrap()).unwrap();
+        let thread =
+            spawn("test", Way::Far, move || tell.send(getpriority_process(None).unwrap()).unwrap())
+                .unwrap();
         assert_eq!(told.recv().unwrap(), (before + 10).min(19));
         thread.join().unwrap();
         assert_eq!(getpriority_process(None).unwrap(), before);

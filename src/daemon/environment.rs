@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use refguard_core::document::{Finding, SourceFile};
+use refguard_core::policy::Environment;
+use refguard_core::resolve::Engine;
 
 use super::Hub;
 use super::hub::Slot;
@@ -13,11 +16,8 @@ use super::reload::{Following, Step};
 use super::snapshot::{Snapshot, Source};
 use super::state::{self, Kept, Writer};
 use super::status::{Failing, Hold};
-use crate::document::{Finding, SourceFile};
 use crate::ops::SetReader;
-use crate::policy::Environment;
 use crate::repo::{CommitId, RefName, Repo, RepoError, TreeId};
-use crate::resolve::Engine;
 
 /// How many commits are counted between what is served and what the ref holds.
 const MAX_BEHIND: usize = 1_000;
@@ -165,15 +165,25 @@ impl Tracked {
         };
         let served = self.slot.snapshot();
         let of_served = delta.filter(|delta| self.base == Some(delta.from));
-        let patched = of_served.zip(served).and_then(|(delta, served)| self.reader.patch(&delta, &served.engine));
+        let patched = of_served
+            .zip(served)
+            .and_then(|(delta, served)| self.reader.patch(&delta, &served.engine));
         match patched.filter(|engine| !engine.set().is_empty()) {
             Some(engine) => Read::Good(Box::new(engine)),
             None => Read::from(judge(Ok(self.reader.loaded()))),
         }
     }
 
-    fn serve(&mut self, hub: &Hub, engine: Engine, commit: CommitId, source: Source, promotion: Option<u64>) {
-        let snapshot = Snapshot::new(self.slot.name.clone(), engine, source).of_commit(commit, promotion);
+    fn serve(
+        &mut self,
+        hub: &Hub,
+        engine: Engine,
+        commit: CommitId,
+        source: Source,
+        promotion: Option<u64>,
+    ) {
+        let snapshot =
+            Snapshot::new(self.slot.name.clone(), engine, source).of_commit(commit, promotion);
         let snapshot = match self.slot.snapshot() {
             Some(before) => snapshot.after(&before),
             None => snapshot,
@@ -219,12 +229,16 @@ impl Tracked {
         if known.is_none() {
             tracing::warn!(set = %self.environment, "cannot load: {message}");
         }
-        facts.failing = Some(Failing { commit: shown, since, message, retry_seconds: wait.as_secs() });
+        facts.failing =
+            Some(Failing { commit: shown, since, message, retry_seconds: wait.as_secs() });
     }
 
     /// Takes up what was served last, where nothing is served. Tried once.
     pub fn restore(&mut self, hub: &Hub, state_dir: Option<&Path>) {
-        let Some(dir) = state_dir.filter(|_| !self.restored && self.slot.snapshot().is_none()) else { return };
+        let Some(dir) = state_dir.filter(|_| !self.restored && self.slot.snapshot().is_none())
+        else {
+            return;
+        };
         self.restored = true;
         match state::restore(dir, &self.environment, &self.reference) {
             Ok(Some(restored)) => {
@@ -277,7 +291,9 @@ fn read(repo: &Repo, reference: &RefName) -> Value {
         Ok(Some(commit)) => Value::At(commit),
         Ok(None) => Value::Absent(format!("the ref `{reference}` does not exist")),
         // The ref can be read; what it names is not there (yet).
-        Err(RepoError::MissingObject { id }) => id.parse().map_or_else(|_| Value::Unreadable(id), Value::At),
+        Err(RepoError::MissingObject { id }) => {
+            id.parse().map_or_else(|_| Value::Unreadable(id), Value::At)
+        }
         Err(error) => Value::Unreadable(error.to_string()),
     }
 }
@@ -285,13 +301,19 @@ fn read(repo: &Repo, reference: &RefName) -> Value {
 fn commits_behind(repo: &Repo, served: Option<CommitId>, tip: CommitId) -> Option<u64> {
     let served = served?;
     let mut commits = repo.first_parents(tip).take(MAX_BEHIND);
-    commits.position(|commit| commit.is_ok_and(|commit| commit.id == served)).and_then(|n| u64::try_from(n).ok())
+    commits
+        .position(|commit| commit.is_ok_and(|commit| commit.id == served))
+        .and_then(|n| u64::try_from(n).ok())
 }
 
 /// The number of the promotion that a tip is, and the hold that the last promotion has left. An
 /// environment that something else moved has no number, and keeps its hold. What cannot be read is not
 /// known: it is for people, and keeps nothing from being served.
-fn promotion_and_hold(repo: &Repo, environment: &str, tip: CommitId) -> (Option<u64>, Option<Hold>) {
+fn promotion_and_hold(
+    repo: &Repo,
+    environment: &str,
+    tip: CommitId,
+) -> (Option<u64>, Option<Hold>) {
     let at = |commit| repo.promotion_at(environment, commit).ok().flatten();
     let promotion = at(tip);
     let recorded = || at(repo.read_ref(&RefName::ledger(environment).ok()?).ok()??);

@@ -33,7 +33,8 @@ impl Fetcher {
         let (urge, urged) = channel();
         let branches: Arc<Mutex<Vec<RefName>>> = Arc::default();
         let (dir, env) = (config.dir.clone(), config.env.clone());
-        let worker = Worker { fetch: fetch.clone(), dir, env, branches: branches.clone(), hub, done };
+        let worker =
+            Worker { fetch: fetch.clone(), dir, env, branches: branches.clone(), hub, done };
         let thread = background::spawn("refguard-fetch", Way::Far, move || worker.run(&urged));
         Self { branches, urge: Some(urge), thread: thread.ok() }
     }
@@ -67,8 +68,8 @@ impl Worker {
             }
             while urged.try_recv().is_ok() {}
             let branches = lock(&self.branches).clone();
-            let result =
-                Repo::open(&self.dir, &self.env).and_then(|repo| repo.fetch_branches(&self.fetch.remote, &branches));
+            let result = Repo::open(&self.dir, &self.env)
+                .and_then(|repo| repo.fetch_branches(&self.fetch.remote, &branches));
             match result {
                 Ok(()) => {
                     self.hub.note("fetch", None);

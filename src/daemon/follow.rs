@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use refguard_core::policy::{Environment, Settings};
+
 use super::background::{self, Way};
 use super::environment::{Context, Tracked};
 use super::fetch::Fetcher;
@@ -14,7 +16,6 @@ use super::watch::{Folder, Hint, Watcher, ref_folders};
 use super::worktree::Drafts;
 use super::{Config, Hub, Systemd};
 use crate::ops::first_settings;
-use crate::policy::{Environment, Settings};
 use crate::repo::{RefName, Repo, Root};
 
 /// A running daemon. Dropped, it ends.
@@ -174,7 +175,12 @@ impl Follower {
     fn patience(&self) -> Duration {
         let now = Instant::now();
         let quiet = self.drafts.as_ref().and_then(|drafts| drafts.quiet.due());
-        let due = self.tracked.iter().filter_map(Tracked::due).chain(quiet).chain([self.polled + self.config.poll]);
+        let due = self
+            .tracked
+            .iter()
+            .filter_map(Tracked::due)
+            .chain(quiet)
+            .chain([self.polled + self.config.poll]);
         let next = due.min().unwrap_or(now).saturating_duration_since(now);
         self.systemd.beat().map_or(next, |beat| next.min(beat))
     }
@@ -207,7 +213,10 @@ impl Follower {
             None => {
                 self.watch(root, None);
                 if !self.config.worktree {
-                    self.without_repository(&format!("`{}` is in no git repository", self.config.dir.display()));
+                    self.without_repository(&format!(
+                        "`{}` is in no git repository",
+                        self.config.dir.display()
+                    ));
                 }
             }
         }
@@ -256,7 +265,11 @@ impl Follower {
             tracked.environment == environment.name && tracked.reference == environment.reference
         };
         let unchanged = self.tracked.len() == environments.len()
-            && self.tracked.iter().zip(environments).all(|(tracked, environment)| same(tracked, environment));
+            && self
+                .tracked
+                .iter()
+                .zip(environments)
+                .all(|(tracked, environment)| same(tracked, environment));
         if unchanged && !self.tracked.is_empty() {
             return;
         }
@@ -270,14 +283,17 @@ impl Follower {
         }
         self.set_slots();
         if let Some(fetcher) = &self.fetcher {
-            let branches = self.tracked.iter().filter_map(|t| RefName::new(&t.reference).ok()).collect();
+            let branches =
+                self.tracked.iter().filter_map(|t| RefName::new(&t.reference).ok()).collect();
             fetcher.branches(branches);
         }
     }
 
     fn set_slots(&self) {
         let drafts = self.drafts.iter().map(|drafts| drafts.slot.clone());
-        self.hub.set_slots(self.tracked.iter().map(|tracked| tracked.slot.clone()).chain(drafts).collect());
+        self.hub.set_slots(
+            self.tracked.iter().map(|tracked| tracked.slot.clone()).chain(drafts).collect(),
+        );
     }
 
     fn look_at_worktree(&mut self, root: &Root, look: Look) {
@@ -328,12 +344,17 @@ impl Follower {
         let mut folders = common_dir.map(|dir| ref_folders(dir, &references)).unwrap_or_default();
         let worktree = root.dir().ok().filter(|_| self.drafts.is_some());
         folders.extend(worktree.map(|dir| Folder { path: dir.to_owned(), recursive: true }));
-        self.watcher.places(common_dir.iter().map(|dir| dir.to_path_buf()).collect(), worktree.map(Path::to_owned));
+        self.watcher.places(
+            common_dir.iter().map(|dir| dir.to_path_buf()).collect(),
+            worktree.map(Path::to_owned),
+        );
         let trouble = self.watcher.watch(&folders).err();
         self.hub.set_polling(trouble.is_some());
         let word = trouble.map(|trouble| {
             let poll = self.config.poll.as_secs_f64();
-            format!("changes cannot be watched ({trouble}): the refs are read every {poll} s instead")
+            format!(
+                "changes cannot be watched ({trouble}): the refs are read every {poll} s instead"
+            )
         });
         if let (true, Some(word)) = (self.hub.note("watch", word.clone()), word) {
             tracing::warn!("{word}");

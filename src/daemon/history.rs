@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwapOption;
+use refguard_core::resolve::Requested;
 use serde_json::Value;
 
 use super::Hub;
 use super::background::{self, Way};
 use super::hub::lock;
 use crate::ops::{Address, Effort, Keep, NoProgress, PublishedTip, VersionIndex, Which, Workspace};
-use crate::resolve::Requested;
 
 /// Pinned versions that are remembered.
 const MAX_PINS: usize = 1_000;
@@ -111,10 +111,14 @@ impl History {
             // Any other revision could name what was never published.
             let known = match which {
                 Which::Number(_) | Which::Latest => true,
-                Which::At(word) => workspace.environment_refs()?.iter().any(|(name, _)| name == word),
+                Which::At(word) => {
+                    workspace.environment_refs()?.iter().any(|(name, _)| name == word)
+                }
             };
             if !known || workspace.find_version(policy, which, &NoProgress)?.is_none() {
-                return Err(NoHistory::NotFound(format!("there is no version `{word}` of `{policy}`")));
+                return Err(NoHistory::NotFound(format!(
+                    "there is no version `{word}` of `{policy}`"
+                )));
             }
             Ok(Address { policy, which: Some(which) })
         };
@@ -138,7 +142,9 @@ impl History {
     fn known(&self, policy: &str) -> Result<Workspace, NoHistory> {
         let workspace = self.workspace()?;
         if workspace.history(&NoProgress)?.versions(policy).is_empty() {
-            return Err(NoHistory::NotFound(format!("the publish branch has never had a policy `{policy}`")));
+            return Err(NoHistory::NotFound(format!(
+                "the publish branch has never had a policy `{policy}`"
+            )));
         }
         Ok(workspace)
     }
@@ -146,8 +152,9 @@ impl History {
     /// Says that the publish branch may have moved; the first time starts reading it.
     pub(super) fn nudge(&self, hub: &Arc<Hub>) {
         let mut nudge = lock(&self.nudge);
-        let again =
-            nudge.as_ref().is_some_and(|nudge| !matches!(nudge.try_send(()), Err(TrySendError::Disconnected(()))));
+        let again = nudge.as_ref().is_some_and(|nudge| {
+            !matches!(nudge.try_send(()), Err(TrySendError::Disconnected(())))
+        });
         if again {
             return;
         }
@@ -193,7 +200,13 @@ impl History {
             Some(index) => index.follow(repo, tip, &NoProgress)?,
             None => {
                 let published = PublishedTip { prefix: workspace.root().prefix(), tip };
-                let read = VersionIndex::read(repo, published, Keep::ReadOnly, Effort::Whole, &NoProgress)?;
+                let read = VersionIndex::read(
+                    repo,
+                    published,
+                    Keep::ReadOnly,
+                    Effort::Whole,
+                    &NoProgress,
+                )?;
                 read.context("the history of the publish branch was not read")?
             }
         };

@@ -145,7 +145,10 @@ impl Hub {
             let rejected = facts.rejected.as_ref().map(|rejected| rejected.message.clone());
             rejected.or_else(|| facts.failing.as_ref().map(|failing| failing.message.clone()))
         });
-        Unserved::NotReady { name: name.to_owned(), why: why.unwrap_or_else(|| "it is still being loaded".to_owned()) }
+        Unserved::NotReady {
+            name: name.to_owned(),
+            why: why.unwrap_or_else(|| "it is still being loaded".to_owned()),
+        }
     }
 
     /// Whether requests that name no set are answered; else why not.
@@ -242,7 +245,9 @@ impl Hub {
     pub(super) fn let_go(&self) {
         let retired = std::mem::take(&mut *lock(&self.retired));
         let patience = Instant::now() + RETIRING;
-        while retired.iter().any(|snapshot| Arc::strong_count(snapshot) > 1) && Instant::now() < patience {
+        while retired.iter().any(|snapshot| Arc::strong_count(snapshot) > 1)
+            && Instant::now() < patience
+        {
             std::thread::sleep(RETIRING / 20);
         }
     }

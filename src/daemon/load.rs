@@ -5,11 +5,11 @@ use std::io;
 use anyhow::{Error, Result};
 
 use super::status::Rejected;
-use crate::document::{Finding, Loaded};
 use crate::output;
-use crate::policy::{PolicySet, check_errors};
 use crate::repo::{CommitId, RepoError};
 use jiff::Timestamp;
+use refguard_core::document::{Finding, Loaded};
+use refguard_core::policy::{PolicySet, check_errors};
 
 /// Findings of a rejected set that are kept.
 const MAX_FINDINGS: usize = 100;
@@ -54,14 +54,18 @@ pub(super) fn judge(loaded: Result<Loaded>) -> Outcome {
 fn is_passing(error: &Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some()
-            || cause
-                .downcast_ref::<RepoError>()
-                .is_some_and(|error| !matches!(error, RepoError::TooManyEntries { .. } | RepoError::NotUtf8 { .. }))
+            || cause.downcast_ref::<RepoError>().is_some_and(|error| {
+                !matches!(error, RepoError::TooManyEntries { .. } | RepoError::NotUtf8 { .. })
+            })
     })
 }
 
 /// A rejection as status shows it.
-pub(super) fn rejected(commit: Option<CommitId>, message: String, findings: &[Finding]) -> Rejected {
+pub(super) fn rejected(
+    commit: Option<CommitId>,
+    message: String,
+    findings: &[Finding],
+) -> Rejected {
     Rejected {
         commit: commit.map(|commit| commit.to_string()),
         at: Timestamp::now(),

@@ -15,7 +15,8 @@ use super::hub::lock;
 use super::status::{SetStatus, Status};
 
 /// Bounds of a reload's time, in seconds.
-const RELOAD_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const RELOAD_BUCKETS: [f64; 11] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SetLabel {
@@ -86,12 +87,24 @@ impl Metrics {
 
     fn enter(&self, registry: &mut Registry) {
         registry.register("reloads", "Loads of a set by result", self.reloads.clone());
-        registry.register("reload_seconds", "Time of a load, from the ref to the swap", self.reload_seconds.clone());
+        registry.register(
+            "reload_seconds",
+            "Time of a load, from the ref to the swap",
+            self.reload_seconds.clone(),
+        );
         registry.register("ready", "Whether requests are answered", self.ready.clone());
-        registry.register("watch_polling", "Whether only polling tells of changes", self.polling.clone());
+        registry.register(
+            "watch_polling",
+            "Whether only polling tells of changes",
+            self.polling.clone(),
+        );
         registry.register("snapshot_info", "What is served", self.snapshot.clone());
         registry.register("snapshot_policies", "Policies that are served", self.policies.clone());
-        registry.register("snapshot_attachments", "Attachments that are served", self.attachments.clone());
+        registry.register(
+            "snapshot_attachments",
+            "Attachments that are served",
+            self.attachments.clone(),
+        );
         let text = "When what is served was loaded";
         registry.register("snapshot_loaded_timestamp_seconds", text, self.loaded_at.clone());
         let text = "When the ref was last read successfully";
@@ -99,7 +112,11 @@ impl Metrics {
         registry.register("rejected_info", "What was rejected last", self.rejected.clone());
         let text = "Seconds since the ref came to hold what is not served";
         registry.register("ref_unserved_seconds", text, self.unserved_seconds.clone());
-        registry.register("commits_behind", "Commits of the ref that are not served", self.commits_behind.clone());
+        registry.register(
+            "commits_behind",
+            "Commits of the ref that are not served",
+            self.commits_behind.clone(),
+        );
         registry.register("stale", "Whether the ref was not read for too long", self.stale.clone());
     }
 

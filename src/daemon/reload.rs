@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn a_failed_value_is_tried_after_1_2_4_up_to_60_seconds_and_at_once_where_asked() {
         let (now, mut following) = (Instant::now(), Following::default());
-        let waits: Vec<u64> = (0..8).map(|_| following.failed(Some(commit(b'a')), now).as_secs()).collect();
+        let waits: Vec<u64> =
+            (0..8).map(|_| following.failed(Some(commit(b'a')), now).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(following.step(commit(b'a'), now, false), Step::Wait);
         assert_eq!(following.step(commit(b'a'), now, true), Step::Load);

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
+use refguard_core::policy::{PolicyId, PolicySet};
+use refguard_core::resolve::{Engine, Origin};
 
 use super::{Answers, History};
 use crate::ops::VersionIndex;
-use crate::policy::{PolicyId, PolicySet};
 use crate::repo::CommitId;
-use crate::resolve::{Engine, Origin};
 
 /// Where a snapshot's documents were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,8 @@ impl Numbers {
     /// The numbers of the set `now`, made from `before`, whose numbers these are: policies that are the same keep theirs.
     fn carried(&self, before: &PolicySet, now: &PolicySet) -> Self {
         let numbers = Self::new(self.history.clone(), now.policies.len());
-        let pairs = before.policies.iter().zip(&now.policies).zip(self.known.iter().zip(&numbers.known));
+        let pairs =
+            before.policies.iter().zip(&now.policies).zip(self.known.iter().zip(&numbers.known));
         for (_, (known, slot)) in pairs.filter(|((before, now), _)| Arc::ptr_eq(before, now)) {
             slot.store(known.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -80,13 +81,18 @@ impl Numbers {
     }
 
     /// The version of a policy of that set, by its name and its digest.
-    pub fn number<'p>(&self, id: PolicyId, policy: impl FnOnce() -> (&'p str, &'p str)) -> Option<u64> {
+    pub fn number<'p>(
+        &self,
+        id: PolicyId,
+        policy: impl FnOnce() -> (&'p str, &'p str),
+    ) -> Option<u64> {
         let slot = self.known.get(id.0 as usize)?;
         match slot.load(Ordering::Relaxed) {
             0 => {
                 let (name, digest) = policy();
                 let number = self.history.number(name, digest);
-                let known = number.map_or(Some(1), |number| u32::try_from(number).ok()?.checked_add(1));
+                let known =
+                    number.map_or(Some(1), |number| u32::try_from(number).ok()?.checked_add(1));
                 slot.store(known.unwrap_or(0), Ordering::Relaxed);
                 number
             }
@@ -142,7 +148,9 @@ impl Snapshot {
     /// The versions of its policies; `None` while history is being read.
     pub fn numbers(&self, history: &History) -> Option<Arc<Numbers>> {
         let read = history.index()?;
-        if let Some(known) = self.numbers.load_full().filter(|known| Arc::ptr_eq(&known.history, &read)) {
+        if let Some(known) =
+            self.numbers.load_full().filter(|known| Arc::ptr_eq(&known.history, &read))
+        {
             return Some(known);
         }
         let numbers = Arc::new(Numbers::new(read, self.set().policies.len()));
@@ -158,6 +166,9 @@ impl Snapshot {
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Snapshot").field("name", &self.name).field("commit", &self.commit).finish_non_exhaustive()
+        f.debug_struct("Snapshot")
+            .field("name", &self.name)
+            .field("commit", &self.commit)
+            .finish_non_exhaustive()
     }
 }

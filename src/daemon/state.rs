@@ -12,15 +12,15 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use refguard_core::document::SourceFile;
+use refguard_core::policy::PolicySet;
 use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Hub;
 use super::background::{self, Way};
 use super::load::{Outcome, judge};
-use crate::document::SourceFile;
 use crate::ops::read_files;
-use crate::policy::PolicySet;
 
 /// What is kept of a served set.
 pub(super) struct Kept {
@@ -87,7 +87,9 @@ pub(super) fn restore(dir: &Path, environment: &str, reference: &str) -> Result<
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
+        }
     };
     let refused = || format!("`{}` is not what was written there", path.display());
     let state: StateFile = serde_json::from_slice(&bytes).with_context(refused)?;
@@ -96,9 +98,15 @@ pub(super) fn restore(dir: &Path, environment: &str, reference: &str) -> Result<
     }
     let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     match judge(Ok(read_files(files))) {
-        Outcome::Good(set) if *set.digest != *state.digest => bail!("{}: its digest differs", refused()),
-        Outcome::Good(set) => Ok(Some(Restored { commit: state.commit, promotion: state.promotion, set: *set })),
-        Outcome::Rejected(message, _) | Outcome::Failed(message) => bail!("{}: {message}", refused()),
+        Outcome::Good(set) if *set.digest != *state.digest => {
+            bail!("{}: its digest differs", refused())
+        }
+        Outcome::Good(set) => {
+            Ok(Some(Restored { commit: state.commit, promotion: state.promotion, set: *set }))
+        }
+        Outcome::Rejected(message, _) | Outcome::Failed(message) => {
+            bail!("{}: {message}", refused())
+        }
     }
 }
 
@@ -141,9 +149,9 @@ fn write_all(inbox: &Receiver<(PathBuf, Kept)>, hub: &Hub) {
             waiting.push((dir, kept));
         }
         for (dir, kept) in waiting {
-            let failure = write(&dir, &kept)
-                .err()
-                .map(|error| format!("cannot keep the set `{}` for a restart: {error:#}", kept.environment));
+            let failure = write(&dir, &kept).err().map(|error| {
+                format!("cannot keep the set `{}` for a restart: {error:#}", kept.environment)
+            });
             if let Some(word) = &failure {
                 tracing::warn!(set = &*kept.environment, "{word}");
             }
@@ -156,7 +164,8 @@ fn write(dir: &Path, kept: &Kept) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
     let path = path(dir, &kept.environment);
     let refused = || format!("cannot write `{}`", path.display());
-    let temporary = tempfile::Builder::new().prefix(".served-").tempfile_in(dir).with_context(refused)?;
+    let temporary =
+        tempfile::Builder::new().prefix(".served-").tempfile_in(dir).with_context(refused)?;
     let mut out = BufWriter::with_capacity(1 << 18, temporary.as_file());
     serde_json::to_writer(&mut out, kept)?;
     out.flush().with_context(refused)?;

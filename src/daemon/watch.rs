@@ -73,7 +73,8 @@ impl Watcher {
             .watched
             .iter()
             .filter(|(path, identity)| {
-                !folders.iter().any(|folder| folder.path == **path) || self::identity(path) != Some(**identity)
+                !folders.iter().any(|folder| folder.path == **path)
+                    || self::identity(path) != Some(**identity)
             })
             .map(|(path, _)| path.clone())
             .collect();
@@ -88,10 +89,13 @@ impl Watcher {
     }
 
     fn add(&mut self, native: &mut RecommendedWatcher, folder: &Folder) -> Result<(), String> {
-        let Some(identity) = identity(&folder.path).filter(|_| !self.watched.contains_key(&folder.path)) else {
+        let Some(identity) =
+            identity(&folder.path).filter(|_| !self.watched.contains_key(&folder.path))
+        else {
             return Ok(());
         };
-        let mode = if folder.recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        let mode =
+            if folder.recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
         native.watch(&folder.path, mode).map_err(words)?;
         self.watched.insert(folder.path.clone(), identity);
         Ok(())
@@ -121,7 +125,9 @@ fn classify(event: &Event, git: &[PathBuf], worktree: Option<&Path>) -> Option<H
         return Some(if worktree.is_some() { Hint::Worktree } else { Hint::Refs });
     }
     let in_git = |path: &PathBuf| git.iter().any(|git| path.starts_with(git));
-    let in_worktree = |path: &PathBuf| !in_git(path) && worktree.is_some_and(|worktree| path.starts_with(worktree));
+    let in_worktree = |path: &PathBuf| {
+        !in_git(path) && worktree.is_some_and(|worktree| path.starts_with(worktree))
+    };
     Some(if event.paths.iter().any(in_worktree) { Hint::Worktree } else { Hint::Refs })
 }
 
@@ -172,8 +178,14 @@ mod tests {
     #[test]
     fn reading_wakes_nobody_and_gits_own_files_are_no_work_tree() {
         assert_eq!(hint(EventKind::Access(AccessKind::Any), "/r/policies/a.yaml"), None);
-        assert_eq!(hint(EventKind::Modify(ModifyKind::Any), "/r/policies/a.yaml"), Some(Hint::Worktree));
-        assert_eq!(hint(EventKind::Create(CreateKind::File), "/r/.git/refs/heads/x.lock"), Some(Hint::Refs));
+        assert_eq!(
+            hint(EventKind::Modify(ModifyKind::Any), "/r/policies/a.yaml"),
+            Some(Hint::Worktree)
+        );
+        assert_eq!(
+            hint(EventKind::Create(CreateKind::File), "/r/.git/refs/heads/x.lock"),
+            Some(Hint::Refs)
+        );
         let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
         assert_eq!(classify(&lost, &[], Some(Path::new("/r"))), Some(Hint::Worktree));
         assert_eq!(classify(&lost, &[], None), Some(Hint::Refs));

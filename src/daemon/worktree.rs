@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use jiff::Timestamp;
+use refguard_core::policy::PolicySet;
+use refguard_core::resolve::Engine;
 use rustc_hash::FxHasher;
 
 use super::Hub;
@@ -14,9 +16,7 @@ use super::load::{Outcome, judge, rejected};
 use super::snapshot::{Snapshot, Source};
 use super::status::Failing;
 use crate::ops::{read_worktree, worktree_files};
-use crate::policy::PolicySet;
 use crate::repo::Root;
-use crate::resolve::Engine;
 
 /// How long nothing may have happened before the work tree is read.
 const QUIET: Duration = Duration::from_millis(50);
@@ -101,7 +101,8 @@ impl Drafts {
             let mut facts = self.slot.facts();
             (facts.rejected, facts.failing) = (None, None);
         }
-        let snapshot = Snapshot::new(self.slot.name.clone(), Engine::new(Arc::new(set)), Source::Worktree);
+        let snapshot =
+            Snapshot::new(self.slot.name.clone(), Engine::new(Arc::new(set)), Source::Worktree);
         hub.publish(&self.slot, Arc::new(snapshot));
         tracing::info!(set = "worktree", "serving");
     }

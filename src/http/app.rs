@@ -80,23 +80,33 @@ fn handler(path: &str) -> MethodRouter<Arc<App>> {
 }
 
 pub(super) fn router(app: Arc<App>) -> Router {
-    let routes = ROUTES.iter().fold(Router::new(), |router, (_, path)| router.route(path, handler(path)));
+    let routes =
+        ROUTES.iter().fold(Router::new(), |router, (_, path)| router.route(path, handler(path)));
     routes
         // A path that ends in a slash is not below it for the router.
         .route("/v1/authz/", any(authz::authz))
         .fallback(async || Problem::not_found("there is no such path: see `/openapi.json`"))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not have that method: see `/openapi.json`")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path does not have that method: see `/openapi.json`",
+            )
         })
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this request met a bug of the daemon").into_response()
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this request met a bug of the daemon")
+                .into_response()
         }))
         .layer(middleware::from_fn_with_state(app.clone(), finish))
         .with_state(app)
 }
 
 /// Lets through who may ask, and gives every answer, errors too, what it must have: the commit, the headers of `/v1/authz`, and its place in the metrics.
-async fn finish(State(app): Shared, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+async fn finish(
+    State(app): Shared,
+    matched: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = std::time::Instant::now();
     let is_authz = authz::is_authz(request.uri().path());
     let mut response = match guard::judge(&app, request.headers(), request.uri().path()) {
@@ -105,7 +115,9 @@ async fn finish(State(app): Shared, matched: Option<MatchedPath>, request: Reque
     };
     if !response.headers().contains_key(&COMMIT) {
         let commit = app.hub.snapshot(None).ok().and_then(|snapshot| commit_value(&snapshot));
-        response.headers_mut().insert(COMMIT.clone(), commit.unwrap_or(HeaderValue::from_static("")));
+        response
+            .headers_mut()
+            .insert(COMMIT.clone(), commit.unwrap_or(HeaderValue::from_static("")));
     }
     if is_authz {
         authz::complete(response.headers_mut());
@@ -181,5 +193,6 @@ async fn drain(mut body: Body) {
 
 /// Whether reading stopped at the limit: the error of `to_bytes` says it only in its source's words.
 fn is_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.to_string().contains("length limit exceeded"))
+    std::error::Error::source(error)
+        .is_some_and(|source| source.to_string().contains("length limit exceeded"))
 }

@@ -10,13 +10,13 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use refguard_core::resolve::{Context, Request};
 use serde::Deserialize;
 
 use super::app::{App, COMMIT, Shared, body, commit_value};
 use super::problem::Problem;
 use super::resolve::policy_names;
 use crate::daemon::Snapshot;
-use crate::resolve::{Context, Request};
 
 static GUARDRAILS: HeaderName = HeaderName::from_static("x-refguard-guardrails");
 static POLICIES: HeaderName = HeaderName::from_static("x-refguard-policies");
@@ -52,7 +52,12 @@ pub struct AuthzOptions {
 
 impl Default for AuthzOptions {
     fn default() -> Self {
-        Self { require: vec![Dimension::Model], deny_unmatched: false, not_ready: 503, max_header_bytes: 4096 }
+        Self {
+            require: vec![Dimension::Model],
+            deny_unmatched: false,
+            not_ready: 503,
+            max_header_bytes: 4096,
+        }
     }
 }
 
@@ -81,12 +86,14 @@ async fn decide(app: &Arc<App>, request: HttpRequest) -> Result<Response, Proble
     let bytes = body(app, request).await?;
     let context = context(&headers, &bytes)?;
     let options = &app.options.authz;
-    if let Some(missing) = options.require.iter().find(|dimension| is_absent(&context, **dimension)) {
+    if let Some(missing) = options.require.iter().find(|dimension| is_absent(&context, **dimension))
+    {
         let detail = format!("the request has no {}", missing.word());
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
     let snapshot = app.hub.snapshot(None).map_err(|unserved| {
-        let status = StatusCode::from_u16(options.not_ready).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let status =
+            StatusCode::from_u16(options.not_ready).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         Problem { status, ..Problem::from(unserved) }
     })?;
     let request = Request { context, policies: Vec::new() };
@@ -99,15 +106,23 @@ async fn decide(app: &Arc<App>, request: HttpRequest) -> Result<Response, Proble
     answer(&snapshot, &guardrails, &policies, options.max_header_bytes)
 }
 
-fn answer(snapshot: &Snapshot, guardrails: &str, policies: &str, limit: usize) -> Result<Response, Problem> {
+fn answer(
+    snapshot: &Snapshot,
+    guardrails: &str,
+    policies: &str,
+    limit: usize,
+) -> Result<Response, Problem> {
     let bytes = guardrails.len() + policies.len() + snapshot.commit.as_deref().map_or(0, str::len);
     if bytes > limit {
-        let detail = format!("the answer has {bytes} bytes of headers: the limit `max-header-bytes` is {limit}");
+        let detail = format!(
+            "the answer has {bytes} bytes of headers: the limit `max-header-bytes` is {limit}"
+        );
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
     let value = |text: &str| {
-        HeaderValue::from_str(text)
-            .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer does not fit into headers"))
+        HeaderValue::from_str(text).map_err(|_| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer does not fit into headers")
+        })
     };
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
@@ -118,7 +133,11 @@ fn answer(snapshot: &Snapshot, guardrails: &str, policies: &str, limit: usize) -
 }
 
 fn list(names: &[&str]) -> String {
-    names.iter().map(|name| Cow::from(utf8_percent_encode(name, ESCAPED))).collect::<Vec<_>>().join(",")
+    names
+        .iter()
+        .map(|name| Cow::from(utf8_percent_encode(name, ESCAPED)))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 impl Dimension {
@@ -154,7 +173,12 @@ fn context(headers: &HeaderMap, body: &[u8]) -> Result<Context, Problem> {
             .map(|tag| decoded(tag, "x-refguard-tags"))
             .collect::<Result<_, _>>()?,
     };
-    let context = Context { team: one(headers, "x-refguard-team")?, key: one(headers, "x-refguard-key")?, model, tags };
+    let context = Context {
+        team: one(headers, "x-refguard-team")?,
+        key: one(headers, "x-refguard-key")?,
+        model,
+        tags,
+    };
     context.within_limits().map_err(|fault| Problem::bad_request(fault.to_string()))
 }
 
@@ -171,18 +195,26 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Pro
     }
     let Some(value) = first else { return Ok(None) };
     let text = value.to_str().map_err(|_| {
-        Problem::bad_request(format!("the header `{name}` has bytes that are not ASCII: percent-encode them"))
+        Problem::bad_request(format!(
+            "the header `{name}` has bytes that are not ASCII: percent-encode them"
+        ))
     })?;
     Ok(Some(text.trim()).filter(|text| !text.is_empty()))
 }
 
 fn decoded(text: &str, name: &str) -> Result<String, Problem> {
-    let whole = |rest: &str| rest.get(..2).is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    let whole = |rest: &str| {
+        rest.get(..2).is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
     if !text.split('%').skip(1).all(whole) {
-        return Err(Problem::bad_request(format!("the header `{name}` has a `%` without two hex digits")));
+        return Err(Problem::bad_request(format!(
+            "the header `{name}` has a `%` without two hex digits"
+        )));
     }
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Cow::into_owned).map_err(|_| Problem::bad_request(format!("the header `{name}` is not UTF-8")))
+    decoded
+        .map(Cow::into_owned)
+        .map_err(|_| Problem::bad_request(format!("the header `{name}` is not UTF-8")))
 }
 
 /// Only the model is of interest; one that is there twice is refused.
@@ -200,9 +232,15 @@ fn body_model(headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, Proble
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     let says_json = kind.to_ascii_lowercase().contains("json");
     // With a byte order mark or in UTF-16 it is JSON for some servers, and for this one no text at all.
-    let is_marked = || [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].iter().any(|mark| body.starts_with(mark));
+    let is_marked = || {
+        [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].iter().any(|mark| body.starts_with(mark))
+    };
     let is_wide = || body.iter().take(4).any(|byte| *byte == 0);
-    let looks_json = || is_marked() || is_wide() || body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    let looks_json = || {
+        is_marked()
+            || is_wide()
+            || body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+    };
     match serde_json::from_slice::<Forwarded>(body) {
         Ok(forwarded) => Ok(forwarded.model),
         Err(error) if says_json || looks_json() => {
@@ -253,16 +291,25 @@ mod tests {
     #[test]
     fn the_model_of_a_forwarded_body_goes_before_the_header() {
         let map = headers(&[("x-refguard-model", "cheap"), ("content-type", "application/json")]);
-        assert_eq!(context(&map, br#"{"model":"gpt-4","messages":[]}"#).unwrap().model.as_deref(), Some("gpt-4"));
+        assert_eq!(
+            context(&map, br#"{"model":"gpt-4","messages":[]}"#).unwrap().model.as_deref(),
+            Some("gpt-4")
+        );
         assert_eq!(context(&map, br#"{"input":1}"#).unwrap().model.as_deref(), Some("cheap"));
-        for bad in [&b"{\"model\":\"gpt-4\""[..], br#"{"model":1}"#, br#"{"model":"a","model":"b"}"#] {
+        for bad in
+            [&b"{\"model\":\"gpt-4\""[..], br#"{"model":1}"#, br#"{"model":"a","model":"b"}"#]
+        {
             assert!(context(&map, bad).is_err());
         }
-        for wide in [&b"\xef\xbb\xbf{\"model\":\"a\"}"[..], b"\xff\xfe{\0", b"\0{\0\"", b"{\0\"\0"] {
+        for wide in [&b"\xef\xbb\xbf{\"model\":\"a\"}"[..], b"\xff\xfe{\0", b"\0{\0\"", b"{\0\"\0"]
+        {
             assert!(context(&headers(&[]), wide).is_err(), "{wide:?}");
         }
         let plain = headers(&[("content-type", "text/plain"), ("x-refguard-model", "cheap")]);
-        assert_eq!(context(&plain, br#"{"model":"gpt-4"}"#).unwrap().model.as_deref(), Some("gpt-4"));
+        assert_eq!(
+            context(&plain, br#"{"model":"gpt-4"}"#).unwrap().model.as_deref(),
+            Some("gpt-4")
+        );
         assert_eq!(context(&plain, b"--boundary").unwrap().model.as_deref(), Some("cheap"));
     }
 

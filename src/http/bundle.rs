@@ -7,6 +7,8 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use refguard_core::interop;
+use refguard_core::policy::{PolicyId, attachment_json, policy_json};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::Instant;
@@ -15,8 +17,6 @@ use super::app::{App, Shared, answer, to_json};
 use super::problem::Problem;
 use super::resolve::query;
 use crate::daemon::Snapshot;
-use crate::interop;
-use crate::policy::{PolicyId, attachment_json, policy_json};
 
 /// The longest that a poll is parked.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -52,10 +52,14 @@ impl Format {
 
     /// What the client would rather have; `*/*` is no wish.
     fn negotiated(self, headers: &HeaderMap) -> Self {
-        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut kinds = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
+        let accepted =
+            headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut kinds =
+            accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
         match self {
-            Self::Litellm if kinds.any(|kind| kind.trim().eq_ignore_ascii_case("application/json")) => {
+            Self::Litellm
+                if kinds.any(|kind| kind.trim().eq_ignore_ascii_case("application/json")) =>
+            {
                 Self::LitellmJson
             }
             asked => asked,
@@ -101,7 +105,8 @@ pub(super) async fn bundle(
             let bytes = built(&app, &snapshot, format, &etag).await?;
             return Ok(tagged(answer(&snapshot, StatusCode::OK, bytes), &etag, format));
         }
-        let unchanged = || Ok(tagged(answer(&snapshot, StatusCode::NOT_MODIFIED, ""), &etag, format));
+        let unchanged =
+            || Ok(tagged(answer(&snapshot, StatusCode::NOT_MODIFIED, ""), &etag, format));
         if Instant::now() >= deadline {
             return unchanged();
         }
@@ -126,7 +131,10 @@ impl<'a> Place<'a> {
     fn take(app: &'a App) -> Result<Self, Problem> {
         let limit = app.options.limits.parked;
         let detail = || format!("too many long-polls wait: the limit `parked` is {limit}");
-        let permit = app.parked.try_acquire().map_err(|_| Problem::new(StatusCode::TOO_MANY_REQUESTS, detail()))?;
+        let permit = app
+            .parked
+            .try_acquire()
+            .map_err(|_| Problem::new(StatusCode::TOO_MANY_REQUESTS, detail()))?;
         app.measures.parked.inc();
         Ok(Self { app, _permit: permit })
     }
@@ -174,7 +182,12 @@ fn matches(headers: &HeaderMap, etag: &str) -> bool {
 }
 
 /// Built once for all who ask at the same time.
-async fn built(app: &App, snapshot: &Snapshot, format: Format, etag: &str) -> Result<Bytes, Problem> {
+async fn built(
+    app: &App,
+    snapshot: &Snapshot,
+    format: Format,
+    etag: &str,
+) -> Result<Bytes, Problem> {
     let mut cache = app.bundles.0.lock().await;
     let same_slot = |cached: &Cached| cached.set == snapshot.name && cached.format == format;
     if let Some(cached) = cache.iter().find(|cached| same_slot(cached) && cached.etag == etag) {
@@ -182,7 +195,12 @@ async fn built(app: &App, snapshot: &Snapshot, format: Format, etag: &str) -> Re
     }
     let bytes: Bytes = tokio::task::block_in_place(|| write(app, snapshot, format))?.into();
     cache.retain(|cached| !same_slot(cached));
-    cache.push(Cached { set: snapshot.name.clone(), etag: etag.to_owned(), format, bytes: bytes.clone() });
+    cache.push(Cached {
+        set: snapshot.name.clone(),
+        etag: etag.to_owned(),
+        format,
+        bytes: bytes.clone(),
+    });
     Ok(bytes)
 }
 
@@ -197,15 +215,17 @@ fn write(app: &App, snapshot: &Snapshot, format: Format) -> Result<Vec<u8>, Prob
                 let policy = set.policies.get(n)?;
                 let mut object = policy_json(set, policy);
                 let id = PolicyId(u32::try_from(n).ok()?);
-                let version =
-                    numbers.as_ref().and_then(|numbers| numbers.number(id, || (&policy.name, &policy.digest)));
+                let version = numbers
+                    .as_ref()
+                    .and_then(|numbers| numbers.number(id, || (&policy.name, &policy.digest)));
                 let fields = object.as_object_mut()?;
                 fields.insert("digest".to_owned(), policy.digest.as_ref().into());
                 fields.insert("version".to_owned(), version.into());
                 Some(object)
             });
-            let attachments =
-                List(set.attachments.len(), |n: usize| Some(attachment_json(set, set.attachments.get(n)?)));
+            let attachments = List(set.attachments.len(), |n: usize| {
+                Some(attachment_json(set, set.attachments.get(n)?))
+            });
             to_json(&Bundle {
                 version: 1,
                 set: origin.set,

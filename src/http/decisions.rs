@@ -9,13 +9,13 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use jiff::Timestamp;
+use refguard_core::resolve::{Context, Resolution};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::app::App;
 use super::resolve::policy_names;
 use crate::daemon::Snapshot;
-use crate::resolve::{Context, Resolution};
 
 /// Lines that may wait to be written.
 const WAITING: usize = 10_000;
@@ -34,13 +34,18 @@ impl DecisionLog {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(mut out: impl Write + Send + 'static, one_of: u64, hash_keys: bool) -> std::io::Result<Self> {
+    pub fn start(
+        mut out: impl Write + Send + 'static,
+        one_of: u64,
+        hash_keys: bool,
+    ) -> std::io::Result<Self> {
         let (lines, inbox) = sync_channel::<String>(WAITING);
         thread::Builder::new().name("refguard-decisions".to_owned()).spawn(move || {
             while let Ok(line) = inbox.recv() {
-                let written = inbox.try_iter().try_fold(out.write_all(line.as_bytes()), |before, line| {
-                    before.is_ok().then(|| out.write_all(line.as_bytes()))
-                });
+                let written =
+                    inbox.try_iter().try_fold(out.write_all(line.as_bytes()), |before, line| {
+                        before.is_ok().then(|| out.write_all(line.as_bytes()))
+                    });
                 if !matches!(written.map(|last| last.and_then(|()| out.flush())), Some(Ok(()))) {
                     tracing::warn!("the decision log cannot be written");
                 }
@@ -58,13 +63,20 @@ impl DecisionLog {
             return key.into();
         }
         let hash = Sha256::digest(key.as_bytes());
-        format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).into()
+        format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            .into()
     }
 }
 
 impl App {
     /// Writes down what a request got.
-    pub(super) fn decided(&self, by: &str, snapshot: &Snapshot, context: &Context, resolution: &Resolution<'_>) {
+    pub(super) fn decided(
+        &self,
+        by: &str,
+        snapshot: &Snapshot,
+        context: &Context,
+        resolution: &Resolution<'_>,
+    ) {
         let Some(log) = self.options.decisions.as_ref().filter(|log| log.takes()) else { return };
         let line = json!({
             "time": Timestamp::now(), "by": by, "set": &*snapshot.name, "commit": snapshot.commit.as_deref(),

@@ -26,7 +26,9 @@ impl Tokens {
         for (number, line) in (1..).zip(text.lines()) {
             let word = line.split('#').next().unwrap_or("").trim();
             if !word.is_empty() {
-                tokens.push(hash(word).ok_or_else(|| format!("line {number} is no SHA-256 hash in hex"))?);
+                tokens.push(
+                    hash(word).ok_or_else(|| format!("line {number} is no SHA-256 hash in hex"))?,
+                );
             }
         }
         if tokens.is_empty() { Err("it has no hash".to_owned()) } else { Ok(Self(tokens)) }
@@ -35,7 +37,8 @@ impl Tokens {
     /// Compares in the same time whatever the token is.
     fn accept(&self, token: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let differs = |known: &[u8; 32]| known.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let differs =
+            |known: &[u8; 32]| known.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
         self.0.iter().fold(false, |found, known| found | (differs(known) == 0))
     }
 }
@@ -76,11 +79,16 @@ pub(super) fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Pr
         // Without a Host header no browser speaks.
         for host in headers.get_all(header::HOST) {
             if !host.to_str().is_ok_and(|host| hosts.accepts(host)) {
-                return Err(Problem::new(StatusCode::FORBIDDEN, "the Host header names another server"));
+                return Err(Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "the Host header names another server",
+                ));
             }
         }
     }
-    let Some(tokens) = app.options.tokens.as_ref().filter(|_| !OPEN.contains(&path)) else { return Ok(()) };
+    let Some(tokens) = app.options.tokens.as_ref().filter(|_| !OPEN.contains(&path)) else {
+        return Ok(());
+    };
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let token = given.next().and_then(|value| value.to_str().ok()).and_then(bearer);
     match token {
@@ -112,10 +120,25 @@ mod tests {
     #[test]
     fn only_loopback_and_allowed_names_are_this_server() {
         let guard = HostGuard { allowed: vec!["refguard.internal".to_owned()] };
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "refguard.internal:1"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]:80",
+            "refguard.internal:1",
+        ] {
             assert!(guard.accepts(host), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "", "a b", "127.0.0.1.nip.io", "0.0.0.0"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "",
+            "a b",
+            "127.0.0.1.nip.io",
+            "0.0.0.0",
+        ] {
             assert!(!guard.accepts(host), "{host}");
         }
     }

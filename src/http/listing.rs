@@ -53,7 +53,10 @@ impl PageQuery {
 }
 
 /// The policies by name. The cursor is the last name of the page before, so it outlives a reload.
-pub(super) async fn policies(State(app): Shared, parameters: Parameters<PageQuery>) -> Result<Response, Problem> {
+pub(super) async fn policies(
+    State(app): Shared,
+    parameters: Parameters<PageQuery>,
+) -> Result<Response, Problem> {
     let parameters = query(parameters)?;
     let size = parameters.size()?;
     let snapshot = app.hub.snapshot(parameters.set.as_deref())?;
@@ -74,28 +77,41 @@ pub(super) async fn policies(State(app): Shared, parameters: Parameters<PageQuer
 }
 
 /// The attachments in the order of evaluation. The cursor is a place in this very set.
-pub(super) async fn attachments(State(app): Shared, parameters: Parameters<PageQuery>) -> Result<Response, Problem> {
+pub(super) async fn attachments(
+    State(app): Shared,
+    parameters: Parameters<PageQuery>,
+) -> Result<Response, Problem> {
     let parameters = query(parameters)?;
     let size = parameters.size()?;
     let snapshot = app.hub.snapshot(parameters.set.as_deref())?;
     let set = snapshot.set();
     let start = parameters.cursor.as_deref().map_or(Ok(0), |cursor| place(&snapshot, cursor))?;
     let rest = set.attachments.get(start..).unwrap_or_default();
-    let page = rest.iter().take(size).map(|attachment| attachment_object(set, attachment)).collect();
+    let page =
+        rest.iter().take(size).map(|attachment| attachment_object(set, attachment)).collect();
     let next = (rest.len() > size).then(|| format!("{}:{}", snapshot.identity(), start + size));
     listed(&snapshot, "attachments", page, next)
 }
 
 fn place(snapshot: &Snapshot, cursor: &str) -> Result<usize, Problem> {
-    let parts = cursor.split_once(':').and_then(|(identity, place)| Some((identity, place.parse().ok()?)));
+    let parts =
+        cursor.split_once(':').and_then(|(identity, place)| Some((identity, place.parse().ok()?)));
     match parts {
         Some((identity, place)) if identity == snapshot.identity() => Ok(place),
-        Some(_) => Err(Problem::new(StatusCode::CONFLICT, "the set has changed since that page: begin again")),
+        Some(_) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "the set has changed since that page: begin again",
+        )),
         None => Err(Problem::bad_request("`cursor` is none that this server gave")),
     }
 }
 
-fn listed(snapshot: &Snapshot, name: &str, page: Vec<Value>, next: Option<String>) -> Result<Response, Problem> {
+fn listed(
+    snapshot: &Snapshot,
+    name: &str,
+    page: Vec<Value>,
+    next: Option<String>,
+) -> Result<Response, Problem> {
     let origin = snapshot.origin();
     let body = json!({
         "version": 1, "set": origin.set, "commit": origin.commit, "promotion": origin.promotion,
@@ -127,7 +143,9 @@ pub(super) async fn policy(
 ) -> Result<Response, Problem> {
     let snapshot = found(&app.hub, query(parameters)?.set.as_deref(), &name)?;
     let set = snapshot.set();
-    let Some((_, policy)) = set.find(&name) else { return Err(Problem::not_found("no such policy")) };
+    let Some((_, policy)) = set.find(&name) else {
+        return Err(Problem::not_found("no such policy"));
+    };
     let origin = snapshot.origin();
     let mut shown = serde_json::to_value(show_policy(set, policy)).unwrap_or_default();
     if let Some(object) = shown.as_object_mut() {
@@ -148,12 +166,18 @@ where
     let told = tokio::task::spawn_blocking(move || read(hub.history())).await;
     match told {
         Ok(told) => Ok(answer(snapshot, StatusCode::OK, to_json(&told?)?)),
-        Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading the history met a bug of the daemon")),
+        Err(_) => Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "reading the history met a bug of the daemon",
+        )),
     }
 }
 
 /// The versions of a policy, also of one that is gone.
-pub(super) async fn versions(State(app): Shared, Path(name): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn versions(
+    State(app): Shared,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
     let snapshot = app.hub.snapshot(None)?;
     told(&app.hub, &snapshot, move |history| history.versions(&name)).await
 }
@@ -180,7 +204,10 @@ pub(super) async fn compare(
 }
 
 /// The promotions of an environment, the newest first.
-pub(super) async fn promotions(State(app): Shared, parameters: Parameters<SetQuery>) -> Result<Response, Problem> {
+pub(super) async fn promotions(
+    State(app): Shared,
+    parameters: Parameters<SetQuery>,
+) -> Result<Response, Problem> {
     let snapshot = app.hub.snapshot(query(parameters)?.set.as_deref())?;
     if snapshot.commit.is_none() {
         return Err(Problem::not_found("the work tree has no promotions"));

@@ -11,7 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 /// Bounds of a request's time, in seconds.
-const BUCKETS: [f64; 12] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 1.0, 60.0];
+const BUCKETS: [f64; 12] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 1.0, 60.0];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -51,7 +52,11 @@ impl Measures {
     pub fn enter(&self, registry: &mut Registry) {
         registry.register("http_requests", "Requests by route and status", self.requests.clone());
         registry.register("http_request_seconds", "Time of a request", self.seconds.clone());
-        registry.register("http_connections", "Connections that are open", self.connections.clone());
+        registry.register(
+            "http_connections",
+            "Connections that are open",
+            self.connections.clone(),
+        );
         let text = "Connections that were closed because too many are open";
         registry.register("http_connections_refused", text, self.refused.clone());
         registry.register("http_parked", "Long-polls that wait", self.parked.clone());

@@ -28,10 +28,13 @@ mod tests {
             let methods: Vec<&str> = methods.map(String::as_str).collect();
             match methods.len() {
                 8.. => listed.insert(("any".to_owned(), path.clone())),
-                _ => methods.iter().all(|method| listed.insert(((*method).to_owned(), path.clone()))),
+                _ => {
+                    methods.iter().all(|method| listed.insert(((*method).to_owned(), path.clone())))
+                }
             };
         }
-        let served = ROUTES.iter().map(|(method, path)| ((*method).to_owned(), path.replace("{*", "{")));
+        let served =
+            ROUTES.iter().map(|(method, path)| ((*method).to_owned(), path.replace("{*", "{")));
         assert_eq!(served.collect::<BTreeSet<_>>(), listed);
     }
 

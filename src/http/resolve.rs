@@ -5,16 +5,17 @@ use std::sync::Arc;
 use axum::extract::{Query, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use refguard_core::policy::PolicyId;
+use refguard_core::resolve::{
+    Answer, Asked, Context, Fields, Near, Numbering, Request, Requested, Resolution,
+    ResolvedPolicy, explain,
+};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::app::{App, Shared, answer, body};
 use super::problem::Problem;
 use crate::daemon::{Answers, Hub, Numbers, Question, Snapshot};
-use crate::policy::PolicyId;
-use crate::resolve::{
-    Answer, Asked, Context, Fields, Near, Numbering, Request, Requested, Resolution, ResolvedPolicy, explain,
-};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,8 +51,9 @@ pub(super) async fn resolve(
     let parameters = query(parameters)?;
     let fields = match &parameters.fields {
         None => Fields::ALL,
-        Some(list) => Fields::parse(list)
-            .map_err(|name| Problem::bad_request(format!("`fields`: an answer has no field `{name}`")))?,
+        Some(list) => Fields::parse(list).map_err(|name| {
+            Problem::bad_request(format!("`fields`: an answer has no field `{name}`"))
+        })?,
     };
     let bytes = body(&app, request).await?;
     let snapshot = app.hub.snapshot(parameters.set.as_deref())?;
@@ -63,12 +65,14 @@ pub(super) async fn resolve(
         explain: parameters.explain == Some(Switch::On),
         strict: parameters.strict == Some(Switch::On),
     };
-    let (kept, question) = (asking.kept(), Question { body: &*bytes, fields, strict: asking.strict });
+    let (kept, question) =
+        (asking.kept(), Question { body: &*bytes, fields, strict: asking.strict });
     if let Some(again) = kept.and_then(|kept| kept.get(question)) {
         app.measures.repeated.inc();
         return Ok(answer(&snapshot, StatusCode::OK, again));
     }
-    let asked = Asked::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let asked =
+        Asked::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
     let body = match asked {
         Asked::One(context, policies) if !asking.explain && !names_a_version(&policies) => {
             let body = asking.one(context, &policies)?;
@@ -136,9 +140,12 @@ impl Asking<'_> {
             let detail = format!("{} requests: the limit `batch` is {limit}", batch.len());
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        let requests = batch.into_iter().map(|(context, policies)| requested(&self.app.hub, context, &policies));
+        let requests = batch
+            .into_iter()
+            .map(|(context, policies)| requested(&self.app.hub, context, &policies));
         let requests: Vec<Request> = requests.collect::<Result<_, _>>()?;
-        let resolutions: Vec<Resolution<'_>> = requests.iter().map(|r| self.snapshot.engine.resolve(r)).collect();
+        let resolutions: Vec<Resolution<'_>> =
+            requests.iter().map(|r| self.snapshot.engine.resolve(r)).collect();
         for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
             self.judge(request, resolution, Some(number))?;
         }
@@ -155,10 +162,16 @@ impl Asking<'_> {
         Ok(bytes)
     }
 
-    fn judge(&self, request: &Request, resolution: &Resolution<'_>, number: Option<usize>) -> Result<(), Problem> {
+    fn judge(
+        &self,
+        request: &Request,
+        resolution: &Resolution<'_>,
+        number: Option<usize>,
+    ) -> Result<(), Problem> {
         if self.strict && !resolution.unknown.is_empty() {
             let place = number.map(|number| format!("request {number}: ")).unwrap_or_default();
-            let detail = format!("{place}the set has no policy `{}`", resolution.unknown.join("`, `"));
+            let detail =
+                format!("{place}the set has no policy `{}`", resolution.unknown.join("`, `"));
             let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
             return Err(Problem { more: Some(("unknown", json!(resolution.unknown))), ..problem });
         }

@@ -51,14 +51,27 @@ pub struct Signals {
 ///
 /// # Errors
 /// Where the system gives no threads, or a listener cannot be used.
-pub fn serve(listeners: Vec<Listener>, hub: Arc<Hub>, options: Options, signals: Signals) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("refguard-http").build()?;
+pub fn serve(
+    listeners: Vec<Listener>,
+    hub: Arc<Hub>,
+    options: Options,
+    signals: Signals,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("refguard-http")
+        .build()?;
     let result = runtime.block_on(run(listeners, hub, options, signals));
     runtime.shutdown_background();
     result
 }
 
-async fn run(listeners: Vec<Listener>, hub: Arc<Hub>, options: Options, signals: Signals) -> io::Result<()> {
+async fn run(
+    listeners: Vec<Listener>,
+    hub: Arc<Hub>,
+    options: Options,
+    signals: Signals,
+) -> io::Result<()> {
     let limits = options.limits;
     let (changed, changes) = watch::channel(0u64);
     let changed = Arc::new(std::sync::Mutex::new(Some(changed)));
@@ -72,10 +85,18 @@ async fn run(listeners: Vec<Listener>, hub: Arc<Hub>, options: Options, signals:
     let parked = Semaphore::new(limits.parked);
     let measures = Measures::new();
     hub.metrics().register(|registry| measures.enter(registry));
-    let app = Arc::new(App { hub, options, changes, parked, measures, bundles: BundleCache::default() });
+    let app =
+        Arc::new(App { hub, options, changes, parked, measures, bundles: BundleCache::default() });
     let (end, ending) = watch::channel(());
     let places = Arc::new(Semaphore::new(limits.connections));
-    let server = Arc::new(Server { places: places.clone(), router: router(app.clone()), app, limits, tls, ending });
+    let server = Arc::new(Server {
+        places: places.clone(),
+        router: router(app.clone()),
+        app,
+        limits,
+        tls,
+        ending,
+    });
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(accept(server.clone(), bound(listener)?));
@@ -98,7 +119,8 @@ async fn run(listeners: Vec<Listener>, hub: Arc<Hub>, options: Options, signals:
 }
 
 async fn until_end(signals: &Signals) -> io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
@@ -145,7 +167,9 @@ async fn accept(server: Arc<Server>, bound: Bound) {
                 let _ = stream.set_nodelay(true);
                 Stream::Tcp(stream)
             }),
-            Bound::Unix(listener) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+            Bound::Unix(listener) => {
+                listener.accept().await.map(|(stream, _)| Stream::Unix(stream))
+            }
         };
         match result {
             Ok(stream) => server.clone().begin(stream),
@@ -175,7 +199,8 @@ impl Server {
                 (Stream::Unix(stream), _) => self.serve(stream).await,
                 (Stream::Tcp(stream), None) => self.serve(stream).await,
                 (Stream::Tcp(stream), Some(tls)) => {
-                    let handshake = tokio::time::timeout(self.limits.header_time, tls.accept(stream)).await;
+                    let handshake =
+                        tokio::time::timeout(self.limits.header_time, tls.accept(stream)).await;
                     if let Ok(Ok(stream)) = handshake {
                         self.serve(stream).await;
                     }
@@ -189,7 +214,9 @@ impl Server {
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
         let limits = &self.limits;
         let service = TowerToHyperService::new(
-            self.router.clone().map_request(|request: hyper::Request<Incoming>| request.map(Body::new)),
+            self.router
+                .clone()
+                .map_request(|request: hyper::Request<Incoming>| request.map(Body::new)),
         );
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -8,11 +8,13 @@ mod markdown;
 #[cfg(test)]
 mod tests;
 
+use refguard_core::diff::{
+    AttachmentEntry, Because, FieldChange, PolicyChange, PolicyEntry, SetDiff, Touched, Touches,
+};
 use serde_json::{Map, Value};
 
 use super::count;
 use super::escape::clip;
-use crate::diff::{AttachmentEntry, Because, FieldChange, PolicyChange, PolicyEntry, SetDiff, Touched, Touches};
 
 pub use human::{comparison, human};
 pub use markdown::{markdown, markdown_within};
@@ -26,7 +28,10 @@ const VALUE: usize = 160;
 fn counts(diff: &SetDiff) -> String {
     let (p, a) = (&diff.policies, &diff.attachments);
     let part = |one: &str, many: &str, counts: [usize; 3]| {
-        let words = counts.into_iter().zip(["removed", "changed", "added"]).filter(|(number, _)| *number > 0);
+        let words = counts
+            .into_iter()
+            .zip(["removed", "changed", "added"])
+            .filter(|(number, _)| *number > 0);
         let words = words.enumerate().map(|(at, (number, word))| match at {
             0 => format!("{} {word}", count(number, one, many)),
             _ => format!("{number} {word}"),
@@ -34,8 +39,13 @@ fn counts(diff: &SetDiff) -> String {
         words.collect::<Vec<_>>().join(", ")
     };
     let policies = part("policy", "policies", [p.removed.len(), p.changed.len(), p.added.len()]);
-    let attachments = part("attachment", "attachments", [a.removed.len(), a.changed.len(), a.added.len()]);
-    [policies, attachments].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    let attachments =
+        part("attachment", "attachments", [a.removed.len(), a.changed.len(), a.added.len()]);
+    [policies, attachments]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// What is touched: `2 of 40 teams (a, b), all 3 keys`. `None` where no catalog lists anything.
@@ -49,7 +59,8 @@ fn touches(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<String> 
         if touched.count > samples.len() {
             samples.push("…".to_owned());
         }
-        let samples = if samples.is_empty() { String::new() } else { format!(" ({})", samples.join(", ")) };
+        let samples =
+            if samples.is_empty() { String::new() } else { format!(" ({})", samples.join(", ")) };
         Some(format!("{} of {}{samples}", touched.count, count(touched.of, one, many)))
     };
     let parts = [
@@ -59,7 +70,9 @@ fn touches(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<String> 
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let all = [&touches.teams, &touches.keys, &touches.models];
-    if !parts.is_empty() && all.iter().all(|touched| touched.as_ref().is_none_or(|touched| touched.count == 0)) {
+    if !parts.is_empty()
+        && all.iter().all(|touched| touched.as_ref().is_none_or(|touched| touched.count == 0))
+    {
         return Some("nothing in the catalog".to_owned());
     }
     (!parts.is_empty()).then(|| parts.join(", "))
@@ -186,7 +199,10 @@ fn names(list: &[std::sync::Arc<str>]) -> Vec<&str> {
 
 /// Those that are sure, and those that are not.
 fn split<'a>(all: &'a [std::sync::Arc<str>], unsure: &[std::sync::Arc<str>]) -> [Vec<&'a str>; 2] {
-    let (unsure, sure) = all.iter().map(|name| &**name).partition(|name| unsure.iter().any(|other| **other == **name));
+    let (unsure, sure) = all
+        .iter()
+        .map(|name| &**name)
+        .partition(|name| unsure.iter().any(|other| **other == **name));
     [sure, unsure]
 }
 
@@ -235,7 +251,10 @@ impl<'a> Change<'a> {
         match (name_list(&field.a), name_list(&field.b)) {
             (Some(a), Some(b)) => {
                 let gone = a.iter().filter(|name| !b.contains(name)).copied().collect();
-                Self::Names { gone, come: b.iter().filter(|name| !a.contains(name)).copied().collect() }
+                Self::Names {
+                    gone,
+                    come: b.iter().filter(|name| !a.contains(name)).copied().collect(),
+                }
             }
             _ => Self::Values { a: value(&field.a), b: value(&field.b) },
         }

@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 /// writing become visible escapes such as `\n` and `\u{202e}`. What CI runners take for a command is
 /// broken: `::` where a line would begin with it, and `##[` or `##vso[` anywhere.
 pub fn escape_terminal(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_hidden) && !text.contains("##") && !text.trim_start().starts_with("::") {
+    if !text.chars().any(is_hidden) && !text.contains("##") && !text.trim_start().starts_with("::")
+    {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
@@ -51,8 +52,9 @@ fn push_char(out: &mut String, c: char) {
 
 /// `##[group]`, `##vso[…]`, `##teamcity[…]`: commands that some runners find anywhere in a line.
 fn opens_command(text: &str) -> bool {
-    text.strip_prefix("##")
-        .is_some_and(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('['))
+    text.strip_prefix("##").is_some_and(|rest| {
+        rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('[')
+    })
 }
 
 /// Whether a reader would not see the character, or would see the others in another order.
@@ -107,7 +109,8 @@ pub fn markdown_code(text: &str) -> String {
         return format!("<code>{}</code>", escape_markdown(text));
     }
     let fence = "`".repeat(longest_run(&visible, '`') + 1);
-    let pad = if visible.starts_with([' ', '`']) || visible.ends_with([' ', '`']) { " " } else { "" };
+    let pad =
+        if visible.starts_with([' ', '`']) || visible.ends_with([' ', '`']) { " " } else { "" };
     format!("{fence}{pad}{visible}{pad}{fence}")
 }
 
@@ -183,7 +186,10 @@ mod tests {
     #[test]
     fn markdown_sees_no_markup() {
         let escaped = escape_markdown("@bob closes #12 `x` | <b> a_b\n");
-        assert_eq!(escaped, "&#64;&#8203;bob closes &#35;&#8203;12 &#96;x&#96; &#124; &#60;b&#62; a\\_b ");
+        assert_eq!(
+            escaped,
+            "&#64;&#8203;bob closes &#35;&#8203;12 &#96;x&#96; &#124; &#60;b&#62; a\\_b "
+        );
         assert_eq!(escape_markdown("[a](http://b)"), "\\[a\\]\\(http&#58;&#47;&#47;b\\)");
     }
 

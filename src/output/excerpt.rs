@@ -19,7 +19,11 @@ impl Excerpt {
     pub(super) fn new(text: &str, at: usize, width: usize) -> Self {
         let (start, end) = window(text, at, width);
         let mut excerpt = Self { text: String::new(), places: Vec::new() };
-        if text.get(..start).and_then(|before| before.chars().next_back()).is_some_and(|c| !is_break(c)) {
+        if text
+            .get(..start)
+            .and_then(|before| before.chars().next_back())
+            .is_some_and(|c| !is_break(c))
+        {
             excerpt.text.push('…');
         }
         let shown = text.get(start..end).unwrap_or("");
@@ -63,8 +67,13 @@ impl Excerpt {
 fn window(text: &str, at: usize, width: usize) -> (usize, usize) {
     let at = text.floor_char_boundary(at);
     let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
-    let starts: Vec<usize> =
-        before.char_indices().rev().take_while(|(_, c)| !is_break(*c)).take(width).map(|(start, _)| start).collect();
+    let starts: Vec<usize> = before
+        .char_indices()
+        .rev()
+        .take_while(|(_, c)| !is_break(*c))
+        .take(width)
+        .map(|(start, _)| start)
+        .collect();
     let ends: Vec<usize> = after
         .char_indices()
         .take_while(|(_, c)| !is_break(*c))
@@ -73,7 +82,9 @@ fn window(text: &str, at: usize, width: usize) -> (usize, usize) {
         .collect();
     let left = starts.len().min((width / 2).max(width.saturating_sub(ends.len())));
     let right = ends.len().min(width - left.min(width));
-    let nth = |list: &[usize], count: usize| count.checked_sub(1).and_then(|i| list.get(i)).copied().unwrap_or(at);
+    let nth = |list: &[usize], count: usize| {
+        count.checked_sub(1).and_then(|i| list.get(i)).copied().unwrap_or(at)
+    };
     (nth(&starts, left), nth(&ends, right))
 }
 

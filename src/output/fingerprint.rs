@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
+use refguard_core::document::Finding;
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
-
-use crate::document::Finding;
 
 /// Gives each finding of one report a name of its own, from rule, file and message and, among equals,
 /// its number.

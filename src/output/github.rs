@@ -2,9 +2,10 @@
 
 use std::io;
 
+use refguard_core::document::Finding;
+
 use super::escape::{annotation_message, annotation_property, clip, escape_terminal};
 use super::{Report, from_the_top};
-use crate::document::Finding;
 
 /// The runner cuts longer messages itself; this keeps one finding from filling the log.
 const MESSAGE_CHARACTERS: usize = 4_000;
@@ -38,5 +39,9 @@ fn message(finding: &Finding) -> String {
         let place = &related.location;
         format!("{}: {}:{}:{}", said(&related.message), said(&place.file), place.line, place.column)
     });
-    std::iter::once(said(&finding.message)).chain(help).chain(related).collect::<Vec<_>>().join("\n")
+    std::iter::once(said(&finding.message))
+        .chain(help)
+        .chain(related)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::io;
 
+use refguard_core::document::{Finding, Severity};
 use serde::Serialize;
 
 use super::escape::escape_terminal;
 use super::fingerprint::Fingerprints;
 use super::{Report, from_the_top};
-use crate::document::{Finding, Severity};
 
 #[derive(Serialize)]
 struct Issue<'a> {
@@ -33,15 +33,22 @@ struct Lines {
 
 pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let mut fingerprints = Fingerprints::default();
-    let issues: Vec<_> =
-        report.findings.iter().map(|finding| issue(finding, fingerprints.next(finding), report.prefix)).collect();
+    let issues: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| issue(finding, fingerprints.next(finding), report.prefix))
+        .collect();
     serde_json::to_writer_pretty(&mut *out, &issues)?;
     writeln!(out)
 }
 
 fn issue<'f>(finding: &'f Finding, fingerprint: String, prefix: &str) -> Issue<'f> {
     let place = &finding.location;
-    let help = finding.help.as_ref().map(|help| format!(" (help: {})", escape_terminal(help))).unwrap_or_default();
+    let help = finding
+        .help
+        .as_ref()
+        .map(|help| format!(" (help: {})", escape_terminal(help)))
+        .unwrap_or_default();
     Issue {
         description: format!("{}{help}", escape_terminal(&finding.message)),
         check_name: format!("{} {}", finding.rule.code, finding.rule.name),

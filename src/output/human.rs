@@ -6,13 +6,15 @@
 use std::io;
 
 use annotate_snippets::renderer::{AnsiColor, DEFAULT_LINE_NUM_STYLE};
-use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Element, Group, Level, Message, Origin, Renderer, Snippet,
+};
+use refguard_core::document::{Finding, Location, Severity, SourceFile};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::escape::{clip, escape_terminal};
 use super::excerpt::{Excerpt, next_line};
 use super::{Report, Style, count};
-use crate::document::{Finding, Location, Severity, SourceFile};
 
 /// Characters of a message; names in it may be as long as a file.
 const MESSAGE_CHARACTERS: usize = 1_000;
@@ -20,7 +22,8 @@ const MESSAGE_CHARACTERS: usize = 1_000;
 const NEAR_LINES: u32 = 100;
 
 pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let sources: FxHashMap<&str, &SourceFile> = report.sources.iter().map(|file| (&**file.path(), file)).collect();
+    let sources: FxHashMap<&str, &SourceFile> =
+        report.sources.iter().map(|file| (&**file.path(), file)).collect();
     let page = Page::new(style);
     let mut explained = FxHashSet::default();
     for finding in report.findings {
@@ -70,7 +73,12 @@ impl Page {
         let title = self.renderer.render(&[Group::with_title(title)]);
         let arrow = self.styled(DEFAULT_LINE_NUM_STYLE, &format!("{:1$}--> ", "", frame.gutter()));
         let file = escape_terminal(&place.file);
-        format!("{title}\n{arrow}{file}:{}:{}\n{}", place.line, place.column, self.renderer.render(&[body]))
+        format!(
+            "{title}\n{arrow}{file}:{}:{}\n{}",
+            place.line,
+            place.column,
+            self.renderer.render(&[body])
+        )
     }
 
     fn summary(&self, report: &Report<'_>) -> String {
@@ -103,13 +111,23 @@ fn said(text: &str) -> String {
 }
 
 /// What stands below the lines: help, related places that are not among them, where to read on.
-fn notes<'a>(finding: &Finding, elsewhere: impl Fn(&Location) -> bool, explain: bool) -> Vec<Message<'a>> {
+fn notes<'a>(
+    finding: &Finding,
+    elsewhere: impl Fn(&Location) -> bool,
+    explain: bool,
+) -> Vec<Message<'a>> {
     let help = finding.help.iter().map(|help| Level::HELP.message(said(help)));
-    let related = finding.related.iter().filter(|related| elsewhere(&related.location)).map(|related| {
-        let place = &related.location;
-        let file = escape_terminal(&place.file);
-        Level::NOTE.message(format!("{}: {file}:{}:{}", said(&related.message), place.line, place.column))
-    });
+    let related =
+        finding.related.iter().filter(|related| elsewhere(&related.location)).map(|related| {
+            let place = &related.location;
+            let file = escape_terminal(&place.file);
+            Level::NOTE.message(format!(
+                "{}: {file}:{}:{}",
+                said(&related.message),
+                place.line,
+                place.column
+            ))
+        });
     let code = finding.rule.code;
     let explain = explain.then(|| Level::NOTE.message(format!("refguard explain {code}")));
     related.chain(help).chain(explain).collect()
@@ -138,7 +156,8 @@ impl Frame {
         let primary = &finding.location;
         let mut wanted = vec![(primary, AnnotationKind::Primary, None)];
         let near = finding.related.iter().filter(|related| {
-            related.location.file == primary.file && related.location.line.abs_diff(primary.line) <= NEAR_LINES
+            related.location.file == primary.file
+                && related.location.line.abs_diff(primary.line) <= NEAR_LINES
         });
         wanted.extend(near.map(|r| (&r.location, AnnotationKind::Context, Some(said(&r.message)))));
         wanted.sort_by_key(|(location, ..)| location.line);
@@ -176,7 +195,13 @@ impl Frame {
     }
 
     /// Marks a place on the line that comes next, if its window shows it.
-    fn mark(&mut self, location: &Location, kind: AnnotationKind, label: Option<String>, excerpt: &Excerpt) {
+    fn mark(
+        &mut self,
+        location: &Location,
+        kind: AnnotationKind,
+        label: Option<String>,
+        excerpt: &Excerpt,
+    ) {
         let (start, end) = (location.span.start as usize, location.span.end as usize);
         if !excerpt.shows(start) && label.is_some() {
             return;
@@ -196,10 +221,12 @@ impl Frame {
     }
 
     fn snippet(&self) -> Element<'_> {
-        let annotations = self
-            .marks
-            .iter()
-            .map(|mark| -> Annotation<'_> { mark.kind.span(mark.range.clone()).label(mark.label.as_deref()) });
-        Snippet::source(self.text.as_str()).line_start(self.first as usize).annotations(annotations).into()
+        let annotations = self.marks.iter().map(|mark| -> Annotation<'_> {
+            mark.kind.span(mark.range.clone()).label(mark.label.as_deref())
+        });
+        Snippet::source(self.text.as_str())
+            .line_start(self.first as usize)
+            .annotations(annotations)
+            .into()
     }
 }

@@ -1,9 +1,12 @@
 //! What a change does to requests: in sentences for a person, and for a pull request.
 
+use refguard_core::prove::{
+    Cause, How, Impact, Models, PipelineView, Region, Tags, Values, Weakening, Witness,
+};
+
 use super::escape::{escape_terminal, markdown_code};
 use super::resolution::Paint;
 use super::{Style, count};
-use crate::prove::{Cause, How, Impact, Models, PipelineView, Region, Tags, Values, Weakening, Witness};
 
 /// How many names a sentence has before it says how many more there are.
 const NAMES: usize = 5;
@@ -34,7 +37,10 @@ pub fn impact_human(impact: &Impact, style: Style) -> String {
     }
     let left_out = groups(&impact.regions).len().saturating_sub(REGIONS);
     if left_out > 0 {
-        text.push_str(&format!("  and {} more (all with --format json)\n", count(left_out, "region", "regions")));
+        text.push_str(&format!(
+            "  and {} more (all with --format json)\n",
+            count(left_out, "region", "regions")
+        ));
     }
     if let Some(weakening) = &impact.weakening {
         let word = paint.bad("weakens");
@@ -135,7 +141,9 @@ impl Group<'_> {
             }
         }
         if region.pipelines.is_some() {
-            verbs.push(if every { "runs other pipelines" } else { "run other pipelines" }.to_owned());
+            verbs.push(
+                if every { "runs other pipelines" } else { "run other pipelines" }.to_owned(),
+            );
         }
         format!("{text} {}", verbs.join(", "))
     }
@@ -158,7 +166,11 @@ fn texts(list: &[String]) -> Vec<&str> {
 }
 
 fn but_not(none: &[String], code: Code<'_>) -> String {
-    if none.is_empty() { String::new() } else { format!(" (but not {})", names(&texts(none), " or ", code)) }
+    if none.is_empty() {
+        String::new()
+    } else {
+        format!(" (but not {})", names(&texts(none), " or ", code))
+    }
 }
 
 fn values(what: &str, values: &Values, code: Code<'_>) -> Option<String> {
@@ -178,7 +190,10 @@ fn models(models: &Models, code: Code<'_>) -> Option<String> {
         parts.push(format!("that matches {}", names(&texts(&models.matches), " and ", code)));
     }
     if !models.not_matches.is_empty() {
-        parts.push(format!("that does not match {}", names(&texts(&models.not_matches), " or ", code)));
+        parts.push(format!(
+            "that does not match {}",
+            names(&texts(&models.not_matches), " or ", code)
+        ));
     }
     let out = but_not(&models.none, code);
     if any && parts.is_empty() && out.is_empty() && models.absent {
@@ -187,7 +202,11 @@ fn models(models: &Models, code: Code<'_>) -> Option<String> {
     if models.any.is_empty() {
         return Some("without a model".to_owned());
     }
-    let which = if any { "a model".to_owned() } else { format!("model {}", names(&texts(&models.any), " or ", code)) };
+    let which = if any {
+        "a model".to_owned()
+    } else {
+        format!("model {}", names(&texts(&models.any), " or ", code))
+    };
     let more = if parts.is_empty() { String::new() } else { format!(" {}", parts.join(" and ")) };
     let absent = if models.absent { " or none" } else { "" };
     Some(format!("with {which}{more}{out}{absent}"))
@@ -198,7 +217,9 @@ fn tags(tags: &Tags, code: Code<'_>) -> Option<String> {
     if !tags.any.is_empty() {
         parts.push(format!("tagged {}", names(&texts(&tags.any), " or ", code)));
     }
-    parts.extend(tags.also.iter().map(|list| format!("tagged also {}", names(&texts(list), " or ", code))));
+    parts.extend(
+        tags.also.iter().map(|list| format!("tagged also {}", names(&texts(list), " or ", code))),
+    );
     if !tags.none.is_empty() {
         parts.push(format!("not tagged {}", names(&texts(&tags.none), " or ", code)));
     }
@@ -207,23 +228,33 @@ fn tags(tags: &Tags, code: Code<'_>) -> Option<String> {
 
 /// A request in words.
 pub(super) fn request(witness: &Witness, code: Code<'_>) -> String {
-    let named = |what: &str, value: &Option<String>| value.as_ref().map(|value| format!("{what} {}", code(value)));
-    let mut parts: Vec<String> = [("team", &witness.team), ("key", &witness.key), ("model", &witness.model)]
-        .into_iter()
-        .filter_map(|(what, value)| named(what, value))
-        .collect();
+    let named = |what: &str, value: &Option<String>| {
+        value.as_ref().map(|value| format!("{what} {}", code(value)))
+    };
+    let mut parts: Vec<String> =
+        [("team", &witness.team), ("key", &witness.key), ("model", &witness.model)]
+            .into_iter()
+            .filter_map(|(what, value)| named(what, value))
+            .collect();
     if !witness.tags.is_empty() {
         let tags: Vec<String> = witness.tags.iter().map(|tag| code(tag)).collect();
         parts.push(format!("tags {}", tags.join(", ")));
     }
-    if parts.is_empty() { "a request without team, key, model and tags".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "a request without team, key, model and tags".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 fn pipelines(region: &Region, code: Code<'_>) -> Vec<String> {
     let Some(change) = &region.pipelines else { return Vec::new() };
     let line = |word: &str, views: &[PipelineView]| {
         let views: Vec<String> = views.iter().map(|view| pipeline(view, code)).collect();
-        format!("{word}: {}", if views.is_empty() { "no pipeline".to_owned() } else { views.join("; ") })
+        format!(
+            "{word}: {}",
+            if views.is_empty() { "no pipeline".to_owned() } else { views.join("; ") }
+        )
     };
     vec![line("before", &change.before), line("after", &change.after)]
 }
@@ -233,7 +264,8 @@ fn pipeline(view: &PipelineView, code: Code<'_>) -> String {
         .steps
         .iter()
         .map(|step| {
-            let actions = format!("pass {}, fail {}, error {}", step.on_pass, step.on_fail, step.on_error);
+            let actions =
+                format!("pass {}, fail {}, error {}", step.on_pass, step.on_fail, step.on_error);
             format!("{} ({actions})", code(&step.guardrail))
         })
         .collect();
@@ -247,7 +279,11 @@ fn cause_words(cause: &Cause, code: Code<'_>) -> String {
         How::Removed => "removed",
         How::Changed => "changed",
     };
-    format!("{what} {}, {how}: {}", code(&cause.name), code(&format!("{}:{}", cause.file, cause.line)))
+    format!(
+        "{what} {}, {how}: {}",
+        code(&cause.name),
+        code(&format!("{}:{}", cause.file, cause.line))
+    )
 }
 
 fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
@@ -255,8 +291,11 @@ fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
     if !weakening.requested.is_empty() {
         whose.push_str(&format!(", naming {}", names(&texts(&weakening.requested), " and ", code)));
     }
-    let outcomes: Vec<String> =
-        weakening.outcomes.iter().map(|(name, outcome)| format!("{} returns {outcome}", code(name))).collect();
+    let outcomes: Vec<String> = weakening
+        .outcomes
+        .iter()
+        .map(|(name, outcome)| format!("{} returns {outcome}", code(name)))
+        .collect();
     let verb = |action: &str| if action == "block" { "blocks" } else { "modifies" }.to_owned();
     format!(
         "where {}, the set before {} and the set after lets through this request: {whose}",

@@ -2,10 +2,10 @@
 
 use std::io;
 
+use refguard_core::document::{Finding, Related};
 use serde::Serialize;
 
 use super::Report;
-use crate::document::{Finding, Related};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
@@ -68,7 +68,12 @@ fn finding(finding: &Finding) -> JsonFinding<'_> {
 
 fn related(related: &Related) -> JsonRelated<'_> {
     let place = &related.location;
-    JsonRelated { file: &place.file, line: place.line, column: place.column, message: &related.message }
+    JsonRelated {
+        file: &place.file,
+        line: place.line,
+        column: place.column,
+        message: &related.message,
+    }
 }
 
 /// One finding as its JSON object, for answers that hold findings among other things.

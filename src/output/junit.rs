@@ -7,15 +7,16 @@
 use std::fmt::Write as _;
 use std::io;
 
+use refguard_core::document::Finding;
 use rustc_hash::FxHashMap;
 
 use super::Report;
 use super::escape::{escape_terminal, xml};
-use crate::document::Finding;
 
 pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let cases = by_file(report.findings);
-    let failures = cases.iter().filter(|case| case.findings.iter().any(|finding| finding.is_error())).count();
+    let failures =
+        cases.iter().filter(|case| case.findings.iter().any(|finding| finding.is_error())).count();
     let counts = format!(r#"tests="{}" failures="{failures}" errors="0""#, cases.len().max(1));
     writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(out, r#"<testsuites name="refguard" {counts}>"#)?;
@@ -52,10 +53,18 @@ fn by_file(findings: &[Finding]) -> Vec<Case<'_>> {
 fn write_case(case: &Case<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let (errors, warnings): (Vec<&Finding>, Vec<&Finding>) =
         case.findings.iter().partition(|finding| finding.is_error());
-    writeln!(out, r#"    <testcase name="{}" classname="refguard">"#, xml(&escape_terminal(case.file)))?;
+    writeln!(
+        out,
+        r#"    <testcase name="{}" classname="refguard">"#,
+        xml(&escape_terminal(case.file))
+    )?;
     if let Some(first) = errors.first() {
         let (message, code) = (xml(&escape_terminal(&first.message)), first.rule.code);
-        writeln!(out, r#"      <failure message="{message}" type="{code}">{}</failure>"#, text(&errors))?;
+        writeln!(
+            out,
+            r#"      <failure message="{message}" type="{code}">{}</failure>"#,
+            text(&errors)
+        )?;
     }
     if !warnings.is_empty() {
         writeln!(out, "      <system-out>{}</system-out>", text(&warnings))?;
@@ -73,7 +82,12 @@ fn text(findings: &[&Finding]) -> String {
         for related in &finding.related {
             let place = &related.location;
             let place = format!("{}:{}:{}", place.file, place.line, place.column);
-            let _ = writeln!(text, "  {}: {}", escape_terminal(&place), escape_terminal(&related.message));
+            let _ = writeln!(
+                text,
+                "  {}: {}",
+                escape_terminal(&place),
+                escape_terminal(&related.message)
+            );
         }
     }
     xml(text.trim_end())

@@ -33,7 +33,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use crate::document::{Finding, SourceFile};
+use refguard_core::document::{Finding, SourceFile};
 
 pub use impact::{impact_human, impact_markdown};
 pub use json::finding_json;
@@ -67,7 +67,8 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order that help texts list them.
-    pub const ALL: [Self; 6] = [Self::Human, Self::Json, Self::Sarif, Self::Github, Self::Junit, Self::Gitlab];
+    pub const ALL: [Self; 6] =
+        [Self::Human, Self::Json, Self::Sarif, Self::Github, Self::Junit, Self::Gitlab];
 
     /// The name as it is typed.
     pub fn as_str(self) -> &'static str {
@@ -97,7 +98,10 @@ impl FromStr for Format {
     type Err = UnknownFormat;
 
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        Self::ALL.into_iter().find(|format| format.as_str() == name).ok_or_else(|| UnknownFormat(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|format| format.as_str() == name)
+            .ok_or_else(|| UnknownFormat(name.to_owned()))
     }
 }
 
@@ -162,7 +166,12 @@ impl Default for Style {
 ///
 /// # Errors
 /// Only what `out` itself reports.
-pub fn render(report: &Report<'_>, format: Format, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn render(
+    report: &Report<'_>,
+    format: Format,
+    style: Style,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     match format {
         Format::Human => human::render(report, style, out),
         Format::Json => json::render(report, out),

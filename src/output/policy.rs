@@ -8,7 +8,11 @@ use crate::ops::ShownPolicy;
 /// A policy with its chain, children and attachments.
 pub fn policy(shown: &ShownPolicy) -> String {
     let mut text = fields(&shown.policy);
-    line(&mut text, "chain", if shown.chain.len() > 1 { shown.chain.join(" -> ") } else { String::new() });
+    line(
+        &mut text,
+        "chain",
+        if shown.chain.len() > 1 { shown.chain.join(" -> ") } else { String::new() },
+    );
     line(&mut text, "guardrails", shown.guardrails.join(", "));
     line(&mut text, "children", shown.children.join(", "));
     for attached in &shown.attached {
@@ -25,10 +29,16 @@ pub(super) fn fields(document: &Value) -> String {
         let names = names.into_iter().flatten().filter_map(Value::as_str);
         names.map(|name| format!("{sign}{name}")).collect::<Vec<_>>().join(" ")
     };
-    let place = format!("{}:{}", field("file"), document.get("line").and_then(Value::as_u64).unwrap_or(0));
+    let place =
+        format!("{}:{}", field("file"), document.get("line").and_then(Value::as_u64).unwrap_or(0));
     let own = [list("/guardrails/add", "+"), list("/guardrails/remove", "-")].join(" ");
     let mut text = String::new();
-    let plain = [("policy", "name"), ("description", "description"), ("owner", "owner"), ("inherits", "inherit")];
+    let plain = [
+        ("policy", "name"),
+        ("description", "description"),
+        ("owner", "owner"),
+        ("inherits", "inherit"),
+    ];
     for (name, key) in plain {
         line(&mut text, name, field(key));
     }
@@ -36,11 +46,20 @@ pub(super) fn fields(document: &Value) -> String {
     line(&mut text, "digest", field("digest"));
     line(&mut text, "own", own.trim().to_owned());
     line(&mut text, "for models", list("/condition/model", ""));
-    line(&mut text, "pipeline", document.pointer("/pipeline/mode").and_then(Value::as_str).unwrap_or("").to_owned());
-    for step in document.pointer("/pipeline/steps").and_then(Value::as_array).into_iter().flatten() {
+    line(
+        &mut text,
+        "pipeline",
+        document.pointer("/pipeline/mode").and_then(Value::as_str).unwrap_or("").to_owned(),
+    );
+    for step in document.pointer("/pipeline/steps").and_then(Value::as_array).into_iter().flatten()
+    {
         let word = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or("");
         let (pass, fail, error) = (word("on_pass"), word("on_fail"), word("on_error"));
-        line(&mut text, "step", format!("{}: pass {pass}, fail {fail}, error {error}", word("guardrail")));
+        line(
+            &mut text,
+            "step",
+            format!("{}: pass {pass}, fail {fail}, error {error}", word("guardrail")),
+        );
     }
     text
 }

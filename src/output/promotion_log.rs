@@ -16,7 +16,9 @@ pub fn promotion_log(log: &PromotionLog, style: Style) -> String {
 
 fn block(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
     let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
-    let number = entry.number.map_or_else(|| "external".to_owned(), |number| format!("{}#{number}", log.environment));
+    let number = entry
+        .number
+        .map_or_else(|| "external".to_owned(), |number| format!("{}#{number}", log.environment));
     let what = match (entry.kind, entry.rollback, &entry.promoted) {
         ("external", ..) => paint.warn("moved by something else"),
         (_, Some(to), _) => paint.warn(&format!("rolled back to {to}")),

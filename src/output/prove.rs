@@ -1,10 +1,11 @@
 //! Verdicts on invariants: for a person, and for a pull request.
 
+use refguard_core::prove::{Proof, Verdict};
+
 use super::Style;
 use super::escape::{escape_markdown, escape_terminal, markdown_code};
 use super::impact::request;
 use super::resolution::Paint;
-use crate::prove::{Proof, Verdict};
 
 /// How a name is set off from the words around it.
 type Code<'c> = &'c dyn Fn(&str) -> String;
@@ -56,7 +57,8 @@ fn summary(proof: &Proof) -> String {
 
 fn details(verdict: &Verdict, code: Code<'_>, words: Code<'_>) -> Vec<String> {
     let Some(witness) = &verdict.counterexample else { return Vec::new() };
-    let list = |names: &[String]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
+    let list =
+        |names: &[String]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
     let mut lines = vec![format!("for example {}", request(witness, code))];
     if let Some(more) = &verdict.compared_with {
         lines.push(format!("compared with {}", request(more, code)));

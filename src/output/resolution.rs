@@ -1,9 +1,10 @@
 //! What a request gets, for a person.
 
+use refguard_core::document::Action;
+use refguard_core::resolve::{Answer, Near, ResolvedPipeline, Verdict};
+
 use super::Style;
 use super::escape::escape_terminal;
-use crate::document::Action;
-use crate::resolve::{Answer, Near, ResolvedPipeline, Verdict};
 
 /// An answer in words: guardrails first, then where they come from.
 pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
@@ -11,18 +12,27 @@ pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
     let got = answer.resolution;
     let mut text = String::new();
     let none = || paint.warn("none: no policy matches this request");
-    let list =
-        |names: &[&str]| names.iter().map(|name| escape_terminal(name).into_owned()).collect::<Vec<_>>().join(", ");
-    let guardrails = if got.guardrails.is_empty() { none() } else { paint.strong(&list(&got.guardrails)) };
+    let list = |names: &[&str]| {
+        names.iter().map(|name| escape_terminal(name).into_owned()).collect::<Vec<_>>().join(", ")
+    };
+    let guardrails =
+        if got.guardrails.is_empty() { none() } else { paint.strong(&list(&got.guardrails)) };
     text.push_str(&format!("guardrails: {guardrails}\n"));
     for policy in &got.policies {
-        let why = policy.matched_via().map_or_else(|| "asked for by name".to_owned(), |reason| reason.to_string());
+        let why = policy
+            .matched_via()
+            .map_or_else(|| "asked for by name".to_owned(), |reason| reason.to_string());
         // The name of a pinned one says its version itself.
         let number = policy.served_id().and_then(|_| policy.version(answer.version));
         let version = number.map(|n| format!("@{n}")).unwrap_or_default();
         let name = format!("{}{version}", escape_terminal(policy.name()));
         let guardrails: Vec<&str> = policy.guardrails().collect();
-        text.push_str(&format!("  {} ({}): {}\n", paint.strong(&name), escape_terminal(&why), list(&guardrails)));
+        text.push_str(&format!(
+            "  {} ({}): {}\n",
+            paint.strong(&name),
+            escape_terminal(&why),
+            list(&guardrails)
+        ));
         let chain: Vec<_> = policy.chain().map(escape_terminal).collect();
         if chain.len() > 1 {
             text.push_str(&format!("    built on {}\n", chain.join(" -> ")));
@@ -38,8 +48,11 @@ pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
     if let Some(near) = answer.explain {
         text.push_str(&explanation(near, &paint));
     }
-    let commit =
-        answer.origin.commit.map(|commit| format!(" at {}", commit.get(..12).unwrap_or(commit))).unwrap_or_default();
+    let commit = answer
+        .origin
+        .commit
+        .map(|commit| format!(" at {}", commit.get(..12).unwrap_or(commit)))
+        .unwrap_or_default();
     let promotion = answer.origin.promotion.map(|n| format!(", promotion {n}")).unwrap_or_default();
     text.push_str(&format!("from: {}{commit}{promotion}\n", escape_terminal(answer.origin.set)));
     text
@@ -54,7 +67,9 @@ fn pipeline_lines(resolved: &ResolvedPipeline<'_>) -> String {
         let name = escape_terminal(resolved.set.guardrail(step.guardrail)).into_owned();
         let on_error = action(step.on_error.unwrap_or(step.on_fail));
         let (on_pass, on_fail) = (action(step.on_pass), action(step.on_fail));
-        text.push_str(&format!("  {number}. {name}: pass {on_pass}, fail {on_fail}, error {on_error}\n"));
+        text.push_str(&format!(
+            "  {number}. {name}: pass {on_pass}, fail {on_fail}, error {on_error}\n"
+        ));
     }
     text
 }

@@ -3,14 +3,16 @@
 //! What is bad comes first. The comment stays under what forges take, however much changed, and nothing of it
 //! is anybody's markup but ours.
 
+use refguard_core::diff::DiffReport;
+use refguard_core::document::Finding;
 use serde_json::{Value, json};
 
 use super::escape::{clip, escape_markdown, escape_terminal, markdown_code};
 use super::resolution::Paint;
 use super::{Style, count, diff, finding_json, impact_human, impact_markdown};
-use crate::diff::DiffReport;
-use crate::document::Finding;
-use crate::ops::{CaseReport, ComingVersion, ComingVersions, Foreseen, GateWord, Review, ReviewedTests, Says};
+use crate::ops::{
+    CaseReport, ComingVersion, ComingVersions, Foreseen, GateWord, Review, ReviewedTests, Says,
+};
 
 /// By this a comment is found again: it is its first line.
 const MARK: &str = "<!-- refguard review -->";
@@ -75,14 +77,19 @@ fn coverage_json(tests: &ReviewedTests) -> Option<Value> {
 
 /// The review as a comment on a pull request.
 pub fn review_markdown(review: &Review) -> String {
-    let (base, head) = (markdown_code(&clip(&review.base, NAME)), markdown_code(&clip(&review.head, NAME)));
-    let mut page = format!("{MARK}\n## Policies: {base} → {head}\n\n{}\n", summary(review, &markdown_code));
+    let (base, head) =
+        (markdown_code(&clip(&review.base, NAME)), markdown_code(&clip(&review.head, NAME)));
+    let mut page =
+        format!("{MARK}\n## Policies: {base} → {head}\n\n{}\n", summary(review, &markdown_code));
     list(&mut page, "New findings", review.new.iter().map(finding_line));
     if let Some(tests) = &review.tests {
         let failed = tests.report.cases.iter().filter(|case| !case.ok);
         list(&mut page, "Failed tests", failed.map(case_line));
     }
-    let words = review.environments.iter().flat_map(|env| env.gates.iter().map(move |word| gate_line(env, word)));
+    let words = review
+        .environments
+        .iter()
+        .flat_map(|env| env.gates.iter().map(move |word| gate_line(env, word)));
     list(&mut page, "Gates", words);
     if let Some(changes) = review.diff.as_ref().filter(|diff| !diff.is_empty()) {
         let (base, head) = (clip(&review.base, NAME), clip(&review.head, NAME));
@@ -90,15 +97,21 @@ pub fn review_markdown(review: &Review) -> String {
         page.push('\n');
         page.push_str(&diff::markdown_within(&report, LOSSES, DETAILS));
     }
-    if let Some(impact) = review.impact.as_ref().filter(|impact| !impact.regions.is_empty() || !impact.exact) {
+    if let Some(impact) =
+        review.impact.as_ref().filter(|impact| !impact.regions.is_empty() || !impact.exact)
+    {
         page.push('\n');
         page.push_str(&whole_lines(&impact_markdown(impact), IMPACT));
     }
     list(&mut page, "Versions that the merge makes", versions(review).iter().map(version_line));
     if let Some(tests) = &review.tests {
-        let line = |item: &crate::resolve::CoverageItem| {
+        let line = |item: &refguard_core::resolve::CoverageItem| {
             let place = place(&item.file, item.line);
-            format!("- {} of {} ({place})\n", kind_words(item, &markdown_code), markdown_code(&item.policy))
+            format!(
+                "- {} of {} ({place})\n",
+                kind_words(item, &markdown_code),
+                markdown_code(&item.policy)
+            )
         };
         list(&mut page, "No test exercises", tests.uncovered.iter().map(line));
     }
@@ -170,7 +183,8 @@ fn gate_line(environment: &Foreseen, word: &GateWord) -> String {
         Says::Allowed => "allows",
         Says::Warned => "warns",
     };
-    let place = word.file.iter().zip(word.line).map(|(file, line)| format!(" {}", place(file, line)));
+    let place =
+        word.file.iter().zip(word.line).map(|(file, line)| format!(" {}", place(file, line)));
     let place: String = place.collect();
     let name = markdown_code(&clip(&environment.environment, NAME));
     format!("- {name}, gate *{}* {says}{place}: {}\n", word.gate, said(&word.message))
@@ -188,8 +202,11 @@ fn versions(review: &Review) -> &[ComingVersion] {
     }
 }
 
-fn kind_words(item: &crate::resolve::CoverageItem, code: &dyn Fn(&str) -> String) -> String {
-    use crate::resolve::CoverageKind::{Attachment, Condition, Pipeline, Remove};
+fn kind_words(
+    item: &refguard_core::resolve::CoverageItem,
+    code: &dyn Fn(&str) -> String,
+) -> String {
+    use refguard_core::resolve::CoverageKind::{Attachment, Condition, Pipeline, Remove};
     match item.kind {
         Attachment => "the attachment".to_owned(),
         Condition => format!("the condition ({})", code(&item.detail)),
@@ -207,23 +224,34 @@ fn summary(review: &Review, code: &dyn Fn(&str) -> String) -> String {
         (errors, 0) => count(errors, "new error", "new errors"),
         (0, warnings) => count(warnings, "new warning", "new warnings"),
         (errors, warnings) => {
-            format!("{}, {}", count(errors, "new error", "new errors"), count(warnings, "warning", "warnings"))
+            format!(
+                "{}, {}",
+                count(errors, "new error", "new errors"),
+                count(warnings, "warning", "warnings")
+            )
         }
     });
     if review.gone > 0 {
         words.push(format!("{} gone", review.gone));
     }
     if review.errors > errors {
-        words.push(format!("{} that was there before", count(review.errors - errors, "error", "errors")));
+        words.push(format!(
+            "{} that was there before",
+            count(review.errors - errors, "error", "errors")
+        ));
     }
     if let Some(tests) = &review.tests {
-        words.push(format!("tests: {} passed, {} failed", tests.report.passed, tests.report.failed));
+        words
+            .push(format!("tests: {} passed, {} failed", tests.report.passed, tests.report.failed));
         words.extend(coverage_words(tests));
     }
     if let ComingVersions::Unknown(why) = &review.versions
         && review.diff.is_some()
     {
-        words.push(format!("the versions that the merge makes are unknown: {}", code(&clip(why, SENTENCE))));
+        words.push(format!(
+            "the versions that the merge makes are unknown: {}",
+            code(&clip(why, SENTENCE))
+        ));
     }
     let environments = review.environments.iter().take(ENVIRONMENTS).map(|environment| {
         let could = if environment.could { "could" } else { "could **not**" };
@@ -249,17 +277,27 @@ pub fn review_human(review: &Review, style: Style) -> String {
     let paint = Paint(style);
     let plain = |name: &str| format!("`{}`", escape_terminal(name));
     let mut text = format!("{}\n", summary(review, &plain).replace("**", ""));
-    let mut line = |mark: String, words: String| text.push_str(&format!("{mark}: {}\n", escape_terminal(&words)));
+    let mut line = |mark: String, words: String| {
+        text.push_str(&format!("{mark}: {}\n", escape_terminal(&words)))
+    };
     for finding in &review.new {
         let location = &finding.location;
-        let words = format!("{} {}:{}: {}", finding.rule.code, location.file, location.line, finding.message);
-        line(if finding.is_error() { paint.bad("new error") } else { paint.warn("new warning") }, words);
+        let words = format!(
+            "{} {}:{}: {}",
+            finding.rule.code, location.file, location.line, finding.message
+        );
+        line(
+            if finding.is_error() { paint.bad("new error") } else { paint.warn("new warning") },
+            words,
+        );
     }
     for case in review.tests.iter().flat_map(|tests| &tests.report.cases).filter(|case| !case.ok) {
-        let words = format!("{}:{}: {}: {}", case.file, case.line, case.case, case.differences.join("; "));
+        let words =
+            format!("{}:{}: {}: {}", case.file, case.line, case.case, case.differences.join("; "));
         line(paint.bad("failed test"), words);
     }
-    for (environment, word) in review.environments.iter().flat_map(|env| env.gates.iter().map(move |word| (env, word)))
+    for (environment, word) in
+        review.environments.iter().flat_map(|env| env.gates.iter().map(move |word| (env, word)))
     {
         let mark = match word.says {
             Says::Refused => paint.bad("refused"),
@@ -269,17 +307,31 @@ pub fn review_human(review: &Review, style: Style) -> String {
     }
     for version in versions(review) {
         let removed = if version.removed { " (removed)" } else { "" };
-        line("the merge makes".to_owned(), format!("{}@{}{removed}", version.policy, version.number));
+        line(
+            "the merge makes".to_owned(),
+            format!("{}@{}{removed}", version.policy, version.number),
+        );
     }
     for item in review.tests.iter().flat_map(|tests| &tests.uncovered) {
-        let words = format!("{} of `{}` ({}:{})", kind_words(item, &plain), item.policy, item.file, item.line);
+        let words = format!(
+            "{} of `{}` ({}:{})",
+            kind_words(item, &plain),
+            item.policy,
+            item.file,
+            item.line
+        );
         line("no test exercises".to_owned(), words);
     }
     if let Some(changes) = review.diff.as_ref().filter(|diff| !diff.is_empty()) {
         text.push('\n');
-        text.push_str(&diff::human(&DiffReport::new(&review.base, &review.head, changes), style.color));
+        text.push_str(&diff::human(
+            &DiffReport::new(&review.base, &review.head, changes),
+            style.color,
+        ));
     }
-    if let Some(impact) = review.impact.as_ref().filter(|impact| !impact.regions.is_empty() || !impact.exact) {
+    if let Some(impact) =
+        review.impact.as_ref().filter(|impact| !impact.regions.is_empty() || !impact.exact)
+    {
         text.push('\n');
         text.push_str(&impact_human(impact, style));
     }
@@ -289,9 +341,9 @@ pub fn review_human(review: &Review, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Span, rules};
-    use crate::policy::Counts;
     use crate::repo::CommitId;
+    use refguard_core::document::{Span, rules};
+    use refguard_core::policy::Counts;
 
     /// Characters that escapes make many of.
     const HOSTILE: &str = "@#`|<!-- x -->";
@@ -302,9 +354,10 @@ mod tests {
 
     fn review() -> Review {
         let rule = rules::ALL.first().copied().unwrap();
-        let file = crate::document::SourceFile::new(hostile(4_000), String::new());
+        let file = refguard_core::document::SourceFile::new(hostile(4_000), String::new());
         let finding = |number: usize| {
-            Finding::new(rule, &file, Span::new(0, 0), format!("{number}{}", hostile(4_000))).help(hostile(4_000))
+            Finding::new(rule, &file, Span::new(0, 0), format!("{number}{}", hostile(4_000)))
+                .help(hostile(4_000))
         };
         let environment = |number: usize| Foreseen {
             environment: format!("{number}{}", hostile(128)),
@@ -346,7 +399,10 @@ mod tests {
 
     #[test]
     fn lines_are_kept_whole() {
-        assert_eq!(whole_lines("- one\n- two\n- three\n", 12), "- one\n- two\n- … and 1 line more\n");
+        assert_eq!(
+            whole_lines("- one\n- two\n- three\n", 12),
+            "- one\n- two\n- … and 1 line more\n"
+        );
         assert_eq!(whole_lines("- one\n", 6), "- one\n");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use refguard_core::document::{Example, Rule, Severity};
+
 use super::escape::{escape_terminal, markdown_block};
-use crate::document::{Example, Rule, Severity};
 
 /// Columns of running text.
 const WIDTH: usize = 80;
@@ -77,7 +78,12 @@ pub fn rules_markdown(rules: &[&Rule]) -> String {
     );
     for Rule { code, name, severity, summary, .. } in rules {
         let summary = summary.replace('|', "\\|");
-        let _ = writeln!(page, "| [{code}](#{}) | `{name}` | {} | {summary} |", anchor(code, name), severity.as_str());
+        let _ = writeln!(
+            page,
+            "| [{code}](#{}) | `{name}` | {} | {summary} |",
+            anchor(code, name),
+            severity.as_str()
+        );
     }
     for rule in rules {
         let _ = write!(page, "\n## {} {}\n\n{}", rule.code, rule.name, markdown_body(rule));

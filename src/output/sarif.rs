@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 use std::io;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use refguard_core::document::{Finding, Location, Rule};
 use serde::Serialize;
 
 use super::escape::escape_terminal;
 use super::fingerprint::Fingerprints;
 use super::rules::markdown_body;
 use super::{Report, from_the_top};
-use crate::document::{Finding, Location, Rule};
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 /// The name that readers replace by the root of the repository.
 const ROOT: &str = "%SRCROOT%";
 /// What a relative URI may hold as it is. No `:`: before the first slash it would end a scheme.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 #[derive(Serialize)]
 struct Log<'a> {
@@ -129,8 +131,10 @@ struct Region {
 }
 
 pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let rules: BTreeMap<&str, &Rule> = report.findings.iter().map(|f| (f.rule.code, f.rule)).collect();
-    let index: BTreeMap<&str, usize> = rules.keys().enumerate().map(|(index, code)| (*code, index)).collect();
+    let rules: BTreeMap<&str, &Rule> =
+        report.findings.iter().map(|f| (f.rule.code, f.rule)).collect();
+    let index: BTreeMap<&str, usize> =
+        rules.keys().enumerate().map(|(index, code)| (*code, index)).collect();
     let mut fingerprints = Fingerprints::default();
     let results = report.findings.iter().map(|finding| {
         let rule_index = index.get(finding.rule.code).copied().unwrap_or_default();
@@ -145,11 +149,18 @@ pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result
                 rules: rules.values().map(|rule| descriptor(rule)).collect(),
             },
         },
-        original_uri_base_ids: [(ROOT, BaseId { description: text("the root of the git repository") })].into(),
+        original_uri_base_ids: [(
+            ROOT,
+            BaseId { description: text("the root of the git repository") },
+        )]
+        .into(),
         column_kind: "unicodeCodePoints",
         results: results.collect(),
     };
-    serde_json::to_writer_pretty(&mut *out, &Log { schema: SCHEMA, version: "2.1.0", runs: [run] })?;
+    serde_json::to_writer_pretty(
+        &mut *out,
+        &Log { schema: SCHEMA, version: "2.1.0", runs: [run] },
+    )?;
     writeln!(out)
 }
 
@@ -159,13 +170,22 @@ fn descriptor(rule: &Rule) -> Descriptor<'_> {
         name: rule.name,
         short_description: text(rule.summary),
         full_description: text(rule.why),
-        help: Help { text: format!("{}\n\n{}", rule.summary, rule.why), markdown: markdown_body(rule) },
+        help: Help {
+            text: format!("{}\n\n{}", rule.summary, rule.why),
+            markdown: markdown_body(rule),
+        },
         default_configuration: Configuration { level: rule.severity.as_str() },
     }
 }
 
-fn outcome<'f>(finding: &'f Finding, rule_index: usize, fingerprint: String, prefix: &str) -> Outcome<'f> {
-    let help = finding.help.as_ref().map(|help| format!("\nhelp: {}", literal(help))).unwrap_or_default();
+fn outcome<'f>(
+    finding: &'f Finding,
+    rule_index: usize,
+    fingerprint: String,
+    prefix: &str,
+) -> Outcome<'f> {
+    let help =
+        finding.help.as_ref().map(|help| format!("\nhelp: {}", literal(help))).unwrap_or_default();
     let related = finding.related.iter().enumerate().map(|(id, related)| Place {
         id: Some(id + 1),
         physical_location: physical(&related.location, prefix),
@@ -176,7 +196,11 @@ fn outcome<'f>(finding: &'f Finding, rule_index: usize, fingerprint: String, pre
         rule_index,
         level: finding.severity.as_str(),
         message: Text { text: format!("{}{help}", literal(&finding.message)) },
-        locations: [Place { id: None, physical_location: physical(&finding.location, prefix), message: None }],
+        locations: [Place {
+            id: None,
+            physical_location: physical(&finding.location, prefix),
+            message: None,
+        }],
         related_locations: related.collect(),
         partial_fingerprints: [("refguard/v1", fingerprint)].into(),
     }

@@ -10,7 +10,11 @@ pub fn status(status: &Status, style: Style) -> String {
     let paint = Paint(style);
     let mut text = match &status.published {
         Some(published) => {
-            format!("published: {} at {}\n", escape_terminal(&published.branch), short(&published.commit))
+            format!(
+                "published: {} at {}\n",
+                escape_terminal(&published.branch),
+                short(&published.commit)
+            )
         }
         None => "published: nothing yet\n".to_owned(),
     };
@@ -30,14 +34,18 @@ pub fn status(status: &Status, style: Style) -> String {
 
 fn block(environment: &EnvironmentStatus, status: &Status, paint: &Paint) -> String {
     let name = paint.strong(&escape_terminal(&environment.name));
-    let Some(commit) = &environment.commit else { return format!("{name}: nothing was promoted yet\n") };
-    let promotion = environment.promotion.map_or_else(String::new, |number| format!("promotion {number}, "));
+    let Some(commit) = &environment.commit else {
+        return format!("{name}: nothing was promoted yet\n");
+    };
+    let promotion =
+        environment.promotion.map_or_else(String::new, |number| format!("promotion {number}, "));
     let mut text = format!("{name}: {promotion}{}\n", short(commit));
     if environment.external {
         text.push_str(&format!("  {}\n", paint.warn("something else than a promotion moved it")));
     }
     if let Some(hold) = &environment.hold {
-        let said = format!("on hold since promotion {} ({}): {}", hold.promotion, hold.since, hold.reason);
+        let said =
+            format!("on hold since promotion {} ({}): {}", hold.promotion, hold.since, hold.reason);
         text.push_str(&format!("  {}\n", paint.warn(&escape_terminal(&said))));
     }
     let branch = status.published.as_ref().map_or("", |published| &published.branch);

@@ -3,8 +3,9 @@
 mod hostile;
 mod schemas;
 
+use refguard_core::document::{Limits, Loaded, load_file};
+
 use super::*;
-use crate::document::{Limits, Loaded, load_file};
 
 const TYPO: &str = "\
 apiVersion: refguard/v1
@@ -42,7 +43,9 @@ descripton: \u{202e}evil
 ";
 
 fn long_line() -> String {
-    let names = |from: u32| (from..from + 80).map(|n| format!("guardrail_{n}")).collect::<Vec<_>>().join(", ");
+    let names = |from: u32| {
+        (from..from + 80).map(|n| format!("guardrail_{n}")).collect::<Vec<_>>().join(", ")
+    };
     format!(
         "apiVersion: refguard/v1\nkind: Policy\nname: wide\nguardrails: {{add: [{}], drop: [x], remove: [{}]}}\n",
         names(100),
@@ -54,8 +57,11 @@ fn long_line() -> String {
 fn fixture() -> Loaded {
     let limits = Limits::DEFAULT;
     let mut all = Loaded::default();
-    let files =
-        [("policies/baseline.yaml", TYPO), ("policies/ünï code,50%.yaml", TWICE), ("policies/hostile.yaml", HOSTILE)];
+    let files = [
+        ("policies/baseline.yaml", TYPO),
+        ("policies/ünï code,50%.yaml", TWICE),
+        ("policies/hostile.yaml", HOSTILE),
+    ];
     for (path, text) in files {
         all.append(load_file(path, text.as_bytes().to_vec(), &limits));
     }
@@ -70,7 +76,8 @@ const CHECKED: Checked = Checked { files: 14, policies: 12, attachments: 9, test
 
 fn rendered(findings: &[Finding], sources: &[SourceFile], format: Format, style: Style) -> String {
     let mut out = Vec::new();
-    render(&Report { findings, sources, checked: CHECKED, prefix: "" }, format, style, &mut out).unwrap();
+    render(&Report { findings, sources, checked: CHECKED, prefix: "" }, format, style, &mut out)
+        .unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -89,7 +96,10 @@ fn a_name_of_a_format_reads_back_and_another_is_refused() {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
     let refused = "xml".parse::<Format>().unwrap_err().to_string();
-    assert_eq!(refused, "unknown format `xml`: it is one of human, json, sarif, github, junit, gitlab");
+    assert_eq!(
+        refused,
+        "unknown format `xml`: it is one of human, json, sarif, github, junit, gitlab"
+    );
     assert!(Format::ALL.iter().all(|format| refused.contains(format.as_str())));
 }
 
@@ -101,7 +111,8 @@ fn human() {
 #[test]
 fn human_in_colour_says_the_same() {
     let all = fixture();
-    let colored = rendered(&all.findings, &all.sources, Format::Human, Style { color: true, width: 120 });
+    let colored =
+        rendered(&all.findings, &all.sources, Format::Human, Style { color: true, width: 120 });
     assert!(colored.contains("\u{1b}["));
     assert_eq!(anstream::adapter::strip_str(&colored).to_string(), fixture_as(Format::Human));
 }
@@ -109,7 +120,8 @@ fn human_in_colour_says_the_same() {
 #[test]
 fn human_lines_fit_a_narrow_terminal() {
     let all = fixture();
-    let narrow = rendered(&all.findings, &all.sources, Format::Human, Style { color: false, width: 60 });
+    let narrow =
+        rendered(&all.findings, &all.sources, Format::Human, Style { color: false, width: 60 });
     let source_lines: Vec<_> = narrow.lines().filter(|line| line.contains("guardrail_")).collect();
     assert!(!source_lines.is_empty());
     assert!(source_lines.iter().all(|line| line.chars().count() <= 60), "{source_lines:?}");
@@ -117,11 +129,15 @@ fn human_lines_fit_a_narrow_terminal() {
 
 #[test]
 fn human_labels_what_is_near_and_notes_what_is_not() {
-    use crate::document::{Span, rules::duplicate_key::RULE};
-    let file = SourceFile::new("a.yaml", format!("one\rtwo\r\nthree {}\n{}end\n", "x".repeat(300), "\n".repeat(200)));
+    use refguard_core::document::{Span, rules::duplicate_key::RULE};
+    let file = SourceFile::new(
+        "a.yaml",
+        format!("one\rtwo\r\nthree {}\n{}end\n", "x".repeat(300), "\n".repeat(200)),
+    );
     let other = SourceFile::new("b.yaml", "\nfour\n".to_owned());
     let text = file.text();
-    let at = |word: &str| text.find(word).map(|start| Span::new(start, start + word.len())).unwrap();
+    let at =
+        |word: &str| text.find(word).map(|start| Span::new(start, start + word.len())).unwrap();
     let far = Span::new(text.rfind("xx").unwrap(), text.rfind("xx").unwrap() + 2);
     let finding = Finding::new(&RULE, &file, at("three"), "said thrice")
         .related(&file, at("one"), "two lines above")
@@ -152,7 +168,10 @@ fn human_sums_up_what_was_checked() {
     assert_eq!(clean_as(Format::Human), "ok: 12 policies, 9 attachments, 1 test in 14 files\n");
     let stray = Loaded::stray("policies/notes.txt", "policies");
     let warned = rendered(&stray.findings, &[], Format::Human, Style::default());
-    assert!(warned.ends_with("ok: 12 policies, 9 attachments, 1 test in 14 files, 1 warning\n"), "{warned}");
+    assert!(
+        warned.ends_with("ok: 12 policies, 9 attachments, 1 test in 14 files, 1 warning\n"),
+        "{warned}"
+    );
 }
 
 #[test]
@@ -201,14 +220,15 @@ fn sarif() {
 
 #[test]
 fn a_rule_explained() {
-    let unknown_field = fixture().findings.iter().map(|f| f.rule).find(|rule| rule.code == "RG012").unwrap();
+    let unknown_field =
+        fixture().findings.iter().map(|f| f.rule).find(|rule| rule.code == "RG012").unwrap();
     insta::assert_snapshot!(explain(unknown_field));
     insta::assert_snapshot!(rules_markdown(&[unknown_field]));
 }
 
 #[test]
 fn explanations_of_all_rules_hold_no_control_character() {
-    let rules = crate::document::rules::ALL;
+    let rules = refguard_core::document::rules::ALL;
     let page = rules_markdown(rules);
     for rule in rules {
         let text = explain(rule);

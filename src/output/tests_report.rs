@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use refguard_core::resolve::{CoverageItem, CoverageKind, CoverageReport};
+
 use super::escape::{annotation_message, annotation_property, escape_terminal, xml};
 use super::resolution::{Paint, explanation};
 use super::table::table;
 use super::{Style, from_the_top};
 use crate::ops::{CaseReport, TestReport};
-use crate::resolve::{CoverageItem, CoverageKind, CoverageReport};
 
 /// Failures with their differences and what came near; a line for the rest.
 pub fn tests_human(report: &TestReport, style: Style) -> String {
@@ -46,15 +47,24 @@ fn coverage_human(coverage: &CoverageReport) -> String {
             CoverageKind::Remove => "remove",
             CoverageKind::Pipeline => "pipeline",
         };
-        vec![kind.to_owned(), item.policy.clone(), item.detail.clone(), format!("{}:{}", item.file, item.line)]
+        vec![
+            kind.to_owned(),
+            item.policy.clone(),
+            item.detail.clone(),
+            format!("{}:{}", item.file, item.line),
+        ]
     };
-    let missing: Vec<Vec<String>> = coverage.items.iter().filter(|item| !item.covered).map(row).collect();
+    let missing: Vec<Vec<String>> =
+        coverage.items.iter().filter(|item| !item.covered).map(row).collect();
     let mut text = String::new();
     if !missing.is_empty() {
         text.push_str("no case exercises:\n");
         text.push_str(&table(&["what", "policy", "which", "place"], &missing));
     }
-    text.push_str(&format!("coverage: {} of {} ({}%)\n", coverage.covered, coverage.total, coverage.percent));
+    text.push_str(&format!(
+        "coverage: {} of {} ({}%)\n",
+        coverage.covered, coverage.total, coverage.percent
+    ));
     text
 }
 
@@ -64,10 +74,15 @@ pub fn tests_junit(report: &TestReport) -> String {
     for case in &report.cases {
         suites.entry((&case.file, &case.test)).or_default().push(case);
     }
-    let counts = |tests: usize, failures: usize| format!(r#"tests="{tests}" failures="{failures}" errors="0""#);
+    let counts = |tests: usize, failures: usize| {
+        format!(r#"tests="{tests}" failures="{failures}" errors="0""#)
+    };
     let plain = |text: &str| xml(&escape_terminal(text));
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    text.push_str(&format!("<testsuites name=\"refguard test\" {}>\n", counts(report.cases.len(), report.failed)));
+    text.push_str(&format!(
+        "<testsuites name=\"refguard test\" {}>\n",
+        counts(report.cases.len(), report.failed)
+    ));
     for ((file, test), cases) in suites {
         let failed = cases.iter().filter(|case| !case.ok).count();
         text.push_str(&format!(
@@ -76,7 +91,11 @@ pub fn tests_junit(report: &TestReport) -> String {
             counts(cases.len(), failed)
         ));
         for case in cases {
-            text.push_str(&format!("    <testcase name=\"{}\" classname=\"{}\"", plain(&case.case), plain(file)));
+            text.push_str(&format!(
+                "    <testcase name=\"{}\" classname=\"{}\"",
+                plain(&case.case),
+                plain(file)
+            ));
             if case.ok {
                 text.push_str("/>\n");
             } else {
@@ -97,7 +116,9 @@ pub fn tests_junit(report: &TestReport) -> String {
 pub fn tests_github(report: &TestReport, prefix: &str) -> String {
     let line = |case: &CaseReport| {
         let name = format!("{}: {}", case.test, case.case);
-        let lines = std::iter::once(&name).chain(&case.differences).map(|line| escape_terminal(line).into_owned());
+        let lines = std::iter::once(&name)
+            .chain(&case.differences)
+            .map(|line| escape_terminal(line).into_owned());
         let message = annotation_message(&lines.collect::<Vec<_>>().join("\n"));
         let file = annotation_property(&escape_terminal(&from_the_top(prefix, &case.file)));
         format!("::error file={file},line={},title=policy test failed::{message}\n", case.line)

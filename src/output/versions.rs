@@ -27,7 +27,9 @@ pub fn versions(list: &VersionList) -> String {
 pub fn version(shown: &ShownVersion) -> String {
     let row = &shown.row;
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<12} {}\n", escape_terminal(value)));
+    let mut line = |name: &str, value: &str| {
+        text.push_str(&format!("{name:<12} {}\n", escape_terminal(value)))
+    };
     line("version", &format!("{}@{}", shown.name, row.number));
     line("state", &states(row));
     line("commit", &format!("{} {}", short(&row.commit), row.summary));
@@ -41,7 +43,13 @@ pub fn version(shown: &ShownVersion) -> String {
 fn states(row: &VersionRow) -> String {
     let removed = row.digest.is_none().then_some("removed");
     let latest = row.latest.then_some("latest");
-    row.states.iter().map(String::as_str).chain(latest).chain(removed).collect::<Vec<_>>().join(", ")
+    row.states
+        .iter()
+        .map(String::as_str)
+        .chain(latest)
+        .chain(removed)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn short(commit: &str) -> &str {

@@ -73,7 +73,8 @@ impl TreeDiffs<'_> {
         prefix: &str,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Change>, RepoError> {
-        let folder = |tree: Option<TreeId>| tree.map_or(Ok(None), |tree| self.repo.folder_at(tree, prefix));
+        let folder =
+            |tree: Option<TreeId>| tree.map_or(Ok(None), |tree| self.repo.folder_at(tree, prefix));
         let mut pending: Vec<Pair> = vec![(String::new(), folder(old)?, folder(new)?)];
         let (mut found, mut kept, mut seen) = (Vec::new(), FxHashMap::default(), 0);
         while let Some((at, old, new)) = pending.pop() {
@@ -113,9 +114,13 @@ fn compare(
     wanted: Wanted<'_>,
 ) -> (Option<Pair>, Option<Change>) {
     let (old, new) = (old.map(|entry| item(at, entry)), new.map(|entry| item(at, entry)));
-    let Some(path) = old.as_ref().or(new.as_ref()).map(|item| item.path.clone()) else { return (None, None) };
+    let Some(path) = old.as_ref().or(new.as_ref()).map(|item| item.path.clone()) else {
+        return (None, None);
+    };
     let folder = |item: &Option<Item>| item.as_ref().and_then(|item| item.folder);
-    let side = |item: &Option<Item>| item.as_ref().and_then(|it| it.side).filter(|side| wanted(&path, side.kind));
+    let side = |item: &Option<Item>| {
+        item.as_ref().and_then(|it| it.side).filter(|side| wanted(&path, side.kind))
+    };
     let (old_folder, new_folder) = (folder(&old), folder(&new));
     let enter = old_folder != new_folder && !is_dot(last_name(&path));
     let (old, new) = (side(&old), side(&new));
@@ -157,8 +162,9 @@ impl<'a> RawEntry<'a> {
 
     /// Git sorts a folder as if its name ended in a slash.
     fn order(&self, other: &Self) -> Ordering {
-        let key =
-            |entry: &Self| entry.name.iter().copied().chain(entry.is_folder().then_some(b'/')).collect::<Vec<_>>();
+        let key = |entry: &Self| {
+            entry.name.iter().copied().chain(entry.is_folder().then_some(b'/')).collect::<Vec<_>>()
+        };
         key(self).cmp(&key(other))
     }
 }
@@ -182,7 +188,9 @@ fn differing<'a>(mut old: &'a [u8], mut new: &'a [u8]) -> Result<Vec<Entries<'a>
             (None, Some(_)) => Ordering::Greater,
             (Some(left), Some(right)) => left.order(right),
         };
-        let rest = |bytes: &'a [u8]| bytes.get(length_of_first(bytes).unwrap_or(bytes.len())..).unwrap_or_default();
+        let rest = |bytes: &'a [u8]| {
+            bytes.get(length_of_first(bytes).unwrap_or(bytes.len())..).unwrap_or_default()
+        };
         let (left, right) = (left.filter(|_| order.is_le()), right.filter(|_| order.is_ge()));
         old = if left.is_some() { rest(old) } else { old };
         new = if right.is_some() { rest(new) } else { new };
@@ -207,7 +215,9 @@ fn common_entries(old: &[u8], new: &[u8]) -> usize {
 fn common_prefix(old: &[u8], new: &[u8]) -> usize {
     // Whole blocks first: slices are compared much faster than bytes one by one.
     const BLOCK: usize = 256;
-    let blocks = old.chunks_exact(BLOCK).zip(new.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
+    let blocks =
+        old.chunks_exact(BLOCK).zip(new.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count()
+            * BLOCK;
     let rest = old.iter().zip(new).skip(blocks).take_while(|(a, b)| a == b).count();
     blocks + rest
 }
@@ -223,6 +233,7 @@ fn item(at: &str, entry: RawEntry<'_>) -> Item {
     let id = git2::Oid::from_bytes(entry.id).unwrap_or(git2::Oid::ZERO_SHA1);
     let item = TreeItem { mode: entry.mode, id };
     let (path, kind) = named(at, entry.name, item.kind());
-    let side = kind.map(|kind| Side { kind, blob: item.blob().filter(|_| kind == EntryKind::File) });
+    let side =
+        kind.map(|kind| Side { kind, blob: item.blob().filter(|_| kind == EntryKind::File) });
     Item { path, folder: side.is_none().then(|| id.into()), side }
 }

@@ -75,8 +75,8 @@ impl Time {
 impl std::fmt::Display for Time {
     /// RFC 3339, in the author's own offset.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let zone =
-            jiff::tz::Offset::from_seconds(self.offset_minutes.saturating_mul(60)).unwrap_or(jiff::tz::Offset::UTC);
+        let zone = jiff::tz::Offset::from_seconds(self.offset_minutes.saturating_mul(60))
+            .unwrap_or(jiff::tz::Offset::UTC);
         let timestamp = jiff::Timestamp::from_second(self.seconds).unwrap_or(jiff::Timestamp::MAX);
         write!(f, "{}", timestamp.display_with_offset(zone))
     }
@@ -126,7 +126,11 @@ impl Repo {
 
     /// How many commits `a` has that `b` lacks, and the other way round; `None` in a shallow clone, which
     /// cannot tell.
-    pub fn ahead_behind(&self, a: CommitId, b: CommitId) -> Result<Option<(usize, usize)>, RepoError> {
+    pub fn ahead_behind(
+        &self,
+        a: CommitId,
+        b: CommitId,
+    ) -> Result<Option<(usize, usize)>, RepoError> {
         if !self.shallow().is_empty() {
             return Ok(None);
         }
@@ -149,7 +153,8 @@ impl Repo {
     pub fn merge_base(&self, a: CommitId, b: CommitId) -> Result<Option<CommitId>, RepoError> {
         match self.git.merge_base(a.oid(), b.oid()) {
             Ok(base) => Ok(Some(base.into())),
-            Err(error) if error.code() == git2::ErrorCode::NotFound => match self.shallow().first() {
+            Err(error) if error.code() == git2::ErrorCode::NotFound => match self.shallow().first()
+            {
                 Some(&at) => Err(RepoError::Shallow { at }),
                 None => Ok(None),
             },
@@ -186,7 +191,8 @@ impl Repo {
             if self.shallow().contains(&id) {
                 boundary = Some(id);
             }
-            pending.extend(self.commit(id)?.parents.into_iter().filter(|parent| seen.insert(*parent)));
+            pending
+                .extend(self.commit(id)?.parents.into_iter().filter(|parent| seen.insert(*parent)));
         }
         boundary.map_or(Ok(false), |at| Err(RepoError::Shallow { at }))
     }

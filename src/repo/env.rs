@@ -51,7 +51,10 @@ impl GitEnv {
     /// A list of paths, split as the platform does.
     pub(super) fn paths(&self, name: &str, dir: &Path) -> Vec<PathBuf> {
         let list = self.get(name).unwrap_or_default();
-        std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).map(|path| dir.join(path)).collect()
+        std::env::split_paths(list)
+            .filter(|path| !path.as_os_str().is_empty())
+            .map(|path| dir.join(path))
+            .collect()
     }
 
     /// The same with every path absolute, taken from a folder: git tells its hooks paths from where it runs
@@ -59,7 +62,9 @@ impl GitEnv {
     #[must_use]
     pub fn anchored(&self, dir: &Path) -> Self {
         let mut anchored = self.clone();
-        for name in ["GIT_DIR", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_WORK_TREE"] {
+        for name in
+            ["GIT_DIR", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_WORK_TREE"]
+        {
             if let Some(path) = self.path(name, dir) {
                 anchored.vars.insert(name.into(), path.into());
             }
@@ -73,13 +78,18 @@ impl GitEnv {
 
     /// The same without some variables.
     pub(super) fn without(&self, names: &[&str]) -> Self {
-        let kept = self.vars.iter().filter(|(known, _)| !names.iter().any(|name| known.as_os_str() == *name));
+        let kept = self
+            .vars
+            .iter()
+            .filter(|(known, _)| !names.iter().any(|name| known.as_os_str() == *name));
         kept.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// What a child inherits: everything but where the repository is.
     pub(super) fn without_location(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
-        self.vars.iter().filter(|(name, _)| !LOCATION.iter().any(|known| name.as_os_str() == *known))
+        self.vars
+            .iter()
+            .filter(|(name, _)| !LOCATION.iter().any(|known| name.as_os_str() == *known))
     }
 }
 

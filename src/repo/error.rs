@@ -191,7 +191,10 @@ impl RepoError {
         })
     }
 
-    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { what, path, source }
     }
@@ -206,7 +209,10 @@ impl RepoError {
     pub(super) fn object(id: git2::Oid) -> impl FnOnce(git2::Error) -> Self {
         move |error| match error.code() {
             git2::ErrorCode::NotFound => Self::MissingObject { id: id.to_string() },
-            _ => Self::Objects { what: format!("read object {id}"), message: error.message().to_owned() },
+            _ => Self::Objects {
+                what: format!("read object {id}"),
+                message: error.message().to_owned(),
+            },
         }
     }
 }

@@ -79,9 +79,15 @@ impl GitCommand {
         command.args(&args).current_dir(dir).env_clear().envs(env.without_location());
         // Replaced objects: libgit2 does not know them, so git must not either. The language: what git
         // says is read by us.
-        let fixed = [("GIT_TERMINAL_PROMPT", "0"), ("GIT_NO_REPLACE_OBJECTS", "1"), ("LC_ALL", "C")];
+        let fixed =
+            [("GIT_TERMINAL_PROMPT", "0"), ("GIT_NO_REPLACE_OBJECTS", "1"), ("LC_ALL", "C")];
         command.envs(fixed);
-        Self { verb: verb.copied().unwrap_or("").to_owned(), command, input: Vec::new(), limit: LOCAL }
+        Self {
+            verb: verb.copied().unwrap_or("").to_owned(),
+            command,
+            input: Vec::new(),
+            limit: LOCAL,
+        }
     }
 
     pub fn env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
@@ -103,7 +109,11 @@ impl GitCommand {
     pub fn run(self) -> Result<Answer, RepoError> {
         let verb = self.verb.clone();
         let ending = self.finish()?;
-        if ending.success { Ok(Answer { stdout: ending.stdout }) } else { Err(failure(&verb, &ending.stderr)) }
+        if ending.success {
+            Ok(Answer { stdout: ending.stdout })
+        } else {
+            Err(failure(&verb, &ending.stderr))
+        }
     }
 
     /// Runs it to its end, whatever that is.
@@ -132,7 +142,17 @@ impl GitCommand {
         let stdin = child.stdin.take();
         let (verb, limit) = (self.verb, self.limit);
         let deadline = Instant::now() + limit;
-        Ok(Running { verb, child, stdin, pipes, open, stdout: Vec::new(), stderr: Vec::new(), limit, deadline })
+        Ok(Running {
+            verb,
+            child,
+            stdin,
+            pipes,
+            open,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            limit,
+            deadline,
+        })
     }
 }
 
@@ -186,7 +206,8 @@ impl Running {
     pub fn await_line(&mut self, due: &str) -> Result<bool, RepoError> {
         loop {
             let text = String::from_utf8_lossy(&self.stdout);
-            if text.split_inclusive('\n').any(|line| line.trim_end() == due && line.ends_with('\n')) {
+            if text.split_inclusive('\n').any(|line| line.trim_end() == due && line.ends_with('\n'))
+            {
                 return Ok(true);
             }
             if !self.pump()? {
@@ -241,7 +262,11 @@ impl Running {
     /// Ends the child: first kindly, so that git removes the locks it holds.
     fn stop(&mut self) {
         self.stdin = None;
-        let kindly = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
+        let kindly = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.child.id().to_string())
+            .stderr(Stdio::null())
+            .status();
         let patience = if kindly.is_ok() { 100 } else { 0 };
         for _ in 0..patience {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -264,13 +289,20 @@ impl Drop for Running {
 
 /// Git's own words as an error.
 pub(super) fn failure(verb: &str, stderr: &str) -> RepoError {
-    const NOBODY: [&str; 4] =
-        ["Please tell me who you are", "empty ident name", "unable to auto-detect email address", "no email was given"];
+    const NOBODY: [&str; 4] = [
+        "Please tell me who you are",
+        "empty ident name",
+        "unable to auto-detect email address",
+        "no email was given",
+    ];
     if NOBODY.iter().any(|words| stderr.contains(words)) {
         return RepoError::NoIdentity;
     }
-    let lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:"));
-    let bare = lines.map(|line| line.strip_prefix("fatal: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line));
+    let lines =
+        stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:"));
+    let bare = lines.map(|line| {
+        line.strip_prefix("fatal: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line)
+    });
     let message = bare.collect::<Vec<_>>().join("; ");
     let message = if message.is_empty() { "it gave no reason".to_owned() } else { message };
     RepoError::Git { verb: verb.to_owned(), message }

@@ -195,9 +195,12 @@ mod tests {
         assert_eq!(id.to_string(), hex);
         assert_eq!(id.short(), "e69de29bb2");
         assert_eq!(BlobId::from(id.oid()), id);
-        for bad in
-            ["", "e69de29", "E69DE29BB2D1D6434B8B29AE775AD8C2E48C5391", "g69de29bb2d1d6434b8b29ae775ad8c2e48c5391"]
-        {
+        for bad in [
+            "",
+            "e69de29",
+            "E69DE29BB2D1D6434B8B29AE775AD8C2E48C5391",
+            "g69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+        ] {
             assert!(bad.parse::<BlobId>().is_err(), "{bad}");
         }
     }

@@ -18,7 +18,10 @@ impl Ignored {
     /// ignored is read whole, as outside git: somebody named it.
     pub fn at_root(repo: &Repo, top: &Path, root: &Path) -> Option<Self> {
         let mut rules = Self::default();
-        for file in [global_excludes(repo), Some(repo.common_dir().join("info/exclude"))].into_iter().flatten() {
+        for file in [global_excludes(repo), Some(repo.common_dir().join("info/exclude"))]
+            .into_iter()
+            .flatten()
+        {
             rules.add(top, &file);
         }
         let mut folder = top.to_owned();
@@ -71,7 +74,8 @@ fn global_excludes(repo: &Repo) -> Option<PathBuf> {
     let configured = repo.git.config().and_then(|config| config.get_path("core.excludesfile"));
     let default = || {
         let config = repo.env.get("XDG_CONFIG_HOME").map(PathBuf::from);
-        let config = config.or_else(|| repo.env.get("HOME").map(|home| Path::new(home).join(".config")));
+        let config =
+            config.or_else(|| repo.env.get("HOME").map(|home| Path::new(home).join(".config")));
         config.map(|config| config.join("git/ignore"))
     };
     configured.ok().or_else(default)

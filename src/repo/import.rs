@@ -18,7 +18,11 @@ pub struct NewHistory {
 impl Repo {
     /// Makes commits, one on the other, on a branch that must not exist yet, and gives their ids in order.
     /// The work tree is brought up to date with the last one if the branch is checked out.
-    pub fn import_history(&self, branch: &RefName, commits: &[NewHistory]) -> Result<Vec<CommitId>, RepoError> {
+    pub fn import_history(
+        &self,
+        branch: &RefName,
+        commits: &[NewHistory],
+    ) -> Result<Vec<CommitId>, RepoError> {
         let ident = self.command(["var", "GIT_COMMITTER_IDENT"]).run()?.text();
         let mut stream = String::from("feature done\n");
         for commit in commits {
@@ -26,8 +30,13 @@ impl Repo {
             // What `<` and `>` would end is a person's name, never more than that.
             let plain = |text: &str| text.replace(['<', '>', '\n', '\r', '\0'], " ");
             let _ = writeln!(stream, "commit {branch}");
-            let _ =
-                writeln!(stream, "author {} <{}> {}", plain(name), plain(email), time.raw().trim_start_matches('@'));
+            let _ = writeln!(
+                stream,
+                "author {} <{}> {}",
+                plain(name),
+                plain(email),
+                time.raw().trim_start_matches('@')
+            );
             let _ = writeln!(stream, "committer {ident}");
             data(&mut stream, &commit.message);
             for (path, text) in &commit.files {
@@ -48,7 +57,10 @@ impl Repo {
             self.command(["reset", "--hard", "--quiet"]).run()?;
         }
         let tip = self.require_ref(branch)?;
-        let mut ids = self.first_parents(tip).map(|c| c.map(|c| c.id)).collect::<Result<Vec<CommitId>, RepoError>>()?;
+        let mut ids = self
+            .first_parents(tip)
+            .map(|c| c.map(|c| c.id))
+            .collect::<Result<Vec<CommitId>, RepoError>>()?;
         ids.reverse();
         Ok(ids)
     }

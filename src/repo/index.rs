@@ -37,7 +37,11 @@ impl Repo {
     }
 
     /// What the next commit would hold below a prefix, sorted by path. Nothing is measured or read.
-    pub fn staged_sides(&self, prefix: &str, wanted: Wanted<'_>) -> Result<Vec<(Arc<str>, Side)>, RepoError> {
+    pub fn staged_sides(
+        &self,
+        prefix: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<(Arc<str>, Side)>, RepoError> {
         let mut sides: Vec<(Arc<str>, Side)> = Vec::new();
         self.each_index_entry(prefix, false, &mut |path, kind, blob| {
             if !in_dot_folder(path) && wanted(path, kind) {

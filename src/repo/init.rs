@@ -12,7 +12,10 @@ impl Repo {
         let mut command = GitCommand::new(dir, env, ["init", "--quiet", "--initial-branch=main"]);
         command.env("GIT_DEFAULT_HASH", "sha1").env("GIT_DEFAULT_REF_FORMAT", "files");
         command.run()?;
-        Self::open(dir, &env.without(&["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"]))
+        Self::open(
+            dir,
+            &env.without(&["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"]),
+        )
     }
 
     /// Tells this repository, and no other, who commits.

@@ -34,7 +34,8 @@ impl Repo {
     /// The last promotion is the one that the ledger's ref names, or a newer one that the branch holds
     /// and that follows it: then the ledger's ref is merely behind, and the next promotion moves it on.
     pub fn ledger(&self, environment: &str, ref_name: &RefName) -> Result<Ledger, RepoError> {
-        let (tip, recorded) = (self.read_ref(ref_name)?, self.read_ref(&RefName::ledger(environment)?)?);
+        let (tip, recorded) =
+            (self.read_ref(ref_name)?, self.read_ref(&RefName::ledger(environment)?)?);
         self.ledger_from(environment, ref_name, tip, recorded)
     }
 
@@ -62,14 +63,22 @@ impl Repo {
 
     /// What a commit records for an environment, if it is a promotion as far as the commit itself and
     /// the one before it can tell; for the whole truth see [`Self::ledger`].
-    pub fn promotion_at(&self, environment: &str, commit: CommitId) -> Result<Option<Promotion>, RepoError> {
+    pub fn promotion_at(
+        &self,
+        environment: &str,
+        commit: CommitId,
+    ) -> Result<Option<Promotion>, RepoError> {
         let Some(promotion) = self.recorded_at(environment, commit)? else { return Ok(None) };
         let first = promotion.record.number == 1;
         Ok(if first || self.before(&promotion)?.is_some() { Some(promotion) } else { None })
     }
 
     /// The promotions of the nearest promotion on the first-parent chain.
-    fn newest_on_branch(&self, environment: &str, tip: CommitId) -> Result<Vec<Promotion>, RepoError> {
+    fn newest_on_branch(
+        &self,
+        environment: &str,
+        tip: CommitId,
+    ) -> Result<Vec<Promotion>, RepoError> {
         for commit in self.first_parents(tip) {
             let commit = commit?;
             if matches!(Record::parse(&commit.message, environment), Ok(Some(_))) {
@@ -105,14 +114,20 @@ impl Repo {
         }
         for parent in [commit.parents.first(), commit.parents.last()].into_iter().flatten() {
             let found = self.recorded_at(&promotion.record.environment, *parent)?;
-            if let Some(found) = found.filter(|it| it.record.number.checked_add(1) == Some(promotion.record.number)) {
+            if let Some(found) =
+                found.filter(|it| it.record.number.checked_add(1) == Some(promotion.record.number))
+            {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    fn recorded_at(&self, environment: &str, commit: CommitId) -> Result<Option<Promotion>, RepoError> {
+    fn recorded_at(
+        &self,
+        environment: &str,
+        commit: CommitId,
+    ) -> Result<Option<Promotion>, RepoError> {
         let commit = self.commit(commit)?;
         let record = Record::parse(&commit.message, environment).ok().flatten();
         Ok(record.map(|record| Promotion { record, commit }))

@@ -103,7 +103,9 @@ impl<'r> Listing<'r> {
                 let object = odb.read(blob.oid()).map_err(|error| read_error(blob, &error))?;
                 Ok(object.data().to_owned())
             }
-            (Reader::Blobs(_), None) => Err(io::Error::new(io::ErrorKind::InvalidInput, entry.kind.describe())),
+            (Reader::Blobs(_), None) => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, entry.kind.describe()))
+            }
         }
     }
 }

@@ -97,7 +97,8 @@ impl Repo {
     /// Writes a commit, signed where git's configuration asks for it. No ref knows of it yet.
     pub fn write_commit(&self, new: &NewCommit) -> Result<CommitId, RepoError> {
         self.env.pass("before-commit-object")?;
-        let mut words = vec!["-c".to_owned(), "i18n.commitEncoding=UTF-8".to_owned(), "commit-tree".to_owned()];
+        let mut words =
+            vec!["-c".to_owned(), "i18n.commitEncoding=UTF-8".to_owned(), "commit-tree".to_owned()];
         words.extend(self.signs_commits()?.then(|| "-S".to_owned()));
         words.extend(new.parents.iter().flat_map(|parent| ["-p".to_owned(), parent.to_string()]));
         words.extend(["-F".to_owned(), "-".to_owned(), new.tree.to_string()]);
@@ -119,7 +120,9 @@ impl Repo {
 
     /// `commit-tree` itself does not look at `commit.gpgSign`.
     fn signs_commits(&self) -> Result<bool, RepoError> {
-        let answer = self.command(["config", "--type=bool", "--default=false", "--get", "commit.gpgSign"]).run()?;
+        let answer = self
+            .command(["config", "--type=bool", "--default=false", "--get", "commit.gpgSign"])
+            .run()?;
         Ok(answer.text() == "true")
     }
 
@@ -133,7 +136,9 @@ impl Repo {
         let mut entries = BTreeMap::new();
         if let Some(base) = base {
             let tree = self.find_tree(base)?;
-            entries.extend(tree.iter().map(|entry| (entry.name_bytes().to_owned(), TreeItem::of(&entry))));
+            entries.extend(
+                tree.iter().map(|entry| (entry.name_bytes().to_owned(), TreeItem::of(&entry))),
+            );
         }
         let before = entries.clone();
         entries.retain(|name, _| !matches!(changes.items.get(name), Some(None)));
@@ -176,7 +181,10 @@ impl Folder {
             Some((folder, rest)) => (folder, Some(rest)),
             None => (path, None),
         };
-        if matches!(folder, "" | "." | "..") || folder.eq_ignore_ascii_case(".git") || folder.contains('\0') {
+        if matches!(folder, "" | "." | "..")
+            || folder.eq_ignore_ascii_case(".git")
+            || folder.contains('\0')
+        {
             return None;
         }
         let name = folder.as_bytes().to_owned();

@@ -51,7 +51,8 @@ impl Repo {
                 None => return Ok(None),
             },
         };
-        let git_dir = fs::canonicalize(&git_dir).map_err(RepoError::io("open the repository", git_dir))?;
+        let git_dir =
+            fs::canonicalize(&git_dir).map_err(RepoError::io("open the repository", git_dir))?;
         let common_dir = common_dir(&git_dir, env, &dir)?;
         refuse_unreadable(&common_dir)?;
         let git = open(&git_dir)?;
@@ -60,7 +61,17 @@ impl Repo {
         let index_file = env.path("GIT_INDEX_FILE", &dir).unwrap_or_else(|| git_dir.join("index"));
         let shallow = OnceLock::new();
         let (env, refs) = (env.clone(), BTreeMap::new());
-        Ok(Some(Self { git, env, opened_at: dir, git_dir, common_dir, work_tree, index_file, shallow, refs }))
+        Ok(Some(Self {
+            git,
+            env,
+            opened_at: dir,
+            git_dir,
+            common_dir,
+            work_tree,
+            index_file,
+            shallow,
+            refs,
+        }))
     }
 
     /// The same repository, opened afresh: for another thread, or to let go of packs that are gone.
@@ -140,7 +151,9 @@ fn search(dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
         Ok(found) if crosses_file_system(dir, &found, env) => Ok(None),
         Ok(found) => Ok(Some(found)),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(RepoError::objects(format!("look for a repository at `{}`", dir.display()))(error)),
+        Err(error) => {
+            Err(RepoError::objects(format!("look for a repository at `{}`", dir.display()))(error))
+        }
     }
 }
 
@@ -148,8 +161,10 @@ fn search(dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
 fn crosses_file_system(dir: &Path, git_dir: &Path, env: &GitEnv) -> bool {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
-    let top = dir.ancestors().find(|above| above.join(".git").exists() || git_dir.starts_with(above));
-    env.get("GIT_DISCOVERY_ACROSS_FILESYSTEM").is_none() && top.is_some_and(|top| device(top) != device(dir))
+    let top =
+        dir.ancestors().find(|above| above.join(".git").exists() || git_dir.starts_with(above));
+    env.get("GIT_DISCOVERY_ACROSS_FILESYSTEM").is_none()
+        && top.is_some_and(|top| device(top) != device(dir))
 }
 
 #[cfg(not(unix))]
@@ -182,8 +197,12 @@ fn common_dir(git_dir: &Path, env: &GitEnv, dir: &Path) -> Result<PathBuf, RepoE
 /// Says what libgit2 would only stumble over.
 fn refuse_unreadable(common_dir: &Path) -> Result<(), RepoError> {
     let Ok(config) = git2::Config::open(&common_dir.join("config")) else { return Ok(()) };
-    let extension = |name: &str| config.get_string(&format!("extensions.{name}")).ok().map(|v| v.to_lowercase());
-    let refuse = |what: String, help| Err(RepoError::UnsupportedRepository { dir: common_dir.to_owned(), what, help });
+    let extension = |name: &str| {
+        config.get_string(&format!("extensions.{name}")).ok().map(|v| v.to_lowercase())
+    };
+    let refuse = |what: String, help| {
+        Err(RepoError::UnsupportedRepository { dir: common_dir.to_owned(), what, help })
+    };
     if let Some(format) = extension("objectformat").filter(|format| format != "sha1") {
         let help = "keep the policies in a repository made with `git init --object-format=sha1`";
         return refuse(format!("names its objects by {format}"), help);
@@ -197,18 +216,23 @@ fn refuse_unreadable(common_dir: &Path) -> Result<(), RepoError> {
 
 fn open(git_dir: &Path) -> Result<git2::Repository, RepoError> {
     let none: [&Path; 0] = [];
-    git2::Repository::open_ext(git_dir, RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT, none).map_err(
-        |error| match error.code() {
-            ErrorCode::Owner => RepoError::ForeignOwner { dir: as_git_names_it(git_dir) },
-            ErrorCode::NotFound => RepoError::NotARepository { dir: git_dir.to_owned() },
-            _ if error.message().contains("unsupported extension") => RepoError::UnsupportedRepository {
+    git2::Repository::open_ext(
+        git_dir,
+        RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT,
+        none,
+    )
+    .map_err(|error| match error.code() {
+        ErrorCode::Owner => RepoError::ForeignOwner { dir: as_git_names_it(git_dir) },
+        ErrorCode::NotFound => RepoError::NotARepository { dir: git_dir.to_owned() },
+        _ if error.message().contains("unsupported extension") => {
+            RepoError::UnsupportedRepository {
                 dir: git_dir.to_owned(),
                 what: format!("uses a format extension ({})", error.message()),
                 help: "keep the policies in a repository of git's plain format",
-            },
-            _ => RepoError::objects(format!("open the repository `{}`", git_dir.display()))(error),
-        },
-    )
+            }
+        }
+        _ => RepoError::objects(format!("open the repository `{}`", git_dir.display()))(error),
+    })
 }
 
 /// The folder that `safe.directory` is about: the work tree, unless the repository is bare.
@@ -218,7 +242,11 @@ fn as_git_names_it(git_dir: &Path) -> PathBuf {
 }
 
 /// In a receiving hook the new objects are still in quarantine, which only these variables name.
-fn add_object_directories(git: &git2::Repository, dir: &Path, env: &GitEnv) -> Result<(), RepoError> {
+fn add_object_directories(
+    git: &git2::Repository,
+    dir: &Path,
+    env: &GitEnv,
+) -> Result<(), RepoError> {
     let own = env.path("GIT_OBJECT_DIRECTORY", dir);
     for path in own.into_iter().chain(env.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir)) {
         let Some(text) = path.to_str() else { continue };
@@ -231,7 +259,11 @@ fn add_object_directories(git: &git2::Repository, dir: &Path, env: &GitEnv) -> R
 
 /// As git decides it, but for one thing: with `GIT_DIR` alone git takes the current folder for the
 /// top even below the true top; we keep the true one.
-fn work_tree(git: &git2::Repository, dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
+fn work_tree(
+    git: &git2::Repository,
+    dir: &Path,
+    env: &GitEnv,
+) -> Result<Option<PathBuf>, RepoError> {
     let named = env.path("GIT_WORK_TREE", dir);
     let own = git.workdir().map(Path::to_owned);
     let path = match (named, own) {

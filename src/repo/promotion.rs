@@ -51,7 +51,9 @@ impl Record {
     /// The whole message of the promotion's commit. What could not be read back is refused.
     pub fn message(&self, subject: &str) -> Result<String, Malformed> {
         if !trailers::is_value(subject) {
-            return Err(Malformed("a subject is one line, not empty and without control characters".into()));
+            return Err(Malformed(
+                "a subject is one line, not empty and without control characters".into(),
+            ));
         }
         let mut message = format!("{subject}\n\n");
         for (key, value) in self.trailers() {
@@ -74,7 +76,8 @@ impl Record {
         if fields.need("Environment")? != environment {
             return Ok(None);
         }
-        let bad = |key: &str| Malformed(format!("the value of `Refguard-{key}` is not well-formed"));
+        let bad =
+            |key: &str| Malformed(format!("the value of `Refguard-{key}` is not well-formed"));
         let record = Self {
             number: number(fields.need("Promotion")?).ok_or_else(|| bad("Promotion"))?,
             environment: environment.to_owned(),
@@ -88,7 +91,10 @@ impl Record {
                 Some(text) => names(text).ok_or_else(|| bad("Policies"))?,
                 None => Vec::new(),
             },
-            rollback: fields.get("Rollback").map(|text| number(text).ok_or_else(|| bad("Rollback"))).transpose()?,
+            rollback: fields
+                .get("Rollback")
+                .map(|text| number(text).ok_or_else(|| bad("Rollback")))
+                .transpose()?,
             hold: fields.reason("Hold")?,
             allow: fields.allow,
         };
@@ -118,7 +124,9 @@ impl Record {
         all.extend(self.rollback.map(|to| ("Rollback", to.to_string())));
         all.extend(self.hold.clone().map(|reason| ("Hold", reason)));
         all.extend(
-            self.allow.iter().map(|allow| ("Allow", format!("{} {}", allow.gate, allow.reason).trim_end().into())),
+            self.allow.iter().map(|allow| {
+                ("Allow", format!("{} {}", allow.gate, allow.reason).trim_end().into())
+            }),
         );
         all
     }
@@ -142,7 +150,9 @@ impl<'m> Fields<'m> {
             let twice = if key == "Allow" {
                 let (gate, reason) = value.split_once(' ').unwrap_or((value, ""));
                 if !(reason.is_empty() || is_reason(reason)) {
-                    return Err(Malformed("the reason of `Refguard-Allow` is not well-formed".into()));
+                    return Err(Malformed(
+                        "the reason of `Refguard-Allow` is not well-formed".into(),
+                    ));
                 }
                 let twice = fields.allow.iter().any(|allow| allow.gate == gate);
                 fields.allow.push(Allow { gate: gate.to_owned(), reason: reason.to_owned() });
@@ -169,7 +179,9 @@ impl<'m> Fields<'m> {
 
     fn reason(&self, key: &str) -> Result<Option<String>, Malformed> {
         match self.get(key) {
-            Some(text) if !is_reason(text) => Err(Malformed(format!("the text of `Refguard-{key}` is too long"))),
+            Some(text) if !is_reason(text) => {
+                Err(Malformed(format!("the text of `Refguard-{key}` is too long")))
+            }
             other => Ok(other.map(str::to_owned)),
         }
     }
@@ -187,8 +199,9 @@ fn is_digest(text: &str) -> bool {
 /// Names in one line; one that holds a comma or a quote is written as JSON.
 fn joined(names: &[String]) -> String {
     let plain = |name: &String| !name.contains([',', '"']);
-    let one =
-        |name: &String| if plain(name) { name.clone() } else { serde_json::Value::from(name.as_str()).to_string() };
+    let one = |name: &String| {
+        if plain(name) { name.clone() } else { serde_json::Value::from(name.as_str()).to_string() }
+    };
     names.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
@@ -202,7 +215,11 @@ fn names(mut text: &str) -> Option<Vec<String>> {
         } else {
             let end = text.find(", ").unwrap_or(text.len());
             let (name, rest) = text.split_at_checked(end)?;
-            names.push(Some(name).filter(|name| !name.is_empty() && !name.contains([',', '"']))?.to_owned());
+            names.push(
+                Some(name)
+                    .filter(|name| !name.is_empty() && !name.contains([',', '"']))?
+                    .to_owned(),
+            );
             rest
         };
         if rest.is_empty() {
@@ -240,8 +257,14 @@ mod tests {
         let due = "promote 7 to production\n\nRefguard-Promotion: 7\nRefguard-Environment: production\n\
             Refguard-Commit: 0123456789012345678901234567890123456789\nRefguard-Digest: abab";
         assert!(message.starts_with(due), "{message}");
-        assert!(message.contains("Refguard-Policies: plain, \"with, comma\", \"\\\"quoted\\\"\"\n"), "{message}");
-        assert!(message.ends_with("Refguard-Allow: older\nRefguard-Allow: hold legal is done\n"), "{message}");
+        assert!(
+            message.contains("Refguard-Policies: plain, \"with, comma\", \"\\\"quoted\\\"\"\n"),
+            "{message}"
+        );
+        assert!(
+            message.ends_with("Refguard-Allow: older\nRefguard-Allow: hold legal is done\n"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -274,7 +297,9 @@ mod tests {
             assert!(record.message("s").is_err(), "{reason:?}");
         }
         assert!(record().message("two\nlines").is_err());
-        assert!(Record { environment: "a\nRefguard-Hold: x".into(), ..record() }.message("s").is_err());
+        assert!(
+            Record { environment: "a\nRefguard-Hold: x".into(), ..record() }.message("s").is_err()
+        );
     }
 
     proptest! {

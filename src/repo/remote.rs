@@ -56,7 +56,9 @@ pub enum PushOutcome {
 impl Repo {
     /// What some refs of a remote hold now.
     pub fn remote_refs(&self, remote: &str, names: &[&RefName]) -> Result<RemoteRefs, RepoError> {
-        let words = ["ls-remote", "--quiet", "--", remote].into_iter().chain(names.iter().map(|name| name.as_str()));
+        let words = ["ls-remote", "--quiet", "--", remote]
+            .into_iter()
+            .chain(names.iter().map(|name| name.as_str()));
         let listed = self.command(words).limit(NETWORK).run()?.text();
         let pairs = listed.lines().filter_map(|line| line.split_once('\t'));
         // The names are patterns to git, which match the ends of other names too.
@@ -74,13 +76,25 @@ impl Repo {
             if found.is_empty() {
                 return Ok(found);
             }
-            let words =
-                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--", remote];
-            let fetched = self.command(words.into_iter().chain(found.keys().map(RefName::as_str))).limit(NETWORK).run();
+            let words = [
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--no-recurse-submodules",
+                "--",
+                remote,
+            ];
+            let fetched = self
+                .command(words.into_iter().chain(found.keys().map(RefName::as_str)))
+                .limit(NETWORK)
+                .run();
             let missing = found.values().find_map(|commit| self.commit(*commit).err());
             match (fetched, missing) {
                 (Ok(_), None) => return Ok(found),
-                (Err(error), _) | (Ok(_), Some(error)) if attempts == FETCH_ATTEMPTS => return Err(error),
+                (Err(error), _) | (Ok(_), Some(error)) if attempts == FETCH_ATTEMPTS => {
+                    return Err(error);
+                }
                 _ => {}
             }
         }
@@ -88,7 +102,8 @@ impl Repo {
 
     /// Fetches what git's configuration asks for, as `git fetch REMOTE` does.
     pub fn fetch(&self, remote: &str) -> Result<(), RepoError> {
-        let words = ["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--", remote];
+        let words =
+            ["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--", remote];
         self.command(words).limit(NETWORK).run().map(drop)
     }
 
@@ -130,9 +145,10 @@ impl Push<'_> {
             let old = it.expected.commit().map(|old| old.to_string()).unwrap_or_default();
             format!("--force-with-lease={}:{old}", it.name)
         };
-        let mut words: Vec<String> = ["push", "--porcelain", "--atomic", "--no-follow-tags", "--recurse-submodules=no"]
-            .map(str::to_owned)
-            .into();
+        let mut words: Vec<String> =
+            ["push", "--porcelain", "--atomic", "--no-follow-tags", "--recurse-submodules=no"]
+                .map(str::to_owned)
+                .into();
         words.extend(self.moves.iter().map(lease));
         words.extend(["--".to_owned(), self.remote.clone()]);
         words.extend(self.moves.iter().map(|it| format!("{}:{}", it.new, it.name)));
@@ -142,12 +158,16 @@ impl Push<'_> {
     /// What a push that failed means, ref by ref.
     fn judge(&self, ending: &Ending) -> Result<PushOutcome, RepoError> {
         let text = String::from_utf8_lossy(&ending.stdout);
-        let rejected: Vec<(&Move, Rejection)> = text.lines().filter_map(|line| self.rejected(line)).collect();
-        let first = |is: fn(&Rejection) -> bool| rejected.iter().find(|(_, rejection)| is(rejection));
+        let rejected: Vec<(&Move, Rejection)> =
+            text.lines().filter_map(|line| self.rejected(line)).collect();
+        let first =
+            |is: fn(&Rejection) -> bool| rejected.iter().find(|(_, rejection)| is(rejection));
         if let Some((it, Rejection::Lost(reason))) = first(|it| matches!(it, Rejection::Lost(_))) {
             return Ok(self.lost(it, reason.clone()));
         }
-        if let Some((it, Rejection::Refused(reason))) = first(|it| matches!(it, Rejection::Refused(_))) {
+        if let Some((it, Rejection::Refused(reason))) =
+            first(|it| matches!(it, Rejection::Refused(_)))
+        {
             return Ok(PushOutcome::Refused {
                 name: it.name.clone(),
                 reason: with_remote_words(reason, &ending.stderr),
@@ -211,9 +231,15 @@ enum Rejection {
 impl Rejection {
     /// From a summary such as `[rejected] (stale info)`.
     fn of(summary: &str) -> Self {
-        const RACE: [&str; 5] =
-            ["non-fast-forward", "fetch first", "stale info", "failed to update ref", "incorrect old value"];
-        let reason = summary.split_once('(').map_or(summary, |(_, rest)| rest.trim_end_matches(')'));
+        const RACE: [&str; 5] = [
+            "non-fast-forward",
+            "fetch first",
+            "stale info",
+            "failed to update ref",
+            "incorrect old value",
+        ];
+        let reason =
+            summary.split_once('(').map_or(summary, |(_, rest)| rest.trim_end_matches(')'));
         if RACE.iter().any(|words| reason.contains(words)) || is_race(reason) {
             Self::Lost(reason.to_owned())
         } else if reason.contains("atomic") || summary.starts_with("[remote failure]") {
@@ -225,7 +251,9 @@ impl Rejection {
 }
 
 fn is_race(words: &str) -> bool {
-    words.contains("cannot lock") || words.contains("failed to lock") || OTHER_VALUE.iter().any(|it| words.contains(it))
+    words.contains("cannot lock")
+        || words.contains("failed to lock")
+        || OTHER_VALUE.iter().any(|it| words.contains(it))
 }
 
 /// A refusal with what the remote's hook printed, which is for the person who pushes.

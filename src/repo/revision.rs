@@ -18,7 +18,8 @@ impl Repo {
             Err(error) => return Err(RepoError::objects(format!("read the ref `{name}`"))(error)),
         };
         if found.kind() == Some(ReferenceType::Symbolic) {
-            let target = String::from_utf8_lossy(found.symbolic_target_bytes().unwrap_or_default()).into_owned();
+            let target = String::from_utf8_lossy(found.symbolic_target_bytes().unwrap_or_default())
+                .into_owned();
             return Err(RepoError::SymbolicRef { name: name.clone(), target });
         }
         let Some(target) = found.target() else { return Ok(None) };
@@ -32,7 +33,9 @@ impl Repo {
     pub fn head(&self) -> Result<Option<CommitId>, RepoError> {
         match self.git.head() {
             Ok(head) => Ok(head.target().map(CommitId::from)),
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => Ok(None),
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
+                Ok(None)
+            }
             Err(error) => Err(RepoError::objects("read `HEAD`")(error)),
         }
     }
@@ -45,7 +48,11 @@ impl Repo {
     /// The commit that a revision names. `known` are the environments by their names (and whatever
     /// else must not be confused with a tag): such a name, or the full name of its ref, is looked up
     /// as that ref and as nothing else, also at the head of git's own syntax. The rest is git's.
-    pub fn resolve(&self, revision: &str, known: &[(&str, &RefName)]) -> Result<CommitId, RepoError> {
+    pub fn resolve(
+        &self,
+        revision: &str,
+        known: &[(&str, &RefName)],
+    ) -> Result<CommitId, RepoError> {
         let end = revision.find(['^', '~', '@', ':']).unwrap_or(revision.len());
         let (base, rest) = revision.split_at_checked(end).unwrap_or((revision, ""));
         let named = known.iter().find(|(name, full)| *name == base || full.as_str() == base);
@@ -68,8 +75,17 @@ impl Repo {
 
     /// What a full name, or `HEAD`, is taken to hold, if it is taken to hold something else than it does.
     fn taken_for(&self, revision: &str) -> Option<Option<CommitId>> {
-        let head = || self.git.find_reference("HEAD").ok()?.symbolic_target().ok().flatten().map(str::to_owned);
-        let name = if revision == "HEAD" && !self.refs.is_empty() { head()? } else { revision.to_owned() };
+        let head = || {
+            self.git
+                .find_reference("HEAD")
+                .ok()?
+                .symbolic_target()
+                .ok()
+                .flatten()
+                .map(str::to_owned)
+        };
+        let name =
+            if revision == "HEAD" && !self.refs.is_empty() { head()? } else { revision.to_owned() };
         self.refs.get(&RefName::new(name).ok()?).copied()
     }
 
@@ -79,7 +95,9 @@ impl Repo {
         let mut found = Vec::new();
         for reference in self.git.references_glob(&format!("{prefix}*")).map_err(what())? {
             let reference = reference.map_err(what())?;
-            if let (Some(target), Ok(name)) = (reference.target(), std::str::from_utf8(reference.name_bytes())) {
+            if let (Some(target), Ok(name)) =
+                (reference.target(), std::str::from_utf8(reference.name_bytes()))
+            {
                 found.push((RefName::new(name)?, target.into()));
             }
         }
@@ -103,7 +121,10 @@ impl Repo {
             return Err(none());
         }
         let named = format!("{revision}^{{commit}}");
-        let answer = self.command(["rev-parse", "--verify", "--quiet", "--end-of-options", &named]).limit(QUICK).run();
+        let answer = self
+            .command(["rev-parse", "--verify", "--quiet", "--end-of-options", &named])
+            .limit(QUICK)
+            .run();
         match answer {
             Ok(answer) => answer.text().parse().map_err(|_| none()),
             Err(RepoError::Git { .. } | RepoError::NoGit) => Err(none()),

@@ -27,7 +27,9 @@ impl Root {
             let root = marked(&dir, None).unwrap_or(&dir).to_owned();
             return Ok(Self { dir: Some(root), prefix: String::new(), repo: None });
         };
-        let Some(top) = repo.work_tree().filter(|_| !dir.starts_with(repo.git_dir())).map(Path::to_owned) else {
+        let Some(top) =
+            repo.work_tree().filter(|_| !dir.starts_with(repo.git_dir())).map(Path::to_owned)
+        else {
             return Ok(Self { dir: None, prefix: String::new(), repo: Some(repo) });
         };
         let start = if dir.starts_with(&top) { dir.as_path() } else { top.as_path() };
@@ -38,7 +40,8 @@ impl Root {
 
     /// The folder on disk; none in a bare repository.
     pub fn dir(&self) -> Result<&Path, RepoError> {
-        let git_dir = || self.repo.as_ref().map(|repo| repo.git_dir().to_owned()).unwrap_or_default();
+        let git_dir =
+            || self.repo.as_ref().map(|repo| repo.git_dir().to_owned()).unwrap_or_default();
         self.dir.as_deref().ok_or_else(|| RepoError::NoWorkTree { dir: git_dir() })
     }
 
@@ -79,7 +82,8 @@ fn marked<'a>(dir: &'a Path, top: Option<&Path>) -> Option<&'a Path> {
 
 /// A relative path as git writes it.
 fn slashed(path: &Path) -> Result<String, RepoError> {
-    let parts: Option<Vec<&str>> = path.components().map(|part| part.as_os_str().to_str()).collect();
+    let parts: Option<Vec<&str>> =
+        path.components().map(|part| part.as_os_str().to_str()).collect();
     let not_utf8 = || RepoError::NotUtf8 { path: path.to_string_lossy().into_owned() };
     Ok(parts.ok_or_else(not_utf8)?.join("/"))
 }

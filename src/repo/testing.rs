@@ -30,7 +30,9 @@ impl TestRepo {
     pub fn cloned(&self, options: &[&str]) -> Self {
         let clone = Self::plain();
         let url = format!("file://{}", self.path.display());
-        clone.git(["clone", "-q"].into_iter().chain(options.iter().copied()).chain([url.as_str(), "."]));
+        clone.git(
+            ["clone", "-q"].into_iter().chain(options.iter().copied()).chain([url.as_str(), "."]),
+        );
         clone
     }
 
@@ -103,13 +105,23 @@ impl TestRepo {
     /// Runs git here, whatever comes of it.
     pub fn try_git(&self, args: &[&str]) -> Output {
         let mut command = Command::new("git");
-        command.args(args).current_dir(&self.path).env_clear().envs(self.vars.clone()).output().unwrap()
+        command
+            .args(args)
+            .current_dir(&self.path)
+            .env_clear()
+            .envs(self.vars.clone())
+            .output()
+            .unwrap()
     }
 
     /// Feeds `git fast-import`, for long histories.
     pub fn fast_import(&self, stream: &str) {
         let mut command = Command::new("git");
-        command.args(["fast-import", "--quiet", "--force"]).current_dir(&self.path).env_clear().envs(self.vars.clone());
+        command
+            .args(["fast-import", "--quiet", "--force"])
+            .current_dir(&self.path)
+            .env_clear()
+            .envs(self.vars.clone());
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());

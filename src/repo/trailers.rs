@@ -21,10 +21,13 @@ pub(super) fn parse(message: &str) -> Result<Vec<(&str, &str)>, Malformed> {
     }
     let mut found = Vec::new();
     for line in last.split('\n') {
-        let (key, value) = split(line).ok_or_else(|| Malformed(format!("`{}` is no trailer", line.escape_debug())))?;
+        let (key, value) = split(line)
+            .ok_or_else(|| Malformed(format!("`{}` is no trailer", line.escape_debug())))?;
         match key.strip_prefix(OURS) {
             Some(key) => found.push((key, value)),
-            None if starts_like_ours(line) => return Err(Malformed(format!("`{key}` is not spelt `{OURS}…`"))),
+            None if starts_like_ours(line) => {
+                return Err(Malformed(format!("`{key}` is not spelt `{OURS}…`")));
+            }
             None => {}
         }
     }
@@ -42,7 +45,9 @@ pub(super) fn is_value(text: &str) -> bool {
 }
 
 fn starts_like_ours(line: &str) -> bool {
-    line.as_bytes().get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()))
+    line.as_bytes()
+        .get(..OURS.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()))
 }
 
 fn split(line: &str) -> Option<(&str, &str)> {

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
 /// What git says where a ref does not hold what was expected.
-pub(super) const OTHER_VALUE: [&str; 3] = ["but expected", "reference already exists", "unable to resolve reference"];
+pub(super) const OTHER_VALUE: [&str; 3] =
+    ["but expected", "reference already exists", "unable to resolve reference"];
 
 /// Refs that are to move together, each from an expected value. Nothing has happened yet.
 #[derive(Debug)]
@@ -94,7 +95,9 @@ impl Repo {
         let branch = format!("branch {name}");
         let holds = |block: &&str| block.lines().any(|line| line == branch);
         let block = listed.split("\n\n").find(holds);
-        Ok(block.and_then(|block| block.lines().next()?.strip_prefix("worktree ")).map(PathBuf::from))
+        Ok(block
+            .and_then(|block| block.lines().next()?.strip_prefix("worktree "))
+            .map(PathBuf::from))
     }
 }
 
@@ -114,7 +117,9 @@ impl<'r> Transaction<'r> {
             match self.prepare()? {
                 Attempt::Prepared(prepared) => return prepared.commit(),
                 Attempt::Over(outcome) => return Ok(outcome),
-                Attempt::Busy(_, Some(lock)) if Instant::now() > deadline => return Ok(Outcome::Locked(lock)),
+                Attempt::Busy(_, Some(lock)) if Instant::now() > deadline => {
+                    return Ok(Outcome::Locked(lock));
+                }
                 Attempt::Busy(..) if Instant::now() > deadline => {
                     return Err(failure("update-ref", "the refs do not come to rest"));
                 }

@@ -63,12 +63,22 @@ impl TreeItem {
 
 impl Repo {
     /// The wanted entries of a commit's tree below `prefix`.
-    pub fn list_commit(&self, commit: CommitId, prefix: &str, wanted: Wanted<'_>) -> Result<Listing<'_>, RepoError> {
+    pub fn list_commit(
+        &self,
+        commit: CommitId,
+        prefix: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Listing<'_>, RepoError> {
         self.list_tree(self.tree_of(commit)?, prefix, wanted)
     }
 
     /// The wanted entries of a tree below `prefix`; none where there is no such folder.
-    pub fn list_tree(&self, tree: TreeId, prefix: &str, wanted: Wanted<'_>) -> Result<Listing<'_>, RepoError> {
+    pub fn list_tree(
+        &self,
+        tree: TreeId,
+        prefix: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Listing<'_>, RepoError> {
         let odb = self.odb()?;
         let mut entries = Vec::new();
         if let Some(root) = self.folder_at(tree, prefix)? {
@@ -158,7 +168,9 @@ impl Repo {
                 let (path, kind) = named(&at, entry.name_bytes(), item.kind());
                 match (kind, item.folder()) {
                     (Some(kind), _) => visit(path, kind, &item)?,
-                    (None, Some(inner)) if !is_dot(last_name(&path)) => folders.push((path + "/", inner)),
+                    (None, Some(inner)) if !is_dot(last_name(&path)) => {
+                        folders.push((path + "/", inner))
+                    }
                     (None, _) => {}
                 }
             }

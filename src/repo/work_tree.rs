@@ -26,7 +26,9 @@ impl Root {
             seen: 0,
             followed: HashSet::new(),
         };
-        if let Some((repo, top)) = self.maybe_repo().and_then(|repo| Some((repo, repo.work_tree()?))) {
+        if let Some((repo, top)) =
+            self.maybe_repo().and_then(|repo| Some((repo, repo.work_tree()?)))
+        {
             let tracked = repo.index_entries(self.prefix(), true)?;
             walk.git = Ignored::at_root(repo, top, root).map(|ignored| Git { ignored, tracked });
         }
@@ -40,7 +42,14 @@ impl Root {
 impl Repo {
     /// Whether the work tree has something at a path, relative to its top, that no commit holds.
     pub fn has_uncommitted(&self, path: &str) -> Result<bool, RepoError> {
-        let mut command = self.command(["status", "--porcelain", "--untracked-files=all", "--no-renames", "--", path]);
+        let mut command = self.command([
+            "status",
+            "--porcelain",
+            "--untracked-files=all",
+            "--no-renames",
+            "--",
+            path,
+        ]);
         // Only a look: no lock is taken to refresh the index, and the path is no pattern.
         command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_LITERAL_PATHSPECS", "1");
         Ok(!command.run()?.stdout.is_empty())
@@ -68,7 +77,13 @@ struct Git {
 impl Walk<'_> {
     /// One folder: `at` is its path with a final `/`, `real` where it truly is. Below a symbolic link
     /// git looks for nothing, so nothing is ignored there.
-    fn folder(&mut self, at: &str, real: &Path, listed: fs::ReadDir, linked: bool) -> Result<(), RepoError> {
+    fn folder(
+        &mut self,
+        at: &str,
+        real: &Path,
+        listed: fs::ReadDir,
+        linked: bool,
+    ) -> Result<(), RepoError> {
         let rules = !linked && self.git.as_mut().is_some_and(|git| git.ignored.enter(real));
         for item in listed {
             self.seen += 1;
@@ -86,7 +101,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn item(&mut self, at: &str, real: &Path, kind: FileType, item: &DirEntry, linked: bool) -> Result<(), RepoError> {
+    fn item(
+        &mut self,
+        at: &str,
+        real: &Path,
+        kind: FileType,
+        item: &DirEntry,
+        linked: bool,
+    ) -> Result<(), RepoError> {
         let name = item.file_name();
         let Some(name) = name.to_str() else {
             self.push(format!("{at}{}", name.to_string_lossy()), EntryKind::NotUtf8);
@@ -127,8 +149,15 @@ impl Walk<'_> {
     }
 
     /// A symbolic link is what it leads to, if that is under the root: a mounted ConfigMap is made of them.
-    fn link(&mut self, path: String, parent: &Path, place: &Path, dot: bool) -> Result<(), RepoError> {
-        let found = fs::canonicalize(place).and_then(|target| fs::metadata(&target).map(|found| (target, found)));
+    fn link(
+        &mut self,
+        path: String,
+        parent: &Path,
+        place: &Path,
+        dot: bool,
+    ) -> Result<(), RepoError> {
+        let found = fs::canonicalize(place)
+            .and_then(|target| fs::metadata(&target).map(|found| (target, found)));
         let Ok((target, found)) = found else {
             self.push(path, EntryKind::LinkBroken);
             return Ok(());
@@ -138,7 +167,9 @@ impl Walk<'_> {
         }
         let kind = if !target.starts_with(self.root) {
             EntryKind::LinkOutside
-        } else if found.is_dir() && (parent.starts_with(&target) || !self.followed.insert(target.clone())) {
+        } else if found.is_dir()
+            && (parent.starts_with(&target) || !self.followed.insert(target.clone()))
+        {
             EntryKind::LinkLoop
         } else if found.is_dir() {
             return self.enter(path, &target, true);
@@ -162,7 +193,10 @@ impl Walk<'_> {
     fn add_tracked_in_ignored_folders(&mut self) {
         let Some(git) = self.git.take() else { return };
         for folder in std::mem::take(&mut self.skipped) {
-            let below = git.tracked.range(folder.clone()..).take_while(|(path, _)| path.starts_with(&folder));
+            let below = git
+                .tracked
+                .range(folder.clone()..)
+                .take_while(|(path, _)| path.starts_with(&folder));
             for (path, known) in below.filter(|(path, _)| !in_dot_folder(path)) {
                 if let Some(kind) = self.kind_on_disk(path, known.kind) {
                     self.push(path.clone(), kind);

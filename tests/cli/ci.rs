@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::support::{TestRepo, policy};
 
-const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 
 /// Stands for `gh` and for `curl`: tells what it was called with, and answers as it was told.
 const FAKE: &str = r#"#!/bin/sh
@@ -38,7 +39,8 @@ impl Job {
 
     fn below(folder: &'static str, fields: &str) -> Self {
         let repo = TestRepo::new();
-        let write = |path: &str, text: &str| repo.write(&format!("{folder}/{path}"), text).commit(path);
+        let write =
+            |path: &str, text: &str| repo.write(&format!("{folder}/{path}"), text).commit(path);
         write("refguard.yaml", "apiVersion: refguard/v1\nkind: Repository\n");
         write("policies/base.yaml", &policy("base", "guardrails: {add: [pii, audit]}"));
         write("attachments/all.yaml", ATTACHED);
@@ -52,7 +54,8 @@ impl Job {
             fs::set_permissions(temp.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         let bin = Path::new(env!("CARGO_BIN_EXE_refguard")).parent().unwrap();
-        let path = format!("{}:{}:{}", temp.display(), bin.display(), std::env::var("PATH").unwrap());
+        let path =
+            format!("{}:{}:{}", temp.display(), bin.display(), std::env::var("PATH").unwrap());
         Self { repo, folder, base, temp, path }
     }
 
@@ -60,7 +63,10 @@ impl Job {
         let temp = |name: &str| self.temp.join(name);
         let mut command = self.repo.prepared(Command::new("bash"));
         command.args(["-eo", "pipefail", "-c", script]).env("PATH", &self.path);
-        command.env("CALLS", temp("calls")).env("ANSWER", temp("answer")).env("RUNNER_TEMP", &self.temp);
+        command
+            .env("CALLS", temp("calls"))
+            .env("ANSWER", temp("answer"))
+            .env("RUNNER_TEMP", &self.temp);
         command.env("DIRECTORY", self.folder).env("REFGUARD_DIRECTORY", self.folder);
         command.env("GITHUB_STEP_SUMMARY", temp("summary")).env("GITHUB_OUTPUT", temp("output"));
         command.envs(env.iter().copied()).output().unwrap()
@@ -112,10 +118,17 @@ fn the_github_workflow_annotates_and_comments() {
     let env = [("GITHUB_REPOSITORY", "o/r"), ("PULL_REQUEST", "7")];
     job.answers("");
     assert!(job.run(&comment, &env).status.success());
-    assert!(job.temp("calls").ends_with("api --silent --method POST repos/o/r/issues/7/comments -F body=@review.md\n"));
+    assert!(
+        job.temp("calls").ends_with(
+            "api --silent --method POST repos/o/r/issues/7/comments -F body=@review.md\n"
+        )
+    );
     job.answers("12\n34\n");
     assert!(job.run(&comment, &env).status.success());
-    assert!(job.temp("calls").ends_with("--method PATCH repos/o/r/issues/comments/12 -F body=@review.md\n"));
+    assert!(
+        job.temp("calls")
+            .ends_with("--method PATCH repos/o/r/issues/comments/12 -F body=@review.md\n")
+    );
 }
 
 #[test]
@@ -142,7 +155,8 @@ fn the_github_workflow_lets_a_sound_change_pass_and_tells_of_a_failed_test() {
         "{lines:?}"
     );
     // A base that is not there is trouble, not an empty review.
-    let trouble = job.run(&step(&steps, "Review"), &[("BASE", "0123456789012345678901234567890123456789")]);
+    let trouble =
+        job.run(&step(&steps, "Review"), &[("BASE", "0123456789012345678901234567890123456789")]);
     assert!(!trouble.status.success());
 }
 
@@ -156,7 +170,10 @@ fn the_action_does_the_same() {
         assert!(out.status.success(), "{name}: {out:?}");
     }
     let named = job.temp("output");
-    assert!(named.contains("file=") && named.contains("refguard.sarif") && named.contains("review.md"), "{named}");
+    assert!(
+        named.contains("file=") && named.contains("refguard.sarif") && named.contains("review.md"),
+        "{named}"
+    );
     assert!(job.temp("review.md").contains("**Loses** policy `base`: `pii`"));
     job.repo.write("policies/unused.yaml", &policy("unused", "guardrails: {add: [audit]}"));
     assert_eq!(job.run(&step(&steps, "Validate"), &env).status.code(), Some(1));
@@ -166,7 +183,8 @@ fn the_action_does_the_same() {
 fn gitlab_script() -> String {
     let file = yaml("ci-templates/gitlab-ci.yml");
     let lines = |key: &str| {
-        let lines = file["policies"][key].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
+        let lines =
+            file["policies"][key].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
         lines.collect::<Vec<_>>().join("\n")
     };
     assert_eq!(file["policies"]["variables"]["REFGUARD_DIRECTORY"], ".");
@@ -192,7 +210,8 @@ fn all_of_them_take_a_folder() {
         assert!(review.contains("**Loses** policy `base`: `pii`"), "{review}");
     }
     assert!(job.repo.read("refguard.sarif").contains("\"results\": []"));
-    let env = [("CI_MERGE_REQUEST_IID", "7"), ("CI_MERGE_REQUEST_DIFF_BASE_SHA", job.base.as_str())];
+    let env =
+        [("CI_MERGE_REQUEST_IID", "7"), ("CI_MERGE_REQUEST_DIFF_BASE_SHA", job.base.as_str())];
     let out = job.run(&gitlab_script(), &env);
     assert!(out.status.success(), "{out:?}");
     assert!(text(&out.stdout).contains("**Loses** policy `base`: `pii`"), "{out:?}");
@@ -202,8 +221,9 @@ fn all_of_them_take_a_folder() {
 #[test]
 fn findings_name_files_where_the_forge_has_them() {
     let job = Job::below("gateway/policies", "gaurdrails: {add: [audit]}");
-    let written =
-        |verb: &str, format: &str| job.repo.run(["-C", "gateway/policies", verb, "--format", format]).ends(1).stdout;
+    let written = |verb: &str, format: &str| {
+        job.repo.run(["-C", "gateway/policies", verb, "--format", format]).ends(1).stdout
+    };
     let place = "gateway/policies/policies/base.yaml";
     let annotation = written("validate", "github");
     assert!(annotation.starts_with(&format!("::error file={place},line=")), "{annotation}");
@@ -231,7 +251,8 @@ fn the_gitlab_job_reports_and_notes() {
     job.answers("[]");
     let out = job.run(&script, &env);
     assert_eq!(out.status.code(), Some(1), "{out:?}");
-    let issues: Value = serde_json::from_str(&job.repo.read("gl-code-quality-report.json")).unwrap();
+    let issues: Value =
+        serde_json::from_str(&job.repo.read("gl-code-quality-report.json")).unwrap();
     assert_eq!(issues[0]["location"]["path"], "policies/base.yaml");
     let calls = job.temp("calls");
     let last = calls.lines().last().unwrap();
@@ -239,10 +260,18 @@ fn the_gitlab_job_reports_and_notes() {
     assert!(last.ends_with(due), "{last}");
     // A sound change; the note that is there is renewed.
     job.repo.policy("base", "guardrails: {add: [audit]}").commit("mended");
-    job.answers(r#"[{"id": 1, "body": "a note"}, {"id": 5, "body": "<!-- refguard review -->\nold"}]"#);
+    job.answers(
+        r#"[{"id": 1, "body": "a note"}, {"id": 5, "body": "<!-- refguard review -->\nold"}]"#,
+    );
     let out = job.run(&script, &env);
     assert!(out.status.success(), "{out:?}");
-    assert!(job.temp("calls").lines().last().unwrap().contains("--request PUT --data-urlencode body@review.md"));
+    assert!(
+        job.temp("calls")
+            .lines()
+            .last()
+            .unwrap()
+            .contains("--request PUT --data-urlencode body@review.md")
+    );
     assert!(job.temp("calls").ends_with("/notes/5\n"));
     assert!(job.repo.read("refguard-tests.xml").contains("tests=\"1\" failures=\"0\""));
     // Outside of a merge request nothing is reviewed.

@@ -15,8 +15,11 @@ fn every_verb_has_an_example_in_its_help() {
     let repo = TestRepo::plain();
     let help = repo.run(["--help"]).ok();
     let verbs = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
-    let names: Vec<&str> =
-        verbs.lines().filter(|l| l.starts_with("  ")).filter_map(|l| l.split_whitespace().next()).collect();
+    let names: Vec<&str> = verbs
+        .lines()
+        .filter(|l| l.starts_with("  "))
+        .filter_map(|l| l.split_whitespace().next())
+        .collect();
     assert!(names.len() > 20, "{names:?}");
     for name in names.iter().filter(|name| name.chars().all(char::is_lowercase)) {
         let text = repo.run([*name, "--help"]).ok();

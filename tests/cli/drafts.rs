@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::{TestRepo, policy};
 
-const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 
 fn add(guardrails: &str) -> String {
     format!("guardrails: {{add: [{guardrails}]}}")
@@ -14,7 +15,8 @@ fn add(guardrails: &str) -> String {
 fn three() -> TestRepo {
     let repo = TestRepo::new();
     repo.write("attachments/all.yaml", ATTACHED);
-    repo.policy("base", &format!("# the first words\n{} # and the last", add("one"))).commit("first");
+    repo.policy("base", &format!("# the first words\n{} # and the last", add("one")))
+        .commit("first");
     repo.policy("base", &add("two")).commit("second");
     repo.policy("base", &add("three")).commit("third");
     repo
@@ -54,7 +56,11 @@ mod draft {
     fn only_its_own_document_of_a_file_is_replaced() {
         let repo = TestRepo::new();
         let file = |middle: &str| {
-            format!("# head\n{}# tail of a\n---\n{middle}---\n{}", policy("a", &add("x")), policy("c", &add("z")))
+            format!(
+                "# head\n{}# tail of a\n---\n{middle}---\n{}",
+                policy("a", &add("x")),
+                policy("c", &add("z"))
+            )
         };
         let old = format!("# about b\n{}", policy("b", &add("one")));
         repo.write("p.yaml", &file(&old)).commit("one");
@@ -80,7 +86,10 @@ mod draft {
     #[test]
     fn a_policy_that_is_gone_comes_back_in_a_file_of_its_own() {
         let repo = three();
-        repo.remove("policies/base.yaml").remove("attachments/all.yaml").policy("BASE", &add("x")).commit("gone");
+        repo.remove("policies/base.yaml")
+            .remove("attachments/all.yaml")
+            .policy("BASE", &add("x"))
+            .commit("gone");
         repo.git(["mv", "policies/BASE.yaml", "policies/base.yaml"]);
         repo.commit("another policy takes its file");
         let done = repo.run(["draft", "base", "--format", "json"]).json();
@@ -114,8 +123,12 @@ mod pins {
         let repo = three();
         let answer = resolve(&repo, &["base@1"]);
         assert_eq!(answer["guardrails"], json!(["one", "three"]));
-        let listed: Vec<(&Value, &Value)> =
-            answer["policies"].as_array().unwrap().iter().map(|p| (&p["name"], &p["version"])).collect();
+        let listed: Vec<(&Value, &Value)> = answer["policies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| (&p["name"], &p["version"]))
+            .collect();
         assert_eq!(listed, [(&json!("base"), &json!(3)), (&json!("base@1"), &json!(1))]);
         assert_eq!(answer["unknown"], json!([]));
     }
@@ -123,11 +136,15 @@ mod pins {
     #[test]
     fn the_parent_of_a_pinned_version_is_the_one_in_force() {
         let repo = three();
-        repo.policy("child", "inherit: base\nguardrails: {add: [own], remove: [three]}").commit("a child");
+        repo.policy("child", "inherit: base\nguardrails: {add: [own], remove: [three]}")
+            .commit("a child");
         repo.policy("child", "inherit: base").commit("a meek child");
         let pinned = resolve(&repo, &["child@1"]);
         let child = &pinned["policies"][1];
-        assert_eq!((&child["guardrails"], &child["chain"]), (&json!(["own"]), &json!(["base", "child@1"])));
+        assert_eq!(
+            (&child["guardrails"], &child["chain"]),
+            (&json!(["own"]), &json!(["base", "child@1"]))
+        );
         let versions = repo.run(["versions", "child", "--format", "json"]).json();
         assert_eq!(child["digest"], versions["versions"][1]["digest"]);
     }
@@ -136,8 +153,10 @@ mod pins {
     fn words_stand_for_numbers_and_what_does_not_exist_is_unknown() {
         let repo = three();
         repo.git(["update-ref", "refs/heads/production", "main~1"]);
-        let answer = resolve(&repo, &["base@latest", "base@production", "base@9", "nobody@1", "base@main"]);
-        let names: Vec<&Value> = answer["policies"].as_array().unwrap().iter().map(|p| &p["name"]).collect();
+        let answer =
+            resolve(&repo, &["base@latest", "base@production", "base@9", "nobody@1", "base@main"]);
+        let names: Vec<&Value> =
+            answer["policies"].as_array().unwrap().iter().map(|p| &p["name"]).collect();
         assert_eq!(names, ["base", "base@3", "base@2"]);
         assert_eq!(answer["unknown"], json!(["base@9", "nobody@1", "base@main"]));
     }
@@ -145,9 +164,13 @@ mod pins {
     #[test]
     fn a_version_without_a_sound_document_is_unknown() {
         let repo = three();
-        repo.policy("other", "condition: {model: \"(?<!x)y\"}\nguardrails: {add: [x]}").commit("no such grammar");
+        repo.policy("other", "condition: {model: \"(?<!x)y\"}\nguardrails: {add: [x]}")
+            .commit("no such grammar");
         repo.remove("policies/other.yaml").commit("gone");
-        assert_eq!(resolve(&repo, &["other@1", "other@2"])["unknown"], json!(["other@1", "other@2"]));
+        assert_eq!(
+            resolve(&repo, &["other@1", "other@2"])["unknown"],
+            json!(["other@1", "other@2"])
+        );
     }
 
     #[test]
@@ -198,7 +221,10 @@ mod status {
         assert_eq!((&drafts["changed"], &drafts["removed"]), (&json!([]), &json!(["other"])));
         assert_eq!(drafts["faulty"], json!(["policies/base.yaml"]));
         let text = repo.run(["status"]).ok();
-        assert!(text.contains("    + new\n    - other\n    ! policies/base.yaml cannot be read"), "{text}");
+        assert!(
+            text.contains("    + new\n    - other\n    ! policies/base.yaml cannot be read"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -223,15 +249,23 @@ mod status {
         assert_eq!((&found["commit"], &found["external"]), (&done["commit"], &json!(false)));
         assert_eq!((&found["ahead"], &found["behind"]), (&json!(0), &json!(0)));
         repo.policy("base", &add("four")).commit("fourth");
-        repo.policy("new", &add("x")).write("attachments/new.yaml", &ATTACHED.replace("base", "new")).commit("fifth");
+        repo.policy("new", &add("x"))
+            .write("attachments/new.yaml", &ATTACHED.replace("base", "new"))
+            .commit("fifth");
         let found = &status(&repo)["environments"][0];
-        assert_eq!((&found["behind"], &found["policies"]), (&json!(2), &changes(&["new"], &[], &["base"])));
+        assert_eq!(
+            (&found["behind"], &found["policies"]),
+            (&json!(2), &changes(&["new"], &[], &["base"]))
+        );
         assert_eq!(found["hold"], Value::Null);
         let _ = repo.run(["hold", "wait for legal"]).ok();
         let hold = &status(&repo)["environments"][0]["hold"];
         assert_eq!((&hold["reason"], &hold["promotion"]), (&json!("wait for legal"), &json!(2)));
         let text = repo.run(["status"]).ok();
-        assert!(text.contains("2 commits behind main") && text.contains("on hold since promotion 2"), "{text}");
+        assert!(
+            text.contains("2 commits behind main") && text.contains("on hold since promotion 2"),
+            "{text}"
+        );
     }
 
     #[test]

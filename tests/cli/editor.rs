@@ -50,8 +50,13 @@ fn every_file_of_the_example_names_a_schema_that_is_there() {
         for file in files {
             let text = fs::read_to_string(root.join(&file)).unwrap();
             let named = text.lines().next().and_then(|line| line.strip_prefix(MODELINE));
-            let schema = root.join(&file).parent().unwrap().join(named.unwrap_or_else(|| panic!("{file} names none")));
-            let schema: Value = serde_json::from_str(&fs::read_to_string(&schema).unwrap()).unwrap();
+            let schema = root
+                .join(&file)
+                .parent()
+                .unwrap()
+                .join(named.unwrap_or_else(|| panic!("{file} names none")));
+            let schema: Value =
+                serde_json::from_str(&fs::read_to_string(&schema).unwrap()).unwrap();
             let kind = schema["title"].as_str().unwrap_or_else(|| panic!("{file}: {schema}"));
             assert!(text.contains(&format!("kind: {kind}\n")), "{file} is no {kind}");
         }
@@ -96,14 +101,28 @@ fn yaml_language_server_completes_and_checks() {
         .iter()
         .map(|found| (found["line"].as_u64().unwrap(), found["message"].as_str().unwrap()))
         .collect();
-    assert!(found.iter().any(|(line, message)| *line == 4 && message.contains("gaurdrails")), "{found:?}");
-    assert!(found.iter().any(|(line, message)| *line == 6 && message.contains("pre_call")), "{found:?}");
+    assert!(
+        found.iter().any(|(line, message)| *line == 4 && message.contains("gaurdrails")),
+        "{found:?}"
+    );
+    assert!(
+        found.iter().any(|(line, message)| *line == 6 && message.contains("pre_call")),
+        "{found:?}"
+    );
     // On an empty line: the fields that are not there yet; after `mode:`: its values.
-    repo.write("policies/new.yaml", &format!("{MODELINE}../.schema/policy.json\n{}", policy("new", "")));
-    let completions = |place| ask(&server, repo.path(), &["policies/new.yaml"], Some(place))["completions"].clone();
+    repo.write(
+        "policies/new.yaml",
+        &format!("{MODELINE}../.schema/policy.json\n{}", policy("new", "")),
+    );
+    let completions = |place| {
+        ask(&server, repo.path(), &["policies/new.yaml"], Some(place))["completions"].clone()
+    };
     let fields = completions((4, 0));
     for due in ["guardrails", "inherit", "condition", "pipeline"] {
-        assert!(fields.as_array().unwrap().iter().any(|label| label == due), "{due} is not in {fields}");
+        assert!(
+            fields.as_array().unwrap().iter().any(|label| label == due),
+            "{due} is not in {fields}"
+        );
     }
     repo.write(
         "policies/new.yaml",
@@ -111,6 +130,9 @@ fn yaml_language_server_completes_and_checks() {
     );
     let modes = completions((5, 8));
     for due in ["pre_call", "post_call"] {
-        assert!(modes.as_array().unwrap().iter().any(|label| label == due), "{due} is not in {modes}");
+        assert!(
+            modes.as_array().unwrap().iter().any(|label| label == due),
+            "{due} is not in {modes}"
+        );
     }
 }

@@ -5,12 +5,15 @@ use std::process::{Command, Output};
 
 use crate::support::TestRepo;
 
-const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 
 /// The `pre-commit` beside the Python that the tests are told of.
 fn program() -> Option<PathBuf> {
     let python = std::env::var_os("REFGUARD_TEST_PYTHON");
-    python.map(|python| Path::new(&python).with_file_name("pre-commit")).filter(|path| path.exists())
+    python
+        .map(|python| Path::new(&python).with_file_name("pre-commit"))
+        .filter(|path| path.exists())
 }
 
 /// A repository whose pre-commit hook is the framework's, with `refguard-system` of this source tree.
@@ -25,7 +28,8 @@ impl Framework {
         let repo = TestRepo::new();
         let bin = Path::new(env!("CARGO_BIN_EXE_refguard")).parent().unwrap();
         let beside = program.parent().unwrap();
-        let path = format!("{}:{}:{}", bin.display(), beside.display(), std::env::var("PATH").unwrap());
+        let path =
+            format!("{}:{}:{}", bin.display(), beside.display(), std::env::var("PATH").unwrap());
         let hooks = repo.path().with_file_name("hooks");
         std::fs::create_dir(&hooks).unwrap();
         let declared = include_str!("../../.pre-commit-hooks.yaml");
@@ -46,7 +50,12 @@ impl Framework {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        self.repo.prepared(Command::new(&self.program)).env("PATH", &self.path).args(args).output().unwrap()
+        self.repo
+            .prepared(Command::new(&self.program))
+            .env("PATH", &self.path)
+            .args(args)
+            .output()
+            .unwrap()
     }
 
     fn git(&self, args: &[&str]) -> Output {
@@ -79,7 +88,10 @@ fn the_framework_judges_what_is_staged() {
     framework.commits("one");
     repo.policy("base", "gaurdrails: {add: [pii]}").git(["add", "-A"]);
     let said = framework.refused(&["commit", "-m", "two"]);
-    assert!(said.contains("policies/base.yaml:4:1") && said.contains("did you mean `guardrails`?"), "{said}");
+    assert!(
+        said.contains("policies/base.yaml:4:1") && said.contains("did you mean `guardrails`?"),
+        "{said}"
+    );
     // What is not staged is put aside by the framework, and comes back.
     repo.policy("base", "guardrails: {add: [pii, audit]}").git(["add", "-A"]);
     repo.policy("base", "gaurdrails: {}");

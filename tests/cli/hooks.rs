@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::support::{TestRepo, policy};
 
-const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 const SOUND: &str = "guardrails: {add: [pii]}";
 const BAD: &str = "gaurdrails: {add: [pii]}";
 
@@ -36,7 +37,10 @@ fn a_broken_policy_is_not_committed() {
     let repo = hooked();
     repo.policy("base", BAD).git(["add", "-A"]);
     let said = refused(&repo, &["commit", "-m", "two"]);
-    assert!(said.contains("policies/base.yaml:4:1") && said.contains("did you mean `guardrails`?"), "{said}");
+    assert!(
+        said.contains("policies/base.yaml:4:1") && said.contains("did you mean `guardrails`?"),
+        "{said}"
+    );
     repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
     repo.policy("base", BAD).git(["add", "-A"]);
     repo.git(["commit", "-q", "--no-verify", "-m", "three"]);
@@ -55,7 +59,10 @@ fn what_counts_is_what_is_staged() {
     // `-a` and a path take the work tree's file.
     repo.git(["commit", "-q", "-a", "-m", "three"]);
     repo.policy("base", BAD).policy("other", BAD).git(["add", "policies/other.yaml"]);
-    assert!(refused(&repo, &["commit", "-m", "four", "policies/base.yaml"]).contains("policies/base.yaml:4"));
+    assert!(
+        refused(&repo, &["commit", "-m", "four", "policies/base.yaml"])
+            .contains("policies/base.yaml:4")
+    );
     repo.policy("base", "guardrails: {add: [audit]}");
     repo.git(["commit", "-q", "-m", "four", "policies/base.yaml"]);
     assert!(refused(&repo, &["commit", "-a", "-m", "five"]).contains("policies/other.yaml:4"));
@@ -131,7 +138,10 @@ fn the_first_commit_and_a_linked_work_tree_are_judged_too() {
 fn folders_of_policies_below_the_top_are_judged_each() {
     let repo = TestRepo::new();
     for folder in ["eu", "us and more"] {
-        repo.write(&format!("{folder}/refguard.yaml"), "apiVersion: refguard/v1\nkind: Repository\n");
+        repo.write(
+            &format!("{folder}/refguard.yaml"),
+            "apiVersion: refguard/v1\nkind: Repository\n",
+        );
         repo.write(&format!("{folder}/policies/base.yaml"), &policy("base", SOUND));
         repo.write(&format!("{folder}/attachments/all.yaml"), ATTACHED);
         repo.run(["-C", folder, "hook", "install"]).ok();
@@ -152,7 +162,9 @@ fn a_hook_that_was_there_is_kept_and_called_first() {
     script(&hook, "echo the old one >&2; test ! -e stop");
     let first = repo.run(["hook", "install"]).ok();
     assert!(
-        first.contains("wrote .git/hooks/pre-commit; calls .git/hooks/pre-commit.before-refguard first"),
+        first.contains(
+            "wrote .git/hooks/pre-commit; calls .git/hooks/pre-commit.before-refguard first"
+        ),
         "{first}"
     );
     let written = fs::read(&hook).unwrap();
@@ -172,7 +184,10 @@ fn the_folder_that_git_is_told_of_gets_the_hooks() {
     let repo = TestRepo::new();
     repo.git(["config", "core.hooksPath", "my hooks"]);
     repo.run(["hook", "install"]).ok();
-    assert!(repo.path().join("my hooks/pre-commit").exists() && repo.path().join("my hooks/pre-push").exists());
+    assert!(
+        repo.path().join("my hooks/pre-commit").exists()
+            && repo.path().join("my hooks/pre-push").exists()
+    );
     assert!(!repo.path().join(".git/hooks/pre-commit").exists());
     repo.policy("base", BAD).git(["add", "policies"]);
     assert!(refused(&repo, &["commit", "-m", "one"]).contains("gaurdrails"));

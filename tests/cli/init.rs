@@ -11,7 +11,17 @@ fn a_new_repository_is_committed_valid_and_answers() {
     assert_eq!(home.git(["-C", "mine", "status", "--porcelain"]), "");
     assert!(home.run(["-C", "mine", "promote"]).ok().contains("already there"));
     let _ = home.run(["-C", "mine", "validate", "--deny-warnings"]).ok();
-    let answer = home.run(["-C", "mine", "resolve", "--team", "health-eu", "--model", "gpt-4o", "--format", "json"]);
+    let answer = home.run([
+        "-C",
+        "mine",
+        "resolve",
+        "--team",
+        "health-eu",
+        "--model",
+        "gpt-4o",
+        "--format",
+        "json",
+    ]);
     assert_ne!(answer.json()["guardrails"].as_array().unwrap().len(), 0);
 }
 

@@ -6,12 +6,15 @@ use serde_json::{Value, json};
 
 use crate::support::{TestRepo, policy};
 
-const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 
 /// A repository with one policy, attached to everything, committed.
 fn base() -> TestRepo {
     let repo = TestRepo::new();
-    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED).commit("one");
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .commit("one");
     repo
 }
 
@@ -28,7 +31,10 @@ fn a_created_policy_is_a_draft_until_it_is_promoted() {
     let repo = base();
     assert!(repo.run(["resolve", "--at", "production"]).fails(2).contains("refs/heads/production"));
     let done = promoted(&repo, &[]);
-    assert_eq!((&done["promotion"], &done["changed"], &done["previous"]), (&json!(1), &json!(true), &Value::Null));
+    assert_eq!(
+        (&done["promotion"], &done["changed"], &done["previous"]),
+        (&json!(1), &json!(true), &Value::Null)
+    );
     assert_eq!(done["promoted"], json!(repo.id("main")));
     assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
 }
@@ -39,7 +45,10 @@ fn a_draft_is_edited_without_touching_production() {
     let _ = promoted(&repo, &[]);
     repo.policy("base", "guardrails: {add: [pii, audit]}");
     assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
-    assert_eq!(repo.run(["resolve", "--format", "json"]).json()["guardrails"], json!(["audit", "pii"]));
+    assert_eq!(
+        repo.run(["resolve", "--format", "json"]).json()["guardrails"],
+        json!(["audit", "pii"])
+    );
 }
 
 #[test]
@@ -51,7 +60,9 @@ fn what_is_not_published_is_not_promoted() {
     assert!(refused.contains("gate `published`"), "{refused}");
     let done = promoted(&repo, &["feature", "--allow-unpublished"]);
     assert_eq!(done["promotion"], json!(1));
-    assert!(repo.git(["log", "-1", "--format=%B", "production"]).contains("Refguard-Allow: published"));
+    assert!(
+        repo.git(["log", "-1", "--format=%B", "production"]).contains("Refguard-Allow: published")
+    );
 }
 
 #[test]
@@ -62,10 +73,17 @@ fn a_promotion_is_one_commit_that_tells_its_story() {
     let second = promoted(&repo, &["--reason", "audit finding 12"]);
     let parents = repo.git(["log", "-1", "--format=%P", "production"]);
     assert_eq!(parents, format!("{} {}", first["commit"].as_str().unwrap(), repo.id("main")));
-    assert_eq!(repo.git(["rev-parse", "production^{tree}"]), repo.git(["rev-parse", "main^{tree}"]));
+    assert_eq!(
+        repo.git(["rev-parse", "production^{tree}"]),
+        repo.git(["rev-parse", "main^{tree}"])
+    );
     assert_eq!(repo.id("refs/refguard/ledger/production"), second["commit"].as_str().unwrap());
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    for due in ["Refguard-Promotion: 2", "Refguard-Environment: production", "Refguard-Reason: audit finding 12"] {
+    for due in [
+        "Refguard-Promotion: 2",
+        "Refguard-Environment: production",
+        "Refguard-Reason: audit finding 12",
+    ] {
         assert!(message.contains(due), "{message}");
     }
     let again = promoted(&repo, &[]);
@@ -75,12 +93,16 @@ fn a_promotion_is_one_commit_that_tells_its_story() {
 #[test]
 fn a_policy_is_taken_out_of_production_and_its_attachment_is_not_left_behind() {
     let repo = base();
-    repo.policy("extra", "guardrails: {add: [audit]}").write("attachments/x.yaml", &ATTACHED.replace("base", "extra"));
+    repo.policy("extra", "guardrails: {add: [audit]}")
+        .write("attachments/x.yaml", &ATTACHED.replace("base", "extra"));
     repo.commit("two");
     let _ = promoted(&repo, &[]);
     repo.remove("policies/extra.yaml").commit("drop the policy, forget the attachment");
     let refused = repo.run(["promote", "--remove", "extra"]).fails(1);
-    assert!(refused.contains("gate `valid`") && refused.contains("attachments/x.yaml:3"), "{refused}");
+    assert!(
+        refused.contains("gate `valid`") && refused.contains("attachments/x.yaml:3"),
+        "{refused}"
+    );
     repo.remove("attachments/x.yaml").commit("drop the attachment too");
     assert_eq!(promoted(&repo, &[])["promotion"], json!(2));
     assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
@@ -116,7 +138,12 @@ fn one_version_on_one_request_only_adds() {
     repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
     let answer = repo.run(["resolve", "--policy", "base@1", "--format", "json"]).json();
     assert_eq!(answer["guardrails"], json!(["audit", "pii"]));
-    let names: Vec<&str> = answer["policies"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = answer["policies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["base", "base@1"]);
 }
 
@@ -138,10 +165,14 @@ fn two_rollbacks_go_two_steps_back_and_hold() {
     repo.policy("base", "guardrails: {add: [d]}").commit("d");
     assert!(repo.run(["promote"]).fails(1).contains("gate `hold`"));
     let log = repo.run(["log", "--format", "json"]).json();
-    let kinds: Vec<&str> = log["promotions"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        log["promotions"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["external", "rollback", "rollback", "promote", "promote", "promote"]);
     assert_eq!(promoted(&repo, &["--release-hold", "mended"])["promotion"], json!(6));
-    assert_eq!(repo.run(["log", "--format", "json"]).json()["promotions"][0]["policies"], json!(["base"]));
+    assert_eq!(
+        repo.run(["log", "--format", "json"]).json()["promotions"][0]["policies"],
+        json!(["base"])
+    );
 }
 
 #[test]
@@ -164,24 +195,36 @@ fn history_is_asked_by_number_and_by_time() {
     assert_eq!(guardrails(&repo, "production#1"), json!(["pii"]));
     assert_eq!(guardrails(&repo, "2024-01-01T00:01:30Z"), json!(["pii"]));
     assert_eq!(guardrails(&repo, "2030-01-01T00:00:00Z"), json!(["audit", "pii"]));
-    assert!(repo.run(["resolve", "--at", "2001-01-01T00:00:00Z"]).fails(2).contains("nothing was in production"));
+    assert!(
+        repo.run(["resolve", "--at", "2001-01-01T00:00:00Z"])
+            .fails(2)
+            .contains("nothing was in production")
+    );
     assert!(repo.run(["resolve", "--at", "production#9"]).fails(2).contains("the newest is 2"));
 }
 
 #[test]
 fn some_policies_are_promoted_without_the_others() {
     let repo = base();
-    repo.policy("other", "guardrails: {add: [x]}").write("attachments/o.yaml", &ATTACHED.replace("base", "other"));
+    repo.policy("other", "guardrails: {add: [x]}")
+        .write("attachments/o.yaml", &ATTACHED.replace("base", "other"));
     repo.commit("two");
     let _ = promoted(&repo, &[]);
-    repo.policy("base", "guardrails: {add: [pii, audit]}").policy("other", "guardrails: {add: [x, y]}").commit("both");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .policy("other", "guardrails: {add: [x, y]}")
+        .commit("both");
     let done = promoted(&repo, &["--policy", "base"]);
     assert_eq!(guardrails(&repo, "production"), json!(["audit", "pii", "x"]));
-    assert!(repo.git(["log", "-1", "--format=%B", "production"]).contains("Refguard-Policies: base"));
+    assert!(
+        repo.git(["log", "-1", "--format=%B", "production"]).contains("Refguard-Policies: base")
+    );
     assert_eq!(done["promotion"], json!(2));
     // A file is taken whole or not at all.
-    let both =
-        format!("{}---\n{}", policy("base", "guardrails: {add: [z]}"), policy("other", "guardrails: {add: [z]}"));
+    let both = format!(
+        "{}---\n{}",
+        policy("base", "guardrails: {add: [z]}"),
+        policy("other", "guardrails: {add: [z]}")
+    );
     repo.remove("policies/other.yaml").write("policies/base.yaml", &both).commit("one file");
     let refused = repo.run(["promote", "--policy", "base"]).fails(2);
     assert!(refused.contains("policies/base.yaml holds other documents"), "{refused}");
@@ -213,7 +256,9 @@ fn what_is_no_branch_of_its_own_is_refused() {
     let tree = repo.git(["write-tree"]);
     let next = repo.git(["commit-tree", "-p", "main", "-m", "two", &tree]);
     repo.git(["update-ref", "refs/heads/main", &next]);
-    assert!(repo.run(["promote", "main", "--allow-unpublished"]).fails(2).contains("is checked out in"));
+    assert!(
+        repo.run(["promote", "main", "--allow-unpublished"]).fails(2).contains("is checked out in")
+    );
 }
 
 #[test]
@@ -242,15 +287,22 @@ fn of_many_at_once_the_winners_make_one_chain() {
         let stderr = String::from_utf8_lossy(&out.stderr);
         match out.status.code() {
             Some(0) => won += 1,
-            Some(3) => assert!(stderr.contains("somebody else was first") || stderr.contains("lock"), "{stderr}"),
+            Some(3) => assert!(
+                stderr.contains("somebody else was first") || stderr.contains("lock"),
+                "{stderr}"
+            ),
             Some(1) => assert!(stderr.contains("gate `older`"), "{stderr}"),
             other => panic!("{other:?}: {stderr}"),
         }
     }
     assert!(won >= 1);
     let log = repo.run(["log", "--format", "json"]).json();
-    let numbers: Vec<u64> =
-        log["promotions"].as_array().unwrap().iter().map(|e| e["number"].as_u64().unwrap()).collect();
+    let numbers: Vec<u64> = log["promotions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["number"].as_u64().unwrap())
+        .collect();
     let due: Vec<u64> = (1..=numbers.len() as u64).rev().collect();
     assert_eq!(numbers, due);
     repo.git(["fsck", "--strict"]);
@@ -258,7 +310,9 @@ fn of_many_at_once_the_winners_make_one_chain() {
 
 #[test]
 fn a_process_that_dies_at_any_step_leaves_the_old_or_the_new_tip() {
-    for point in ["before-commit-object", "after-commit-object", "before-ref", "ref-prepared", "after-ref"] {
+    for point in
+        ["before-commit-object", "after-commit-object", "before-ref", "ref-prepared", "after-ref"]
+    {
         let repo = base();
         let first = promoted(&repo, &[])["commit"].as_str().unwrap().to_owned();
         repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
@@ -266,7 +320,10 @@ fn a_process_that_dies_at_any_step_leaves_the_old_or_the_new_tip() {
         assert_ne!(died.code, Some(0), "{point}");
         let tips: BTreeSet<String> = [first.clone()].into();
         let tip = repo.id("refs/heads/production");
-        assert!(tips.contains(&tip) || repo.git(["log", "-1", "--format=%P", &tip]).starts_with(&first), "{point}");
+        assert!(
+            tips.contains(&tip) || repo.git(["log", "-1", "--format=%P", &tip]).starts_with(&first),
+            "{point}"
+        );
         let again = repo.run(["promote", "--format", "json"]).json();
         assert_eq!(again["promotion"], json!(2), "{point}");
         repo.git(["fsck", "--strict"]);
@@ -292,7 +349,9 @@ fn signing_that_fails_moves_nothing() {
     repo.git(["config", "commit.gpgSign", "true"]);
     repo.git(["config", "gpg.program", "false"]);
     repo.run(["promote"]).fails(2);
-    assert!(!repo.try_git(&["rev-parse", "--verify", "-q", "refs/heads/production"]).status.success());
+    assert!(
+        !repo.try_git(&["rev-parse", "--verify", "-q", "refs/heads/production"]).status.success()
+    );
 }
 
 #[test]

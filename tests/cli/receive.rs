@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::TestRepo;
 
-const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 const SETTINGS: &str = "apiVersion: refguard/v1\nkind: Repository\n";
 
 /// A bare repository with the hook, and an author's repository that knows it as `origin`.
@@ -17,11 +18,18 @@ fn guarded() -> (TestRepo, TestRepo) {
     let server = TestRepo::bare();
     let hook = server.path().join("hooks/pre-receive");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, format!("#!/bin/sh\nexec '{}' hook pre-receive\n", env!("CARGO_BIN_EXE_refguard"))).unwrap();
+    fs::write(
+        &hook,
+        format!("#!/bin/sh\nexec '{}' hook pre-receive\n", env!("CARGO_BIN_EXE_refguard")),
+    )
+    .unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let author = TestRepo::new();
     author.git(["remote", "add", "origin", &format!("file://{}", server.path().display())]);
-    author.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED).commit("one");
+    author
+        .policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .commit("one");
     author.git(["push", "-q", "origin", "main"]);
     (server, author)
 }
@@ -34,7 +42,8 @@ fn promoted() -> (TestRepo, TestRepo) {
 
 /// A push that must be refused; what the server said.
 fn refused(repo: &TestRepo, refs: &[&str]) -> String {
-    let args: Vec<&str> = ["push", "-q", "origin"].into_iter().chain(refs.iter().copied()).collect();
+    let args: Vec<&str> =
+        ["push", "-q", "origin"].into_iter().chain(refs.iter().copied()).collect();
     let out = repo.try_git(&args);
     let said = String::from_utf8(out.stderr).unwrap();
     assert!(!out.status.success(), "git push {refs:?} succeeded: {said}");
@@ -83,7 +92,9 @@ fn the_publish_branch_is_valid_and_goes_forward() {
 #[test]
 fn promotions_rollbacks_and_holds_are_let_in() {
     let (server, author) = promoted();
-    author.policy("other", "guardrails: {add: [log]}").write("attachments/o.yaml", &ATTACHED.replace("base", "other"));
+    author
+        .policy("other", "guardrails: {add: [log]}")
+        .write("attachments/o.yaml", &ATTACHED.replace("base", "other"));
     publish(&author, "guardrails: {add: [pii, audit]}");
     author.run(["promote", "--push", "origin"]).ok();
     author.policy("other", "guardrails: {add: [log, more]}");
@@ -108,7 +119,10 @@ fn several_promotions_and_what_they_come_from_go_in_one_push() {
     assert!(said.contains("gate `published`"), "{said}");
     author.git(["push", "-q", "origin", "main", "production"]);
     // A plain push leaves the ledger behind; it may follow, and only to where it belongs.
-    assert!(refused(&author, &["main:refs/refguard/ledger/production"]).contains("is not the last promotion"));
+    assert!(
+        refused(&author, &["main:refs/refguard/ledger/production"])
+            .contains("is not the last promotion")
+    );
     author.git(["push", "-q", "origin", "refs/refguard/ledger/production"]);
     assert_eq!(server.id("refs/refguard/ledger/production"), author.id("production"));
 }
@@ -127,15 +141,24 @@ fn only_promotions_move_an_environment() {
         assert!(said.contains(due), "{due} is not in {said}");
     };
     case(forged(&author, &[&first], &main, "by hand"), "is no promotion to `production`");
-    case(forged(&author, &[&first, &main], &main, &text.replace("Promotion: 2", "Promotion: 3")), "2 is due");
+    case(
+        forged(&author, &[&first, &main], &main, &text.replace("Promotion: 2", "Promotion: 3")),
+        "2 is due",
+    );
     case(forged(&author, &[&first], &main, &text), "its parents are not those");
     case(forged(&author, &[&first, &main], &first, &text), "its tree is not what its trailers say");
     let digest = text.lines().find(|line| line.starts_with("Refguard-Digest")).unwrap();
     let other = format!("Refguard-Digest: {}", "0".repeat(64));
-    case(forged(&author, &[&first, &main], &main, &text.replace(digest, &other)), "its digest is not that");
+    case(
+        forged(&author, &[&first, &main], &main, &text.replace(digest, &other)),
+        "its digest is not that",
+    );
     let passed = format!("{text}\nRefguard-Allow: older");
     case(forged(&author, &[&first, &main], &main, &passed), "does not list it");
-    case(forged(&author, &[&first, &main], &main, &text.replace("production", "staging")), "is no promotion");
+    case(
+        forged(&author, &[&first, &main], &main, &text.replace("production", "staging")),
+        "is no promotion",
+    );
     let rollback = format!("{text}\nRefguard-Rollback: 1");
     case(forged(&author, &[&first, &main], &main, &rollback), "puts the environment on hold");
     let held = format!("{text}\nRefguard-Hold: mine");
@@ -143,9 +166,18 @@ fn only_promotions_move_an_environment() {
     // A sound promotion on top of an unsound commit is refused for what is below it.
     let below = forged(&author, &[&first], &main, "by hand");
     case(forged(&author, &[&below, &main], &main, &text), "is no promotion");
-    assert!(refused(&author, &[&format!("+{main}:refs/heads/production")]).contains("does not hold"));
+    assert!(
+        refused(&author, &[&format!("+{main}:refs/heads/production")]).contains("does not hold")
+    );
     assert!(refused(&author, &[":production"]).contains("must stay"));
-    author.git(["push", "-q", "--atomic", "origin", "production", "refs/refguard/ledger/production"]);
+    author.git([
+        "push",
+        "-q",
+        "--atomic",
+        "origin",
+        "production",
+        "refs/refguard/ledger/production",
+    ]);
 }
 
 #[test]
@@ -153,14 +185,17 @@ fn the_gates_are_asked_again() {
     let (_server, author) = promoted();
     author.git(["checkout", "-q", "-b", "feature"]);
     author.policy("base", "guardrails: {add: [pii, audit]}").commit("unpublished");
-    let said = author.run(["promote", "feature", "--allow-unpublished", "--push", "origin"]).fails(1);
+    let said =
+        author.run(["promote", "feature", "--allow-unpublished", "--push", "origin"]).fails(1);
     assert!(said.contains("`bob@example.org` may not pass the gate `published`"), "{said}");
     author.git(["checkout", "-q", "main"]);
     // Who may is read at the old tip: the list is promoted before it counts.
-    let allow = format!("{SETTINGS}environments: [{{name: production, allow: [bob@example.org]}}]\n");
+    let allow =
+        format!("{SETTINGS}environments: [{{name: production, allow: [bob@example.org]}}]\n");
     author.write("refguard.yaml", &allow);
     publish(&author, "guardrails: {add: [pii, log]}");
-    let said = author.run(["promote", "feature", "--allow-unpublished", "--push", "origin"]).fails(1);
+    let said =
+        author.run(["promote", "feature", "--allow-unpublished", "--push", "origin"]).fails(1);
     assert!(said.contains("may not pass"), "{said}");
     author.run(["promote", "--push", "origin"]).ok();
     author.git(["branch", "-D", "feature"]);
@@ -212,7 +247,8 @@ fn a_refused_push_leaves_nothing_behind() {
     let before = everything_in(server.path());
     author.policy("base", "gaurdrails: {}").commit("slip");
     refused(&author, &["main"]);
-    let partial = forged(&author, &["production", "main"], "production", &message(&author, "production"));
+    let partial =
+        forged(&author, &["production", "main"], "production", &message(&author, "production"));
     refused(&author, &[&format!("{partial}:production")]);
     assert_eq!(everything_in(server.path()), before);
 }
@@ -238,7 +274,8 @@ fn a_folder_below_the_top_is_named_to_the_hook() {
     let hook = server.path().join("hooks/pre-receive");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     let program = env!("CARGO_BIN_EXE_refguard");
-    fs::write(&hook, format!("#!/bin/sh\nexec '{program}' hook pre-receive --root policies/eu\n")).unwrap();
+    fs::write(&hook, format!("#!/bin/sh\nexec '{program}' hook pre-receive --root policies/eu\n"))
+        .unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let author = TestRepo::new();
     author.git(["remote", "add", "origin", &format!("file://{}", server.path().display())]);
@@ -260,7 +297,10 @@ fn an_author_is_warned_before_the_push() {
     let out = author.try_git(&["push", "-q", "origin", "main"]);
     let said = String::from_utf8(out.stderr).unwrap();
     let own: Vec<&str> = said.lines().filter(|line| !line.starts_with("remote:")).collect();
-    assert!(own.contains(&"warning: the remote may refuse refs/heads/main: the set is not valid"), "{said}");
+    assert!(
+        own.contains(&"warning: the remote may refuse refs/heads/main: the set is not valid"),
+        "{said}"
+    );
     // A sound push is not talked about.
     author.policy("base", "guardrails: {add: [pii, audit]}").commit("mended");
     let out = author.try_git(&["push", "-q", "origin", "main"]);
@@ -278,7 +318,11 @@ impl Http {
     fn serving(folder: &Path) -> Option<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/http/server.py");
         let mut command = Command::new("python3");
-        command.arg(script).arg(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        command
+            .arg(script)
+            .arg(folder)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -307,7 +351,10 @@ fn the_hook_judges_pushes_over_http_too() {
     author.run(["promote", "--push", "origin"]).ok();
     assert_eq!(server.id("production"), author.id("production"));
     let by_hand = forged(&author, &["production"], "main", "by hand");
-    assert!(refused(&author, &[&format!("{by_hand}:refs/heads/production")]).contains("is no promotion"));
+    assert!(
+        refused(&author, &[&format!("{by_hand}:refs/heads/production")])
+            .contains("is no promotion")
+    );
     author.policy("base", "gaurdrails: {}").commit("slip");
     assert!(refused(&author, &["main"]).contains("policies/base.yaml:4"));
 }
@@ -337,11 +384,19 @@ fn an_environment_behind_another_takes_what_that_one_has() {
     let held = author.id("production");
     author.run(["promote"]).ok();
     let record = message(&author, "production");
-    let parents: Vec<String> =
-        author.git(["log", "-1", "--format=%P", "production"]).split(' ').map(str::to_owned).collect();
+    let parents: Vec<String> = author
+        .git(["log", "-1", "--format=%P", "production"])
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
     let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
     assert_eq!(parents[0], held);
-    let forged = forged(&author, &parents, "production", &format!("{record}\nRefguard-Allow: weaken no need"));
+    let forged = forged(
+        &author,
+        &parents,
+        "production",
+        &format!("{record}\nRefguard-Allow: weaken no need"),
+    );
     let said = refused(&author, &[&format!("{forged}:refs/heads/production")]);
     assert!(said.contains("records a gate as passed that does not refuse it"), "{said}");
 }

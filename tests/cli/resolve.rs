@@ -2,7 +2,8 @@
 
 use crate::support::TestRepo;
 
-const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 
 #[test]
 fn a_commit_answers_from_its_own_tree() {
@@ -13,7 +14,10 @@ fn a_commit_answers_from_its_own_tree() {
     let old = repo.run(["resolve", "--at", "HEAD~1", "--format", "json"]).json();
     assert_eq!((&old["guardrails"], &old["commit"]), (&serde_json::json!(["pii"]), &first.into()));
     let new = repo.run(["resolve", "--format", "json"]).json();
-    assert_eq!((&new["guardrails"], &new["commit"]), (&serde_json::json!(["audit", "pii"]), &serde_json::Value::Null));
+    assert_eq!(
+        (&new["guardrails"], &new["commit"]),
+        (&serde_json::json!(["audit", "pii"]), &serde_json::Value::Null)
+    );
 }
 
 #[test]

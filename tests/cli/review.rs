@@ -4,11 +4,14 @@ use serde_json::{Value, json};
 
 use crate::support::{TestRepo, policy};
 
-const ATTACHED: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 
 fn base() -> TestRepo {
     let repo = TestRepo::new();
-    repo.policy("base", "guardrails: {add: [pii, audit]}").write("attachments/all.yaml", ATTACHED).commit("one");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .commit("one");
     repo.git(["checkout", "-q", "-b", "feature"]);
     repo
 }
@@ -22,17 +25,27 @@ fn markdown(repo: &TestRepo) -> String {
 }
 
 fn codes(review: &Value) -> Vec<&str> {
-    review["findings"]["new"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap()).collect()
+    review["findings"]["new"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["code"].as_str().unwrap())
+        .collect()
 }
 
 #[test]
 fn a_change_is_told_in_one_piece() {
     let repo = base();
-    repo.policy("base", "guardrails: {add: [audit]}").policy("extra", "guardrails: {add: [log]}").commit("two");
+    repo.policy("base", "guardrails: {add: [audit]}")
+        .policy("extra", "guardrails: {add: [log]}")
+        .commit("two");
     let told = review(&repo);
     assert_eq!(codes(&told), ["RG201"]);
     assert_eq!(told["diff"]["policies"]["changed"][0]["guardrails"]["lost"], json!(["pii"]));
-    assert_eq!((&told["impact"]["weakens"], &told["impact"]["regions"][0]["lost"]), (&json!(true), &json!(["pii"])));
+    assert_eq!(
+        (&told["impact"]["weakens"], &told["impact"]["regions"][0]["lost"]),
+        (&json!(true), &json!(["pii"]))
+    );
     let versions = json!([
         {"policy": "base", "number": 2, "removed": false},
         {"policy": "extra", "number": 1, "removed": false},
@@ -43,27 +56,45 @@ fn a_change_is_told_in_one_piece() {
         (&json!("production"), &json!(true))
     );
     let page = markdown(&repo);
-    assert!(page.starts_with("<!-- refguard review -->\n## Policies: `main` → `HEAD`\n\n1 new warning; "), "{page}");
+    assert!(
+        page.starts_with(
+            "<!-- refguard review -->\n## Policies: `main` → `HEAD`\n\n1 new warning; "
+        ),
+        "{page}"
+    );
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not in {page}"));
-    assert!(at("RG201") < at("**Loses** policy `base`: `pii`") && at("**Loses**") < at("What this change does"));
+    assert!(
+        at("RG201") < at("**Loses** policy `base`: `pii`")
+            && at("**Loses**") < at("What this change does")
+    );
     assert!(page.contains("- `base@2`\n") && page.contains("`production` could take it"), "{page}");
     let said = repo.run(["review", "main", "HEAD"]).ok();
-    assert!(said.contains("new warning: RG201") && said.contains("the merge makes: base@2"), "{said}");
+    assert!(
+        said.contains("new warning: RG201") && said.contains("the merge makes: base@2"),
+        "{said}"
+    );
 }
 
 #[test]
 fn only_what_is_new_is_found() {
     let repo = TestRepo::new();
     repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
-    repo.policy("a", "guardrails: {add: [pii]}").policy("b", "guardrails: {add: [pii]}").commit("two that are unused");
+    repo.policy("a", "guardrails: {add: [pii]}")
+        .policy("b", "guardrails: {add: [pii]}")
+        .commit("two that are unused");
     repo.git(["checkout", "-q", "-b", "feature"]);
     // Lines move, a file moves, one is mended, one is new.
     repo.write("policies/a.yaml", &format!("# a\n\n{}", policy("a", "guardrails: {add: [pii]}")));
     repo.git(["mv", "policies/b.yaml", "policies/moved.yaml"]);
     repo.commit("moves");
     let told = review(&repo);
-    assert_eq!((codes(&told), &told["findings"]["gone"], &told["versions"]), (vec![], &json!(0), &json!([])));
-    repo.remove("policies/a.yaml").policy("c", "guardrails: {add: [pii]}").commit("one for another");
+    assert_eq!(
+        (codes(&told), &told["findings"]["gone"], &told["versions"]),
+        (vec![], &json!(0), &json!([]))
+    );
+    repo.remove("policies/a.yaml")
+        .policy("c", "guardrails: {add: [pii]}")
+        .commit("one for another");
     let told = review(&repo);
     assert_eq!((codes(&told), &told["findings"]["gone"]), (vec!["RG201"], &json!(1)));
 }
@@ -74,7 +105,10 @@ fn a_faulty_head_is_told_of_and_exits_1() {
     repo.policy("base", "gaurdrails: {add: [audit]}").commit("slip");
     let run = repo.run(["review", "main", "HEAD", "--format", "json"]).ends(1);
     let told: Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!((codes(&told), &told["diff"], &told["faulty"]), (vec!["RG012"], &Value::Null, &json!(true)));
+    assert_eq!(
+        (codes(&told), &told["diff"], &told["faulty"]),
+        (vec!["RG012"], &Value::Null, &json!(true))
+    );
     assert_eq!(told["environments"][0]["could"], json!(false));
     // An error that was there before is no news, but is not passed over either.
     repo.git(["checkout", "-q", "main"]);
@@ -90,12 +124,17 @@ fn what_others_merged_since_is_no_part_of_the_change() {
     let repo = base();
     repo.policy("mine", "guardrails: {add: [log]}").commit("mine");
     repo.git(["checkout", "-q", "main"]);
-    repo.policy("base", "guardrails: {add: [pii]}").policy("other", "guardrails: {add: [log]}").commit("others");
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .policy("other", "guardrails: {add: [log]}")
+        .commit("others");
     repo.policy("mine", "guardrails: {add: [x]}").commit("mine too");
     repo.git(["checkout", "-q", "feature"]);
     let told = review(&repo);
     assert_eq!(told["diff"]["policies"]["added"], json!(["mine"]));
-    assert_eq!((&told["diff"]["policies"]["changed"], &told["diff"]["policies"]["removed"]), (&json!([]), &json!([])));
+    assert_eq!(
+        (&told["diff"]["policies"]["changed"], &told["diff"]["policies"]["removed"]),
+        (&json!([]), &json!([]))
+    );
     // The number is that of the branch as it stands.
     assert_eq!(told["versions"], json!([{"policy": "mine", "number": 2, "removed": false}]));
 }
@@ -110,24 +149,34 @@ fn tests_and_coverage_stand_beside_those_of_before() {
     repo.git(["checkout", "-q", "main"]);
     repo.write("tests/t.yaml", &test("pii")).commit("tested");
     repo.git(["checkout", "-q", "-B", "feature"]);
-    repo.policy("extra", "guardrails: {add: [log]}")
-        .write("attachments/x.yaml", &ATTACHED.replace("base", "extra").replace("scope: \"*\"", "teams: [x]"));
+    repo.policy("extra", "guardrails: {add: [log]}").write(
+        "attachments/x.yaml",
+        &ATTACHED.replace("base", "extra").replace("scope: \"*\"", "teams: [x]"),
+    );
     repo.write("tests/t.yaml", &test("other")).commit("two");
     let run = repo.run(["review", "main", "HEAD", "--format", "json"]).ends(1);
     let told: Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!((&told["tests"]["failed"], &told["tests"]["base"]["failed"]), (&json!(1), &json!(0)));
-    assert_eq!((&told["coverage"]["base"], &told["coverage"]["head"]), (&json!(100.0), &json!(50.0)));
+    assert_eq!(
+        (&told["tests"]["failed"], &told["tests"]["base"]["failed"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(
+        (&told["coverage"]["base"], &told["coverage"]["head"]),
+        (&json!(100.0), &json!(50.0))
+    );
     assert_eq!(told["coverage"]["uncovered"][0]["policy"], json!("extra"));
     let page = markdown(&repo);
-    assert!(page.contains("coverage 100.0% → 50.0%") && page.contains("### Failed tests"), "{page}");
+    assert!(
+        page.contains("coverage 100.0% → 50.0%") && page.contains("### Failed tests"),
+        "{page}"
+    );
     assert!(page.contains("- the attachment of `extra` (`attachments/x.yaml:1`)"), "{page}");
 }
 
 #[test]
 fn the_gates_are_foreseen() {
     let repo = base();
-    let strict =
-        "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: refuse}}]\n";
+    let strict = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: refuse}}]\n";
     repo.git(["checkout", "-q", "main"]);
     repo.write("refguard.yaml", strict).commit("strict");
     repo.run(["promote"]).ok();
@@ -136,8 +185,10 @@ fn the_gates_are_foreseen() {
     repo.policy("base", "guardrails: {add: [audit]}").commit("less");
     let told = review(&repo);
     let gates = told["environments"][0]["gates"].as_array().unwrap();
-    let named: Vec<(&str, &str)> =
-        gates.iter().map(|word| (word["gate"].as_str().unwrap(), word["says"].as_str().unwrap())).collect();
+    let named: Vec<(&str, &str)> = gates
+        .iter()
+        .map(|word| (word["gate"].as_str().unwrap(), word["says"].as_str().unwrap()))
+        .collect();
     assert_eq!(named, [("weaken", "refused"), ("hold", "refused")]);
     assert!(markdown(&repo).contains("`production` could **not** take it"));
 }
@@ -148,7 +199,8 @@ fn the_work_tree_and_the_index_are_reviewed_too() {
     repo.policy("base", "guardrails: {add: [audit]}").git(["add", "-A"]);
     repo.policy("base", "guardrails: {add: []}");
     let lost = |args: &[&str]| {
-        let told = repo.run(["review", "--format", "json"].into_iter().chain(args.iter().copied())).json();
+        let told =
+            repo.run(["review", "--format", "json"].into_iter().chain(args.iter().copied())).json();
         told["diff"]["policies"]["changed"][0]["guardrails"]["lost"].clone()
     };
     assert_eq!(lost(&[]), json!(["audit", "pii"]));
@@ -160,7 +212,10 @@ fn the_work_tree_and_the_index_are_reviewed_too() {
 fn text_from_policies_stays_text() {
     let repo = base();
     let evil = "x`</code>|@admin #1 [a](http://e) <!-- -->\\n::error::owned";
-    repo.write("policies/e.yaml", &policy(&format!("\"{}\"", evil.replace("\\n", " ")), "guardrails: {add: [pii]}"));
+    repo.write(
+        "policies/e.yaml",
+        &policy(&format!("\"{}\"", evil.replace("\\n", " ")), "guardrails: {add: [pii]}"),
+    );
     let test = format!(
         "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: \"{evil}\"\n    expect: {{includes: [\"{}\"]}}\n",
         evil.replace("\\n", " ").replace('@', "")

@@ -48,7 +48,9 @@ impl TestRepo {
         let clone = Self::plain();
         clone.clock.set(self.clock.get());
         let url = format!("file://{}", self.path.display());
-        clone.git(["clone", "-q"].into_iter().chain(options.iter().copied()).chain([url.as_str(), "."]));
+        clone.git(
+            ["clone", "-q"].into_iter().chain(options.iter().copied()).chain([url.as_str(), "."]),
+        );
         clone
     }
 
@@ -130,7 +132,11 @@ impl TestRepo {
     }
 
     /// Runs refguard here with more in its environment.
-    pub fn run_with<'a>(&self, args: impl IntoIterator<Item = &'a str>, env: &[(&str, &str)]) -> Run {
+    pub fn run_with<'a>(
+        &self,
+        args: impl IntoIterator<Item = &'a str>,
+        env: &[(&str, &str)],
+    ) -> Run {
         let args: Vec<&str> = args.into_iter().collect();
         let mut command = self.refguard();
         let out = command.args(&args).envs(env.iter().copied()).output().unwrap();

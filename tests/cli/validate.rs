@@ -14,6 +14,10 @@ fn each_source_is_judged_for_itself() {
     let report = repo.run(["validate", "--staged", "--format", "json"]).ends(1);
     let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
     let finding = &report["findings"][0];
-    assert_eq!((&finding["rule"], &finding["line"]), (&"unknown-field".into(), &4.into()), "{report}");
+    assert_eq!(
+        (&finding["rule"], &finding["line"]),
+        (&"unknown-field".into(), &4.into()),
+        "{report}"
+    );
     assert_eq!(finding["file"], "policies/base.yaml");
 }

@@ -18,7 +18,8 @@ fn listed(repo: &TestRepo, name: &str) -> Vec<Value> {
 }
 
 fn line(version: &Value) -> String {
-    let states: Vec<&str> = version["states"].as_array().unwrap().iter().map(|state| state.as_str().unwrap()).collect();
+    let states: Vec<&str> =
+        version["states"].as_array().unwrap().iter().map(|state| state.as_str().unwrap()).collect();
     let sign = if version["digest"].is_null() { "-" } else { "" };
     format!("{}{sign} {}", version["number"], states.join(" "))
 }
@@ -58,7 +59,10 @@ fn a_version_tells_who_when_and_what() {
     assert_eq!(newest["digest"], shown["policy"]["digest"]);
     let table = repo.run(["versions", "base"]).ok();
     assert!(table.starts_with("VERSION  COMMIT"), "{table}");
-    assert!(table.lines().nth(1).unwrap().contains("published, latest  Ada <ada@example.org>  third"), "{table}");
+    assert!(
+        table.lines().nth(1).unwrap().contains("published, latest  Ada <ada@example.org>  third"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -84,7 +88,8 @@ fn moving_reformatting_and_commenting_make_no_version() {
         "# why\nkind: Policy\nname: 'base' # same\nguardrails:\n  add:\n  - b\n  - a\n  - b\napiVersion: refguard/v1\n",
     );
     repo.commit("written otherwise");
-    repo.write("base.yml", &policy("other", &add("x"))).write("deep/er/all.yaml", &policy("base", &add("b, a")));
+    repo.write("base.yml", &policy("other", &add("x")))
+        .write("deep/er/all.yaml", &policy("base", &add("b, a")));
     repo.commit("moved again, and another in its place");
     assert_eq!(numbers(&repo, "base"), [1]);
     assert_eq!(numbers(&repo, "other"), [1]);
@@ -114,7 +119,10 @@ fn a_removal_is_a_version_and_so_is_coming_back() {
     repo.remove("policies/base.yaml").commit("gone");
     assert_eq!(versions(&repo, "base"), ["2- published", "1 published"]);
     let shown = repo.run(["show", "base@2", "--format", "json"]).json();
-    assert_eq!((&shown["policy"], &shown["digest"], &shown["latest"]), (&Value::Null, &Value::Null, &json!(true)));
+    assert_eq!(
+        (&shown["policy"], &shown["digest"], &shown["latest"]),
+        (&Value::Null, &Value::Null, &json!(true))
+    );
     assert!(repo.run(["show", "base@latest"]).ok().contains("removed"));
     repo.write("elsewhere.yaml", &policy("base", &add("a"))).commit("back");
     assert_eq!(versions(&repo, "base"), ["3 published", "2- published", "1 published"]);
@@ -124,7 +132,9 @@ fn a_removal_is_a_version_and_so_is_coming_back() {
 fn what_cannot_be_read_is_unchanged() {
     let repo = TestRepo::new();
     repo.policy("base", &add("a")).policy("other", &add("a")).commit("one");
-    for broken in ["apiVersion: refguard/v1\nkind: Policy\nname: [\n", "{{ template }}", "nothing: of ours\n"] {
+    for broken in
+        ["apiVersion: refguard/v1\nkind: Policy\nname: [\n", "{{ template }}", "nothing: of ours\n"]
+    {
         repo.write("policies/base.yaml", broken).commit("broken");
     }
     repo.policy("base", "guardrail: {add: [b]}").commit("a mistyped field");
@@ -201,7 +211,9 @@ fn files_that_the_settings_leave_out_hold_no_policy() {
 fn a_set_below_the_top_has_its_own_history() {
     let repo = TestRepo::new();
     repo.write("set/refguard.yaml", "apiVersion: refguard/v1\nkind: Repository\n");
-    repo.write("set/p.yaml", &policy("base", &add("a"))).write("p.yaml", &policy("base", &add("z"))).commit("one");
+    repo.write("set/p.yaml", &policy("base", &add("a")))
+        .write("p.yaml", &policy("base", &add("z")))
+        .commit("one");
     repo.write("p.yaml", &policy("base", &add("v"))).commit("outside");
     assert_eq!(repo.run(["-C", "set", "versions", "base"]).ok().lines().count(), 2);
     // Seen from the top the name stands in two places.
@@ -217,7 +229,14 @@ fn versions_are_named_by_number_environment_and_revision() {
         let shown = repo.run(["show", &format!("base@{which}"), "--format", "json"]).json();
         shown["number"].as_u64().unwrap()
     };
-    let due = [("1", 1), ("latest", 3), ("production", 2), ("main~1", 2), ("HEAD", 3), ("refs/tags/latest", 1)];
+    let due = [
+        ("1", 1),
+        ("latest", 3),
+        ("production", 2),
+        ("main~1", 2),
+        ("HEAD", 3),
+        ("refs/tags/latest", 1),
+    ];
     for (which, due) in due {
         assert_eq!(number(which), due, "{which}");
     }
@@ -225,9 +244,11 @@ fn versions_are_named_by_number_environment_and_revision() {
     repo.policy("base", &add("two")).commit("back to two");
     assert_eq!(number("production"), 4);
     assert_eq!(number("main~2"), 2);
-    for (which, words) in
-        [("9", "no version 9 of `base`"), ("0", "no version 0"), ("nowhere", "no commit is named by `nowhere`")]
-    {
+    for (which, words) in [
+        ("9", "no version 9 of `base`"),
+        ("0", "no version 0"),
+        ("nowhere", "no commit is named by `nowhere`"),
+    ] {
         let said = repo.run(["show", &format!("base@{which}")]).fails(2);
         assert!(said.contains(words), "{said}");
     }
@@ -242,10 +263,16 @@ fn a_version_is_shown_as_it_was() {
     let repo = three();
     let shown = repo.run(["show", "base@1", "--format", "json"]).json();
     assert_eq!(shown["policy"]["guardrails"], json!({"add": ["one"]}));
-    assert_eq!((&shown["policy"]["file"], &shown["policy"]["line"]), (&json!("policies/base.yaml"), &json!(1)));
+    assert_eq!(
+        (&shown["policy"]["file"], &shown["policy"]["line"]),
+        (&json!("policies/base.yaml"), &json!(1))
+    );
     assert_eq!((&shown["number"], &shown["summary"]), (&json!(1), &json!("first")));
     let text = repo.run(["show", "base@1"]).ok();
-    assert!(text.starts_with("version      base@1\n") && text.contains("own          +one\n"), "{text}");
+    assert!(
+        text.starts_with("version      base@1\n") && text.contains("own          +one\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -254,11 +281,15 @@ fn two_versions_are_compared_field_by_field() {
     let compared = repo.run(["compare", "base@1", "base@latest", "--format", "json"]).json();
     assert_eq!(compared["a"], json!({"number": 1, "commit": repo.id("main~2")}));
     assert_eq!(compared["b"], json!({"number": 3, "commit": repo.id("main")}));
-    assert_eq!(compared["fields"], json!([{"path": "guardrails.add", "a": ["one"], "b": ["three"]}]));
+    assert_eq!(
+        compared["fields"],
+        json!([{"path": "guardrails.add", "a": ["one"], "b": ["three"]}])
+    );
     repo.policy("base", "owner: me\ninherit: root\nguardrails: {add: [three]}");
     let drafted = repo.run(["compare", "base@latest", "base", "--format", "json"]).json();
     assert_eq!(drafted["b"], json!({"number": null, "commit": null}));
-    let paths: Vec<&str> = drafted["fields"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
+    let paths: Vec<&str> =
+        drafted["fields"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
     assert_eq!(paths, ["owner", "inherit"]);
     assert!(repo.run(["compare", "base@1", "other@1"]).fails(2).contains("two policies"));
     assert!(repo.run(["compare", "base@1", "base@2"]).ok().contains("guardrails.add"));
@@ -268,10 +299,17 @@ fn two_versions_are_compared_field_by_field() {
 fn a_shallow_clone_gives_an_error_and_never_a_number() {
     let repo = three();
     let clone = repo.cloned(&["--depth=2"]);
-    for args in [&["versions", "base"][..], &["show", "base@1"], &["resolve", "--policy", "base@1"], &["draft", "base"]]
-    {
+    for args in [
+        &["versions", "base"][..],
+        &["show", "base@1"],
+        &["resolve", "--policy", "base@1"],
+        &["draft", "base"],
+    ] {
         let said = clone.run(args.iter().copied()).fails(2);
-        assert!(said.contains("this is a shallow clone") && said.contains("git fetch --unshallow"), "{said}");
+        assert!(
+            said.contains("this is a shallow clone") && said.contains("git fetch --unshallow"),
+            "{said}"
+        );
     }
     // What does not need history works, and says no number.
     let answer = clone.run(["resolve", "--policy", "base", "--format", "json"]).json();

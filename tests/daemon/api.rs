@@ -48,8 +48,7 @@ fn served() -> (Repo, Daemon, String) {
 #[test]
 fn an_answer_is_whole_and_names_its_commit() {
     let (_repo, daemon, commit) = served();
-    let body =
-        r#"{"context":{"team_alias":"health-eu","key":null,"model":"gpt-4o","tags":[]},"policies":["asked","nobody"]}"#;
+    let body = r#"{"context":{"team_alias":"health-eu","key":null,"model":"gpt-4o","tags":[]},"policies":["asked","nobody"]}"#;
     let reply = daemon.post("/v1/resolve", body);
     assert_eq!((reply.status, reply.header("x-refguard-commit")), (200, Some(commit.as_str())));
     let mut answer = reply.json();
@@ -83,7 +82,8 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     let daemon = Daemon::start(&repo.path(), &[]);
     daemon.until_served(&second);
     daemon.until_numbered("p0", 2);
-    let answer = daemon.post("/v1/resolve", r#"{"context":{},"policies":["p0@1","p0@9","p9@1"]}"#).json();
+    let answer =
+        daemon.post("/v1/resolve", r#"{"context":{},"policies":["p0@1","p0@9","p9@1"]}"#).json();
     assert_eq!(answer["guardrails"], json!(["gen-1", "gen-2"]), "{answer}");
     assert_eq!(answer["unknown"], json!(["p0@9", "p9@1"]));
     let pinned = &answer["policies"][5];
@@ -101,7 +101,9 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
         assert_eq!(compared(query).json()["fields"], changed, "{query}");
     }
     // Only what was published, or is served, can be compared: no draft, no revision.
-    for (query, status) in [("from=1&to=9", 404), ("from=1&to=HEAD", 404), ("from=1&to=", 404), ("from=1", 400)] {
+    for (query, status) in
+        [("from=1&to=9", 404), ("from=1&to=HEAD", 404), ("from=1&to=", 404), ("from=1", 400)]
+    {
         assert_eq!(compared(query).status, status, "{query}");
     }
     // A new version is numbered without a restart.
@@ -134,7 +136,9 @@ fn the_same_request_again_gets_the_same_bytes_until_something_else_is_served() {
     let body = r#"{"context":{"team":"legal"},"policies":["nobody"]}"#;
     let repeated = || {
         let metrics = daemon.get("/metrics").body;
-        let line = metrics.lines().find_map(|line| line.strip_prefix("refguard_http_answers_repeated_total "));
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("refguard_http_answers_repeated_total "));
         line.unwrap().parse::<u32>().unwrap()
     };
     let first = daemon.post("/v1/resolve", body);
@@ -162,8 +166,14 @@ fn the_same_request_again_gets_the_same_bytes_until_something_else_is_served() {
     daemon.until_served(&second);
     daemon.until_numbered("p0", 2);
     let after = daemon.post("/v1/resolve", body);
-    assert_eq!((after.header("x-refguard-commit"), &after.json()["commit"]), (Some(&*second), &json!(second)));
-    assert_eq!((&after.json()["guardrails"], &after.json()["policies"][0]["version"]), (&json!(["gen-2"]), &json!(2)));
+    assert_eq!(
+        (after.header("x-refguard-commit"), &after.json()["commit"]),
+        (Some(&*second), &json!(second))
+    );
+    assert_eq!(
+        (&after.json()["guardrails"], &after.json()["policies"][0]["version"]),
+        (&json!(["gen-2"]), &json!(2))
+    );
     assert_eq!(daemon.post("/v1/resolve", named).json()["policies"][5]["version"], json!(2));
 }
 
@@ -175,7 +185,9 @@ fn versions_stay_known_of_policies_that_stay_and_are_learned_of_the_one_that_cha
     let versions = || {
         let answer = daemon.post("/v1/resolve", r#"{"context":{}}"#).json();
         let policies = answer["policies"].as_array().unwrap().iter();
-        policies.map(|policy| (policy["name"].to_string(), policy["version"].clone())).collect::<Vec<_>>()
+        policies
+            .map(|policy| (policy["name"].to_string(), policy["version"].clone()))
+            .collect::<Vec<_>>()
     };
     let all_but = |changed: &str, number: u64| {
         let number = |name: &str| if name == changed { json!(number) } else { json!(1) };
@@ -184,7 +196,9 @@ fn versions_stay_known_of_policies_that_stay_and_are_learned_of_the_one_that_cha
     assert_eq!(versions(), all_but("", 0));
     let first = policy("p4", "gen-1");
     // Back to the first text: that is a version of its own.
-    for (number, text) in [(2, first.replace("name: p4\n", "name: p4\ndescription: other\n")), (3, first)] {
+    for (number, text) in
+        [(2, first.replace("name: p4\n", "name: p4\ndescription: other\n")), (3, first)]
+    {
         repo.write("policies/p4.yaml", &text);
         let commit = repo.commit();
         repo.promote("HEAD");
@@ -233,8 +247,19 @@ fn what_is_malformed_is_refused_with_a_problem_document() {
         assert_eq!(problem["status"], json!(400));
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
     }
-    for query in ["fields=guardrail", "fields=", "explain=yes", "strict=2", "sets=production", "set=production&set=x"] {
-        assert_eq!(daemon.post(&format!("/v1/resolve?{query}"), r#"{"context":{}}"#).status, 400, "{query}");
+    for query in [
+        "fields=guardrail",
+        "fields=",
+        "explain=yes",
+        "strict=2",
+        "sets=production",
+        "set=production&set=x",
+    ] {
+        assert_eq!(
+            daemon.post(&format!("/v1/resolve?{query}"), r#"{"context":{}}"#).status,
+            400,
+            "{query}"
+        );
     }
     assert_eq!(daemon.post("/v1/resolve?set=nowhere", r#"{"context":{}}"#).status, 404);
     assert_eq!(daemon.get("/v1/resolve").status, 405);
@@ -251,9 +276,14 @@ fn a_batch_is_answered_in_its_order_from_one_snapshot_or_not_at_all() {
             teams.iter().map(|team| json!({"context": {"team": team, "model": "gpt-4"}})).collect();
         json!({ "requests": requests }).to_string()
     };
-    let results = daemon.post("/v1/resolve", &requests(&["x", "health-1", "y"])).json()["results"].clone();
-    let counts: Vec<usize> =
-        results.as_array().unwrap().iter().map(|answer| answer["guardrails"].as_array().unwrap().len()).collect();
+    let results =
+        daemon.post("/v1/resolve", &requests(&["x", "health-1", "y"])).json()["results"].clone();
+    let counts: Vec<usize> = results
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|answer| answer["guardrails"].as_array().unwrap().len())
+        .collect();
     assert_eq!(counts, [1, 3, 1]);
     assert!(results.as_array().unwrap().iter().all(|answer| answer["commit"] == json!(commit)));
     assert_eq!(daemon.post("/v1/resolve", r#"{"requests":[]}"#).json(), json!({"results": []}));
@@ -273,7 +303,13 @@ fn policies_and_attachments_come_in_pages() {
     let mut path = "/v1/policies?limit=2".to_owned();
     loop {
         let page = daemon.get(&path).json();
-        names.extend(page["policies"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap().to_owned()));
+        names.extend(
+            page["policies"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|p| p["name"].as_str().unwrap().to_owned()),
+        );
         match page["next"].as_str() {
             Some(next) => path = format!("/v1/policies?limit=2&cursor={next}"),
             None => break,
@@ -281,7 +317,10 @@ fn policies_and_attachments_come_in_pages() {
     }
     assert_eq!(names, ["asked", "base", "health"]);
     let one = daemon.get("/v1/policies/health").json();
-    assert_eq!((&one["chain"], &one["policy"]["file"]), (&json!(["base", "health"]), &json!("all.yaml")));
+    assert_eq!(
+        (&one["chain"], &one["policy"]["file"]),
+        (&json!(["base", "health"]), &json!("all.yaml"))
+    );
     assert_eq!(daemon.get("/v1/policies/nobody").status, 404);
     let first = daemon.get("/v1/attachments?limit=1").json();
     let next = first["next"].as_str().unwrap().to_owned();
@@ -305,7 +344,8 @@ fn promotions_have_numbers_and_a_hold_is_shown() {
     let repo = Repo::new();
     repo.generation(1);
     let run = |args: &[&str]| {
-        let out = crate::support::refguard().arg("-C").arg(repo.path()).args(args).output().unwrap();
+        let out =
+            crate::support::refguard().arg("-C").arg(repo.path()).args(args).output().unwrap();
         assert!(out.status.success(), "{args:?}: {out:?}");
     };
     run(&["promote", "--reason", "one"]);
@@ -313,13 +353,15 @@ fn promotions_have_numbers_and_a_hold_is_shown() {
     daemon.until("serving promotion 1", |set| set["promotion"] == json!(1));
     repo.generation(2);
     run(&["promote", "--reason", "two"]);
-    daemon.until("serving promotion 2", |set| set["promotion"] == json!(2) && set["hold"].is_null());
+    daemon
+        .until("serving promotion 2", |set| set["promotion"] == json!(2) && set["hold"].is_null());
     run(&["rollback", "--reason", "three"]);
     let set = daemon.until("serving promotion 3", |set| set["promotion"] == json!(3));
     assert!(set["hold"]["reason"].is_string(), "{set}");
     assert_eq!(daemon.guardrails(), ["gen-1"]);
     let log = daemon.get("/v1/promotions").json();
-    let kinds: Vec<&Value> = log["promotions"].as_array().unwrap().iter().map(|entry| &entry["kind"]).collect();
+    let kinds: Vec<&Value> =
+        log["promotions"].as_array().unwrap().iter().map(|entry| &entry["kind"]).collect();
     assert_eq!(kinds, ["rollback", "promote", "promote"]);
 }
 

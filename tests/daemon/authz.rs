@@ -89,7 +89,8 @@ fn every_refusal_carries_every_header_and_nothing_in_it() {
 fn the_model_is_taken_from_a_forwarded_body() {
     let (_repo, daemon, commit) = served(&[]);
     let body = r#"{"model":"gpt-4","messages":[]}"#;
-    let reply = daemon.ask("POST", "/v1/authz", &[TEAM, ("Content-Type", "application/json")], body);
+    let reply =
+        daemon.ask("POST", "/v1/authz", &[TEAM, ("Content-Type", "application/json")], body);
     assert_eq!((reply.status, trusted(&reply)[2]), (200, commit.as_str()));
 }
 

@@ -10,7 +10,10 @@ use crate::support::{Client, Daemon, PATIENCE, Repo};
 fn a_bundle_has_a_tag_and_is_not_sent_twice() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &[]);
-    let commit = daemon.until("ready", |set| set["commit"].is_string())["commit"].as_str().unwrap().to_owned();
+    let commit = daemon.until("ready", |set| set["commit"].is_string())["commit"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let bundle = daemon.get("/v1/bundle");
     let etag = bundle.header("etag").unwrap().to_owned();
     assert_eq!(etag, format!("\"{commit}-refguard\""));
@@ -19,7 +22,11 @@ fn a_bundle_has_a_tag_and_is_not_sent_twice() {
     assert_eq!(set["digest"], daemon.set()["digest"]);
     for tag in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
         let same = daemon.ask("GET", "/v1/bundle", &[("If-None-Match", &tag)], "");
-        assert_eq!((same.status, same.header("x-refguard-commit")), (304, Some(commit.as_str())), "{tag}");
+        assert_eq!(
+            (same.status, same.header("x-refguard-commit")),
+            (304, Some(commit.as_str())),
+            "{tag}"
+        );
         assert_eq!(same.header("etag"), Some(etag.as_str()));
     }
     let litellm = daemon.ask("GET", "/v1/bundle?format=litellm", &[("If-None-Match", &etag)], "");
@@ -28,7 +35,10 @@ fn a_bundle_has_a_tag_and_is_not_sent_twice() {
     let accept = [("Accept", "application/json, application/yaml;q=0.9")];
     let json = daemon.ask("GET", "/v1/bundle?format=litellm", &accept, "");
     assert_eq!(json.header("etag"), Some(format!("\"{commit}-litellm-json\"").as_str()));
-    assert_eq!((json.header("content-type"), json.header("vary")), (Some("application/json"), Some("accept")));
+    assert_eq!(
+        (json.header("content-type"), json.header("vary")),
+        (Some("application/json"), Some("accept"))
+    );
     assert_eq!(json.json()["policies"]["p0"], json!({ "guardrails": { "add": ["gen-1"] } }));
     assert_eq!(json.json()["policy_attachments"][0], json!({ "policy": "p0", "scope": "*" }));
     for format in ["other", "litellm-json", "litellmjson"] {
@@ -54,7 +64,8 @@ fn a_long_poll_ends_with_the_next_set_and_only_with_a_tag_waits_at_all() {
     let reply = client.reply().unwrap();
     assert_eq!((reply.status, reply.header("x-refguard-commit")), (200, Some(second.as_str())));
     let etag = reply.header("etag").unwrap().to_owned();
-    let short = daemon.ask("GET", "/v1/bundle", &[("Prefer", "wait=1"), ("If-None-Match", &etag)], "");
+    let short =
+        daemon.ask("GET", "/v1/bundle", &[("Prefer", "wait=1"), ("If-None-Match", &etag)], "");
     assert_eq!(short.status, 304);
 }
 

@@ -51,12 +51,19 @@ fn answer(stream: &TcpStream, seen: &AtomicUsize) -> Option<()> {
             None => break,
         }
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap());
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or(0, |(_, n)| n.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     seen.fetch_add(1, Ordering::SeqCst);
-    let text = json!({"path": path, "headers": headers, "body": String::from_utf8_lossy(&body)}).to_string();
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", text.len());
+    let text = json!({"path": path, "headers": headers, "body": String::from_utf8_lossy(&body)})
+        .to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        text.len()
+    );
     let mut stream = stream;
     stream.write_all(format!("{head}{text}").as_bytes()).ok()
 }

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use crate::support::{Daemon, Repo};
 
 /// Runs a story twice: the trouble comes while a daemon serves, and then again before one starts.
-fn still_serves_the_first(trouble: impl Fn(&Repo) -> Option<String>, said: impl Fn(&Value) -> bool) {
+fn still_serves_the_first(
+    trouble: impl Fn(&Repo) -> Option<String>,
+    said: impl Fn(&Value) -> bool,
+) {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &[]);
     let first = daemon.until("ready", |set| set["commit"].is_string())["commit"].clone();
@@ -160,7 +163,11 @@ fn a_kept_set_that_was_tampered_with_is_not_served() {
     let file = state.join("served-production.json");
     let text = fs::read_to_string(&file).unwrap();
     repo.git(&["update-ref", "-d", "refs/heads/production"]);
-    for bad in [text.replace("gen-1", "gen-6"), text.chars().take(text.chars().count() / 2).collect(), String::new()] {
+    for bad in [
+        text.replace("gen-1", "gen-6"),
+        text.chars().take(text.chars().count() / 2).collect(),
+        String::new(),
+    ] {
         fs::write(&file, bad).unwrap();
         let daemon = Daemon::start(&repo.path(), &options);
         daemon.until("without a ref", |set| set["failing"]["message"].is_string());
@@ -186,10 +193,9 @@ fn with_nothing_good_at_all_the_daemon_lives_and_answers_nobody() {
     assert_eq!(daemon.post("/v1/resolve", r#"{"context":{"model":"m"}}"#).status, 503);
     assert!(daemon.get("/readyz").body.contains("policies/p0.yaml"));
     assert!(
-        daemon
-            .get("/metrics")
-            .body
-            .contains(&format!("refguard_rejected_info{{set=\"production\",commit=\"{broken}\"}} 1"))
+        daemon.get("/metrics").body.contains(&format!(
+            "refguard_rejected_info{{set=\"production\",commit=\"{broken}\"}} 1"
+        ))
     );
     // And it still watches.
     let good = repo.generation(2);
@@ -239,7 +245,8 @@ fn a_state_that_cannot_be_written_is_said_and_no_more() {
     let state = repo.path().join("file/state");
     let daemon = Daemon::start(&repo.path(), &["--state-dir", state.to_str().unwrap()]);
     daemon.until("ready", |set| set["commit"].is_string());
-    let status = daemon.until_status("complaining", |status| !status["notes"].as_array().unwrap().is_empty());
+    let status = daemon
+        .until_status("complaining", |status| !status["notes"].as_array().unwrap().is_empty());
     assert!(status["notes"][0].as_str().unwrap().contains("cannot keep"), "{status}");
     assert_eq!(daemon.get("/readyz").status, 200);
 }

@@ -2,7 +2,13 @@
 //!
 //! Nothing sleeps to let something happen: a test asks the daemon, up to a deadline, until it says so.
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod api;
 mod authz;

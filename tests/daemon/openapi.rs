@@ -9,8 +9,25 @@ fn hold(daemon: &Daemon, options: &[&str]) {
     let Some(python) = python_with("schemathesis") else { return };
     let url = format!("http://{}/openapi.json", daemon.address);
     let mut command = Command::new(python);
-    command.args(["-m", "schemathesis.cli", "run", &url, "--checks", "all", "--max-examples", "20", "--seed", "1"]);
-    command.args(["--phases", "examples,coverage,fuzzing", "--generation-database", "none", "--no-color"]);
+    command.args([
+        "-m",
+        "schemathesis.cli",
+        "run",
+        &url,
+        "--checks",
+        "all",
+        "--max-examples",
+        "20",
+        "--seed",
+        "1",
+    ]);
+    command.args([
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--generation-database",
+        "none",
+        "--no-color",
+    ]);
     let out = command.args(options).current_dir(std::env::temp_dir()).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
 }
@@ -19,10 +36,16 @@ fn hold(daemon: &Daemon, options: &[&str]) {
 fn python_with(module: &str) -> Option<std::ffi::OsString> {
     let python = std::env::var_os("REFGUARD_TEST_PYTHON");
     let has = |python: &std::ffi::OsString| {
-        Command::new(python).args(["-c", &format!("import {module}")]).output().is_ok_and(|out| out.status.success())
+        Command::new(python)
+            .args(["-c", &format!("import {module}")])
+            .output()
+            .is_ok_and(|out| out.status.success())
     };
     let found = python.filter(has);
-    assert!(found.is_some() || !required(module), "`{module}` is required, and REFGUARD_TEST_PYTHON has none");
+    assert!(
+        found.is_some() || !required(module),
+        "`{module}` is required, and REFGUARD_TEST_PYTHON has none"
+    );
     if found.is_none() {
         eprintln!("skipped: REFGUARD_TEST_PYTHON names no Python with `{module}`");
     }
@@ -49,5 +72,8 @@ fn the_daemon_does_what_its_description_says() {
 #[test]
 fn forward_auth_does_what_its_description_says() {
     let (_repo, daemon) = served();
-    hold(&daemon, &["--include-path-regex", "^/v1/authz", "--exclude-checks", "unsupported_method"]);
+    hold(
+        &daemon,
+        &["--include-path-regex", "^/v1/authz", "--exclude-checks", "unsupported_method"],
+    );
 }

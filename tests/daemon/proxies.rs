@@ -23,8 +23,11 @@ fn policies() -> String {
              apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nteams: [{team}]\nmodels: [gpt-4]\n"
         )
     };
-    [policy("health", "hipaa, \"pii, strict\"", "\"health-*\""), policy("legal", &long.join(", "), "legal")]
-        .join("---\n")
+    [
+        policy("health", "hipaa, \"pii, strict\"", "\"health-*\""),
+        policy("legal", &long.join(", "), "legal"),
+    ]
+    .join("---\n")
 }
 
 /// A proxy between a client and the echo server, with the daemon beside it.
@@ -65,13 +68,17 @@ impl Gateway {
         );
         daemon.until_served(&commit);
         let (echo, address) = (Echo::start(), format!("127.0.0.1:{}", free_port()));
-        let text = configuration(example, &[("8080", &address), ("8731", &daemon.address), ("4000", &echo.address)]);
+        let text = configuration(
+            example,
+            &[("8080", &address), ("8731", &daemon.address), ("4000", &echo.address)],
+        );
         let config = repo.beside("config.yaml");
         fs::write(&config, text).unwrap();
         let place = repo.beside("");
         let log = fs::File::create(repo.beside("log")).unwrap();
         let mut command = start(&path, &config);
-        let mut proxy = command.current_dir(place).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut proxy =
+            command.current_dir(place).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let reads_body = program == "envoy";
         let deadline = Instant::now() + PATIENCE;
         while std::net::TcpStream::connect(&address).is_err() {
@@ -87,21 +94,27 @@ impl Gateway {
     fn ask(&self, key: &str, model: &str, headers: &[(&str, &str)]) -> Reply {
         let (path, body) = match self.reads_body {
             true => ("/v1/chat/completions".to_owned(), json!({"model": model, "messages": []})),
-            false => (format!("/openai/deployments/{model}/chat/completions"), json!({"messages": []})),
+            false => {
+                (format!("/openai/deployments/{model}/chat/completions"), json!({"messages": []}))
+            }
         };
         self.send(key, &format!("{path}?n=1"), headers, &body.to_string())
     }
 
     fn send(&self, key: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let key = format!("Bearer {}", if self.reads_body { token(key) } else { key.to_owned() });
-        let headers = [&[("Authorization", key.as_str()), ("Content-Type", "application/json")], headers].concat();
+        let headers =
+            [&[("Authorization", key.as_str()), ("Content-Type", "application/json")], headers]
+                .concat();
         Client::new(&self.address).ask("POST", path, &headers, body)
     }
 
     /// What the server behind saw under a name; several are joined.
     fn seen(reply: &Reply, name: &str) -> Option<String> {
-        let headers: Vec<(String, String)> = serde_json::from_value(reply.json()["headers"].clone()).unwrap();
-        let values: Vec<String> = headers.into_iter().filter(|(known, _)| known == name).map(|(_, v)| v).collect();
+        let headers: Vec<(String, String)> =
+            serde_json::from_value(reply.json()["headers"].clone()).unwrap();
+        let values: Vec<String> =
+            headers.into_iter().filter(|(known, _)| known == name).map(|(_, v)| v).collect();
         (!values.is_empty()).then(|| values.join(" AND "))
     }
 
@@ -143,14 +156,20 @@ fn token(key: &str) -> String {
     };
     let mut claims = claims;
     (claims["iss"], claims["aud"]) = (json!("https://login.example.com"), json!("gateway"));
-    let signed = format!("{}.{}", base64url(br#"{"alg":"HS256"}"#), base64url(claims.to_string().as_bytes()));
+    let signed = format!(
+        "{}.{}",
+        base64url(br#"{"alg":"HS256"}"#),
+        base64url(claims.to_string().as_bytes())
+    );
     let signature = base64url(&hmac(SECRET, signed.as_bytes()));
     format!("{signed}.{signature}")
 }
 
 /// RFC 2104 with SHA-256.
 fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
-    let pad = |with: u8| -> Vec<u8> { (0..64).map(|i| key.get(i).copied().unwrap_or(0) ^ with).collect() };
+    let pad = |with: u8| -> Vec<u8> {
+        (0..64).map(|i| key.get(i).copied().unwrap_or(0) ^ with).collect()
+    };
     let inner = Sha256::digest([&pad(0x36), text].concat());
     Sha256::digest([&pad(0x5c)[..], &inner].concat()).to_vec()
 }
@@ -158,7 +177,11 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
 fn base64url(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let chunk = |chunk: &[u8]| {
-        let bits = chunk.iter().chain(&[0, 0]).take(3).fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        let bits = chunk
+            .iter()
+            .chain(&[0, 0])
+            .take(3)
+            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
         (0..=chunk.len()).map(|i| char::from(DIGITS[bits >> (18 - 6 * i) & 63])).collect::<String>()
     };
     bytes.chunks(3).map(chunk).collect()
@@ -169,8 +192,11 @@ fn find(program: &str) -> Option<PathBuf> {
     let python = std::env::var_os("REFGUARD_TEST_PYTHON").map(PathBuf::from);
     let beside = python.and_then(|python| python.parent().map(|dir| dir.to_owned()));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        beside.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(program)).find(|p| p.is_file());
+    let found = beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|dir| dir.join(program))
+        .find(|p| p.is_file());
     assert!(found.is_some() || !required(program), "`{program}` is required, and not there");
     if found.is_none() {
         eprintln!("skipped: there is no `{program}`");
@@ -210,7 +236,8 @@ fn nginx(program: &PathBuf, config: &std::path::Path) -> Command {
     let text = fs::read_to_string(config).unwrap();
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let folders: String = kinds.map(|kind| format!("{kind}_temp_path {kind};\n")).concat();
-    fs::write(config, text.replace("access_log off;", &format!("access_log off;\n{folders}"))).unwrap();
+    fs::write(config, text.replace("access_log off;", &format!("access_log off;\n{folders}")))
+        .unwrap();
     let mut command = Command::new(program);
     command.args(["-e", "stderr", "-g", "daemon off;", "-p"]).arg(place).arg("-c").arg(config);
     command
@@ -221,18 +248,26 @@ fn envoy(program: &PathBuf, config: &std::path::Path) -> Command {
     fs::write(config.with_file_name("jwks.json"), keys.to_string()).unwrap();
     let mut command = Command::new(program);
     // No shared memory with another Envoy of this machine.
-    command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "error", "-c"]).arg(config);
+    command
+        .args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "error", "-c"])
+        .arg(config);
     command
 }
 
 fn caddy(program: &PathBuf, config: &std::path::Path) -> Command {
     let mut command = Command::new(program);
-    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(config).env("HOME", config.parent().unwrap());
+    command
+        .args(["run", "--adapter", "caddyfile", "--config"])
+        .arg(config)
+        .env("HOME", config.parent().unwrap());
     command
 }
 
-const PROXIES: [(&str, &str, Start); 3] =
-    [("nginx", "nginx/nginx.conf", nginx), ("envoy", "envoy/envoy.yaml", envoy), ("caddy", "caddy/Caddyfile", caddy)];
+const PROXIES: [(&str, &str, Start); 3] = [
+    ("nginx", "nginx/nginx.conf", nginx),
+    ("envoy", "envoy/envoy.yaml", envoy),
+    ("caddy", "caddy/Caddyfile", caddy),
+];
 
 /// Goes through the story with each proxy that is there.
 fn each(options: &[&str], story: impl Fn(&mut Gateway)) {
@@ -250,7 +285,11 @@ fn the_upstream_gets_what_refguard_says_and_nothing_that_a_client_forged() {
             let reply = gateway.ask("sk-health", "gpt-4", forged);
             assert_eq!(reply.status, 200, "{reply:?}");
             let seen = |name: &str| Gateway::seen(&reply, name);
-            assert_eq!(seen("x-refguard-guardrails").as_deref(), Some("hipaa,pii%2C%20strict"), "{reply:?}");
+            assert_eq!(
+                seen("x-refguard-guardrails").as_deref(),
+                Some("hipaa,pii%2C%20strict"),
+                "{reply:?}"
+            );
             assert_eq!(seen("x-refguard-policies").as_deref(), Some("health"));
             assert_eq!(seen("x-refguard-commit"), Some(gateway.commit.clone()));
             for name in ["team", "key", "model", "tags"] {
@@ -264,10 +303,17 @@ fn the_upstream_gets_what_refguard_says_and_nothing_that_a_client_forged() {
         let reply = gateway.ask("sk-finance", "gpt-4", FORGED);
         assert_eq!(reply.status, 200, "{reply:?}");
         let seen = |name: &str| Gateway::seen(&reply, name).unwrap_or_default();
-        assert_eq!((seen("x-refguard-guardrails"), seen("x-refguard-policies")), (String::new(), String::new()));
+        assert_eq!(
+            (seen("x-refguard-guardrails"), seen("x-refguard-policies")),
+            (String::new(), String::new())
+        );
         // The model decides too: it is the body's, or the path's.
         let other = gateway.ask("sk-health", "gpt-3", FORGED);
-        assert_eq!(Gateway::seen(&other, "x-refguard-guardrails").unwrap_or_default(), "", "{other:?}");
+        assert_eq!(
+            Gateway::seen(&other, "x-refguard-guardrails").unwrap_or_default(),
+            "",
+            "{other:?}"
+        );
     });
 }
 
@@ -278,7 +324,9 @@ fn who_is_nobody_is_refused_and_so_is_a_list_that_is_too_long() {
         gateway.refuses("sk-nobody", "gpt-4", &[403]);
         gateway.refuses("sk-legal", "gpt-4", &[500, 502, 503]);
         // Without a model there is no answer either, whatever a header says.
-        gateway.unheard("no model", &[403, 404], || gateway.send("sk-health", "/v1/chat/completions", FORGED, "{}"));
+        gateway.unheard("no model", &[403, 404], || {
+            gateway.send("sk-health", "/v1/chat/completions", FORGED, "{}")
+        });
     });
 }
 
@@ -309,11 +357,19 @@ fn a_path_that_could_be_read_in_two_ways_is_read_in_one() {
         for path in paths.iter().filter(|_| !gateway.reads_body) {
             let reply = gateway.send("sk-health", path, FORGED, "{}");
             if reply.status == 200 {
-                let (taken, given) = (reply.json()["path"].clone(), Gateway::seen(&reply, "x-refguard-guardrails"));
+                let (taken, given) =
+                    (reply.json()["path"].clone(), Gateway::seen(&reply, "x-refguard-guardrails"));
                 let parts: Vec<&str> = taken.as_str().unwrap().split('/').collect();
-                assert!(!parts.contains(&"..") && !taken.as_str().unwrap().contains('%'), "{path}: {taken}");
+                assert!(
+                    !parts.contains(&"..") && !taken.as_str().unwrap().contains('%'),
+                    "{path}: {taken}"
+                );
                 assert_eq!(parts[..3], ["", "openai", "deployments"], "{path}: {taken}");
-                assert_eq!(parts[3] == "gpt-4", given.is_some_and(|given| !given.is_empty()), "{path}: {taken}");
+                assert_eq!(
+                    parts[3] == "gpt-4",
+                    given.is_some_and(|given| !given.is_empty()),
+                    "{path}: {taken}"
+                );
             }
         }
     });
@@ -335,7 +391,9 @@ fn a_body_that_could_be_read_in_two_ways_is_refused() {
         ] {
             if gateway.reads_body {
                 let what: String = body.chars().take(40).collect();
-                gateway.unheard(&what, &[status], || gateway.send("sk-health", "/v1/chat/completions", &[], body));
+                gateway.unheard(&what, &[status], || {
+                    gateway.send("sk-health", "/v1/chat/completions", &[], body)
+                });
             }
         }
     });

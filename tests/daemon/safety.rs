@@ -28,7 +28,8 @@ fn refused(args: &[&str]) -> String {
 fn an_address_beyond_loopback_needs_tokens_and_tls() {
     let repo = Repo::serving();
     let tokens = repo.beside("tokens");
-    fs::write(&tokens, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n").unwrap();
+    fs::write(&tokens, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n")
+        .unwrap();
     let tokens = tokens.to_str().unwrap();
     assert!(refused(&["--listen", "0.0.0.0:0"]).contains("`--tokens FILE`"));
     assert!(refused(&["--listen", "0.0.0.0:0", "--tokens", tokens]).contains("`--tls-cert FILE"));
@@ -43,9 +44,14 @@ fn a_request_that_calls_the_server_by_another_name_is_refused_on_loopback() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &["--allowed-host", "refguard"]);
     daemon.until("ready", |set| set["commit"].is_string());
-    for (host, status) in
-        [("localhost", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("refguard", 200), ("evil.example", 403), ("", 403)]
-    {
+    for (host, status) in [
+        ("localhost", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("refguard", 200),
+        ("evil.example", 403),
+        ("", 403),
+    ] {
         assert_eq!(daemon.ask("GET", "/v1/status", &[("Host", host)], "").status, status, "{host}");
     }
 }
@@ -54,17 +60,29 @@ fn a_request_that_calls_the_server_by_another_name_is_refused_on_loopback() {
 fn a_token_is_asked_for_everywhere_but_by_probes() {
     let repo = Repo::serving();
     let tokens = repo.beside("tokens");
-    fs::write(&tokens, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 # test\n").unwrap();
+    fs::write(&tokens, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 # test\n")
+        .unwrap();
     let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
     assert_eq!(daemon.get("/healthz").status, 200);
     for path in ["/v1/status", "/v1/policies", "/metrics", "/v1/bundle", "/v1/authz"] {
         let refused = daemon.get(path);
-        assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")), "{path}");
+        assert_eq!(
+            (refused.status, refused.header("www-authenticate")),
+            (401, Some("Bearer")),
+            "{path}"
+        );
     }
     for bad in ["Bearer tests", "Bearer", "Basic test", "bearer  "] {
-        assert_eq!(daemon.ask("GET", "/v1/status", &[("Authorization", bad)], "").status, 401, "{bad}");
+        assert_eq!(
+            daemon.ask("GET", "/v1/status", &[("Authorization", bad)], "").status,
+            401,
+            "{bad}"
+        );
     }
-    assert_eq!(daemon.ask("GET", "/v1/status", &[("Authorization", "Bearer test")], "").status, 200);
+    assert_eq!(
+        daemon.ask("GET", "/v1/status", &[("Authorization", "Bearer test")], "").status,
+        200
+    );
     let twice = [("Authorization", "Bearer test"), ("Authorization", "Bearer test")];
     assert_eq!(daemon.ask("GET", "/v1/status", &twice, "").status, 401);
 }
@@ -77,7 +95,9 @@ fn tls_is_spoken_with_the_certificate_given() {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&cert).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
     let name = ServerName::try_from("localhost").unwrap();
     let connection = ClientConnection::new(config, name).unwrap();
@@ -103,7 +123,11 @@ fn a_unix_socket_has_its_mode_and_outlives_a_dead_daemon() {
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
     let mut stream = UnixStream::connect(&socket).unwrap();
     stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: whatever\r\n\r\n").unwrap();
-    assert_eq!(read_reply(&mut BufReader::new(stream)).unwrap().status, 403, "loopback is guarded, so is this");
+    assert_eq!(
+        read_reply(&mut BufReader::new(stream)).unwrap().status,
+        403,
+        "loopback is guarded, so is this"
+    );
     let mut stream = UnixStream::connect(&socket).unwrap();
     stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     assert_eq!(read_reply(&mut BufReader::new(stream)).unwrap().status, 200);
@@ -154,7 +178,8 @@ fn too_much_of_anything_is_refused() {
 #[test]
 fn slow_clients_are_cut_off() {
     let repo = Repo::serving();
-    let daemon = Daemon::start(&repo.path(), &["--header-timeout", "200ms", "--body-timeout", "200ms"]);
+    let daemon =
+        Daemon::start(&repo.path(), &["--header-timeout", "200ms", "--body-timeout", "200ms"]);
     for (half, status) in [
         ("GET /healthz HTTP/1.1\r\nhost: loc", None),
         ("POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{", Some(408)),
@@ -209,7 +234,8 @@ fn the_service_manager_is_told() {
         let mut bytes = [0; 1024];
         loop {
             let length = socket.recv(&mut bytes).unwrap_or_else(|error| panic!("{word}: {error}"));
-            if String::from_utf8_lossy(&bytes[..length]).lines().any(|line| line.starts_with(word)) {
+            if String::from_utf8_lossy(&bytes[..length]).lines().any(|line| line.starts_with(word))
+            {
                 return;
             }
         }
@@ -241,7 +267,8 @@ fn decisions_are_logged_with_hashed_keys() {
     daemon.ask("GET", "/v1/authz", &[("X-Refguard-Model", "m")], "");
     assert_eq!(daemon.stop().code(), Some(0));
     let text = fs::read_to_string(&log).unwrap();
-    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3, "{text}");
     for line in &lines[..2] {
         assert_eq!((&line["by"], &line["guardrails"]), (&json!("resolve"), &json!(["gen-1"])));
@@ -266,7 +293,10 @@ fn init_makes_a_repository_serves_it_and_invites() {
     assert_eq!(reply.json()["sets"][0]["promotion"], json!(1), "{}", reply.body);
     for line in &text[2..] {
         let out = Command::new("sh").arg("-c").arg(format!("{line} --fail")).output().unwrap();
-        assert!(out.status.success() || String::from_utf8_lossy(&out.stderr).contains("not found"), "{line}: {out:?}");
+        assert!(
+            out.status.success() || String::from_utf8_lossy(&out.stderr).contains("not found"),
+            "{line}: {out:?}"
+        );
     }
     child.kill().unwrap();
     child.wait().unwrap();

@@ -19,7 +19,8 @@ fn no_answer_is_torn_none_fails_and_none_is_from_a_set_that_was_never_valid() {
     let address = daemon.address.as_str();
     let mut settled = 0;
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..3).map(|_| scope.spawn(|| resolve_until(&stop, address, &answers))).collect();
+        let clients: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| resolve_until(&stop, address, &answers))).collect();
         for round in 1..=ROUNDS {
             one_round(&repo, &daemon, round * 10);
             if round == 2 {
@@ -82,7 +83,10 @@ fn resolve_until(stop: &AtomicBool, address: &str, answers: &AtomicUsize) {
             for result in &results {
                 let policies = result["policies"].as_array().unwrap();
                 assert_eq!(policies.len(), 5);
-                assert!(policies.iter().all(|policy| policy["guardrails"] == *guardrails), "torn: {result}");
+                assert!(
+                    policies.iter().all(|policy| policy["guardrails"] == *guardrails),
+                    "torn: {result}"
+                );
                 assert_eq!(result["commit"], Value::from(commit));
             }
             answers.fetch_add(1, Ordering::Relaxed);

@@ -46,7 +46,8 @@ impl Repo {
     }
 
     pub fn git(&self, args: &[&str]) -> String {
-        let out = clean(Command::new("git").arg("-C").arg(self.path())).args(args).output().unwrap();
+        let out =
+            clean(Command::new("git").arg("-C").arg(self.path())).args(args).output().unwrap();
         assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
@@ -66,14 +67,20 @@ impl Repo {
     /// Commits a set in which every policy gives the same guardrail, `gen-N`: an answer with two of them is torn.
     pub fn generation(&self, n: usize) -> String {
         for p in 0..5 {
-            self.write(&format!("policies/p{p}.yaml"), &policy(&format!("p{p}"), &format!("gen-{n}")));
+            self.write(
+                &format!("policies/p{p}.yaml"),
+                &policy(&format!("p{p}"), &format!("gen-{n}")),
+            );
         }
         self.commit()
     }
 
     /// Commits a set that does not validate.
     pub fn broken(&self) -> String {
-        self.write("policies/p0.yaml", "apiVersion: refguard/v1\nkind: Policy\nname: p0\nguardrail: {}\n");
+        self.write(
+            "policies/p0.yaml",
+            "apiVersion: refguard/v1\nkind: Policy\nname: p0\nguardrail: {}\n",
+        );
         self.commit()
     }
 
@@ -86,7 +93,10 @@ impl Repo {
     /// The pack files.
     pub fn packs(&self) -> Vec<PathBuf> {
         let files = fs::read_dir(self.path().join(".git/objects/pack")).unwrap();
-        files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "pack")).collect()
+        files
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "pack"))
+            .collect()
     }
 }
 
@@ -99,7 +109,8 @@ pub fn policy(name: &str, guardrail: &str) -> String {
 }
 
 fn clean(command: &mut Command) -> &mut Command {
-    let names = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
+    let names =
+        ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
@@ -301,7 +312,10 @@ pub fn read_reply(stream: &mut impl BufRead) -> std::io::Result<Reply> {
             None => break,
         }
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap());
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or(0, |(_, n)| n.parse().unwrap());
     let mut body = vec![0; if status == 304 { 0 } else { length }];
     std::io::Read::read_exact(stream, &mut body)?;
     Ok(Reply { status, headers, body: String::from_utf8(body).unwrap() })

@@ -51,7 +51,10 @@ fn packed_refs_and_gc_are_no_change_and_hide_none() {
     repo.git(&["gc", "-q", "--prune=now"]);
     daemon.signal("HUP");
     let later = daemon.until("looked at again", |set| set["checked_at"] != after["checked_at"]);
-    assert_eq!(later["loaded_at"], after["loaded_at"], "a value that did not change was loaded again");
+    assert_eq!(
+        later["loaded_at"], after["loaded_at"],
+        "a value that did not change was loaded again"
+    );
 }
 
 #[test]
@@ -103,7 +106,9 @@ fn a_repository_that_another_replaces_is_followed() {
     other.generation(9);
     let nine = other.promote("HEAD");
     fs::rename(repo.path(), repo.beside("old")).unwrap();
-    daemon.until_status("without a repository", |status| !status["notes"].as_array().unwrap().is_empty());
+    daemon.until_status("without a repository", |status| {
+        !status["notes"].as_array().unwrap().is_empty()
+    });
     assert_eq!(daemon.guardrails(), ["gen-1"]);
     fs::rename(other.path(), repo.path()).unwrap();
     daemon.until_served(&nine);
@@ -111,7 +116,9 @@ fn a_repository_that_another_replaces_is_followed() {
     let ten = repo.generation(10);
     repo.promote("HEAD");
     daemon.until_served(&ten);
-    daemon.until_status("without a complaint", |status| status["notes"].as_array().unwrap().is_empty());
+    daemon.until_status("without a complaint", |status| {
+        status["notes"].as_array().unwrap().is_empty()
+    });
 }
 
 #[test]
@@ -141,7 +148,10 @@ fn without_watches_the_daemon_polls_and_says_so() {
         return; // No user namespaces here.
     }
     let mut command = Command::new("unshare");
-    command.args(["-Ur", "sh", "-c", script]).arg(refguard().get_program()).env("HOME", "/nonexistent");
+    command
+        .args(["-Ur", "sh", "-c", script])
+        .arg(refguard().get_program())
+        .env("HOME", "/nonexistent");
     let daemon = Daemon::start_with(command, &repo.path(), &[]);
     daemon.until("ready", |set| set["commit"].is_string());
     let status = daemon.get("/v1/status").json();
@@ -162,7 +172,10 @@ fn several_environments_are_followed_as_the_production_set_names_them() {
     let daemon = Daemon::start(&repo.path(), &[]);
     daemon.until_served(&first);
     let status = daemon.get("/v1/status").json();
-    assert_eq!((&status["sets"][1]["name"], &status["sets"][1]["commit"]), (&json!("staging"), &json!(null)));
+    assert_eq!(
+        (&status["sets"][1]["name"], &status["sets"][1]["commit"]),
+        (&json!("staging"), &json!(null))
+    );
     assert_eq!(daemon.get("/readyz").status, 200);
     assert_eq!(daemon.get("/v1/policies?set=staging").status, 503);
     assert_eq!(daemon.get("/v1/policies?set=nowhere").status, 404);
@@ -191,7 +204,8 @@ fn a_remote_is_fetched_and_followed() {
     daemon.until_served(&second);
     // A remote that is away is said, and changes nothing.
     fs::rename(origin.path(), origin.beside("away")).unwrap();
-    let status = daemon.until_status("complaining", |status| !status["notes"].as_array().unwrap().is_empty());
+    let status = daemon
+        .until_status("complaining", |status| !status["notes"].as_array().unwrap().is_empty());
     assert_eq!(status["sets"][0]["commit"], json!(second));
 }
 
@@ -201,7 +215,16 @@ fn what_is_stale_fails_readiness_or_is_refused_as_chosen() {
     let clone = Repo::new();
     clone.git(&["remote", "add", "origin", origin.path().to_str().unwrap()]);
     for (when, status) in [("unready", 200), ("refuse", 503)] {
-        let options = ["--fetch", "origin", "--interval", "100ms", "--max-staleness", "3s", "--when-stale", when];
+        let options = [
+            "--fetch",
+            "origin",
+            "--interval",
+            "100ms",
+            "--max-staleness",
+            "3s",
+            "--when-stale",
+            when,
+        ];
         let daemon = Daemon::start(&clone.path(), &options);
         daemon.until("ready", |set| set["commit"].is_string() && set["stale"] == json!(false));
         fs::rename(origin.path(), origin.beside("away")).unwrap();

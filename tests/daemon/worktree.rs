@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::support::{Daemon, Repo, policy};
 
 fn drafts(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let find =
-        |status: &Value| status["sets"].as_array().unwrap().iter().find(|set| set["name"] == "worktree").cloned();
+    let find = |status: &Value| {
+        status["sets"].as_array().unwrap().iter().find(|set| set["name"] == "worktree").cloned()
+    };
     let status = daemon.until_status(what, |status| find(status).is_some_and(|set| wanted(&set)));
     find(&status).unwrap()
 }
@@ -28,7 +29,8 @@ fn drafts_are_seen_under_their_own_name_only() {
     assert_eq!(before["commit"], json!(null));
     // As an editor saves: a new file, renamed over the old one.
     repo.write("policies/p0.yaml.swp", &policy("p0", "draft"));
-    fs::rename(repo.path().join("policies/p0.yaml.swp"), repo.path().join("policies/p0.yaml")).unwrap();
+    fs::rename(repo.path().join("policies/p0.yaml.swp"), repo.path().join("policies/p0.yaml"))
+        .unwrap();
     drafts(&daemon, "read again", |set| set["digest"] != before["digest"]);
     assert_eq!(guardrails(&daemon), json!(["draft", "gen-1"]));
     assert_eq!(daemon.guardrails(), ["gen-1"]);
@@ -39,7 +41,10 @@ fn a_half_written_file_keeps_the_last_good_drafts() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &["--worktree"]);
     drafts(&daemon, "served", |set| set["digest"].is_string());
-    repo.write("policies/p1.yaml", "apiVersion: refguard/v1\nkind: Policy\nname: p1\nguardrails:\n  add: [ge");
+    repo.write(
+        "policies/p1.yaml",
+        "apiVersion: refguard/v1\nkind: Policy\nname: p1\nguardrails:\n  add: [ge",
+    );
     let bad = drafts(&daemon, "rejected", |set| set["rejected"].is_object());
     assert_eq!(bad["rejected"]["findings"][0]["file"], json!("policies/p1.yaml"));
     assert_eq!(guardrails(&daemon), json!(["gen-1"]));
@@ -52,7 +57,9 @@ fn a_half_written_file_keeps_the_last_good_drafts() {
 fn a_checkout_of_many_files_is_a_few_reloads() {
     let repo = Repo::serving();
     repo.git(&["checkout", "-q", "-b", "many"]);
-    (0..3000).for_each(|n| repo.write(&format!("policies/many/m{n}.yaml"), &policy(&format!("m{n}"), "many")));
+    (0..3000).for_each(|n| {
+        repo.write(&format!("policies/many/m{n}.yaml"), &policy(&format!("m{n}"), "many"))
+    });
     repo.commit();
     repo.git(&["checkout", "-q", "main"]);
     let daemon = Daemon::start(&repo.path(), &["--worktree", "--poll", "1h"]);
@@ -61,8 +68,11 @@ fn a_checkout_of_many_files_is_a_few_reloads() {
     drafts(&daemon, "whole", |set| set["policies"] == json!(3005));
     let metrics = daemon.get("/metrics").body;
     let of_drafts = |line: &&str| line.starts_with("refguard_reloads_total{set=\"worktree\"");
-    let reloads: u32 =
-        metrics.lines().filter(of_drafts).map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()).sum();
+    let reloads: u32 = metrics
+        .lines()
+        .filter(of_drafts)
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap())
+        .sum();
     assert!(reloads < 60, "{reloads} reloads");
 }
 

@@ -1,6 +1,7 @@
-//! Who may know whom: reads `src/` and fails on a path that its folder must not name.
+//! Who may know whom: reads the sources of both crates and fails on a path that its folder must not name.
 //!
-//! The table is the one of CONTRIBUTING.md. Test code (`#[cfg(test)]`) is free.
+//! The table is the one of CONTRIBUTING.md. Test code (`#[cfg(test)]`) is free. That the core depends on nothing of
+//! git, HTTP, async code or the command line is asked of cargo itself.
 
 mod paths;
 
@@ -9,10 +10,13 @@ use std::path::{Path, PathBuf};
 
 use paths::{paths, test_modules};
 
-/// What one folder of `src/` may name.
+/// The folders that hold sources, from the top of the project.
+const ROOTS: [&str; 2] = ["src", "crates/core/src"];
+
+/// What one folder under one of [`ROOTS`] may name.
 struct Row {
     folder: &'static str,
-    /// Folders of this crate.
+    /// Folders of the two crates.
     knows: &'static [&'static str],
     /// Worlds outside that it must not touch.
     shuns: &'static [&'static World],
@@ -29,7 +33,16 @@ const YAML_READER: World = World { name: "the YAML reader", paths: &["granit_par
 const YAML_WRITER: World = World { name: "YAML", paths: &["serde_yaml"] };
 const FILES: World = World {
     name: "files and processes",
-    paths: &["std::fs", "std::process", "std::env", "ignore", "include_dir", "notify", "tempfile", "walkdir"],
+    paths: &[
+        "std::fs",
+        "std::process",
+        "std::env",
+        "ignore",
+        "include_dir",
+        "notify",
+        "tempfile",
+        "walkdir",
+    ],
 };
 const CLOCK: World = World { name: "the clock", paths: &["std::time"] };
 /// Times as data.
@@ -49,15 +62,26 @@ const TRANSPORT: World = World {
         "tower_http",
     ],
 };
-const ARGUMENTS: World = World { name: "the command line", paths: &["clap", "clap_complete", "clap_mangen"] };
+const ARGUMENTS: World =
+    World { name: "the command line", paths: &["clap", "clap_complete", "clap_mangen"] };
 const TERMINAL: World = World {
     name: "the terminal",
     paths: &["anstream", "indicatif", "std::io::stdout", "std::io::stderr", "std::io::stdin"],
 };
 const ANYHOW: World = World { name: "untyped errors", paths: &["anyhow"] };
 
-const PURE: &[&World] =
-    &[&GIT, &YAML_READER, &YAML_WRITER, &FILES, &CLOCK, &CALENDAR, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW];
+const PURE: &[&World] = &[
+    &GIT,
+    &YAML_READER,
+    &YAML_WRITER,
+    &FILES,
+    &CLOCK,
+    &CALENDAR,
+    &TRANSPORT,
+    &ARGUMENTS,
+    &TERMINAL,
+    &ANYHOW,
+];
 
 const TABLE: &[Row] = &[
     Row {
@@ -68,7 +92,11 @@ const TABLE: &[Row] = &[
     Row { folder: "policy", knows: &["document", "policy"], shuns: PURE },
     Row { folder: "resolve", knows: &["document", "policy", "resolve"], shuns: PURE },
     Row { folder: "diff", knows: &["document", "policy", "resolve", "diff"], shuns: PURE },
-    Row { folder: "prove", knows: &["document", "policy", "resolve", "diff", "prove"], shuns: PURE },
+    Row {
+        folder: "prove",
+        knows: &["document", "policy", "resolve", "diff", "prove"],
+        shuns: PURE,
+    },
     Row {
         folder: "interop",
         knows: &["document", "policy", "interop"],
@@ -91,19 +119,24 @@ const TABLE: &[Row] = &[
     },
     Row {
         folder: "daemon",
-        knows: &["document", "policy", "resolve", "diff", "prove", "repo", "interop", "ops", "output", "daemon"],
+        knows: &[
+            "document", "policy", "resolve", "diff", "prove", "repo", "interop", "ops", "output",
+            "daemon",
+        ],
         shuns: &[&GIT, &YAML_READER, &TRANSPORT, &ARGUMENTS, &TERMINAL],
     },
     Row {
         folder: "http",
-        knows: &["document", "policy", "resolve", "diff", "interop", "ops", "output", "daemon", "http"],
+        knows: &[
+            "document", "policy", "resolve", "diff", "interop", "ops", "output", "daemon", "http",
+        ],
         shuns: &[&GIT, &YAML_READER, &YAML_WRITER, &FILES, &ARGUMENTS, &TERMINAL],
     },
     Row {
         folder: "cli",
         knows: &[
-            "document", "policy", "resolve", "diff", "prove", "repo", "interop", "ops", "output", "daemon", "http",
-            "cli",
+            "document", "policy", "resolve", "diff", "prove", "repo", "interop", "ops", "output",
+            "daemon", "http", "cli",
         ],
         shuns: &[&GIT, &YAML_READER, &YAML_WRITER],
     },
@@ -115,15 +148,22 @@ fn every_folder_names_only_what_it_may_know() {
     let tests = test_modules(&sources);
     let mut breaches = Vec::new();
     for (path, text) in &sources {
-        let is_test = tests.iter().any(|module| path == module || path.starts_with(module.with_extension("")));
-        if !is_test && let Some(folder) = path.iter().next().filter(|_| path.iter().count() > 1) {
+        let is_test = tests
+            .iter()
+            .any(|module| path == module || path.starts_with(module.with_extension("")));
+        let inner = below_root(path);
+        if !is_test && let Some(folder) = inner.iter().next().filter(|_| inner.iter().count() > 1) {
             let Some(row) = TABLE.iter().find(|row| folder == row.folder) else {
-                panic!("src/{} has no row in the table of {}", folder.display(), file!());
+                panic!("{} has no row in the table of {}", path.display(), file!());
             };
             breaches.extend(judge(row, path, text));
         }
     }
-    assert!(breaches.is_empty(), "imports against the table of CONTRIBUTING.md:\n{}", breaches.join("\n"));
+    assert!(
+        breaches.is_empty(),
+        "imports against the table of CONTRIBUTING.md:\n{}",
+        breaches.join("\n")
+    );
 }
 
 #[test]
@@ -131,7 +171,7 @@ fn every_module_says_what_it_owns() {
     let silent: Vec<String> = sources()
         .into_iter()
         .filter(|(_, text)| !text.starts_with("//! "))
-        .map(|(path, _)| format!("src/{}", path.display()))
+        .map(|(path, _)| path.display().to_string())
         .collect();
     assert!(silent.is_empty(), "these files do not open with `//!`: {}", silent.join(", "));
 }
@@ -147,6 +187,7 @@ fn the_judge_finds_each_way_to_name_a_thing() {
         ("use crate::{document::Span, repo as git};", "crate::repo"),
         ("fn f() { crate::output::write(); }", "crate::output::write"),
         ("use super::super::cli;", "crate::cli"),
+        ("use refguard_core::interop::import_config;", "refguard_core::interop::import_config"),
         ("mod inner { use super::super::super::ops::load; }", "crate::ops::load"),
         ("pub use tokio as runtime;", "tokio"),
     ];
@@ -175,7 +216,12 @@ fn the_judge_lets_words_and_tests_pass() {
     assert_eq!(judge(policy, Path::new("policy/innocent.rs"), innocent), Vec::<String>::new());
 }
 
-/// Every Rust file under `src/`, by its path there.
+/// A path without the folder of [`ROOTS`] that it begins with.
+fn below_root(path: &Path) -> &Path {
+    ROOTS.iter().find_map(|root| path.strip_prefix(root).ok()).unwrap_or(path)
+}
+
+/// Every Rust file under [`ROOTS`], by its path from the top of the project.
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(dir: &Path, root: &Path, found: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(dir).unwrap() {
@@ -183,26 +229,33 @@ fn sources() -> Vec<(PathBuf, String)> {
             if path.is_dir() {
                 walk(&path, root, found);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
-                found.push((path.strip_prefix(root).unwrap().to_owned(), fs::read_to_string(&path).unwrap()));
+                found.push((
+                    path.strip_prefix(root).unwrap().to_owned(),
+                    fs::read_to_string(&path).unwrap(),
+                ));
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    walk(&root, &root, &mut found);
+    for root in ROOTS {
+        let before = found.len();
+        walk(&top.join(root), top, &mut found);
+        assert!(found.len() > before + 20, "only {} files under {root}", found.len() - before);
+    }
     found.sort();
-    assert!(found.len() > 20, "only {} files under src/", found.len());
     found
 }
 
 /// The breaches of one file, each a line for a person.
 fn judge(row: &Row, path: &Path, text: &str) -> Vec<String> {
     let mut breaches = Vec::new();
-    for (named, line) in paths(path, text) {
-        let place = format!("src/{}:{line}", path.display());
+    for (named, line) in paths(below_root(path), text) {
+        let place = format!("{}:{line}", path.display());
         let mut segments = named.split("::");
-        if segments.next() == Some("crate") {
-            if let Some(module) = segments.next().filter(|m| TABLE.iter().any(|row| row.folder == *m))
+        if matches!(segments.next(), Some("crate" | "refguard" | "refguard_core")) {
+            if let Some(module) =
+                segments.next().filter(|m| TABLE.iter().any(|row| row.folder == *m))
                 && !row.knows.contains(&module)
             {
                 breaches.push(format!(
@@ -211,8 +264,13 @@ fn judge(row: &Row, path: &Path, text: &str) -> Vec<String> {
                     row.knows.join(", ")
                 ));
             }
-        } else if let Some(world) = row.shuns.iter().find(|world| world.paths.iter().any(|p| leads_to(&named, p))) {
-            breaches.push(format!("{place}: `{named}`, but `{}` must not know {}", row.folder, world.name));
+        } else if let Some(world) =
+            row.shuns.iter().find(|world| world.paths.iter().any(|p| leads_to(&named, p)))
+        {
+            breaches.push(format!(
+                "{place}: `{named}`, but `{}` must not know {}",
+                row.folder, world.name
+            ));
         }
     }
     breaches

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use refguard_core::diff::{DiffReport, diff_sets};
+use refguard_core::policy::PolicySet;
+use refguard_core::prove::{Budget, Impact, impact};
+use refguard_core::resolve::Engine;
 use serde_json::json;
 
 use super::Shell;
@@ -10,12 +14,8 @@ use super::diff::{Change, text};
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::diff::{DiffReport, diff_sets};
 use crate::ops::{GateWord, Plan, Published, Says, Verdict};
 use crate::output::escape::escape_terminal;
-use crate::policy::PolicySet;
-use crate::prove::{Budget, Impact, impact};
-use crate::resolve::Engine;
 
 /// So many words of one gate are said; a broken matrix has hundreds.
 const SAID: usize = 10;
@@ -45,7 +45,10 @@ pub(super) fn say_words(words: &[GateWord]) {
             Says::Allowed => "allowed",
             Says::Warned => "warning",
         };
-        print::message(&escape_terminal(&format!("{says}: gate `{}`: {place}{}", word.gate, word.message)));
+        print::message(&escape_terminal(&format!(
+            "{says}: gate `{}`: {place}{}",
+            word.gate, word.message
+        )));
     }
 }
 
@@ -75,7 +78,10 @@ pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> R
             published.environment, published.promotion
         )
     } else {
-        format!("{}: already there, at promotion {}, {tip}\n", published.environment, published.promotion)
+        format!(
+            "{}: already there, at promotion {}, {tip}\n",
+            published.environment, published.promotion
+        )
     };
     print::results(&text)?;
     Ok(Exit::Fine)

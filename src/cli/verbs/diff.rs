@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use refguard_core::diff::{DiffReport, diff_sets};
+use refguard_core::prove::{Impact, impact};
+use refguard_core::resolve::Engine;
 use serde::Serialize;
 
 use super::Shell;
 use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::diff::{DiffReport, diff_sets};
 use crate::ops::{SetOrigin, Source, Workspace};
 use crate::output;
-use crate::prove::{Impact, impact};
-use crate::resolve::Engine;
 
 /// Tell what changed between two sets, by meaning
 ///
@@ -121,11 +121,21 @@ pub(super) struct Change<'a> {
 }
 
 /// What changed, and what that does, for people.
-pub(super) fn text(shell: &Shell, report: &DiffReport<'_>, impact: Option<&Impact>, format: ChangeFormat) -> String {
+pub(super) fn text(
+    shell: &Shell,
+    report: &DiffReport<'_>,
+    impact: Option<&Impact>,
+    format: ChangeFormat,
+) -> String {
     let style = print::style(shell.color);
     let (mut page, impact) = match format {
-        ChangeFormat::Markdown => (output::diff::markdown(report), impact.map(output::impact_markdown)),
-        _ => (output::diff::human(report, style.color), impact.map(|impact| output::impact_human(impact, style))),
+        ChangeFormat::Markdown => {
+            (output::diff::markdown(report), impact.map(output::impact_markdown))
+        }
+        _ => (
+            output::diff::human(report, style.color),
+            impact.map(|impact| output::impact_human(impact, style)),
+        ),
     };
     if let Some(impact) = impact.filter(|_| !report.diff.is_empty()) {
         page.push('\n');

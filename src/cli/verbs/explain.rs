@@ -2,10 +2,10 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use refguard_core::document::did_you_mean;
 
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::document::did_you_mean;
 use crate::{ops, output};
 
 /// Explain a rule: what it asks, why, a bad and a good example
@@ -27,7 +27,7 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
     let text = match &args.rule {
         _ if args.markdown => output::rules_markdown(&rules),
         None => {
-            let row = |rule: &&crate::document::Rule| {
+            let row = |rule: &&refguard_core::document::Rule| {
                 vec![
                     rule.code.to_owned(),
                     rule.severity.as_str().to_owned(),
@@ -35,14 +35,21 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
                     rule.summary.to_owned(),
                 ]
             };
-            output::table(&["code", "severity", "rule", "what it asks"], &rules.iter().map(row).collect::<Vec<_>>())
+            output::table(
+                &["code", "severity", "rule", "what it asks"],
+                &rules.iter().map(row).collect::<Vec<_>>(),
+            )
         }
-        Some(word) => match rules.iter().find(|rule| rule.code.eq_ignore_ascii_case(word) || rule.name == word) {
+        Some(word) => match rules
+            .iter()
+            .find(|rule| rule.code.eq_ignore_ascii_case(word) || rule.name == word)
+        {
             Some(rule) => output::explain(rule),
             None => {
                 let known = rules.iter().flat_map(|rule| [rule.code, rule.name]);
-                let near =
-                    did_you_mean(word, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let near = did_you_mean(word, known)
+                    .map(|near| format!("; did you mean `{near}`?"))
+                    .unwrap_or_default();
                 bail!("there is no rule `{word}`{near}");
             }
         },

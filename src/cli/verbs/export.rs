@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use refguard_core::interop;
 
 use super::Shell;
 use crate::cli::args::SourceArgs;
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::interop;
 
 /// Write a set in another system's form
 ///

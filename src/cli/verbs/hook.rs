@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use refguard_core::document::Finding;
 
 use super::{Shell, change};
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::document::Finding;
 use crate::ops::{
-    PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict, Workspace, judge_received, judge_sent,
+    PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict, Workspace, judge_received,
+    judge_sent,
 };
 use crate::output::escape::escape_terminal;
 use crate::output::{self, Format, Report};
@@ -114,7 +115,8 @@ fn install(shell: &Shell) -> Result<Exit> {
     let mut text = String::new();
     for hook in Workspace::open(&shell.dir)?.install_hooks(&program)? {
         let what = if hook.changed { "wrote" } else { "unchanged" };
-        let kept = hook.kept.map(|kept| format!("; calls {} first", near(&kept))).unwrap_or_default();
+        let kept =
+            hook.kept.map(|kept| format!("; calls {} first", near(&kept))).unwrap_or_default();
         text.push_str(&format!("{what} {}{kept}\n", near(&hook.path)));
     }
     print::results(&text)?;
@@ -139,7 +141,8 @@ fn pre_commit(shell: &Shell, args: &PreCommitArgs) -> Result<Exit> {
 /// Everything that stands in the way of the commit, on stderr.
 fn say_faults(shell: &Shell, faults: &StagedFaults) -> Result<Exit> {
     let style = print::error_style(shell.color);
-    let errors: Vec<Finding> = faults.checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
+    let errors: Vec<Finding> =
+        faults.checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
     if !errors.is_empty() {
         let report = Report { findings: &errors, ..super::report(&faults.checked) };
         let mut text = Vec::new();
@@ -160,7 +163,9 @@ fn pre_push(shell: &Shell, args: &PrePushArgs) -> Result<Exit> {
     match judge_sent(&shell.dir, &args.remote, &updates) {
         Ok(refusals) => say_refusals("warning: the remote may refuse", &refusals),
         // A remote that was not fetched for a while is no reason to hold a push up.
-        Err(error) => print::message(&escape_terminal(&format!("refguard: the push was not judged: {error:#}"))),
+        Err(error) => print::message(&escape_terminal(&format!(
+            "refguard: the push was not judged: {error:#}"
+        ))),
     }
     Ok(Exit::Fine)
 }
@@ -175,7 +180,8 @@ fn pre_receive(shell: &Shell, args: &PreReceiveArgs) -> Result<Exit> {
 
 /// What git says on standard input.
 fn updates(parse: fn(&str) -> Result<RefUpdate>) -> Result<Vec<RefUpdate>> {
-    let text = std::io::read_to_string(std::io::stdin().lock()).context("cannot read what git says")?;
+    let text =
+        std::io::read_to_string(std::io::stdin().lock()).context("cannot read what git says")?;
     text.lines().filter(|line| !line.is_empty()).map(parse).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use refguard_core::prove::impact;
 
 use super::Shell;
 use super::diff::{Sides, SidesArgs};
@@ -9,7 +10,6 @@ use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::output;
-use crate::prove::impact;
 
 /// Tell what a change does to every possible request, exactly
 ///
@@ -41,7 +41,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
     impact.head = head.origin.name;
     match args.format {
         ChangeFormat::Json => print::json(&impact)?,
-        ChangeFormat::Human => print::results(&output::impact_human(&impact, print::style(shell.color)))?,
+        ChangeFormat::Human => {
+            print::results(&output::impact_human(&impact, print::style(shell.color)))?
+        }
         ChangeFormat::Markdown => print::results(&output::impact_markdown(&impact))?,
     }
     Ok(Exit::Fine)

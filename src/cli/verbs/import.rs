@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use refguard_core::document::Finding;
 
 use super::Shell;
 use crate::cli::args::FindingsFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::document::Finding;
 use crate::ops::{self, DatabaseReport};
 use crate::output::escape::escape_terminal;
 use crate::output::{self, Checked, Report};
@@ -68,7 +68,11 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
     let imported = match (&args.config, &args.policies, &args.attachments) {
         (Some(config), ..) => ops::import_litellm(&shell.dir.join(config), &out)?,
         (None, Some(policies), Some(attachments)) => {
-            let done = ops::import_litellm_database(&shell.dir.join(policies), &shell.dir.join(attachments), &out)?;
+            let done = ops::import_litellm_database(
+                &shell.dir.join(policies),
+                &shell.dir.join(attachments),
+                &out,
+            )?;
             say_database(&done);
             done.report
         }

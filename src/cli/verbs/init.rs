@@ -34,7 +34,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &InitArgs) -> Result<Exit> {
     let dir = shell.dir.join(&args.target);
     let made = ops::init(&dir)?;
     if made.anonymous {
-        print::message("git does not know who you are: committed as `refguard`; set user.name and user.email there");
+        print::message(
+            "git does not know who you are: committed as `refguard`; set user.name and user.email there",
+        );
     }
     match args.format {
         BasicFormat::Json => {

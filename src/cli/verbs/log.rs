@@ -35,7 +35,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
     let log = Workspace::open(&shell.dir)?.log(&args.environment, args.policy.as_deref())?;
     match args.format {
         BasicFormat::Json => print::json(&log)?,
-        BasicFormat::Human => print::results(&output::promotion_log(&log, print::style(shell.color)))?,
+        BasicFormat::Human => {
+            print::results(&output::promotion_log(&log, print::style(shell.color)))?
+        }
     }
     Ok(Exit::Fine)
 }

@@ -21,27 +21,29 @@ pub(super) mod resolve;
 pub(super) mod review;
 pub(super) mod rollback;
 pub(super) mod schema;
+#[cfg(feature = "daemon")]
 pub(super) mod serve;
 pub(super) mod show;
 pub(super) mod status;
 pub(super) mod test;
 pub(super) mod validate;
 pub(super) mod versions;
+#[cfg(feature = "daemon")]
 pub(super) mod wait;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
+use refguard_core::document::Finding;
+use refguard_core::policy::{Checked, Levels};
+use refguard_core::resolve::Engine;
 
 use super::args::{Cli, Color, Verb};
 use super::exit::Exit;
 use super::{print, progress};
-use crate::document::Finding;
 use crate::ops::{Judged, LoadedSet, SetOrigin, Source, Workspace};
 use crate::output::{self, Format, Report};
-use crate::policy::{Checked, Levels};
-use crate::resolve::Engine;
 
 /// What every verb is run with.
 pub(super) struct Shell {
@@ -76,7 +78,9 @@ pub(super) fn run(cli: Cli) -> Result<Exit> {
         Verb::Hook(args) => hook::run(&shell, &args),
         Verb::Import(args) => import::run(&shell, &args),
         Verb::Export(args) => export::run(&shell, &args),
+        #[cfg(feature = "daemon")]
         Verb::Serve(args) => serve::run(&shell, &args),
+        #[cfg(feature = "daemon")]
         Verb::Wait(args) => wait::run(&shell, &args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Explain(args) => explain::run(&args),
@@ -118,7 +122,8 @@ impl Shell {
             Judged::Sound(engine) => return Ok(Ok((engine, origin))),
             Judged::Faulty(checked) => checked,
         };
-        let errors: Vec<Finding> = checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
+        let errors: Vec<Finding> =
+            checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
         let report = Report { findings: &errors, ..report(&checked) };
         let mut text = Vec::new();
         output::render(&report, Format::Human, print::error_style(self.color), &mut text)?;

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use clap::Args;
+use refguard_core::prove::{ProveOptions, prove};
 
 use super::Shell;
 use crate::cli::args::{BudgetArgs, ChangeFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::output;
-use crate::prove::{ProveOptions, prove};
 
 /// Prove the invariants of a set, or show a request that breaks one
 ///
@@ -47,7 +47,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
     let proof = prove(&ready.engine, options, &args.budget.budget());
     match args.format {
         ChangeFormat::Json => print::json(&proof)?,
-        ChangeFormat::Human => print::results(&output::proof_human(&proof, print::style(shell.color)))?,
+        ChangeFormat::Human => {
+            print::results(&output::proof_human(&proof, print::style(shell.color)))?
+        }
         ChangeFormat::Markdown => print::results(&output::proof_markdown(&proof))?,
     }
     Ok(Exit::fault_if(!proof.holds()))

@@ -5,6 +5,10 @@ use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use refguard_core::policy::PolicyId;
+use refguard_core::resolve::{
+    Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, explain,
+};
 use serde_json::{Value, json};
 
 use super::{Ready, Shell};
@@ -12,8 +16,6 @@ use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::output;
-use crate::policy::PolicyId;
-use crate::resolve::{Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, explain};
 
 /// Tell what a request gets, and why
 ///
@@ -81,7 +83,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     let answer = ready.answer(&resolution, near.as_deref(), &version);
     match args.format {
         BasicFormat::Json => print::json_bytes(&answer.to_json())?,
-        BasicFormat::Human => print::results(&output::resolution(&answer, print::style(shell.color)))?,
+        BasicFormat::Human => {
+            print::results(&output::resolution(&answer, print::style(shell.color)))?
+        }
     }
     Ok(Exit::Fine)
 }
@@ -101,7 +105,8 @@ fn context(args: &ResolveArgs) -> Result<Context> {
 
 impl Ready {
     fn request(&self, context: Context, policies: &[String]) -> Result<Request> {
-        let policies = policies.iter().map(|name| self.workspace.requested(name)).collect::<Result<_>>()?;
+        let policies =
+            policies.iter().map(|name| self.workspace.requested(name)).collect::<Result<_>>()?;
         Ok(Request { context, policies })
     }
 
@@ -116,7 +121,9 @@ impl Ready {
 
     /// The number of the version that the set holds, where history is at hand: an answer does not wait for it.
     fn number(&self, policy: &ResolvedPolicy<'_>) -> Option<u64> {
-        self.workspace.history_if_cheap(self.engine.set().policies.len())?.number(policy.name(), policy.digest())
+        self.workspace
+            .history_if_cheap(self.engine.set().policies.len())?
+            .number(policy.name(), policy.digest())
     }
 }
 

@@ -47,11 +47,14 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
         None if args.staged => Source::Staged,
         None => Source::Worktree,
     };
-    let review = Workspace::open(&shell.dir)?.review(args.base.as_deref(), &head, &args.budget.budget())?;
+    let review =
+        Workspace::open(&shell.dir)?.review(args.base.as_deref(), &head, &args.budget.budget())?;
     match args.format {
         ChangeFormat::Json => print::json(&output::review_json(&review))?,
         ChangeFormat::Markdown => print::results(&output::review_markdown(&review))?,
-        ChangeFormat::Human => print::results(&output::review_human(&review, print::style(shell.color)))?,
+        ChangeFormat::Human => {
+            print::results(&output::review_human(&review, print::style(shell.color)))?
+        }
     }
     Ok(Exit::fault_if(review.is_faulty()))
 }

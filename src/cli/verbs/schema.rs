@@ -2,10 +2,10 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use refguard_core::document::{KINDS, Kind, schema};
 
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::document::{KINDS, Kind, schema};
 
 /// Print the JSON Schema of a kind of document, or one for all kinds
 ///

@@ -16,7 +16,10 @@ use super::Shell;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::daemon::{Config, Daemon, Fetch, Systemd};
-use crate::http::{self, AuthzOptions, DecisionLog, Dimension, HostGuard, Limits, Listener, Options, Signals, Tokens};
+use crate::http::{
+    self, AuthzOptions, DecisionLog, Dimension, HostGuard, Limits, Listener, Options, Signals,
+    Tokens,
+};
 use crate::ops;
 use crate::repo::GitEnv;
 
@@ -265,7 +268,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     };
     let options = args.options()?;
     start_logs(&args.logs, print::error_style(shell.color).color)?;
-    let listeners = args.listen.iter().map(|address| args.bind(address)).collect::<Result<Vec<_>>>()?;
+    let listeners =
+        args.listen.iter().map(|address| args.bind(address)).collect::<Result<Vec<_>>>()?;
     let systemd = Systemd::from_process();
     let daemon = Daemon::start(args.config(dir), systemd).context("cannot start")?;
     let (listeners, shown): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
@@ -274,10 +278,13 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     let _ = print::results(&lines);
     if args.init.is_some() {
         daemon.wait_for_first_look();
-        let _ = print::results(&shown.first().map(|address| invitation(address)).unwrap_or_default());
+        let _ =
+            print::results(&shown.first().map(|address| invitation(address)).unwrap_or_default());
     }
-    let signals = Signals { hangup: Box::new(daemon.urge()), ending: Box::new(move || systemd.stopping()) };
-    let served = http::serve(listeners, daemon.hub().clone(), options, signals).context("cannot serve");
+    let signals =
+        Signals { hangup: Box::new(daemon.urge()), ending: Box::new(move || systemd.stopping()) };
+    let served =
+        http::serve(listeners, daemon.hub().clone(), options, signals).context("cannot serve");
     for address in &args.listen {
         if let Address::Unix(path) = address {
             // Gone already, or somebody else's by now: either way there is nothing to do.
@@ -332,14 +339,18 @@ impl ServeArgs {
             bail!("an address beyond loopback needs `--tokens FILE` (or `--insecure`)");
         }
         if safety.tls_cert.is_none() {
-            bail!("an address beyond loopback needs `--tls-cert FILE --tls-key FILE` (or `--insecure`)");
+            bail!(
+                "an address beyond loopback needs `--tls-cert FILE --tls-key FILE` (or `--insecure`)"
+            );
         }
         Ok(())
     }
 
     fn options(&self) -> Result<Options> {
         let safety = &self.safety;
-        let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read `{}`", path.display()));
+        let read = |path: &Path| {
+            fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+        };
         let in_file = |path: &Path, error: String| anyhow::anyhow!("`{}`: {error}", path.display());
         let tokens = match &safety.tokens {
             None => None,
@@ -349,9 +360,10 @@ impl ServeArgs {
             }
         };
         let tls = match (&safety.tls_cert, &safety.tls_key) {
-            (Some(cert), Some(key)) => {
-                Some(http::tls_config(&read(cert)?, &read(key)?).map_err(|error| in_file(cert, error))?)
-            }
+            (Some(cert), Some(key)) => Some(
+                http::tls_config(&read(cert)?, &read(key)?)
+                    .map_err(|error| in_file(cert, error))?,
+            ),
             _ => None,
         };
         let loopback = |address: &Address| matches!(address, Address::Tcp(address) if address.ip().is_loopback());
@@ -378,7 +390,8 @@ impl ServeArgs {
         let failed = |shown: String| move || format!("cannot listen on `{shown}`");
         match address {
             Address::Tcp(wanted) => {
-                let listener = TcpListener::bind(wanted).with_context(failed(wanted.to_string()))?;
+                let listener =
+                    TcpListener::bind(wanted).with_context(failed(wanted.to_string()))?;
                 let scheme = if self.safety.tls_cert.is_some() { "https" } else { "http" };
                 let shown = format!("{scheme}://{}", listener.local_addr()?);
                 Ok((Listener::Tcp(listener), shown))
@@ -430,8 +443,12 @@ impl LogArgs {
 }
 
 fn start_logs(args: &LogArgs, color: bool) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&args.log).context("`--log` cannot be read")?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&args.log).context("`--log` cannot be read")?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(color);
     let started = match args.log_format {
         LogFormat::Human => logs.with_target(false).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),

@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use refguard_core::document::did_you_mean;
 
 use super::Shell;
 use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::{print, progress};
-use crate::document::did_you_mean;
 use crate::ops::{Address, Workspace};
 use crate::{ops, output};
 
@@ -56,7 +56,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
 
 fn version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit> {
     if args.source.is_given() {
-        bail!("`{}` is one version, wherever the set is read from: leave out --worktree, --staged and --at", args.name);
+        bail!(
+            "`{}` is one version, wherever the set is read from: leave out --worktree, --staged and --at",
+            args.name
+        );
     }
     let shown = Workspace::open(&shell.dir)?.show_version(address, &progress::Bar::of_commits())?;
     match args.format {

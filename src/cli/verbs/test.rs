@@ -65,13 +65,21 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         Ok(ready) => ready,
         Err(exit) => return Ok(exit),
     };
-    let options = TestOptions { filter: args.filter.clone(), fail_fast: args.fail_fast, coverage: args.coverage };
+    let options = TestOptions {
+        filter: args.filter.clone(),
+        fail_fast: args.fail_fast,
+        coverage: args.coverage,
+    };
     let report = ops::run_tests(&ready.engine, &options, &|name| ready.workspace.requested(name))?;
     match args.format {
         TestFormat::Json => print::json(&report)?,
-        TestFormat::Human => print::results(&output::tests_human(&report, print::style(shell.color)))?,
+        TestFormat::Human => {
+            print::results(&output::tests_human(&report, print::style(shell.color)))?
+        }
         TestFormat::Junit => print::results(&output::tests_junit(&report))?,
-        TestFormat::Github => print::results(&output::tests_github(&report, ready.workspace.root().prefix()))?,
+        TestFormat::Github => {
+            print::results(&output::tests_github(&report, ready.workspace.root().prefix()))?
+        }
     }
     let untested = args.require_tests && report.cases.is_empty();
     if untested {
@@ -80,7 +88,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     let covered = report.coverage.as_ref().map_or(100.0, |coverage| coverage.percent);
     let uncovered = args.threshold.filter(|threshold| covered < f64::from(*threshold));
     if let Some(threshold) = uncovered {
-        print::message(&format!("error: {covered}% is covered, and `--threshold` asks for {threshold}%"));
+        print::message(&format!(
+            "error: {covered}% is covered, and `--threshold` asks for {threshold}%"
+        ));
     }
     Ok(Exit::fault_if(report.failed > 0 || untested || uncovered.is_some()))
 }

@@ -4,12 +4,12 @@ use std::mem::ManuallyDrop;
 
 use anyhow::Result;
 use clap::Args;
+use refguard_core::document::Finding;
 
 use super::Shell;
 use crate::cli::args::{FindingsFormat, LevelArgs, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::document::Finding;
 use crate::output::{self, Report};
 
 /// Check a policy set by every rule

@@ -28,7 +28,8 @@ pub(in crate::cli) struct VersionsArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &VersionsArgs) -> Result<Exit> {
-    let list = Workspace::open(&shell.dir)?.version_list(&args.name, &progress::Bar::of_commits())?;
+    let list =
+        Workspace::open(&shell.dir)?.version_list(&args.name, &progress::Bar::of_commits())?;
     match args.format {
         BasicFormat::Json => print::json(&list)?,
         BasicFormat::Human => print::results(&output::versions(&list))?,

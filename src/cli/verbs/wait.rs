@@ -61,7 +61,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
     };
     let token = match &args.token_env {
         None => None,
-        Some(name) => Some(std::env::var(name).with_context(|| format!("the variable `{name}` is not set"))?),
+        Some(name) => {
+            Some(std::env::var(name).with_context(|| format!("the variable `{name}` is not set"))?)
+        }
     };
     for daemon in &args.daemons {
         Address::parse(daemon)?;
@@ -110,7 +112,11 @@ impl<'a> Address<'a> {
 fn served(url: &str, set: &str, token: Option<&str>) -> Result<Option<String>> {
     let (host, text) = match Address::parse(url)? {
         Address::Tcp(host) => {
-            let named = if host.contains(':') && !host.ends_with(']') { host.to_owned() } else { format!("{host}:80") };
+            let named = if host.contains(':') && !host.ends_with(']') {
+                host.to_owned()
+            } else {
+                format!("{host}:80")
+            };
             let address = named.to_socket_addrs()?.next().context("the name has no address")?;
             let stream = TcpStream::connect_timeout(&address, ANSWER)?;
             stream.set_read_timeout(Some(ANSWER))?;
@@ -122,7 +128,8 @@ fn served(url: &str, set: &str, token: Option<&str>) -> Result<Option<String>> {
             ("localhost", ask(stream, "localhost", token)?)
         }
     };
-    let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("{host} does not speak HTTP"))?;
+    let (head, body) =
+        text.split_once("\r\n\r\n").with_context(|| format!("{host} does not speak HTTP"))?;
     let status = head.split(' ').nth(1).unwrap_or("");
     if status != "200" {
         bail!("it answers with status {status}");
@@ -135,8 +142,10 @@ fn served(url: &str, set: &str, token: Option<&str>) -> Result<Option<String>> {
 
 /// One request by HTTP/1.0: the answer is whole when the connection ends.
 fn ask(mut stream: impl Read + Write, host: &str, token: Option<&str>) -> Result<String> {
-    let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    stream.write_all(format!("GET /v1/status HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n").as_bytes())?;
+    let bearer =
+        token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    stream
+        .write_all(format!("GET /v1/status HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n").as_bytes())?;
     let mut text = String::new();
     stream.take(MAX_STATUS).read_to_string(&mut text)?;
     Ok(text)

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use refguard_core::policy::Environment;
+use refguard_core::resolve::Engine;
 
 use super::push::{PushRefusal, PushViews, RefUpdate};
-use crate::ops::gates::{self, Candidate, Lowered};
-use crate::ops::{EnvironmentState, GateWord, NoProgress, Verdict, partial};
-use crate::policy::Environment;
+use crate::ops::change::gates::{self, Candidate, Lowered};
+use crate::ops::change::partial;
+use crate::ops::{EnvironmentState, GateWord, NoProgress, Verdict};
 use crate::repo::{Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
-use crate::resolve::Engine;
 
 /// Judges the move of an environment's branch. `settings` are those of the environment where its own tip does
 /// not say.
@@ -21,7 +22,9 @@ pub(super) fn judge(
     publish_branch: &str,
 ) -> Result<Option<PushRefusal>> {
     let refuse = |message: String| Ok(Some(PushRefusal::new(&update.name, message)));
-    let Some(new) = update.new else { return refuse(format!("the environment `{}` must stay", settings.name)) };
+    let Some(new) = update.new else {
+        return refuse(format!("the environment `{}` must stay", settings.name));
+    };
     let (repo, ref_name) = (views.before.repo()?, RefName::new(update.name.as_str())?);
     let mut ledger = match repo.ledger(&settings.name, &ref_name) {
         Ok(ledger) => ledger,
@@ -31,7 +34,11 @@ pub(super) fn judge(
     if let Some(old) = update.old
         && !views.after.repo()?.on_first_parents(old, new)?
     {
-        return refuse(format!("the first-parent history of {} does not hold {}", new.short(), old.short()));
+        return refuse(format!(
+            "the first-parent history of {} does not hold {}",
+            new.short(),
+            old.short()
+        ));
     }
     let mut held = None;
     for commit in path(views, &ledger, &settings.name, new)? {
@@ -50,7 +57,12 @@ pub(super) fn judge(
 
 /// The commits that the branch would move over, the oldest first: down to its tip, or where there is none, to
 /// the last promotion that is recorded or to number 1.
-fn path(views: &PushViews, ledger: &Ledger, environment: &str, new: CommitId) -> Result<Vec<Commit>> {
+fn path(
+    views: &PushViews,
+    ledger: &Ledger,
+    environment: &str,
+    new: CommitId,
+) -> Result<Vec<Commit>> {
     let end = ledger.tip.or(ledger.last().map(|last| last.commit.id));
     let mut found = Vec::new();
     for commit in views.after.repo()?.first_parents(new) {
@@ -58,7 +70,8 @@ fn path(views: &PushViews, ledger: &Ledger, environment: &str, new: CommitId) ->
         if Some(commit.id) == end {
             break;
         }
-        let number = Record::parse(&commit.message, environment).ok().flatten().map(|record| record.number);
+        let number =
+            Record::parse(&commit.message, environment).ok().flatten().map(|record| record.number);
         found.push(commit);
         if ledger.tip.is_none() && number.is_none_or(|number| number == 1) {
             break;
@@ -96,10 +109,16 @@ impl Step<'_> {
         let record = match Record::parse(&commit.message, name) {
             Ok(Some(record)) => record,
             Ok(None) => return refuse(format!("it is no promotion to `{name}`")),
-            Err(malformed) => return refuse(format!("it is no promotion to `{name}`: {malformed}")),
+            Err(malformed) => {
+                return refuse(format!("it is no promotion to `{name}`: {malformed}"));
+            }
         };
         if record.number != self.ledger.next_number() {
-            return refuse(format!("its number is {}, and {} is due", record.number, self.ledger.next_number()));
+            return refuse(format!(
+                "its number is {}, and {} is due",
+                record.number,
+                self.ledger.next_number()
+            ));
         }
         let repo = self.views.after.repo()?;
         let base = self.ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
@@ -123,30 +142,42 @@ impl Step<'_> {
     }
 
     /// What the record says that the commit is; or why it says nothing that could be.
-    fn due(&self, record: &Record, base: Option<TreeId>) -> Result<std::result::Result<Due, String>> {
+    fn due(
+        &self,
+        record: &Record,
+        base: Option<TreeId>,
+    ) -> Result<std::result::Result<Due, String>> {
         let repo = self.views.after.repo()?;
         if record.rollback.is_none() && record.hold.is_none() {
             let parents = self.ledger.next_parents(Some(record.source));
             let source = match repo.tree_of(record.source) {
                 Ok(tree) => tree,
-                Err(RepoError::MissingObject { .. }) => return Ok(Err("its source is not there".to_owned())),
+                Err(RepoError::MissingObject { .. }) => {
+                    return Ok(Err("its source is not there".to_owned()));
+                }
                 Err(error) => return Err(error.into()),
             };
             let tree = match record.policies.is_empty() {
                 true => source,
-                false => match partial::tree_id(&self.views.after, &record.policies, base, source) {
-                    Ok(tree) => tree,
-                    Err(error) => return Ok(Err(format!("{error:#}"))),
-                },
+                false => {
+                    match partial::tree_id(&self.views.after, &record.policies, base, source) {
+                        Ok(tree) => tree,
+                        Err(error) => return Ok(Err(format!("{error:#}"))),
+                    }
+                }
             };
             return Ok(Ok(Due { tree, source: record.source, parents, goes_back: false }));
         }
         if record.hold.is_none() || !record.policies.is_empty() || !record.allow.is_empty() {
-            return Ok(Err("a rollback puts the environment on hold, and does nothing else".to_owned()));
+            return Ok(Err(
+                "a rollback puts the environment on hold, and does nothing else".to_owned()
+            ));
         }
         let parents = self.ledger.next_parents(None);
         let target = match record.rollback {
-            Some(number) => self.ledger.find(number).map(|target| (target.commit.tree, target.record.source)),
+            Some(number) => {
+                self.ledger.find(number).map(|target| (target.commit.tree, target.record.source))
+            }
             None => base.zip(self.ledger.last()).map(|(base, last)| (base, last.record.source)),
         };
         let Some((tree, source)) = target else {
@@ -165,11 +196,14 @@ impl Step<'_> {
     ) -> Result<Judged> {
         let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
         let (after, repo) = (&self.views.after, self.views.after.repo()?);
-        let (settings, publish_branch) = after.own_settings(self.settings, self.publish_branch, self.ledger.tip)?;
+        let (settings, publish_branch) =
+            after.own_settings(self.settings, self.publish_branch, self.ledger.tip)?;
         if let Err(message) = self.may_lower(commit, record, &settings) {
             return refuse(message);
         }
-        let Some(lowered) = lowered(record) else { return refuse("it passes a gate that there is not".to_owned()) };
+        let Some(lowered) = lowered(record) else {
+            return refuse("it passes a gate that there is not".to_owned());
+        };
         let from = after.source_ref(&settings, &publish_branch)?;
         let candidate = Candidate {
             source: record.source,
@@ -184,7 +218,14 @@ impl Step<'_> {
         };
         let (ref_name, ledger) = (self.ref_name.clone(), self.ledger.clone());
         let environment = EnvironmentState { settings, publish_branch, ref_name, ledger };
-        let verdict = gates::judge(after, &environment, before.as_deref(), &candidate, &lowered, due.goes_back)?;
+        let verdict = gates::judge(
+            after,
+            &environment,
+            before.as_deref(),
+            &candidate,
+            &lowered,
+            due.goes_back,
+        )?;
         if verdict.refuses() {
             return Ok(Err(refused(self.ref_name, verdict)));
         }
@@ -201,14 +242,21 @@ impl Step<'_> {
     }
 
     /// A gate is only passed by those whom the settings before name.
-    fn may_lower(&self, commit: &Commit, record: &Record, settings: &Environment) -> std::result::Result<(), String> {
+    fn may_lower(
+        &self,
+        commit: &Commit,
+        record: &Record,
+        settings: &Environment,
+    ) -> std::result::Result<(), String> {
         let Some(first) = record.allow.first() else { return Ok(()) };
         let listed = |who: &str| settings.allow.iter().any(|allowed| allowed == who);
         let committer = commit.committer.email.as_str();
         for who in [Some(committer), self.views.pusher.as_deref()].into_iter().flatten() {
             if !listed(who) {
                 let (name, gate) = (&settings.name, &first.gate);
-                return Err(format!("`{who}` may not pass the gate `{gate}`: `allow` of `{name}` does not list it"));
+                return Err(format!(
+                    "`{who}` may not pass the gate `{gate}`: `allow` of `{name}` does not list it"
+                ));
             }
         }
         Ok(())
@@ -231,7 +279,8 @@ fn lowered(record: &Record) -> Option<Lowered> {
 }
 
 fn same_gates(record: &Record, verdict: &Verdict) -> bool {
-    record.allow.len() == verdict.allow.len() && record.allow.iter().all(|allow| verdict.allow.contains(allow))
+    record.allow.len() == verdict.allow.len()
+        && record.allow.iter().all(|allow| verdict.allow.contains(allow))
 }
 
 fn refused(ref_name: &RefName, verdict: Verdict) -> PushRefusal {

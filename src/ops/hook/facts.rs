@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::document::{Body, Level, Loaded, RawAttachment, RawPolicyTest, Spanned};
-use crate::ops::packed::{Reader, Writer};
-use crate::policy::product;
+use refguard_core::document::{Body, Level, Loaded, RawAttachment, RawPolicyTest, Spanned};
+use refguard_core::policy::product;
+
+use crate::ops::source::packed::{Reader, Writer};
 use crate::repo::{BlobId, Entry, Repo};
 
 /// Raised where the same set would have other facts, or a sound set would no longer be one. A new release
@@ -97,7 +98,9 @@ impl<'a> Tested<'a> {
                 self.teams.extend(texts(&matrix.teams));
                 self.keys.extend(texts(&matrix.keys));
                 self.models.extend(texts(&matrix.models));
-                self.tags.extend(matrix.tags.iter().flatten().flat_map(|list| &list.0).map(|text| text.as_str()));
+                self.tags.extend(
+                    matrix.tags.iter().flatten().flat_map(|list| &list.0).map(|text| text.as_str()),
+                );
             }
         }
     }
@@ -119,8 +122,12 @@ impl<'a> Tested<'a> {
 
     /// Whether some case's request may match an attachment. A "no" is certain.
     pub fn may_match(&self, raw: &RawAttachment) -> bool {
-        let dimensions =
-            [(&raw.teams, &self.teams), (&raw.keys, &self.keys), (&raw.models, &self.models), (&raw.tags, &self.tags)];
+        let dimensions = [
+            (&raw.teams, &self.teams),
+            (&raw.keys, &self.keys),
+            (&raw.models, &self.models),
+            (&raw.tags, &self.tags),
+        ];
         self.cases > 0
             && (raw.scope.is_some()
                 || dimensions.into_iter().all(|(patterns, values)| {
@@ -135,7 +142,9 @@ impl<'a> Tested<'a> {
 fn touches(pattern: &str, values: &BTreeSet<&str>) -> bool {
     match pattern.strip_suffix('*') {
         Some("") => true,
-        Some(prefix) => values.range(prefix..).next().is_some_and(|value| value.starts_with(prefix)),
+        Some(prefix) => {
+            values.range(prefix..).next().is_some_and(|value| value.starts_with(prefix))
+        }
         None => values.contains(pattern),
     }
 }
@@ -150,13 +159,16 @@ pub(super) fn gather(
     loaded: &Loaded,
 ) -> Option<Vec<u8>> {
     let tested = Tested::of(loaded);
-    let raises = |document: &crate::document::Document| match &document.body {
-        Body::Repository(raw) => {
-            raw.rules.iter().flat_map(|rules| &rules.0).any(|(_, level)| level.value == Level::Error)
-        }
+    let raises = |document: &refguard_core::document::Document| match &document.body {
+        Body::Repository(raw) => raw
+            .rules
+            .iter()
+            .flat_map(|rules| &rules.0)
+            .any(|(_, level)| level.value == Level::Error),
         _ => false,
     };
-    if loaded.documents.iter().any(raises) || tested.requested.iter().any(|name| name.contains('@')) {
+    if loaded.documents.iter().any(raises) || tested.requested.iter().any(|name| name.contains('@'))
+    {
         return None;
     }
     let mut documents: BTreeMap<&str, Vec<DocumentFacts<'_>>> = BTreeMap::new();
@@ -242,8 +254,14 @@ impl<'a> Facts<'a> {
         })?;
         let cases = input.number()? as usize;
         let mut texts = || Some(input.list(Reader::text)?.into_iter().collect::<BTreeSet<&str>>());
-        let tested =
-            Tested { cases, teams: texts()?, keys: texts()?, models: texts()?, tags: texts()?, requested: texts()? };
+        let tested = Tested {
+            cases,
+            teams: texts()?,
+            keys: texts()?,
+            models: texts()?,
+            tags: texts()?,
+            requested: texts()?,
+        };
         let bytes = u64::from_le_bytes(input.array()?);
         let regex = u64::from_le_bytes(input.array()?);
         let sorted = files.is_sorted_by(|a, b| a.path < b.path);

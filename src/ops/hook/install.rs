@@ -37,7 +37,8 @@ impl Workspace {
     pub fn install_hooks(&self, program: &Path) -> Result<Vec<InstalledHook>> {
         self.root().dir()?;
         let dir = self.repo()?.hooks_dir()?;
-        fs::create_dir_all(&dir).with_context(|| format!("cannot create the folder `{}`", dir.display()))?;
+        fs::create_dir_all(&dir)
+            .with_context(|| format!("cannot create the folder `{}`", dir.display()))?;
         HOOKS.iter().map(|name| install(&dir, name, self.root().prefix(), program)).collect()
     }
 }
@@ -48,16 +49,23 @@ fn install(dir: &Path, name: &str, prefix: &str, program: &Path) -> Result<Insta
     let before = match fs::read(&path) {
         Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
+        }
     };
     let ours = before.as_ref().is_some_and(|text| text.lines().nth(1) == Some(MARK));
     if before.is_some() && !ours {
         if kept.exists() {
-            bail!("there is a hook `{}` and one kept before, `{}`: merge the two", path.display(), kept.display());
+            bail!(
+                "there is a hook `{}` and one kept before, `{}`: merge the two",
+                path.display(),
+                kept.display()
+            );
         }
         fs::rename(&path, &kept).with_context(|| format!("cannot keep `{}`", path.display()))?;
     }
-    let mut folders: BTreeSet<String> = before.filter(|_| ours).iter().flat_map(|text| folders(text)).collect();
+    let mut folders: BTreeSet<String> =
+        before.filter(|_| ours).iter().flat_map(|text| folders(text)).collect();
     folders.insert(quoted(if prefix.is_empty() { "." } else { prefix }));
     let text = script(name, &folders, program);
     let changed = fs::read(&path).ok().as_deref() != Some(text.as_bytes());
@@ -82,7 +90,9 @@ fn script(name: &str, folders: &BTreeSet<String>, program: &Path) -> String {
     let judge: String = folders.iter().map(|folder| format!("judge {folder}\n")).collect();
     // What git writes to the standard input of a pre-push hook is for both hooks.
     let (input, feed, missing) = match name {
-        "pre-push" => ("remote=${1-} url=${2-}\ninput=$(cat)\n", "printf '%s\\n' \"$input\" | ", "exit 0"),
+        "pre-push" => {
+            ("remote=${1-} url=${2-}\ninput=$(cat)\n", "printf '%s\\n' \"$input\" | ", "exit 0")
+        }
         _ => ("", "", "exit 1"),
     };
     let words = if input.is_empty() { "" } else { r#" "$remote" "$url""# };

@@ -9,16 +9,16 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use anyhow::Result;
+use refguard_core::document::{Body, Document, Finding, Loaded};
+use refguard_core::policy::{Lineage, MAX_CASES, MAX_CHAIN, REGEX_TOTAL, check_errors};
+use refguard_core::resolve::{Engine, Requested};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::facts::{DocumentFacts, Facts, FileFacts, Tested};
-use crate::document::{Body, Document, Finding, Loaded};
-use crate::ops::filter::{Filter, SETTINGS};
-use crate::ops::load::{self, LIMITS};
+use crate::ops::source::filter::{Filter, SETTINGS};
+use crate::ops::source::load::{self, LIMITS};
 use crate::ops::{TestOptions, run_tests};
-use crate::policy::{Lineage, MAX_CASES, MAX_CHAIN, REGEX_TOTAL, check_errors};
 use crate::repo::{BlobId, Entry, Side};
-use crate::resolve::{Engine, Requested};
 
 /// More changed files than this are judged with the whole set, which is then known for the next time.
 const MOST_CHANGES: usize = 128;
@@ -38,7 +38,10 @@ pub(super) struct StagedChange<'f, 'a> {
 }
 
 /// What differs between the set that is known and what is staged; both are sorted by path.
-pub(super) fn changes<'f, 'a>(facts: &'f Facts<'a>, staged: &'f [(Arc<str>, Side)]) -> Vec<StagedChange<'f, 'a>> {
+pub(super) fn changes<'f, 'a>(
+    facts: &'f Facts<'a>,
+    staged: &'f [(Arc<str>, Side)],
+) -> Vec<StagedChange<'f, 'a>> {
     let (mut old, mut new) = (facts.files.iter().peekable(), staged.iter().peekable());
     let mut found = Vec::new();
     loop {
@@ -50,21 +53,31 @@ pub(super) fn changes<'f, 'a>(facts: &'f Facts<'a>, staged: &'f [(Arc<str>, Side
         };
         let old = if order.is_le() { old.next() } else { None };
         let new = if order.is_ge() { new.next() } else { None };
-        let same = matches!((old, new), (Some(old), Some((_, side))) if side.blob == Some(old.blob));
-        if let Some(path) = new.map(|(path, _)| &**path).or(old.map(|old| old.path)).filter(|_| !same) {
+        let same =
+            matches!((old, new), (Some(old), Some((_, side))) if side.blob == Some(old.blob));
+        if let Some(path) =
+            new.map(|(path, _)| &**path).or(old.map(|old| old.path)).filter(|_| !same)
+        {
             found.push(StagedChange { path, old, new: new.map(|(_, side)| *side) });
         }
     }
 }
 
 /// Whether the set with these changes is sound and its tests pass; `false`: not sure.
-pub(super) fn is_sound(facts: &Facts<'_>, changes: &[StagedChange<'_, '_>], from: &dyn Contents) -> Result<bool> {
+pub(super) fn is_sound(
+    facts: &Facts<'_>,
+    changes: &[StagedChange<'_, '_>],
+    from: &dyn Contents,
+) -> Result<bool> {
     let Some(loaded) = read_changed(facts, changes, from)? else { return Ok(false) };
     let changed: FxHashSet<&str> = changes.iter().map(|change| change.path).collect();
     let Some(graph) = Graph::new(facts, &changed, &loaded) else { return Ok(false) };
     let tests = Tested::of(&loaded);
     let tests_run = tests_concerned(facts, changes, &loaded);
-    if tests_run && (!facts.tested.covers(&tests) || facts.tested.cases.saturating_add(tests.cases) > MAX_CASES) {
+    if tests_run
+        && (!facts.tested.covers(&tests)
+            || facts.tested.cases.saturating_add(tests.cases) > MAX_CASES)
+    {
         return Ok(false);
     }
     let company = company(facts, &changed, &graph, &loaded, tests_run);
@@ -75,10 +88,20 @@ pub(super) fn is_sound(facts: &Facts<'_>, changes: &[StagedChange<'_, '_>], from
 }
 
 /// The changed files' documents; `None` where that is not enough to tell.
-fn read_changed(facts: &Facts<'_>, changes: &[StagedChange<'_, '_>], from: &dyn Contents) -> Result<Option<Loaded>> {
-    let unfit = |document: &DocumentFacts<'_>| matches!(document, DocumentFacts::Settings | DocumentFacts::Catalog);
-    let old = |change: &StagedChange<'_, '_>| change.old.is_some_and(|old| old.documents.iter().any(unfit));
-    if changes.len() > MOST_CHANGES || changes.iter().any(|change| change.path == SETTINGS || old(change)) {
+fn read_changed(
+    facts: &Facts<'_>,
+    changes: &[StagedChange<'_, '_>],
+    from: &dyn Contents,
+) -> Result<Option<Loaded>> {
+    let unfit = |document: &DocumentFacts<'_>| {
+        matches!(document, DocumentFacts::Settings | DocumentFacts::Catalog)
+    };
+    let old = |change: &StagedChange<'_, '_>| {
+        change.old.is_some_and(|old| old.documents.iter().any(unfit))
+    };
+    if changes.len() > MOST_CHANGES
+        || changes.iter().any(|change| change.path == SETTINGS || old(change))
+    {
         return Ok(None);
     }
     let filter = filter(facts, from)?;
@@ -94,7 +117,8 @@ fn read_changed(facts: &Facts<'_>, changes: &[StagedChange<'_, '_>], from: &dyn 
             (None, None) => return Ok(None),
         });
     }
-    let whole_set = |document: &Document| matches!(document.body, Body::Repository(_) | Body::Catalog(_));
+    let whole_set =
+        |document: &Document| matches!(document.body, Body::Repository(_) | Body::Catalog(_));
     let unsure = loaded.findings.iter().any(Finding::is_error)
         || !loaded.lost.is_empty()
         || loaded.documents.iter().any(whole_set)
@@ -105,14 +129,16 @@ fn read_changed(facts: &Facts<'_>, changes: &[StagedChange<'_, '_>], from: &dyn 
 
 /// Which files count; the settings are those of the known set.
 fn filter(facts: &Facts<'_>, from: &dyn Contents) -> Result<Filter> {
-    let Ok(at) = facts.files.binary_search_by(|file| file.path.cmp(SETTINGS)) else { return Ok(Filter::default()) };
+    let Ok(at) = facts.files.binary_search_by(|file| file.path.cmp(SETTINGS)) else {
+        return Ok(Filter::default());
+    };
     let Some(file) = facts.files.get(at) else { return Ok(Filter::default()) };
     Filter::of_documents(&read(file, from)?.documents)
 }
 
 fn read(file: &FileFacts<'_>, from: &dyn Contents) -> Result<Loaded> {
     let bytes = from.read(file.blob)?;
-    Ok(crate::document::load_file(file.path, bytes, &LIMITS))
+    Ok(refguard_core::document::load_file(file.path, bytes, &LIMITS))
 }
 
 /// Every policy of the set as it would be: who inherits from whom.
@@ -127,15 +153,18 @@ impl<'g> Graph<'g> {
     /// `None` where a name stands twice, a reference leads nowhere, or a chain is a cycle or too long.
     fn new(facts: &'g Facts<'_>, changed: &FxHashSet<&str>, loaded: &'g Loaded) -> Option<Self> {
         let known = facts.files.iter().enumerate().filter(|(_, file)| !changed.contains(file.path));
-        let known = known.flat_map(|(at, file)| file.documents.iter().map(move |document| (Some(at), *document)));
+        let known = known.flat_map(|(at, file)| {
+            file.documents.iter().map(move |document| (Some(at), *document))
+        });
         let new = loaded.documents.iter().filter_map(|document| match &document.body {
             Body::Policy(raw) => {
                 let parent = raw.inherit.as_ref().map(|parent| parent.as_str());
                 Some((None, DocumentFacts::Policy { name: raw.name.as_str(), parent }))
             }
-            Body::Attachment(raw) => {
-                Some((None, DocumentFacts::Attachment { policy: raw.policy.as_str(), tested: false }))
-            }
+            Body::Attachment(raw) => Some((
+                None,
+                DocumentFacts::Attachment { policy: raw.policy.as_str(), tested: false },
+            )),
             _ => None,
         });
         let (mut policies, mut named_parents, mut owners) = (Vec::new(), Vec::new(), Vec::new());
@@ -252,7 +281,8 @@ fn company(
         _ => None,
     });
     let asked = Tested::of(loaded);
-    let requested = facts.tested.requested.iter().chain(&asked.requested).copied().filter(|_| tests_run);
+    let requested =
+        facts.tested.requested.iter().chain(&asked.requested).copied().filter(|_| tests_run);
     let mut by_file: FxHashMap<usize, FxHashSet<String>> = FxHashMap::default();
     for policy in graph.with_ancestors(named.chain(tested).chain(requested)) {
         if let Some((name, Some(file))) = graph.policies.get(policy) {
@@ -271,7 +301,9 @@ fn read_company(
     from: &dyn Contents,
 ) -> Result<Vec<Document>> {
     let mut found = Vec::new();
-    for (at, file) in facts.files.iter().enumerate().filter(|(_, file)| !changed.contains(file.path)) {
+    for (at, file) in
+        facts.files.iter().enumerate().filter(|(_, file)| !changed.contains(file.path))
+    {
         let takes = |document: &DocumentFacts<'_>| match document {
             DocumentFacts::Catalog => true,
             DocumentFacts::Test => tests_run,
@@ -310,5 +342,7 @@ fn judge(facts: &Facts<'_>, loaded: Loaded, tests_run: bool) -> Result<bool> {
         true => Ok(Requested::Missing(name.to_owned())),
         false => Ok(Requested::Named(name.to_owned())),
     };
-    Ok(run_tests(&engine, &TestOptions { fail_fast: true, ..TestOptions::default() }, &named)?.failed == 0)
+    Ok(run_tests(&engine, &TestOptions { fail_fast: true, ..TestOptions::default() }, &named)?
+        .failed
+        == 0)
 }

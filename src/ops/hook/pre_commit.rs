@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use refguard_core::document::Finding;
+use refguard_core::policy::{Checked, check_errors};
+use refguard_core::resolve::Engine;
 
 use super::facts::{self, Facts};
 use super::look::{self, Contents};
-use crate::document::Finding;
-use crate::ops::filter::Filter;
-use crate::ops::load::{self, NoProgress};
+use crate::ops::source::filter::Filter;
+use crate::ops::source::load::{self, NoProgress};
 use crate::ops::{TestOptions, TestReport, Workspace, run_tests};
-use crate::policy::{Checked, check_errors};
 use crate::repo::{BlobId, Repo, Side};
-use crate::resolve::Engine;
 
 /// What the index came to.
 #[derive(Debug)]
@@ -79,7 +79,10 @@ impl Workspace {
         let report = run_tests(&engine, &TestOptions::default(), &|name| self.requested(name))?;
         if report.failed > 0 {
             checked.findings.retain(Finding::is_error);
-            return Ok(StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests: Some(report) })));
+            return Ok(StagedVerdict::Faulty(Box::new(StagedFaults {
+                checked,
+                tests: Some(report),
+            })));
         }
         if let Some(gathered) = gathered {
             facts::keep(repo, prefix, gathered, regex);

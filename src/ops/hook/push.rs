@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use refguard_core::policy::{Environment, Settings};
 
 use super::environment;
-use crate::ops::environment::settings_at;
+use crate::ops::change::environment::settings_at;
 use crate::ops::{GateWord, Judged, NoProgress, Workspace};
-use crate::policy::{Environment, Settings};
 use crate::repo::{CommitId, Record, RefName};
 
 /// Where the ledgers of environments are.
@@ -68,7 +68,9 @@ impl RefUpdate {
     /// Where it is no such line.
     pub fn from_sent(line: &str) -> Result<Self> {
         let words: Vec<&str> = line.split(' ').collect();
-        let [_, new, name, old] = words[..] else { anyhow::bail!("`{}` is no line of git", line.escape_debug()) };
+        let [_, new, name, old] = words[..] else {
+            anyhow::bail!("`{}` is no line of git", line.escape_debug())
+        };
         Ok(Self { name: name.to_owned(), old: value(old)?, new: value(new)? })
     }
 }
@@ -105,7 +107,8 @@ impl PushViews {
         for update in updates {
             then.insert(RefName::new(update.name.as_str())?, update.new);
         }
-        let (before, after) = (Workspace::imagined(dir, prefix, known)?, Workspace::imagined(dir, prefix, then)?);
+        let (before, after) =
+            (Workspace::imagined(dir, prefix, known)?, Workspace::imagined(dir, prefix, then)?);
         Ok(Self { before, after, pusher })
     }
 
@@ -136,7 +139,10 @@ impl PushViews {
             let Some(name) = ledger.as_str().strip_prefix(LEDGERS) else { continue };
             let settings = settings_at(self.before.root(), repo, repo.tree_of(tip)?)?;
             let own = settings.environments.iter().find(|environment| environment.name == name);
-            guarded.add_environment(own.unwrap_or(&Environment::named(name)), &settings.publish_branch)?;
+            guarded.add_environment(
+                own.unwrap_or(&Environment::named(name)),
+                &settings.publish_branch,
+            )?;
         }
         guarded.add(&self.after.settings()?)?;
         Ok(guarded)
@@ -145,7 +151,9 @@ impl PushViews {
     /// The publish branch only moves forward on first parents, holds no promotion, and is a valid set.
     fn publish(&self, update: &RefUpdate, name: &RefName) -> Result<Option<PushRefusal>> {
         let refuse = |message: String| Ok(Some(PushRefusal::new(&update.name, message)));
-        let Some(new) = update.new else { return refuse("the publish branch must stay".to_owned()) };
+        let Some(new) = update.new else {
+            return refuse("the publish branch must stay".to_owned());
+        };
         let repo = self.after.repo()?;
         repo.commit(new)?;
         if let Some(old) = update.old
@@ -165,7 +173,10 @@ impl PushViews {
                 break;
             }
             if let Some(environment) = Record::environment_of(&commit.message) {
-                return refuse(format!("commit {} is a promotion to `{environment}`", commit.id.short()));
+                return refuse(format!(
+                    "commit {} is a promotion to `{environment}`",
+                    commit.id.short()
+                ));
             }
         }
         let words: Vec<GateWord> = match self.after.judge_tree(repo.tree_of(new)?, &NoProgress)? {
@@ -182,10 +193,13 @@ impl PushViews {
         }
         let refuse = |message: String| Ok(Some(PushRefusal::new(&update.name, message)));
         let environment = update.name.strip_prefix(LEDGERS).unwrap_or("");
-        let refs = guarded.environments.iter().filter(|(_, (settings, _))| settings.name == environment);
+        let refs =
+            guarded.environments.iter().filter(|(_, (settings, _))| settings.name == environment);
         let refs: Vec<&RefName> = refs.map(|(name, _)| name).collect();
         if refs.is_empty() {
-            return refuse("below `refs/refguard/` there are only ledgers of environments".to_owned());
+            return refuse(
+                "below `refs/refguard/` there are only ledgers of environments".to_owned(),
+            );
         }
         let Some(new) = update.new else { return refuse("a ledger must stay".to_owned()) };
         let repo = self.after.repo()?;
@@ -202,12 +216,17 @@ impl PushViews {
 impl Guarded {
     fn add(&mut self, settings: &Settings) -> Result<()> {
         self.publish.insert(RefName::branch(&settings.publish_branch)?);
-        settings.environments.iter().try_for_each(|own| self.add_environment(own, &settings.publish_branch))
+        settings
+            .environments
+            .iter()
+            .try_for_each(|own| self.add_environment(own, &settings.publish_branch))
     }
 
     fn add_environment(&mut self, environment: &Environment, publish_branch: &str) -> Result<()> {
         let name = RefName::new(environment.reference.as_str())?;
-        self.environments.entry(name).or_insert_with(|| (environment.clone(), publish_branch.to_owned()));
+        self.environments
+            .entry(name)
+            .or_insert_with(|| (environment.clone(), publish_branch.to_owned()));
         Ok(())
     }
 }
@@ -215,7 +234,8 @@ impl Guarded {
 /// A tag, or a ref outside of git's folders, that git would take for an environment.
 fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
     update.new?;
-    let short = ["refs/tags/", "refs/"].iter().find_map(|folder| update.name.strip_prefix(folder))?;
+    let short =
+        ["refs/tags/", "refs/"].iter().find_map(|folder| update.name.strip_prefix(folder))?;
     let stands_for = |(name, (settings, _)): &(&RefName, &(Environment, String))| {
         name.as_str() != update.name && (settings.name == short || name.short() == short)
     };

@@ -27,8 +27,13 @@ pub struct ReceiveOptions {
 ///
 /// # Errors
 /// Where the repository cannot be read: then nothing may be let in.
-pub fn judge_received(dir: &Path, updates: &[RefUpdate], options: ReceiveOptions) -> Result<Vec<PushRefusal>> {
-    let views = PushViews::new(dir, options.root.as_deref(), BTreeMap::new(), updates, options.pusher)?;
+pub fn judge_received(
+    dir: &Path,
+    updates: &[RefUpdate],
+    options: ReceiveOptions,
+) -> Result<Vec<PushRefusal>> {
+    let views =
+        PushViews::new(dir, options.root.as_deref(), BTreeMap::new(), updates, options.pusher)?;
     views.judge(updates)
 }
 

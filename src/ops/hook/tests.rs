@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use proptest::prelude::*;
+use refguard_core::document::{Limits, Loaded, load_file};
+use refguard_core::policy::{Levels, check};
+use refguard_core::resolve::{Engine, Requested};
 
 use super::facts::{Facts, gather};
 use super::look::{Contents, changes, is_sound};
-use crate::document::{Limits, Loaded, load_file};
 use crate::ops::{TestOptions, run_tests};
-use crate::policy::{Levels, check};
 use crate::repo::{BlobId, Entry, EntryKind, Side};
-use crate::resolve::{Engine, Requested};
 
 type Files = BTreeMap<String, String>;
 
@@ -38,7 +38,10 @@ fn load(files: &Files) -> Loaded {
 fn whole_is_sound(files: &Files) -> bool {
     let Some(set) = check(load(files), &Levels::default()).set else { return false };
     let engine = Engine::new(Arc::new(set));
-    run_tests(&engine, &TestOptions::default(), &|name| Ok(Requested::Named(name.to_owned()))).unwrap().failed == 0
+    run_tests(&engine, &TestOptions::default(), &|name| Ok(Requested::Named(name.to_owned())))
+        .unwrap()
+        .failed
+        == 0
 }
 
 fn facts_of(files: &Files) -> Option<Vec<u8>> {
@@ -56,8 +59,10 @@ fn facts_of(files: &Files) -> Option<Vec<u8>> {
 fn look(old: &Files, new: &Files) -> Option<bool> {
     let bytes = facts_of(old)?;
     let facts = Facts::decode(&bytes, "").unwrap();
-    let side = |text: &String| Side { kind: EntryKind::File, blob: Some(BlobId::of(text.as_bytes())) };
-    let staged: Vec<(Arc<str>, Side)> = new.iter().map(|(path, text)| (path.as_str().into(), side(text))).collect();
+    let side =
+        |text: &String| Side { kind: EntryKind::File, blob: Some(BlobId::of(text.as_bytes())) };
+    let staged: Vec<(Arc<str>, Side)> =
+        new.iter().map(|(path, text)| (path.as_str().into(), side(text))).collect();
     let mut contents = old.clone();
     contents.extend(new.iter().map(|(path, text)| (format!("new/{path}"), text.clone())));
     Some(is_sound(&facts, &changes(&facts, &staged), &contents).unwrap())
@@ -75,7 +80,8 @@ fn attachment(policy: &str, target: &str) -> String {
     format!("--- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: {policy}, {target}}}\n")
 }
 
-const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [g0, g1, g2]\nteams: [t0, t1, t2]\n";
+const CATALOG: &str =
+    "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [g0, g1, g2]\nteams: [t0, t1, t2]\n";
 
 fn test(team: &str, asked: &str, includes: &str) -> String {
     format!(
@@ -87,7 +93,10 @@ fn test(team: &str, asked: &str, includes: &str) -> String {
 fn base() -> Files {
     files(&[
         ("catalog.yaml", CATALOG.to_owned()),
-        ("a/1.yaml", attachment("p0", "teams: [t0]") + &attachment("p1", "teams: ['t*'], models: [m]")),
+        (
+            "a/1.yaml",
+            attachment("p0", "teams: [t0]") + &attachment("p1", "teams: ['t*'], models: [m]"),
+        ),
         ("p/0.yaml", policy("p0", "guardrails: {add: [g0]}")),
         ("p/1.yaml", policy("p1", "inherit: p0, guardrails: {add: [g1]}")),
         ("p/2.yaml", policy("p2", "inherit: p1, guardrails: {add: [g2]}")),
@@ -150,7 +159,10 @@ fn a_fault_anywhere_is_left_to_the_whole() {
     // Nothing can be said of these from a few documents, sound or not.
     for new in [
         with("catalog.yaml", format!("{CATALOG}models: [m]\n")),
-        with("refguard.yaml", "apiVersion: refguard/v1\nkind: Repository\nrules: {unused-policy: error}\n"),
+        with(
+            "refguard.yaml",
+            "apiVersion: refguard/v1\nkind: Repository\nrules: {unused-policy: error}\n",
+        ),
         with("t/2.yaml", test("t1", "", "")),
     ] {
         assert_eq!(look(&base(), &new), Some(false));
@@ -180,10 +192,15 @@ fn what_can_change_without_a_file_is_never_known() {
 }
 
 fn any_policy() -> impl Strategy<Value = String> {
-    (0..5u8, proptest::option::of(0..5u8), 0..4u8, 0..4u8).prop_map(|(name, parent, add, remove)| {
-        let parent = parent.map(|parent| format!("inherit: p{parent}, ")).unwrap_or_default();
-        policy(&format!("p{name}"), &format!("{parent}guardrails: {{add: [g{add}], remove: [g{remove}]}}"))
-    })
+    (0..5u8, proptest::option::of(0..5u8), 0..4u8, 0..4u8).prop_map(
+        |(name, parent, add, remove)| {
+            let parent = parent.map(|parent| format!("inherit: p{parent}, ")).unwrap_or_default();
+            policy(
+                &format!("p{name}"),
+                &format!("{parent}guardrails: {{add: [g{add}], remove: [g{remove}]}}"),
+            )
+        },
+    )
 }
 
 fn any_attachment() -> impl Strategy<Value = String> {
@@ -208,7 +225,8 @@ fn any_test() -> impl Strategy<Value = String> {
 fn any_file() -> impl Strategy<Value = (String, Option<String>)> {
     let document = prop_oneof![4 => any_policy(), 3 => any_attachment(), 2 => any_test()];
     let text = proptest::collection::vec(document, 1..4).prop_map(|documents| documents.concat());
-    (0..7u8, proptest::option::weighted(0.85, text)).prop_map(|(name, text)| (format!("f{name}.yaml"), text))
+    (0..7u8, proptest::option::weighted(0.85, text))
+        .prop_map(|(name, text)| (format!("f{name}.yaml"), text))
 }
 
 fn apply(files: &mut Files, edits: &[(String, Option<String>)]) {

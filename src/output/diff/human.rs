@@ -1,9 +1,9 @@
 //! A diff and a comparison for a terminal.
 
 use annotate_snippets::renderer::{AnsiColor, Style};
+use refguard_core::diff::{Comparison, DiffReport, FieldChange, VersionName};
 
 use super::{Change, Event, Item, Subject, counts, items, policy_of, row, targets, touches};
-use crate::diff::{Comparison, DiffReport, FieldChange, VersionName};
 use crate::output::escape::escape_terminal;
 
 /// A diff for a terminal.
@@ -13,8 +13,10 @@ pub fn human(report: &DiffReport<'_>, color: bool) -> String {
     if report.diff.is_empty() {
         return format!("{base} and {head} mean the same\n");
     }
-    let mut page = format!("{}: {}\n", paint.bold(&format!("{base} → {head}")), counts(report.diff));
-    if let Some(touches) = touches(&report.diff.touches, |name| escape_terminal(name).into_owned()) {
+    let mut page =
+        format!("{}: {}\n", paint.bold(&format!("{base} → {head}")), counts(report.diff));
+    if let Some(touches) = touches(&report.diff.touches, |name| escape_terminal(name).into_owned())
+    {
         page.push_str(&format!("touches {touches}\n"));
     }
     for item in items(report.diff) {

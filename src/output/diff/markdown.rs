@@ -3,8 +3,9 @@
 //! Every name goes through the escapes, and the whole stays under what forges take as a comment, however
 //! much changed: what does not fit is counted.
 
+use refguard_core::diff::{DiffReport, FieldChange};
+
 use super::{Change, Event, Item, Subject, counts, items, policy_of, row, targets, touches};
-use crate::diff::{DiffReport, FieldChange};
 use crate::output::count;
 use crate::output::escape::markdown_code;
 
@@ -19,7 +20,11 @@ pub fn markdown(report: &DiffReport<'_>) -> String {
 }
 
 /// As [`markdown`], in so many bytes for the losses and for the details.
-pub fn markdown_within(report: &DiffReport<'_>, losses_bytes: usize, details_bytes: usize) -> String {
+pub fn markdown_within(
+    report: &DiffReport<'_>,
+    losses_bytes: usize,
+    details_bytes: usize,
+) -> String {
     let (base, head) = (markdown_code(report.base), markdown_code(report.head));
     if report.diff.is_empty() {
         return format!("### Policies: no change\n\n{base} and {head} mean the same.\n");
@@ -34,7 +39,10 @@ pub fn markdown_within(report: &DiffReport<'_>, losses_bytes: usize, details_byt
     match losses.len() {
         0 => page.push_str("No policy gives less, and no attachment matches less, than before.\n"),
         number => {
-            page.push_str(&format!("**Less protection** in {}:\n\n", count(number, "place", "places")));
+            page.push_str(&format!(
+                "**Less protection** in {}:\n\n",
+                count(number, "place", "places")
+            ));
             fill(&mut page, losses, losses_bytes);
         }
     }

@@ -1,7 +1,21 @@
 //! A diff with everything in it, in both forms, and what hostile names do to them.
 
-use crate::diff::{Comparison, DiffReport, VersionName, compare_policies, diff_sets, tests::set};
-use crate::policy::PolicySet;
+use refguard_core::diff::{Comparison, DiffReport, VersionName, compare_policies, diff_sets};
+use refguard_core::document::{Limits, Loaded, load_file};
+use refguard_core::policy::{Levels, PolicySet, check};
+
+/// A set from files. A document in `text` leaves its `apiVersion` out.
+fn set(files: &[(&str, &str)]) -> PolicySet {
+    let mut all = Loaded::default();
+    for (path, text) in files {
+        let documents: Vec<String> =
+            text.split("---\n").map(|text| format!("apiVersion: refguard/v1\n{text}")).collect();
+        all.append(load_file(*path, documents.join("---\n").into_bytes(), &Limits::DEFAULT));
+    }
+    let checked = check(all, &Levels::default());
+    let found: Vec<&str> = checked.findings.iter().map(|f| f.message.as_str()).collect();
+    checked.set.unwrap_or_else(|| panic!("no set: {found:#?}"))
+}
 
 const BASE: &str = "\
 kind: Catalog
@@ -65,13 +79,19 @@ fn head() -> PolicySet {
 #[test]
 fn a_diff_for_a_person() {
     let diff = diff_sets(&base(), &head());
-    insta::assert_snapshot!("human", super::human(&DiffReport::new("production", "worktree", &diff), false));
+    insta::assert_snapshot!(
+        "human",
+        super::human(&DiffReport::new("production", "worktree", &diff), false)
+    );
 }
 
 #[test]
 fn a_diff_for_a_pull_request() {
     let diff = diff_sets(&base(), &head());
-    insta::assert_snapshot!("markdown", super::markdown(&DiffReport::new("production", "worktree", &diff)));
+    insta::assert_snapshot!(
+        "markdown",
+        super::markdown(&DiffReport::new("production", "worktree", &diff))
+    );
 }
 
 #[test]
@@ -89,7 +109,10 @@ fn no_change_is_said_in_both_forms() {
     let diff = diff_sets(&base(), &base());
     let report = DiffReport::new("production", "HEAD~1", &diff);
     assert_eq!(super::human(&report, true), "production and HEAD~1 mean the same\n");
-    assert_eq!(super::markdown(&report), "### Policies: no change\n\n`production` and `HEAD~1` mean the same.\n");
+    assert_eq!(
+        super::markdown(&report),
+        "### Policies: no change\n\n`production` and `HEAD~1` mean the same.\n"
+    );
 }
 
 #[test]
@@ -107,7 +130,10 @@ fn two_versions_side_by_side() {
         let (a, b) = (base.find(name).expect("a policy").1, head.find(name).expect("a policy").1);
         let a_name = VersionName { number: Some(3), commit: Some("0123456789abcdef0123") };
         let fields = compare_policies((&base, a), (&head, b));
-        super::comparison(&Comparison::new(name, a_name, VersionName { number: None, commit: None }, fields), false)
+        super::comparison(
+            &Comparison::new(name, a_name, VersionName { number: None, commit: None }, fields),
+            false,
+        )
     };
     insta::assert_snapshot!("comparison", ["baseline", "health", "checked"].map(of).join("\n"));
     let same = VersionName { number: Some(1), commit: None };
@@ -119,7 +145,8 @@ fn two_versions_side_by_side() {
 fn a_hostile_name_stays_a_name() {
     let name = "x</summary>`|\u{202e}[a](http://b) <img src=x>";
     let policy = |text: &str| {
-        let fields = format!("name: \"{name}\"\ndescription: \"{text}\"\nguardrails: {{add: ['{text}']}}\n");
+        let fields =
+            format!("name: \"{name}\"\ndescription: \"{text}\"\nguardrails: {{add: ['{text}']}}\n");
         set(&[("a.yaml", &format!("kind: Policy\n{fields}"))])
     };
     let (before, after) = (policy("<b>"), policy("</details>`::error::"));
@@ -152,12 +179,17 @@ fn outside_of_code(text: &str) -> String {
 #[test]
 fn a_comment_fits_however_much_changed() {
     let many = |add: &str| {
-        let policy = |n: u32| format!("kind: Policy\nname: policy-{n:0>90}\nguardrails: {{add: [{add}]}}\n---\n");
+        let policy = |n: u32| {
+            format!("kind: Policy\nname: policy-{n:0>90}\nguardrails: {{add: [{add}]}}\n---\n")
+        };
         set(&[("all.yaml", &(0..900).map(policy).collect::<String>())])
     };
     let diff = diff_sets(&many("pii"), &many("audit"));
     let text = super::markdown(&DiffReport::new("a", "b", &diff));
     assert!(text.len() < 65_536, "{}", text.len());
-    assert!(text.contains("**Less protection** in 900 places") && text.contains("- … and "), "{text}");
+    assert!(
+        text.contains("**Less protection** in 900 places") && text.contains("- … and "),
+        "{text}"
+    );
     assert!(text.ends_with("\n</details>\n"));
 }

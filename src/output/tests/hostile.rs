@@ -1,11 +1,11 @@
 //! No text and no span makes a renderer panic, and no text leaves the place where it is shown.
 
 use proptest::prelude::*;
+use refguard_core::document::rules::{duplicate_key, unknown_field};
+use refguard_core::document::{Related, Span};
 
 use super::super::escape::*;
 use super::*;
-use crate::document::rules::{duplicate_key, unknown_field};
-use crate::document::{Related, Span};
 
 /// Text with much of what hurts.
 fn text() -> impl Strategy<Value = String> {
@@ -25,7 +25,8 @@ fn text() -> impl Strategy<Value = String> {
 /// A finding anywhere in a file, or nowhere in it.
 fn finding(file: SourceFile) -> impl Strategy<Value = Finding> {
     let real = (0u32..80, 0u32..80);
-    let claimed = prop::option::weighted(0.3, (0u32..200, 0u32..200, any::<u32>(), 0u32..200, 0u32..200));
+    let claimed =
+        prop::option::weighted(0.3, (0u32..200, 0u32..200, any::<u32>(), 0u32..200, 0u32..200));
     let place = (real, claimed).prop_map(move |((start, end), claimed)| {
         let mut location = file.locate(Span { start, end });
         if let Some((start, end, line, column, end_line)) = claimed {
@@ -37,14 +38,23 @@ fn finding(file: SourceFile) -> impl Strategy<Value = Finding> {
     let place = place.boxed();
     let related = prop::collection::vec((place.clone(), text()), 0..3);
     let help = prop::option::of(text());
-    (place, text(), help, related, any::<bool>()).prop_map(|(location, message, help, related, is_error)| Finding {
-        rule: if is_error { &unknown_field::RULE } else { &duplicate_key::RULE },
-        severity: if is_error { crate::document::Severity::Error } else { crate::document::Severity::Warning },
-        message,
-        location,
-        help,
-        related: related.into_iter().map(|(location, message)| Related { location, message }).collect(),
-    })
+    (place, text(), help, related, any::<bool>()).prop_map(
+        |(location, message, help, related, is_error)| Finding {
+            rule: if is_error { &unknown_field::RULE } else { &duplicate_key::RULE },
+            severity: if is_error {
+                refguard_core::document::Severity::Error
+            } else {
+                refguard_core::document::Severity::Warning
+            },
+            message,
+            location,
+            help,
+            related: related
+                .into_iter()
+                .map(|(location, message)| Related { location, message })
+                .collect(),
+        },
+    )
 }
 
 fn report() -> impl Strategy<Value = (SourceFile, Vec<Finding>)> {
@@ -56,16 +66,21 @@ fn report() -> impl Strategy<Value = (SourceFile, Vec<Finding>)> {
 
 /// Nothing that moves the cursor, hides, or turns the direction of writing.
 fn is_plain(text: &str) -> bool {
-    let hidden =
-        |c: char| c.is_control() || matches!(c, '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     !text.chars().any(|c| c != '\n' && hidden(c))
 }
 
 /// Whether a CI runner would take the line for a command.
 fn obeyed(line: &str) -> bool {
-    let mut after_hashes = line.match_indices("##").filter_map(|(at, hashes)| line.get(at + hashes.len()..));
+    let mut after_hashes =
+        line.match_indices("##").filter_map(|(at, hashes)| line.get(at + hashes.len()..));
     line.trim_start().starts_with("::")
-        || after_hashes.any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('['))
+        || after_hashes.any(|rest| {
+            rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('[')
+        })
 }
 
 proptest! {

@@ -17,7 +17,10 @@ fn faults(schema: &str, document: &Value) -> Vec<String> {
     // SARIF's pattern for `language` has a stray bracket that JavaScript lets pass and Rust does not.
     let schema = parsed(&schema.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}?$"));
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-    validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
+    validator
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
 }
 
 fn parsed(text: &str) -> Value {
@@ -58,8 +61,13 @@ fn gitlab_follows_its_schema() {
 fn fingerprints_are_unique_and_outlive_a_move_of_lines() {
     let fingerprints = |text: &str| -> Vec<String> {
         let loaded = load_file("policies/p.yaml", text.as_bytes().to_vec(), &Limits::DEFAULT);
-        let json = parsed(&rendered(&loaded.findings, &loaded.sources, Format::Gitlab, Style::default()));
-        json.as_array().unwrap().iter().map(|issue| issue["fingerprint"].as_str().unwrap().to_owned()).collect()
+        let json =
+            parsed(&rendered(&loaded.findings, &loaded.sources, Format::Gitlab, Style::default()));
+        json.as_array()
+            .unwrap()
+            .iter()
+            .map(|issue| issue["fingerprint"].as_str().unwrap().to_owned())
+            .collect()
     };
     let two = format!("{TYPO}---\n{TYPO}");
     let before = fingerprints(&two);
@@ -81,7 +89,10 @@ fn attributes(tag: &BytesStart<'_>) -> BTreeMap<String, String> {
     tag.attributes()
         .map(|attribute| {
             let attribute = attribute.unwrap();
-            let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).unwrap().into_owned();
+            let value = attribute
+                .normalized_value(quick_xml::XmlVersion::Implicit1_0)
+                .unwrap()
+                .into_owned();
             (String::from_utf8(attribute.key.as_ref().to_vec()).unwrap(), value)
         })
         .collect()
@@ -148,8 +159,15 @@ fn junit_faults(report: &str) -> Vec<String> {
             faults.push(format!("<{element}> in <{}>", open.last().unwrap()));
         }
         let given: BTreeSet<String> = attributes(tag).into_keys().collect();
-        faults.extend(given.difference(&allowed.attributes).map(|extra| format!("<{element} {extra}>")));
-        faults.extend(allowed.required.difference(&given).map(|missing| format!("<{element}> without {missing}")));
+        faults.extend(
+            given.difference(&allowed.attributes).map(|extra| format!("<{element} {extra}>")),
+        );
+        faults.extend(
+            allowed
+                .required
+                .difference(&given)
+                .map(|missing| format!("<{element}> without {missing}")),
+        );
         if !empty {
             open.push(element);
         }

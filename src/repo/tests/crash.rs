@@ -22,7 +22,11 @@ fn child() {
 fn in_child(repo: &TestRepo, point: &str) -> ExitStatus {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "repo::tests::crash::child", "--nocapture"]);
-    command.env_clear().envs(repo.vars()).env(CHILD, repo.path()).env("REFGUARD_TEST_CRASH_AT", point);
+    command
+        .env_clear()
+        .envs(repo.vars())
+        .env(CHILD, repo.path())
+        .env("REFGUARD_TEST_CRASH_AT", point);
     command.output().unwrap().status
 }
 
@@ -51,7 +55,10 @@ fn killed_anywhere_the_tip_is_the_old_or_the_new_one_and_the_next_promotion_work
         assert_eq!(repo.id("production") == old, !moved, "{point}");
         must_promote(&repo.open(), source, "after");
         let ledger = production(&repo.open());
-        assert_eq!((ledger.promotions.len(), ledger.external(), ledger.is_behind()), (told.len() + 1, None, false));
+        assert_eq!(
+            (ledger.promotions.len(), ledger.external(), ledger.is_behind()),
+            (told.len() + 1, None, false)
+        );
         repo.git(["fsck", "--strict"]);
     }
 }
@@ -62,7 +69,8 @@ fn a_write_that_fails_moves_nothing() {
         let repo = TestRepo::new();
         let source = repo.commit_file("a", "1");
         let old = must_promote(&repo.open(), source, "before");
-        let git = Repo::open(repo.path(), &repo.env_with(&[("REFGUARD_TEST_FAIL_AT", point)])).unwrap();
+        let git =
+            Repo::open(repo.path(), &repo.env_with(&[("REFGUARD_TEST_FAIL_AT", point)])).unwrap();
         let error = promote(&git, source, "never").unwrap_err();
         assert!(matches!(error, RepoError::Io { .. }), "{point}: {error}");
         assert_eq!(repo.id("production"), old, "{point}");

@@ -7,7 +7,9 @@ use crate::repo::{CommitId, RepoError};
 
 fn chain(repo: &TestRepo, from: &str) -> Vec<Result<CommitId, String>> {
     let git = repo.open();
-    git.first_parents(repo.id(from)).map(|step| step.map(|commit| commit.id).map_err(|e| e.to_string())).collect()
+    git.first_parents(repo.id(from))
+        .map(|step| step.map(|commit| commit.id).map_err(|e| e.to_string()))
+        .collect()
 }
 
 #[test]
@@ -17,7 +19,10 @@ fn a_commit_is_read_whole() {
     let second = repo.write("a", "2").commit("a subject\n\nand a body");
     let commit = repo.open().commit(second).unwrap();
     assert_eq!(commit.parents, [first]);
-    assert_eq!((commit.summary(), commit.message.as_str()), ("a subject", "a subject\n\nand a body\n"));
+    assert_eq!(
+        (commit.summary(), commit.message.as_str()),
+        ("a subject", "a subject\n\nand a body\n")
+    );
     assert_eq!(commit.author.to_string(), "Ada <ada@example.org>");
     assert_eq!(commit.author.time.to_string(), "2023-11-14T23:13:20+01:00");
     assert_eq!(commit.committer.time.to_string(), "2023-11-14T22:14:20+00:00");
@@ -44,15 +49,25 @@ fn refs_that_are_no_plain_commit_are_errors_and_never_absent() {
     let git = repo.open();
     repo.git(["symbolic-ref", "refs/heads/alias", "refs/heads/main"]);
     let error = git.read_ref(&branch("alias")).unwrap_err();
-    assert_eq!(error.to_string(), "the ref `refs/heads/alias` is symbolic: it stands for `refs/heads/main`");
+    assert_eq!(
+        error.to_string(),
+        "the ref `refs/heads/alias` is symbolic: it stands for `refs/heads/main`"
+    );
     let tree = repo.git(["rev-parse", "HEAD^{tree}"]);
     fs::write(repo.path().join(".git/refs/heads/tree"), tree).unwrap();
-    assert_eq!(git.read_ref(&branch("tree")).unwrap_err().to_string(), "`refs/heads/tree` is a tree, not a commit");
+    assert_eq!(
+        git.read_ref(&branch("tree")).unwrap_err().to_string(),
+        "`refs/heads/tree` is a tree, not a commit"
+    );
     for broken in ["", "0123", "no object id at all, but long enough to be one"] {
         fs::write(repo.path().join(".git/refs/heads/broken"), broken).unwrap();
         assert!(git.read_ref(&branch("broken")).is_err(), "{broken:?}");
     }
-    fs::write(repo.path().join(".git/refs/heads/broken"), "0123456789012345678901234567890123456789\n").unwrap();
+    fs::write(
+        repo.path().join(".git/refs/heads/broken"),
+        "0123456789012345678901234567890123456789\n",
+    )
+    .unwrap();
     assert!(matches!(git.read_ref(&branch("broken")), Err(RepoError::MissingObject { .. })));
 }
 
@@ -84,7 +99,16 @@ fn anything_git_understands_is_a_revision() {
     repo.git(["tag", "-a", "v1", "-m", "annotated"]);
     let second = repo.commit_file("a", "2");
     let git = repo.open();
-    for text in ["HEAD~1", "v1", "v1^{}", "main^", &first.to_string(), &format!("{first:.8}"), "HEAD@{1}", ":/a: 1"] {
+    for text in [
+        "HEAD~1",
+        "v1",
+        "v1^{}",
+        "main^",
+        &first.to_string(),
+        &format!("{first:.8}"),
+        "HEAD@{1}",
+        ":/a: 1",
+    ] {
         assert_eq!(git.resolve(text, &[]).unwrap(), first, "{text}");
     }
     repo.git(["checkout", "-q", "-b", "other"]);
@@ -93,7 +117,10 @@ fn anything_git_understands_is_a_revision() {
         let error = git.resolve(text, &[]).unwrap_err();
         assert!(matches!(error, RepoError::NoSuchRevision { .. }), "{text:?}: {error}");
     }
-    assert_eq!(git.resolve("HEAD:a", &[]).unwrap_err().to_string(), "`HEAD:a` is a blob, not a commit");
+    assert_eq!(
+        git.resolve("HEAD:a", &[]).unwrap_err().to_string(),
+        "`HEAD:a` is a blob, not a commit"
+    );
 }
 
 #[test]
@@ -119,9 +146,13 @@ fn the_first_parent_walk_passes_merges_by() {
 #[test]
 fn a_shallow_clone_gives_an_error_where_it_was_cut_and_never_an_end() {
     let repo = TestRepo::new();
-    let commits: Vec<CommitId> = ["1", "2", "3", "4"].map(|text| repo.commit_file("a", text)).into();
+    let commits: Vec<CommitId> =
+        ["1", "2", "3", "4"].map(|text| repo.commit_file("a", text)).into();
     let clone = repo.cloned(&["--depth=2"]);
-    let due = format!("the history before commit {} is missing: this is a shallow clone", commits[2].short());
+    let due = format!(
+        "the history before commit {} is missing: this is a shallow clone",
+        commits[2].short()
+    );
     assert_eq!(chain(&clone, "HEAD"), [Ok(commits[3]), Ok(commits[2]), Err(due)]);
     let git = clone.open();
     assert!(git.is_ancestor(commits[2], commits[3]).unwrap());

@@ -54,10 +54,15 @@ fn an_external_move_is_one_entry_and_numbers_and_holds_go_on() {
     let one = must_promote(&git, first, "r");
     let held = {
         let ledger = production(&git);
-        let record = crate::repo::Record { hold: Some("audit".into()), ..record(&ledger, first, "hold") };
+        let record =
+            crate::repo::Record { hold: Some("audit".into()), ..record(&ledger, first, "hold") };
         let message = record.message("hold").unwrap();
-        let new =
-            NewCommit { tree: git.tree_of(one).unwrap(), parents: ledger.next_parents(None), message, author: None };
+        let new = NewCommit {
+            tree: git.tree_of(one).unwrap(),
+            parents: ledger.next_parents(None),
+            message,
+            author: None,
+        };
         let commit = git.write_commit(&new).unwrap();
         assert_eq!(publish(&git, &ledger, commit).unwrap(), Outcome::Moved);
         commit
@@ -93,7 +98,10 @@ fn a_commit_on_top_of_a_promotion_is_external_too() {
             repo.git(["update-ref", "-d", LEDGER]);
         }
         let ledger = production(&git);
-        assert_eq!((ledger.external(), ledger.next_number(), ledger.is_behind()), (Some(pushed), 2, !known));
+        assert_eq!(
+            (ledger.external(), ledger.next_number(), ledger.is_behind()),
+            (Some(pushed), 2, !known)
+        );
     }
 }
 
@@ -106,7 +114,10 @@ fn a_ledger_that_a_crash_left_behind_is_healed_by_the_next_promotion() {
     let two = must_promote(&git, first, "two");
     repo.git(["update-ref", LEDGER, &one.to_string()]);
     let ledger = production(&git);
-    assert_eq!((ledger.last().unwrap().commit.id, ledger.external(), ledger.is_behind()), (two, None, true));
+    assert_eq!(
+        (ledger.last().unwrap().commit.id, ledger.external(), ledger.is_behind()),
+        (two, None, true)
+    );
     must_promote(&git, first, "three");
     assert_eq!(story(&git), ["1 one", "2 two", "3 three"]);
     assert!(!production(&git).is_behind());
@@ -137,13 +148,21 @@ fn a_commit_that_only_claims_to_be_a_promotion_is_none() {
     let git = repo.open();
     let one = must_promote(&git, first, "one");
     let claim = |number: u64, environment: &str, parents: &[crate::repo::CommitId]| {
-        let record =
-            crate::repo::Record { number, environment: environment.into(), ..record(&production(&git), first, "f") };
+        let record = crate::repo::Record {
+            number,
+            environment: environment.into(),
+            ..record(&production(&git), first, "f")
+        };
         let message = record.message("forged").unwrap();
         let tree = git.tree_of(first).unwrap();
-        git.write_commit(&NewCommit { tree, parents: parents.into(), message, author: None }).unwrap()
+        git.write_commit(&NewCommit { tree, parents: parents.into(), message, author: None })
+            .unwrap()
     };
-    for forged in [claim(57, "production", &[one]), claim(2, "staging", &[one]), claim(2, "production", &[first])] {
+    for forged in [
+        claim(57, "production", &[one]),
+        claim(2, "staging", &[one]),
+        claim(2, "production", &[first]),
+    ] {
         repo.git(["update-ref", "refs/heads/production", &forged.to_string()]);
         let ledger = production(&git);
         assert_eq!((ledger.external(), ledger.next_number()), (Some(forged), 2));
@@ -151,7 +170,11 @@ fn a_commit_that_only_claims_to_be_a_promotion_is_none() {
     }
     let pair = claim(57, "production", &[claim(56, "production", &[one])]);
     repo.git(["update-ref", "refs/heads/production", &pair.to_string()]);
-    assert_eq!(production(&git).external(), Some(pair), "a chain that does not reach number 1 is none");
+    assert_eq!(
+        production(&git).external(),
+        Some(pair),
+        "a chain that does not reach number 1 is none"
+    );
 }
 
 #[test]
@@ -179,7 +202,10 @@ fn a_thousand_promotions_are_read_at_once() {
         let message = record.message("promote").unwrap();
         let from = if number == 1 { format!("from {first}\n") } else { String::new() };
         let who = "committer Bob <bob@example.org> 1700000000 +0000";
-        stream.push_str(&format!("commit refs/heads/production\n{who}\ndata {}\n{message}\n{from}\n", message.len()));
+        stream.push_str(&format!(
+            "commit refs/heads/production\n{who}\ndata {}\n{message}\n{from}\n",
+            message.len()
+        ));
     }
     repo.fast_import(&stream);
     let git = repo.open();

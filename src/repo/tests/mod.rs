@@ -31,7 +31,12 @@ fn production(repo: &Repo) -> Ledger {
 }
 
 /// Writes the commit of a promotion; no ref moves.
-fn promotion(repo: &Repo, ledger: &Ledger, source: CommitId, reason: &str) -> Result<CommitId, RepoError> {
+fn promotion(
+    repo: &Repo,
+    ledger: &Ledger,
+    source: CommitId,
+    reason: &str,
+) -> Result<CommitId, RepoError> {
     let message = record(ledger, source, reason).message("promote").unwrap();
     let parents = ledger.next_parents(Some(source));
     // A real promotion may build a tree first; asking for the same one passes that way.
@@ -60,6 +65,8 @@ fn must_promote(repo: &Repo, source: CommitId, reason: &str) -> CommitId {
 
 /// The numbers and reasons of all promotions, the oldest first.
 fn story(repo: &Repo) -> Vec<String> {
-    let of = |it: &super::Promotion| format!("{} {}", it.record.number, it.record.reason.clone().unwrap_or_default());
+    let of = |it: &super::Promotion| {
+        format!("{} {}", it.record.number, it.record.reason.clone().unwrap_or_default())
+    };
     production(repo).promotions.iter().rev().map(of).collect()
 }

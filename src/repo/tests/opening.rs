@@ -24,7 +24,10 @@ fn a_reftable_repository_is_refused_in_a_sentence_and_never_has_no_refs() {
     let (said, help) = refusal(&repo);
     assert!(said.contains("keeps its refs as reftable, which refguard cannot read"), "{said}");
     assert!(help.contains("git refs migrate"), "{help}");
-    assert!(matches!(Root::find(repo.path(), &repo.env()), Err(RepoError::UnsupportedRepository { .. })));
+    assert!(matches!(
+        Root::find(repo.path(), &repo.env()),
+        Err(RepoError::UnsupportedRepository { .. })
+    ));
 }
 
 #[test]
@@ -41,7 +44,10 @@ fn outside_git_there_is_a_root_but_no_repository() {
     folder.write("set/refguard.yaml", "").write("set/policies/a.yaml", "a");
     let root = Root::find(&folder.path().join("set/policies"), &folder.env()).unwrap();
     assert_eq!(root.dir().unwrap(), folder.path().join("set"));
-    assert_eq!(paths(&root.list_work_tree(&everything).unwrap()), ["policies/a.yaml", "refguard.yaml"]);
+    assert_eq!(
+        paths(&root.list_work_tree(&everything).unwrap()),
+        ["policies/a.yaml", "refguard.yaml"]
+    );
     assert!(matches!(root.repo(), Err(RepoError::NotARepository { .. })));
 }
 
@@ -50,7 +56,9 @@ fn the_root_is_the_nearest_marked_folder_but_not_above_the_top_of_git() {
     let outer = TestRepo::plain();
     outer.write("refguard.yaml", "");
     let repo = TestRepo::new();
-    repo.write("sets/eu/refguard.yaml", "").write("sets/eu/policies/deep/a.yaml", "a").write("other/b.yaml", "b");
+    repo.write("sets/eu/refguard.yaml", "")
+        .write("sets/eu/policies/deep/a.yaml", "a")
+        .write("other/b.yaml", "b");
     let find = |below: &str| Root::find(&repo.path().join(below), &repo.env()).unwrap();
     assert_eq!(find("sets/eu/policies/deep").prefix(), "sets/eu");
     assert_eq!(find("sets/eu").prefix(), "sets/eu");
@@ -66,7 +74,9 @@ fn the_root_is_the_nearest_marked_folder_but_not_above_the_top_of_git() {
 #[test]
 fn the_prefix_is_the_same_in_commits_and_in_the_index() {
     let repo = TestRepo::new();
-    repo.write("sets/eu/refguard.yaml", "").write("sets/eu/policies/a.yaml", "a").write("b.yaml", "b");
+    repo.write("sets/eu/refguard.yaml", "")
+        .write("sets/eu/policies/a.yaml", "a")
+        .write("b.yaml", "b");
     let commit = repo.commit("first");
     let root = Root::find(&repo.path().join("sets/eu/policies"), &repo.env()).unwrap();
     let git = root.repo().unwrap();
@@ -83,7 +93,10 @@ fn a_bare_repository_has_commits_but_no_work_tree() {
     let commit = repo.commit_file("policies/a.yaml", "a");
     let bare = repo.cloned(&["--bare"]);
     let root = bare.root();
-    assert_eq!(paths(&root.repo().unwrap().list_commit(commit, "", &everything).unwrap()), ["policies/a.yaml"]);
+    assert_eq!(
+        paths(&root.repo().unwrap().list_commit(commit, "", &everything).unwrap()),
+        ["policies/a.yaml"]
+    );
     assert!(matches!(root.list_work_tree(&everything), Err(RepoError::NoWorkTree { .. })));
 }
 
@@ -132,7 +145,10 @@ fn the_index_is_the_one_that_git_names() {
     let env = repo.env_with(&[("GIT_INDEX_FILE", "../named-index")]);
     let git = Repo::open(repo.path(), &env).unwrap();
     let listing = git.list_index("", &everything).unwrap();
-    assert_eq!((paths(&listing), texts(&listing)), (vec!["a.yaml".to_owned()], vec!["new".to_owned()]));
+    assert_eq!(
+        (paths(&listing), texts(&listing)),
+        (vec!["a.yaml".to_owned()], vec!["new".to_owned()])
+    );
     assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), ["a.yaml", "staged.yaml"]);
 }
 

@@ -23,12 +23,16 @@ fn names() -> [RefName; 2] {
 fn fetched(git: &Repo) -> Ledger {
     let [tip, ledger] = names();
     let found = git.fetch_refs("origin", &[&tip, &ledger]).unwrap();
-    git.ledger_from("production", &tip, found.get(&tip).copied(), found.get(&ledger).copied()).unwrap()
+    git.ledger_from("production", &tip, found.get(&tip).copied(), found.get(&ledger).copied())
+        .unwrap()
 }
 
 fn push(git: &Repo, ledger: &Ledger, commit: CommitId) -> Result<PushOutcome, RepoError> {
     let (tip, recorded) = ledger.expected();
-    git.push("origin").set(&ledger.ref_name, tip, commit).set(&ledger.ledger_name, recorded, commit).send()
+    git.push("origin")
+        .set(&ledger.ref_name, tip, commit)
+        .set(&ledger.ledger_name, recorded, commit)
+        .send()
 }
 
 #[test]
@@ -60,11 +64,18 @@ fn of_two_clones_one_wins_and_the_other_is_told_who() {
         assert_eq!(push(&git, &mine, commit).unwrap(), PushOutcome::Taken);
         match push(&other, &theirs, late).unwrap() {
             PushOutcome::Lost { name, expected, actual, .. } => {
-                assert_eq!((name, expected, actual), (branch("production"), theirs.expected().0, Some(commit)));
+                assert_eq!(
+                    (name, expected, actual),
+                    (branch("production"), theirs.expected().0, Some(commit))
+                );
             }
             outcome => panic!("{outcome:?}"),
         }
-        assert_eq!(other.read_ref(&branch("production")).unwrap(), None, "local refs are untouched");
+        assert_eq!(
+            other.read_ref(&branch("production")).unwrap(),
+            None,
+            "local refs are untouched"
+        );
     }
 }
 
@@ -82,7 +93,11 @@ fn many_that_push_at_once_make_one_chain() {
     };
     let ended: Vec<_> = std::thread::scope(|scope| {
         let contend = &contend;
-        let all: Vec<_> = clones.iter().enumerate().map(|(n, clone)| scope.spawn(move || contend(clone, n))).collect();
+        let all: Vec<_> = clones
+            .iter()
+            .enumerate()
+            .map(|(n, clone)| scope.spawn(move || contend(clone, n)))
+            .collect();
         all.into_iter().map(|it| it.join().unwrap()).collect()
     });
     let tip = world.bare.id("production");
@@ -107,7 +122,9 @@ fn a_hook_of_the_remote_refuses_with_its_own_words() {
         let ledger = fetched(&git);
         let commit = promotion(&git, &ledger, world.first, "r").unwrap();
         match push(&git, &ledger, commit).unwrap() {
-            PushOutcome::Refused { reason, .. } => assert!(reason.contains("hook declined: two reviews"), "{reason}"),
+            PushOutcome::Refused { reason, .. } => {
+                assert!(reason.contains("hook declined: two reviews"), "{reason}")
+            }
             other => panic!("{hook}: {other:?}"),
         }
         std::fs::remove_file(world.bare.path().join("hooks").join(hook)).unwrap();
@@ -137,7 +154,10 @@ fn where_there_is_no_answer_the_remote_is_asked() {
     write_script(&receive, "exit 1");
     clone.git(["config", "remote.origin.receivepack", receive.to_str().unwrap()]);
     let error = push(&git, &ledger, commit).unwrap_err();
-    assert!(matches!(error, RepoError::Git { .. }), "the remote still holds what was expected: {error}");
+    assert!(
+        matches!(error, RepoError::Git { .. }),
+        "the remote still holds what was expected: {error}"
+    );
 
     let pushed = format!("{commit}:refs/heads/production");
     let ledgered = format!("{commit}:refs/refguard/ledger/production");

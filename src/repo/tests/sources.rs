@@ -15,7 +15,10 @@ fn work_tree(repo: &TestRepo) -> Vec<String> {
 #[test]
 fn entries_are_sorted_by_bytes_and_carry_sizes_and_contents() {
     let repo = TestRepo::new();
-    repo.write("a/z.yaml", "1").write("a.yaml", "22").write("a-b.yaml", "333").write("B.yaml", "4444");
+    repo.write("a/z.yaml", "1")
+        .write("a.yaml", "22")
+        .write("a-b.yaml", "333")
+        .write("B.yaml", "4444");
     let commit = repo.commit("all");
     let (root, git) = (repo.root(), repo.open());
     for listing in [
@@ -25,7 +28,10 @@ fn entries_are_sorted_by_bytes_and_carry_sizes_and_contents() {
     ] {
         assert_eq!(paths(&listing), ["B.yaml", "a-b.yaml", "a.yaml", "a/z.yaml"]);
         assert_eq!(texts(&listing), ["4444", "333", "22", "1"]);
-        assert_eq!(listing.entries.iter().map(|entry| entry.size).collect::<Vec<_>>(), [4, 3, 2, 1]);
+        assert_eq!(
+            listing.entries.iter().map(|entry| entry.size).collect::<Vec<_>>(),
+            [4, 3, 2, 1]
+        );
     }
 }
 
@@ -44,19 +50,32 @@ fn only_what_is_wanted_is_listed() {
 #[test]
 fn ignored_files_are_left_out_unless_git_tracks_them() {
     let repo = TestRepo::new();
-    repo.write(".gitignore", "/build/\n*.tmp.yaml\n!keep.tmp.yaml\n").write("sub/.gitignore", "local.yaml\n");
-    repo.write("sub/local.yaml", "").write("local.yaml", "").write("x.tmp.yaml", "").write("keep.tmp.yaml", "");
+    repo.write(".gitignore", "/build/\n*.tmp.yaml\n!keep.tmp.yaml\n")
+        .write("sub/.gitignore", "local.yaml\n");
+    repo.write("sub/local.yaml", "")
+        .write("local.yaml", "")
+        .write("x.tmp.yaml", "")
+        .write("keep.tmp.yaml", "");
     repo.write("build/out.yaml", "").write("build/tracked.yaml", "").write("t.tmp.yaml", "");
     repo.write("excluded.yaml", "").write(".git/info/exclude", "excluded.yaml\n");
     repo.git(["add", "-f", "build/tracked.yaml", "t.tmp.yaml"]);
-    let due = [".gitignore", "build/tracked.yaml", "keep.tmp.yaml", "local.yaml", "sub/.gitignore", "t.tmp.yaml"];
+    let due = [
+        ".gitignore",
+        "build/tracked.yaml",
+        "keep.tmp.yaml",
+        "local.yaml",
+        "sub/.gitignore",
+        "t.tmp.yaml",
+    ];
     assert_eq!(work_tree(&repo), due);
 }
 
 #[test]
 fn rules_above_the_root_hold_in_it_and_an_ignored_root_is_read_whole() {
     let repo = TestRepo::new();
-    repo.write(".gitignore", "*.tmp.yaml\n/target/\n").write("set/a.tmp.yaml", "").write("set/a.yaml", "");
+    repo.write(".gitignore", "*.tmp.yaml\n/target/\n")
+        .write("set/a.tmp.yaml", "")
+        .write("set/a.yaml", "");
     repo.write("target/set/b.yaml", "").write("target/set/b.tmp.yaml", "");
     let list = |below: &str| {
         let root = Root::find(&repo.path().join(below), &repo.env()).unwrap();
@@ -76,11 +95,17 @@ fn outside_git_gitignore_means_nothing() {
 #[test]
 fn dot_folders_are_not_searched_in_any_source() {
     let repo = TestRepo::new();
-    repo.write(".github/a.yaml", "").write("x/.hidden/b.yaml", "").write(".c.yaml", "").write("d.yaml", "");
+    repo.write(".github/a.yaml", "")
+        .write("x/.hidden/b.yaml", "")
+        .write(".c.yaml", "")
+        .write("d.yaml", "");
     let commit = repo.commit("all");
     assert_eq!(work_tree(&repo), [".c.yaml", "d.yaml"]);
     assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), [".c.yaml", "d.yaml"]);
-    assert_eq!(paths(&repo.open().list_commit(commit, "", &everything).unwrap()), [".c.yaml", "d.yaml"]);
+    assert_eq!(
+        paths(&repo.open().list_commit(commit, "", &everything).unwrap()),
+        [".c.yaml", "d.yaml"]
+    );
 }
 
 #[test]
@@ -92,9 +117,21 @@ fn links_under_the_root_are_followed_in_the_work_tree_and_reported_in_commits() 
     symlink("nowhere", repo.path().join("broken.yaml")).unwrap();
     symlink("..", repo.path().join("real/loop")).unwrap();
     let commit = repo.commit("links");
-    let due = ["b.yaml", "broken.yaml LinkBroken", "out.yaml LinkOutside", "real/a.yaml", "real/loop LinkLoop"];
+    let due = [
+        "b.yaml",
+        "broken.yaml LinkBroken",
+        "out.yaml LinkOutside",
+        "real/a.yaml",
+        "real/loop LinkLoop",
+    ];
     assert_eq!(work_tree(&repo), due);
-    let due = ["b.yaml Symlink", "broken.yaml Symlink", "out.yaml Symlink", "real/a.yaml", "real/loop Symlink"];
+    let due = [
+        "b.yaml Symlink",
+        "broken.yaml Symlink",
+        "out.yaml Symlink",
+        "real/a.yaml",
+        "real/loop Symlink",
+    ];
     assert_eq!(paths(&repo.open().list_commit(commit, "", &everything).unwrap()), due);
     assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), due);
 }
@@ -118,7 +155,8 @@ fn crossed_links_come_to_an_end() {
     for name in ["a", "b", "c", "d", "e", "f"] {
         folder.write(&format!("{name}/{name}.yaml"), "");
         for other in ["a", "b", "c", "d", "e", "f"] {
-            symlink(format!("../{other}"), folder.path().join(name).join(format!("to-{other}"))).unwrap();
+            symlink(format!("../{other}"), folder.path().join(name).join(format!("to-{other}")))
+                .unwrap();
         }
     }
     let listed = work_tree(&folder);
@@ -193,7 +231,10 @@ fn a_missing_blob_is_an_error_that_names_it() {
 #[test]
 fn changes_are_found_in_changed_folders_and_moves_are_two() {
     let repo = TestRepo::new();
-    repo.write("set/a/1.yaml", "1").write("set/b/2.yaml", "2").write("set/c.yaml", "c").write("out.yaml", "o");
+    repo.write("set/a/1.yaml", "1")
+        .write("set/b/2.yaml", "2")
+        .write("set/c.yaml", "c")
+        .write("out.yaml", "o");
     let old = repo.commit("old");
     fs::remove_dir_all(repo.path().join("set/b")).unwrap();
     repo.write("set/b2/2.yaml", "2").write("set/c.yaml", "C").write("out.yaml", "O");
@@ -204,7 +245,10 @@ fn changes_are_found_in_changed_folders_and_moves_are_two() {
     let show = |old, new, prefix: &str| -> Vec<String> {
         let changes = git.diff_trees(old, new, prefix, &everything).unwrap();
         let sign = |side: Option<_>| if side.is_some() { '+' } else { '-' };
-        changes.iter().map(|change| format!("{}{} {}", sign(change.old), sign(change.new), change.path)).collect()
+        changes
+            .iter()
+            .map(|change| format!("{}{} {}", sign(change.old), sign(change.new), change.path))
+            .collect()
     };
     assert_eq!(show(old, new, "set"), ["-+ b", "+- b/2.yaml", "-+ b2/2.yaml", "++ c.yaml"]);
     assert_eq!(show(None, old, "set"), ["-+ a/1.yaml", "-+ b/2.yaml", "-+ c.yaml"]);
@@ -232,7 +276,10 @@ fn changes_are_what_two_listings_tell_apart() {
     let git = repo.open();
     let listed = |tree| {
         let entries = git.list_tree(tree, "", &everything).unwrap().entries;
-        entries.into_iter().map(|entry| (entry.path.to_string(), entry.blob)).collect::<BTreeMap<_, _>>()
+        entries
+            .into_iter()
+            .map(|entry| (entry.path.to_string(), entry.blob))
+            .collect::<BTreeMap<_, _>>()
     };
     for old in &trees {
         for new in &trees {

@@ -13,13 +13,17 @@ use crate::repo::{Expected, Locked, NewCommit, Outcome, Person, Repo, RepoError,
 #[test]
 fn a_tree_is_built_from_another_by_paths() {
     let repo = TestRepo::new();
-    repo.write("a/b/1.yaml", "1").write("a/b/2.yaml", "2").write("c/3.yaml", "3").write("top.yaml", "t");
+    repo.write("a/b/1.yaml", "1")
+        .write("a/b/2.yaml", "2")
+        .write("c/3.yaml", "3")
+        .write("top.yaml", "t");
     let commit = repo.commit("base");
     let git = repo.open();
     let base = git.tree_of(commit).unwrap();
     let new = TreeItem::file(git.write_blob("new").unwrap());
     let taken = git.item_at(base, "a/b/2.yaml").unwrap();
-    let changes = [("c/3.yaml", None), ("a/b/1.yaml", Some(new)), ("d/e/2.yaml", taken), ("top.yaml", None)];
+    let changes =
+        [("c/3.yaml", None), ("a/b/1.yaml", Some(new)), ("d/e/2.yaml", taken), ("top.yaml", None)];
     // The name is known without writing, also of folders that git sorts by a slash.
     let named = git.tree_id_with(Some(base), changes).unwrap();
     let tree = git.tree_with(Some(base), changes).unwrap();
@@ -31,12 +35,16 @@ fn a_tree_is_built_from_another_by_paths() {
 
     assert_eq!(git.tree_with(Some(base), []).unwrap(), base);
     assert_eq!(git.tree_with(Some(base), [("a/x/y", None), ("top.yaml/z", None)]).unwrap(), base);
-    let turned = git.tree_with(Some(base), [("top.yaml", None), ("top.yaml/z", Some(new))]).unwrap();
+    let turned =
+        git.tree_with(Some(base), [("top.yaml", None), ("top.yaml/z", Some(new))]).unwrap();
     assert!(git.item_at(turned, "top.yaml/z").unwrap().is_some());
     let empty = git.tree_with(None, [("x", None)]).unwrap();
     assert_eq!(empty.to_string(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
     for bad in ["", "/a", "a//b", "a/../b", ".git/config", "a/.GIT/x", "a/"] {
-        assert!(matches!(git.tree_with(Some(base), [(bad, Some(new))]), Err(RepoError::BadPath { .. })), "{bad}");
+        assert!(
+            matches!(git.tree_with(Some(base), [(bad, Some(new))]), Err(RepoError::BadPath { .. })),
+            "{bad}"
+        );
     }
     repo.git(["fsck", "--strict"]);
 }
@@ -59,8 +67,12 @@ fn a_commit_takes_its_people_from_git_unless_told_otherwise() {
     let repo = TestRepo::new();
     let first = repo.commit_file("a", "1");
     let git = repo.open();
-    let new =
-        NewCommit { tree: git.tree_of(first).unwrap(), parents: vec![first], message: "é\n".into(), author: None };
+    let new = NewCommit {
+        tree: git.tree_of(first).unwrap(),
+        parents: vec![first],
+        message: "é\n".into(),
+        author: None,
+    };
     let plain = git.commit(git.write_commit(&new).unwrap()).unwrap();
     assert_eq!((plain.author.name.as_str(), plain.committer.name.as_str()), ("Ada", "Bob"));
     assert_eq!((plain.message.as_str(), plain.parents), ("é\n", vec![first]));
@@ -75,7 +87,8 @@ fn without_a_name_nothing_is_written_and_the_help_says_what_to_do() {
     let repo = TestRepo::new();
     let first = repo.commit_file("a", "1");
     repo.git(["config", "user.useConfigOnly", "true"]);
-    let names = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
+    let names =
+        ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
     let git = Repo::open(repo.path(), &repo.env_without(&names)).unwrap();
     let error = promote(&git, first, "r").unwrap_err();
     assert!(matches!(error, RepoError::NoIdentity), "{error}");
@@ -97,7 +110,10 @@ fn commits_are_signed_where_git_says_so_and_nothing_moves_if_that_fails() {
     repo.git(["config", "commit.gpgSign", "yes"]);
     let git = repo.open();
     let tip = must_promote(&git, first, "signed");
-    assert!(repo.git(["cat-file", "commit", &tip.to_string()]).contains("\ngpgsig -----BEGIN PGP SIGNATURE-----"));
+    assert!(
+        repo.git(["cat-file", "commit", &tip.to_string()])
+            .contains("\ngpgsig -----BEGIN PGP SIGNATURE-----")
+    );
     fs::write(repo.path().join(".git/no-key"), "").unwrap();
     let error = promote(&git, first, "unsigned").unwrap_err();
     assert!(matches!(error, RepoError::Git { .. }), "{error}");
@@ -118,7 +134,10 @@ fn a_wrong_lease_loses_and_says_what_is_there() {
     assert_eq!(set(Expected::Absent, commits[0]), Outcome::Moved);
     assert_eq!(lost(set(Expected::Absent, commits[1])), (Expected::Absent, Some(commits[0])));
     repo.git(["pack-refs", "--all"]);
-    assert_eq!(lost(set(Expected::At(commits[1]), commits[2])), (Expected::At(commits[1]), Some(commits[0])));
+    assert_eq!(
+        lost(set(Expected::At(commits[1]), commits[2])),
+        (Expected::At(commits[1]), Some(commits[0]))
+    );
     assert_eq!(set(Expected::At(commits[0]), commits[1]), Outcome::Moved);
     assert_eq!(git.read_ref(&name).unwrap(), Some(commits[1]));
 }
@@ -129,7 +148,11 @@ fn both_refs_move_or_none() {
     let [first, second] = ["1", "2"].map(|text| repo.commit_file("a", text));
     let (git, tip, ledger) = (repo.open(), branch("production"), branch("ledger"));
     repo.git(["update-ref", ledger.as_str(), &second.to_string()]);
-    let both = git.transaction("test").set(&tip, Expected::Absent, second).set(&ledger, Expected::At(first), second);
+    let both = git.transaction("test").set(&tip, Expected::Absent, second).set(
+        &ledger,
+        Expected::At(first),
+        second,
+    );
     assert!(matches!(both.commit().unwrap(), Outcome::Lost(lost) if lost.name == ledger));
     assert_eq!(git.read_ref(&tip).unwrap(), None);
 }
@@ -140,8 +163,10 @@ fn two_that_write_the_very_same_commit_are_not_both_the_winner() {
     let first = repo.commit_file("a", "1");
     let git = repo.open();
     let ledger = production(&git);
-    let (one, two) =
-        (promotion(&git, &ledger, first, "same").unwrap(), promotion(&git, &ledger, first, "same").unwrap());
+    let (one, two) = (
+        promotion(&git, &ledger, first, "same").unwrap(),
+        promotion(&git, &ledger, first, "same").unwrap(),
+    );
     assert_eq!(one, two);
     assert_eq!(publish(&git, &ledger, one).unwrap(), Outcome::Moved);
     assert!(matches!(publish(&git, &ledger, two).unwrap(), Outcome::Lost(_)));
@@ -193,7 +218,9 @@ fn winners_form_one_unbroken_chain() {
     });
     let mut told = story(&repo.open());
     assert_eq!(
-        told.iter().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect::<Vec<u64>>(),
+        told.iter()
+            .map(|line| line.split(' ').next().unwrap().parse().unwrap())
+            .collect::<Vec<u64>>(),
         [1, 2, 3, 4, 5, 6, 7, 8]
     );
     told.sort_by_key(|line| line.split_once(' ').unwrap().1.to_owned());
@@ -211,7 +238,9 @@ fn a_lock_that_a_dead_process_left_is_named() {
     let lock = repo.path().join(".git/refs/heads/production.lock");
     fs::write(&lock, "").unwrap();
     match promote(&repo.open(), first, "next").unwrap() {
-        Outcome::Locked(Locked { path, age }) => assert_eq!((path, age.is_some()), (lock.clone(), true)),
+        Outcome::Locked(Locked { path, age }) => {
+            assert_eq!((path, age.is_some()), (lock.clone(), true))
+        }
         other => panic!("{other:?}"),
     }
     fs::remove_file(lock).unwrap();
@@ -227,7 +256,8 @@ fn a_lock_that_is_soon_gone_is_waited_for() {
     let lock = repo.path().join(".git/refs/heads/production.lock");
     fs::write(&lock, "").unwrap();
     // The other process lets go as soon as ours has met the lock once.
-    let script = format!("git \"$@\"; ended=$?; [ $ended = 0 ] || rm -f '{}'; exit $ended", lock.display());
+    let script =
+        format!("git \"$@\"; ended=$?; [ $ended = 0 ] || rm -f '{}'; exit $ended", lock.display());
     let git = Repo::open(repo.path(), &repo.env_with_git(&script)).unwrap();
     must_promote(&git, first, "next");
     assert!(!lock.exists());
@@ -246,16 +276,26 @@ fn symbolic_refs_checked_out_branches_and_other_objects_are_refused() {
     repo.git(["symbolic-ref", "--delete", "refs/heads/production"]);
 
     let main = git.transaction("t").set(&branch("main"), Expected::At(first), first).commit();
-    assert!(matches!(main, Err(RepoError::CheckedOut { work_tree, .. }) if work_tree == repo.path()));
+    assert!(
+        matches!(main, Err(RepoError::CheckedOut { work_tree, .. }) if work_tree == repo.path())
+    );
     repo.git(["worktree", "add", "-q", "-b", "production", "../linked"]);
-    let error = git.transaction("t").set(&branch("production"), Expected::At(first), first).commit().unwrap_err();
-    assert!(error.to_string().starts_with("the branch `production` is checked out in `"), "{error}");
+    let error = git
+        .transaction("t")
+        .set(&branch("production"), Expected::At(first), first)
+        .commit()
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("the branch `production` is checked out in `"),
+        "{error}"
+    );
     assert!(error.to_string().ends_with("/linked`"), "{error}");
 
     let tree = git.tree_of(first).unwrap().to_string().parse().unwrap();
     assert!(git.transaction("t").set(&branch("other"), Expected::Absent, tree).commit().is_err());
     let missing = "0123456789012345678901234567890123456789".parse().unwrap();
-    let error = git.transaction("t").set(&branch("other"), Expected::Absent, missing).commit().unwrap_err();
+    let error =
+        git.transaction("t").set(&branch("other"), Expected::Absent, missing).commit().unwrap_err();
     assert!(matches!(error, RepoError::MissingObject { .. }), "{error}");
 }
 
@@ -283,7 +323,9 @@ fn a_hook_of_the_repository_has_its_say_and_the_reflog_its_line() {
 #[test]
 fn a_child_that_does_not_end_is_stopped_and_one_that_leaves_a_pipe_open_is_not_waited_for() {
     let repo = TestRepo::new();
-    let run = |alias: &str, limit| GitCommand::new(repo.path(), &repo.env(), ["-c", alias, "nap"]).limit(limit).run();
+    let run = |alias: &str, limit| {
+        GitCommand::new(repo.path(), &repo.env(), ["-c", alias, "nap"]).limit(limit).run()
+    };
     let slow = run("alias.nap=!sleep 20", Duration::from_millis(200));
     assert!(matches!(slow, Err(RepoError::Timeout { verb, .. }) if verb == "nap"));
     let left = run("alias.nap=!sleep 20 & echo done", Duration::from_secs(60));
@@ -296,7 +338,10 @@ fn a_new_repository_has_the_files_in_its_first_commit() {
     let dir = folder.path().join("new/policies");
     let env = folder.env_with(&[("GIT_DEFAULT_HASH", "sha256"), ("GIT_DIR", "/nowhere")]);
     let git = Repo::init(&dir, &env).unwrap();
-    folder.write("new/policies/a.yaml", "a").write("new/policies/b/c.yaml", "c").write("new/policies/stray", "s");
+    folder
+        .write("new/policies/a.yaml", "a")
+        .write("new/policies/b/c.yaml", "c")
+        .write("new/policies/stray", "s");
     let commit = git.commit_files(["a.yaml", "b"], "first").unwrap();
     assert_eq!(git.read_ref(&branch("main")).unwrap(), Some(commit));
     assert_eq!(paths(&git.list_commit(commit, "", &everything).unwrap()), ["a.yaml", "b/c.yaml"]);

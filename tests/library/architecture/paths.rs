@@ -43,7 +43,10 @@ pub(super) fn paths(file: &Path, text: &str) -> Vec<(String, usize)> {
         let before = at.checked_sub(1).map_or("", |i| tokens[i].text);
         let is_path = is_word(token.text)
             && before != "."
-            && (before != "::" || !at.checked_sub(2).is_some_and(|i| is_word(tokens[i].text) || tokens[i].text == ">"))
+            && (before != "::"
+                || !at
+                    .checked_sub(2)
+                    .is_some_and(|i| is_word(tokens[i].text) || tokens[i].text == ">"))
             && (before == "use" || tokens.get(at + 1).is_some_and(|next| next.text == "::"));
         if is_path {
             let start = found.len();
@@ -68,7 +71,12 @@ pub(super) fn paths(file: &Path, text: &str) -> Vec<(String, usize)> {
 }
 
 /// Reads one path or use tree; returns where it ends.
-fn path_tree(tokens: &[&Token<'_>], mut at: usize, prefix: String, found: &mut Vec<(String, usize)>) -> usize {
+fn path_tree(
+    tokens: &[&Token<'_>],
+    mut at: usize,
+    prefix: String,
+    found: &mut Vec<(String, usize)>,
+) -> usize {
     let mut path = prefix;
     while let Some(token) = tokens.get(at) {
         if token.text == "{" {
@@ -87,7 +95,8 @@ fn path_tree(tokens: &[&Token<'_>], mut at: usize, prefix: String, found: &mut V
         if !word {
             return at + 1;
         }
-        path = if path.is_empty() { token.text.to_owned() } else { format!("{path}::{}", token.text) };
+        path =
+            if path.is_empty() { token.text.to_owned() } else { format!("{path}::{}", token.text) };
         at += 1;
         if tokens.get(at).is_none_or(|t| t.text != "::") {
             found.push((path, token.line));
@@ -116,7 +125,8 @@ fn is_word(text: &str) -> bool {
 /// `# [ cfg ( test ) ]`
 fn is_cfg_test(tokens: &[Token<'_>], at: usize) -> bool {
     let expected = ["#", "[", "cfg", "(", "test", ")", "]"];
-    tokens.len() >= at + expected.len() && tokens[at..].iter().zip(expected).all(|(token, text)| token.text == text)
+    tokens.len() >= at + expected.len()
+        && tokens[at..].iter().zip(expected).all(|(token, text)| token.text == text)
 }
 
 /// Leaves out each item after `#[cfg(test)]`: to its `;`, or over its braces.

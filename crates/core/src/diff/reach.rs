@@ -1,0 +1,282 @@
+//! How many teams, keys and models of the catalog an attachment reaches.
+//!
+//! The catalogs of both sets together count. An entry of the catalog that is itself a pattern counts as
+//! one, if some value of it is reached. A model counts only if the attachment's policy can apply there.
+//! Each dimension is counted on its own; a reach is a sorted list of ranges in the sorted catalog, so a
+//! prefix costs two searches, however many names it matches.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use crate::policy::{Attachment, Catalog, ConditionId, Pattern, PolicyId, PolicySet};
+
+/// How many names are given as samples.
+const SAMPLES: usize = 3;
+/// Ranges that may pile up before they are merged.
+const LOOSE: usize = 1_024;
+
+/// What of the catalog is touched; `None`: no catalog lists the dimension.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Touches {
+    /// Teams.
+    pub teams: Option<Touched>,
+    /// Keys.
+    pub keys: Option<Touched>,
+    /// Models.
+    pub models: Option<Touched>,
+}
+
+/// How much of one dimension is touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Touched {
+    /// How many entries of the catalog.
+    pub count: usize,
+    /// Out of how many.
+    pub of: usize,
+    /// The first few.
+    pub samples: Vec<Arc<str>>,
+}
+
+/// The sorted names of one dimension.
+#[derive(Debug)]
+struct Names<'a> {
+    names: Vec<&'a Arc<str>>,
+    /// Those that are patterns, with their places.
+    patterns: Vec<(usize, Pattern)>,
+}
+
+/// The catalogs of both sets.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    teams: Option<Names<'a>>,
+    keys: Option<Names<'a>>,
+    models: Option<Names<'a>>,
+}
+
+/// Ranges of places in [`Names`].
+type Ranges = Vec<Range<usize>>;
+
+/// What is reached in each dimension.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reach {
+    teams: Ranges,
+    keys: Ranges,
+    models: Ranges,
+    /// How many ranges were left when they were last merged.
+    merged: usize,
+}
+
+impl<'a> Names<'a> {
+    fn merge(base: Option<&'a [Arc<str>]>, head: Option<&'a [Arc<str>]>) -> Option<Self> {
+        if base.is_none() && head.is_none() {
+            return None;
+        }
+        // Mostly the catalog is the same on both sides.
+        let base = base.filter(|_| base != head);
+        let mut names: Vec<&Arc<str>> = base.into_iter().chain(head).flatten().collect();
+        names.sort_unstable();
+        names.dedup();
+        let patterns = names.iter().enumerate().map(|(at, name)| (at, Pattern::parse(name)));
+        let patterns =
+            patterns.filter(|(_, pattern)| matches!(pattern, Pattern::Prefix(_))).collect();
+        Some(Self { names, patterns })
+    }
+
+    fn all(&self) -> Range<usize> {
+        0..self.names.len()
+    }
+
+    fn find(&self, pattern: &Pattern, found: &mut Ranges) {
+        let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
+        let wide = matches!(pattern, Pattern::Prefix(_));
+        let within = |name: &str| if wide { name.starts_with(&**text) } else { *name == **text };
+        let start = self.names.partition_point(|name| name.as_ref() < text.as_ref());
+        let rest = self.names.get(start..).unwrap_or_default();
+        let end = start + rest.partition_point(|name| within(name));
+        found.push(start..end);
+        found.extend(
+            self.patterns
+                .iter()
+                .filter(|(_, known)| known.overlaps(pattern))
+                .map(|(at, _)| *at..at + 1),
+        );
+    }
+
+    fn touched(&self, mut ranges: Ranges) -> Touched {
+        tidy(&mut ranges);
+        let samples =
+            ranges.iter().cloned().flatten().filter_map(|at| self.names.get(at).copied().cloned());
+        Touched {
+            count: ranges.iter().map(ExactSizeIterator::len).sum(),
+            of: self.names.len(),
+            samples: samples.take(SAMPLES).collect(),
+        }
+    }
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(base: &'a Catalog, head: &'a Catalog) -> Self {
+        Self {
+            teams: Names::merge(base.teams.as_deref(), head.teams.as_deref()),
+            keys: Names::merge(base.keys.as_deref(), head.keys.as_deref()),
+            models: Names::merge(base.models.as_deref(), head.models.as_deref()),
+        }
+    }
+
+    /// The models that are listed by name.
+    pub(super) fn models(&self) -> impl Iterator<Item = &'a str> {
+        self.models
+            .iter()
+            .flat_map(|models| models.names.iter().map(|name| &***name))
+            .filter(|name| !name.ends_with('*'))
+    }
+
+    pub(super) fn touches(&self, reach: Reach) -> Touches {
+        Touches {
+            teams: self.teams.as_ref().map(|names| names.touched(reach.teams)),
+            keys: self.keys.as_ref().map(|names| names.touched(reach.keys)),
+            models: self.models.as_ref().map(|names| names.touched(reach.models)),
+        }
+    }
+}
+
+impl Reach {
+    pub(super) fn add(&mut self, other: &Self) {
+        let all = [
+            (&mut self.teams, &other.teams),
+            (&mut self.keys, &other.keys),
+            (&mut self.models, &other.models),
+        ];
+        let mut len = 0;
+        for (mine, theirs) in all {
+            mine.extend_from_slice(theirs);
+            len += mine.len();
+        }
+        if len > LOOSE + 2 * self.merged {
+            let all = [&mut self.teams, &mut self.keys, &mut self.models];
+            self.merged = all.into_iter().map(tidy).sum();
+        }
+    }
+}
+
+/// Asks what the attachments of one set reach.
+pub(super) struct Survey<'a> {
+    known: &'a Known<'a>,
+    set: &'a PolicySet,
+    /// The attachments, sorted by policy.
+    attached: Vec<&'a Attachment>,
+    /// The models for which one of these conditions holds.
+    holding: FxHashMap<Vec<ConditionId>, Ranges>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn new(known: &'a Known<'a>, set: &'a PolicySet) -> Self {
+        let mut attached: Vec<&Attachment> =
+            set.attachments.iter().map(|attachment| &**attachment).collect();
+        attached.sort_by_key(|attachment| attachment.policy);
+        Self { known, set, attached, holding: FxHashMap::default() }
+    }
+
+    /// What all attachments of a policy reach.
+    pub(super) fn policy(&mut self, id: PolicyId) -> Reach {
+        let start = self.attached.partition_point(|attachment| attachment.policy < id);
+        let mut reach = Reach::default();
+        for at in start.. {
+            match self.attached.get(at) {
+                Some(attachment) if attachment.policy == id => {
+                    reach.add(&self.attachment(attachment))
+                }
+                _ => break,
+            }
+        }
+        reach
+    }
+
+    /// What one attachment reaches.
+    pub(super) fn attachment(&mut self, attachment: &Attachment) -> Reach {
+        let known = self.known;
+        let targets = &attachment.targets;
+        let reached = |names: &Option<Names<'_>>, patterns: &Option<Vec<Pattern>>| {
+            let mut found = Ranges::new();
+            match (names, patterns) {
+                (None, _) => {}
+                (Some(names), Some(patterns)) if !attachment.everywhere => {
+                    patterns.iter().for_each(|pattern| names.find(pattern, &mut found));
+                }
+                (Some(names), _) => found.push(names.all()),
+            }
+            tidy(&mut found);
+            found
+        };
+        let mut models = reached(&known.models, &targets.models);
+        if let Some(holding) = self.holding(attachment.policy) {
+            models = intersection(&models, holding);
+        }
+        Reach {
+            teams: reached(&known.teams, &targets.teams),
+            keys: reached(&known.keys, &targets.keys),
+            models,
+            merged: 0,
+        }
+    }
+
+    /// The models where a policy applies; `None`: all of them.
+    fn holding(&mut self, policy: PolicyId) -> Option<&Ranges> {
+        let names = self.known.models.as_ref()?;
+        let set = self.set;
+        let mut conditions = Vec::new();
+        for member in set.policy(policy)?.chain.iter().filter_map(|id| set.policy(*id)) {
+            conditions.extend_from_slice(member.condition.as_deref()?);
+        }
+        conditions.sort_unstable();
+        conditions.dedup();
+        Some(self.holding.entry(conditions).or_insert_with_key(|conditions| {
+            // Of an entry that is a pattern it is not known which models it stands for.
+            let holds =
+                |name: &str| name.ends_with('*') || set.condition_holds(conditions, Some(name));
+            let mut found: Ranges = names
+                .names
+                .iter()
+                .enumerate()
+                .filter(|(_, name)| holds(name))
+                .map(|(at, _)| at..at + 1)
+                .collect();
+            tidy(&mut found);
+            found
+        }))
+    }
+}
+
+/// Sorts ranges and merges those that touch. How many are left.
+fn tidy(ranges: &mut Ranges) -> usize {
+    ranges.retain(|range| !range.is_empty());
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.dedup_by(|next, last| {
+        let merged = next.start <= last.end;
+        if merged {
+            last.end = last.end.max(next.end);
+        }
+        merged
+    });
+    ranges.len()
+}
+
+/// What is in both; both are tidy.
+fn intersection(a: &[Range<usize>], b: &[Range<usize>]) -> Ranges {
+    let mut found = Ranges::new();
+    let mut b = b.iter().peekable();
+    for range in a {
+        while let Some(other) = b.peek() {
+            found.push(range.start.max(other.start)..range.end.min(other.end));
+            if other.end > range.end {
+                break;
+            }
+            b.next();
+        }
+    }
+    found.retain(|range| !range.is_empty());
+    found
+}

@@ -1,0 +1,232 @@
+//! One file, from bytes to typed documents and findings.
+
+use std::sync::Arc;
+
+use super::rules::{
+    bad_encoding, duplicate_key, foreign_file, limit_exceeded, link_or_pointer, wrong_type,
+};
+use super::{
+    Finding, Kind, Limits, Node, RawAttachment, RawCatalog, RawContext, RawInvariant, RawPolicy,
+    RawPolicyTest, RawRepository, SourceFile, Span, Spanned, de, header, shape, yaml,
+};
+
+/// A document of ours that has its kind's form.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The file it stands in.
+    pub file: SourceFile,
+    /// Where it stands there.
+    pub span: Span,
+    /// What it says.
+    pub body: Body,
+}
+
+/// A document by its kind. Cheap to clone: a reader keeps what did not change from one commit to the next.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Settings.
+    Repository(Arc<RawRepository>),
+    /// What exists.
+    Catalog(Arc<RawCatalog>),
+    /// Which guardrails.
+    Policy(Arc<RawPolicy>),
+    /// For which requests.
+    Attachment(Arc<RawAttachment>),
+    /// What must come out for some requests.
+    Test(Arc<RawPolicyTest>),
+    /// What must come out for all.
+    Invariant(Arc<RawInvariant>),
+}
+
+/// What one file, or all files of a set together, came to.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// The documents that are ours and well-formed, in the order of their files and places.
+    pub documents: Vec<Document>,
+    /// What is wrong with the others.
+    pub findings: Vec<Finding>,
+    /// The files of the documents and findings; a renderer shows their lines.
+    pub sources: Vec<SourceFile>,
+    /// Documents that a fault of form has kept out of `documents`.
+    pub lost: Vec<Lost>,
+}
+
+/// A document that has a fault of form: what may be missing, as far as that can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Its kind; `None`: it may be any, and more than one document.
+    pub kind: Option<Kind>,
+    /// Its name; a reference to it is no second fault.
+    pub name: Option<String>,
+}
+
+impl Loaded {
+    /// Adds what another file came to.
+    pub fn append(&mut self, mut other: Self) {
+        self.documents.append(&mut other.documents);
+        self.findings.append(&mut other.findings);
+        self.sources.append(&mut other.sources);
+        self.lost.append(&mut other.lost);
+    }
+
+    /// A file that is not read because it passes a limit, by its size in bytes.
+    pub fn oversized(path: impl Into<Arc<str>>, bytes: u64, limits: &Limits) -> Self {
+        Self::fault(path, |file| limit_exceeded::file_bytes(file, bytes, limits))
+            .losing(Lost::default())
+    }
+
+    /// A file under one of our folders whose name is not one of YAML.
+    pub fn stray(path: impl Into<Arc<str>>, folder: &str) -> Self {
+        Self::fault(path, |file| foreign_file::finding(file, folder))
+    }
+
+    /// A YAML name that is no plain file, or cannot be read; `said` says what it is.
+    pub fn not_a_file(path: impl Into<Arc<str>>, said: &str) -> Self {
+        Self::fault(path, |file| link_or_pointer::link(file, said)).losing(Lost::default())
+    }
+
+    fn losing(mut self, lost: Lost) -> Self {
+        self.lost.push(lost);
+        self
+    }
+
+    fn fault(path: impl Into<Arc<str>>, finding: impl FnOnce(&SourceFile) -> Finding) -> Self {
+        let file = SourceFile::new(path, String::new());
+        Self { findings: vec![finding(&file)], sources: vec![file], ..Self::default() }
+    }
+}
+
+/// Reads one file with a YAML name. `path` is relative to the root, with `/`.
+pub fn load_file(path: impl Into<Arc<str>>, bytes: Vec<u8>, limits: &Limits) -> Loaded {
+    let path = path.into();
+    if bytes.len() > limits.file_bytes {
+        let ours = header::may_be_ours(&path, &String::from_utf8_lossy(&bytes));
+        return if ours {
+            Loaded::oversized(path, bytes.len() as u64, limits)
+        } else {
+            Loaded::default()
+        };
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => load_text(SourceFile::new(path, text), limits),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let file = SourceFile::new(path, text);
+            let mut loaded = Loaded::default();
+            if header::may_be_ours(file.path(), file.text()) {
+                loaded.findings.push(bad_encoding::not_utf8(&file, at));
+                loaded.lost.push(Lost::default());
+                loaded.sources.push(file);
+            }
+            loaded
+        }
+    }
+}
+
+fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
+    let mut loaded = Loaded::default();
+    if file.text().starts_with(link_or_pointer::LFS_HEADER) {
+        loaded.findings.push(link_or_pointer::pointer(&file));
+        loaded.lost.push(Lost::default());
+    } else if let Some(finding) = forbidden_character(&file) {
+        if header::may_be_ours(file.path(), file.text()) {
+            loaded.findings.push(finding);
+            loaded.lost.push(Lost::default());
+        }
+    } else {
+        for document in yaml::parse(&file, limits, yaml::Dialect::Ours) {
+            load_document(&file, document, &mut loaded);
+        }
+    }
+    if !loaded.findings.is_empty() || !loaded.documents.is_empty() {
+        loaded.sources.push(file);
+    }
+    loaded
+}
+
+/// The first character that readers of YAML disagree on.
+pub(super) fn forbidden_character(file: &SourceFile) -> Option<Finding> {
+    let bad = |(at, c): &(usize, char)| match c {
+        '\t' | '\n' | '\r' => false,
+        '\u{feff}' => *at > 0,
+        '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}' => true,
+        c => c.is_control(),
+    };
+    file.text().char_indices().find(bad).map(|(at, c)| bad_encoding::character(file, at, c))
+}
+
+fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut Loaded) {
+    let yaml::YamlDocument { root, span, mut findings } = document;
+    let Some(root) = root else {
+        let text = file.text().get(span.start as usize..span.end as usize).unwrap_or("");
+        if header::may_be_ours(file.path(), text) {
+            loaded.findings.append(&mut findings);
+            loaded.lost.push(Lost::default());
+        }
+        return;
+    };
+    match header::judge(file, &root) {
+        header::Header::Empty | header::Header::Foreign => {}
+        header::Header::Fault(finding) => {
+            loaded.lost.push(Lost { kind: header::kind_said(&root), name: name_of(&root) });
+            loaded.findings.append(&mut findings);
+            loaded.findings.push(finding);
+        }
+        header::Header::Ours(kind) => {
+            let body = typed(kind, &root);
+            findings.append(&mut shape::judge(file, kind, &root, body.is_ok()));
+            if findings.is_empty() {
+                match body {
+                    Ok(body) => {
+                        findings.append(&mut both_spellings(file, &body));
+                        loaded.documents.push(Document {
+                            file: file.clone(),
+                            span: root.span,
+                            body,
+                        });
+                    }
+                    Err(error) => {
+                        let place = error.span.unwrap_or(root.span);
+                        findings.push(wrong_type::unreadable(file, place, &error.message));
+                        loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
+                    }
+                }
+            } else {
+                loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
+            }
+            loaded.findings.append(&mut findings);
+        }
+    }
+}
+
+fn name_of(root: &Node) -> Option<String> {
+    root.get("name").and_then(Node::text).map(str::to_owned)
+}
+
+/// The document as its kind's type; knows no rule but the type's own.
+pub(super) fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
+    Ok(match kind {
+        Kind::Repository => Body::Repository(de::from_node(root)?),
+        Kind::Catalog => Body::Catalog(de::from_node(root)?),
+        Kind::Policy => Body::Policy(de::from_node(root)?),
+        Kind::PolicyAttachment => Body::Attachment(de::from_node(root)?),
+        Kind::PolicyTest => Body::Test(de::from_node(root)?),
+        Kind::Invariant => Body::Invariant(de::from_node(root)?),
+    })
+}
+
+/// `team` beside `team_alias`: one dimension given twice.
+fn both_spellings(file: &SourceFile, body: &Body) -> Vec<Finding> {
+    let Body::Test(test) = body else { return Vec::new() };
+    let twice = |first: &Option<Spanned<String>>, second: &Option<Spanned<String>>, name: &str| {
+        let (first, second) = (first.as_ref()?, second.as_ref()?);
+        Some(duplicate_key::finding(file, second.span, name, first.span))
+    };
+    let of_context = |context: &RawContext| {
+        let teams = twice(&context.team, &context.team_alias, "team");
+        let keys = twice(&context.key, &context.key_alias, "key");
+        teams.into_iter().chain(keys).collect::<Vec<_>>()
+    };
+    test.cases.iter().filter_map(|case| case.context.as_ref()).flat_map(of_context).collect()
+}

@@ -1,0 +1,473 @@
+//! The six kinds of document as they are written: raw, with places, not yet judged by the rules.
+//!
+//! The JSON Schemas under `schema/` are generated from these types, so doc comments here are what an
+//! editor shows. `policy` turns them into the types that the engine answers from.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::rules::bad_name;
+use super::{Level, OneOrMany, Spanned, SpannedMap};
+
+/// The version of the format.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// The only one so far.
+    #[serde(rename = "refguard/v1")]
+    V1,
+}
+
+macro_rules! kind_tag {
+    ($($name:ident = $word:literal),*) => {$(
+        #[doc = concat!("The word `", $word, "`.")]
+        #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+        pub enum $name {
+            #[doc = concat!("`kind: ", $word, "`")]
+            #[serde(rename = $word)]
+            Tag,
+        }
+    )*};
+}
+kind_tag!(
+    RepositoryTag = "Repository",
+    CatalogTag = "Catalog",
+    PolicyTag = "Policy",
+    PolicyAttachmentTag = "PolicyAttachment",
+    PolicyTestTag = "PolicyTest",
+    InvariantTag = "Invariant"
+);
+
+/// A name: 1 to 128 characters, no control characters, no `@`, no space at either end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Name(String);
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match bad_name::fault(&text) {
+            None => Ok(Self(text)),
+            Some(fault) => {
+                Err(serde::de::Error::custom(format!("the name `{}` {fault}", text.escape_debug())))
+            }
+        }
+    }
+}
+
+impl JsonSchema for Name {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Name".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // No look-around: the pattern must work in linear engines too.
+        json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128,
+            "pattern": "^[^@\\s\\u0000-\\u001f\\u007f-\\u009f]([^@\\u0000-\\u001f\\u007f-\\u009f]*[^@\\s\\u0000-\\u001f\\u007f-\\u009f])?$"
+        })
+    }
+}
+
+/// Settings of a policy repository: `refguard.yaml` at its root.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRepository {
+    /// Version of the format.
+    #[serde(rename = "apiVersion")]
+    pub api_version: ApiVersion,
+    /// What this document is.
+    pub kind: RepositoryTag,
+    /// Files to read: globs relative to the root (default: every `*.yaml` and `*.yml`).
+    pub include: Option<Vec<Spanned<String>>>,
+    /// Files to leave out: globs relative to the root.
+    pub exclude: Option<Vec<Spanned<String>>>,
+    /// The branch whose first-parent history makes versions (default: `main`).
+    pub publish_branch: Option<Spanned<Name>>,
+    /// Named refs that promotions move (default: `production` at `refs/heads/production`).
+    pub environments: Option<Vec<Spanned<RawEnvironment>>>,
+    /// Levels of warnings by rule name, such as `unused-policy: error`.
+    pub rules: Option<SpannedMap<Spanned<Level>>>,
+}
+
+/// A named ref that promotions move.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawEnvironment {
+    /// Its name, as in `promote --to NAME`.
+    pub name: Spanned<Name>,
+    /// Its ref, a full name (default: `refs/heads/NAME`).
+    #[serde(rename = "ref")]
+    pub reference: Option<Spanned<String>>,
+    /// Where its sets come from: a branch or another environment's name (default: the publish branch).
+    pub from: Option<Spanned<String>>,
+    /// What its gates do.
+    pub gates: Option<RawGates>,
+    /// Who may pass a gate with an `--allow-…` flag: e-mail addresses, checked by the server's hook.
+    pub allow: Option<Vec<Spanned<String>>>,
+}
+
+/// Gates of an environment that can be set.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawGates {
+    /// What to do where a promotion would block fewer requests than before (default: `warn`).
+    pub weaken: Option<Spanned<GateLevel>>,
+}
+
+/// What a gate that can be set does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GateLevel {
+    /// Not looked at.
+    Off,
+    /// Said, and let through.
+    Warn,
+    /// Refused.
+    Refuse,
+}
+
+/// What exists: names that policies and attachments may use. Several catalogs are merged.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCatalog {
+    /// Version of the format.
+    #[serde(rename = "apiVersion")]
+    pub api_version: ApiVersion,
+    /// What this document is.
+    pub kind: CatalogTag,
+    /// Guardrails that the gateway has.
+    pub guardrails: Option<Vec<Spanned<Name>>>,
+    /// Teams; an entry may end in `*`.
+    pub teams: Option<Vec<Spanned<String>>>,
+    /// Key aliases; an entry may end in `*`.
+    pub keys: Option<Vec<Spanned<String>>>,
+    /// Models; an entry may end in `*`.
+    pub models: Option<Vec<Spanned<String>>>,
+    /// Tags; an entry may end in `*`.
+    pub tags: Option<Vec<Spanned<String>>>,
+}
+
+/// Which guardrails a request gets.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawPolicy {
+    /// Version of the format.
+    #[serde(rename = "apiVersion")]
+    pub api_version: ApiVersion,
+    /// What this document is.
+    pub kind: PolicyTag,
+    /// Its identity, unique in the set.
+    pub name: Spanned<Name>,
+    /// What it is for.
+    pub description: Option<Spanned<String>>,
+    /// Who answers for it; free text.
+    pub owner: Option<Spanned<String>>,
+    /// The one policy that this one builds on.
+    pub inherit: Option<Spanned<String>>,
+    /// Guardrails added to and removed from what is inherited.
+    pub guardrails: Option<RawGuardrails>,
+    /// When it holds (default: always).
+    pub condition: Option<Spanned<RawCondition>>,
+    /// Ordered execution of its guardrails.
+    pub pipeline: Option<Spanned<RawPipeline>>,
+}
+
+/// Guardrails added and removed.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawGuardrails {
+    /// Added to what is inherited.
+    pub add: Option<Vec<Spanned<Name>>>,
+    /// Removed from what is inherited or added.
+    pub remove: Option<Vec<Spanned<Name>>>,
+}
+
+/// When a policy holds.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCondition {
+    /// A model name, or a regular expression that must match the whole name, or a list of them.
+    pub model: Spanned<OneOrMany<Spanned<String>>>,
+}
+
+/// Ordered execution.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawPipeline {
+    /// Before or after the model is called.
+    pub mode: Spanned<PipelineMode>,
+    /// The steps, in order.
+    pub steps: Spanned<Vec<Spanned<RawStep>>>,
+}
+
+/// When a pipeline runs.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PipelineMode {
+    /// Before the model is called.
+    PreCall,
+    /// After the model has answered.
+    PostCall,
+}
+
+/// One step of a pipeline.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawStep {
+    /// The guardrail to run; one of the policy's own `add`.
+    pub guardrail: Spanned<Name>,
+    /// What to do when it passes (default: `allow`, which ends the pipeline).
+    pub on_pass: Option<Spanned<Action>>,
+    /// What to do when it fails (default: `block`).
+    pub on_fail: Option<Spanned<Action>>,
+    /// What to do when it cannot tell (default: as `on_fail`).
+    pub on_error: Option<Spanned<Action>>,
+    /// Hand what it changed to the next step (default: false).
+    pub pass_data: Option<bool>,
+    /// The answer that `modify_response` gives.
+    pub modify_response_message: Option<Spanned<String>>,
+}
+
+/// What a pipeline does after a step.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// End the pipeline; the request goes on.
+    Allow,
+    /// End the pipeline; the request is refused.
+    Block,
+    /// Go on with the next step.
+    Next,
+    /// End the pipeline; the answer is replaced.
+    ModifyResponse,
+}
+
+/// Which requests a policy is for.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawAttachment {
+    /// Version of the format.
+    #[serde(rename = "apiVersion")]
+    pub api_version: ApiVersion,
+    /// What this document is.
+    pub kind: PolicyAttachmentTag,
+    /// The policy by name.
+    pub policy: Spanned<String>,
+    /// `"*"`: every request. Instead of teams, keys, models and tags.
+    pub scope: Option<Spanned<String>>,
+    /// Teams; a final `*` matches any rest.
+    pub teams: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Key aliases; a final `*` matches any rest.
+    pub keys: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Models; a final `*` matches any rest.
+    pub models: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Tags, any of which must match any of the request's; a final `*` matches any rest.
+    pub tags: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Lower runs first; attachments with a priority run before those without.
+    #[schemars(range(min = -2_147_483_648i64, max = 2_147_483_647i64))]
+    pub priority: Option<Spanned<i32>>,
+    /// Only where no other attachment matches (default: false).
+    pub default: Option<Spanned<bool>>,
+}
+
+/// Requests with what they must get.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawPolicyTest {
+    /// Version of the format.
+    #[serde(rename = "apiVersion")]
+    pub api_version: ApiVersion,
+    /// What this document is.
+    pub kind: PolicyTestTag,
+    /// Its name, shown in reports.
+    pub name: Spanned<Name>,
+    /// The cases.
+    pub cases: Vec<Spanned<RawCase>>,
+}
+
+/// One request, or a matrix of them, and what it must get.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCase {
+    /// Its name, a sentence.
+    pub name: Spanned<String>,
+    /// The request; of a matrix: what all its requests share.
+    pub context: Option<RawContext>,
+    /// Many requests at once: every combination of the lists.
+    pub matrix: Option<Spanned<RawMatrix>>,
+    /// Policies that the request asks for by name or `NAME@N`.
+    pub policies: Option<Vec<Spanned<String>>>,
+    /// What each guardrail of a pipeline is taken to return (default: `pass`).
+    pub outcomes: Option<SpannedMap<Spanned<Outcome>>>,
+    /// What it must get.
+    pub expect: Spanned<RawExpect>,
+    /// What some requests of a matrix must get instead; the first that fits counts.
+    pub expect_for: Option<Vec<Spanned<RawExpectFor>>>,
+}
+
+/// Lists whose every combination is a request of its own.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawMatrix {
+    /// Teams.
+    pub teams: Option<Vec<Spanned<String>>>,
+    /// Key aliases.
+    pub keys: Option<Vec<Spanned<String>>>,
+    /// Models.
+    pub models: Option<Vec<Spanned<String>>>,
+    /// Tags; each entry is one tag, or the list of tags of one request (`[]`: none).
+    pub tags: Option<Vec<OneOrMany<Spanned<String>>>>,
+}
+
+/// What the requests of a matrix that fit these patterns must get.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawExpectFor {
+    /// The requests, by patterns as in an attachment.
+    #[serde(rename = "for")]
+    pub for_: RawBox,
+    /// What they must get.
+    pub expect: Spanned<RawExpect>,
+}
+
+/// A request: who asks, with which key, for which model, under which tags.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawContext {
+    /// The team.
+    pub team: Option<Spanned<String>>,
+    /// The team, by LiteLLM's name for it.
+    pub team_alias: Option<Spanned<String>>,
+    /// The key's alias.
+    pub key: Option<Spanned<String>>,
+    /// The key's alias, by LiteLLM's name for it.
+    pub key_alias: Option<Spanned<String>>,
+    /// The model.
+    pub model: Option<Spanned<String>>,
+    /// The tags.
+    pub tags: Option<Vec<Spanned<String>>>,
+}
+
+impl RawContext {
+    /// The team, under either name.
+    pub fn team(&self) -> Option<&Spanned<String>> {
+        self.team.as_ref().or(self.team_alias.as_ref())
+    }
+
+    /// The key's alias, under either name.
+    pub fn key(&self) -> Option<&Spanned<String>> {
+        self.key.as_ref().or(self.key_alias.as_ref())
+    }
+}
+
+/// What a guardrail returns in a test.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing to object to.
+    Pass,
+    /// It objects.
+    Fail,
+    /// It could not tell.
+    Error,
+    /// It did not run.
+    Skip,
+}
+
+/// What a request must get. What is not named is not checked.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawExpect {
+    /// Exactly these guardrails.
+    pub guardrails: Option<Spanned<Vec<Spanned<String>>>>,
+    /// At least these guardrails.
+    pub includes: Option<Spanned<Vec<Spanned<String>>>>,
+    /// None of these guardrails.
+    pub excludes: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Exactly these policies, in order.
+    pub policies: Option<Spanned<Vec<Spanned<String>>>>,
+    /// What the pipelines and guardrails do with the outcomes.
+    pub action: Option<Spanned<FinalAction>>,
+}
+
+/// What happens to a request in the end.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FinalAction {
+    /// It goes on.
+    Allow,
+    /// It is refused.
+    Block,
+    /// Its answer is replaced.
+    ModifyResponse,
+}
+
+/// What must hold for every possible request.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawInvariant {
+    /// Version of the format.
+    #[serde(rename = "apiVersion")]
+    pub api_version: ApiVersion,
+    /// What this document is.
+    pub kind: InvariantTag,
+    /// Its name, shown in verdicts.
+    pub name: Spanned<Name>,
+    /// What it is for.
+    pub description: Option<Spanned<String>>,
+    /// The requests it speaks of (default: all).
+    #[serde(rename = "for")]
+    pub for_: Option<Spanned<RawBox>>,
+    /// Requests it does not speak of.
+    pub except: Option<Spanned<RawBox>>,
+    /// All of these guardrails.
+    pub require: Option<Spanned<Vec<Spanned<Name>>>>,
+    /// At least one of these guardrails.
+    pub any_of: Option<Spanned<Vec<Spanned<Name>>>>,
+    /// None of these guardrails.
+    pub forbid: Option<Spanned<Vec<Spanned<Name>>>>,
+}
+
+/// Requests by patterns: every dimension that is named must match. A final `*` matches any rest.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawBox {
+    /// Teams.
+    pub teams: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Key aliases.
+    pub keys: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Models.
+    pub models: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Tags.
+    pub tags: Option<Spanned<Vec<Spanned<String>>>>,
+}

@@ -1,0 +1,50 @@
+//! RG002 `bad-encoding`: bytes or characters that readers disagree on
+
+use crate::document::{Finding, Rule, Severity, SourceFile, Span};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG002",
+    name: "bad-encoding",
+    severity: Severity::Error,
+    summary: "a file must be UTF-8 without control characters",
+    why: "A NUL ends the text for some readers and not for others; U+0085, U+2028 and U+2029 are line breaks for some. What a reviewer sees must be what every reader loads.",
+    bad: &[(
+        "policies/baseline.yaml",
+        "apiVersion: refguard/v1\nkind: Policy\nname: baseline\ndescription: \"bell \x07\"\nguardrails:\n  add: [pii_blocker]\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: baseline\nscope: \"*\"\n",
+    )],
+    good: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+description: bell
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+"#,
+    )],
+};
+
+/// Bytes that are no UTF-8.
+pub(crate) fn not_utf8(file: &SourceFile, at: usize) -> Finding {
+    let end = file.text().ceil_char_boundary(at + 1);
+    Finding::new(&RULE, file, Span::new(at, end), "this is not UTF-8 text")
+        .help("save the file as UTF-8")
+}
+
+/// A character that a policy file must not hold.
+pub(crate) fn character(file: &SourceFile, at: usize, found: char) -> Finding {
+    let code = u32::from(found);
+    Finding::new(
+        &RULE,
+        file,
+        Span::new(at, at + found.len_utf8()),
+        format!("the character U+{code:04X} is not allowed in a policy file"),
+    )
+    .help("remove it, or write it as an escape in double quotes where a text really needs it")
+}

@@ -1,0 +1,91 @@
+//! RG004 `limit-exceeded`: too much of something
+
+use crate::document::{Finding, Rule, Severity, SourceFile, Span};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG004",
+    name: "limit-exceeded",
+    severity: Severity::Error,
+    summary: "files and sets stay within the limits",
+    why: "Limits keep one bad file from stopping a hook or a daemon: a file has at most 1 MiB, 1,000 documents, 64 levels of nesting and 10,000 nodes by aliases; a set has at most 500,000 files and 1 GiB; the tests of a set make at most 100,000 cases; a condition's compiled form has at most 1 MiB, and those of a set together 256 MiB.",
+    bad: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[pii_blocker]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+"#,
+    )],
+    good: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+"#,
+    )],
+};
+
+use crate::document::Limits;
+
+/// A limit that is passed, by name and value.
+pub(crate) fn finding(
+    file: &SourceFile,
+    span: Span,
+    name: &str,
+    limit: impl std::fmt::Display,
+    what: &str,
+) -> Finding {
+    Finding::new(&RULE, file, span, format!("{what}: the limit `{name}` is {limit}"))
+}
+
+/// More bytes than a file may have.
+pub(crate) fn file_bytes(file: &SourceFile, bytes: u64, limits: &Limits) -> Finding {
+    finding(
+        file,
+        Span::default(),
+        "file-bytes",
+        limits.file_bytes,
+        &format!("this file has {bytes} bytes"),
+    )
+    .help(
+        "split it into several files; a file may hold any number of our documents up to the limit",
+    )
+}
+
+/// Deeper than a document may be.
+pub(crate) fn depth(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
+    finding(file, span, "yaml-depth", limits.yaml_depth, "nested too deeply")
+        .help("no policy document needs more than six levels")
+}
+
+/// More nodes by aliases than a file may have.
+pub(crate) fn aliases(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
+    finding(file, span, "alias-nodes", limits.alias_nodes, "aliases expand to too many nodes")
+        .help("write the values out instead of repeating them by alias")
+}
+
+/// More documents than a file may have.
+pub(crate) fn documents(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
+    finding(
+        file,
+        span,
+        "documents-per-file",
+        limits.documents_per_file,
+        "too many documents in this file",
+    )
+    .help("split it into several files")
+}

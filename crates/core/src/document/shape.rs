@@ -1,0 +1,326 @@
+//! A tree against its kind's JSON Schema: every fault at its place, in words.
+
+use jsonschema::ValidationError;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use rustc_hash::FxHashSet;
+use serde_json::Value;
+
+use super::rules::{
+    ambiguous_scalar, bad_name, bad_value, missing_field, null_value, unknown_field, wrong_type,
+};
+use super::{Finding, Kind, Node, NodeValue, SourceFile, is_ambiguous, scalar, schema};
+
+/// Every fault of form of one document. One that is `typed`, that is of its kind's type, has none that a
+/// schema could tell: a test holds that what the types take is what the schemas take. So the schema is
+/// asked only where something is wrong, and then tells every fault and not just the first.
+pub(super) fn judge(file: &SourceFile, kind: Kind, root: &Node, typed: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut said_at: FxHashSet<u32> = FxHashSet::default();
+    if !typed {
+        faults(file, kind, root, &mut findings, &mut said_at);
+    }
+    said_at.extend(words_of_settings(kind, root));
+    traps(file, root, &said_at, &mut findings);
+    findings
+}
+
+fn faults(
+    file: &SourceFile,
+    kind: Kind,
+    root: &Node,
+    findings: &mut Vec<Finding>,
+    said_at: &mut FxHashSet<u32>,
+) {
+    let instance = to_json(root);
+    match schema::validator(kind) {
+        Some(validator) => {
+            for error in validator.iter_errors(&instance) {
+                translate(file, kind, root, &error, findings, said_at);
+            }
+        }
+        None => findings.push(wrong_type::finding(
+            file,
+            root.span,
+            "",
+            "a sound schema",
+            "none (a bug of refguard)",
+        )),
+    }
+}
+
+/// Where the settings have a fixed word: `off` may stand there without quotes, since no reader of those
+/// fields takes anything but the words.
+fn words_of_settings(kind: Kind, root: &Node) -> Vec<u32> {
+    if kind != Kind::Repository {
+        return Vec::new();
+    }
+    let levels = match root.get("rules").map(|rules| &rules.value) {
+        Some(NodeValue::Map(entries)) => entries.iter().map(|(_, level)| level).collect(),
+        _ => Vec::new(),
+    };
+    let environments = match root.get("environments").map(|list| &list.value) {
+        Some(NodeValue::Seq(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let gates =
+        environments.iter().filter_map(|environment| environment.get("gates")?.get("weaken"));
+    levels.into_iter().chain(gates).map(|node: &Node| node.span.start).collect()
+}
+
+/// The tree as JSON, plain scalars by the core schema.
+pub(super) fn to_json(node: &Node) -> Value {
+    match &node.value {
+        NodeValue::Scalar { text, plain: true } => scalar::resolve(text),
+        NodeValue::Scalar { text, plain: false } => Value::String(text.to_string()),
+        NodeValue::Seq(items) => Value::Array(items.iter().map(to_json).collect()),
+        NodeValue::Map(entries) => Value::Object(
+            entries.iter().map(|(k, v)| (k.text().unwrap_or("").to_owned(), to_json(v))).collect(),
+        ),
+    }
+}
+
+/// Where a fault stands: the node, and the field's name as a person says it (`guardrails.add[2]`).
+struct Found<'a> {
+    node: &'a Node,
+    /// The key that leads to the node, if a mapping does.
+    key: Option<&'a Node>,
+    field: String,
+}
+
+fn locate<'a>(root: &'a Node, pointer: &str) -> Found<'a> {
+    let mut found = Found { node: root, key: None, field: String::new() };
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        match &found.node.value {
+            NodeValue::Map(_) => {
+                let Some((key, value)) = found.node.entry(&part) else { break };
+                if !found.field.is_empty() {
+                    found.field.push('.');
+                }
+                found.field.push_str(&part);
+                (found.node, found.key) = (value, Some(key));
+            }
+            NodeValue::Seq(items) => {
+                let Some(item) = part.parse::<usize>().ok().and_then(|index| items.get(index))
+                else {
+                    break;
+                };
+                found.field.push_str(&format!("[{part}]"));
+                (found.node, found.key) = (item, None);
+            }
+            NodeValue::Scalar { .. } => break,
+        }
+    }
+    found
+}
+
+fn translate(
+    file: &SourceFile,
+    kind: Kind,
+    root: &Node,
+    error: &ValidationError<'_>,
+    findings: &mut Vec<Finding>,
+    said_at: &mut FxHashSet<u32>,
+) {
+    let found = locate(root, error.instance_path().as_str());
+    let of = if found.field.is_empty() { String::new() } else { format!(" in `{}`", found.field) };
+    let span = found.node.span;
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let known = known_fields(kind, error);
+            let unexpected: FxHashSet<&str> = unexpected.iter().map(String::as_str).collect();
+            let NodeValue::Map(entries) = &found.node.value else { return };
+            for (key, _) in entries {
+                if let Some(field) = key.text().filter(|text| unexpected.contains(text)) {
+                    findings.push(unknown_field::finding(file, key.span, field, &known, &of));
+                }
+            }
+        }
+        ValidationErrorKind::Required { property } => {
+            let field = property.as_str().unwrap_or("");
+            findings.push(missing_field::finding(file, first_line(found.node), field, &of));
+        }
+        ValidationErrorKind::Type { kind: expected } => {
+            if said_at.insert(span.start) {
+                findings.push(type_fault(file, &found, expected));
+            }
+        }
+        ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. } => {
+            // A value of another type breaks the choice as well; it is said once.
+            if said_at.insert(span.start) {
+                findings.push(choice_fault(file, &found, error));
+            }
+        }
+        ValidationErrorKind::MinLength { .. }
+        | ValidationErrorKind::MaxLength { .. }
+        | ValidationErrorKind::Pattern { .. } => {
+            // One bad name can break several of the three; it is said once.
+            if said_at.insert(span.start) {
+                let name = found.node.text().unwrap_or("");
+                let fault = bad_name::fault(name).unwrap_or_else(|| "is not a name".to_owned());
+                findings.push(bad_name::finding(file, span, name, &fault));
+            }
+        }
+        _ => {
+            if said_at.insert(span.start) {
+                findings.push(bad_value::other(file, span, &found.field, &error.to_string()));
+            }
+        }
+    }
+}
+
+/// A mapping is named by its first line, not by all its lines.
+fn first_line(node: &Node) -> super::Span {
+    match &node.value {
+        NodeValue::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
+        NodeValue::Scalar { .. } | NodeValue::Seq(_) => node.span,
+    }
+}
+
+/// The properties beside the `additionalProperties` that refused a key, from the schema itself.
+fn known_fields(kind: Kind, error: &ValidationError<'_>) -> Vec<&'static str> {
+    let path = error.schema_path().as_str();
+    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let properties =
+        schema::cached(kind).pointer(&format!("{parent}/properties")).and_then(Value::as_object);
+    properties.map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default()
+}
+
+fn type_fault(file: &SourceFile, found: &Found<'_>, kind: &TypeKind) -> Finding {
+    let expected = expected_words(kind);
+    let field = if found.field.is_empty() { "document" } else { &found.field };
+    let span = found.node.span;
+    match &found.node.value {
+        NodeValue::Scalar { text, plain: true } => match scalar::resolve(text) {
+            Value::Null => null_value::finding(file, null_place(found), field, &expected),
+            Value::Number(_) | Value::Bool(_) if expected.starts_with("a string") => {
+                let reading = match scalar::resolve(text) {
+                    _ if is_ambiguous(text) => "is read differently by YAML 1.1 and YAML 1.2",
+                    Value::Bool(_) => "is read as a boolean",
+                    _ => "is read as a number",
+                };
+                ambiguous_scalar::finding(file, span, text, reading)
+            }
+            value => {
+                let finding =
+                    wrong_type::finding(file, span, field, &expected, &found_words(&value));
+                finding.maybe_help(boolean_help(&expected, text))
+            }
+        },
+        NodeValue::Scalar { text, plain: false } => {
+            let finding = wrong_type::finding(file, span, field, &expected, "a string");
+            let list = expected == "a list";
+            finding.maybe_help(list.then(|| format!("write a list: [\"{text}\"]")))
+        }
+        NodeValue::Seq(_) => wrong_type::finding(file, span, field, &expected, "a list"),
+        NodeValue::Map(_) => {
+            wrong_type::finding(file, first_line(found.node), field, &expected, "a mapping")
+        }
+    }
+}
+
+fn is_null(node: &Node, text: &str) -> bool {
+    matches!(node.value, NodeValue::Scalar { plain: true, .. })
+        && scalar::resolve(text) == Value::Null
+}
+
+/// Where nothing is written, the key is the place.
+fn null_place(found: &Found<'_>) -> super::Span {
+    let span = found.node.span;
+    if span.end > span.start { span } else { found.key.map_or(span, |key| key.span) }
+}
+
+fn boolean_help(expected: &str, text: &str) -> Option<String> {
+    match (expected, text.to_lowercase().as_str()) {
+        ("true or false", "yes" | "on" | "y" | "1") => Some("write `true`".to_owned()),
+        ("true or false", "no" | "off" | "n" | "0") => Some("write `false`".to_owned()),
+        ("a list", _) => Some(format!("write a list: [{text}]")),
+        _ => None,
+    }
+}
+
+fn expected_words(kind: &TypeKind) -> String {
+    let word = |t: &str| match t {
+        "string" => "a string",
+        "array" => "a list",
+        "object" => "a mapping",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        _ => "a value",
+    };
+    match kind {
+        TypeKind::Single(single) => word(&single.to_string()).to_owned(),
+        TypeKind::Multiple(set) => {
+            let mut words: Vec<String> =
+                set.iter().map(|t| word(&t.to_string()).to_owned()).collect();
+            words.sort_by_key(|w| w != "a string");
+            words.join(" or ")
+        }
+    }
+}
+
+fn found_words(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(b) => format!("the boolean `{b}`"),
+        Value::Number(n) => format!("the number `{n}`"),
+        Value::String(s) => format!("the string `{s}`"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a mapping".to_owned(),
+    }
+}
+
+fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_>) -> Finding {
+    let allowed: Vec<String> = match error.kind() {
+        ValidationErrorKind::Enum { options } => options
+            .as_array()
+            .map(|a| a.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            .unwrap_or_default(),
+        ValidationErrorKind::Constant { expected_value } => {
+            expected_value.as_str().map(str::to_owned).into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    let field = if found.field.is_empty() { "document" } else { &found.field };
+    match found.node.text() {
+        Some(text) if is_null(found.node, text) => null_value::finding(
+            file,
+            null_place(found),
+            field,
+            &format!("one of {}", allowed.join(", ")),
+        ),
+        Some(text) => bad_value::finding(file, found.node.span, field, text, &allowed),
+        None => {
+            wrong_type::finding(file, first_line(found.node), field, "one word", "a collection")
+        }
+    }
+}
+
+/// Scalars that two YAML versions read differently, where the schema had nothing to say.
+fn traps(file: &SourceFile, node: &Node, said_at: &FxHashSet<u32>, findings: &mut Vec<Finding>) {
+    match &node.value {
+        NodeValue::Scalar { text, plain: true }
+            if is_ambiguous(text) && !said_at.contains(&node.span.start) =>
+        {
+            findings.push(match scalar::resolve(text) {
+                Value::Number(_) => ambiguous_scalar::number(file, node.span, text),
+                _ => ambiguous_scalar::finding(
+                    file,
+                    node.span,
+                    text,
+                    "is read differently by YAML 1.1 and YAML 1.2",
+                ),
+            });
+        }
+        NodeValue::Scalar { .. } => {}
+        NodeValue::Seq(items) => items.iter().for_each(|item| traps(file, item, said_at, findings)),
+        NodeValue::Map(entries) => {
+            for (key, value) in entries {
+                traps(file, key, said_at, findings);
+                traps(file, value, said_at, findings);
+            }
+        }
+    }
+}

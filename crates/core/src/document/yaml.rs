@@ -1,0 +1,376 @@
+//! Text to spanned trees. The only file that knows the YAML parser.
+//!
+//! Stricter than YAML: tags, merge keys, directives, keys that are not scalars, and duplicate keys are
+//! findings; aliases are expanded under a budget. A document with a fault is reported and the next one
+//! is still read, so that one run shows all there is. YAML of another tool is read more freely: see
+//! [`Dialect`].
+
+use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput};
+use rustc_hash::FxHashMap;
+
+use super::rules::{duplicate_key, forbidden_yaml, limit_exceeded, yaml_syntax};
+use super::{Finding, Limits, Node, NodeValue, SourceFile, Span};
+
+/// One YAML document of a file: its tree if it has a sound one, and what is wrong with it.
+#[derive(Debug)]
+pub(super) struct YamlDocument {
+    /// The tree; `None` after a fault that leaves no tree.
+    pub root: Option<Node>,
+    /// Where the document's text begins and ends.
+    pub span: Span,
+    /// Faults of this document.
+    pub findings: Vec<Finding>,
+}
+
+/// Whose YAML it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Ours: what two readers could read differently is refused.
+    Ours,
+    /// Another tool's: directives and the tags `!!str`, `!!seq`, `!!map` are accepted, merge keys are
+    /// expanded as PyYAML does, flow collections may be indented as they like.
+    Foreign,
+}
+
+/// All documents of a file, in order.
+pub(super) fn parse(file: &SourceFile, limits: &Limits, dialect: Dialect) -> Vec<YamlDocument> {
+    let mut options = Options::default();
+    options.strict_indentation = dialect == Dialect::Ours;
+    options.disallow_directives = false;
+    options.emit_comments = false;
+    options.flow_nesting_limit = limits.yaml_depth;
+    options.block_nesting_limit = limits.yaml_depth;
+    let parser = Parser::new_from_str_with_options(file.text(), options);
+    let mut reader = Reader {
+        parser,
+        file,
+        limits,
+        dialect,
+        offset: 0,
+        before: 0,
+        anchors: FxHashMap::default(),
+        alias_nodes: 0,
+        alias_limit_said: false,
+        depth: 0,
+        findings: Vec::new(),
+    };
+    reader.documents()
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    file: &'a SourceFile,
+    limits: &'a Limits,
+    dialect: Dialect,
+    /// The furthest byte that an event has shown.
+    offset: usize,
+    /// Where the text between the last document and this one begins.
+    before: usize,
+    anchors: FxHashMap<usize, Node>,
+    alias_nodes: usize,
+    alias_limit_said: bool,
+    depth: usize,
+    findings: Vec<Finding>,
+}
+
+/// The document cannot be read on; the reason is among the findings.
+struct Abandoned;
+
+impl<'a> Reader<'a> {
+    fn documents(&mut self) -> Vec<YamlDocument> {
+        let mut documents = Vec::new();
+        loop {
+            let start = self.offset;
+            let outcome = self.document();
+            let ended = matches!(outcome, Ok(None));
+            let abandoned = outcome.is_err();
+            let findings = std::mem::take(&mut self.findings);
+            self.anchors.clear();
+            self.depth = 0;
+            if !ended || !findings.is_empty() {
+                let end = self.file.text().len();
+                documents.push(YamlDocument {
+                    root: outcome.ok().flatten(),
+                    span: Span::new(start, end),
+                    findings,
+                });
+            }
+            if ended || (abandoned && !self.recover()) {
+                break;
+            }
+            if documents.len() > self.limits.documents_per_file {
+                if let Some(last) = documents.last_mut() {
+                    let place = last.root.as_ref().map_or(last.span, |root| root.span);
+                    last.findings.push(limit_exceeded::documents(self.file, place, self.limits));
+                }
+                break;
+            }
+        }
+        for i in 1..documents.len() {
+            if let [.., before, after] = documents.get_mut(..=i).unwrap_or_default() {
+                before.span.end = after.span.start.max(before.span.start);
+            }
+        }
+        documents
+    }
+
+    /// Reads one document; `None` at the end of the stream.
+    fn document(&mut self) -> Result<Option<Node>, Abandoned> {
+        self.before = self.offset;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamStart => {}
+                Event::StreamEnd => return Ok(None),
+                Event::DocumentStart(..) if self.dialect == Dialect::Ours => self.directives(span),
+                Event::DocumentStart(..) => {}
+                Event::DocumentEnd => return Ok(Some(null_at(span))),
+                event => {
+                    let root = self.node(event, span)?;
+                    while !matches!(self.next()?.0, Event::DocumentEnd) {}
+                    return Ok(Some(root));
+                }
+            }
+        }
+    }
+
+    /// Before a document stand only comments and directives, and a directive begins its line.
+    fn directives(&mut self, start: Span) {
+        let text = self.file.text().get(self.before..start.start as usize).unwrap_or("");
+        let mut at = self.before;
+        for line in text.split_inclusive('\n') {
+            let bare = line.trim_start_matches('\u{feff}');
+            if bare.starts_with('%') {
+                let begin = at + line.len() - bare.len();
+                let place = Span::new(begin, begin + bare.trim_end().len());
+                self.findings.push(forbidden_yaml::directive(self.file, place));
+            }
+            at += line.len();
+        }
+    }
+
+    fn recover(&mut self) -> bool {
+        self.parser.proceed_next_document().unwrap_or(false)
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Span), Abandoned> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => {
+                let start = span.start.byte_offset().unwrap_or(0);
+                let end = span.end.byte_offset().unwrap_or(start);
+                self.offset = self.offset.max(end);
+                let shape_only = self.dialect == Dialect::Foreign && has_shape_tag(&event);
+                if let Some(tag) = span.tag_span().and_then(|tag| tag.byte_range())
+                    && !shape_only
+                {
+                    self.findings
+                        .push(forbidden_yaml::tag(self.file, Span::new(tag.start, tag.end)));
+                } else if event.tag().is_some() && !shape_only {
+                    self.findings.push(forbidden_yaml::tag(self.file, Span::new(start, end)));
+                }
+                Ok((event, self.trim(start, end)))
+            }
+            Some(Err(error)) => {
+                self.syntax(&error);
+                Err(Abandoned)
+            }
+            None => Err(Abandoned),
+        }
+    }
+
+    /// Block scalars and collections end after their line break; a person's place ends before it.
+    fn trim(&self, start: usize, end: usize) -> Span {
+        let text = self.file.text().get(start..end).unwrap_or("");
+        Span::new(start, start + text.trim_end().len())
+    }
+
+    fn syntax(&mut self, error: &ScanError) {
+        let text = self.file.text();
+        let at = text.floor_char_boundary(
+            error.marker().byte_offset().unwrap_or(self.offset).min(text.len()),
+        );
+        self.offset = self.offset.max(at);
+        // The end of the text is no line of it: what is missing there is missing after the last character.
+        let at = if at == text.len() { text.trim_end().len().saturating_sub(1) } else { at };
+        let place = Span::new(text.floor_char_boundary(at), text.ceil_char_boundary(at + 1));
+        self.findings.push(match error.kind() {
+            ErrorKind::RecursionLimitExceeded => {
+                limit_exceeded::depth(self.file, place, self.limits)
+            }
+            _ => yaml_syntax::finding(self.file, place, &error.info()),
+        });
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Abandoned> {
+        self.depth += 1;
+        if self.depth > self.limits.yaml_depth {
+            self.findings.push(limit_exceeded::depth(self.file, span, self.limits));
+            return Err(Abandoned);
+        }
+        let (node, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
+                (Node { span, value: NodeValue::Scalar { text: text.into(), plain } }, anchor)
+            }
+            Event::SequenceStart(_, anchor, _) => (self.sequence(span)?, anchor),
+            Event::MappingStart(_, anchor, _) => (self.mapping(span)?, anchor),
+            Event::Alias(id) => (self.alias(id, span)?, 0),
+            _ => {
+                self.findings.push(yaml_syntax::finding(
+                    self.file,
+                    span,
+                    "a value was expected here",
+                ));
+                return Err(Abandoned);
+            }
+        };
+        self.depth -= 1;
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn sequence(&mut self, open: Span) -> Result<Node, Abandoned> {
+        let mut items: Vec<Node> = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::SequenceEnd) {
+                let end = self.collection_end(open, span, items.last().map(|n| n.span));
+                return Ok(Node { span: end, value: NodeValue::Seq(items) });
+            }
+            items.push(self.node(event, span)?);
+        }
+    }
+
+    fn mapping(&mut self, open: Span) -> Result<Node, Abandoned> {
+        let mut entries: Vec<(Node, Node)> = Vec::new();
+        let mut seen = Keys::default();
+        let mut merged: Vec<Node> = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                self.merge(merged, &mut entries, &mut seen);
+                let end = self.collection_end(open, span, entries.last().map(|(_, v)| v.span));
+                return Ok(Node { span: end, value: NodeValue::Map(entries) });
+            }
+            let key = self.node(event, span)?;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span)?;
+            if self.dialect == Dialect::Foreign && is_merge_key(&key) {
+                merged.push(value);
+            } else if self.accept_key(&key, &entries, &mut seen) {
+                entries.push((key, value));
+            }
+        }
+    }
+
+    /// Adds the entries of `<<`: a mapping or a list of them. A key that is there already stays as it is.
+    fn merge(&mut self, merged: Vec<Node>, entries: &mut Vec<(Node, Node)>, seen: &mut Keys) {
+        for node in merged {
+            let span = node.span;
+            let maps = match node.value {
+                NodeValue::Seq(items) => items,
+                _ => vec![node],
+            };
+            for map in maps {
+                let NodeValue::Map(more) = map.value else {
+                    self.findings.push(forbidden_yaml::merge_key(self.file, span));
+                    return;
+                };
+                for (key, value) in more {
+                    if key.text().is_some_and(|text| seen.first(text, key.span, entries).is_none())
+                    {
+                        entries.push((key, value));
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut Keys) -> bool {
+        let NodeValue::Scalar { text, .. } = &key.value else {
+            self.findings.push(forbidden_yaml::complex_key(self.file, key.span));
+            return false;
+        };
+        if is_merge_key(key) {
+            self.findings.push(forbidden_yaml::merge_key(self.file, key.span));
+            return false;
+        }
+        let Some(first) = seen.first(text, key.span, entries) else { return true };
+        self.findings.push(duplicate_key::finding(self.file, key.span, text, first));
+        false
+    }
+
+    /// A block collection's end event is an empty place on a later line: end at its last item instead.
+    fn collection_end(&self, open: Span, close: Span, last: Option<Span>) -> Span {
+        let flow_end = (close.end > close.start).then_some(close.end);
+        let end = flow_end.or(last.map(|l| l.end)).unwrap_or(open.end).max(open.start);
+        Span { start: open.start, end }
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<Node, Abandoned> {
+        let Some(node) = self.anchors.get(&id) else {
+            self.findings.push(yaml_syntax::finding(
+                self.file,
+                span,
+                "this alias refers to the node it stands in",
+            ));
+            return Err(Abandoned);
+        };
+        self.alias_nodes += node.count();
+        if self.alias_nodes > self.limits.alias_nodes {
+            if !self.alias_limit_said {
+                self.alias_limit_said = true;
+                self.findings.push(limit_exceeded::aliases(self.file, span, self.limits));
+            }
+            return Err(Abandoned);
+        }
+        Ok(node.clone())
+    }
+}
+
+/// The keys of a mapping so far: a look at each while there are few, as there are in every honest document;
+/// a set when there are many.
+#[derive(Default)]
+struct Keys(FxHashMap<Box<str>, Span>);
+
+impl Keys {
+    /// Where a key of that text stands already; if nowhere, it is taken note of.
+    fn first(&mut self, text: &str, place: Span, entries: &[(Node, Node)]) -> Option<Span> {
+        const FEW: usize = 16;
+        if entries.len() < FEW {
+            return entries
+                .iter()
+                .find(|(key, _)| key.text() == Some(text))
+                .map(|(key, _)| key.span);
+        }
+        if self.0.is_empty() {
+            self.0
+                .extend(entries.iter().filter_map(|(key, _)| Some((key.text()?.into(), key.span))));
+        }
+        let first = self.0.get(text).copied();
+        if first.is_none() {
+            self.0.insert(text.into(), place);
+        }
+        first
+    }
+}
+
+fn null_at(span: Span) -> Node {
+    Node { span, value: NodeValue::Scalar { text: "".into(), plain: true } }
+}
+
+fn is_merge_key(key: &Node) -> bool {
+    matches!(&key.value, NodeValue::Scalar { text, plain: true } if **text == *"<<")
+}
+
+/// A tag that says no more than the node's shape does, or that a scalar is text.
+fn has_shape_tag(event: &Event<'_>) -> bool {
+    event.tag().is_some_and(|tag| match event {
+        Event::Scalar(..) => tag.is_yaml_core_schema_tag("str"),
+        Event::SequenceStart(..) => tag.is_yaml_core_schema_tag("seq"),
+        Event::MappingStart(..) => tag.is_yaml_core_schema_tag("map"),
+        _ => false,
+    })
+}

@@ -1,0 +1,137 @@
+//! `policy_attachments`: a list; its order decides where nothing else does.
+
+use super::Config;
+use super::reader::{Reader, is_null};
+use crate::document::rules::bad_value;
+use crate::document::{Node, NodeValue, Span, Spanned};
+use crate::interop::model::{AttachmentDoc, Text};
+use crate::interop::python;
+use crate::interop::rules::{everywhere, ignored};
+
+const ATTACHMENT: [&str; 8] =
+    ["policy", "scope", "teams", "keys", "models", "tags", "priority", "default"];
+
+pub(super) fn read_all(reader: &mut Reader<'_>, section: Option<&Node>, config: &mut Config) {
+    let Some(section) = section.filter(|node| !is_null(node)) else { return };
+    let NodeValue::Seq(items) = &section.value else {
+        return reader.wrong(section, "policy_attachments", "a list of attachments");
+    };
+    for item in items {
+        let before = reader.errors;
+        let attachment = attachment(reader, item);
+        if reader.errors == before {
+            config.attachments.extend(attachment);
+        }
+    }
+}
+
+fn attachment(reader: &mut Reader<'_>, node: &Node) -> Option<AttachmentDoc> {
+    let before = reader.errors;
+    let get = reader.entries(node, &ATTACHMENT, " of an attachment")?;
+    let policy = match get("policy") {
+        Some(policy) => reader.text(policy, "policy"),
+        None => {
+            reader.missing(node, "policy", " of an attachment");
+            None
+        }
+    };
+    let lists = ["teams", "keys", "models", "tags"].map(|key| {
+        get(key).and_then(|node| Some(Spanned { value: reader.texts(node, key)?, span: node.span }))
+    });
+    // A key at fault may be the target that seems to be missing.
+    if reader.errors > before { None } else { assemble(reader, node, policy?, lists) }
+}
+
+/// The attachment of an entry or row whose lists have been read.
+pub(in crate::interop) fn assemble(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    policy: Text,
+    mut lists: [Option<Spanned<Vec<Text>>>; 4],
+) -> Option<AttachmentDoc> {
+    let get = |key: &str| node.get(key).filter(|value| !is_null(value));
+    let before = reader.errors;
+    let scope = get("scope").and_then(|node| reader.text(node, "scope"));
+    let everywhere = if reader.errors == before {
+        targets(reader, node, scope.as_ref(), &mut lists)
+    } else {
+        None
+    };
+    let [teams, keys, models, tags] = lists.map(|list| list.map(|list| list.value));
+    Some(AttachmentDoc {
+        policy,
+        everywhere,
+        teams,
+        keys,
+        models,
+        tags,
+        priority: get("priority").and_then(|node| priority(reader, node)),
+        default: get("default").is_some_and(|node| reader.boolean(node, "default")),
+        span: node.span,
+    })
+}
+
+/// What the attachment is for, as LiteLLM reads it: `scope` counts only as `*`, and then nothing else
+/// does; an empty list is no list; without any list it is for every request. Gives the place that says
+/// "every request", if it is that.
+fn targets(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    scope: Option<&Text>,
+    lists: &mut [Option<Spanned<Vec<Text>>>; 4],
+) -> Option<Span> {
+    let file = reader.file;
+    let named = lists.iter().flatten().any(|list| !list.value.is_empty());
+    let empty = lists.iter().flatten().find(|list| list.value.is_empty()).map(|list| list.span);
+    match scope {
+        Some(scope) if scope.as_str() == "*" => {
+            for list in lists.iter_mut().filter_map(Option::take) {
+                reader.push(ignored::finding(file, list.span, "a list beside `scope: \"*\"`"));
+            }
+            return Some(scope.span);
+        }
+        Some(scope) if named => {
+            reader.push(ignored::finding(
+                file,
+                scope.span,
+                &format!("the scope `{}`", scope.escape_debug()),
+            ));
+        }
+        Some(scope) => reader.push(everywhere::scope(file, scope.span, scope)),
+        None if named => {}
+        None => match empty {
+            Some(place) => reader.push(everywhere::empty_list(file, place)),
+            None => reader.push(everywhere::no_target(file, first_key(node))),
+        },
+    }
+    for list in lists.iter_mut() {
+        if let Some(empty) = list.take_if(|list| list.value.is_empty())
+            && named
+        {
+            reader.push(ignored::finding(file, empty.span, "an empty list"));
+        }
+    }
+    (!named).then(|| scope.map_or(node.span, |scope| scope.span))
+}
+
+fn first_key(node: &Node) -> Span {
+    match &node.value {
+        NodeValue::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
+        NodeValue::Scalar { .. } | NodeValue::Seq(_) => node.span,
+    }
+}
+
+fn priority(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<i32>> {
+    let Some(number) = python::scalar(node).and_then(|scalar| python::lax_int(&scalar)) else {
+        reader.wrong(node, "priority", "a whole number");
+        return None;
+    };
+    match i32::try_from(number) {
+        Ok(value) => Some(Spanned { value, span: node.span }),
+        Err(_) => {
+            let said = format!("{number} is not within {} and {}", i32::MIN, i32::MAX);
+            reader.push(bad_value::other(reader.file, node.span, "priority", &said));
+            None
+        }
+    }
+}

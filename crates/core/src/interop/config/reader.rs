@@ -1,0 +1,154 @@
+//! Reading values out of a config's tree: each fault at its place, in LiteLLM's terms.
+
+use crate::document::rules::{bad_name, bad_value, missing_field, wrong_type};
+use crate::document::{Finding, Node, NodeValue, SourceFile, Spanned};
+use crate::interop::model::Text;
+use crate::interop::python::{self, Scalar};
+use crate::interop::rules;
+
+/// A config's file and what has been found so far.
+pub(in crate::interop) struct Reader<'a> {
+    pub file: &'a SourceFile,
+    pub findings: &'a mut Vec<Finding>,
+    /// How many errors this reader has found: a document that adds one is left out.
+    pub errors: usize,
+}
+
+/// What a node is, for a message.
+pub(in crate::interop) fn what(node: &Node) -> &'static str {
+    match &node.value {
+        NodeValue::Seq(_) => "a list",
+        NodeValue::Map(_) => "a mapping",
+        NodeValue::Scalar { .. } => python::scalar(node).map_or("text", |scalar| scalar.what()),
+    }
+}
+
+/// Whether a node says nothing: null stands for an absent key.
+pub(in crate::interop) fn is_null(node: &Node) -> bool {
+    python::scalar(node) == Some(Scalar::Null)
+}
+
+impl Reader<'_> {
+    pub(in crate::interop) fn push(&mut self, finding: Finding) {
+        self.errors += usize::from(finding.is_error());
+        self.findings.push(finding);
+    }
+
+    /// A value of another type than LiteLLM takes.
+    pub(in crate::interop) fn wrong(&mut self, node: &Node, field: &str, expected: &str) {
+        let finding = wrong_type::finding(self.file, node.span, field, expected, what(node));
+        let plain_text =
+            expected == "text" && matches!(node.value, NodeValue::Scalar { plain: true, .. });
+        let quote = plain_text
+            .then(|| format!("quote it: `\"{}\"`", node.text().unwrap_or("").escape_debug()));
+        self.push(finding.maybe_help(quote));
+    }
+
+    /// A mapping's entries; a key that LiteLLM does not read is an error.
+    pub(in crate::interop) fn entries<'n>(
+        &mut self,
+        node: &'n Node,
+        known: &[&str],
+        of: &str,
+    ) -> Option<impl Fn(&str) -> Option<&'n Node> + use<'n>> {
+        let NodeValue::Map(entries) = &node.value else {
+            self.wrong(node, "", "a mapping");
+            return None;
+        };
+        for (key, _) in entries {
+            let name = key.text().unwrap_or("");
+            if !known.contains(&name) {
+                self.push(rules::unknown_key::finding(self.file, key.span, name, known, of));
+            }
+        }
+        Some(|name: &str| node.get(name).filter(|value| !is_null(value)))
+    }
+
+    /// A text in a mapping. LiteLLM would fill `os.environ/…` from the environment there.
+    pub(in crate::interop) fn text(&mut self, node: &Node, field: &str) -> Option<Text> {
+        let text = self.item(node, field)?;
+        if text.starts_with("os.environ/") {
+            self.push(rules::indirect::environment(self.file, node.span, &text));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text in a list.
+    fn item(&mut self, node: &Node, field: &str) -> Option<Text> {
+        match python::scalar(node) {
+            Some(Scalar::Text(text)) => Some(Spanned { value: text.to_owned(), span: node.span }),
+            _ => {
+                self.wrong(node, field, "text");
+                None
+            }
+        }
+    }
+
+    /// A list of texts.
+    pub(in crate::interop) fn texts(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
+        let NodeValue::Seq(items) = &node.value else {
+            self.wrong(node, field, "a list of texts");
+            return None;
+        };
+        Some(
+            (0..)
+                .zip(items)
+                .filter_map(|(i, item): (usize, _)| self.item(item, &format!("{field}[{i}]")))
+                .collect(),
+        )
+    }
+
+    /// A list of names.
+    pub(in crate::interop) fn names(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
+        let mut names = self.texts(node, field)?;
+        names.retain(|name| self.is_name(name));
+        Some(names)
+    }
+
+    /// Whether a text can be a name here; if not, says why.
+    pub(in crate::interop) fn is_name(&mut self, text: &Text) -> bool {
+        match bad_name::fault(text) {
+            None => true,
+            Some(fault) => {
+                self.push(bad_name::finding(self.file, text.span, text, &fault));
+                false
+            }
+        }
+    }
+
+    /// A word of a fixed choice.
+    pub(in crate::interop) fn choice<T: Copy>(
+        &mut self,
+        node: &Node,
+        field: &str,
+        choices: &[(&str, T)],
+    ) -> Option<Spanned<T>> {
+        let text = self.text(node, field)?;
+        let found =
+            choices.iter().find(|(word, _)| *word == text.as_str()).map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.push(bad_value::finding(self.file, node.span, field, &text, &words));
+        }
+        found.map(|value| Spanned { value, span: node.span })
+    }
+
+    /// A boolean, as widely as LiteLLM takes it.
+    pub(in crate::interop) fn boolean(&mut self, node: &Node, field: &str) -> bool {
+        let value = python::scalar(node).and_then(|scalar| python::lax_bool(&scalar));
+        if value.is_none() {
+            self.wrong(node, field, "true or false");
+        }
+        value.unwrap_or(false)
+    }
+
+    /// A field that must be there.
+    pub(in crate::interop) fn missing(&mut self, node: &Node, field: &str, of: &str) {
+        let first = match &node.value {
+            NodeValue::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
+            NodeValue::Scalar { .. } | NodeValue::Seq(_) => node.span,
+        };
+        self.push(missing_field::finding(self.file, first, field, of));
+    }
+}

@@ -1,0 +1,134 @@
+//! The saved answers of `/policies/list` and `/policies/attachments/list`, row by row.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::document::{Node, NodeValue, Spanned};
+use crate::interop::config::{Reader, attachment, is_null, policy};
+use crate::interop::model::{AttachmentDoc, PolicyDoc};
+use crate::interop::python::{self, Scalar};
+
+/// Where a version stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Draft,
+    Published,
+    Production,
+}
+
+const STATES: [(&str, State); 3] =
+    [("draft", State::Draft), ("published", State::Published), ("production", State::Production)];
+
+/// One version of a policy.
+#[derive(Debug)]
+pub(super) struct Version {
+    pub doc: PolicyDoc,
+    pub number: i64,
+    pub state: State,
+    /// From the config, not from a row: older than every row.
+    pub from_config: bool,
+    pub author: Option<String>,
+    pub time: Option<Timestamp>,
+}
+
+/// The rows of `key`, or of a bare list.
+pub(super) fn rows<'n>(reader: &mut Reader<'_>, root: &'n Node, key: &str) -> &'n [Node] {
+    match (&root.value, root.get(key).map(|node| (node, &node.value))) {
+        (NodeValue::Seq(items), _) | (_, Some((_, NodeValue::Seq(items)))) => items,
+        (_, Some((node, _))) => {
+            reader.wrong(node, key, "a list");
+            &[]
+        }
+        _ => {
+            reader.missing(root, key, " of the saved answer");
+            &[]
+        }
+    }
+}
+
+/// One row of `policies`; fields that are not the policy's own are LiteLLM's business.
+pub(super) fn version(reader: &mut Reader<'_>, row: &Node) -> Option<Version> {
+    let get = |key: &str| row.get(key).filter(|node| !is_null(node));
+    let Some(name) = get("policy_name") else {
+        reader.missing(row, "policy_name", " of a policy");
+        return None;
+    };
+    let name = reader.text(name, "policy_name").filter(|name| reader.is_name(name))?;
+    let of = format!(" of the policy `{}`", &*name);
+    let mut names =
+        |key: &str| get(key).and_then(|node| reader.names(node, key)).unwrap_or_default();
+    let (add, remove) = (names("guardrails_add"), names("guardrails_remove"));
+    let doc = PolicyDoc {
+        description: get("description").and_then(|node| reader.text(node, "description")),
+        owner: None,
+        inherit: get("inherit").and_then(|node| policy::inherit(reader, node)),
+        add,
+        remove,
+        condition: get("condition").and_then(|node| policy::condition(reader, node, &of)),
+        pipeline: get("pipeline").and_then(|node| policy::pipeline(reader, node, &of)),
+        name,
+    };
+    let state = match get("version_status") {
+        Some(node) => reader.choice(node, "version_status", &STATES)?.value,
+        // As LiteLLM takes a row from before there were versions.
+        None => State::Production,
+    };
+    let number = get("version_number").and_then(|node| match python::scalar(node) {
+        Some(Scalar::Int(number)) => number,
+        _ => None,
+    });
+    Some(Version {
+        doc,
+        number: number.unwrap_or(1),
+        state,
+        from_config: is_from_config(row),
+        author: get("created_by").and_then(Node::text).map(str::to_owned),
+        time: get("created_at").and_then(Node::text).and_then(time),
+    })
+}
+
+/// One row of `attachments`: an empty list is the database's way to say "none".
+pub(super) fn attachment(reader: &mut Reader<'_>, row: &Node) -> Option<AttachmentDoc> {
+    let get = |key: &str| row.get(key).filter(|node| !is_null(node));
+    let Some(policy) = get("policy_name") else {
+        reader.missing(row, "policy_name", " of an attachment");
+        return None;
+    };
+    let policy = reader.text(policy, "policy_name")?;
+    let lists = ["teams", "keys", "models", "tags"].map(|key| {
+        let node = get(key)?;
+        let value = reader.texts(node, key).filter(|list| !list.is_empty())?;
+        Some(Spanned { value, span: node.span })
+    });
+    attachment::assemble(reader, row, policy, lists)
+}
+
+/// Whether a row shows what config.yaml defines.
+pub(super) fn is_from_config(row: &Node) -> bool {
+    row.get("definition_location").and_then(Node::text) == Some("config")
+}
+
+/// A time with an offset, or one without, which is UTC.
+fn time(text: &str) -> Option<Timestamp> {
+    let utc = || {
+        text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    };
+    text.parse::<Timestamp>().ok().or_else(utc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time;
+
+    #[test]
+    fn times_with_and_without_an_offset() {
+        let want = Some("2024-01-01T10:00:00.5Z".parse().expect("a time"));
+        for text in
+            ["2024-01-01T10:00:00.500000Z", "2024-01-01T12:00:00.5+02:00", "2024-01-01T10:00:00.5"]
+        {
+            assert_eq!(time(text), want, "{text}");
+        }
+        assert_eq!(time("yesterday"), None);
+    }
+}

@@ -1,0 +1,20 @@
+//! refguard-core: guardrail policies from YAML text to answers, without I/O.
+//!
+//! Knows no git, no files, no terminal, no HTTP, no async code and no clock: text and times come in, values go out. The
+//! `refguard` program is one shell around it; whoever embeds it can be another.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`document`] | YAML text → typed documents, places, schemas, findings as data |
+//! | [`policy`] | model, patterns, the valid set, its rules |
+//! | [`resolve`] | request, index, engine, explanation |
+//! | [`diff`] | two sets → changes by meaning |
+//! | [`prove`] | what holds for every request, exactly |
+//! | [`interop`] | LiteLLM in and out |
+
+pub mod diff;
+pub mod document;
+pub mod interop;
+pub mod policy;
+pub mod prove;
+pub mod resolve;

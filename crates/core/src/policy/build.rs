@@ -1,0 +1,360 @@
+//! From documents to a valid set: judge, then build.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::condition::ModelPattern;
+use super::draft::{DraftSet, Item};
+use super::{
+    Attachment, Catalog, ConditionId, Environment, GuardrailId, Invariant, Levels, Pattern,
+    Pipeline, Place, Policy, PolicyId, PolicySet, Settings, Step, Targets, canonical, cases, rules,
+};
+use crate::document::{
+    Finding, GateLevel, Loaded, Name, RawAttachment, RawBox, RawCatalog, RawEnvironment,
+    RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Rule, Severity, SourceFile,
+    Spanned,
+};
+
+/// What judging a tree came to.
+#[derive(Debug)]
+pub struct Checked {
+    /// The set; `None` where a finding is an error.
+    pub set: Option<PolicySet>,
+    /// Every finding, levels applied, in the order of reports.
+    pub findings: Vec<Finding>,
+    /// The files read, for renderers.
+    pub sources: Vec<SourceFile>,
+    /// What was read.
+    pub counts: Counts,
+}
+
+impl Checked {
+    /// The findings for which there is no set.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_error())
+    }
+}
+
+/// How many documents were read, sound or not in their meaning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Files with documents of ours.
+    pub files: usize,
+    /// Policies.
+    pub policies: usize,
+    /// Attachments.
+    pub attachments: usize,
+    /// Test cases.
+    pub cases: usize,
+    /// Invariants.
+    pub invariants: usize,
+}
+
+/// Judges the documents of a tree by every rule and, if no finding is an error, builds the set.
+///
+/// `flags` are levels from the command line; they go over those of refguard.yaml.
+pub fn check(loaded: Loaded, flags: &Levels) -> Checked {
+    judged(loaded, flags, |_, _| true, true)
+}
+
+/// As [`check`], for those who have the set from elsewhere: only judges.
+pub fn check_findings(loaded: Loaded, flags: &Levels) -> Checked {
+    judged(loaded, flags, |_, _| true, false)
+}
+
+/// As [`check`], for those who only want to know whether there is a set: no warning is looked for,
+/// unless refguard.yaml makes it an error.
+pub fn check_errors(loaded: Loaded) -> Checked {
+    judged(loaded, &Levels::default(), |rule, levels| levels.of(rule) == Severity::Error, true)
+}
+
+fn judged(
+    mut loaded: Loaded,
+    flags: &Levels,
+    wanted: fn(&Rule, &Levels) -> bool,
+    build: bool,
+) -> Checked {
+    let mut findings = std::mem::take(&mut loaded.findings);
+    loaded.findings = findings.clone();
+    let draft = DraftSet::new(&loaded);
+    let mut levels = rules::settings_levels(&draft);
+    levels.overlay(flags);
+    rules::judge(&draft, &|rule| wanted(rule, &levels), &mut findings);
+    levels.apply(&mut findings);
+    let counts = Counts {
+        files: loaded.sources.len(),
+        policies: draft.policies.len(),
+        attachments: draft.attachments.len(),
+        cases: draft
+            .tests
+            .iter()
+            .map(|test| {
+                test.raw.cases.iter().map(|case| cases::product(&case.value)).sum::<usize>()
+            })
+            .sum(),
+        invariants: draft.invariants.len(),
+    };
+    let sound = !findings.iter().any(Finding::is_error);
+    let set = if sound && build { Builder::new(&draft).build() } else { None };
+    drop(draft);
+    Checked { set, findings, sources: loaded.sources, counts }
+}
+
+/// Builds what the rules have found sound. Every step that the rules should have made impossible
+/// ends the build instead of leaving something out.
+struct Builder<'d, 'a> {
+    draft: &'d DraftSet<'a>,
+    /// Draft indexes of the policies in the order of their names.
+    order: Vec<usize>,
+    /// The set's id of each draft index.
+    ids: Vec<PolicyId>,
+    guardrails: FxHashMap<&'a str, GuardrailId>,
+    conditions: FxHashMap<&'a str, ConditionId>,
+    condition_list: Vec<ModelPattern>,
+}
+
+impl<'d, 'a> Builder<'d, 'a> {
+    fn new(draft: &'d DraftSet<'a>) -> Self {
+        let mut order: Vec<usize> = (0..draft.policies.len()).collect();
+        let name = |index: &usize| draft.policies.get(*index).map_or("", |p| p.raw.name.as_str());
+        order.sort_by(|a, b| name(a).cmp(name(b)));
+        let mut ids = vec![PolicyId(0); order.len()];
+        for (id, index) in (0u32..).zip(&order) {
+            if let Some(slot) = ids.get_mut(*index) {
+                *slot = PolicyId(id);
+            }
+        }
+        Self {
+            draft,
+            order,
+            ids,
+            guardrails: intern(guardrail_names(draft))
+                .map(|(i, name)| (name, GuardrailId(i)))
+                .collect(),
+            conditions: FxHashMap::default(),
+            condition_list: Vec::new(),
+        }
+    }
+
+    fn build(mut self) -> Option<PolicySet> {
+        let draft = self.draft;
+        self.intern_conditions()?;
+        let order = self.order.clone();
+        let policies: Vec<Arc<Policy>> =
+            order.iter().map(|index| self.policy(*index).map(Arc::new)).collect::<Option<_>>()?;
+        let by_name =
+            (0u32..).zip(&policies).map(|(id, p)| (p.name.clone(), PolicyId(id))).collect();
+        let mut attachments: Vec<Arc<Attachment>> = draft
+            .attachments
+            .iter()
+            .map(|item| self.attachment(item).map(Arc::new))
+            .collect::<Option<_>>()?;
+        attachments.sort_by_key(|attachment| attachment.order());
+        let mut guardrails: Vec<(&str, GuardrailId)> =
+            self.guardrails.iter().map(|(n, id)| (*n, *id)).collect();
+        guardrails.sort_by_key(|(_, id)| *id);
+        let mut set = PolicySet {
+            settings: settings(draft.repository.first().map(|item| item.raw)),
+            catalog: catalog(&draft.catalogs),
+            policies,
+            attachments,
+            tests: draft.tests.iter().map(cases::suite).collect(),
+            invariants: draft.invariants.iter().map(invariant).collect(),
+            guardrails: guardrails.into_iter().map(|(name, _)| name.into()).collect(),
+            conditions: std::mem::take(&mut self.condition_list),
+            by_name,
+            digest: "".into(),
+        };
+        // A digest is of names, so it needs the whole set around it.
+        canonical::seal(&mut set);
+        Some(set)
+    }
+
+    fn intern_conditions(&mut self) -> Option<()> {
+        let mut texts: Vec<&'a str> = self.draft.conditions.keys().copied().collect();
+        texts.sort_unstable();
+        for (id, text) in (0u32..).zip(texts) {
+            self.condition_list.push(self.draft.conditions.get(text)?.as_ref().ok()?.clone());
+            self.conditions.insert(text, ConditionId(id));
+        }
+        Some(())
+    }
+
+    fn id(&self, name: &str) -> Option<PolicyId> {
+        self.ids.get(*self.draft.by_name.get(name)?).copied()
+    }
+
+    fn policy(&self, index: usize) -> Option<Policy> {
+        let item = self.draft.policies.get(index)?;
+        let raw: &RawPolicy = item.raw;
+        let mut chain: Vec<PolicyId> =
+            self.draft.line(index).map(|i| self.ids.get(i).copied()).collect::<Option<_>>()?;
+        chain.reverse();
+        let own = raw.guardrails.as_ref();
+        Some(Policy {
+            name: raw.name.as_str().into(),
+            description: raw.description.as_ref().map(|d| d.as_str().into()),
+            owner: raw.owner.as_ref().map(|o| o.as_str().into()),
+            parent: raw
+                .inherit
+                .as_ref()
+                .map(|parent| self.id(parent).ok_or(()))
+                .transpose()
+                .ok()?,
+            chain: chain.into(),
+            add: self.guardrail_ids(own.and_then(|g| g.add.as_deref()))?,
+            remove: self.guardrail_ids(own.and_then(|g| g.remove.as_deref()))?,
+            condition: raw
+                .condition
+                .as_ref()
+                .map(|c| self.condition(&c.model.0).ok_or(()))
+                .transpose()
+                .ok()?,
+            pipeline: raw.pipeline.as_ref().map(|p| self.pipeline(p).ok_or(())).transpose().ok()?,
+            place: place(item),
+            digest: "".into(),
+            canonical: "".into(),
+        })
+    }
+
+    fn guardrail_ids(&self, names: Option<&[Spanned<Name>]>) -> Option<Vec<GuardrailId>> {
+        names
+            .unwrap_or_default()
+            .iter()
+            .map(|name| self.guardrails.get(name.as_str()).copied())
+            .collect()
+    }
+
+    fn condition(&self, texts: &[Spanned<String>]) -> Option<Vec<ConditionId>> {
+        texts.iter().map(|text| self.conditions.get(text.as_str()).copied()).collect()
+    }
+
+    fn pipeline(&self, raw: &RawPipeline) -> Option<Pipeline> {
+        let step = |raw: &Spanned<RawStep>| {
+            Some(Step::from_raw(raw, *self.guardrails.get(raw.guardrail.as_str())?))
+        };
+        Some(Pipeline {
+            mode: raw.mode.value,
+            steps: raw.steps.iter().map(step).collect::<Option<_>>()?,
+        })
+    }
+
+    fn attachment(&self, item: &Item<'_, RawAttachment>) -> Option<Attachment> {
+        let raw = item.raw;
+        Some(Attachment {
+            policy: self.id(&raw.policy)?,
+            everywhere: raw.scope.is_some(),
+            targets: Targets {
+                teams: patterns(raw.teams.as_ref()),
+                keys: patterns(raw.keys.as_ref()),
+                models: patterns(raw.models.as_ref()),
+                tags: patterns(raw.tags.as_ref()),
+            },
+            priority: raw.priority.map(|p| p.value),
+            default: raw.default.is_some_and(|d| d.value),
+            place: place(item),
+            canonical: "".into(),
+        })
+    }
+}
+
+fn guardrail_names<'a>(draft: &DraftSet<'a>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for policy in &draft.policies {
+        let raw = policy.raw;
+        if let Some(own) = &raw.guardrails {
+            names.extend(own.add.iter().chain(&own.remove).flatten().map(|name| name.as_str()));
+        }
+        if let Some(pipeline) = &raw.pipeline {
+            names.extend(pipeline.steps.iter().map(|step| step.guardrail.as_str()));
+        }
+    }
+    names
+}
+
+fn intern(mut names: Vec<&str>) -> impl Iterator<Item = (u32, &str)> {
+    names.sort_unstable();
+    names.dedup();
+    (0u32..).zip(names)
+}
+
+pub(super) fn place<T>(item: &Item<'_, T>) -> Place {
+    let location = item.file.locate(item.span);
+    Place { file: location.file, line: location.line }
+}
+
+fn patterns(list: Option<&Spanned<Vec<Spanned<String>>>>) -> Option<Vec<Pattern>> {
+    list.map(|list| list.iter().map(|text| Pattern::parse(text)).collect())
+}
+
+pub(super) fn targets(raw: &RawBox) -> Targets {
+    Targets {
+        teams: patterns(raw.teams.as_ref()),
+        keys: patterns(raw.keys.as_ref()),
+        models: patterns(raw.models.as_ref()),
+        tags: patterns(raw.tags.as_ref()),
+    }
+}
+
+/// The settings of a Repository document, defaults filled in; of none: the defaults.
+pub fn settings(raw: Option<&RawRepository>) -> Settings {
+    let mut settings = Settings::default();
+    let Some(raw) = raw else { return settings };
+    if let Some(branch) = &raw.publish_branch {
+        settings.publish_branch = branch.as_str().to_owned();
+    }
+    if let Some(environments) = &raw.environments {
+        settings.environments = environments.iter().map(|e| environment(e)).collect();
+    }
+    settings
+}
+
+fn environment(raw: &RawEnvironment) -> Environment {
+    let default = Environment::named(&raw.name);
+    Environment {
+        reference: raw.reference.as_ref().map_or(default.reference, |r| r.value.clone()),
+        from: raw.from.as_ref().map(|from| from.value.clone()),
+        weaken: raw.gates.as_ref().and_then(|g| g.weaken).map_or(GateLevel::Warn, |w| w.value),
+        allow: raw.allow.iter().flatten().map(|who| who.value.clone()).collect(),
+        name: default.name,
+    }
+}
+
+fn catalog(items: &[Item<'_, RawCatalog>]) -> Catalog {
+    fn merge(into: &mut Option<Vec<Arc<str>>>, from: Option<&[Spanned<String>]>) {
+        if let Some(names) = from {
+            into.get_or_insert_default().extend(names.iter().map(|name| Arc::from(name.as_str())));
+        }
+    }
+    let mut catalog = Catalog::default();
+    for item in items {
+        if let Some(names) = &item.raw.guardrails {
+            catalog
+                .guardrails
+                .get_or_insert_default()
+                .extend(names.iter().map(|name| Arc::from(name.as_str())));
+        }
+        merge(&mut catalog.teams, item.raw.teams.as_deref());
+        merge(&mut catalog.keys, item.raw.keys.as_deref());
+        merge(&mut catalog.models, item.raw.models.as_deref());
+        merge(&mut catalog.tags, item.raw.tags.as_deref());
+    }
+    catalog
+}
+
+fn invariant(item: &Item<'_, RawInvariant>) -> Invariant {
+    let raw = item.raw;
+    let names = |list: &Option<Spanned<Vec<Spanned<Name>>>>| {
+        list.iter().flat_map(|list| list.iter()).map(|name| Arc::from(name.as_str())).collect()
+    };
+    Invariant {
+        name: raw.name.as_str().into(),
+        applies: raw.for_.as_ref().map(|b| targets(b)).unwrap_or_default(),
+        except: raw.except.as_ref().map(|b| targets(b)),
+        require: names(&raw.require),
+        any_of: names(&raw.any_of),
+        forbid: names(&raw.forbid),
+        place: place(item),
+    }
+}

@@ -1,0 +1,287 @@
+//! The documents of a tree, sorted by kind and cross-referenced, before anything is judged.
+//!
+//! Rules read this; they never read each other. Nothing here assumes that the documents make sense.
+
+use std::sync::OnceLock;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::condition::{ConditionFault, ModelPattern};
+use super::guardrails::Guardrails;
+use super::known::{Dimension, DraftCatalog};
+use super::lineage::{Lineage, MAX_CHAIN};
+use super::reach::{Areas, Givers};
+use crate::document::{
+    Body, Document, Finding, Kind, Loaded, Lost, RawAttachment, RawBox, RawCatalog, RawInvariant,
+    RawPolicy, RawPolicyTest, RawRepository, Rule, SourceFile, Span, Spanned,
+};
+
+/// Bytes that the compiled conditions of a set may have together: the limit `regex-total`.
+pub const REGEX_TOTAL: usize = 256 << 20;
+
+/// A list of patterns as an attachment or an invariant gives it.
+pub type PatternList<'a> = Option<&'a Spanned<Vec<Spanned<String>>>>;
+
+/// One document of a kind, with its file.
+#[derive(Debug)]
+pub struct Item<'a, T> {
+    /// Its file.
+    pub file: &'a SourceFile,
+    /// Where it stands there.
+    pub span: Span,
+    /// What it says.
+    pub raw: &'a T,
+}
+
+impl<T> Clone for Item<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Item<'_, T> {}
+
+impl<T> Item<'_, T> {
+    /// A finding at a place of this document.
+    pub fn finding(&self, rule: &'static Rule, span: Span, message: impl Into<String>) -> Finding {
+        Finding::new(rule, self.file, span, message)
+    }
+
+    /// The first line of the document, for a finding that has no better place.
+    pub fn first_line(&self) -> Span {
+        let (start, end) = (self.span.start as usize, self.span.end as usize);
+        let text = self.file.text().get(start..end).unwrap_or("");
+        Span::new(start, start + text.lines().next().map_or(0, str::len))
+    }
+}
+
+impl<'a> Item<'a, RawAttachment> {
+    /// The patterns of a dimension.
+    pub fn patterns(&self, dimension: Dimension) -> PatternList<'a> {
+        match dimension {
+            Dimension::Teams => self.raw.teams.as_ref(),
+            Dimension::Keys => self.raw.keys.as_ref(),
+            Dimension::Models => self.raw.models.as_ref(),
+            Dimension::Tags => self.raw.tags.as_ref(),
+        }
+    }
+}
+
+/// The patterns of a dimension of an invariant's box.
+pub fn box_patterns(raw: &RawBox, dimension: Dimension) -> PatternList<'_> {
+    match dimension {
+        Dimension::Teams => raw.teams.as_ref(),
+        Dimension::Keys => raw.keys.as_ref(),
+        Dimension::Models => raw.models.as_ref(),
+        Dimension::Tags => raw.tags.as_ref(),
+    }
+}
+
+/// Every document of a tree by kind, in the order of files (bytewise) and places.
+#[derive(Debug)]
+pub struct DraftSet<'a> {
+    /// The settings, if a document gives them.
+    pub repository: Vec<Item<'a, RawRepository>>,
+    /// The catalogs.
+    pub catalogs: Vec<Item<'a, RawCatalog>>,
+    /// The policies.
+    pub policies: Vec<Item<'a, RawPolicy>>,
+    /// The attachments.
+    pub attachments: Vec<Item<'a, RawAttachment>>,
+    /// The tests.
+    pub tests: Vec<Item<'a, RawPolicyTest>>,
+    /// The invariants.
+    pub invariants: Vec<Item<'a, RawInvariant>>,
+    /// The first policy of each name, as an index into `policies`.
+    pub by_name: FxHashMap<&'a str, usize>,
+    /// The parent of each policy, as an index into `policies`; `None`: none, or none of that name.
+    pub parents: Vec<Option<usize>>,
+    /// The policy of each attachment, as an index into `policies`; `None`: there is none of that name.
+    pub owners: Vec<Option<usize>>,
+    /// The attachments of each policy, as indexes into `attachments`.
+    pub attached: Vec<Vec<usize>>,
+    /// The merged catalog.
+    pub catalog: DraftCatalog<'a>,
+    /// Each distinct condition pattern, read once.
+    pub conditions: FxHashMap<&'a str, Result<ModelPattern, ConditionFault>>,
+    /// The depth of each chain, and the cycles.
+    pub lineage: Lineage,
+    /// Names of policies whose documents are at fault: known, though not here.
+    broken_names: FxHashSet<&'a str>,
+    /// Whether a policy may be missing whose name cannot be told.
+    lacks_unnamed: bool,
+    lost: &'a [Lost],
+    guardrails: OnceLock<Guardrails<'a>>,
+    areas: OnceLock<Areas<'a>>,
+    givers: OnceLock<Givers<'a>>,
+}
+
+impl<'a> DraftSet<'a> {
+    /// Sorts the documents of a tree and draws the references between them.
+    pub fn new(loaded: &'a Loaded) -> Self {
+        let mut draft = Self {
+            repository: Vec::new(),
+            catalogs: Vec::new(),
+            policies: Vec::new(),
+            attachments: Vec::new(),
+            tests: Vec::new(),
+            invariants: Vec::new(),
+            by_name: FxHashMap::default(),
+            parents: Vec::new(),
+            owners: Vec::new(),
+            attached: Vec::new(),
+            catalog: DraftCatalog::default(),
+            conditions: FxHashMap::default(),
+            lineage: Lineage::default(),
+            broken_names: loaded
+                .lost
+                .iter()
+                .filter(|l| may_be(l, Kind::Policy))
+                .filter_map(|l| l.name.as_deref())
+                .collect(),
+            lacks_unnamed: loaded
+                .lost
+                .iter()
+                .any(|lost| may_be(lost, Kind::Policy) && lost.name.is_none()),
+            lost: &loaded.lost,
+            guardrails: OnceLock::new(),
+            areas: OnceLock::new(),
+            givers: OnceLock::new(),
+        };
+        for document in in_order(&loaded.documents) {
+            draft.sort_in(document);
+        }
+        draft.refer();
+        draft
+    }
+
+    fn sort_in(&mut self, document: &'a Document) {
+        let Document { file, span, body } = document;
+        let span = *span;
+        match body {
+            Body::Repository(raw) => self.repository.push(Item { file, span, raw }),
+            Body::Catalog(raw) => self.catalogs.push(Item { file, span, raw }),
+            Body::Policy(raw) => self.policies.push(Item { file, span, raw }),
+            Body::Attachment(raw) => self.attachments.push(Item { file, span, raw }),
+            Body::Test(raw) => self.tests.push(Item { file, span, raw }),
+            Body::Invariant(raw) => self.invariants.push(Item { file, span, raw }),
+        }
+    }
+
+    fn refer(&mut self) {
+        for (index, policy) in self.policies.iter().enumerate() {
+            self.by_name.entry(policy.raw.name.as_str()).or_insert(index);
+        }
+        self.parents = self
+            .policies
+            .iter()
+            .map(|policy| {
+                policy
+                    .raw
+                    .inherit
+                    .as_ref()
+                    .and_then(|parent| self.by_name.get(parent.as_str()).copied())
+            })
+            .collect();
+        let owner =
+            |item: &Item<'a, RawAttachment>| self.by_name.get(item.raw.policy.as_str()).copied();
+        self.owners = self.attachments.iter().map(owner).collect();
+        self.attached = vec![Vec::new(); self.policies.len()];
+        for (index, owner) in self.owners.iter().enumerate() {
+            if let Some(list) = owner.and_then(|policy| self.attached.get_mut(policy)) {
+                list.push(index);
+            }
+        }
+        self.lineage = Lineage::new(&self.parents);
+        self.catalog = DraftCatalog::new(self.catalogs.iter().map(|item| item.raw));
+        self.read_conditions();
+    }
+
+    fn read_conditions(&mut self) {
+        let mut total = 0;
+        for text in
+            self.policies.iter().filter_map(|p| p.raw.condition.as_ref()).flat_map(|c| &c.model.0)
+        {
+            self.conditions.entry(text.as_str()).or_insert_with(|| {
+                let read = if total > REGEX_TOTAL {
+                    Err(too_much_regex())
+                } else {
+                    ModelPattern::parse(text)
+                };
+                total += read.as_ref().map_or(0, ModelPattern::compiled_size);
+                read
+            });
+        }
+    }
+
+    /// Whether a policy of that name is here, or was meant to be.
+    pub fn knows(&self, policy: &str) -> bool {
+        self.by_name.contains_key(policy)
+            || self.broken_names.contains(policy)
+            || self.lacks_unnamed
+    }
+
+    /// Whether documents of a kind may be missing because of a fault of form. Rules that speak of what
+    /// is *not* there keep silent then.
+    pub fn may_lack(&self, kind: Kind) -> bool {
+        self.lost.iter().any(|lost| may_be(lost, kind))
+    }
+
+    /// A policy and its ancestors, itself first. Ends at an unknown parent; of a chain that is too long
+    /// or a cycle it is only the beginning.
+    pub fn line(&self, policy: usize) -> impl Iterator<Item = usize> + '_ {
+        std::iter::successors(Some(policy), |at| self.parents.get(*at).copied().flatten())
+            .take(MAX_CHAIN)
+    }
+
+    /// Whether every ancestor is known, and the chain ends within the limit.
+    pub fn has_sound_line(&self, policy: usize) -> bool {
+        let depth = self.lineage.depths.get(policy).copied().flatten();
+        depth.is_some_and(|depth| depth <= MAX_CHAIN)
+            && self
+                .line(policy)
+                .last()
+                .and_then(|root| self.policies.get(root))
+                .is_some_and(|root| root.raw.inherit.is_none())
+    }
+
+    /// What the policies add; read at the first question.
+    pub fn guardrails(&self) -> &Guardrails<'a> {
+        self.guardrails.get_or_init(|| Guardrails::new(&self.policies))
+    }
+
+    /// The requests that each attachment is for; drawn at the first question.
+    pub fn areas(&self) -> &Areas<'a> {
+        self.areas.get_or_init(|| Areas::new(self))
+    }
+
+    /// Which attachments give which guardrail; drawn at the first question.
+    pub fn givers(&self) -> &Givers<'a> {
+        self.givers.get_or_init(|| Givers::new(self))
+    }
+}
+
+fn may_be(lost: &Lost, kind: Kind) -> bool {
+    lost.kind.is_none_or(|of| of == kind)
+}
+
+fn too_much_regex() -> ConditionFault {
+    let limit = REGEX_TOTAL;
+    ConditionFault {
+        range: 0..0,
+        message: format!(
+            "the conditions of this set are too large together: the limit `regex-total` is {limit} bytes"
+        ),
+        help: Some("use the same pattern in several policies: it counts once".to_owned()),
+        limit: true,
+    }
+}
+
+/// Documents by file (bytewise) and place, whatever order they were loaded in.
+fn in_order(documents: &[Document]) -> Vec<&Document> {
+    let mut sorted: Vec<&Document> = documents.iter().collect();
+    sorted.sort_by(|a, b| {
+        a.file.path().as_bytes().cmp(b.file.path().as_bytes()).then(a.span.start.cmp(&b.span.start))
+    });
+    sorted
+}

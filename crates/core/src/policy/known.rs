@@ -1,0 +1,200 @@
+//! The merged catalog as rules ask it: what exists, by name or by a pattern.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Pattern;
+use crate::document::{RawCatalog, Spanned};
+
+/// One dimension of the merged catalog: exact names and patterns, in order so that a question costs a search.
+#[derive(Debug, Default)]
+pub struct Known<'a> {
+    exact: FxHashSet<&'a str>,
+    /// The exact names, sorted.
+    names: Vec<&'a str>,
+    /// What stands before the final star of each pattern, sorted; none begins with another.
+    prefixes: Vec<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn new(texts: impl Iterator<Item = &'a str>) -> Self {
+        let mut known = Self::default();
+        for text in texts {
+            match text.strip_suffix('*') {
+                Some(prefix) => known.prefixes.push(prefix),
+                None => known.names.push(text),
+            }
+        }
+        known.names.sort_unstable();
+        known.names.dedup();
+        known.exact = known.names.iter().copied().collect();
+        known.prefixes.sort_unstable();
+        // Sorted, so what a shorter one covers follows it at once.
+        known.prefixes.dedup_by(|later, kept| later.starts_with(*kept));
+        known
+    }
+
+    /// The exact names, sorted.
+    pub fn names(&self) -> &[&'a str] {
+        &self.names
+    }
+
+    /// What stands before the final star of each pattern.
+    pub fn prefixes(&self) -> &[&'a str] {
+        &self.prefixes
+    }
+
+    /// Whether the catalog has this very value, by name or by a pattern.
+    pub fn has(&self, value: &str) -> bool {
+        self.exact.contains(value) || self.has_prefix_of(value)
+    }
+
+    /// Whether a pattern matches anything that the catalog has.
+    pub fn touches(&self, pattern: &Pattern) -> bool {
+        match pattern {
+            Pattern::Exact(text) => self.has(text),
+            Pattern::Prefix(prefix) => {
+                begins(&self.names, prefix)
+                    || begins(&self.prefixes, prefix)
+                    || self.has_prefix_of(prefix)
+            }
+        }
+    }
+
+    fn has_prefix_of(&self, value: &str) -> bool {
+        let after = self.prefixes.partition_point(|prefix| *prefix <= value);
+        after
+            .checked_sub(1)
+            .and_then(|at| self.prefixes.get(at))
+            .is_some_and(|prefix| value.starts_with(prefix))
+    }
+}
+
+/// Whether one of the sorted texts begins with `prefix`.
+fn begins(sorted: &[&str], prefix: &str) -> bool {
+    let at = sorted.partition_point(|text| *text < prefix);
+    sorted.get(at).is_some_and(|text| text.starts_with(prefix))
+}
+
+/// The merged catalog; a list that no document gives is `None`.
+#[derive(Debug, Default)]
+pub struct DraftCatalog<'a> {
+    /// Guardrails; never patterns.
+    pub guardrails: Option<FxHashSet<&'a str>>,
+    /// Teams.
+    pub teams: Option<Known<'a>>,
+    /// Keys.
+    pub keys: Option<Known<'a>>,
+    /// Models.
+    pub models: Option<Known<'a>>,
+    /// Tags.
+    pub tags: Option<Known<'a>>,
+}
+
+impl<'a> DraftCatalog<'a> {
+    /// Merges the catalogs of a set.
+    pub(super) fn new(catalogs: impl Iterator<Item = &'a RawCatalog>) -> Self {
+        let mut merged = Self::default();
+        let mut lists: FxHashMap<Dimension, Vec<&'a [Spanned<String>]>> = FxHashMap::default();
+        for catalog in catalogs {
+            if let Some(names) = &catalog.guardrails {
+                merged
+                    .guardrails
+                    .get_or_insert_default()
+                    .extend(names.iter().map(|name| name.as_str()));
+            }
+            for dimension in Dimension::ALL {
+                if let Some(names) = dimension.of_catalog(catalog) {
+                    lists.entry(dimension).or_default().push(names);
+                }
+            }
+        }
+        let mut known = |dimension| {
+            let lists = lists.remove(&dimension)?;
+            Some(Known::new(lists.into_iter().flatten().map(|text| text.as_str())))
+        };
+        merged.teams = known(Dimension::Teams);
+        merged.keys = known(Dimension::Keys);
+        merged.models = known(Dimension::Models);
+        merged.tags = known(Dimension::Tags);
+        merged
+    }
+
+    /// What is known of a dimension; `None`: not checked.
+    pub fn of(&self, dimension: Dimension) -> Option<&Known<'a>> {
+        match dimension {
+            Dimension::Teams => self.teams.as_ref(),
+            Dimension::Keys => self.keys.as_ref(),
+            Dimension::Models => self.models.as_ref(),
+            Dimension::Tags => self.tags.as_ref(),
+        }
+    }
+}
+
+/// What a request is looked at by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dimension {
+    /// Who asks.
+    Teams,
+    /// With which key.
+    Keys,
+    /// For which model.
+    Models,
+    /// Under which tags.
+    Tags,
+}
+
+impl Dimension {
+    /// Every dimension, in the order of documents.
+    pub const ALL: [Self; 4] = [Self::Teams, Self::Keys, Self::Models, Self::Tags];
+
+    /// One of it, as a person says it.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Teams => "team",
+            Self::Keys => "key",
+            Self::Models => "model",
+            Self::Tags => "tag",
+        }
+    }
+
+    /// The field.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Teams => "teams",
+            Self::Keys => "keys",
+            Self::Models => "models",
+            Self::Tags => "tags",
+        }
+    }
+
+    /// A catalog's list.
+    pub fn of_catalog(self, raw: &RawCatalog) -> Option<&[Spanned<String>]> {
+        match self {
+            Self::Teams => raw.teams.as_deref(),
+            Self::Keys => raw.keys.as_deref(),
+            Self::Models => raw.models.as_deref(),
+            Self::Tags => raw.tags.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_patterns_answer_by_search_as_by_scan() {
+        let texts = ["gpt-4", "openai/*", "openai/gpt-*", "a*", "ab", "b", "é*"];
+        let known = Known::new(texts.into_iter());
+        assert_eq!(known.prefixes(), ["a", "openai/", "é"]);
+        for value in
+            ["gpt-4", "gpt-4o", "openai/x", "openai", "ab", "abc", "a", "b", "bc", "", "é", "ê"]
+        {
+            let scan = texts.iter().any(|text| Pattern::parse(text).matches(Some(value)));
+            assert_eq!(known.has(value), scan, "{value}");
+            let wild = Pattern::parse(&format!("{value}*"));
+            let scan = texts.iter().any(|text| Pattern::parse(text).overlaps(&wild));
+            assert_eq!(known.touches(&wild), scan, "{value}*");
+        }
+    }
+}

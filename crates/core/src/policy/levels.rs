@@ -1,0 +1,72 @@
+//! Levels of warnings: the one place where a finding's severity changes.
+
+use rustc_hash::FxHashMap;
+
+use crate::document::{Finding, Level, Rule, Severity, did_you_mean};
+
+/// Levels by rule name, from refguard.yaml and flags.
+#[derive(Debug, Clone, Default)]
+pub struct Levels(FxHashMap<&'static str, Level>);
+
+/// Why a level cannot be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadLevel {
+    /// No rule of that name; the nearest one, if one is near.
+    Unknown(Option<&'static str>),
+    /// The rule is an error, and errors cannot be lowered.
+    Fixed(&'static str),
+}
+
+impl Levels {
+    /// Sets the level of a warning, by its rule's name or code.
+    ///
+    /// # Errors
+    /// Where there is no such rule, or its severity is fixed.
+    pub fn set(
+        &mut self,
+        rules: &[&'static Rule],
+        name: &str,
+        level: Level,
+    ) -> Result<(), BadLevel> {
+        let Some(rule) = rules.iter().find(|rule| rule.name == name || rule.code == name) else {
+            return Err(BadLevel::Unknown(did_you_mean(name, rules.iter().map(|rule| rule.name))));
+        };
+        match (rule.severity, level) {
+            (Severity::Error, Level::Off | Level::Warn) => Err(BadLevel::Fixed(rule.name)),
+            (Severity::Error, Level::Error) => Ok(()),
+            (Severity::Warning, level) => {
+                self.0.insert(rule.name, level);
+                Ok(())
+            }
+        }
+    }
+
+    /// What a breach of a rule is, by these levels; one that is off counts as a warning.
+    pub fn of(&self, rule: &Rule) -> Severity {
+        match self.0.get(rule.name) {
+            Some(Level::Error) => Severity::Error,
+            Some(Level::Off | Level::Warn) => Severity::Warning,
+            None => rule.severity,
+        }
+    }
+
+    /// These levels with others over them.
+    pub fn overlay(&mut self, over: &Self) {
+        self.0.extend(over.0.iter().map(|(name, level)| (*name, *level)));
+    }
+
+    /// Applies the levels and puts the findings in the order of reports.
+    pub fn apply(&self, findings: &mut Vec<Finding>) {
+        findings.retain_mut(|finding| {
+            match self.0.get(finding.rule.name) {
+                Some(Level::Off) => return false,
+                Some(Level::Warn) => finding.severity = Severity::Warning,
+                Some(Level::Error) => finding.severity = Severity::Error,
+                None => {}
+            }
+            true
+        });
+        findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        findings.dedup();
+    }
+}

@@ -1,0 +1,410 @@
+//! The types that the engine answers from. Built only by [`super::check`]; immutable.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::Pattern;
+use super::condition::ModelPattern;
+use crate::document::{Action, FinalAction, GateLevel, Outcome, PipelineMode, RawStep};
+
+/// Index of a policy in its set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PolicyId(pub u32);
+
+/// Index of a guardrail in its set; in the order of the names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GuardrailId(pub u32);
+
+/// Index of a distinct condition pattern in its set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConditionId(pub u32);
+
+/// Where a document stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// Path relative to the root, with `/`.
+    pub file: Arc<str>,
+    /// Line of the document's first field, from 1.
+    pub line: u32,
+}
+
+/// Which guardrails.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Its identity.
+    pub name: Arc<str>,
+    /// What it is for.
+    pub description: Option<Arc<str>>,
+    /// Who answers for it.
+    pub owner: Option<Arc<str>>,
+    /// The parent.
+    pub parent: Option<PolicyId>,
+    /// Itself and its ancestors, root first.
+    pub chain: Arc<[PolicyId]>,
+    /// Guardrails it adds, in its own order.
+    pub add: Vec<GuardrailId>,
+    /// Guardrails it removes, in its own order.
+    pub remove: Vec<GuardrailId>,
+    /// Its own condition: patterns, one of which must hold; `None`: always.
+    pub condition: Option<Vec<ConditionId>>,
+    /// Its own pipeline.
+    pub pipeline: Option<Pipeline>,
+    /// Where it stands.
+    pub place: Place,
+    /// SHA-256 of its canonical JSON, lower-case hex.
+    pub digest: Arc<str>,
+    /// Its canonical JSON: what digests are of, so that a set that changes in one place is not written anew.
+    pub(super) canonical: Box<str>,
+}
+
+/// Ordered execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pipeline {
+    /// When it runs.
+    pub mode: PipelineMode,
+    /// Its steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step, defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The guardrail that runs.
+    pub guardrail: GuardrailId,
+    /// What follows a pass.
+    pub on_pass: Action,
+    /// What follows a fail.
+    pub on_fail: Action,
+    /// What follows an error; `None`: as `on_fail`.
+    pub on_error: Option<Action>,
+    /// Whether it hands on what it changed.
+    pub pass_data: bool,
+    /// The answer that `modify_response` gives.
+    pub modify_response_message: Option<Arc<str>>,
+}
+
+impl Step {
+    /// A step as it is written, defaults filled in.
+    pub(super) fn from_raw(raw: &RawStep, guardrail: GuardrailId) -> Self {
+        Self {
+            guardrail,
+            on_pass: raw.on_pass.map_or(Action::Allow, |a| a.value),
+            on_fail: raw.on_fail.map_or(Action::Block, |a| a.value),
+            on_error: raw.on_error.map(|a| a.value),
+            pass_data: raw.pass_data.unwrap_or(false),
+            modify_response_message: raw
+                .modify_response_message
+                .as_ref()
+                .map(|m| m.as_str().into()),
+        }
+    }
+
+    /// The action after an outcome; a guardrail that was skipped lets the pipeline go on.
+    pub fn action(&self, outcome: Outcome) -> Action {
+        match outcome {
+            Outcome::Pass => self.on_pass,
+            Outcome::Fail => self.on_fail,
+            Outcome::Error => self.on_error.unwrap_or(self.on_fail),
+            Outcome::Skip => Action::Next,
+        }
+    }
+}
+
+/// The four dimensions of a request's box, in the order of rising specificity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Targets {
+    /// Teams; `None`: not named.
+    pub teams: Option<Vec<Pattern>>,
+    /// Keys.
+    pub keys: Option<Vec<Pattern>>,
+    /// Models.
+    pub models: Option<Vec<Pattern>>,
+    /// Tags.
+    pub tags: Option<Vec<Pattern>>,
+}
+
+impl Targets {
+    /// Whether every dimension that is named matches: of tags, any of the request's any of these.
+    pub fn matches(
+        &self,
+        team: Option<&str>,
+        key: Option<&str>,
+        model: Option<&str>,
+        tags: &[String],
+    ) -> bool {
+        let value = |patterns: &Option<Vec<Pattern>>, value: Option<&str>| {
+            patterns
+                .as_ref()
+                .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(value)))
+        };
+        let tagged = |patterns: &Vec<Pattern>| {
+            tags.iter().any(|tag| patterns.iter().any(|pattern| pattern.matches(Some(tag))))
+        };
+        value(&self.teams, team)
+            && value(&self.keys, key)
+            && value(&self.models, model)
+            && self.tags.as_ref().is_none_or(tagged)
+    }
+}
+
+/// Which requests.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// The policy.
+    pub policy: PolicyId,
+    /// `scope: "*"`: no dimension is looked at.
+    pub everywhere: bool,
+    /// The dimensions, where `everywhere` is false.
+    pub targets: Targets,
+    /// As given.
+    pub priority: Option<i32>,
+    /// Only where no other matches.
+    pub default: bool,
+    /// Where it stands.
+    pub place: Place,
+    /// Its canonical JSON.
+    pub(super) canonical: Box<str>,
+}
+
+impl Attachment {
+    /// The place in the order of evaluation, lower first: has a priority, priority, then specificity:
+    /// the highest dimension (global 0, teams 1, keys 2, tags 3, models 4) and how many are named.
+    pub fn order(&self) -> (bool, i32, u8, u8) {
+        let used = [
+            self.targets.teams.is_some(),
+            self.targets.keys.is_some(),
+            self.targets.tags.is_some(),
+            self.targets.models.is_some(),
+        ];
+        let (mut highest, mut count) = (0, 0);
+        for (rank, used) in (1u8..).zip(used) {
+            if used && !self.everywhere {
+                (highest, count) = (rank, count + 1);
+            }
+        }
+        (self.priority.is_none(), self.priority.unwrap_or(0), highest, count)
+    }
+}
+
+/// What exists. A list that no catalog gives is `None`: not checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// Guardrails.
+    pub guardrails: Option<Vec<Arc<str>>>,
+    /// Teams, perhaps patterns.
+    pub teams: Option<Vec<Arc<str>>>,
+    /// Keys, perhaps patterns.
+    pub keys: Option<Vec<Arc<str>>>,
+    /// Models, perhaps patterns.
+    pub models: Option<Vec<Arc<str>>>,
+    /// Tags, perhaps patterns.
+    pub tags: Option<Vec<Arc<str>>>,
+}
+
+/// Settings, defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The branch whose first-parent history makes versions.
+    pub publish_branch: String,
+    /// Named refs that promotions move, `production` first by default.
+    pub environments: Vec<Environment>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            publish_branch: "main".to_owned(),
+            environments: vec![Environment::named("production")],
+        }
+    }
+}
+
+/// A named ref that promotions move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// Its full ref.
+    pub reference: String,
+    /// Where its sets come from: a branch or another environment; `None`: the publish branch.
+    pub from: Option<String>,
+    /// The gate for a loss of protection.
+    pub weaken: GateLevel,
+    /// Who may pass a gate, by e-mail address.
+    pub allow: Vec<String>,
+}
+
+impl Environment {
+    /// An environment with every default.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            reference: format!("refs/heads/{name}"),
+            from: None,
+            weaken: GateLevel::Warn,
+            allow: Vec::new(),
+        }
+    }
+}
+
+/// A PolicyTest document.
+#[derive(Debug, Clone)]
+pub struct TestSuite {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its cases.
+    pub cases: Vec<TestCase>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// One case.
+#[derive(Debug, Clone)]
+pub struct TestCase {
+    /// Its name.
+    pub name: String,
+    /// The team.
+    pub team: Option<String>,
+    /// The key.
+    pub key: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The tags.
+    pub tags: Vec<String>,
+    /// Policies asked for by name.
+    pub policies: Vec<String>,
+    /// What guardrails return; others pass.
+    pub outcomes: Vec<(String, Outcome)>,
+    /// What must come out.
+    pub expect: Expect,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a case must get; what is `None` is not checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// Exactly these guardrails.
+    pub guardrails: Option<Vec<String>>,
+    /// At least these.
+    pub includes: Option<Vec<String>>,
+    /// None of these.
+    pub excludes: Option<Vec<String>>,
+    /// Exactly these policies, in order.
+    pub policies: Option<Vec<String>>,
+    /// What happens in the end.
+    pub action: Option<FinalAction>,
+}
+
+/// An Invariant document.
+#[derive(Debug, Clone)]
+pub struct Invariant {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The requests it speaks of.
+    pub applies: Targets,
+    /// Requests it does not speak of; `None`: no exception.
+    pub except: Option<Targets>,
+    /// All of these.
+    pub require: Vec<Arc<str>>,
+    /// At least one of these; empty: not asked.
+    pub any_of: Vec<Arc<str>>,
+    /// None of these.
+    pub forbid: Vec<Arc<str>>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// All documents of one tree, parsed and checked together. A set that exists is valid. The default is
+/// the empty set: what an environment holds before its first promotion.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    /// Settings.
+    pub settings: Settings,
+    /// What exists.
+    pub catalog: Catalog,
+    /// By name.
+    pub policies: Vec<Arc<Policy>>,
+    /// In the order of evaluation: [`Attachment::order`], then file and place.
+    pub attachments: Vec<Arc<Attachment>>,
+    /// In the order of files and places.
+    pub tests: Vec<TestSuite>,
+    /// In the order of files and places.
+    pub invariants: Vec<Invariant>,
+    /// Every guardrail that a policy names, in the order of the names; [`GuardrailId`] is the index.
+    pub guardrails: Vec<Arc<str>>,
+    /// Distinct condition patterns; [`ConditionId`] is the index.
+    pub conditions: Vec<ModelPattern>,
+    /// Policies by name.
+    pub by_name: FxHashMap<Arc<str>, PolicyId>,
+    /// SHA-256 of the canonical JSON of the set, lower-case hex.
+    pub digest: Arc<str>,
+}
+
+impl Default for PolicySet {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            catalog: Catalog::default(),
+            policies: Vec::new(),
+            attachments: Vec::new(),
+            tests: Vec::new(),
+            invariants: Vec::new(),
+            guardrails: Vec::new(),
+            conditions: Vec::new(),
+            by_name: FxHashMap::default(),
+            digest: "".into(),
+        }
+    }
+}
+
+impl PolicySet {
+    /// Whether no request can get anything from it: it has no policy or no attachment.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty() || self.attachments.is_empty()
+    }
+
+    /// A policy by its index. Indexes come from this set; a wrong one is a bug, and gives `None`.
+    pub fn policy(&self, id: PolicyId) -> Option<&Policy> {
+        self.policies.get(id.0 as usize).map(|policy| &**policy)
+    }
+
+    /// A policy by its name.
+    pub fn find(&self, name: &str) -> Option<(PolicyId, &Policy)> {
+        let id = *self.by_name.get(name)?;
+        Some((id, self.policy(id)?))
+    }
+
+    /// A guardrail's name.
+    pub fn guardrail(&self, id: GuardrailId) -> &str {
+        self.guardrails.get(id.0 as usize).map_or("", |name| name)
+    }
+
+    /// Whether one of the patterns of a condition holds for a model. An absent model holds for none.
+    pub fn condition_holds(&self, condition: &[ConditionId], model: Option<&str>) -> bool {
+        let Some(model) = model else { return false };
+        condition.iter().any(|id| {
+            self.conditions.get(id.0 as usize).is_some_and(|pattern| pattern.matches(model))
+        })
+    }
+
+    /// A policy's guardrails: from its root ancestor down, of the members whose own condition holds, add then
+    /// remove. Sorted.
+    pub fn effective(
+        &self,
+        policy: &Policy,
+        mut holds: impl FnMut(&Policy) -> bool,
+    ) -> Vec<GuardrailId> {
+        let mut held: Vec<GuardrailId> = Vec::new();
+        for member in policy.chain.iter().filter_map(|id| self.policy(*id)) {
+            if holds(member) {
+                held.extend_from_slice(&member.add);
+                held.retain(|g| !member.remove.contains(g));
+            }
+        }
+        held.sort_unstable();
+        held.dedup();
+        held
+    }
+}

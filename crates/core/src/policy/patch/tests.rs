@@ -1,0 +1,251 @@
+//! The short way against the long one: a patched set is the set that the whole tree gives.
+
+use std::cell::Cell;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestRunner;
+
+use super::*;
+use crate::document::{Limits, load_file};
+use crate::policy::{Levels, check};
+use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request, Resolution};
+
+const CATALOG: &str =
+    "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [a, b, c, d]\nteams: [t1, t2]\n";
+
+fn documents(files: &[(String, String)]) -> Vec<Document> {
+    let load = |(path, text): &(String, String)| {
+        load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT)
+    };
+    files
+        .iter()
+        .map(load)
+        .flat_map(|loaded| if loaded.findings.is_empty() { loaded.documents } else { Vec::new() })
+        .collect()
+}
+
+/// The set of a tree; `None` where something is wrong with it.
+fn whole(files: &[(String, String)]) -> Option<PolicySet> {
+    let mut loaded = Loaded::default();
+    files.iter().for_each(|(path, text)| {
+        loaded.append(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+    });
+    check(loaded, &Levels::default()).set
+}
+
+/// The set after one file has become another, perhaps at another path, by the short way.
+fn patched(
+    set: &PolicySet,
+    files: &[(String, String)],
+    at: usize,
+    path: &str,
+    text: &str,
+) -> Option<Patched> {
+    let old = &files[at];
+    let new = (path.to_owned(), text.to_owned());
+    if !load_file(old.0.as_str(), text.as_bytes().to_owned(), &Limits::DEFAULT).findings.is_empty()
+    {
+        return None;
+    }
+    let (before, after) = (documents(std::slice::from_ref(old)), documents(&[new]));
+    let others: Vec<(String, String)> =
+        files.iter().filter(|(path, _)| *path != old.0).cloned().collect();
+    let judges =
+        |d: &Document| !matches!(d.body, Body::Attachment(_) | Body::Test(_) | Body::Invariant(_));
+    let around: Vec<Document> = documents(&others).into_iter().filter(judges).collect();
+    set.patched(FileChange { before: &before, after: &after, around: &around })
+}
+
+const PARENTS: [&str; 4] = ["", "inherit: p0\n", "inherit: p1\n", "inherit: gone\n"];
+
+/// One of the sound texts, and now and then one that is not.
+fn mostly(
+    sound: &'static [&'static str],
+    not: &'static str,
+) -> impl Strategy<Value = &'static str> {
+    prop_oneof![40 => select(sound), 1 => Just(not)]
+}
+
+fn policy(name: String, parent: &'static str) -> impl Strategy<Value = String> + use<> {
+    let guardrails = proptest::collection::vec(mostly(&["a", "b", "c"], "d"), 0..3);
+    let condition = mostly(
+        &["", "", "condition: {model: 'gpt-.*'}\n", "condition: {model: [x, 'y+']}\n"],
+        "condition: {model: '('}\n",
+    );
+    let pipeline = prop_oneof![4 => Just(false), 1 => Just(true)];
+    (guardrails, condition, pipeline).prop_map(move |(mut guardrails, condition, pipeline)| {
+        let steps = if pipeline { "pipeline: {mode: pre_call, steps: [{guardrail: a}]}\n" } else { "" };
+        if pipeline && !guardrails.contains(&"d") {
+            guardrails.push("a");
+        }
+        let add = guardrails.join(", ");
+        format!(
+            "apiVersion: refguard/v1\nkind: Policy\nname: {name}\n{parent}guardrails: {{add: [{add}]}}\n{condition}{steps}"
+        )
+    })
+}
+
+fn attachment() -> impl Strategy<Value = String> {
+    let target = mostly(
+        &["scope: '*'", "teams: [t1]", "teams: ['t*']", "models: [gpt-4]", "tags: ['x*', y]"],
+        "teams: [t3]",
+    );
+    let rest = select(&["", "", "priority: 3\n", "priority: -1\n", "default: true\n"][..]);
+    (select(&["p0", "p1", "p2", "p3"][..]), target, rest).prop_map(|(policy, target, rest)| {
+        format!(
+            "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {policy}\n{target}\n{rest}"
+        )
+    })
+}
+
+/// Two policies, as a rule, and some attachments in one file.
+fn file(first: usize, parents: [&'static str; 2]) -> impl Strategy<Value = String> {
+    let policies =
+        (policy(format!("p{first}"), parents[0]), policy(format!("p{}", first + 1), parents[1]));
+    let attachments = proptest::collection::vec(attachment(), 0..4);
+    (policies, attachments, any::<bool>(), 0..40u8).prop_map(|((a, b), attachments, swap, drop)| {
+        let mut all = if swap { vec![b, a] } else { vec![a, b] };
+        if drop == 0 {
+            all.pop();
+        }
+        all.extend(attachments);
+        all.join("---\n")
+    })
+}
+
+/// What a file of two becomes: its place, its text, and whether it gets another name.
+type Edit = (usize, String, bool);
+
+/// Two files, and what becomes of them one after another. As a rule the policies keep their parents.
+fn story() -> impl Strategy<Value = ([String; 2], Vec<Edit>)> {
+    // Without cycles.
+    let first = select(&[["", ""], ["", "inherit: p0\n"], ["inherit: p1\n", ""]][..]);
+    (first, [select(&PARENTS[..3]), select(&PARENTS[..3])]).prop_flat_map(|(a, b)| {
+        let edit = move |at: usize, own: [&'static str; 2]| {
+            let others = [select(&PARENTS[..]), select(&PARENTS[..])]
+                .prop_flat_map(move |other| file(at * 2, other));
+            let text = prop_oneof![5 => file(at * 2, own), 1 => others];
+            (Just(at), text, prop_oneof![4 => Just(false), 1 => Just(true)])
+        };
+        let edits = proptest::collection::vec(prop_oneof![edit(0, a), edit(1, b)], 1..4);
+        ((file(0, a), file(2, b)).prop_map(<[String; 2]>::from), edits)
+    })
+}
+
+fn said(set: &PolicySet) -> impl PartialEq + std::fmt::Debug + use<> {
+    let policies: Vec<_> =
+        set.policies.iter().map(|p| (format!("{p:?}"), p.place.clone())).collect();
+    let attachments: Vec<_> = set.attachments.iter().map(|a| format!("{a:?}")).collect();
+    let conditions: Vec<String> = set.conditions.iter().map(|c| c.text().to_owned()).collect();
+    (policies, attachments, conditions, set.guardrails.clone(), set.digest.clone())
+}
+
+fn written(resolution: &Resolution<'_>) -> String {
+    let origin = Origin { set: "test", commit: None, promotion: None };
+    let answer =
+        Answer { origin, resolution, version: &|_, _| None, fields: Fields::ALL, explain: None };
+    String::from_utf8(answer.to_json()).unwrap()
+}
+
+fn same_answers(one: &Engine, other: &Engine) {
+    for team in [None, Some("t1"), Some("t2")] {
+        for model in [None, Some("gpt-4"), Some("x"), Some("yy")] {
+            for tags in [vec![], vec!["xy".to_owned()], vec!["y".to_owned()]] {
+                let (team, model) = (team.map(str::to_owned), model.map(str::to_owned));
+                let request = Request {
+                    context: Context { team, key: None, model, tags },
+                    policies: Vec::new(),
+                };
+                let (one, other) = (one.resolve(&request), other.resolve(&request));
+                assert_eq!(format!("{one:?}"), format!("{other:?}"));
+                // What was written down of policies for the sets before is used again.
+                assert_eq!(written(&one), written(&other));
+            }
+        }
+    }
+}
+
+/// Goes through a story the short way, where there is one; counts its steps.
+fn follow(
+    [a, b]: [String; 2],
+    edits: Vec<Edit>,
+    short_steps: &Cell<usize>,
+) -> Result<(), TestCaseError> {
+    let mut files = vec![
+        ("catalog.yaml".into(), CATALOG.to_owned()),
+        ("a.yaml".into(), a),
+        ("b.yaml".into(), b),
+    ];
+    let Some(set) = whole(&files) else { return Ok(()) };
+    let mut engine = Engine::new(Arc::new(set));
+    for (at, text, renamed) in edits {
+        let path = if renamed { format!("c{at}.yaml") } else { files[at + 1].0.clone() };
+        let short = patched(engine.set(), &files, at + 1, &path, &text);
+        files[at + 1] = (path, text);
+        let long = whole(&files);
+        engine = match (short, long) {
+            (Some(short), Some(long)) => {
+                short_steps.set(short_steps.get() + 1);
+                let (short, long) = (engine.patched(short), Engine::new(Arc::new(long)));
+                prop_assert_eq!(said(short.set()), said(long.set()));
+                same_answers(&short, &long);
+                short
+            }
+            (Some(_), None) => {
+                return Err(TestCaseError::fail(
+                    "the short way accepted what the long way refuses",
+                ));
+            }
+            (None, Some(long)) => Engine::new(Arc::new(long)),
+            (None, None) => return Ok(()),
+        };
+    }
+    Ok(())
+}
+
+#[test]
+fn a_patched_set_is_the_set_of_the_whole_tree() {
+    let short_steps = Cell::new(0);
+    let mut runner = TestRunner::new(ProptestConfig { cases: 1500, ..ProptestConfig::default() });
+    runner.run(&story(), |(files, edits)| follow(files, edits, &short_steps)).unwrap();
+    assert!(short_steps.get() > 100, "the short way was gone {} times", short_steps.get());
+}
+
+#[test]
+fn what_is_usual_goes_the_short_way_and_what_is_global_does_not() {
+    let base = "apiVersion: refguard/v1\nkind: Policy\nname: p0\nguardrails: {add: [a]}\n---\n\
+                apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p0\nteams: [t1]\n";
+    let other = base.replace("p0", "p1").replace("add: [a]", "add: [a, b]\n  , remove: [c]");
+    let files = vec![
+        ("catalog.yaml".to_owned(), CATALOG.to_owned()),
+        ("a.yaml".to_owned(), base.to_owned()),
+        ("b.yaml".to_owned(), other),
+    ];
+    let set = whole(&files).unwrap();
+    let goes =
+        |text: &str| patched(&set, &files, 1, "a.yaml", text).map(|patched| patched.attachments);
+    assert_eq!(goes(&base.replace("add: [a]", "add: [a, b]")), Some(false));
+    assert_eq!(
+        goes(&base.replace("guardrails", "description: moved down a line\nguardrails")),
+        Some(false)
+    );
+    assert_eq!(goes(&base.replace("teams: [t1]", "teams: [t2]")), Some(true));
+    assert_eq!(
+        goes(&base.replace("add: [a]", "add: [d]")),
+        None,
+        "a guardrail that no policy named before"
+    );
+    assert_eq!(goes(&base.replace("p0", "p9")), None, "another policy");
+    assert_eq!(
+        goes(&base.replace("guardrails", "inherit: p1\nguardrails")),
+        None,
+        "another parent"
+    );
+    assert_eq!(
+        goes(&base.replace("teams: [t1]", "teams: [nobody]")),
+        None,
+        "a team that the catalog lacks"
+    );
+    assert_eq!(goes(""), None);
+}

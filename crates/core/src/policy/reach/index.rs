@@ -1,0 +1,288 @@
+//! Attachments by a key and by their patterns, so that what may cover or overlap one is found by search.
+
+use super::areas::{APART, Area, Areas};
+use super::order::PatternNo;
+
+/// How many candidates a rule may look at, so that no set makes it run long. What is left then is not said.
+#[derive(Debug)]
+pub struct Budget(u32);
+
+impl Budget {
+    /// Enough for any set that is not made to be slow.
+    pub fn new() -> Self {
+        Self(1_000_000)
+    }
+
+    /// Takes from it; false: nothing is left.
+    pub fn spend(&mut self, cost: usize) -> bool {
+        self.0 = self.0.saturating_sub(u32::try_from(cost).unwrap_or(u32::MAX));
+        self.0 > 0
+    }
+}
+
+/// Attachments by key.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Sorted.
+    entries: Vec<Entry>,
+    /// Where the entries of each key begin.
+    starts: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    key: u32,
+    group: u8,
+    pattern: PatternNo,
+    attachment: u32,
+}
+
+impl Entry {
+    /// The fields one after the other: as a number they are compared at once.
+    fn packed(&self) -> u128 {
+        let Self { key, group, pattern, attachment } = *self;
+        u128::from(key) << 72
+            | u128::from(group) << 64
+            | u128::from(pattern) << 32
+            | u128::from(attachment)
+    }
+}
+
+/// In place of a dimension: every attachment of the group.
+const WHOLE: u8 = 3;
+
+fn group(default: bool, signature: u8, dimension: u8) -> u8 {
+    u8::from(default) << 5 | signature << 2 | dimension
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Relation {
+    Covers,
+    Overlaps,
+}
+
+impl Index {
+    /// Files attachments under keys, small numbers.
+    pub fn new(areas: &Areas<'_>, keyed: impl Iterator<Item = (u32, usize)>) -> Self {
+        let mut entries = Vec::new();
+        for (key, at) in keyed {
+            let (Some(area), Ok(attachment)) = (areas.get(at), u32::try_from(at)) else { continue };
+            let signature = area.signature();
+            entries.push(Entry {
+                key,
+                group: group(area.default, signature, WHOLE),
+                pattern: 0,
+                attachment,
+            });
+            for dimension in 0..WHOLE {
+                let group = group(area.default, signature, dimension);
+                let patterns = area.patterns(dimension.into()).iter();
+                entries.extend(patterns.map(|pattern| Entry {
+                    key,
+                    group,
+                    pattern: *pattern,
+                    attachment,
+                }));
+            }
+        }
+        entries.sort_unstable_by_key(Entry::packed);
+        let keys = entries.last().map_or(0, |entry| entry.key + 1);
+        let starts =
+            (0..=keys).map(|key| entries.partition_point(|entry| entry.key < key)).collect();
+        Self { entries, starts }
+    }
+
+    /// The first attachment under `key`, that `accept` takes, with an area that covers this one.
+    pub fn covering(
+        &self,
+        areas: &Areas<'_>,
+        key: u32,
+        area: &Area,
+        budget: &mut Budget,
+        accept: impl FnMut(usize, &Area, &mut Budget) -> bool,
+    ) -> Option<usize> {
+        let defaults: &[bool] = if area.default { &[false, true] } else { &[false] };
+        self.first(areas, key, area, Relation::Covers, defaults, budget, accept)
+    }
+
+    /// The first attachment under `key`, that `accept` takes, with an area that overlaps this one.
+    pub fn overlapping(
+        &self,
+        areas: &Areas<'_>,
+        key: u32,
+        area: &Area,
+        budget: &mut Budget,
+        accept: impl FnMut(usize, &Area, &mut Budget) -> bool,
+    ) -> Option<usize> {
+        self.first(areas, key, area, Relation::Overlaps, &[area.default], budget, accept)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the two public questions differ in two of them")]
+    fn first(
+        &self,
+        areas: &Areas<'_>,
+        key: u32,
+        area: &Area,
+        relation: Relation,
+        defaults: &[bool],
+        budget: &mut Budget,
+        mut accept: impl FnMut(usize, &Area, &mut Budget) -> bool,
+    ) -> Option<usize> {
+        let entries = self.under(key);
+        let mut takes = |candidate: &Entry| {
+            let other = areas.get(candidate.attachment as usize);
+            budget.spend(1)
+                && other.is_some_and(|other| {
+                    let holds = match relation {
+                        Relation::Covers => areas.covers(other, area),
+                        Relation::Overlaps => areas.overlap(other, area),
+                    };
+                    holds && accept(candidate.attachment as usize, other, budget)
+                })
+        };
+        for default in defaults {
+            for signature in 0..8 {
+                let shared = signature & area.signature();
+                if relation == Relation::Covers && shared != signature {
+                    continue;
+                }
+                let found = match (0..WHOLE).find(|dimension| shared >> dimension & 1 == 1) {
+                    None => slice(entries, group(*default, signature, WHOLE), 0..1)
+                        .iter()
+                        .find(|c| takes(c)),
+                    Some(dimension) => {
+                        let entries = whole(entries, group(*default, signature, dimension));
+                        self.by_pattern(areas, entries, area, dimension, relation, &mut takes)
+                    }
+                };
+                if let Some(found) = found {
+                    return Some(found.attachment as usize);
+                }
+            }
+        }
+        None
+    }
+
+    fn by_pattern<'s>(
+        &self,
+        areas: &Areas<'_>,
+        entries: &'s [Entry],
+        area: &Area,
+        dimension: u8,
+        relation: Relation,
+        takes: &mut impl FnMut(&Entry) -> bool,
+    ) -> Option<&'s Entry> {
+        let order = areas.order(dimension.into())?;
+        let patterns = area.patterns(dimension.into());
+        // What covers all of an area covers its first pattern; what overlaps may overlap any.
+        let asked = if relation == Relation::Covers { patterns.get(..1)? } else { patterns };
+        let group = entries.first()?.group;
+        for pattern in asked {
+            for above in order.upwards(*pattern) {
+                if let Some(found) =
+                    slice(entries, group, above..above + 1).iter().find(|c| takes(c))
+                {
+                    return Some(found);
+                }
+            }
+            if relation == Relation::Overlaps
+                && let Some(found) =
+                    slice(entries, group, order.below(*pattern)).iter().find(|c| takes(c))
+            {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    fn under(&self, key: u32) -> &[Entry] {
+        let start = self.starts.get(key as usize).copied().unwrap_or_default();
+        let end = self.starts.get(key as usize + 1).copied().unwrap_or_default();
+        self.entries.get(start..end).unwrap_or_default()
+    }
+}
+
+fn whole(entries: &[Entry], group: u8) -> &[Entry] {
+    slice(entries, group, 0..PatternNo::MAX)
+}
+
+/// The entries of a group with these patterns, of sorted entries of one key.
+fn slice(entries: &[Entry], group: u8, patterns: std::ops::Range<PatternNo>) -> &[Entry] {
+    let start =
+        entries.partition_point(|entry| (entry.group, entry.pattern) < (group, patterns.start));
+    let end = entries.partition_point(|entry| (entry.group, entry.pattern) < (group, patterns.end));
+    entries.get(start..end).unwrap_or_default()
+}
+
+/// Keeps the table of dimensions and the width of a signature together.
+const _: () = assert!(APART.len() == WHOLE as usize);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::rules::tests::draft_of;
+
+    fn target() -> impl Strategy<Value = String> {
+        let list =
+            || proptest::option::weighted(0.6, proptest::collection::vec("[ab]{0,2}\\*?", 1..3));
+        (list(), list(), list(), any::<bool>()).prop_map(|(teams, keys, models, default)| {
+            let field = |name: &str, list: Option<Vec<String>>| match list {
+                Some(list) => format!("{name}: ['{}'], ", list.join("', '")),
+                None => String::new(),
+            };
+            let lists = field("teams", teams) + &field("keys", keys) + &field("models", models);
+            let lists = if lists.is_empty() { "scope: '*', ".to_owned() } else { lists };
+            format!("{lists}default: {default}")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn search_finds_what_a_scan_finds(targets in proptest::collection::vec(target(), 1..10)) {
+            let text: String = targets
+                .iter()
+                .map(|t| format!("--- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, {t}}}\n"))
+                .chain(["--- {apiVersion: refguard/v1, kind: Policy, name: p}\n".to_owned()])
+                .collect();
+            draft_of(&[("a.yaml", &text)], |draft| {
+                let areas = draft.areas();
+                let key = |at: usize| u32::try_from(at % 2).unwrap();
+                let index = Index::new(areas, areas.all().map(|(at, _)| (key(at), at)));
+                for (_, area) in areas.all() {
+                    for wanted in 0..2 {
+                        let mut found = Vec::new();
+                        let mut note = |at: usize, _: &Area, _: &mut Budget| {
+                            found.push(at);
+                            false
+                        };
+                        index.overlapping(areas, wanted, area, &mut Budget::new(), &mut note);
+                        found.sort_unstable();
+                        found.dedup();
+                        let scan = areas.all().filter(|(at, other)| key(*at) == wanted && areas.overlap(other, area));
+                        let scan: Vec<usize> = scan.map(|(at, _)| at).collect();
+                        assert_eq!(found, scan, "{text}");
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_spent_budget_ends_the_search() {
+        let text = "--- {apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, scope: '*'}\n\
+                    --- {apiVersion: refguard/v1, kind: Policy, name: p}\n";
+        draft_of(&[("a.yaml", text)], |draft| {
+            let areas = draft.areas();
+            let index = Index::new(areas, [(0, 0)].into_iter());
+            let area = areas.get(0).unwrap();
+            assert_eq!(
+                index.overlapping(areas, 0, area, &mut Budget::new(), |_, _, _| true),
+                Some(0)
+            );
+            assert_eq!(index.overlapping(areas, 0, area, &mut Budget(0), |_, _, _| true), None);
+        });
+    }
+}

@@ -1,0 +1,53 @@
+//! RG111 `bad-scope`: a scope that is no scope
+
+use crate::document::{Finding, Rule, Severity};
+use crate::policy::DraftSet;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG111",
+    name: "bad-scope",
+    severity: Severity::Error,
+    summary: "`scope` is `\"*\"` or not there",
+    why: "Other engines take `scope: prod` for every request, as they look only whether there is a scope. A part of the requests is named by `teams`, `keys`, `models` and `tags`.",
+    bad: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: prod
+"#,
+    )],
+    good: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+tags: [prod]
+"#,
+    )],
+};
+
+/// Every scope other than `*`.
+pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    for item in &draft.attachments {
+        if let Some(scope) = item.raw.scope.as_ref().filter(|scope| scope.value != "*") {
+            let message =
+                format!("`scope` cannot be `{}`: it is `*` or not there", scope.escape_debug());
+            let help = "write `scope: \"*\"` for every request, or name `teams`, `keys`, `models` or `tags`";
+            findings.push(item.finding(&RULE, scope.span, message).help(help));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! RG214 `captured-guardrail`: a pipeline takes over what another policy adds
+
+use rustc_hash::FxHashSet;
+
+use crate::document::{Finding, PipelineMode, RawStep, Rule, Severity};
+use crate::policy::reach::{Budget, Meeting};
+use crate::policy::{DraftSet, Item};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG214",
+    name: "captured-guardrail",
+    severity: Severity::Warning,
+    summary: "a pipeline does not take over a guardrail that another policy adds for the same requests",
+    why: "A guardrail that a matched pipeline has as a step does not run on its own in that mode, whichever policy adds it. If the pipeline ends before the step, or goes on after a fail, the other policy's requests lose a check that its author counts on.",
+    bad: &[(
+        "policies/finance.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+---
+apiVersion: refguard/v1
+kind: Policy
+name: finance
+guardrails:
+  add: [pii_blocker]
+pipeline:
+  mode: pre_call
+  steps:
+    - guardrail: pii_blocker
+      on_fail: modify_response
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: finance
+teams: [finance]
+"#,
+    )],
+    good: &[(
+        "policies/finance.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [toxicity_filter]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+---
+apiVersion: refguard/v1
+kind: Policy
+name: finance
+guardrails:
+  add: [pii_blocker]
+pipeline:
+  mode: pre_call
+  steps:
+    - guardrail: pii_blocker
+      on_fail: modify_response
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: finance
+teams: [finance]
+"#,
+    )],
+};
+
+/// Every step whose guardrail another policy gives to a request of the pipeline, once a pipeline.
+pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    let mut budget = Budget::new();
+    for (policy, attachments) in draft.attached.iter().enumerate() {
+        let Some(item) = draft.policies.get(policy).filter(|_| !attachments.is_empty()) else {
+            continue;
+        };
+        let Some(pipeline) = &item.raw.pipeline else { continue };
+        let mut said: FxHashSet<&str> = FxHashSet::default();
+        for step in pipeline.steps.iter().filter(|step| said.insert(step.guardrail.as_str())) {
+            let other = |giver: usize| {
+                giver != policy && !runs_it_too(draft, giver, step, pipeline.mode.value)
+            };
+            let found = attachments.iter().find_map(|at| {
+                let meeting = Meeting { area: draft.areas().get(*at)?, holder: policy };
+                let giver = draft.givers().first(
+                    draft,
+                    step.guardrail.as_str(),
+                    meeting,
+                    &mut budget,
+                    other,
+                )?;
+                Some((draft.attachments.get(*at)?, draft.attachments.get(giver)?))
+            });
+            if let Some((own, giver)) = found {
+                findings.push(finding(item, step, own, giver));
+            }
+        }
+    }
+}
+
+/// Whether another policy's own pipeline has the guardrail in the same mode: then nothing is taken from it.
+fn runs_it_too(draft: &DraftSet<'_>, policy: usize, step: &RawStep, mode: PipelineMode) -> bool {
+    let pipeline = draft.policies.get(policy).and_then(|item| item.raw.pipeline.as_ref());
+    pipeline.is_some_and(|pipeline| {
+        pipeline.mode.value == mode
+            && pipeline.steps.iter().any(|other| other.guardrail == step.guardrail)
+    })
+}
+
+fn finding(
+    item: &Item<'_, crate::document::RawPolicy>,
+    step: &RawStep,
+    own: &Item<'_, crate::document::RawAttachment>,
+    giver: &Item<'_, crate::document::RawAttachment>,
+) -> Finding {
+    let (policy, guardrail, other) =
+        (item.raw.name.as_str(), step.guardrail.as_str(), giver.raw.policy.as_str());
+    let message = format!(
+        "the pipeline of `{policy}` takes over `{guardrail}`, which `{other}` gives to the same requests"
+    );
+    let help = "where the pipeline matches, the guardrail runs only as its step: leave it to one of the two policies";
+    item.finding(&RULE, step.guardrail.span, message)
+        .help(help)
+        .related(
+            giver.file,
+            giver.raw.policy.span,
+            format!("`{other}` is for some of the same requests"),
+        )
+        .related(own.file, own.raw.policy.span, format!("`{policy}` is for these requests"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::rules::tests::codes;
+
+    const PIPELINE: &str = "pipeline: {mode: pre_call, steps: [{guardrail: g}]}";
+
+    fn of(other: &str, target: &str) -> Vec<&'static str> {
+        let text = format!(
+            "--- {{apiVersion: refguard/v1, kind: Policy, name: p, guardrails: {{add: [g]}}, {PIPELINE}}}\n\
+             --- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, teams: [a]}}\n\
+             --- {{apiVersion: refguard/v1, kind: Policy, name: q, {other}}}\n\
+             --- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: q, {target}}}\n"
+        );
+        codes(&[("p.yaml", &text)])
+    }
+
+    #[test]
+    fn only_from_a_policy_for_the_same_requests_that_does_not_run_it_itself() {
+        assert_eq!(of("guardrails: {add: [g]}", "keys: [k]"), ["RG214"]);
+        assert_eq!(of("guardrails: {add: [g]}", "teams: [b]"), [""; 0]);
+        assert_eq!(of("guardrails: {add: [h]}", "keys: [k]"), [""; 0]);
+        assert_eq!(of("guardrails: {add: [g]}", "keys: [k], default: true"), [""; 0]);
+        assert_eq!(of(&format!("guardrails: {{add: [g]}}, {PIPELINE}"), "keys: [k]"), [""; 0]);
+        let after = PIPELINE.replace("pre_call", "post_call");
+        assert_eq!(of(&format!("guardrails: {{add: [g]}}, {after}"), "keys: [k]"), ["RG214"; 2]);
+        assert_eq!(of("inherit: p", "keys: [k]"), ["RG214", "RG212"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! RG104 `chain-too-deep`: more than a hundred policies in one chain
+
+use crate::document::{Finding, Rule, Severity};
+use crate::policy::{DraftSet, MAX_CHAIN};
+
+/// A policy and its parent, by the parts of their numbers, on one line.
+macro_rules! link {
+    ($($name:literal)+ < $($parent:literal)+) => {
+        concat!("--- {apiVersion: refguard/v1, kind: Policy, name: p", $($name,)+ ", inherit: p", $($parent,)+ "}\n")
+    };
+}
+
+/// Ten of them, `.0` to `.9`, each below the one before.
+macro_rules! ten {
+    ($tens:literal < $before:literal) => {
+        concat!(
+            link!($tens ".0" < $before),
+            link!($tens ".1" < $tens ".0"),
+            link!($tens ".2" < $tens ".1"),
+            link!($tens ".3" < $tens ".2"),
+            link!($tens ".4" < $tens ".3"),
+            link!($tens ".5" < $tens ".4"),
+            link!($tens ".6" < $tens ".5"),
+            link!($tens ".7" < $tens ".6"),
+            link!($tens ".8" < $tens ".7"),
+            link!($tens ".9" < $tens ".8")
+        )
+    };
+}
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG104",
+    name: "chain-too-deep",
+    severity: Severity::Error,
+    summary: "a chain of inheritance has at most 100 policies",
+    why: "Nobody can review what a policy of such a chain gives. Merge members that are attached nowhere.",
+    bad: &[(
+        "policies/chain.yaml",
+        concat!(
+            "--- {apiVersion: refguard/v1, kind: Policy, name: p0, guardrails: {add: [pii_blocker]}}\n",
+            ten!("1" < "0"),
+            ten!("2" < "1.9"),
+            ten!("3" < "2.9"),
+            ten!("4" < "3.9"),
+            ten!("5" < "4.9"),
+            ten!("6" < "5.9"),
+            ten!("7" < "6.9"),
+            ten!("8" < "7.9"),
+            ten!("9" < "8.9"),
+            ten!("10" < "9.9"),
+            "--- {apiVersion: refguard/v1, kind: PolicyAttachment, policy: p10.9, scope: \"*\"}\n"
+        ),
+    )],
+    good: &[(
+        "policies/chain.yaml",
+        concat!(
+            "--- {apiVersion: refguard/v1, kind: Policy, name: p0, guardrails: {add: [pii_blocker]}}\n",
+            link!("1" < "0"),
+            link!("2" < "1"),
+            "--- {apiVersion: refguard/v1, kind: PolicyAttachment, policy: p2, scope: \"*\"}\n"
+        ),
+    )],
+};
+
+/// Every policy whose chain is too long.
+pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    for (item, depth) in draft.policies.iter().zip(&draft.lineage.depths) {
+        let depth = depth.filter(|depth| *depth > MAX_CHAIN);
+        if let (Some(depth), Some(parent)) = (depth, &item.raw.inherit) {
+            let name = item.raw.name.as_str();
+            let message =
+                format!("`{name}` ends a chain of {depth} policies; {MAX_CHAIN} are allowed");
+            findings.push(
+                item.finding(&RULE, parent.span, message)
+                    .help("merge policies that are attached nowhere"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::rules::tests::codes;
+
+    fn chain(length: usize) -> String {
+        let link = |n: usize| match n {
+            0 => "--- {apiVersion: refguard/v1, kind: Policy, name: p0, guardrails: {add: [a]}}\n"
+                .to_owned(),
+            n => format!(
+                "--- {{apiVersion: refguard/v1, kind: Policy, name: p{n}, inherit: p{}}}\n",
+                n - 1
+            ),
+        };
+        let attachment = format!(
+            "--- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p{}, scope: '*'}}\n",
+            length - 1
+        );
+        (0..length).map(link).chain([attachment]).collect()
+    }
+
+    #[test]
+    fn a_hundred_policies_are_a_chain_and_one_more_is_not() {
+        assert_eq!(codes(&[("p.yaml", &chain(100))]), [""; 0]);
+        assert_eq!(codes(&[("p.yaml", &chain(101))]), ["RG104"]);
+        assert_eq!(codes(&[("p.yaml", &chain(103))]), ["RG104"; 3]);
+    }
+}

@@ -1,0 +1,158 @@
+//! The rules of a set: what documents must mean together. One file a rule.
+//!
+//! A rule reads the [`DraftSet`] and adds findings; it never reads another rule's findings, so the order
+//! of this list has no meaning, and they are judged side by side.
+
+pub mod add_and_remove;
+pub mod bad_condition;
+pub mod bad_invariant;
+pub mod bad_scope;
+pub mod bad_settings;
+pub mod bad_test;
+pub mod captured_guardrail;
+pub mod chain_too_deep;
+pub mod condition_matches_nothing;
+pub mod covered_attachment;
+pub mod dead_default;
+pub mod duplicate_policy;
+pub mod empty_condition;
+pub mod empty_pipeline;
+pub mod glob_condition;
+pub mod inheritance_cycle;
+pub mod inner_wildcard;
+pub mod no_target;
+pub mod pipeline_not_inherited;
+pub mod remove_not_inherited;
+pub mod remove_without_effect;
+pub mod scope_with_targets;
+pub mod skipped_step;
+pub mod step_not_added;
+mod suggestions;
+pub mod test_unknown_policy;
+#[cfg(test)]
+pub(in crate::policy) mod tests;
+pub mod unknown_guardrail;
+pub mod unknown_parent;
+pub mod unknown_policy;
+pub mod unknown_target;
+pub mod unreachable_step;
+pub mod unused_guardrail;
+pub mod unused_policy;
+pub mod version_like_name;
+pub mod wildcard_matches_nothing;
+
+use rayon::prelude::*;
+
+use super::{DraftSet, Levels};
+use crate::document::{Action, Finding, Name, RawPolicy, RawStep, Rule, Spanned};
+
+/// A rule and the function that looks for breaches of it.
+pub struct SetRule {
+    /// What it is.
+    pub rule: &'static Rule,
+    /// Adds a finding for each breach.
+    pub check: fn(&DraftSet<'_>, &mut Vec<Finding>),
+}
+
+macro_rules! table {
+    ($($module:ident),* $(,)?) => { &[$(SetRule { rule: &$module::RULE, check: $module::check }),*] };
+}
+
+/// Every rule of the set, by code.
+pub const ALL: &[SetRule] = table![
+    duplicate_policy,
+    unknown_parent,
+    inheritance_cycle,
+    chain_too_deep,
+    unknown_guardrail,
+    empty_pipeline,
+    step_not_added,
+    unreachable_step,
+    unknown_policy,
+    no_target,
+    bad_scope,
+    scope_with_targets,
+    unknown_target,
+    bad_condition,
+    empty_condition,
+    bad_settings,
+    bad_invariant,
+    bad_test,
+    unused_policy,
+    covered_attachment,
+    inner_wildcard,
+    glob_condition,
+    condition_matches_nothing,
+    wildcard_matches_nothing,
+    add_and_remove,
+    remove_not_inherited,
+    remove_without_effect,
+    dead_default,
+    unused_guardrail,
+    pipeline_not_inherited,
+    skipped_step,
+    captured_guardrail,
+    version_like_name,
+    test_unknown_policy,
+];
+
+/// Judges a draft by every rule that is wanted.
+pub(super) fn judge(
+    draft: &DraftSet<'_>,
+    wanted: &(dyn Fn(&Rule) -> bool + Sync),
+    findings: &mut Vec<Finding>,
+) {
+    let found: Vec<Vec<Finding>> = ALL
+        .par_iter()
+        .filter(|rule| wanted(rule.rule))
+        .map(|rule| {
+            let mut findings = Vec::new();
+            (rule.check)(draft, &mut findings);
+            findings
+        })
+        .collect();
+    findings.extend(found.into_iter().flatten());
+}
+
+/// Every rule that a finding of `validate` can have, of form and of the set, by code.
+pub fn all() -> Vec<&'static Rule> {
+    let mut rules: Vec<&'static Rule> =
+        crate::document::rules::ALL.iter().copied().chain(ALL.iter().map(|r| r.rule)).collect();
+    rules.sort_by_key(|rule| rule.code);
+    rules
+}
+
+/// The levels that refguard.yaml sets; what cannot be set is left to the rule `bad-settings`.
+pub(super) fn settings_levels(draft: &DraftSet<'_>) -> Levels {
+    let rules = all();
+    let mut levels = Levels::default();
+    for (name, level) in draft
+        .repository
+        .iter()
+        .filter_map(|item| item.raw.rules.as_ref())
+        .flat_map(|rules| &rules.0)
+    {
+        let _ = levels.set(&rules, name, level.value);
+    }
+    levels
+}
+
+/// What a policy adds itself.
+fn added(raw: &RawPolicy) -> &[Spanned<Name>] {
+    raw.guardrails.as_ref().and_then(|own| own.add.as_deref()).unwrap_or_default()
+}
+
+/// What a policy removes itself.
+fn removed(raw: &RawPolicy) -> &[Spanned<Name>] {
+    raw.guardrails.as_ref().and_then(|own| own.remove.as_deref()).unwrap_or_default()
+}
+
+/// What a step does on a pass, on a fail and on an error, defaults filled in.
+fn actions(step: &RawStep) -> [Action; 3] {
+    let on_fail = step.on_fail.map_or(Action::Block, |action| action.value);
+    [
+        step.on_pass.map_or(Action::Allow, |action| action.value),
+        on_fail,
+        step.on_error.map_or(on_fail, |action| action.value),
+    ]
+}

@@ -1,0 +1,86 @@
+//! RG208 `remove-not-inherited`: a `remove` of what no ancestor adds
+
+use super::removed;
+use crate::document::{Finding, Rule, Severity};
+use crate::policy::DraftSet;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG208",
+    name: "remove-not-inherited",
+    severity: Severity::Warning,
+    summary: "what a policy removes, an ancestor adds",
+    why: "`remove` takes away only what the policy inherits. A guardrail that comes from elsewhere stays, and the author thinks that it is gone.",
+    bad: &[(
+        "policies/finance.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: Policy
+name: finance
+inherit: baseline
+guardrails:
+  remove: [toxicity_filter]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: finance
+teams: [finance]
+"#,
+    )],
+    good: &[(
+        "policies/finance.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker, toxicity_filter]
+---
+apiVersion: refguard/v1
+kind: Policy
+name: finance
+inherit: baseline
+guardrails:
+  remove: [toxicity_filter]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: finance
+teams: [finance]
+"#,
+    )],
+};
+
+/// Every `remove` of what neither the policy nor an ancestor adds.
+pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    for (index, item) in draft.policies.iter().enumerate() {
+        let removed = removed(item.raw);
+        if removed.is_empty() || !draft.has_sound_line(index) {
+            continue;
+        }
+        for name in removed {
+            // What the policy adds itself is `add-and-remove`.
+            let number = draft.guardrails().number(name.as_str());
+            let adds = |member: usize, number| {
+                draft.guardrails().added(member).binary_search(&number).is_ok()
+            };
+            if !number.is_some_and(|number| draft.line(index).any(|member| adds(member, number))) {
+                let (policy, guardrail) = (item.raw.name.as_str(), name.as_str());
+                let message = format!(
+                    "`{policy}` removes `{guardrail}`, which no policy that it inherits from adds"
+                );
+                let help = match item.raw.inherit {
+                    Some(_) => "remove the line, or inherit from the policy that adds it",
+                    None => {
+                        "`remove` takes away what is inherited: name a parent under `inherit`, or remove the line"
+                    }
+                };
+                findings.push(item.finding(&RULE, name.span, message).help(help));
+            }
+        }
+    }
+}

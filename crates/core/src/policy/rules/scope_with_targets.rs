@@ -1,0 +1,66 @@
+//! RG112 `scope-with-targets`: every request, and only some
+
+use crate::document::{Finding, Rule, Severity};
+use crate::policy::{Dimension, DraftSet};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG112",
+    name: "scope-with-targets",
+    severity: Severity::Error,
+    summary: "`scope` does not stand together with `teams`, `keys`, `models` or `tags`",
+    why: "`scope: \"*\"` is every request, whatever else stands there: the lists would have no effect, and a reviewer would think that they have.",
+    bad: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+teams: [finance]
+"#,
+    )],
+    good: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+teams: [finance]
+"#,
+    )],
+};
+
+/// Every scope beside a list.
+pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    for item in &draft.attachments {
+        let Some(scope) = &item.raw.scope else { continue };
+        let lists = Dimension::ALL
+            .iter()
+            .filter_map(|dimension| Some((dimension, item.patterns(*dimension)?)));
+        let lists: Vec<_> = lists.collect();
+        if lists.is_empty() {
+            continue;
+        }
+        let fields: Vec<String> =
+            lists.iter().map(|(dimension, _)| format!("`{}`", dimension.field())).collect();
+        let message = format!("`scope` stands together with {}", fields.join(", "));
+        let mut finding =
+            item.finding(&RULE, scope.span, message).help("keep the scope or the lists, not both");
+        for (dimension, list) in lists {
+            finding =
+                finding.related(item.file, list.span, format!("`{}` is here", dimension.field()));
+        }
+        findings.push(finding);
+    }
+}

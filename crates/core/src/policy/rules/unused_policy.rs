@@ -1,0 +1,59 @@
+//! RG201 `unused-policy`: a policy that no request gets
+
+use rustc_hash::FxHashSet;
+
+use crate::document::{Finding, Kind, Rule, Severity};
+use crate::policy::DraftSet;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG201",
+    name: "unused-policy",
+    severity: Severity::Warning,
+    summary: "a policy is attached, or another one inherits from it",
+    why: "A policy that is attached nowhere protects nothing, unless requests ask for it by name. Most often its attachment was forgotten.",
+    bad: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+"#,
+    )],
+    good: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+"#,
+    )],
+};
+
+/// Every policy without attachments and children.
+pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    if draft.may_lack(Kind::PolicyAttachment) || draft.may_lack(Kind::Policy) {
+        return;
+    }
+    let parents: FxHashSet<usize> = draft.parents.iter().copied().flatten().collect();
+    for (index, item) in draft.policies.iter().enumerate() {
+        let attached = draft.attached.get(index).is_some_and(|list| !list.is_empty());
+        if attached || parents.contains(&index) {
+            continue;
+        }
+        // A second one of the name is `duplicate-policy`.
+        let name = &item.raw.name;
+        if draft.by_name.get(name.as_str()) == Some(&index) {
+            let message =
+                format!("`{}` is attached nowhere, and no policy inherits from it", name.as_str());
+            findings.push(item.finding(&RULE, name.span, message).help("attach it, or remove it"));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What the requests of a point get, one class of models at a time.
+
+use std::rc::Rc;
+
+use super::automata::TooLarge;
+use super::budget::Budget;
+use super::cone::Point;
+use super::index::Rank;
+use super::models::{Space, Spaces};
+use super::world::{Given, GuardId, PipeId, ProfileId, Side, World};
+use crate::document::PipelineMode;
+
+/// What a policy does for one class of models.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Effect {
+    pub gives: Vec<GuardId>,
+    pub pipe: Option<PipeId>,
+}
+
+/// What a request gets from one set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Whether an attachment that is not a default one matches and applies.
+    pub non_default: bool,
+    /// Sorted.
+    pub gives: Vec<GuardId>,
+    /// The pipelines in the order in which they run, each once: one that runs again decides nothing.
+    pub pipes: Vec<PipeId>,
+}
+
+/// A point with what every class of models gets there from each side.
+#[derive(Debug)]
+pub(super) struct Evaluated {
+    pub point: Point,
+    /// The attachments of each side whose zone the point lies in.
+    pub ranks: Vec<Vec<Rank>>,
+    pub space: Rc<Space>,
+    /// For each side, for each class.
+    pub outcomes: Vec<Vec<Outcome>>,
+}
+
+impl Evaluated {
+    pub(super) fn outcome(&self, side: usize, class: usize) -> &Outcome {
+        const NOTHING: &Outcome =
+            &Outcome { non_default: false, gives: Vec::new(), pipes: Vec::new() };
+        self.outcomes.get(side).and_then(|classes| classes.get(class)).unwrap_or(NOTHING)
+    }
+}
+
+/// A policy by what it does on each side; `None` where a side has no such policy.
+pub(super) type Named = Vec<Option<ProfileId>>;
+
+/// Evaluates points of a world.
+#[derive(Debug)]
+pub(super) struct Evaluator<'w, 'a> {
+    pub world: &'w World<'a>,
+    pub spaces: Spaces,
+    pub budget: &'w Budget,
+}
+
+impl<'w, 'a> Evaluator<'w, 'a> {
+    pub(super) fn new(world: &'w World<'a>, budget: &'w Budget) -> Self {
+        let catalogs: Vec<_> = world.sides.iter().rev().map(|side| &side.set.catalog).collect();
+        Self { world, spaces: Spaces::new(&catalogs), budget }
+    }
+
+    /// What the requests of a point get, and with them requests that name policies. `items` are what models
+    /// are asked for besides.
+    pub(super) fn evaluate(
+        &mut self,
+        point: &Point,
+        named: &[Named],
+        items: &[u32],
+    ) -> Result<Evaluated, TooLarge> {
+        let mut items = items.to_vec();
+        let mut ranks = Vec::new();
+        for side in &self.world.sides {
+            let matching = side.index.matching(&side.givens, point);
+            for given in matching.iter().filter_map(|rank| side.givens.get(*rank as usize)) {
+                self.world.items_of(given, &mut items);
+            }
+            ranks.push(matching);
+        }
+        for profile in named.iter().flatten().flatten() {
+            self.world.items_of_profile(*profile, &mut items);
+        }
+        items.sort_unstable();
+        items.dedup();
+        let space = self.spaces.space(self.world, &items, self.budget)?;
+        let work = ranks.iter().map(|ranks| 8 + ranks.len() as u64).sum::<u64>()
+            * space.classes.len() as u64;
+        if !self.budget.spend(work) {
+            return Err(TooLarge);
+        }
+        let outcomes = self
+            .world
+            .sides
+            .iter()
+            .zip(&ranks)
+            .enumerate()
+            .map(|(number, (side, ranks))| {
+                let named: Vec<ProfileId> =
+                    named.iter().filter_map(|named| named.get(number).copied().flatten()).collect();
+                (0..space.classes.len())
+                    .map(|class| outcome(self.world, side, ranks, &named, &space, class))
+                    .collect()
+            })
+            .collect();
+        Ok(Evaluated { point: point.clone(), ranks, space, outcomes })
+    }
+}
+
+/// Whether an attachment matches models of a class and its policy applies to them.
+pub(super) fn is_active(world: &World<'_>, given: &Given, space: &Space, class: usize) -> bool {
+    let matches = given
+        .models
+        .as_ref()
+        .is_none_or(|items| items.iter().any(|item| space.meets(class, *item)));
+    matches && applies(world, given.profile, space, class)
+}
+
+/// Whether a policy applies: some member of its chain has no condition, or one that holds.
+fn applies(world: &World<'_>, profile: ProfileId, space: &Space, class: usize) -> bool {
+    world.chain(profile).any(|member| holds(member.condition.as_deref(), space, class))
+}
+
+fn holds(condition: Option<&[u32]>, space: &Space, class: usize) -> bool {
+    condition.is_none_or(|items| items.iter().any(|item| space.meets(class, *item)))
+}
+
+/// What a policy does for a class of models; `None` where it does not apply.
+pub(super) fn effect(
+    world: &World<'_>,
+    profile: ProfileId,
+    space: &Space,
+    class: usize,
+) -> Option<Effect> {
+    if !applies(world, profile, space, class) {
+        return None;
+    }
+    let mut gives: Vec<GuardId> = Vec::new();
+    let mut own_holds = false;
+    for member in world.chain(profile) {
+        own_holds = holds(member.condition.as_deref(), space, class);
+        if own_holds {
+            gives.extend_from_slice(&member.add);
+            gives.retain(|guardrail| member.remove.binary_search(guardrail).is_err());
+        }
+    }
+    gives.sort_unstable();
+    gives.dedup();
+    Some(Effect { gives, pipe: world.pipe_of(profile).filter(|_| own_holds) })
+}
+
+/// The attachments that count for a class of models, in the order of evaluation.
+pub(super) fn counting<'s>(
+    world: &World<'_>,
+    side: &'s Side<'_>,
+    ranks: &[Rank],
+    space: &Space,
+    class: usize,
+) -> Vec<(Rank, &'s Given)> {
+    let mut counting: Vec<(Rank, &Given)> = ranks
+        .iter()
+        .filter_map(|rank| Some((*rank, side.givens.get(*rank as usize)?)))
+        .filter(|(_, given)| is_active(world, given, space, class))
+        .collect();
+    if counting.iter().any(|(_, given)| !given.default) {
+        counting.retain(|(_, given)| !given.default);
+    }
+    counting
+}
+
+fn outcome(
+    world: &World<'_>,
+    side: &Side<'_>,
+    ranks: &[Rank],
+    named: &[ProfileId],
+    space: &Space,
+    class: usize,
+) -> Outcome {
+    let counting = counting(world, side, ranks, space, class);
+    let mut outcome = Outcome {
+        non_default: counting.first().is_some_and(|(_, given)| !given.default),
+        ..Outcome::default()
+    };
+    let profiles = counting.iter().map(|(_, given)| given.profile).chain(named.iter().copied());
+    for effect in profiles.filter_map(|profile| effect(world, profile, space, class)) {
+        outcome.gives.extend(effect.gives);
+        outcome.pipes.extend(effect.pipe);
+    }
+    outcome.gives.sort_unstable();
+    outcome.gives.dedup();
+    outcome.pipes = in_running_order(world, outcome.pipes);
+    outcome
+}
+
+/// The pipelines that run before the model is called, then those after it, each once.
+pub(super) fn in_running_order(world: &World<'_>, pipes: Vec<PipeId>) -> Vec<PipeId> {
+    let mode = |pipe: &PipeId| world.pipes.get(*pipe).map(|pipe| pipe.mode);
+    let (mut ordered, after): (Vec<PipeId>, Vec<PipeId>) =
+        pipes.into_iter().partition(|pipe| mode(pipe) == Some(PipelineMode::PreCall));
+    ordered.extend(after);
+    let mut seen: Vec<PipeId> = Vec::new();
+    ordered.retain(|pipe| {
+        let new = !seen.contains(pipe);
+        if new {
+            seen.push(*pipe);
+        }
+        new
+    });
+    ordered
+}

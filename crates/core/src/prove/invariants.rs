@@ -1,0 +1,381 @@
+//! Whether invariants hold for every possible request.
+//!
+//! A guardrail is missing somewhere in a box if it is at one of the box's own points, or, where only
+//! defaults give it there, at a point of the box and of an attachment that switches them off. A forbidden
+//! one is given somewhere if it is at a point of the box and of an attachment that gives it.
+
+use std::sync::Arc;
+
+use super::budget::Budget;
+use super::cone::{Point, Zone};
+use super::eval::{Evaluated, Evaluator};
+use super::index::Rank;
+use super::monotone;
+use super::names::Names;
+use super::patch::model_witness;
+use super::replay;
+use super::report::{NearView, Proof, Verdict, Witness};
+use super::world::{GuardId, ItemId, World};
+use crate::policy::{Invariant, Pattern, Targets};
+use crate::resolve::{self, Engine};
+
+/// How many attachments explain a counterexample.
+const MAX_NEAR: usize = 8;
+
+/// Invariants that every set can be held to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProveOptions {
+    /// `no-unguarded`: no request is left without any guardrail.
+    pub no_unguarded: bool,
+    /// `monotone`: no request loses a guardrail by carrying more tags, or by having a team or key where it
+    /// had none.
+    pub monotone: bool,
+}
+
+/// A box of requests, models included.
+#[derive(Debug)]
+struct Room {
+    zone: Zone,
+    models: Option<Vec<ItemId>>,
+    targets: Targets,
+}
+
+/// An invariant in the world's numbers.
+#[derive(Debug)]
+struct Claim<'a> {
+    source: Option<&'a Invariant>,
+    room: Room,
+    except: Option<Room>,
+    require: Vec<GuardId>,
+    any_of: Option<Vec<GuardId>>,
+    forbid: Vec<GuardId>,
+}
+
+/// How the search for one counterexample ended.
+enum Found {
+    Nothing,
+    At(Box<Verdict>),
+    /// Not every place was looked at, and why.
+    Unknown(String),
+}
+
+/// Whether the invariants of a set hold, and built-in ones.
+pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
+    let set = engine.set();
+    let mut world = World::new(&[set]);
+    let mut claims: Vec<Claim<'_>> =
+        set.invariants.iter().map(|invariant| claim(&mut world, invariant)).collect();
+    if options.no_unguarded {
+        claims.push(no_unguarded(&mut world));
+    }
+    let zones: Vec<Zone> = claims
+        .iter()
+        .flat_map(|claim| std::iter::once(&claim.room).chain(&claim.except))
+        .map(|room| room.zone.clone())
+        .collect();
+    let names = Names::new(&world, zones.iter());
+    let mut prover = Prover { eval: Evaluator::new(&world, budget), engine, names: &names };
+    let mut proof =
+        Proof { version: 1, exact: true, not_analysed: Vec::new(), invariants: Vec::new() };
+    for claim in &claims {
+        let (verdict, doubt) = match prover.refute(claim) {
+            Found::At(verdict) => (*verdict, None),
+            Found::Nothing => (claim.verdict(), None),
+            Found::Unknown(why) => (claim.verdict(), Some(why)),
+        };
+        let doubt = doubt.map(|why| format!("the invariant `{}`: {why}", verdict.name));
+        proof.not_analysed.extend(doubt);
+        proof.invariants.push(verdict);
+    }
+    if options.monotone {
+        let (verdict, doubt) = monotone::check(&mut prover.eval, engine, &names);
+        proof.not_analysed.extend(doubt);
+        proof.invariants.push(verdict);
+    }
+    proof.exact = proof.not_analysed.is_empty();
+    proof
+}
+
+fn room(world: &mut World<'_>, targets: &Targets) -> Room {
+    let models = world.model_items(targets.models.as_deref());
+    Room { zone: Zone::of(targets), models, targets: targets.clone() }
+}
+
+fn claim<'a>(world: &mut World<'_>, invariant: &'a Invariant) -> Claim<'a> {
+    let mut ids = |names: &[Arc<str>]| -> Vec<GuardId> {
+        names.iter().map(|name| world.guardrails.number(name.clone())).collect()
+    };
+    let (require, forbid) = (ids(&invariant.require), ids(&invariant.forbid));
+    let any_of = (!invariant.any_of.is_empty()).then(|| ids(&invariant.any_of));
+    Claim {
+        source: Some(invariant),
+        room: room(world, &invariant.applies),
+        except: invariant.except.as_ref().map(|targets| room(world, targets)),
+        require,
+        any_of,
+        forbid,
+    }
+}
+
+fn no_unguarded(world: &mut World<'_>) -> Claim<'static> {
+    Claim {
+        source: None,
+        room: room(world, &Targets::default()),
+        except: None,
+        require: Vec::new(),
+        any_of: Some(world.guardrails.numbers().collect()),
+        forbid: Vec::new(),
+    }
+}
+
+impl Room {
+    fn has(&self, witness: &Witness) -> bool {
+        let value = |list: &Option<Vec<Pattern>>, value: Option<&str>| {
+            list.as_ref().is_none_or(|list| list.iter().any(|pattern| pattern.matches(value)))
+        };
+        let tag = |list: &Vec<Pattern>| {
+            list.iter().any(|pattern| witness.tags.iter().any(|tag| pattern.matches(Some(tag))))
+        };
+        value(&self.targets.teams, witness.team.as_deref())
+            && value(&self.targets.keys, witness.key.as_deref())
+            && value(&self.targets.models, witness.model.as_deref())
+            && self.targets.tags.as_ref().is_none_or(tag)
+    }
+
+    fn meets(&self, seen: &Evaluated, class: usize) -> bool {
+        self.zone.covers(&seen.point)
+            && self
+                .models
+                .as_ref()
+                .is_none_or(|items| items.iter().any(|item| seen.space.meets(class, *item)))
+    }
+}
+
+impl Claim<'_> {
+    /// The verdict that it holds.
+    fn verdict(&self) -> Verdict {
+        Verdict {
+            name: self.source.map_or("no-unguarded", |invariant| &invariant.name).to_owned(),
+            file: self.source.map(|invariant| invariant.place.file.to_string()),
+            line: self.source.map(|invariant| invariant.place.line),
+            holds: true,
+            counterexample: None,
+            compared_with: None,
+            got: Vec::new(),
+            missing: Vec::new(),
+            forbidden: Vec::new(),
+            near: Vec::new(),
+        }
+    }
+
+    fn items(&self) -> Vec<ItemId> {
+        std::iter::once(&self.room)
+            .chain(&self.except)
+            .flat_map(|room| room.models.iter().flatten())
+            .copied()
+            .collect()
+    }
+
+    fn speaks_of(&self, seen: &Evaluated, class: usize) -> bool {
+        self.room.meets(seen, class)
+            && !self.except.as_ref().is_some_and(|except| except.meets(seen, class))
+    }
+}
+
+/// Looks for counterexamples.
+struct Prover<'p, 'w, 'a> {
+    eval: Evaluator<'w, 'a>,
+    engine: &'p Engine,
+    names: &'p Names,
+}
+
+impl Prover<'_, '_, '_> {
+    fn refute(&mut self, claim: &Claim<'_>) -> Found {
+        for guardrail in &claim.require {
+            let found = self.missing(claim, &[*guardrail]);
+            if !matches!(found, Found::Nothing) {
+                return found;
+            }
+        }
+        for guardrail in &claim.forbid {
+            let found = self.given(claim, *guardrail);
+            if !matches!(found, Found::Nothing) {
+                return found;
+            }
+        }
+        claim.any_of.as_ref().map_or(Found::Nothing, |any_of| self.missing(claim, any_of))
+    }
+
+    /// A request of the claim that gets none of some guardrails.
+    fn missing(&mut self, claim: &Claim<'_>, wanted: &[GuardId]) -> Found {
+        let has = |seen: &Evaluated, class: usize| {
+            seen.outcome(0, class).gives.iter().any(|g| wanted.contains(g))
+        };
+        let Some(side) = self.eval.world.side_at(0) else { return Found::Nothing };
+        for point in self.points(&claim.room.zone, &Point::top()) {
+            let seen = match self.look(claim, &point, &|seen, class| !has(seen, class)) {
+                Ok(seen) => seen,
+                Err(found) => return found,
+            };
+            let by_default = (0..seen.space.classes.len())
+                .any(|class| claim.speaks_of(&seen, class) && !seen.outcome(0, class).non_default);
+            for given in side.givens.iter().filter(|given| by_default && !given.default) {
+                let gives = wanted.iter().any(|g| self.eval.world.always_gives(given.profile, *g));
+                if gives || !given.zone.overlaps(&point) {
+                    continue;
+                }
+                for both in self.points(&given.zone, &point) {
+                    if let Err(found) = self.look(claim, &both, &|seen, class| !has(seen, class)) {
+                        return found;
+                    }
+                }
+            }
+        }
+        self.ended()
+    }
+
+    /// A request of the claim that gets a guardrail.
+    fn given(&mut self, claim: &Claim<'_>, unwanted: GuardId) -> Found {
+        let Some(side) = self.eval.world.side_at(0) else { return Found::Nothing };
+        let has = |seen: &Evaluated, class: usize| {
+            seen.outcome(0, class).gives.binary_search(&unwanted).is_ok()
+        };
+        let givers: Vec<Rank> = (0..)
+            .zip(&side.givens)
+            .filter(|(_, given)| self.eval.world.may_give(given.profile, unwanted))
+            .map(|(rank, _)| rank)
+            .collect();
+        for point in self.points(&claim.room.zone, &Point::top()) {
+            for given in givers.iter().filter_map(|rank| side.givens.get(*rank as usize)) {
+                for both in self.points(&given.zone, &point) {
+                    if let Err(found) = self.look(claim, &both, &has) {
+                        return found;
+                    }
+                }
+            }
+        }
+        self.ended()
+    }
+
+    fn ended(&self) -> Found {
+        if self.eval.budget.spent() {
+            Found::Unknown("the budget is spent".to_owned())
+        } else {
+            Found::Nothing
+        }
+    }
+
+    fn points(&self, zone: &Zone, at: &Point) -> Vec<Point> {
+        if self.eval.budget.spend(1 + zone.size()) { zone.points(at) } else { Vec::new() }
+    }
+
+    /// Looks at a point for a class of models that breaks the claim.
+    fn look(
+        &mut self,
+        claim: &Claim<'_>,
+        point: &Point,
+        breaks: &dyn Fn(&Evaluated, usize) -> bool,
+    ) -> Result<Evaluated, Found> {
+        let Ok(seen) = self.eval.evaluate(point, &[], &claim.items()) else {
+            let why = if self.eval.budget.spent() {
+                "the budget is spent"
+            } else {
+                "conditions are too large together"
+            };
+            return Err(Found::Unknown(why.to_owned()));
+        };
+        if point.is_empty_string() {
+            return Ok(seen);
+        }
+        let mut broken: Vec<usize> = (0..seen.space.classes.len())
+            .filter(|class| claim.speaks_of(&seen, *class) && breaks(&seen, *class))
+            .collect();
+        // A model of the catalog says more than one made up, and that more than none.
+        broken.sort_by_key(|class| seen.space.classes.get(*class).map(model_witness));
+        let Some(class) = broken.first() else { return Ok(seen) };
+        Err(match self.confirm(claim, &seen, *class) {
+            Some(verdict) => Found::At(Box::new(verdict)),
+            None => Found::Unknown(format!(
+                "the engine does not confirm a counterexample at {point:?} (this is a bug of refguard, please report it)"
+            )),
+        })
+    }
+
+    /// The first request of the point that breaks the claim by the engine's answer.
+    fn confirm(&self, claim: &Claim<'_>, seen: &Evaluated, class: usize) -> Option<Verdict> {
+        let model = seen.space.classes.get(class)?.witness.clone();
+        self.names.requests(&seen.point).into_iter().find_map(|mut witness| {
+            witness.model = model.clone();
+            let spoken_of = claim.room.has(&witness)
+                && !claim.except.as_ref().is_some_and(|room| room.has(&witness));
+            spoken_of.then(|| self.judge(claim, witness)).flatten()
+        })
+    }
+
+    fn judge(&self, claim: &Claim<'_>, witness: Witness) -> Option<Verdict> {
+        let world = self.eval.world;
+        let request = replay::request(&witness, &[]);
+        let got: Vec<String> = self
+            .engine
+            .resolve(&request)
+            .guardrails
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect();
+        let names = |ids: &[GuardId], wanted: bool| -> Vec<String> {
+            let names = ids.iter().map(|id| world.guardrail(*id));
+            names.filter(|name| got.contains(name) == wanted).collect()
+        };
+        let mut missing = names(&claim.require, false);
+        let without = claim.any_of.as_ref().filter(|any_of| names(any_of, true).is_empty());
+        if claim.source.is_some() {
+            missing.extend(without.into_iter().flat_map(|any_of| names(any_of, false)));
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        let forbidden = names(&claim.forbid, true);
+        let broken = !missing.is_empty() || !forbidden.is_empty() || without.is_some();
+        broken.then(|| Verdict {
+            holds: false,
+            near: near(world, self.engine, &request, &missing, &forbidden),
+            counterexample: Some(witness),
+            got,
+            missing,
+            forbidden,
+            ..claim.verdict()
+        })
+    }
+}
+
+/// The attachments that come near to giving what is missing, and those that give what is forbidden.
+fn near(
+    world: &World<'_>,
+    engine: &Engine,
+    request: &resolve::Request,
+    missing: &[String],
+    forbidden: &[String],
+) -> Vec<NearView> {
+    let set = engine.set();
+    let may_give = |policy: &str, names: &[String]| {
+        let profile = set
+            .find(policy)
+            .and_then(|(id, _)| world.side_at(0)?.profiles.get(id.0 as usize).copied());
+        let ids = names.iter().filter_map(|name| world.guardrails.find(name.as_str()));
+        profile.is_some_and(|profile| ids.into_iter().any(|id| world.may_give(profile, id)))
+    };
+    resolve::explain(engine, request)
+        .into_iter()
+        .filter(|near| {
+            let matched =
+                matches!(near.verdict, resolve::Verdict::Matched | resolve::Verdict::Repeated);
+            may_give(&near.policy, missing) || (matched && may_give(&near.policy, forbidden))
+        })
+        .take(MAX_NEAR)
+        .map(|near| NearView {
+            policy: near.policy,
+            file: near.file,
+            line: near.line,
+            why: near.why,
+        })
+        .collect()
+}

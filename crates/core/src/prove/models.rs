@@ -1,0 +1,355 @@
+//! Classes of models: what some patterns and conditions can tell apart, found by walking the trie of the
+//! patterns and the conditions' automata together.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use regex_automata::util::primitives::StateID;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::automata::{self, Dfa, TooLarge};
+use super::budget::Budget;
+use super::trie::{Place, Trie};
+use super::world::{Item, ItemId, World};
+use crate::policy::{Catalog, Pattern};
+
+/// States that one walk may meet.
+const MAX_STATES: usize = 50_000;
+/// Values of a catalog that are tried as witnesses.
+const MAX_CATALOG: usize = 2_000;
+
+/// Which items a model meets, one bit for each item of a space.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(len: usize) -> Self {
+        Self(vec![0; len.div_ceil(64)])
+    }
+
+    fn set(&mut self, bit: usize) {
+        if let Some(word) = self.0.get_mut(bit / 64) {
+            *word |= 1 << (bit % 64);
+        }
+    }
+
+    pub(super) fn has(&self, bit: usize) -> bool {
+        self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
+    }
+}
+
+/// Models that no item of the space tells apart.
+#[derive(Debug)]
+pub(super) struct Class {
+    pub bits: Bits,
+    /// One of them; `None`: the absent model.
+    pub witness: Option<String>,
+    /// Whether the witness is one of the catalog.
+    pub known: bool,
+}
+
+/// The classes that some items make. The first is the absent model.
+#[derive(Debug)]
+pub(super) struct Space {
+    /// Sorted.
+    pub items: Vec<ItemId>,
+    pub classes: Vec<Class>,
+    numbers: FxHashMap<Bits, usize>,
+}
+
+impl Space {
+    /// Whether the models of a class meet an item. An item that the space lacks is met by none.
+    pub(super) fn meets(&self, class: usize, item: ItemId) -> bool {
+        self.items
+            .binary_search(&item)
+            .is_ok_and(|bit| self.classes.get(class).is_some_and(|class| class.bits.has(bit)))
+    }
+
+    pub(super) fn is_absent(&self, class: usize) -> bool {
+        class == 0
+    }
+
+    /// The class that a class of a finer space lies in.
+    pub(super) fn class_of(&self, finer: &Space, class: usize) -> Option<usize> {
+        if finer.is_absent(class) {
+            return Some(0);
+        }
+        let mut bits = Bits::new(self.items.len());
+        for (bit, item) in self.items.iter().enumerate() {
+            if finer.meets(class, *item) {
+                bits.set(bit);
+            }
+        }
+        self.numbers.get(&bits).copied()
+    }
+}
+
+/// Makes spaces, each once; automata, each once.
+#[derive(Debug)]
+pub(super) struct Spaces {
+    made: FxHashMap<Vec<ItemId>, Result<Rc<Space>, TooLarge>>,
+    automata: FxHashMap<ItemId, Result<Rc<Dfa>, TooLarge>>,
+    utf8: Result<Rc<Dfa>, TooLarge>,
+    /// The catalog's models, and for each item which of them meet it.
+    catalog: Vec<Arc<str>>,
+    met: FxHashMap<ItemId, Rc<Vec<bool>>>,
+}
+
+impl Spaces {
+    /// Witnesses come from the catalogs, the first of them first.
+    pub(super) fn new(catalogs: &[&Catalog]) -> Self {
+        Self {
+            made: FxHashMap::default(),
+            automata: FxHashMap::default(),
+            utf8: automata::utf8().map(Rc::new),
+            catalog: values(catalogs.iter().filter_map(|catalog| catalog.models.as_deref())),
+            met: FxHashMap::default(),
+        }
+    }
+
+    /// The classes that the items make; they are sorted, each once.
+    pub(super) fn space(
+        &mut self,
+        world: &World<'_>,
+        items: &[ItemId],
+        budget: &Budget,
+    ) -> Result<Rc<Space>, TooLarge> {
+        if let Some(made) = self.made.get(items) {
+            return made.clone();
+        }
+        let space = self.make(world, items, budget).map(Rc::new);
+        self.made.insert(items.to_vec(), space.clone());
+        space
+    }
+
+    fn make(
+        &mut self,
+        world: &World<'_>,
+        items: &[ItemId],
+        budget: &Budget,
+    ) -> Result<Space, TooLarge> {
+        let mut trie = Trie::new(items.len());
+        let mut automata = Vec::new();
+        for (bit, item) in items.iter().enumerate() {
+            match world.items.get(*item) {
+                Some(Item::Pattern(pattern)) => trie.insert(pattern, bit),
+                Some(Item::Condition(_)) => automata.push((bit, self.automaton(world, *item)?)),
+                None => return Err(TooLarge),
+            }
+        }
+        trie.settle();
+        let walk = Walk { trie, automata, utf8: self.utf8.clone()?, bits: items.len(), budget };
+        let mut space =
+            Space { items: items.to_vec(), classes: Vec::new(), numbers: FxHashMap::default() };
+        space.classes.push(Class { bits: Bits::new(items.len()), witness: None, known: true });
+        for (bits, witness) in walk.classes()? {
+            space.numbers.insert(bits.clone(), space.classes.len());
+            space.classes.push(Class { bits, witness: Some(witness), known: false });
+        }
+        self.name(world, &mut space);
+        Ok(space)
+    }
+
+    fn automaton(&mut self, world: &World<'_>, item: ItemId) -> Result<Rc<Dfa>, TooLarge> {
+        if let Some(made) = self.automata.get(&item) {
+            return made.clone();
+        }
+        let made = match world.items.get(item) {
+            Some(Item::Condition(text)) => world
+                .conditions
+                .get(text)
+                .ok_or(TooLarge)
+                .and_then(automata::automaton)
+                .map(Rc::new),
+            _ => Err(TooLarge),
+        };
+        self.automata.insert(item, made.clone());
+        made
+    }
+
+    /// Puts the catalog's models where they are of a class.
+    fn name(&mut self, world: &World<'_>, space: &mut Space) {
+        let met: Vec<Rc<Vec<bool>>> =
+            space.items.iter().map(|item| self.met(world, *item)).collect();
+        for (at, value) in self.catalog.iter().enumerate() {
+            let mut bits = Bits::new(space.items.len());
+            for (bit, met) in met.iter().enumerate() {
+                if met.get(at).copied().unwrap_or(false) {
+                    bits.set(bit);
+                }
+            }
+            let class = space.numbers.get(&bits).and_then(|class| space.classes.get_mut(*class));
+            if let Some(class) = class.filter(|class| !class.known) {
+                class.witness = Some(value.to_string());
+                class.known = true;
+            }
+        }
+    }
+
+    fn met(&mut self, world: &World<'_>, item: ItemId) -> Rc<Vec<bool>> {
+        if let Some(met) = self.met.get(&item) {
+            return met.clone();
+        }
+        let meets = |value: &Arc<str>| match world.items.get(item) {
+            Some(Item::Pattern(pattern)) => pattern.matches(Some(value)),
+            Some(Item::Condition(text)) => {
+                world.conditions.get(text).is_some_and(|pattern| pattern.matches(value))
+            }
+            None => false,
+        };
+        let met = Rc::new(self.catalog.iter().map(meets).collect::<Vec<bool>>());
+        self.met.insert(item, met.clone());
+        met
+    }
+}
+
+/// The exact values of catalogs, without the empty one.
+pub(super) fn values<'a>(lists: impl Iterator<Item = &'a [Arc<str>]>) -> Vec<Arc<str>> {
+    lists
+        .flatten()
+        .filter(|value| !value.is_empty() && matches!(Pattern::parse(value), Pattern::Exact(_)))
+        .take(MAX_CATALOG)
+        .cloned()
+        .collect()
+}
+
+/// One walk over the trie, the automata and the automaton of valid UTF-8 together.
+struct Walk<'a> {
+    trie: Trie,
+    automata: Vec<(usize, Rc<Dfa>)>,
+    utf8: Rc<Dfa>,
+    bits: usize,
+    budget: &'a Budget,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct State {
+    place: Place,
+    utf8: StateID,
+    automata: Vec<StateID>,
+}
+
+/// The states met, how each was reached first, and the classes found.
+#[derive(Default)]
+struct Met {
+    known: FxHashSet<State>,
+    states: Vec<(State, Option<(usize, u8)>)>,
+    found: FxHashSet<Bits>,
+    classes: Vec<(Bits, String)>,
+}
+
+impl Walk<'_> {
+    /// Every class but the absent one and the empty string, each with one string: a shortest one of
+    /// printable characters where there is one.
+    fn classes(&self) -> Result<Vec<(Bits, String)>, TooLarge> {
+        let all = self.representatives();
+        let (printable, rest): (Vec<u8>, Vec<u8>) =
+            all.iter().partition(|byte| matches!(byte, b' '..=b'~'));
+        let mut met = Met::default();
+        met.add(self.start(), None);
+        let mut at = 0;
+        while at < met.states.len() {
+            self.step(at, &printable, &mut met)?;
+            at += 1;
+        }
+        let reached = at;
+        at = 0;
+        while at < met.states.len() {
+            self.step(at, if at < reached { &rest } else { &all }, &mut met)?;
+            at += 1;
+        }
+        Ok(met.classes)
+    }
+
+    /// One more byte after a state.
+    fn step(&self, from: usize, bytes: &[u8], met: &mut Met) -> Result<(), TooLarge> {
+        for byte in bytes {
+            if met.states.len() > MAX_STATES || !self.budget.spend(2 + self.automata.len() as u64) {
+                return Err(TooLarge);
+            }
+            let Some(next) = met.states.get(from).map(|(state, _)| self.next(state, *byte)) else {
+                continue;
+            };
+            if self.utf8.is_dead(next.utf8) {
+                continue;
+            }
+            if self.utf8.accepts(next.utf8) {
+                let bits = self.met_by(&next);
+                if met.found.insert(bits.clone()) {
+                    met.classes.push((bits, met.read(from, *byte)));
+                }
+            }
+            met.add(next, Some((from, *byte)));
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> State {
+        State {
+            place: self.trie.root(),
+            utf8: self.utf8.start(),
+            automata: self.automata.iter().map(|(_, dfa)| dfa.start()).collect(),
+        }
+    }
+
+    fn next(&self, state: &State, byte: u8) -> State {
+        State {
+            place: self.trie.next(state.place, byte),
+            utf8: self.utf8.next(state.utf8, byte),
+            automata: self
+                .automata
+                .iter()
+                .zip(&state.automata)
+                .map(|((_, dfa), at)| dfa.next(*at, byte))
+                .collect(),
+        }
+    }
+
+    fn met_by(&self, state: &State) -> Bits {
+        let mut bits = Bits::new(self.bits);
+        self.trie.met(state.place, &mut |bit| bits.set(bit));
+        for ((bit, dfa), at) in self.automata.iter().zip(&state.automata) {
+            if dfa.accepts(*at) {
+                bits.set(*bit);
+            }
+        }
+        bits
+    }
+
+    /// Of all bytes that nothing tells apart one, the most natural.
+    fn representatives(&self) -> Vec<u8> {
+        let mut order: Vec<u8> =
+            (b'a'..=b'z').chain(b'0'..=b'9').chain([b'-']).chain(b'A'..=b'Z').collect();
+        order.extend((b'!'..=b'~').filter(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-'));
+        order.extend((0..=255).filter(|byte| !matches!(byte, b'!'..=b'~')));
+        let mut seen: FxHashSet<Vec<u16>> = FxHashSet::default();
+        order.retain(|byte| {
+            let mut signature: Vec<u16> =
+                self.automata.iter().map(|(_, d)| u16::from(d.byte_class(*byte))).collect();
+            signature.push(u16::from(self.utf8.byte_class(*byte)));
+            signature.push(if self.trie.knows(*byte) { 256 + u16::from(*byte) } else { 0 });
+            seen.insert(signature)
+        });
+        order
+    }
+}
+
+impl Met {
+    fn add(&mut self, state: State, from: Option<(usize, u8)>) {
+        if self.known.insert(state.clone()) {
+            self.states.push((state, from));
+        }
+    }
+
+    /// The string that led to a state, and one byte more.
+    fn read(&self, from: usize, byte: u8) -> String {
+        let mut bytes = vec![byte];
+        let mut at = from;
+        while let Some((_, Some((before, byte)))) = self.states.get(at) {
+            bytes.push(*byte);
+            at = *before;
+        }
+        bytes.reverse();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

@@ -1,0 +1,111 @@
+//! Where two pipelines change places.
+//!
+//! What runs is found with the guardrails; here are the requests that have both of two pipelines before and
+//! after, in another order. Two attachments that both sets have, in the same order, cannot do that.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use rustc_hash::FxHashMap;
+
+use super::changes::{BASE, HEAD, OrderKey, order_key};
+use super::cone::Point;
+use super::index::Rank;
+use super::search::Search;
+
+/// Looks where an attachment of BASE and one of HEAD give pipelines that could have changed places.
+pub(super) fn look_at_order(search: &mut Search<'_, '_>) {
+    let (Some(base), Some(head)) = (search.side(BASE), search.side(HEAD)) else { return };
+    let world = search.eval.world;
+    let keys = |side: &'_ super::world::Side<'_>| -> Vec<Rank> {
+        (0..)
+            .zip(&side.givens)
+            .filter(|(_, g)| world.pipe_of(g.profile).is_some())
+            .map(|(rank, _)| rank)
+            .collect()
+    };
+    let (old, new) = (keys(base), keys(head));
+    let first = |side, ranks: &[Rank]| {
+        let mut first: FxHashMap<OrderKey<'_>, Rank> = FxHashMap::default();
+        for rank in ranks {
+            if let Some(key) = order_key(world, side, *rank) {
+                first.entry(key).or_insert(*rank);
+            }
+        }
+        first
+    };
+    let (in_base, in_head) = (first(base, &old), first(head, &new));
+    let mut pairs: Vec<(Rank, Rank)> = Vec::new();
+    for rank in in_base.iter().filter(|(key, _)| !in_head.contains_key(*key)).map(|(_, rank)| rank)
+    {
+        pairs.extend(new.iter().map(|other| (*rank, *other)));
+    }
+    for rank in in_head.iter().filter(|(key, _)| !in_base.contains_key(*key)).map(|(_, rank)| rank)
+    {
+        pairs.extend(old.iter().map(|other| (*other, *rank)));
+    }
+    let both =
+        in_base.iter().filter_map(|(key, before)| Some((*before, *in_head.get(key)?))).collect();
+    pairs.extend(swapped(both));
+    pairs.sort_unstable();
+    pairs.dedup();
+    look(search, &pairs);
+}
+
+/// Of pairs of ranks before and after: the rank before of the one that stood first, and the rank after of
+/// the one that does now.
+fn swapped(mut both: Vec<(Rank, Rank)>) -> Vec<(Rank, Rank)> {
+    both.sort_unstable();
+    let mut passed: BTreeMap<Rank, Rank> = BTreeMap::new();
+    let mut pairs = Vec::new();
+    for (before, after) in both {
+        pairs.extend(
+            passed
+                .range((Bound::Excluded(after), Bound::Unbounded))
+                .map(|(_, first)| (*first, after)),
+        );
+        passed.insert(after, before);
+    }
+    pairs
+}
+
+fn look(search: &mut Search<'_, '_>, pairs: &[(Rank, Rank)]) {
+    let (Some(base), Some(head)) = (search.side(BASE), search.side(HEAD)) else { return };
+    let world = search.eval.world;
+    for (old, new) in pairs {
+        if !search.eval.budget.spend(4) {
+            search.skip("the order of pipelines".to_owned());
+            return;
+        }
+        let (Some(a), Some(b)) = (base.givens.get(*old as usize), head.givens.get(*new as usize))
+        else {
+            continue;
+        };
+        let pipe =
+            |profile| world.pipe_of(profile).and_then(|pipe| Some((pipe, world.pipes.get(pipe)?)));
+        let (Some((x, one)), Some((y, two))) = (pipe(a.profile), pipe(b.profile)) else { continue };
+        if x == y || one.mode != two.mode || !a.zone.meets(&b.zone) {
+            continue;
+        }
+        for point in search.points(BASE, *old, &Point::top()) {
+            for both in search.points(HEAD, *new, &point) {
+                if search.look(&both, None).is_none() {
+                    let label = search.label(HEAD, *new);
+                    search.skip(label);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changed_places_is_a_pair() {
+        assert_eq!(swapped(vec![(0, 0), (1, 1), (2, 2)]), []);
+        // Ranks 0, 1, 2 before are 2, 0, 1 after: the first fell behind both others.
+        assert_eq!(swapped(vec![(0, 2), (1, 0), (2, 1)]), [(0, 0), (0, 1)]);
+    }
+}

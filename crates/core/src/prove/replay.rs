@@ -1,0 +1,108 @@
+//! Witnesses run through the engine that serves: nothing is shown that it does not say too.
+
+use super::eval::in_running_order;
+use super::report::{PipelineView, StepView, Witness};
+use super::search::Change;
+use super::world::{GuardId, Pipe, PipeId, PipeStep, World};
+use crate::document::{Action, PipelineMode};
+use crate::policy::{Pipeline, PolicySet, Step};
+use crate::resolve::{Context, Engine, Request, Requested, Resolution};
+
+/// A witness as a request.
+pub(super) fn request(witness: &Witness, named: &[String]) -> Request {
+    Request {
+        context: Context {
+            team: witness.team.clone(),
+            key: witness.key.clone(),
+            model: witness.model.clone(),
+            tags: witness.tags.clone(),
+        },
+        policies: named.iter().cloned().map(Requested::Named).collect(),
+    }
+}
+
+/// What a request loses and gains, and its pipelines on both sides, by the engines; `None` where these name
+/// something that the world does not know.
+pub(super) fn change(
+    world: &World<'_>,
+    engines: [&Engine; 2],
+    request: &Request,
+) -> Option<(Change, Vec<PipelineView>, Vec<PipelineView>)> {
+    let [base, head] = engines.map(|engine| engine.resolve(request));
+    let (before, after) = (guardrails(world, &base)?, guardrails(world, &head)?);
+    let (old, new) = (pipes(world, &base)?, pipes(world, &head)?);
+    let less = |a: &[GuardId], b: &[GuardId]| {
+        a.iter().filter(|g| b.binary_search(g).is_err()).copied().collect()
+    };
+    let change = Change {
+        lost: less(&before, &after),
+        gained: less(&after, &before),
+        pipes: (old != new).then_some((old, new)),
+    };
+    Some((change, views(&base), views(&head)))
+}
+
+fn guardrails(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<GuardId>> {
+    let mut ids: Vec<GuardId> = resolution
+        .guardrails
+        .iter()
+        .map(|name| world.guardrails.find(*name))
+        .collect::<Option<_>>()?;
+    ids.sort_unstable();
+    Some(ids)
+}
+
+fn pipes(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<PipeId>> {
+    let ids = resolution
+        .pipelines
+        .iter()
+        .map(|p| pipe(world, p.pipeline, p.set))
+        .collect::<Option<Vec<_>>>()?;
+    Some(in_running_order(world, ids))
+}
+
+fn pipe(world: &World<'_>, pipeline: &Pipeline, set: &PolicySet) -> Option<PipeId> {
+    let step = |step: &Step| {
+        Some(PipeStep {
+            guardrail: world.guardrails.find(set.guardrail(step.guardrail))?,
+            on_pass: step.on_pass,
+            on_fail: step.on_fail,
+            on_error: step.on_error.unwrap_or(step.on_fail),
+            pass_data: step.pass_data,
+            message: step.modify_response_message.clone(),
+        })
+    };
+    let steps = pipeline.steps.iter().map(step).collect::<Option<_>>()?;
+    world.pipes.find(&Pipe { mode: pipeline.mode, steps })
+}
+
+fn views(resolution: &Resolution<'_>) -> Vec<PipelineView> {
+    let step = |set: &PolicySet, step: &Step| StepView {
+        guardrail: set.guardrail(step.guardrail).to_owned(),
+        on_pass: action(step.on_pass),
+        on_fail: action(step.on_fail),
+        on_error: action(step.on_error.unwrap_or(step.on_fail)),
+        pass_data: step.pass_data,
+    };
+    resolution
+        .pipelines
+        .iter()
+        .map(|resolved| PipelineView {
+            policy: resolved.policy.to_owned(),
+            mode: match resolved.pipeline.mode {
+                PipelineMode::PreCall => "pre_call",
+                PipelineMode::PostCall => "post_call",
+            },
+            steps: resolved.pipeline.steps.iter().map(|own| step(resolved.set, own)).collect(),
+        })
+        .collect()
+}
+
+fn action(action: Action) -> &'static str {
+    match action {
+        Action::Allow => "allow",
+        Action::Block => "block",
+        Action::Next => "next",
+        Action::ModifyResponse => "modify_response",
+    }
+}

@@ -1,0 +1,383 @@
+//! Where BASE and HEAD answer differently: the points that have to be looked at, and what was seen there.
+//!
+//! Attachments that both sets have cancel. For one that only one of them has, its own points show whether
+//! what it gives is lost (gained), unless default attachments of the other set give it where none but they
+//! match; there some attachment of that set, met besides, must switch them off. An attachment that is new
+//! switches the defaults of its set off, which the other set's still give. docs/prove.md has the argument
+//! that nothing else has to be looked at.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use super::changes::{BASE, Changes, HEAD};
+use super::cone::Point;
+use super::eval::{self, Evaluated, Evaluator, Named};
+use super::index::Rank;
+use super::models::Space;
+use super::pipelines;
+use super::world::{GuardId, PipeId, ProfileId, Side, World};
+
+/// Units of work that describing a difference takes.
+const PER_FOUND: u64 = 5_000;
+
+/// What the requests of some classes of models of a point lose and gain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Change {
+    pub lost: Vec<GuardId>,
+    pub gained: Vec<GuardId>,
+    /// The pipelines before and after, where they differ.
+    pub pipes: Option<(Vec<PipeId>, Vec<PipeId>)>,
+}
+
+/// A policy that requests name.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub name: Arc<str>,
+    pub named: Named,
+}
+
+/// A difference that was seen.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub point: Point,
+    pub requested: Option<Arc<str>>,
+    pub ranks: Vec<Vec<Rank>>,
+    pub space: Rc<Space>,
+    pub classes: Vec<usize>,
+    /// For each side, whether some class gets what default attachments give.
+    pub by_default: [bool; 2],
+    pub change: Change,
+}
+
+/// A guardrail or a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    Guardrail(GuardId),
+    Pipeline(PipeId),
+}
+
+/// The search for differences.
+#[derive(Debug)]
+pub(super) struct Search<'w, 'a> {
+    pub eval: Evaluator<'w, 'a>,
+    pub changes: &'w Changes<'w, 'a>,
+    pub found: Vec<Found>,
+    /// What was not looked at, each in a sentence.
+    pub skipped: Vec<String>,
+    seen: FxHashSet<(Point, Option<Arc<str>>)>,
+}
+
+impl<'w, 'a> Search<'w, 'a> {
+    pub(super) fn new(eval: Evaluator<'w, 'a>, changes: &'w Changes<'w, 'a>) -> Self {
+        Self { eval, changes, found: Vec::new(), skipped: Vec::new(), seen: FxHashSet::default() }
+    }
+
+    /// Looks everywhere.
+    pub(super) fn run(&mut self) {
+        for this in [BASE, HEAD] {
+            for rank in self.changed(this) {
+                self.own_points(this, rank);
+            }
+        }
+        for this in [BASE, HEAD] {
+            for rank in self.changed(1 - this) {
+                self.switched_off(this, rank);
+            }
+        }
+        for policy in &self.changes.policies {
+            self.by_name(&Request { name: policy.name.clone(), named: policy.profiles.clone() });
+        }
+        pipelines::look_at_order(self);
+        // Loops that end early when the budget does say nothing themselves.
+        if self.eval.budget.spent() && self.skipped.is_empty() && !self.changes.is_empty() {
+            self.skip("some of what the change does".to_owned());
+        }
+    }
+
+    fn changed(&self, side: usize) -> Vec<Rank> {
+        self.changes.attachments.get(side).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn side(&self, side: usize) -> Option<&'w Side<'a>> {
+        self.eval.world.side_at(side)
+    }
+
+    /// What an attachment is called in `not_analysed`.
+    pub(super) fn label(&self, side: usize, rank: Rank) -> String {
+        let set = self.side(side).map(|side| side.set);
+        let attachment = set.and_then(|set| set.attachments.get(rank as usize));
+        let name = attachment.and_then(|a| set?.policy(a.policy)).map_or("", |policy| &policy.name);
+        let place =
+            attachment.map(|a| format!("{}:{}", a.place.file, a.place.line)).unwrap_or_default();
+        format!("the attachment of `{name}` at {place}")
+    }
+
+    /// Says that something was not looked at.
+    pub(super) fn skip(&mut self, what: String) {
+        let why = if self.eval.budget.spent() {
+            "the budget is spent"
+        } else {
+            "its conditions are too large together"
+        };
+        self.skipped.push(format!("{what}: {why}"));
+    }
+
+    /// The points of a zone within a cone, unless they are too many.
+    pub(super) fn points(&mut self, side: usize, rank: Rank, at: &Point) -> Vec<Point> {
+        let Some(given) = self.side(side).and_then(|side| side.givens.get(rank as usize)) else {
+            return Vec::new();
+        };
+        if self.eval.budget.spent() || !self.eval.budget.spend(given.zone.size()) {
+            let label = self.label(side, rank);
+            self.skip(label);
+            return Vec::new();
+        }
+        given.zone.points(at)
+    }
+
+    /// Looks at a point and notes what differs there.
+    pub(super) fn look(&mut self, point: &Point, request: Option<&Request>) -> Option<Evaluated> {
+        let named: Vec<Named> = request.map(|request| request.named.clone()).into_iter().collect();
+        let evaluated = self.eval.evaluate(point, &named, &[]).ok()?;
+        let name = request.map(|request| request.name.clone());
+        if self.seen.insert((point.clone(), name)) && !point.is_empty_string() {
+            self.note(&evaluated, request);
+        }
+        Some(evaluated)
+    }
+
+    fn note(&mut self, evaluated: &Evaluated, request: Option<&Request>) {
+        let mut groups: Vec<(Change, Vec<usize>)> = Vec::new();
+        for class in 0..evaluated.space.classes.len() {
+            let change = change(evaluated, class);
+            if change == Change::default()
+                || request.is_some_and(|r| !self.is_of(r, evaluated, class, &change))
+            {
+                continue;
+            }
+            match groups.iter_mut().find(|(known, _)| *known == change) {
+                Some((_, classes)) => classes.push(class),
+                None => groups.push((change, vec![class])),
+            }
+        }
+        // What is found has to be described later; it is paid for here, where that can be refused.
+        self.eval.budget.spend(groups.len() as u64 * PER_FOUND);
+        for (change, classes) in groups {
+            let default =
+                |side| classes.iter().any(|class| !evaluated.outcome(side, *class).non_default);
+            self.found.push(Found {
+                point: evaluated.point.clone(),
+                requested: request.map(|request| request.name.clone()),
+                ranks: evaluated.ranks.clone(),
+                space: evaluated.space.clone(),
+                by_default: [default(BASE), default(HEAD)],
+                classes,
+                change,
+            });
+        }
+    }
+
+    /// Whether the named policy has a part in a change: requests that do not name it have theirs elsewhere.
+    fn is_of(&self, request: &Request, seen: &Evaluated, class: usize, change: &Change) -> bool {
+        let (before, after) =
+            (self.effect(request, BASE, seen, class), self.effect(request, HEAD, seen, class));
+        let part = |change: &[GuardId], of: &[GuardId], but: &[GuardId]| {
+            change.iter().any(|guardrail| of.contains(guardrail) && !but.contains(guardrail))
+        };
+        part(&change.lost, &before.gives, &after.gives)
+            || part(&change.gained, &after.gives, &before.gives)
+            || (change.pipes.is_some() && before.pipe != after.pipe)
+    }
+
+    fn effect(
+        &self,
+        request: &Request,
+        side: usize,
+        seen: &Evaluated,
+        class: usize,
+    ) -> eval::Effect {
+        let profile = request.named.get(side).copied().flatten();
+        profile
+            .and_then(|profile| eval::effect(self.eval.world, profile, &seen.space, class))
+            .unwrap_or_default()
+    }
+
+    /// What an attachment of one set gives, at its own points and where defaults hide that it is gone.
+    fn own_points(&mut self, this: usize, rank: Rank) {
+        let default = self
+            .side(this)
+            .and_then(|side| side.givens.get(rank as usize))
+            .is_none_or(|given| given.default);
+        for point in self.points(this, rank, &Point::top()) {
+            let Some(evaluated) = self.look(&point, None) else {
+                let label = self.label(this, rank);
+                self.skip(label);
+                return;
+            };
+            if !default {
+                let hidden = hidden(&evaluated, this);
+                self.unhide(this, &evaluated, hidden, None);
+            }
+        }
+    }
+
+    /// Looks for attachments of the other set that switch its defaults off where these hide a loss of
+    /// `this` set's; each hidden thing is a class of models and what is hidden there.
+    fn unhide(
+        &mut self,
+        this: usize,
+        at: &Evaluated,
+        mut hidden: Vec<(usize, Element)>,
+        request: Option<&Request>,
+    ) {
+        let Some(other) = self.side(1 - this) else { return };
+        for (rank, given) in (0..).zip(&other.givens) {
+            if hidden.is_empty() {
+                return;
+            }
+            if given.default
+                || !given.zone.overlaps(&at.point)
+                || hidden.iter().all(|(_, element)| gives(self.eval.world, given.profile, *element))
+            {
+                continue;
+            }
+            for point in self.points(1 - this, rank, &at.point) {
+                match self.look(&point, request) {
+                    Some(seen) => {
+                        hidden.retain(|(class, element)| !shown(this, at, &seen, *class, *element))
+                    }
+                    None => {
+                        let label = self.label(1 - this, rank);
+                        self.skip(label);
+                    }
+                }
+            }
+            if self.eval.budget.spent() {
+                return;
+            }
+        }
+    }
+
+    /// Where a new attachment switches off what the defaults of this set still give.
+    fn switched_off(&mut self, this: usize, rank: Rank) {
+        let Some(side) = self.side(this) else { return };
+        let defaults: Vec<Rank> = (0..)
+            .zip(&side.givens)
+            .filter(|(_, given)| given.default)
+            .map(|(rank, _)| rank)
+            .collect();
+        let switches = self.side(1 - this).and_then(|side| side.givens.get(rank as usize));
+        if defaults.is_empty() || switches.is_none_or(|given| given.default) {
+            return;
+        }
+        for point in self.points(1 - this, rank, &Point::top()) {
+            let Some(seen) = self.look(&point, None) else { continue };
+            let alive =
+                (0..seen.space.classes.len()).any(|class| !seen.outcome(this, class).non_default);
+            let near = |rank: &&Rank| {
+                side.givens.get(**rank as usize).is_some_and(|g| g.zone.overlaps(&point))
+            };
+            for default in defaults.iter().filter(|_| alive).filter(near) {
+                for both in self.points(this, *default, &point) {
+                    if self.look(&both, None).is_none() {
+                        let label = self.label(this, *default);
+                        self.skip(label);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What requests that name a policy lose and gain by it.
+    fn by_name(&mut self, request: &Request) {
+        let Some(seen) = self.look(&Point::top(), Some(request)) else {
+            self.skip(format!("requests that name the policy `{}`", request.name));
+            return;
+        };
+        for this in [BASE, HEAD] {
+            let hidden = self.hidden_of_named(&seen, this, request);
+            self.unhide(this, &seen, hidden, Some(request));
+        }
+    }
+
+    /// What the named policy gives in this set and not in the other, which gives it by default.
+    fn hidden_of_named(
+        &self,
+        seen: &Evaluated,
+        this: usize,
+        request: &Request,
+    ) -> Vec<(usize, Element)> {
+        let mut hidden = Vec::new();
+        for class in 0..seen.space.classes.len() {
+            let (own, others) = (
+                self.effect(request, this, seen, class),
+                self.effect(request, 1 - this, seen, class),
+            );
+            let outcome = seen.outcome(1 - this, class);
+            if outcome.non_default {
+                continue;
+            }
+            let lost =
+                own.gives.iter().filter(|g| !others.gives.contains(g) && outcome.gives.contains(g));
+            hidden.extend(lost.map(|guardrail| (class, Element::Guardrail(*guardrail))));
+            let pipe =
+                own.pipe.filter(|pipe| others.pipe != Some(*pipe) && outcome.pipes.contains(pipe));
+            hidden.extend(pipe.map(|pipe| (class, Element::Pipeline(pipe))));
+        }
+        hidden
+    }
+}
+
+/// Whether a policy gives something to every model that it applies to, whatever its conditions.
+fn gives(world: &World<'_>, profile: ProfileId, element: Element) -> bool {
+    let free = world.chain(profile).all(|member| member.condition.is_none());
+    free && match element {
+        Element::Guardrail(guardrail) => world.always_gives(profile, guardrail),
+        Element::Pipeline(pipe) => world.pipe_of(profile) == Some(pipe),
+    }
+}
+
+/// What both sets give, the other one only by default.
+fn hidden(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
+    let mut hidden = Vec::new();
+    for class in 0..seen.space.classes.len() {
+        let (own, others) = (seen.outcome(this, class), seen.outcome(1 - this, class));
+        if others.non_default || !own.non_default {
+            continue;
+        }
+        let both = own.gives.iter().filter(|g| others.gives.contains(g));
+        hidden.extend(both.map(|guardrail| (class, Element::Guardrail(*guardrail))));
+        let both = own.pipes.iter().filter(|pipe| others.pipes.contains(pipe));
+        hidden.extend(both.map(|pipe| (class, Element::Pipeline(*pipe))));
+    }
+    hidden
+}
+
+/// Whether what was hidden from a class is seen to be lost by all of its models.
+fn shown(this: usize, at: &Evaluated, seen: &Evaluated, class: usize, element: Element) -> bool {
+    let finer = (0..seen.space.classes.len())
+        .filter(|finer| at.space.class_of(&seen.space, *finer) == Some(class));
+    finer.fold(None, |all, finer| {
+        let (own, others) = (seen.outcome(this, finer), seen.outcome(1 - this, finer));
+        let lost = match element {
+            Element::Guardrail(g) => own.gives.contains(&g) && !others.gives.contains(&g),
+            Element::Pipeline(p) => own.pipes.contains(&p) && !others.pipes.contains(&p),
+        };
+        Some(all.unwrap_or(true) && lost)
+    }) == Some(true)
+}
+
+/// What a class of models loses and gains at a point.
+fn change(seen: &Evaluated, class: usize) -> Change {
+    let (before, after) = (seen.outcome(BASE, class), seen.outcome(HEAD, class));
+    let less = |a: &[GuardId], b: &[GuardId]| {
+        a.iter().filter(|g| b.binary_search(g).is_err()).copied().collect()
+    };
+    Change {
+        lost: less(&before.gives, &after.gives),
+        gained: less(&after.gives, &before.gives),
+        pipes: (before.pipes != after.pipes).then(|| (before.pipes.clone(), after.pipes.clone())),
+    }
+}

@@ -1,0 +1,124 @@
+//! A set of classes of models in few words: patterns and conditions that models meet or do not meet.
+
+use std::cmp::Reverse;
+
+use super::cone::any;
+use super::models::Space;
+use super::report::Models;
+use super::world::{Item, World};
+use crate::policy::Pattern;
+
+/// Classes of one space that have the same description.
+#[derive(Debug, Clone)]
+pub(super) struct Term {
+    pub models: Models,
+    /// The pattern of `models.any`; `None`: only the absent model.
+    pub any: Option<Pattern>,
+    /// The classes, those with a model of the catalog first.
+    pub classes: Vec<usize>,
+}
+
+/// An item that the models of a term all meet, or all do not.
+type Literal = (usize, bool);
+
+/// Terms that together have all of the classes and no other.
+pub(super) fn terms(world: &World<'_>, space: &Space, classes: &[usize]) -> Vec<Term> {
+    let mut present: Vec<usize> =
+        classes.iter().copied().filter(|class| !space.is_absent(*class)).collect();
+    present
+        .sort_by_key(|class| (space.classes.get(*class).is_none_or(|class| !class.known), *class));
+    let mut absent = classes.iter().any(|class| space.is_absent(*class));
+    let mut terms: Vec<Term> = Vec::new();
+    for class in &present {
+        if terms.iter().any(|term| term.classes.contains(class)) {
+            continue;
+        }
+        let literals = weaken(world, space, *class, &present);
+        let mut term = describe(world, space, &literals);
+        term.classes =
+            present.iter().copied().filter(|class| agrees(space, *class, &literals)).collect();
+        if absent && literals.iter().all(|(_, meets)| !meets) {
+            absent = false;
+            term.models.absent = true;
+            term.classes.push(0);
+        }
+        terms.push(term);
+    }
+    if absent {
+        let models = Models {
+            any: Vec::new(),
+            none: Vec::new(),
+            absent: true,
+            matches: Vec::new(),
+            not_matches: Vec::new(),
+        };
+        terms.push(Term { models, any: None, classes: vec![0] });
+    }
+    terms
+}
+
+/// What tells the class from all that are not wanted; what is said of it least naturally goes first.
+fn weaken(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> Vec<Literal> {
+    let mut literals: Vec<Literal> = space
+        .items
+        .iter()
+        .enumerate()
+        .map(|(bit, item)| (bit, space.meets(class, *item)))
+        .collect();
+    let rank = |(bit, meets): &Literal| match space
+        .items
+        .get(*bit)
+        .and_then(|item| world.items.get(*item))
+    {
+        Some(Item::Pattern(pattern)) => {
+            (u8::from(*meets) * 2 + 1, Reverse(pattern.to_string().len()))
+        }
+        _ => (u8::from(*meets) * 2, Reverse(0)),
+    };
+    literals.sort_by_key(rank);
+    let mut at = 0;
+    while at < literals.len() {
+        let dropped = literals.remove(at);
+        let excess = (1..space.classes.len())
+            .any(|class| agrees(space, class, &literals) && !wanted.contains(&class));
+        if excess {
+            literals.insert(at, dropped);
+            at += 1;
+        }
+    }
+    literals
+}
+
+fn agrees(space: &Space, class: usize, literals: &[Literal]) -> bool {
+    let bits = space.classes.get(class).map(|class| &class.bits);
+    bits.is_some_and(|bits| literals.iter().all(|(bit, meets)| bits.has(*bit) == *meets))
+}
+
+fn describe(world: &World<'_>, space: &Space, literals: &[Literal]) -> Term {
+    let mut patterns: (Vec<&Pattern>, Vec<&Pattern>) = (Vec::new(), Vec::new());
+    let mut models = Models {
+        any: Vec::new(),
+        none: Vec::new(),
+        absent: false,
+        matches: Vec::new(),
+        not_matches: Vec::new(),
+    };
+    for (bit, meets) in literals {
+        match (space.items.get(*bit).and_then(|item| world.items.get(*item)), meets) {
+            (Some(Item::Pattern(pattern)), true) => patterns.0.push(pattern),
+            (Some(Item::Pattern(pattern)), false) => patterns.1.push(pattern),
+            (Some(Item::Condition(text)), true) => models.matches.push(text.to_string()),
+            (Some(Item::Condition(text)), false) => models.not_matches.push(text.to_string()),
+            (None, _) => {}
+        }
+    }
+    // What one model matches is nested: the pattern that the others cover says it all.
+    let narrowest = patterns.0.iter().find(|p| patterns.0.iter().all(|other| other.covers(p)));
+    let any = narrowest.map_or_else(any, |pattern| (*pattern).clone());
+    models.none = patterns.1.iter().filter(|p| p.overlaps(&any)).map(|p| p.to_string()).collect();
+    models.any = vec![any.to_string()];
+    for list in [&mut models.none, &mut models.matches, &mut models.not_matches] {
+        list.sort_unstable();
+    }
+    Term { models, any: Some(any), classes: Vec::new() }
+}

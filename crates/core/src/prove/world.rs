@@ -1,0 +1,315 @@
+//! One or two sets with the same numbers for the same things: guardrails, pipelines, what a policy does,
+//! and what a model is asked for. Two policies of one number do the same to every request.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::cone::{Zone, reduce_values};
+use super::index::Index;
+use crate::document::{Action, Outcome, PipelineMode};
+use crate::policy::condition::ModelPattern;
+use crate::policy::{ConditionId, GuardrailId, Pattern, Policy, PolicySet};
+
+/// The number of a guardrail's name.
+pub(super) type GuardId = u32;
+/// The number of what a pipeline does.
+pub(super) type PipeId = u32;
+/// The number of something that a model is asked for.
+pub(super) type ItemId = u32;
+/// The number of what a policy does.
+pub(super) type ProfileId = u32;
+
+/// Something that a model is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Item {
+    /// By an attachment or an invariant.
+    Pattern(Pattern),
+    /// By a condition; its text.
+    Condition(Arc<str>),
+}
+
+/// What a pipeline does, whichever policy it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Pipe {
+    pub mode: PipelineMode,
+    pub steps: Vec<PipeStep>,
+}
+
+/// One step, the action after an error filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PipeStep {
+    pub guardrail: GuardId,
+    pub on_pass: Action,
+    pub on_fail: Action,
+    pub on_error: Action,
+    pub pass_data: bool,
+    pub message: Option<Arc<str>>,
+}
+
+impl PipeStep {
+    /// The action after an outcome.
+    pub(super) fn action(&self, outcome: Outcome) -> Action {
+        match outcome {
+            Outcome::Pass => self.on_pass,
+            Outcome::Fail => self.on_fail,
+            Outcome::Error => self.on_error,
+            Outcome::Skip => Action::Next,
+        }
+    }
+}
+
+/// What one member of a chain does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Member {
+    /// One of these must hold; `None`: always.
+    pub condition: Option<Vec<ItemId>>,
+    pub add: Vec<GuardId>,
+    pub remove: Vec<GuardId>,
+}
+
+/// What a policy does: its chain from the root, and its own pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Profile {
+    pub members: Vec<u32>,
+    pub pipe: Option<PipeId>,
+}
+
+/// Values by number.
+#[derive(Debug)]
+pub(super) struct Interner<T> {
+    numbers: FxHashMap<T, u32>,
+    values: Vec<T>,
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
+    fn new() -> Self {
+        Self { numbers: FxHashMap::default(), values: Vec::new() }
+    }
+
+    pub(super) fn number(&mut self, value: T) -> u32 {
+        if let Some(number) = self.numbers.get(&value) {
+            return *number;
+        }
+        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.values.push(value.clone());
+        self.numbers.insert(value, number);
+        number
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&T> {
+        self.values.get(number as usize)
+    }
+
+    /// Every number.
+    pub(super) fn numbers(&self) -> std::ops::Range<u32> {
+        0..u32::try_from(self.values.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn find<Q>(&self, value: &Q) -> Option<u32>
+    where
+        T: std::borrow::Borrow<Q>,
+        Q: Eq + std::hash::Hash + ?Sized,
+    {
+        self.numbers.get(value).copied()
+    }
+}
+
+/// An attachment, in the order of evaluation.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub zone: Zone,
+    /// One of these must match; `None`: every model, also an absent one.
+    pub models: Option<Vec<ItemId>>,
+    pub default: bool,
+    pub profile: ProfileId,
+}
+
+/// One set in the world's numbers.
+#[derive(Debug)]
+pub(super) struct Side<'a> {
+    pub set: &'a PolicySet,
+    /// One for each attachment of the set.
+    pub givens: Vec<Given>,
+    /// The profile of each policy of the set.
+    pub profiles: Vec<ProfileId>,
+    /// The own member of each policy of the set.
+    pub own: Vec<u32>,
+    /// The own pipeline of each policy of the set.
+    pub pipes: Vec<Option<PipeId>>,
+    pub index: Index,
+}
+
+/// What an attachment would have to be the same in to be the same to every request, but for the order.
+pub(super) type Key<'a> = (&'a Zone, &'a Option<Vec<ItemId>>, bool, ProfileId);
+
+impl Given {
+    pub(super) fn key(&self) -> Key<'_> {
+        (&self.zone, &self.models, self.default, self.profile)
+    }
+}
+
+/// One or two sets with the same numbers for the same things.
+#[derive(Debug)]
+pub(super) struct World<'a> {
+    pub guardrails: Interner<Arc<str>>,
+    pub pipes: Interner<Pipe>,
+    pub items: Interner<Item>,
+    pub members: Interner<Member>,
+    pub profiles: Interner<Profile>,
+    /// The first pattern of each text of a condition.
+    pub conditions: FxHashMap<Arc<str>, ModelPattern>,
+    pub sides: Vec<Side<'a>>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(sets: &[&'a PolicySet]) -> Self {
+        let mut world = World {
+            guardrails: Interner::new(),
+            pipes: Interner::new(),
+            items: Interner::new(),
+            members: Interner::new(),
+            profiles: Interner::new(),
+            conditions: FxHashMap::default(),
+            sides: Vec::new(),
+        };
+        for set in sets {
+            let side = world.side(set);
+            world.sides.push(side);
+        }
+        world
+    }
+
+    fn side(&mut self, set: &'a PolicySet) -> Side<'a> {
+        let guards: Vec<GuardId> =
+            set.guardrails.iter().map(|name| self.guardrails.number(name.clone())).collect();
+        let guard = |id: &GuardrailId| guards.get(id.0 as usize).copied();
+        let conditions: Vec<ItemId> =
+            set.conditions.iter().map(|pattern| self.condition(pattern)).collect();
+        let condition = |id: &ConditionId| conditions.get(id.0 as usize).copied();
+        let own: Vec<u32> = set
+            .policies
+            .iter()
+            .map(|policy| {
+                self.members.number(Member {
+                    condition: policy
+                        .condition
+                        .as_ref()
+                        .map(|list| sorted(list.iter().filter_map(condition))),
+                    add: sorted(policy.add.iter().filter_map(guard)),
+                    remove: sorted(policy.remove.iter().filter_map(guard)),
+                })
+            })
+            .collect();
+        let profiles: Vec<ProfileId> =
+            set.policies.iter().map(|policy| self.profile(policy, &own, &guards)).collect();
+        let givens: Vec<Given> = set
+            .attachments
+            .iter()
+            .map(|attachment| Given {
+                zone: if attachment.everywhere {
+                    Zone::default()
+                } else {
+                    Zone::of(&attachment.targets)
+                },
+                models: self.model_items(
+                    attachment.targets.models.as_deref().filter(|_| !attachment.everywhere),
+                ),
+                default: attachment.default,
+                profile: profiles.get(attachment.policy.0 as usize).copied().unwrap_or(u32::MAX),
+            })
+            .collect();
+        let index = Index::new(&givens);
+        let pipes = profiles.iter().map(|profile| self.pipe_of(*profile)).collect();
+        Side { set, givens, profiles, own, pipes, index }
+    }
+
+    fn condition(&mut self, pattern: &ModelPattern) -> ItemId {
+        let text: Arc<str> = pattern.text().into();
+        self.conditions.entry(text.clone()).or_insert_with(|| pattern.clone());
+        self.items.number(Item::Condition(text))
+    }
+
+    /// What models are asked for by patterns; `None`: nothing.
+    pub(super) fn model_items(&mut self, patterns: Option<&[Pattern]>) -> Option<Vec<ItemId>> {
+        let list = reduce_values(patterns)?;
+        Some(sorted(list.into_iter().map(|pattern| self.items.number(Item::Pattern(pattern)))))
+    }
+
+    fn profile(&mut self, policy: &Policy, own: &[u32], guards: &[GuardId]) -> ProfileId {
+        let members =
+            policy.chain.iter().filter_map(|id| own.get(id.0 as usize).copied()).collect();
+        let pipe = policy.pipeline.as_ref().map(|pipeline| {
+            let steps = pipeline
+                .steps
+                .iter()
+                .filter_map(|step| {
+                    Some(PipeStep {
+                        guardrail: *guards.get(step.guardrail.0 as usize)?,
+                        on_pass: step.on_pass,
+                        on_fail: step.on_fail,
+                        on_error: step.on_error.unwrap_or(step.on_fail),
+                        pass_data: step.pass_data,
+                        message: step.modify_response_message.clone(),
+                    })
+                })
+                .collect();
+            self.pipes.number(Pipe { mode: pipeline.mode, steps })
+        });
+        self.profiles.number(Profile { members, pipe })
+    }
+
+    pub(super) fn side_at(&self, side: usize) -> Option<&Side<'a>> {
+        self.sides.get(side)
+    }
+
+    pub(super) fn chain(&self, profile: ProfileId) -> impl Iterator<Item = &Member> {
+        self.profiles
+            .get(profile)
+            .into_iter()
+            .flat_map(|profile| profile.members.iter())
+            .filter_map(|member| self.members.get(*member))
+    }
+
+    /// Whether a policy may give a guardrail to some model: some member of its chain adds it.
+    pub(super) fn may_give(&self, profile: ProfileId, guardrail: GuardId) -> bool {
+        self.chain(profile).any(|member| member.add.binary_search(&guardrail).is_ok())
+    }
+
+    /// Whether a policy gives a guardrail to every model: no member of its chain has a condition.
+    pub(super) fn always_gives(&self, profile: ProfileId, guardrail: GuardId) -> bool {
+        let free = self.chain(profile).all(|member| member.condition.is_none());
+        free && self.chain(profile).fold(false, |has, member| {
+            (has || member.add.contains(&guardrail)) && !member.remove.contains(&guardrail)
+        })
+    }
+
+    pub(super) fn pipe_of(&self, profile: ProfileId) -> Option<PipeId> {
+        self.profiles.get(profile)?.pipe
+    }
+
+    /// What models are asked for by an attachment and by its policy's conditions.
+    pub(super) fn items_of(&self, given: &Given, into: &mut Vec<ItemId>) {
+        into.extend(given.models.iter().flatten());
+        self.items_of_profile(given.profile, into);
+    }
+
+    /// What models are asked for by a policy's conditions.
+    pub(super) fn items_of_profile(&self, profile: ProfileId, into: &mut Vec<ItemId>) {
+        for member in self.chain(profile) {
+            into.extend(member.condition.iter().flatten());
+        }
+    }
+
+    pub(super) fn guardrail(&self, id: GuardId) -> String {
+        self.guardrails.get(id).map(|name| name.to_string()).unwrap_or_default()
+    }
+}
+
+/// Numbers in order, each once.
+pub(super) fn sorted(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut list: Vec<u32> = numbers.collect();
+    list.sort_unstable();
+    list.dedup();
+    list
+}

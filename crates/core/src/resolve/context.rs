@@ -1,0 +1,213 @@
+//! A request as the engine sees it, and how it is read from JSON.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::policy::{ConditionId, Pipeline};
+
+/// Who asks, with which key, for which model, under which tags. `""` is a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context {
+    /// The team's alias.
+    pub team: Option<String>,
+    /// The key's alias.
+    pub key: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The tags, in the request's order.
+    pub tags: Vec<String>,
+}
+
+/// A context and the policies that the request names itself.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Who asks for what.
+    pub context: Context,
+    /// Policies asked for, in the request's order.
+    pub policies: Vec<Requested>,
+}
+
+/// A policy that a request names.
+#[derive(Debug, Clone)]
+pub enum Requested {
+    /// By its name: the version that the set holds.
+    Named(String),
+    /// `NAME@N`: one version, beside the set.
+    Pinned(Arc<Pinned>),
+    /// `NAME@N` that does not exist.
+    Missing(String),
+}
+
+/// One version of a policy, held apart from the set: it adds to a request and replaces nothing.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    /// `NAME@N`, as it is listed.
+    pub label: String,
+    /// Its version number.
+    pub version: Option<u64>,
+    /// Its digest.
+    pub digest: Arc<str>,
+    /// The set of that version's own document, alone: it has one policy.
+    pub set: Arc<crate::policy::PolicySet>,
+    /// The parent's name, to be found in the served set.
+    pub parent: Option<String>,
+}
+
+impl Pinned {
+    /// Its own document.
+    pub fn policy(&self) -> Option<&crate::policy::Policy> {
+        self.set.policies.first().map(|policy| &**policy)
+    }
+
+    /// Whether its own condition holds.
+    pub fn holds(&self, model: Option<&str>) -> bool {
+        let condition: Option<&Vec<ConditionId>> =
+            self.policy().and_then(|policy| policy.condition.as_ref());
+        condition.is_none_or(|condition| self.set.condition_holds(condition, model))
+    }
+
+    /// Its own pipeline.
+    pub fn pipeline(&self) -> Option<&Pipeline> {
+        self.policy()?.pipeline.as_ref()
+    }
+}
+
+/// Why a JSON value is no request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadContext(pub String);
+
+impl std::fmt::Display for BadContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadContext {}
+
+/// As it is written: both spellings, so that two of one dimension can be told.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawContext {
+    team: Option<String>,
+    team_alias: Option<String>,
+    key: Option<String>,
+    key_alias: Option<String>,
+    model: Option<String>,
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRequest {
+    context: RawContext,
+    #[serde(default)]
+    policies: Vec<String>,
+}
+
+/// The limit `request-tags`.
+const MAX_TAGS: usize = 256;
+
+impl Context {
+    /// A context from its JSON object; null is absent.
+    ///
+    /// # Errors
+    /// An unknown field, a wrong type, both spellings of one dimension, more than 256 tags.
+    pub fn from_json(value: &Value) -> Result<Self, BadContext> {
+        RawContext::deserialize(value)
+            .map_err(|e| BadContext(e.to_string()))
+            .and_then(Self::from_raw)
+    }
+
+    fn from_raw(raw: RawContext) -> Result<Self, BadContext> {
+        fn one(
+            a: Option<String>,
+            b: Option<String>,
+            name: &str,
+        ) -> Result<Option<String>, BadContext> {
+            match (a, b) {
+                (Some(_), Some(_)) => {
+                    Err(BadContext(format!("both `{name}` and `{name}_alias` are given")))
+                }
+                (a, b) => Ok(a.or(b)),
+            }
+        }
+        let context = Self {
+            team: one(raw.team, raw.team_alias, "team")?,
+            key: one(raw.key, raw.key_alias, "key")?,
+            model: raw.model,
+            tags: raw.tags.unwrap_or_default(),
+        };
+        context.within_limits()
+    }
+
+    /// The context itself, if it does not pass a limit.
+    ///
+    /// # Errors
+    /// More than 256 tags.
+    pub fn within_limits(self) -> Result<Self, BadContext> {
+        match self.tags.len() {
+            0..=MAX_TAGS => Ok(self),
+            tags => Err(BadContext(format!("{tags} tags: the limit `request-tags` is {MAX_TAGS}"))),
+        }
+    }
+}
+
+/// What the API is asked: one request, or many at once. Policies are named as they were written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// `{"context":{…},"policies":[…]}`
+    One(Context, Vec<String>),
+    /// `{"requests":[…]}`
+    Batch(Vec<(Context, Vec<String>)>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAsked {
+    context: Option<RawContext>,
+    policies: Option<Vec<String>>,
+    requests: Option<Vec<RawRequest>>,
+}
+
+impl Asked {
+    /// From the bytes of a body.
+    ///
+    /// # Errors
+    /// As of [`Context::from_json`], and where it is no JSON, is neither of the two, or is both.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, BadContext> {
+        let raw: RawAsked = serde_json::from_slice(bytes).map_err(|e| BadContext(e.to_string()))?;
+        match raw {
+            RawAsked { context: Some(context), policies, requests: None } => {
+                Ok(Self::One(Context::from_raw(context)?, policies.unwrap_or_default()))
+            }
+            RawAsked { context: None, policies: None, requests: Some(requests) } => {
+                let one = |(number, raw): (usize, RawRequest)| match Context::from_raw(raw.context)
+                {
+                    Ok(context) => Ok((context, raw.policies)),
+                    Err(BadContext(fault)) => Err(BadContext(format!("request {number}: {fault}"))),
+                };
+                requests.into_iter().enumerate().map(one).collect::<Result<_, _>>().map(Self::Batch)
+            }
+            RawAsked { requests: Some(_), .. } => {
+                Err(BadContext("`requests` stands beside another field".to_owned()))
+            }
+            RawAsked { context: None, .. } => {
+                Err(BadContext("missing field `context` (or `requests`)".to_owned()))
+            }
+        }
+    }
+}
+
+impl Request {
+    /// `{"context":{…},"policies":[…]}`: the context, and the names as they were written.
+    ///
+    /// # Errors
+    /// As of [`Context::from_json`].
+    pub fn parts_from_json(value: &Value) -> Result<(Context, Vec<String>), BadContext> {
+        let raw = RawRequest::deserialize(value).map_err(|e| BadContext(e.to_string()))?;
+        Ok((Context::from_raw(raw.context)?, raw.policies))
+    }
+}

@@ -1,0 +1,264 @@
+//! The engine: section 3 of the design, step by step.
+
+use std::sync::Arc;
+
+use fixedbitset::FixedBitSet;
+use rustc_hash::FxHashSet;
+
+use super::candidates::{self, Reason};
+use super::index::{Found, Index, Rank};
+use super::lines::{Conditions, Lines};
+use super::resolution::{Beside, Given, Resolution, ResolvedPipeline, ResolvedPolicy};
+use super::wording::Wording;
+use super::{Context, Pinned, Request, Requested};
+use crate::policy::{Attachment, GuardrailId, Patched, Policy, PolicyId, PolicySet};
+
+/// A set with what it takes to answer from it quickly. Immutable; shared.
+#[derive(Debug)]
+pub struct Engine {
+    set: Arc<PolicySet>,
+    index: Arc<Index>,
+    lines: Lines,
+    wording: Wording,
+}
+
+impl Engine {
+    /// Indexes a set.
+    pub fn new(set: Arc<PolicySet>) -> Self {
+        let index = Arc::new(Index::new(&set.attachments));
+        let (lines, wording) = (Lines::new(&set), Wording::new(&set));
+        Self { set, index, lines, wording }
+    }
+
+    /// The same for a set that was made from this one's: what did not change is shared.
+    pub fn patched(&self, patched: Patched) -> Self {
+        let Patched { set, policies: changed, attachments } = patched;
+        let index =
+            if attachments { Arc::new(Index::new(&set.attachments)) } else { self.index.clone() };
+        let changed: FxHashSet<PolicyId> = changed.into_iter().collect();
+        let descends = |policy: &Policy| policy.chain.iter().any(|member| changed.contains(member));
+        let policies = (0..).map(PolicyId).zip(&set.policies);
+        let differing = policies.filter(|(_, policy)| descends(policy)).map(|(id, _)| id).collect();
+        let (lines, wording) =
+            (self.lines.patched(&set, &differing), self.wording.patched(&differing));
+        Self { set: Arc::new(set), index, lines, wording }
+    }
+
+    /// The set it answers from.
+    pub fn set(&self) -> &Arc<PolicySet> {
+        &self.set
+    }
+
+    /// What a request gets.
+    pub fn resolve<'a>(&'a self, request: &'a Request) -> Resolution<'a> {
+        self.answer(self.index.matching(&request.context), request)
+    }
+
+    /// The same by looking at every attachment: what the index is held against in tests.
+    pub fn resolve_by_scan<'a>(&'a self, request: &'a Request) -> Resolution<'a> {
+        let every = (0..).zip(&self.set.attachments);
+        let found =
+            every.filter(|(_, attachment)| candidates::matches(attachment, &request.context));
+        let found = found.map(|(rank, attachment)| {
+            let Reason { names, tag, .. } = Reason::new(attachment, &request.context);
+            Found { rank, policy: attachment.policy, names, tag }
+        });
+        self.answer(found.collect(), request)
+    }
+
+    fn attachment(&self, rank: Rank) -> Option<&Attachment> {
+        self.set.attachments.get(rank as usize).map(|attachment| &**attachment)
+    }
+
+    /// The attachments that give a context its policies, in the order of evaluation; several may give
+    /// the same one.
+    pub fn counting_attachments(&self, context: &Context) -> Vec<&Attachment> {
+        let mut conditions = self.lines.asked_for(&self.set, context.model.as_deref());
+        let counting = self.counting(self.index.matching(context), &mut conditions);
+        counting.into_iter().filter_map(|found| self.attachment(found.rank)).collect()
+    }
+
+    /// The policies whose conditions decide a request: those of every attachment that matches it, those
+    /// it names, and their ancestors. Each once.
+    pub fn considered_policies(&self, request: &Request) -> Vec<&Policy> {
+        let attached = self.index.matching(&request.context).into_iter().map(|found| found.policy);
+        let named = request.policies.iter().filter_map(|requested| match requested {
+            Requested::Named(name) => self.set.find(name).map(|(id, _)| id),
+            Requested::Pinned(_) | Requested::Missing(_) => None,
+        });
+        let mut seen = FxHashSet::default();
+        let chains = attached
+            .chain(named)
+            .filter_map(|id| self.set.policy(id))
+            .flat_map(|policy| policy.chain.iter());
+        chains.filter(|id| seen.insert(**id)).filter_map(|id| self.set.policy(*id)).collect()
+    }
+
+    fn answer<'a>(&'a self, found: Vec<Found>, request: &'a Request) -> Resolution<'a> {
+        let mut gathering = Gathering::new(self, &request.context);
+        for found in self.counting(found, &mut gathering.conditions) {
+            gathering.attached(found, &request.context);
+        }
+        for requested in &request.policies {
+            gathering.requested(requested);
+        }
+        gathering.finish()
+    }
+
+    /// The attachments that count, in the order of evaluation: of those that match, the ones whose policy
+    /// applies; default ones only where there are no others.
+    fn counting(&self, mut found: Vec<Found>, conditions: &mut Conditions<'_>) -> Vec<Found> {
+        self.lines.call_up(found.iter().map(|found| found.policy));
+        found.retain(|found| self.lines.applies(found.policy, conditions));
+        if found.iter().any(|found| !found.names.is_default()) {
+            found.retain(|found| !found.names.is_default());
+        }
+        found
+    }
+}
+
+/// The parts of one answer while they are gathered.
+struct Gathering<'a> {
+    engine: &'a Engine,
+    conditions: Conditions<'a>,
+    policies: Vec<ResolvedPolicy<'a>>,
+    /// Policies of the set that are listed already.
+    listed: FixedBitSet,
+    /// Guardrails of the set that some policy gives.
+    guardrails: FixedBitSet,
+    unknown: Vec<String>,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(engine: &'a Engine, context: &'a Context) -> Self {
+        Self {
+            engine,
+            conditions: engine.lines.asked_for(&engine.set, context.model.as_deref()),
+            policies: Vec::with_capacity(32),
+            listed: FixedBitSet::with_capacity(engine.set.policies.len()),
+            guardrails: FixedBitSet::with_capacity(engine.set.guardrails.len()),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// A policy counts once, by its first attachment.
+    fn attached(&mut self, found: Found, context: &'a Context) {
+        if !self.listed.put(found.policy.0 as usize) {
+            self.list(found.policy, Some((found, context)));
+        }
+    }
+
+    /// A policy that the request names comes after the attached ones, once, and only if it applies.
+    fn requested(&mut self, requested: &'a Requested) {
+        match requested {
+            Requested::Named(name) => match self.engine.set.find(name) {
+                Some((id, _)) => {
+                    if self.engine.lines.applies(id, &mut self.conditions)
+                        && !self.listed.put(id.0 as usize)
+                    {
+                        self.list(id, None);
+                    }
+                }
+                None => self.say_unknown(name),
+            },
+            Requested::Missing(label) => self.say_unknown(label),
+            Requested::Pinned(pinned) => {
+                let known = self.policies.iter().any(|policy| policy.name() == pinned.label);
+                let resolved = (!known).then(|| self.pinned(pinned)).flatten();
+                self.policies.extend(resolved);
+            }
+        }
+    }
+
+    fn say_unknown(&mut self, name: &str) {
+        if !self.unknown.iter().any(|said| said == name) {
+            self.unknown.push(name.to_owned());
+        }
+    }
+
+    fn list(&mut self, id: PolicyId, attached: Option<(Found, &'a Context)>) {
+        let engine = self.engine;
+        let gives = engine.lines.gives(id, &mut self.conditions);
+        gives.guardrails.iter().for_each(|guardrail| self.guardrails.insert(*guardrail as usize));
+        self.policies.push(ResolvedPolicy {
+            set: &engine.set,
+            given: Given::Served { id, attached, gives },
+        });
+    }
+
+    /// One version beside the set: its ancestors are the set's.
+    fn pinned(&mut self, pinned: &'a Pinned) -> Option<ResolvedPolicy<'a>> {
+        let engine = self.engine;
+        let own = pinned.policy()?;
+        let parent = pinned.parent.as_deref().and_then(|name| engine.set.find(name));
+        let own_holds = pinned.holds(self.conditions.model);
+        let parent_applies =
+            parent.is_some_and(|(id, _)| engine.lines.applies(id, &mut self.conditions));
+        if !own_holds && !parent_applies {
+            return None;
+        }
+        let inherited =
+            parent.map(|(id, _)| engine.lines.gives(id, &mut self.conditions)).unwrap_or_default();
+        let mut guardrails: Vec<&str> =
+            inherited.guardrails.iter().map(|g| engine.set.guardrail(GuardrailId(*g))).collect();
+        if own_holds {
+            guardrails.extend(own.add.iter().map(|g| pinned.set.guardrail(*g)));
+            guardrails.retain(|name| !own.remove.iter().any(|g| pinned.set.guardrail(*g) == *name));
+        }
+        guardrails.sort_unstable();
+        guardrails.dedup();
+        let above = parent.iter().flat_map(|(_, policy)| policy.chain.iter());
+        let above = above.filter_map(|id| engine.set.policy(*id)).map(|policy| &*policy.name);
+        let chain = above.chain([&*pinned.label]).collect();
+        let given = Given::Pinned(Box::new(Beside { pinned, guardrails, chain }));
+        Some(ResolvedPolicy { set: &engine.set, given })
+    }
+
+    fn finish(mut self) -> Resolution<'a> {
+        let set = &self.engine.set;
+        let mut guardrails: Vec<&str> = Vec::with_capacity(self.guardrails.count_ones(..));
+        guardrails.extend(
+            self.guardrails.ones().filter_map(|id| set.guardrails.get(id)).map(|name| &**name),
+        );
+        let mut beside = self.policies.iter().filter_map(ResolvedPolicy::beside).peekable();
+        if beside.peek().is_some() {
+            guardrails.extend(beside.flat_map(|beside| &beside.guardrails));
+            guardrails.sort_unstable();
+            guardrails.dedup();
+        }
+        let pipelines = self.pipelines();
+        let pipeline_guardrails = captured(&pipelines);
+        let (policies, unknown, wording) = (self.policies, self.unknown, &self.engine.wording);
+        Resolution { policies, guardrails, pipelines, pipeline_guardrails, unknown, wording }
+    }
+
+    /// Of the policies whose own condition holds; a pipeline is not inherited.
+    fn pipelines(&mut self) -> Vec<ResolvedPipeline<'a>> {
+        let (engine, conditions) = (self.engine, &mut self.conditions);
+        let own = |resolved: &ResolvedPolicy<'a>| match &resolved.given {
+            Given::Served { id, .. } => {
+                let policy =
+                    engine.lines.has_pipeline(*id).then(|| engine.set.policy(*id)).flatten()?;
+                let pipeline = policy.pipeline.as_ref().filter(|_| conditions.hold(policy))?;
+                Some(ResolvedPipeline { policy: &policy.name, pipeline, set: &engine.set })
+            }
+            Given::Pinned(beside) => {
+                let pinned = beside.pinned;
+                let pipeline = pinned.pipeline().filter(|_| pinned.holds(conditions.model))?;
+                Some(ResolvedPipeline { policy: &pinned.label, pipeline, set: &pinned.set })
+            }
+        };
+        self.policies.iter().filter_map(own).collect()
+    }
+}
+
+/// The guardrails of the pipelines' steps, sorted.
+fn captured<'a>(pipelines: &[ResolvedPipeline<'a>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = pipelines
+        .iter()
+        .flat_map(|p| p.pipeline.steps.iter().map(|step| p.set.guardrail(step.guardrail)))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -1,0 +1,144 @@
+//! Why each attachment that came near did or did not match: for a person, and for `?explain=1`.
+
+use serde::Serialize;
+
+use super::candidates::{self, Match, Reason};
+use super::{Engine, Request};
+use crate::policy::{Attachment, Pattern, Place};
+
+/// What became of an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It gives its policy to the request.
+    Matched,
+    /// It matches, but an earlier attachment gives the same policy already.
+    Repeated,
+    /// It matches, but no member of its policy's chain has a condition that holds for this model.
+    ConditionFailed,
+    /// It matches, but is a default one, and another matches.
+    DefaultNotNeeded,
+    /// Some of its dimensions do not match.
+    Missed,
+}
+
+/// An attachment that came near.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Near {
+    /// Its policy.
+    pub policy: String,
+    /// Its file.
+    pub file: String,
+    /// Its line.
+    pub line: u32,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// Every attachment that matches, or that some dimension of the request meets though another does not;
+/// in the order of evaluation.
+pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
+    let set = engine.set();
+    let context = &request.context;
+    let resolution = engine.resolve(request);
+    let given: Vec<&str> = resolution
+        .policies
+        .iter()
+        .filter(|p| p.matched_via().is_some())
+        .map(|p| p.name())
+        .collect();
+    let mut said: Vec<&str> = Vec::new();
+    let mut near = Vec::new();
+    let has_non_default = resolution
+        .policies
+        .iter()
+        .any(|p| p.matched_via().is_some_and(|reason| !reason.is_default()));
+    for attachment in &set.attachments {
+        let Some(policy) = set.policy(attachment.policy) else { continue };
+        let found = candidates::by_dimension(attachment, context);
+        let name = &*policy.name;
+        let (verdict, why) = if !found.all() {
+            match missed(attachment, request, found) {
+                Some(why) => (Verdict::Missed, why),
+                None => continue,
+            }
+        } else if attachment.default && has_non_default {
+            (
+                Verdict::DefaultNotNeeded,
+                "matches, but a default attachment counts only where no other matches".to_owned(),
+            )
+        } else if !given.contains(&name) {
+            (
+                Verdict::ConditionFailed,
+                condition_words(engine, attachment, context.model.as_deref()),
+            )
+        } else if said.contains(&name) {
+            (
+                Verdict::Repeated,
+                "matches, but an earlier attachment gives this policy already".to_owned(),
+            )
+        } else {
+            said.push(name);
+            (Verdict::Matched, Reason::new(attachment, context).to_string())
+        };
+        let Place { file, line } = &attachment.place;
+        near.push(Near {
+            policy: name.to_owned(),
+            file: file.to_string(),
+            line: *line,
+            verdict,
+            why,
+        });
+    }
+    near
+}
+
+/// What does not match, if something else does. An attachment that the request meets nowhere is not near.
+fn missed(attachment: &Attachment, request: &Request, found: Match) -> Option<String> {
+    let context = &request.context;
+    let targets = &attachment.targets;
+    let tags = (!context.tags.is_empty()).then(|| context.tags.join("`, `"));
+    let dimensions = [
+        ("team", &targets.teams, found.teams, context.team.clone()),
+        ("key", &targets.keys, found.keys, context.key.clone()),
+        ("model", &targets.models, found.models, context.model.clone()),
+        ("tag", &targets.tags, found.tags, tags),
+    ];
+    let narrowing = |patterns: &&Vec<Pattern>| !patterns.iter().any(Pattern::is_any);
+    let met = dimensions
+        .iter()
+        .any(|(_, patterns, found, _)| *found && patterns.as_ref().is_some_and(|p| narrowing(&p)));
+    if !met {
+        return None;
+    }
+    let words =
+        dimensions.iter().filter(|(_, _, found, _)| !found).map(|(name, patterns, _, value)| {
+            let patterns: Vec<String> =
+                patterns.iter().flatten().map(|pattern| format!("`{pattern}`")).collect();
+            match value {
+                Some(value) => format!("{name} `{value}` is not {}", patterns.join(" or ")),
+                None => format!("no {name}, but {} is asked for", patterns.join(" or ")),
+            }
+        });
+    Some(words.collect::<Vec<_>>().join("; "))
+}
+
+fn condition_words(engine: &Engine, attachment: &Attachment, model: Option<&str>) -> String {
+    let set = engine.set();
+    let texts: Vec<String> = set
+        .policy(attachment.policy)
+        .into_iter()
+        .flat_map(|policy| policy.chain.iter())
+        .filter_map(|id| set.policy(*id)?.condition.as_ref())
+        .flatten()
+        .filter_map(|id| set.conditions.get(id.0 as usize))
+        .map(|pattern| format!("`{}`", pattern.text()))
+        .collect();
+    let model = model.map_or_else(|| "no model".to_owned(), |model| format!("the model `{model}`"));
+    format!(
+        "matches, but its policy's condition does not hold: {model} is not {}",
+        texts.join(" or ")
+    )
+}

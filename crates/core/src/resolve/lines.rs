@@ -1,0 +1,283 @@
+//! What each policy's chain comes to, worked out before anybody asks.
+//!
+//! A chain gives the same to every request for which the same of its conditions hold, so what it gives is kept
+//! for each such case, and a request only asks which conditions hold for its model. All of it lies in one row of
+//! numbers: a request looks at a few dozen policies of many thousands, and waits for memory more than for anything
+//! else.
+
+use std::borrow::Cow;
+use std::hint::black_box;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::memo::Memo;
+use crate::policy::{ConditionId, GuardrailId, Policy, PolicyId, PolicySet};
+
+/// Conditions of one chain up to which every case is kept: twice as many cases with each.
+const MAX_CONDITIONS: usize = 4;
+
+/// What the chains of a set's policies come to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines {
+    /// By [`PolicyId`].
+    lines: Vec<Line>,
+    /// Of each line: its conditions, then of each case where its guardrails end, counted from the end of these
+    /// numbers, then the guardrails of all cases.
+    row: Vec<u32>,
+    /// Distinct conditions: patterns, one of which must hold.
+    conditions: Vec<Box<[ConditionId]>>,
+}
+
+/// One policy and its ancestors.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// Where it begins in the row.
+    at: u32,
+    /// How many distinct conditions its members have; more than are kept: worked out a request.
+    conditions: u8,
+    /// A member has no condition: the policy applies to every model.
+    free: bool,
+    /// Whether the policy has a pipeline of its own.
+    pipeline: bool,
+}
+
+impl Lines {
+    pub(super) fn new(set: &PolicySet) -> Self {
+        let mut making = Making::default();
+        set.policies.iter().for_each(|policy| making.add(set, policy));
+        making.lines
+    }
+
+    /// The lines of a set that was made from this one's, in which those of some policies differ.
+    pub(super) fn patched(&self, set: &PolicySet, differing: &FxHashSet<PolicyId>) -> Self {
+        let known =
+            (0..).zip(&self.conditions).map(|(number, condition)| (condition.clone(), number));
+        let lines = Self { conditions: self.conditions.clone(), ..Self::default() };
+        let mut making = Making { known: known.collect(), lines };
+        for (id, policy) in (0..).map(PolicyId).zip(&set.policies) {
+            let same = self.line(id).filter(|_| !differing.contains(&id));
+            match same.and_then(|line| Some((line, self.numbers(line)?))) {
+                Some((line, numbers)) => making.put(*line, numbers),
+                None => making.add(set, policy),
+            }
+        }
+        making.lines
+    }
+
+    fn line(&self, id: PolicyId) -> Option<&Line> {
+        self.lines.get(id.0 as usize)
+    }
+
+    /// All numbers of a line.
+    fn numbers(&self, line: &Line) -> Option<&[u32]> {
+        let row = self.row.get(line.at as usize..)?;
+        let cases = line.cases();
+        let head = cases.conditions + cases.count;
+        let guardrails =
+            head.checked_sub(1).and_then(|last| row.get(last)).map_or(0, |end| *end as usize);
+        row.get(..head + guardrails)
+    }
+
+    /// Looks once at what is known of each of these policies, before any is asked about: in a large set each look is
+    /// a wait for memory, and so they wait together.
+    pub(super) fn call_up(&self, policies: impl Iterator<Item = PolicyId>) {
+        let first = |id| {
+            self.line(id)
+                .and_then(|line| self.row.get(line.at as usize))
+                .copied()
+                .unwrap_or_default()
+        };
+        black_box(policies.fold(0, |seen, id| seen ^ first(id)));
+    }
+
+    /// Whether a policy has a pipeline of its own.
+    pub(super) fn has_pipeline(&self, id: PolicyId) -> bool {
+        self.line(id).is_some_and(|line| line.pipeline)
+    }
+
+    /// A policy applies when any member of its chain has no condition or one that holds.
+    pub(super) fn applies(&self, id: PolicyId, of: &mut Conditions<'_>) -> bool {
+        let Some(line) = self.line(id) else { return false };
+        if line.free {
+            return true;
+        }
+        match line.is_kept() {
+            true => self.conditions_of(line).iter().any(|number| self.holds(*number, of)),
+            false => of
+                .set
+                .policy(id)
+                .is_some_and(|policy| members(of.set, policy).any(|member| of.hold(member))),
+        }
+    }
+
+    /// What a policy's chain gives.
+    pub(super) fn gives<'a>(&'a self, id: PolicyId, of: &mut Conditions<'_>) -> Gives<'a> {
+        if let Some(line) = self.line(id).filter(|line| line.is_kept()) {
+            let bit = |(at, number): (usize, &u32)| u8::from(self.holds(*number, of)) << at;
+            let case = self.conditions_of(line).iter().enumerate().map(bit).sum();
+            let guardrails = Cow::Borrowed(self.kept(line, case).unwrap_or(&[]));
+            return Gives { case: Some(case), guardrails };
+        }
+        let set = of.set;
+        let worked_out =
+            set.policy(id).map(|policy| set.effective(policy, |member| of.hold(member)));
+        Gives { case: None, guardrails: numbers(worked_out.unwrap_or_default()).collect() }
+    }
+
+    fn kept(&self, line: &Line, case: u8) -> Option<&[u32]> {
+        let case = usize::from(case);
+        let cases = line.cases();
+        let row = self.row.get(line.at as usize + cases.conditions..)?;
+        let (ends, guardrails) = row.split_at_checked(cases.count)?;
+        let start =
+            case.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |end| *end as usize);
+        guardrails.get(start..*ends.get(case)? as usize)
+    }
+
+    fn conditions_of(&self, line: &Line) -> &[u32] {
+        let at = line.at as usize;
+        self.row.get(at..at + line.cases().conditions).unwrap_or(&[])
+    }
+
+    fn holds(&self, number: u32, of: &mut Conditions<'_>) -> bool {
+        let at = number as usize;
+        of.distinct.known(at).unwrap_or_else(|| {
+            let holds = self.conditions.get(at).is_some_and(|condition| of.any_holds(condition));
+            of.distinct.learn(at, holds)
+        })
+    }
+
+    /// What has to be known of the conditions for one model.
+    pub(super) fn asked_for<'a>(
+        &self,
+        set: &'a PolicySet,
+        model: Option<&'a str>,
+    ) -> Conditions<'a> {
+        let (patterns, distinct) =
+            (Memo::of(set.conditions.len()), Memo::of(self.conditions.len()));
+        Conditions { set, model, patterns, distinct }
+    }
+}
+
+/// What a chain gives in one case.
+#[derive(Debug, Default)]
+pub(super) struct Gives<'a> {
+    /// Which of the policy's cases it is: in the same case a policy always gives the same. `None` where cases are
+    /// not kept.
+    pub case: Option<u8>,
+    /// Numbers of [`GuardrailId`]s, sorted.
+    pub guardrails: Cow<'a, [u32]>,
+}
+
+/// How many numbers of each kind begin a line.
+struct Counts {
+    conditions: usize,
+    count: usize,
+}
+
+impl Line {
+    fn is_kept(&self) -> bool {
+        usize::from(self.conditions) <= MAX_CONDITIONS
+    }
+
+    fn cases(&self) -> Counts {
+        match self.is_kept() {
+            true => Counts { conditions: self.conditions.into(), count: 1 << self.conditions },
+            false => Counts { conditions: 0, count: 0 },
+        }
+    }
+}
+
+/// Lines while they are put together.
+#[derive(Default)]
+struct Making {
+    known: FxHashMap<Box<[ConditionId]>, u32>,
+    lines: Lines,
+}
+
+impl Making {
+    fn put(&mut self, line: Line, numbers: &[u32]) {
+        let at = u32::try_from(self.lines.row.len()).unwrap_or(u32::MAX);
+        self.lines.lines.push(Line { at, ..line });
+        self.lines.row.extend_from_slice(numbers);
+    }
+
+    fn add(&mut self, set: &PolicySet, policy: &Policy) {
+        let mut conditions: Vec<u32> = Vec::new();
+        for own in members(set, policy).filter_map(|member| member.condition.as_deref()) {
+            let number = self.number(own);
+            if !conditions.contains(&number) {
+                conditions.push(number);
+            }
+        }
+        let line = Line {
+            at: 0,
+            conditions: u8::try_from(conditions.len()).unwrap_or(u8::MAX),
+            free: members(set, policy).any(|member| member.condition.is_none()),
+            pipeline: policy.pipeline.is_some(),
+        };
+        let numbers =
+            if line.is_kept() { self.every_case(set, policy, &conditions) } else { Vec::new() };
+        self.put(line, &numbers);
+    }
+
+    fn every_case(&self, set: &PolicySet, policy: &Policy, conditions: &[u32]) -> Vec<u32> {
+        let (mut ends, mut guardrails) = (Vec::new(), Vec::new());
+        for case in 0..1_usize << conditions.len() {
+            let holds = |own: &[ConditionId]| {
+                let number = self.known.get(own);
+                let at = conditions.iter().position(|one| Some(one) == number);
+                at.is_some_and(|at| case >> at & 1 == 1)
+            };
+            guardrails.extend(numbers(
+                set.effective(policy, |member| member.condition.as_deref().is_none_or(holds)),
+            ));
+            ends.push(u32::try_from(guardrails.len()).unwrap_or(u32::MAX));
+        }
+        [conditions, &ends, &guardrails].concat()
+    }
+
+    fn number(&mut self, condition: &[ConditionId]) -> u32 {
+        if let Some(number) = self.known.get(condition) {
+            return *number;
+        }
+        let number = u32::try_from(self.lines.conditions.len()).unwrap_or(u32::MAX);
+        self.lines.conditions.push(condition.into());
+        self.known.insert(condition.into(), number);
+        number
+    }
+}
+
+fn members<'a>(set: &'a PolicySet, policy: &'a Policy) -> impl Iterator<Item = &'a Policy> {
+    policy.chain.iter().filter_map(|id| set.policy(*id))
+}
+
+fn numbers(guardrails: Vec<GuardrailId>) -> impl Iterator<Item = u32> {
+    guardrails.into_iter().map(|guardrail| guardrail.0)
+}
+
+/// Which conditions hold for one model: each distinct pattern is run once a request.
+pub(super) struct Conditions<'a> {
+    set: &'a PolicySet,
+    pub(super) model: Option<&'a str>,
+    patterns: Memo,
+    /// The distinct conditions of the lines.
+    distinct: Memo,
+}
+
+impl Conditions<'_> {
+    /// Whether a policy has no condition of its own, or one that holds.
+    pub(super) fn hold(&mut self, policy: &Policy) -> bool {
+        policy.condition.as_ref().is_none_or(|condition| self.any_holds(condition))
+    }
+
+    /// Whether one of the patterns of a condition holds. An absent model holds for none.
+    fn any_holds(&mut self, condition: &[ConditionId]) -> bool {
+        let Some(model) = self.model else { return false };
+        condition.iter().any(|id| {
+            let pattern = self.set.conditions.get(id.0 as usize);
+            self.patterns
+                .answer(id.0 as usize, || pattern.is_some_and(|pattern| pattern.matches(model)))
+        })
+    }
+}

@@ -1,0 +1,299 @@
+//! The gates of a promotion: each a question with yes, no, or no but allowed.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use refguard_core::document::Finding;
+use refguard_core::policy::PolicySet;
+use refguard_core::resolve::Engine;
+use serde::Serialize;
+
+use crate::ops::source::load::NoProgress;
+use crate::ops::{EnvironmentState, Judged, TestOptions, TestReport, Workspace, run_tests};
+use crate::repo::{Allow, CommitId, Ledger, Repo, TreeId};
+
+/// What a gate says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Says {
+    /// The promotion is refused.
+    Refused,
+    /// It would be refused, but for a flag that is recorded.
+    Allowed,
+    /// A word of caution.
+    Warned,
+}
+
+/// One thing that a gate has to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GateWord {
+    /// The gate: `valid`, `tests`, `empty`, `published`, `older`, `hold`, `weaken`.
+    pub gate: &'static str,
+    /// What follows.
+    pub says: Says,
+    /// Why.
+    pub message: String,
+    /// The file it is about.
+    pub file: Option<String>,
+    /// The line there.
+    pub line: Option<u32>,
+}
+
+impl GateWord {
+    /// An error of a set.
+    pub(in crate::ops) fn of(finding: &Finding) -> Self {
+        let Finding { rule, message, location, .. } = finding;
+        Self {
+            gate: "valid",
+            says: Says::Refused,
+            message: format!("{} {}: {message}", rule.code, rule.name),
+            file: Some(location.file.to_string()),
+            line: Some(location.line),
+        }
+    }
+}
+
+/// Gates that a flag lowers, with the reasons given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lowered {
+    /// `--allow-unpublished`
+    pub unpublished: bool,
+    /// `--allow-older`
+    pub older: bool,
+    /// `--allow-weaken REASON`
+    pub weaken: Option<String>,
+    /// `--release-hold REASON`
+    pub hold: Option<String>,
+}
+
+/// What is to be promoted, as the gates see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    /// The commit it comes from.
+    pub source: CommitId,
+    /// The tree that the environment would have.
+    pub tree: TreeId,
+    /// Whether that is another tree than it has.
+    pub changes: bool,
+    /// The tip that counts as published: of the environment's `from`, perhaps a remote's copy.
+    pub published_tip: Option<CommitId>,
+}
+
+/// What the gates came to.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Everything they have to say.
+    pub words: Vec<GateWord>,
+    /// The set, if it is valid.
+    pub engine: Option<Arc<Engine>>,
+    /// Gates that were lowered and would have refused: what the promotion records.
+    pub allow: Vec<Allow>,
+}
+
+impl Verdict {
+    /// Of a promotion that would change nothing: no gate is asked.
+    pub(in crate::ops) fn nothing() -> Self {
+        Self { words: Vec::new(), engine: None, allow: Vec::new() }
+    }
+
+    /// Whether any gate refuses.
+    pub fn refuses(&self) -> bool {
+        self.words.iter().any(|word| word.says == Says::Refused)
+    }
+
+    /// The digest of the set.
+    pub fn digest(&self) -> Option<Arc<str>> {
+        self.engine.as_ref().map(|engine| engine.set().digest.clone())
+    }
+
+    pub(in crate::ops) fn say(
+        &mut self,
+        gate: &'static str,
+        says: Says,
+        message: impl Into<String>,
+    ) {
+        self.words.push(GateWord { gate, says, message: message.into(), file: None, line: None });
+    }
+
+    /// A gate that a flag may lower; lowering is recorded.
+    pub(in crate::ops) fn refuse_unless(
+        &mut self,
+        gate: &'static str,
+        lowered: Option<&str>,
+        message: String,
+    ) {
+        match lowered {
+            Some(reason) => {
+                self.allow.push(Allow { gate: gate.to_owned(), reason: reason.to_owned() });
+                self.say(gate, Says::Allowed, message);
+            }
+            None => self.say(gate, Says::Refused, message),
+        }
+    }
+}
+
+/// Asks every gate. `before` is the set that the environment has now, if it has a valid one. `only_valid` is for a
+/// rollback: the others only warn.
+pub(in crate::ops) fn judge(
+    workspace: &Workspace,
+    environment: &EnvironmentState,
+    before: Option<&Engine>,
+    candidate: &Candidate,
+    lowered: &Lowered,
+    only_valid: bool,
+) -> Result<Verdict> {
+    let mut verdict = Verdict { words: Vec::new(), engine: None, allow: Vec::new() };
+    valid(workspace, candidate.tree, &mut verdict)?;
+    if verdict.engine.is_some() {
+        tests(workspace, &mut verdict)?;
+        empty(&mut verdict);
+        if candidate.changes {
+            crate::ops::change::weaken::gate(environment, before, lowered, &mut verdict);
+        }
+    }
+    if !only_valid {
+        let repo = workspace.repo()?;
+        published(repo, environment, candidate, lowered, &mut verdict)?;
+        older(repo, &environment.ledger, candidate, lowered, &mut verdict)?;
+        hold(&environment.ledger, lowered, &mut verdict);
+    } else {
+        let soft = |word: &mut GateWord| {
+            if word.gate != "valid" && word.says == Says::Refused {
+                word.says = Says::Warned;
+            }
+        };
+        verdict.words.iter_mut().for_each(soft);
+    }
+    Ok(verdict)
+}
+
+fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<()> {
+    match workspace.judge_tree(tree, &NoProgress)? {
+        Judged::Sound(engine) => {
+            verdict.words.extend(crate::ops::change::weaken::invariants(&engine));
+            verdict.engine = Some(engine);
+        }
+        Judged::Faulty(checked) => {
+            verdict.words.extend(checked.errors().map(GateWord::of));
+        }
+    }
+    Ok(())
+}
+
+fn tests(workspace: &Workspace, verdict: &mut Verdict) -> Result<()> {
+    let Some(engine) = &verdict.engine else { return Ok(()) };
+    let report = run_tests(engine, &TestOptions::default(), &|name| workspace.requested(name))?;
+    verdict.words.extend(failed_tests(&report));
+    Ok(())
+}
+
+fn failed_tests(report: &TestReport) -> impl Iterator<Item = GateWord> {
+    report.cases.iter().filter(|case| !case.ok).map(|case| GateWord {
+        gate: "tests",
+        says: Says::Refused,
+        message: format!("{}: {}: {}", case.test, case.case, case.differences.join("; ")),
+        file: Some(case.file.clone()),
+        line: Some(case.line),
+    })
+}
+
+fn empty(verdict: &mut Verdict) {
+    let Some(set) = verdict.engine.as_ref().map(|engine| engine.set().clone()) else { return };
+    empty_set(&set, verdict);
+}
+
+fn empty_set(set: &PolicySet, verdict: &mut Verdict) {
+    if set.is_empty() {
+        let what = if set.policies.is_empty() { "no policy" } else { "no attachment" };
+        verdict.say(
+            "empty",
+            Says::Refused,
+            format!("the set has {what}: it would protect nothing"),
+        );
+    }
+}
+
+/// What the gates would say of a set once it is published, without what only its commit could tell. `after` is
+/// `None` where the set is not valid; `loss` is what the environment would lose with it.
+pub(in crate::ops) fn foresee(
+    environment: &EnvironmentState,
+    findings: &[Finding],
+    after: Option<(&Engine, &TestReport)>,
+    loss: Option<String>,
+) -> Vec<GateWord> {
+    let (mut verdict, lowered) = (Verdict::nothing(), Lowered::default());
+    verdict.words.extend(findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
+    if let Some((engine, report)) = after {
+        verdict.words.extend(crate::ops::change::weaken::invariants(engine));
+        verdict.words.extend(failed_tests(report));
+        empty_set(engine.set(), &mut verdict);
+    }
+    if let Some(loss) = loss {
+        crate::ops::change::weaken::say_loss(environment, &lowered, &mut verdict, loss);
+    }
+    hold(&environment.ledger, &lowered, &mut verdict);
+    verdict.words
+}
+
+fn published(
+    repo: &Repo,
+    environment: &EnvironmentState,
+    candidate: &Candidate,
+    lowered: &Lowered,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let from = environment.settings.from.as_deref().unwrap_or(&environment.publish_branch);
+    let is_published = match candidate.published_tip {
+        Some(tip) => repo.on_first_parents(candidate.source, tip)?,
+        None => false,
+    };
+    if !is_published {
+        let message = format!(
+            "commit {} is not on the first-parent history of `{from}`",
+            candidate.source.short()
+        );
+        verdict.refuse_unless("published", lowered.unpublished.then_some(""), message);
+    }
+    Ok(())
+}
+
+/// A late CI job must not undo a newer promotion. Rollbacks do not lower this mark: their sources count too.
+fn older(
+    repo: &Repo,
+    ledger: &Ledger,
+    candidate: &Candidate,
+    lowered: &Lowered,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let mut asked: Vec<CommitId> = Vec::new();
+    for promotion in &ledger.promotions {
+        let source = promotion.record.source;
+        if source == candidate.source || asked.contains(&source) {
+            continue;
+        }
+        // The candidate is not before a newer source, so it is not before what that source came from.
+        let covered = match asked.last() {
+            Some(last) => repo.is_ancestor(source, *last)?,
+            None => false,
+        };
+        asked.push(source);
+        if !covered && repo.is_ancestor(candidate.source, source)? {
+            let message = format!(
+                "commit {} is older than {}, which promotion {} brought",
+                candidate.source.short(),
+                source.short(),
+                promotion.record.number
+            );
+            verdict.refuse_unless("older", lowered.older.then_some(""), message);
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn hold(ledger: &Ledger, lowered: &Lowered, verdict: &mut Verdict) {
+    if let Some((promotion, reason)) = ledger.hold() {
+        let message = format!("on hold since promotion {}: {reason}", promotion.record.number);
+        verdict.refuse_unless("hold", lowered.hold.as_deref(), message);
+    }
+}

@@ -1,0 +1,344 @@
+//! `review`: what a reviewer needs to know of a change, in one piece.
+//!
+//! BASE is taken where the change began (the merge base), so that what others have merged since is not part of
+//! it; the numbers of versions are those that a merge into the publish branch as it stands now will make.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use refguard_core::diff::{Because, SetDiff, diff_sets};
+use refguard_core::document::{Finding, GateLevel, Loaded};
+use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
+use refguard_core::prove::{Budget, Impact, impact};
+use refguard_core::resolve::{CoverageItem, Engine};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
+
+use crate::ops::change::gates;
+use crate::ops::change::weaken;
+use crate::ops::source::load::{self, NoProgress};
+use crate::ops::{
+    EnvironmentState, GateWord, Judged, Says, Source, TestOptions, TestReport, Workspace, run_tests,
+};
+use crate::repo::{CommitId, TreeId};
+
+/// What a change comes to.
+#[derive(Debug)]
+pub struct Review {
+    /// The revision that the change is held against, as it was asked for.
+    pub base: String,
+    /// The commit where the change began.
+    pub base_commit: CommitId,
+    /// The set after, as it was asked for.
+    pub head: String,
+    /// What was read of HEAD.
+    pub counts: Counts,
+    /// What is found in HEAD and was not found in BASE.
+    pub new: Vec<Finding>,
+    /// How many findings of BASE are gone.
+    pub gone: usize,
+    /// Errors of HEAD, new or not.
+    pub errors: usize,
+    /// What changed, by meaning; `None` where one of the sets is not valid.
+    pub diff: Option<SetDiff>,
+    /// What that does to requests; `None` as of `diff`.
+    pub impact: Option<Impact>,
+    /// HEAD's tests; `None` where it is not valid.
+    pub tests: Option<ReviewedTests>,
+    /// The versions that the merge will make.
+    pub versions: ComingVersions,
+    /// What the environments would say.
+    pub environments: Vec<Foreseen>,
+}
+
+/// Test results beside those of BASE.
+#[derive(Debug)]
+pub struct ReviewedTests {
+    /// HEAD's.
+    pub report: TestReport,
+    /// Passed and failed in BASE; `None` where it is not valid.
+    pub base: Option<(usize, usize)>,
+    /// The percentage that is covered in BASE.
+    pub base_coverage: Option<f64>,
+    /// What no case exercises and is new, or was exercised before.
+    pub uncovered: Vec<CoverageItem>,
+}
+
+/// The versions that a merge will make.
+#[derive(Debug)]
+pub enum ComingVersions {
+    /// By policy name.
+    Known(Vec<ComingVersion>),
+    /// Why they cannot be told.
+    Unknown(String),
+}
+
+/// A version that a merge will make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ComingVersion {
+    /// The policy.
+    pub policy: String,
+    /// Its number.
+    pub number: u64,
+    /// Whether it is the policy's removal.
+    pub removed: bool,
+}
+
+/// Whether an environment could take the set once it is published.
+#[derive(Debug, Clone, Serialize)]
+pub struct Foreseen {
+    /// The environment.
+    pub environment: String,
+    /// Whether no gate refuses.
+    pub could: bool,
+    /// What the gates would say.
+    pub gates: Vec<GateWord>,
+}
+
+/// One set of the two.
+struct Side {
+    /// `None` where it is not valid.
+    engine: Option<Arc<Engine>>,
+    findings: Vec<Finding>,
+    counts: Counts,
+    /// The files that were read.
+    files: FxHashSet<Arc<str>>,
+}
+
+impl Side {
+    /// With everything that there is to find, warnings too.
+    fn of((judged, loaded): (Judged, Loaded)) -> Self {
+        let Checked { findings, sources, counts, .. } = check_findings(loaded, &Levels::default());
+        let files = sources.iter().map(|file| file.path().clone()).collect();
+        Self { engine: judged.sound(), findings, counts, files }
+    }
+}
+
+impl Review {
+    /// Whether HEAD itself is at fault.
+    pub fn is_faulty(&self) -> bool {
+        self.errors > 0 || self.tests.as_ref().is_some_and(|tests| tests.report.failed > 0)
+    }
+}
+
+impl Workspace {
+    /// Works a review out. Without a BASE: the publish branch.
+    ///
+    /// # Errors
+    /// Where a set cannot be read at all.
+    pub fn review(&self, base: Option<&str>, head: &Source, budget: &Budget) -> Result<Review> {
+        let repo = self.repo()?;
+        let base_tip =
+            base.map_or_else(|| self.published(), |revision| Ok(self.revision(revision)?.0))?;
+        let head_commit = match head {
+            Source::At(revision) => Some(self.revision(revision)?.0),
+            Source::Worktree | Source::Staged => repo.head()?,
+        };
+        let began = head_commit
+            .map(|head| repo.merge_base(base_tip, head))
+            .transpose()?
+            .flatten()
+            .unwrap_or(base_tip);
+        let before = self.judge_and_read(repo.tree_of(began)?, &NoProgress)?;
+        let after = self.head(head)?;
+        let (before, after) = rayon::join(|| Side::of(before), || Side::of(after));
+        let sets = before.engine.as_ref().zip(after.engine.as_ref());
+        let diff = sets.map(|(before, after)| diff_sets(before.set(), after.set()));
+        let impact = sets.map(|(before, after)| impact(before, after, budget));
+        let tests = self.tests(&before, &after)?;
+        let environments =
+            self.foreseen(repo.tree_of(began)?, &before, &after, tests.as_ref(), impact.as_ref())?;
+        let errors = after.findings.iter().filter(|finding| finding.is_error()).count();
+        let versions = self.coming(diff.as_ref(), &after);
+        let (new, gone) =
+            unmatched(&before.findings, &after.findings, &|file| after.files.contains(file));
+        Ok(Review {
+            base: base.map_or_else(
+                || self.settings().map(|settings| settings.publish_branch),
+                |b| Ok(b.to_owned()),
+            )?,
+            base_commit: began,
+            head: head_name(head),
+            counts: after.counts,
+            new,
+            gone,
+            errors,
+            diff,
+            impact,
+            tests,
+            versions,
+            environments,
+        })
+    }
+
+    /// HEAD; of a commit only what differs from BASE is read.
+    fn head(&self, head: &Source) -> Result<(Judged, Loaded)> {
+        let (repo, prefix) = (self.repo()?, self.root().prefix());
+        let loaded = match head {
+            Source::At(revision) => {
+                return self.judge_and_read(repo.tree_of(self.revision(revision)?.0)?, &NoProgress);
+            }
+            Source::Staged => load::read(repo.list_index(prefix, &load::wanted)?, &NoProgress)?,
+            Source::Worktree => {
+                load::read(self.root().list_work_tree(&load::wanted)?, &NoProgress)?
+            }
+        };
+        Ok((Judged::from(check_errors(loaded.clone())), loaded))
+    }
+
+    fn tests(&self, before: &Side, after: &Side) -> Result<Option<ReviewedTests>> {
+        let run = |side: &Side| -> Result<Option<TestReport>> {
+            let Some(engine) = &side.engine else { return Ok(None) };
+            // Where nothing is tested nothing is covered, and that is known without a look at each document.
+            let options = TestOptions { coverage: side.counts.cases > 0, ..TestOptions::default() };
+            run_tests(engine, &options, &|name| self.requested(name)).map(Some)
+        };
+        let (base, Some(report)) = (run(before)?, run(after)?) else { return Ok(None) };
+        let coverage = |report: &TestReport| report.coverage.clone().unwrap_or_default();
+        let known = base.as_ref().map(coverage).unwrap_or_default();
+        let exercised: FxHashMap<_, bool> =
+            known.items.iter().map(|item| (key(item), item.covered)).collect();
+        let lost = |item: &&CoverageItem| {
+            !item.covered && exercised.get(&key(item)).copied().unwrap_or(true)
+        };
+        Ok(Some(ReviewedTests {
+            base: base.as_ref().map(|base| (base.passed, base.failed)),
+            base_coverage: base.as_ref().and_then(|base| Some(base.coverage.as_ref()?.percent)),
+            uncovered: coverage(&report).items.iter().filter(lost).cloned().collect(),
+            report,
+        }))
+    }
+
+    /// What each environment that takes its sets from the publish branch would say.
+    fn foreseen(
+        &self,
+        base: TreeId,
+        before: &Side,
+        after: &Side,
+        tests: Option<&ReviewedTests>,
+        impact: Option<&Impact>,
+    ) -> Result<Vec<Foreseen>> {
+        let (repo, settings) = (self.repo()?, self.settings()?);
+        let mut found = Vec::new();
+        for environment in &settings.environments {
+            let state = self.environment(&environment.name)?;
+            let from_elsewhere =
+                state.settings.from.as_ref().is_some_and(|from| *from != state.publish_branch);
+            if from_elsewhere {
+                continue;
+            }
+            let tip = state.ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
+            let loss = match &after.engine {
+                _ if state.settings.weaken == GateLevel::Off => None,
+                None => None,
+                Some(_) if tip == Some(base) && before.engine.is_some() => {
+                    impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.not_analysed))
+                }
+                Some(engine) => self.loss(&state, tip, engine)?,
+            };
+            let set = after.engine.as_deref().zip(tests.map(|tests| &tests.report));
+            let gates = gates::foresee(&state, &after.findings, set, loss);
+            let could = gates.iter().all(|word| word.says != Says::Refused);
+            found.push(Foreseen { environment: environment.name.clone(), could, gates });
+        }
+        Ok(found)
+    }
+
+    fn loss(
+        &self,
+        state: &EnvironmentState,
+        tip: Option<TreeId>,
+        after: &Engine,
+    ) -> Result<Option<String>> {
+        let before =
+            tip.map(|tip| self.judge_tree(tip, &NoProgress)).transpose()?.and_then(Judged::sound);
+        Ok(weaken::loss_between(state, before.as_deref(), after))
+    }
+
+    /// The numbers of what changed, as the publish branch stands.
+    fn coming(&self, diff: Option<&SetDiff>, after: &Side) -> ComingVersions {
+        let (Some(diff), Some(engine)) = (diff, &after.engine) else {
+            return ComingVersions::Unknown("one of the sets is not valid".to_owned());
+        };
+        let changed = diff.policies.changed.iter().filter(|change| change.because == Because::Own);
+        let names = changed
+            .map(|change| &change.name)
+            .chain(diff.policies.added.iter().map(|entry| &entry.name));
+        let mut names: Vec<&Arc<str>> =
+            names.chain(diff.policies.removed.iter().map(|entry| &entry.name)).collect();
+        names.sort_unstable();
+        if names.is_empty() {
+            return ComingVersions::Known(Vec::new());
+        }
+        let index = match self.history(&NoProgress) {
+            Ok(index) => index,
+            Err(error) => return ComingVersions::Unknown(format!("{error:#}")),
+        };
+        let coming = names.into_iter().filter_map(|name| {
+            let digest = engine.set().find(name).map(|(_, policy)| policy.digest.to_string());
+            let number = index.versions(name).len() as u64 + 1;
+            // The publish branch may have come to the same on another way.
+            let is_new = index.digest(name) != digest;
+            is_new.then(|| ComingVersion {
+                policy: name.to_string(),
+                number,
+                removed: digest.is_none(),
+            })
+        });
+        ComingVersions::Known(coming.collect())
+    }
+}
+
+/// What a thing that can be exercised is known by when lines move.
+fn key(item: &CoverageItem) -> (&str, refguard_core::resolve::CoverageKind, &str, &str) {
+    (&item.file, item.kind, &item.policy, &item.detail)
+}
+
+fn head_name(head: &Source) -> String {
+    match head {
+        Source::At(revision) => revision.clone(),
+        Source::Staged => "staged".to_owned(),
+        Source::Worktree => "worktree".to_owned(),
+    }
+}
+
+/// The findings of HEAD that BASE does not have, and how many of BASE's HEAD does not have. A finding is
+/// known by its rule, file and message, of equal ones by how many there are; where its file is gone from HEAD,
+/// by rule and message alone.
+fn unmatched(
+    before: &[Finding],
+    after: &[Finding],
+    is_there: &dyn Fn(&str) -> bool,
+) -> (Vec<Finding>, usize) {
+    let mut known: FxHashMap<_, usize> = FxHashMap::default();
+    for finding in before {
+        *known.entry(finding.identity()).or_default() += 1;
+    }
+    let left: Vec<&Finding> =
+        after.iter().filter(|finding| !take(&mut known, &finding.identity())).collect();
+    let mut gone: usize = known.values().sum();
+    let mut moved: FxHashMap<_, usize> = FxHashMap::default();
+    for ((code, _, message), count) in known.into_iter().filter(|((_, file, _), _)| !is_there(file))
+    {
+        *moved.entry((code, message)).or_default() += count;
+    }
+    let mut new = Vec::new();
+    for finding in left {
+        match take(&mut moved, &(finding.rule.code, finding.message.as_str())) {
+            true => gone -= 1,
+            false => new.push(finding.clone()),
+        }
+    }
+    (new, gone)
+}
+
+/// Takes one of those that there are.
+fn take<K: Eq + std::hash::Hash>(from: &mut FxHashMap<K, usize>, key: &K) -> bool {
+    match from.get_mut(key) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    }
+}

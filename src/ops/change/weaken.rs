@@ -1,0 +1,141 @@
+//! What exact analysis has to say at the gates: invariants that do not hold, and a loss of protection.
+
+use std::time::{Duration, Instant};
+
+use refguard_core::document::GateLevel;
+use refguard_core::prove::{Budget, Proof, ProveOptions, Weakening, Witness, prove, weakens};
+use refguard_core::resolve::Engine;
+
+use crate::ops::EnvironmentState;
+use crate::ops::change::gates::{GateWord, Lowered, Says, Verdict};
+
+/// How long a gate may think. What is not finished by then counts as a refusal.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The budget of an analysis that must end so long from now.
+pub fn budget_within(limit: Duration) -> Budget {
+    let deadline = Instant::now().checked_add(limit);
+    Budget::until(move || deadline.is_some_and(|deadline| Instant::now() >= deadline))
+}
+
+/// The invariants of a set: one that does not hold, or cannot be shown to, refuses.
+pub(in crate::ops) fn invariants(engine: &Engine) -> Vec<GateWord> {
+    if engine.set().invariants.is_empty() {
+        return Vec::new();
+    }
+    let proof: Proof = prove(engine, ProveOptions::default(), &budget_within(PATIENCE));
+    let refused = |message: String, file: Option<String>, line: Option<u32>| GateWord {
+        gate: "valid",
+        says: Says::Refused,
+        message,
+        file,
+        line,
+    };
+    let broken = proof.invariants.iter().filter(|verdict| !verdict.holds).map(|verdict| {
+        let request = verdict
+            .counterexample
+            .as_ref()
+            .map_or_else(String::new, |w| format!(": not for {}", request(w)));
+        refused(
+            format!("the invariant `{}` does not hold{request}", verdict.name),
+            verdict.file.clone(),
+            verdict.line,
+        )
+    });
+    let open =
+        proof.not_analysed.iter().map(|what| refused(format!("not analysed: {what}"), None, None));
+    broken.chain(open).collect()
+}
+
+/// The gate *weaken*: whether some request would be blocked or changed before, and is not after.
+pub(in crate::ops) fn gate(
+    environment: &EnvironmentState,
+    before: Option<&Engine>,
+    lowered: &Lowered,
+    verdict: &mut Verdict,
+) {
+    let (Some(after), false) = (&verdict.engine, environment.settings.weaken == GateLevel::Off)
+    else {
+        return;
+    };
+    if let Some(message) = loss_between(environment, before, after) {
+        say_loss(environment, lowered, verdict, message);
+    }
+}
+
+/// What an environment would lose with another set.
+pub(in crate::ops) fn loss_between(
+    environment: &EnvironmentState,
+    before: Option<&Engine>,
+    after: &Engine,
+) -> Option<String> {
+    match before {
+        // Nothing was there, so nothing can be lost.
+        None if environment.ledger.tip.is_none() => None,
+        None => {
+            Some("what the environment has now is not valid, so a loss of protection cannot be ruled out".to_owned())
+        }
+        Some(before) => {
+            let answer = weakens(before, after, &budget_within(PATIENCE));
+            loss(answer.weakening.as_ref(), &answer.not_analysed)
+        }
+    }
+}
+
+/// Says it as loud as the environment's settings ask for.
+pub(in crate::ops) fn say_loss(
+    environment: &EnvironmentState,
+    lowered: &Lowered,
+    verdict: &mut Verdict,
+    message: String,
+) {
+    match environment.settings.weaken {
+        GateLevel::Refuse => verdict.refuse_unless("weaken", lowered.weaken.as_deref(), message),
+        GateLevel::Warn => verdict.say("weaken", Says::Warned, message),
+        GateLevel::Off => {}
+    }
+}
+
+/// What is lost, or cannot be ruled out; `None`: nothing.
+pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Option<String> {
+    if let Some(weakening) = weakening {
+        let outcomes: Vec<String> = weakening
+            .outcomes
+            .iter()
+            .map(|(name, outcome)| format!("`{name}` {outcome}"))
+            .collect();
+        let when = if outcomes.is_empty() {
+            String::new()
+        } else {
+            format!(" when {}", outcomes.join(", "))
+        };
+        return Some(format!(
+            "less is blocked than before: {}{when}: {} before, {} after",
+            request(&weakening.witness),
+            weakening.before,
+            weakening.after
+        ));
+    }
+    (!open.is_empty()).then(|| {
+        format!("a loss of protection cannot be ruled out: not analysed: {}", open.join("; "))
+    })
+}
+
+/// A request in words.
+fn request(witness: &Witness) -> String {
+    let Witness { team, key, model, tags } = witness;
+    let part = |name: &str, value: &Option<String>| {
+        value.as_ref().map(|value| format!("{name} `{value}`"))
+    };
+    let tags = tags.iter().map(|tag| format!("tag `{tag}`"));
+    let parts: Vec<String> = [part("team", team), part("key", key), part("model", model)]
+        .into_iter()
+        .flatten()
+        .chain(tags)
+        .collect();
+    if parts.is_empty() {
+        "a request without anything".to_owned()
+    } else {
+        format!("a request with {}", parts.join(", "))
+    }
+}

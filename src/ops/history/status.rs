@@ -1,0 +1,262 @@
+//! `status`: what is drafted, what is published, and what each environment lacks of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use rayon::prelude::*;
+use refguard_core::document::{Body, Finding, is_yaml_name, load_file};
+use refguard_core::policy::raw_policy_digest;
+use serde::Serialize;
+
+use crate::ops::source::load::{self, LIMITS};
+use crate::ops::{EnvironmentState, Workspace};
+use crate::repo::{BlobId, CommitId, Entry, EntryKind, Repo, TreeId};
+
+/// Where everything stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// Version of this format.
+    pub version: u32,
+    /// The publish branch; `None`: it does not exist yet.
+    pub published: Option<PublishedStatus>,
+    /// What the work tree has that the publish branch lacks; `None`: there is no work tree.
+    pub drafts: Option<PolicyChanges>,
+    /// The environments, in the order of the settings.
+    pub environments: Vec<EnvironmentStatus>,
+}
+
+/// The publish branch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PublishedStatus {
+    /// Its name.
+    pub branch: String,
+    /// What it holds.
+    pub commit: String,
+}
+
+/// An environment beside the publish branch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EnvironmentStatus {
+    /// Its name.
+    pub name: String,
+    /// Its full ref.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// Its tip; `None`: nothing was promoted yet.
+    pub commit: Option<String>,
+    /// The last promotion's number.
+    pub promotion: Option<u64>,
+    /// The commit that was promoted last.
+    pub promoted: Option<String>,
+    /// Whether something else than a promotion moved it since.
+    pub external: bool,
+    /// Why no promotion may follow.
+    pub hold: Option<HoldStatus>,
+    /// Commits of the publish branch that are not in it; `None`: it cannot be told.
+    pub behind: Option<usize>,
+    /// Commits in it that are not in the publish branch.
+    pub ahead: Option<usize>,
+    /// What the publish branch has that it lacks.
+    pub policies: PolicyChanges,
+}
+
+/// Why and since when an environment is on hold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HoldStatus {
+    /// Why.
+    pub reason: String,
+    /// The promotion that said so.
+    pub promotion: u64,
+    /// When, RFC 3339.
+    pub since: String,
+}
+
+/// Policies by what became of their documents. Each list is sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PolicyChanges {
+    /// New ones.
+    pub added: Vec<String>,
+    /// Ones that are gone.
+    pub removed: Vec<String>,
+    /// Ones with another document.
+    pub changed: Vec<String>,
+    /// Files with a fault of form: what they hold cannot be compared.
+    pub faulty: Vec<String>,
+}
+
+impl PolicyChanges {
+    /// Whether nothing is to be said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Workspace {
+    /// Where everything stands.
+    ///
+    /// # Errors
+    /// Where git cannot be read.
+    pub fn status(&self) -> Result<Status> {
+        let repo = self.repo()?;
+        let settings = self.settings()?;
+        let published = self.published().ok();
+        let tree = published.map(|tip| repo.tree_of(tip)).transpose()?;
+        let in_force = |environment: &refguard_core::policy::Environment| {
+            let state = self.environment(&environment.name)?;
+            self.environment_status(repo, &environment.name, &state, published, tree)
+        };
+        Ok(Status {
+            version: 1,
+            published: published.map(|tip| PublishedStatus {
+                branch: settings.publish_branch.clone(),
+                commit: tip.to_string(),
+            }),
+            drafts: self.root().dir().is_ok().then(|| self.drafts(repo, tree)).transpose()?,
+            environments: settings.environments.iter().map(in_force).collect::<Result<_>>()?,
+        })
+    }
+
+    fn environment_status(
+        &self,
+        repo: &Repo,
+        name: &str,
+        state: &EnvironmentState,
+        published: Option<CommitId>,
+        tree: Option<TreeId>,
+    ) -> Result<EnvironmentStatus> {
+        let ledger = &state.ledger;
+        let last = ledger.last();
+        let external = ledger.external();
+        let promoted = last.map(|last| last.record.source);
+        // A promotion's own commit is nowhere else; what counts is where its set comes from.
+        let stands_at = external.or(promoted);
+        let counts = match (stands_at, published) {
+            (Some(at), Some(tip)) => repo.ahead_behind(at, tip)?,
+            _ => None,
+        };
+        let held = ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
+        Ok(EnvironmentStatus {
+            name: name.to_owned(),
+            reference: state.ref_name.to_string(),
+            commit: ledger.tip.map(|tip| tip.to_string()),
+            promotion: last.map(|last| last.record.number),
+            promoted: promoted.map(|source| source.to_string()),
+            external: external.is_some(),
+            hold: ledger.hold().map(|(promotion, reason)| HoldStatus {
+                reason: reason.to_owned(),
+                promotion: promotion.record.number,
+                since: promotion.commit.committer.time.to_string(),
+            }),
+            ahead: counts.map(|(ahead, _)| ahead),
+            behind: counts.map(|(_, behind)| behind),
+            policies: self.changes_between(repo, held, tree)?,
+        })
+    }
+
+    /// How the policies of one tree became those of another. Only files that differ are read.
+    fn changes_between(
+        &self,
+        repo: &Repo,
+        old: Option<TreeId>,
+        new: Option<TreeId>,
+    ) -> Result<PolicyChanges> {
+        let changes = repo.diff_trees(old, new, self.root().prefix(), &load::wanted)?;
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for change in &changes {
+            for (side, files) in [(change.old, &mut before), (change.new, &mut after)] {
+                let blob = side.and_then(|side| side.blob).filter(|_| is_yaml_name(&change.path));
+                if let Some(blob) = blob {
+                    files.push((change.path.clone(), repo.read_blob(blob)?));
+                }
+            }
+        }
+        Ok(compared(Said::of(before), Said::of(after)))
+    }
+
+    /// How the published policies differ from those of the work tree. A file whose content is in the
+    /// published tree under the same path is not read further.
+    fn drafts(&self, repo: &Repo, tree: Option<TreeId>) -> Result<PolicyChanges> {
+        let here = self.root().list_work_tree(&load::wanted)?;
+        let contents = |entry: &Entry| -> Result<Option<(Arc<str>, Vec<u8>)>> {
+            let is_file = entry.kind == EntryKind::File && is_yaml_name(&entry.path);
+            if !is_file || load::far_too_large(entry.size) {
+                return Ok(None);
+            }
+            let bytes =
+                here.read(entry).with_context(|| format!("cannot read `{}`", entry.path))?;
+            Ok(Some((entry.path.clone(), bytes)))
+        };
+        let files: Vec<Option<(Arc<str>, Vec<u8>)>> =
+            here.entries.par_iter().map(contents).collect::<Result<_>>()?;
+        let mut after: BTreeMap<Arc<str>, Vec<u8>> = files.into_iter().flatten().collect();
+        let mut before = Vec::new();
+        if let Some(tree) = tree {
+            let there = repo.list_tree(tree, self.root().prefix(), &load::wanted)?;
+            for entry in there.entries.iter().filter(|entry| is_yaml_name(&entry.path)) {
+                let same = after
+                    .get(&entry.path)
+                    .is_some_and(|bytes| Some(BlobId::of(bytes)) == entry.blob);
+                if same {
+                    after.remove(&entry.path);
+                } else if entry.blob.is_some() {
+                    before.push((entry.path.clone(), there.read(entry)?));
+                }
+            }
+        }
+        Ok(compared(Said::of(before), Said::of(after.into_iter().collect())))
+    }
+}
+
+/// What some files say of policies.
+#[derive(Debug, Default)]
+struct Said {
+    /// Digests by name; more than one where a name stands in two places.
+    policies: BTreeMap<String, BTreeSet<Arc<str>>>,
+    /// The file of each name.
+    places: BTreeMap<String, Arc<str>>,
+    faulty: BTreeSet<Arc<str>>,
+}
+
+impl Said {
+    fn of(files: Vec<(Arc<str>, Vec<u8>)>) -> Self {
+        let parse =
+            |(path, bytes): (Arc<str>, Vec<u8>)| (path.clone(), load_file(path, bytes, &LIMITS));
+        let loaded: Vec<_> = files.into_par_iter().map(parse).collect();
+        let mut said = Self::default();
+        for (path, file) in loaded {
+            for document in &file.documents {
+                if let Body::Policy(raw) = &document.body {
+                    let name = raw.name.as_str().to_owned();
+                    said.places.insert(name.clone(), path.clone());
+                    said.policies.entry(name).or_default().insert(raw_policy_digest(raw));
+                }
+            }
+            if file.findings.iter().any(Finding::is_error) {
+                said.faulty.insert(path);
+            }
+        }
+        said
+    }
+}
+
+fn compared(before: Said, after: Said) -> PolicyChanges {
+    let mut changes = PolicyChanges {
+        faulty: after.faulty.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    // What a faulty file held may still be in it.
+    let hidden =
+        |name: &String| before.places.get(name).is_some_and(|place| after.faulty.contains(place));
+    for (name, digests) in &after.policies {
+        match before.policies.get(name) {
+            None => changes.added.push(name.clone()),
+            Some(old) if old != digests => changes.changed.push(name.clone()),
+            Some(_) => {}
+        }
+    }
+    let gone =
+        before.policies.keys().filter(|name| !after.policies.contains_key(*name) && !hidden(name));
+    changes.removed.extend(gone.cloned());
+    changes
+}

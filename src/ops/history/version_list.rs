@@ -1,0 +1,133 @@
+//! `versions` and `show NAME@N`: what history knows of a policy, for people and programs.
+
+use anyhow::Result;
+use refguard_core::policy::raw_policy_json;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::ops::Workspace;
+use crate::ops::history::address::Address;
+use crate::ops::history::versions::Version;
+use crate::ops::source::load::Progress;
+
+/// The versions of a policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VersionList {
+    /// Version of this format.
+    pub version: u32,
+    /// The policy's name.
+    pub policy: String,
+    /// Its versions, the newest first.
+    pub versions: Vec<VersionRow>,
+}
+
+/// One version.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VersionRow {
+    /// From 1.
+    pub number: u64,
+    /// The commit that made it.
+    pub commit: String,
+    /// When that was committed, RFC 3339.
+    pub time: String,
+    /// Who wrote it.
+    pub author: String,
+    /// The first line of the commit's message.
+    pub summary: String,
+    /// `published`, and each environment that holds this content.
+    pub states: Vec<String>,
+    /// Whether it is the newest.
+    pub latest: bool,
+    /// Digest of the document; `None`: the policy was removed.
+    pub digest: Option<String>,
+}
+
+/// One version with its document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShownVersion {
+    /// Version of this format.
+    pub version: u32,
+    /// The policy's name.
+    pub name: String,
+    /// Which version.
+    #[serde(flatten)]
+    pub row: VersionRow,
+    /// The document's fields; `None`: the policy was removed.
+    pub policy: Option<Value>,
+}
+
+impl Workspace {
+    /// The versions of a policy, the newest first, with who made them and where they are in force.
+    ///
+    /// # Errors
+    /// Where there is none, or history cannot be read.
+    pub fn version_list(&self, policy: &str, progress: &dyn Progress) -> Result<VersionList> {
+        let versions = self.versions_of(policy, progress)?;
+        let in_force = self.in_force(policy, progress)?;
+        let rows = versions
+            .iter()
+            .rev()
+            .map(|version| self.row(version, &in_force))
+            .collect::<Result<_>>()?;
+        Ok(VersionList { version: 1, policy: policy.to_owned(), versions: rows })
+    }
+
+    /// One version of a policy.
+    ///
+    /// # Errors
+    /// Where there is none, or history cannot be read.
+    pub fn show_version(
+        &self,
+        address: Address<'_>,
+        progress: &dyn Progress,
+    ) -> Result<ShownVersion> {
+        let version = self.require_version(address, progress)?;
+        let row = self.row(&version, &self.in_force(address.policy, progress)?)?;
+        let policy = match &version.document {
+            None => None,
+            Some(document) => {
+                let found = self.version_document(address.policy, document)?;
+                let place = found.document.file.locate(found.document.span);
+                let mut fields = raw_policy_json(&found.raw);
+                if let Value::Object(fields) = &mut fields {
+                    fields.insert("file".to_owned(), json!(place.file));
+                    fields.insert("line".to_owned(), json!(place.line));
+                    fields.insert("digest".to_owned(), json!(document.digest));
+                }
+                Some(fields)
+            }
+        };
+        Ok(ShownVersion { version: 1, name: address.policy.to_owned(), row, policy })
+    }
+
+    /// The environments that hold a policy, and the number of the version that each holds.
+    fn in_force(&self, policy: &str, progress: &dyn Progress) -> Result<Vec<(String, u64)>> {
+        let (repo, index) = (self.repo()?, self.history(progress)?);
+        let mut found = Vec::new();
+        for (environment, ref_name) in self.environment_refs()? {
+            let Some(tip) = repo.read_ref(&ref_name)? else { continue };
+            let digest = index.elsewhere(repo, tip)?.digest(policy);
+            let number = digest.and_then(|digest| index.number(policy, &digest));
+            found.extend(number.map(|number| (environment, number)));
+        }
+        Ok(found)
+    }
+
+    fn row(&self, version: &Version, in_force: &[(String, u64)]) -> Result<VersionRow> {
+        let commit = self.repo()?.commit(version.commit)?;
+        let held_by = in_force
+            .iter()
+            .filter(|(_, number)| *number == version.number)
+            .map(|(name, _)| name.clone());
+        Ok(VersionRow {
+            number: version.number,
+            commit: version.commit.to_string(),
+            time: commit.committer.time.to_string(),
+            author: commit.author.to_string(),
+            summary: commit.summary().to_owned(),
+            states: std::iter::once("published".to_owned()).chain(held_by).collect(),
+            latest: version.latest,
+            digest: version.document.as_ref().map(|document| document.digest.clone()),
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! From a listing to documents: what is of interest, what passes a limit, and reading in parallel.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use anyhow::{Context as _, Result, bail};
+use rayon::prelude::*;
+use refguard_core::document::{Limits, Loaded, is_yaml_name, load_file, our_folder};
+
+use crate::ops::source::filter::{Filter, SETTINGS};
+use crate::repo::{Entry, EntryKind, Listing};
+
+/// Hears how far reading has come.
+pub trait Progress: Sync {
+    /// So many of so many files are read.
+    fn step(&self, done: usize, total: usize);
+}
+
+/// Nobody listens.
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn step(&self, _done: usize, _total: usize) {}
+}
+
+/// The limits of every set that is read.
+pub(in crate::ops) const LIMITS: Limits = Limits::DEFAULT;
+
+/// Files handed to another thread at once when they come one by one from git.
+const BATCH: usize = 64;
+
+/// What of a tree is of interest: YAML files everywhere, and everything under our folders.
+pub(in crate::ops) fn wanted(path: &str, kind: EntryKind) -> bool {
+    let ours = our_folder(path).is_some() || refguard_core::document::OUR_FOLDERS.contains(&path);
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    match kind {
+        EntryKind::File => is_yaml_name(name) || (ours && !name.starts_with('.')),
+        EntryKind::Submodule => ours,
+        EntryKind::Unreadable | EntryKind::NotUtf8 => true,
+        _ => is_yaml_name(name) || ours,
+    }
+}
+
+/// Reads every entry of a listing into documents and findings, in the order of the paths.
+pub(in crate::ops) fn read(mut listing: Listing<'_>, progress: &dyn Progress) -> Result<Loaded> {
+    let filter = filter(&listing)?;
+    let mut loaded = Loaded::default();
+    read_parts(&mut listing, &filter, progress)?.into_iter().for_each(|part| loaded.append(part));
+    Ok(loaded)
+}
+
+/// Reads every entry that a filter admits, each for itself; the others leave the listing.
+pub(in crate::ops) fn read_parts(
+    listing: &mut Listing<'_>,
+    filter: &Filter,
+    progress: &dyn Progress,
+) -> Result<Vec<Loaded>> {
+    listing.entries.retain(|entry| filter.admits(&entry.path));
+    let files = listing.entries.len();
+    within_limits(files, listing.entries.iter().map(|entry| entry.size).sum())?;
+    let done = AtomicUsize::new(0);
+    let tick = || progress.step(done.fetch_add(1, Ordering::Relaxed) + 1, files);
+    let in_git = listing.entries.iter().any(|entry| entry.blob.is_some());
+    if in_git { read_git(listing, &tick) } else { read_files(listing, &tick) }
+}
+
+/// Refuses a set that is too large as a whole.
+pub(in crate::ops) fn within_limits(files: usize, bytes: u64) -> Result<()> {
+    if files > LIMITS.files {
+        bail!("the set has {files} files: the limit `files` is {}", LIMITS.files);
+    }
+    if bytes > LIMITS.total_bytes {
+        bail!("the set has {bytes} bytes: the limit `total-bytes` is {}", LIMITS.total_bytes);
+    }
+    Ok(())
+}
+
+/// From disk: each thread reads and parses its own files.
+fn read_files(listing: &Listing<'_>, tick: &(dyn Fn() + Sync)) -> Result<Vec<Loaded>> {
+    let read = |entry: &Entry| {
+        let loaded = match skipped(entry) {
+            Some(loaded) => loaded,
+            None => parse(entry, content(listing, entry)?),
+        };
+        tick();
+        Ok(loaded)
+    };
+    listing.entries.par_iter().map(read).collect()
+}
+
+/// From git: one thread reads (more do not make libgit2 faster), the others parse.
+fn read_git(listing: &Listing<'_>, tick: &(dyn Fn() + Sync)) -> Result<Vec<Loaded>> {
+    let (sender, receiver) = mpsc::channel::<(usize, Vec<Loaded>)>();
+    rayon::in_place_scope(|scope| -> Result<()> {
+        for (number, batch) in listing.entries.chunks(BATCH).enumerate() {
+            let mut contents = Vec::with_capacity(batch.len());
+            for entry in batch {
+                contents.push(match skipped(entry) {
+                    Some(loaded) => Err(loaded),
+                    None => Ok(content(listing, entry)?),
+                });
+                tick();
+            }
+            let sender = sender.clone();
+            scope.spawn(move |_| {
+                let parse = |(entry, content)| match content {
+                    Ok(bytes) => parse(entry, bytes),
+                    Err(loaded) => loaded,
+                };
+                // The receiver outlives the scope.
+                let _ = sender.send((number, batch.iter().zip(contents).map(parse).collect()));
+            });
+        }
+        Ok(())
+    })?;
+    drop(sender);
+    let mut parts: Vec<(usize, Vec<Loaded>)> = receiver.iter().collect();
+    parts.sort_by_key(|(number, _)| *number);
+    Ok(parts.into_iter().flat_map(|(_, part)| part).collect())
+}
+
+fn content(listing: &Listing<'_>, entry: &Entry) -> Result<Vec<u8>> {
+    listing.read(entry).with_context(|| format!("cannot read `{}`", entry.path))
+}
+
+pub(in crate::ops) fn parse(entry: &Entry, bytes: Vec<u8>) -> Loaded {
+    load_file(entry.path.clone(), bytes, &LIMITS)
+}
+
+/// Whether a file is refused by its size wherever it stands, unread.
+pub(in crate::ops) fn far_too_large(bytes: u64) -> bool {
+    bytes > 64 * LIMITS.file_bytes as u64
+}
+
+/// What an entry comes to without being read, if it is not to be.
+pub(in crate::ops) fn skipped(entry: &Entry) -> Option<Loaded> {
+    if entry.kind != EntryKind::File {
+        return Some(Loaded::not_a_file(entry.path.clone(), entry.kind.describe()));
+    }
+    if !is_yaml_name(&entry.path) {
+        return Some(Loaded::stray(entry.path.clone(), our_folder(&entry.path).unwrap_or("")));
+    }
+    // A large file may be somebody else's.
+    let large = entry.size > LIMITS.file_bytes as u64 && our_folder(&entry.path).is_some();
+    (far_too_large(entry.size) || large)
+        .then(|| Loaded::oversized(entry.path.clone(), entry.size, &LIMITS))
+}
+
+/// Which files count, by the settings that are among them.
+pub(in crate::ops) fn filter(listing: &Listing<'_>) -> Result<Filter> {
+    let is_settings = |entry: &&Entry| &*entry.path == SETTINGS && entry.kind == EntryKind::File;
+    let Some(entry) = listing.entries.iter().find(is_settings) else {
+        return Ok(Filter::default());
+    };
+    // What is wrong with the settings is found when the whole set is read.
+    Filter::of_documents(&parse(entry, content(listing, entry)?).documents)
+}

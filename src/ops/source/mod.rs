@@ -1,0 +1,13 @@
+//! Where a set comes from: a work tree, the index or a commit, read, filtered, judged, tested and listed.
+
+pub(in crate::ops) mod filter;
+pub(in crate::ops) mod import;
+pub(in crate::ops) mod import_database;
+pub(in crate::ops) mod init;
+pub(in crate::ops) mod judged;
+pub(in crate::ops) mod listing;
+pub(in crate::ops) mod load;
+pub(in crate::ops) mod packed;
+pub(in crate::ops) mod reader;
+pub(in crate::ops) mod testing;
+pub(in crate::ops) mod workspace;

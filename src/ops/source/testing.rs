@@ -1,0 +1,207 @@
+//! `test`: the cases of PolicyTest documents, run on the engine.
+
+use anyhow::Result;
+use refguard_core::document::{FinalAction, Outcome};
+use refguard_core::policy::{Expect, TestCase};
+use refguard_core::resolve::{
+    Context, Coverage, CoverageReport, Engine, Near, Request, Requested, explain, simulate,
+};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// What became of one case.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CaseReport {
+    /// Its file.
+    pub file: String,
+    /// Its line.
+    pub line: u32,
+    /// The test it belongs to.
+    pub test: String,
+    /// Its name.
+    pub case: String,
+    /// Whether it got what it must get.
+    pub ok: bool,
+    /// What it got.
+    pub got: Got,
+    /// What it must get, as far as it says.
+    pub want: Value,
+    /// Each difference, in words.
+    #[serde(skip)]
+    pub differences: Vec<String>,
+    /// Of a failed case: the attachments that came near.
+    #[serde(skip)]
+    pub near: Vec<Near>,
+}
+
+/// What a case got.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Got {
+    /// The guardrails, sorted.
+    pub guardrails: Vec<String>,
+    /// The policies, in order.
+    pub policies: Vec<String>,
+    /// What happens with the case's outcomes.
+    pub action: FinalAction,
+}
+
+/// Which cases run, and what is looked at besides.
+#[derive(Debug, Clone, Default)]
+pub struct TestOptions {
+    /// Only cases with this in `TEST: CASE`.
+    pub filter: Option<String>,
+    /// End at the first failed case.
+    pub fail_fast: bool,
+    /// Measure coverage.
+    pub coverage: bool,
+}
+
+/// All cases that ran.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TestReport {
+    /// Version of this format.
+    pub version: u32,
+    /// How many got what they must.
+    pub passed: usize,
+    /// How many did not.
+    pub failed: usize,
+    /// Each, in the order of files and places.
+    pub cases: Vec<CaseReport>,
+    /// What the cases exercise, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<CoverageReport>,
+}
+
+/// Finds the policies that a case names, also `NAME@N`.
+pub type FindRequested<'a> = &'a dyn Fn(&str) -> Result<Requested>;
+
+/// Runs the cases of the set.
+///
+/// # Errors
+/// As of `requested`.
+pub fn run_tests(
+    engine: &Engine,
+    options: &TestOptions,
+    requested: FindRequested<'_>,
+) -> Result<TestReport> {
+    let set = engine.set();
+    let wanted =
+        |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let mut coverage = options.coverage.then(|| Coverage::new(engine));
+    let mut cases = Vec::new();
+    for (suite, case) in
+        set.tests.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
+    {
+        if !wanted(&format!("{}: {}", suite.name, case.name)) {
+            continue;
+        }
+        let request = request(case, requested)?;
+        let outcomes: FxHashMap<&str, Outcome> =
+            case.outcomes.iter().map(|(n, o)| (n.as_str(), *o)).collect();
+        if let Some(coverage) = &mut coverage {
+            coverage.exercise(engine, &request, &outcomes);
+        }
+        cases.push(run_case(engine, &suite.name, case, &request, &outcomes));
+        if options.fail_fast && cases.last().is_some_and(|case| !case.ok) {
+            break;
+        }
+    }
+    let passed = cases.iter().filter(|case| case.ok).count();
+    let coverage = coverage.map(|coverage| coverage.report());
+    Ok(TestReport { version: 1, passed, failed: cases.len() - passed, cases, coverage })
+}
+
+fn request(case: &TestCase, requested: FindRequested<'_>) -> Result<Request> {
+    let TestCase { team, key, model, tags, .. } = case.clone();
+    let policies = case.policies.iter().map(|name| requested(name)).collect::<Result<_>>()?;
+    Ok(Request { context: Context { team, key, model, tags }, policies })
+}
+
+fn run_case(
+    engine: &Engine,
+    test: &str,
+    case: &TestCase,
+    request: &Request,
+    outcomes: &FxHashMap<&str, Outcome>,
+) -> CaseReport {
+    let resolution = engine.resolve(request);
+    let got = Got {
+        guardrails: resolution.guardrails.iter().map(|&name| name.to_owned()).collect(),
+        policies: resolution.policies.iter().map(|policy| policy.name().to_owned()).collect(),
+        action: simulate(&resolution, outcomes),
+    };
+    let mut differences = differences(&case.expect, &got);
+    differences.extend(
+        resolution
+            .unknown
+            .iter()
+            .map(|name| format!("the policy `{name}` that it asks for does not exist")),
+    );
+    let near = if differences.is_empty() { Vec::new() } else { explain(engine, request) };
+    CaseReport {
+        file: case.place.file.to_string(),
+        line: case.place.line,
+        test: test.to_owned(),
+        case: case.name.clone(),
+        ok: differences.is_empty(),
+        got,
+        want: want(&case.expect),
+        differences,
+        near,
+    }
+}
+
+fn differences(expect: &Expect, got: &Got) -> Vec<String> {
+    let mut differences = Vec::new();
+    let list = |names: &[&String]| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    let mut say = |names: Vec<&String>, what: &str| {
+        if !names.is_empty() {
+            differences.push(format!("{what} {}", list(&names)));
+        }
+    };
+    let lacks = |wanted: &'_ [String]| {
+        wanted.iter().filter(|name| !got.guardrails.contains(name)).cloned().collect::<Vec<_>>()
+    };
+    if let Some(exactly) = &expect.guardrails {
+        say(lacks(exactly).iter().collect(), "misses");
+        say(got.guardrails.iter().filter(|name| !exactly.contains(name)).collect(), "gets besides");
+    }
+    if let Some(includes) = &expect.includes {
+        say(lacks(includes).iter().collect(), "misses");
+    }
+    if let Some(excludes) = &expect.excludes {
+        say(excludes.iter().filter(|name| got.guardrails.contains(name)).collect(), "must not get");
+    }
+    if let Some(policies) = expect.policies.as_ref().filter(|policies| **policies != got.policies) {
+        let names =
+            |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        differences.push(format!("policies are {}, not {}", names(&got.policies), names(policies)));
+    }
+    if let Some(action) = expect.action.filter(|action| *action != got.action) {
+        let word = |action: FinalAction| json!(action).as_str().unwrap_or("").to_owned();
+        differences.push(format!("action is `{}`, not `{}`", word(got.action), word(action)));
+    }
+    differences
+}
+
+fn want(expect: &Expect) -> Value {
+    let mut fields = Map::new();
+    let lists = [
+        ("guardrails", &expect.guardrails),
+        ("includes", &expect.includes),
+        ("excludes", &expect.excludes),
+        ("policies", &expect.policies),
+    ];
+    for (key, list) in lists {
+        if let Some(list) = list {
+            fields.insert(key.to_owned(), json!(list));
+        }
+    }
+    if let Some(action) = expect.action {
+        fields.insert("action".to_owned(), json!(action));
+    }
+    Value::Object(fields)
+}

@@ -1,0 +1,193 @@
+//! A folder of policies and the places a set can be read from.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use refguard_core::policy::{Checked, Levels, check, check_errors};
+use refguard_core::resolve::Origin;
+
+use crate::ops::source::judged::Judge;
+use crate::ops::source::load::{self, Progress};
+use crate::ops::{Judged, Keep, VersionIndex};
+use crate::repo::{CommitId, GitEnv, Listing, RefName, Repo, Root};
+
+/// Where a set is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The work tree: tracked and untracked files, not ignored ones. Needs no git.
+    Worktree,
+    /// The index that git names.
+    Staged,
+    /// A commit, by a revision.
+    At(String),
+}
+
+/// A set that was read and judged, and where it comes from.
+#[derive(Debug)]
+pub struct LoadedSet {
+    /// The set, or why there is none.
+    pub checked: Checked,
+    /// Where it comes from.
+    pub origin: SetOrigin,
+}
+
+/// Where a set comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetOrigin {
+    /// `worktree`, `staged`, an environment, or a revision.
+    pub name: String,
+    /// The commit; `None` of a work tree or index.
+    pub commit: Option<String>,
+    /// The promotion's number, where it is one.
+    pub promotion: Option<u64>,
+}
+
+impl SetOrigin {
+    /// As the engine's answers have it.
+    pub fn borrow(&self) -> Origin<'_> {
+        Origin { set: &self.name, commit: self.commit.as_deref(), promotion: self.promotion }
+    }
+}
+
+/// A folder of policies, in git or not.
+#[derive(Debug)]
+pub struct Workspace {
+    root: Root,
+    /// Every version, once somebody has asked.
+    pub(in crate::ops) versions: OnceCell<Arc<VersionIndex>>,
+    /// Whether they were looked for in vain, where that was not worth much.
+    pub(in crate::ops) versions_too_dear: Cell<bool>,
+    /// The tree that was judged last.
+    pub(in crate::ops) judge: RefCell<Judge>,
+    /// Whether a walk through history is kept for the next one.
+    pub(in crate::ops) keep: Keep,
+}
+
+impl Workspace {
+    /// The policy repository that a folder belongs to.
+    ///
+    /// # Errors
+    /// Where the folder is not there, or git's repository cannot be read.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Self::of(Root::find(dir, &GitEnv::from_process())?)
+    }
+
+    /// As [`Workspace::open`], for a hook: git's variables speak from the folder in which git runs it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_in_hook(dir: &Path) -> Result<Self> {
+        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        Self::of(Root::find(dir, &GitEnv::from_process().anchored(&here))?)
+    }
+
+    fn of(root: Root) -> Result<Self> {
+        let (versions, versions_too_dear) = (OnceCell::new(), Cell::new(false));
+        Ok(Self {
+            root,
+            versions,
+            versions_too_dear,
+            judge: RefCell::default(),
+            keep: Keep::InGitDir,
+        })
+    }
+
+    /// The policies of a folder by its place in commits, in a repository that is only read, as if some refs
+    /// held something else.
+    pub(in crate::ops) fn imagined(
+        dir: &Path,
+        prefix: Option<&str>,
+        refs: BTreeMap<RefName, Option<CommitId>>,
+    ) -> Result<Self> {
+        let Self { root, versions, versions_too_dear, .. } = Self::open_in_hook(dir)?;
+        let root = prefix.into_iter().fold(root, Root::at_prefix).with_refs(refs);
+        Ok(Self {
+            root,
+            versions,
+            versions_too_dear,
+            judge: RefCell::default(),
+            keep: Keep::ReadOnly,
+        })
+    }
+
+    /// The root: its folder, its place in commits, and the repository.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The repository.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn repo(&self) -> Result<&Repo> {
+        Ok(self.root.repo()?)
+    }
+
+    /// Reads and judges a set.
+    ///
+    /// # Errors
+    /// Where it cannot be read at all; what is wrong with its documents is among its findings.
+    pub fn load(
+        &self,
+        source: &Source,
+        levels: &Levels,
+        progress: &dyn Progress,
+    ) -> Result<LoadedSet> {
+        let (listing, origin) = self.list(source)?;
+        let loaded = load::read(listing, progress)
+            .with_context(|| format!("cannot read the set `{}`", origin.name))?;
+        Ok(LoadedSet { checked: check(loaded, levels), origin })
+    }
+
+    fn list(&self, source: &Source) -> Result<(Listing<'_>, SetOrigin)> {
+        Ok(match source {
+            Source::Worktree => {
+                (self.root.list_work_tree(&load::wanted)?, SetOrigin::named("worktree"))
+            }
+            Source::Staged => (
+                self.repo()?.list_index(self.root.prefix(), &load::wanted)?,
+                SetOrigin::named("staged"),
+            ),
+            Source::At(revision) => {
+                let (commit, promotion) = self.revision(revision)?;
+                let listing =
+                    self.repo()?.list_commit(commit, self.root.prefix(), &load::wanted)?;
+                (
+                    listing,
+                    SetOrigin {
+                        commit: Some(commit.to_string()),
+                        promotion,
+                        ..SetOrigin::named(revision)
+                    },
+                )
+            }
+        })
+    }
+
+    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two commits that are read one
+    /// after the other, what they share is read once.
+    ///
+    /// # Errors
+    /// Where it cannot be read at all.
+    pub fn judge(&self, source: &Source, progress: &dyn Progress) -> Result<(Judged, SetOrigin)> {
+        let Source::At(revision) = source else {
+            let (listing, origin) = self.list(source)?;
+            return Ok((check_errors(load::read(listing, progress)?).into(), origin));
+        };
+        let (commit, promotion) = self.revision(revision)?;
+        let judged = self.judge_tree(self.repo()?.tree_of(commit)?, progress)?;
+        Ok((
+            judged,
+            SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) },
+        ))
+    }
+}
+
+impl SetOrigin {
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), commit: None, promotion: None }
+    }
+}
