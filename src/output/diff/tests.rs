@@ -8,8 +8,11 @@ use refguard_core::policy::{Levels, PolicySet, check};
 fn set(files: &[(&str, &str)]) -> PolicySet {
     let mut all = Loaded::default();
     for (path, text) in files {
-        let documents: Vec<String> =
-            text.split("---\n").map(|text| format!("apiVersion: refguard/v1\n{text}")).collect();
+        let documents: Vec<String> = text
+            .split("---\n")
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| format!("apiVersion: refguard/v1\n{text}"))
+            .collect();
         all.append(load_file(*path, documents.join("---\n").into_bytes(), &Limits::DEFAULT));
     }
     let checked = check(all, &Levels::default());
