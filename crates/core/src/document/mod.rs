@@ -1,4 +1,5 @@
-//! YAML text to typed documents: positions, limits, shape, and findings as data.
+//! YAML text to typed documents, and the dimensions of requests that they speak of: positions,
+//! limits, shape, and findings as data.
 //!
 //! Owns everything up to "this text is a well-formed document of that kind". Must not know git, the
 //! file system, or what a rule of the policy set means: a file comes in as a path and bytes, and
@@ -8,6 +9,7 @@
 //! `shape` (the JSON Schema judges) → `de` (typed raw documents, each string with its span).
 
 mod de;
+mod dimension;
 mod finding;
 mod foreign;
 mod header;
@@ -26,6 +28,7 @@ mod tests;
 mod yaml;
 
 pub use de::{OneOrMany, Spanned, SpannedMap};
+pub use dimension::{Dimension, PerDimension};
 pub use finding::{Finding, Level, Location, Related, Severity};
 pub use foreign::{ForeignDocument, read_foreign};
 pub use header::{KINDS, Kind, OUR_FOLDERS, is_yaml_name, our_folder};
