@@ -10,6 +10,7 @@
 //! | [`resolve`] | request, index, engine, explanation |
 //! | [`diff`] | two sets → changes by meaning |
 //! | [`prove`] | what holds for every request, exactly |
+//! | [`safeguards`] | two sets → which invariants, tests and settings a change takes away |
 //! | [`interop`] | LiteLLM in and out |
 
 pub mod diff;
@@ -18,3 +19,4 @@ pub mod interop;
 pub mod policy;
 pub mod prove;
 pub mod resolve;
+pub mod safeguards;

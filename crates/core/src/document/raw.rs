@@ -134,6 +134,9 @@ pub struct RawEnvironment {
 pub struct RawGates {
     /// What to do where a promotion would block fewer requests than before (default: `warn`).
     pub weaken: Option<Spanned<GateLevel>>,
+    /// What to do where a promotion would take away an invariant, a test or a setting that keeps the set honest
+    /// (default: `warn`).
+    pub safeguards: Option<Spanned<GateLevel>>,
 }
 
 /// What a gate that can be set does.

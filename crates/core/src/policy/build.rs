@@ -155,7 +155,7 @@ impl<'d, 'a> Builder<'d, 'a> {
             self.guardrails.iter().map(|(n, id)| (*n, *id)).collect();
         guardrails.sort_by_key(|(_, id)| *id);
         let mut set = PolicySet {
-            settings: settings(draft.repository.first().map(|item| item.raw)),
+            settings: draft.repository.first().map(repository_settings).unwrap_or_default(),
             catalog: catalog(&draft.catalogs),
             policies,
             attachments,
@@ -307,7 +307,21 @@ pub fn settings(raw: Option<&RawRepository>) -> Settings {
     if let Some(environments) = &raw.environments {
         settings.environments = environments.iter().map(|e| environment(e)).collect();
     }
+
+    let texts = |globs: &[Spanned<String>]| globs.iter().map(|glob| glob.value.clone()).collect();
+    settings.include = raw.include.as_deref().map(texts);
+    settings.exclude = raw.exclude.as_deref().map(texts).unwrap_or_default();
+    settings.levels = rules::levels_of(raw);
     settings
+}
+
+/// The settings of a Repository document, with its place.
+fn repository_settings(item: &Item<'_, RawRepository>) -> Settings {
+    Settings { place: Some(place(item)), ..settings(Some(item.raw)) }
+}
+
+fn gate_level(level: Option<Spanned<GateLevel>>) -> GateLevel {
+    level.map_or(GateLevel::Warn, |level| level.value)
 }
 
 fn environment(raw: &RawEnvironment) -> Environment {
@@ -315,7 +329,8 @@ fn environment(raw: &RawEnvironment) -> Environment {
     Environment {
         reference: raw.reference.as_ref().map_or(default.reference, |r| r.value.clone()),
         from: raw.from.as_ref().map(|from| from.value.clone()),
-        weaken: raw.gates.as_ref().and_then(|g| g.weaken).map_or(GateLevel::Warn, |w| w.value),
+        weaken: gate_level(raw.gates.as_ref().and_then(|gates| gates.weaken)),
+        safeguards: gate_level(raw.gates.as_ref().and_then(|gates| gates.safeguards)),
         allow: raw.allow.iter().flatten().map(|who| who.value.clone()).collect(),
         name: default.name,
     }

@@ -1,11 +1,13 @@
 //! Levels of warnings: the one place where a finding's severity changes.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
 use crate::document::{Finding, Level, Rule, Severity, did_you_mean};
 
 /// Levels by rule name, from refguard.yaml and flags.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Levels(FxHashMap<&'static str, Level>);
 
 /// Why a level cannot be set.
@@ -48,6 +50,11 @@ impl Levels {
             Some(Level::Off | Level::Warn) => Severity::Warning,
             None => rule.severity,
         }
+    }
+
+    /// Every level that was set, by the rule's name, in the order of the names.
+    pub fn by_name(&self) -> BTreeMap<&'static str, Level> {
+        self.0.iter().map(|(name, level)| (*name, *level)).collect()
     }
 
     /// These levels with others over them.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::Pattern;
 use super::condition::ModelPattern;
+use super::{Levels, Pattern};
 use crate::document::{Action, FinalAction, GateLevel, Outcome, PipelineMode, RawStep};
 
 /// Index of a policy in its set.
@@ -209,6 +209,14 @@ pub struct Settings {
     pub publish_branch: String,
     /// Named refs that promotions move, `production` first by default.
     pub environments: Vec<Environment>,
+    /// Globs of the files to read; `None`: every file with a YAML name.
+    pub include: Option<Vec<String>>,
+    /// Globs of files to leave out.
+    pub exclude: Vec<String>,
+    /// Levels of warnings.
+    pub levels: Levels,
+    /// Where the Repository document stands; `None` where there is none.
+    pub place: Option<Place>,
 }
 
 impl Default for Settings {
@@ -216,6 +224,10 @@ impl Default for Settings {
         Self {
             publish_branch: "main".to_owned(),
             environments: vec![Environment::named("production")],
+            include: None,
+            exclude: Vec::new(),
+            levels: Levels::default(),
+            place: None,
         }
     }
 }
@@ -231,6 +243,8 @@ pub struct Environment {
     pub from: Option<String>,
     /// The gate for a loss of protection.
     pub weaken: GateLevel,
+    /// The gate for a loss of what keeps a set honest: invariants, tests, settings.
+    pub safeguards: GateLevel,
     /// Who may pass a gate, by e-mail address.
     pub allow: Vec<String>,
 }
@@ -243,6 +257,7 @@ impl Environment {
             reference: format!("refs/heads/{name}"),
             from: None,
             weaken: GateLevel::Warn,
+            safeguards: GateLevel::Warn,
             allow: Vec::new(),
         }
     }

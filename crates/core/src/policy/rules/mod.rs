@@ -44,7 +44,7 @@ pub mod wildcard_matches_nothing;
 use rayon::prelude::*;
 
 use super::{DraftSet, Levels};
-use crate::document::{Action, Finding, Name, RawPolicy, RawStep, Rule, Spanned};
+use crate::document::{Action, Finding, Name, RawPolicy, RawRepository, RawStep, Rule, Spanned};
 
 /// A rule and the function that looks for breaches of it.
 pub struct SetRule {
@@ -124,14 +124,14 @@ pub fn all() -> Vec<&'static Rule> {
 
 /// The levels that refguard.yaml sets; what cannot be set is left to the rule `bad-settings`.
 pub(super) fn settings_levels(draft: &DraftSet<'_>) -> Levels {
+    draft.repository.first().map(|item| levels_of(item.raw)).unwrap_or_default()
+}
+
+/// The levels that a Repository document sets. A name or level that cannot be is reported by its own rule.
+pub(super) fn levels_of(raw: &RawRepository) -> Levels {
     let rules = all();
     let mut levels = Levels::default();
-    for (name, level) in draft
-        .repository
-        .iter()
-        .filter_map(|item| item.raw.rules.as_ref())
-        .flat_map(|rules| &rules.0)
-    {
+    for (name, level) in raw.rules.iter().flat_map(|rules| &rules.0) {
         let _ = levels.set(&rules, name, level.value);
     }
     levels

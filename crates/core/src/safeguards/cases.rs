@@ -1,0 +1,182 @@
+//! Tests: a case that is gone, or that asks for less than before.
+//!
+//! Two cases are the same case if they are about the same request: context, policies asked for and outcomes. Names
+//! and places do not count, so that a case may be renamed and moved. Several cases of HEAD about one request count
+//! together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::model::{SafeguardChange, SafeguardDiff, SafeguardKind};
+use crate::document::{FinalAction, Outcome};
+use crate::policy::{Expect, TestCase, TestSuite};
+
+/// Compares the cases of all suites.
+pub(super) fn compare_cases(base: &[TestSuite], head: &[TestSuite], diff: &mut SafeguardDiff) {
+    let before = cases_by_request(base);
+    let after = cases_by_request(head);
+
+    for (request, cases) in &before {
+        let now = after.get(request).map(Vec::as_slice).unwrap_or_default();
+        for case in cases {
+            if let Some(message) = lost_expectation(case.case, now) {
+                diff.note(true, case.change(message));
+            }
+        }
+    }
+
+    for (_, cases) in after.iter().filter(|(request, _)| !before.contains_key(*request)) {
+        for case in cases {
+            diff.note(false, case.change("is new".to_owned()));
+        }
+    }
+}
+
+/// A case and the suite that it belongs to.
+struct NamedCase<'a> {
+    suite: &'a TestSuite,
+    case: &'a TestCase,
+}
+
+impl NamedCase<'_> {
+    fn change(&self, message: String) -> SafeguardChange {
+        let name = format!("{}: {}", self.suite.name, self.case.name);
+        SafeguardChange::new(SafeguardKind::Test, name, message, Some(&self.case.place))
+    }
+}
+
+/// What a case asks: everything about the request, nothing about what must come out.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RequestKey<'a> {
+    team: Option<&'a str>,
+    key: Option<&'a str>,
+    model: Option<&'a str>,
+    tags: BTreeSet<&'a str>,
+    policies: Vec<&'a str>,
+    outcomes: BTreeMap<&'a str, &'static str>,
+}
+
+impl<'a> RequestKey<'a> {
+    fn of(case: &'a TestCase) -> Self {
+        Self {
+            team: case.team.as_deref(),
+            key: case.key.as_deref(),
+            model: case.model.as_deref(),
+            tags: case.tags.iter().map(String::as_str).collect(),
+            policies: case.policies.iter().map(String::as_str).collect(),
+            outcomes: case
+                .outcomes
+                .iter()
+                .filter(|(_, outcome)| *outcome != Outcome::Pass)
+                .map(|(guardrail, outcome)| (guardrail.as_str(), outcome_word(*outcome)))
+                .collect(),
+        }
+    }
+}
+
+fn cases_by_request(suites: &[TestSuite]) -> BTreeMap<RequestKey<'_>, Vec<NamedCase<'_>>> {
+    let mut found: BTreeMap<RequestKey<'_>, Vec<NamedCase<'_>>> = BTreeMap::new();
+    for suite in suites {
+        for case in &suite.cases {
+            found.entry(RequestKey::of(case)).or_default().push(NamedCase { suite, case });
+        }
+    }
+    found
+}
+
+/// What a case of BASE asked for that no case of HEAD about the same request asks for.
+fn lost_expectation(before: &TestCase, now: &[NamedCase<'_>]) -> Option<String> {
+    if now.is_empty() {
+        return Some("is gone".to_owned());
+    }
+
+    let before = &before.expect;
+    let now: Vec<&Expect> = now.iter().map(|case| &case.case.expect).collect();
+    let lost = lost_guardrails(before, &now)
+        .or_else(|| lost_exactness(before, &now))
+        .or_else(|| lost_exclusions(before, &now))
+        .or_else(|| lost_policies(before, &now))
+        .or_else(|| lost_action(before, &now))?;
+    Some(format!("expects less: {lost}"))
+}
+
+fn lost_guardrails(before: &Expect, now: &[&Expect]) -> Option<String> {
+    let asked: BTreeSet<&str> = now
+        .iter()
+        .flat_map(|expect| expect.guardrails.iter().chain(&expect.includes))
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let missing = before
+        .guardrails
+        .iter()
+        .chain(&before.includes)
+        .flatten()
+        .find(|guardrail| !asked.contains(guardrail.as_str()))?;
+    Some(format!("`{missing}` is no longer asked for"))
+}
+
+/// An exact list also says that nothing else may come out.
+fn lost_exactness(before: &Expect, now: &[&Expect]) -> Option<String> {
+    let is_exact = now.iter().any(|expect| expect.guardrails.is_some());
+    (before.guardrails.is_some() && !is_exact).then(|| "other guardrails may come out".to_owned())
+}
+
+fn lost_exclusions(before: &Expect, now: &[&Expect]) -> Option<String> {
+    let is_excluded = |guardrail: &String| {
+        now.iter().any(|expect| {
+            expect.excludes.iter().flatten().any(|name| name == guardrail)
+                || expect.guardrails.as_ref().is_some_and(|exact| !exact.contains(guardrail))
+        })
+    };
+    let missing = before.excludes.iter().flatten().find(|guardrail| !is_excluded(guardrail))?;
+    Some(format!("`{missing}` is no longer ruled out"))
+}
+
+fn lost_policies(before: &Expect, now: &[&Expect]) -> Option<String> {
+    let asked: BTreeSet<&String> =
+        now.iter().flat_map(|expect| expect.policies.iter().flatten()).collect();
+    let is_asked = now.iter().any(|expect| expect.policies.is_some());
+
+    let before = before.policies.as_ref()?;
+    if !is_asked {
+        return Some("the list of policies is gone".to_owned());
+    }
+    let missing = before.iter().find(|policy| !asked.contains(policy))?;
+    Some(format!("the policy `{missing}` is no longer asked for"))
+}
+
+fn lost_action(before: &Expect, now: &[&Expect]) -> Option<String> {
+    let was = before.action?;
+    match now.iter().filter_map(|expect| expect.action).max_by_key(|action| action_rank(*action)) {
+        None => Some("the action is no longer asked for".to_owned()),
+        Some(is) if action_rank(is) < action_rank(was) => {
+            Some(format!("the action {} instead of {}", action_word(is), action_word(was)))
+        }
+        Some(_) => None,
+    }
+}
+
+fn action_rank(action: FinalAction) -> u8 {
+    match action {
+        FinalAction::Allow => 0,
+        FinalAction::ModifyResponse => 1,
+        FinalAction::Block => 2,
+    }
+}
+
+fn action_word(action: FinalAction) -> &'static str {
+    match action {
+        FinalAction::Allow => "allow",
+        FinalAction::ModifyResponse => "modify_response",
+        FinalAction::Block => "block",
+    }
+}
+
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "pass",
+        Outcome::Fail => "fail",
+        Outcome::Error => "error",
+        Outcome::Skip => "skip",
+    }
+}

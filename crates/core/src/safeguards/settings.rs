@@ -1,0 +1,249 @@
+//! Settings and catalog: gates, who may pass them, levels of rules, which files are read, which lists are checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::model::{SafeguardChange, SafeguardDiff, SafeguardKind};
+use crate::document::{GateLevel, Level};
+use crate::policy::{Catalog, Environment, Place, PolicySet, Settings};
+
+/// Compares what refguard.yaml says.
+pub(super) fn compare_settings(base: &Settings, head: &Settings, diff: &mut SafeguardDiff) {
+    let places = Places { base: base.place.as_ref(), head: head.place.as_ref() };
+
+    compare_environments(base, head, places, diff);
+    compare_rule_levels(base, head, places, diff);
+}
+
+/// Where the settings of both sides stand.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    base: Option<&'a Place>,
+    head: Option<&'a Place>,
+}
+
+impl<'a> Places<'a> {
+    /// The place that a report names: a loss is shown where the change was made, if there still are settings.
+    fn of_change(self) -> Option<&'a Place> {
+        self.head.or(self.base)
+    }
+}
+
+fn compare_environments(
+    base: &Settings,
+    head: &Settings,
+    places: Places<'_>,
+    diff: &mut SafeguardDiff,
+) {
+    let before = environments_by_name(base);
+    let after = environments_by_name(head);
+
+    for (name, environment) in &before {
+        match after.get(name) {
+            Some(now) => compare_environment(environment, now, places, diff),
+            None => diff.note(
+                true,
+                SafeguardChange::new(
+                    SafeguardKind::Environment,
+                    *name,
+                    "is no longer declared",
+                    places.of_change(),
+                ),
+            ),
+        }
+    }
+
+    for name in after.keys().filter(|name| !before.contains_key(*name)) {
+        diff.note(
+            false,
+            SafeguardChange::new(
+                SafeguardKind::Environment,
+                *name,
+                "is declared",
+                places.of_change(),
+            ),
+        );
+    }
+}
+
+fn environments_by_name(settings: &Settings) -> BTreeMap<&str, &Environment> {
+    settings.environments.iter().map(|e| (e.name.as_str(), e)).collect()
+}
+
+fn compare_environment(
+    before: &Environment,
+    after: &Environment,
+    places: Places<'_>,
+    diff: &mut SafeguardDiff,
+) {
+    let gates = [
+        ("weaken", before.weaken, after.weaken),
+        ("safeguards", before.safeguards, after.safeguards),
+    ];
+    for (gate, was, is) in gates.into_iter().filter(|(_, was, is)| was != is) {
+        let is_loss = gate_rank(is) < gate_rank(was);
+        let message = format!("of `{}`: {} instead of {}", before.name, word(is), word(was));
+        diff.note(
+            is_loss,
+            SafeguardChange::new(SafeguardKind::Gate, gate, message, places.of_change()),
+        );
+    }
+
+    // Another source is another way into the environment, whatever its own gates say.
+    if before.from != after.from {
+        let message = format!(
+            "takes its sets from {} instead of {}",
+            source_name(after.from.as_deref()),
+            source_name(before.from.as_deref())
+        );
+        diff.note(
+            true,
+            SafeguardChange::new(SafeguardKind::From, &*before.name, message, places.of_change()),
+        );
+    }
+
+    compare_allow_lists(before, after, places, diff);
+}
+
+/// Each address that may pass the gates and could not before is a loss.
+fn compare_allow_lists(
+    before: &Environment,
+    after: &Environment,
+    places: Places<'_>,
+    diff: &mut SafeguardDiff,
+) {
+    let added = after.allow.iter().filter(|who| !before.allow.contains(who));
+    let removed = before.allow.iter().filter(|who| !after.allow.contains(who));
+
+    for (is_loss, who, words) in added
+        .map(|who| (true, who, "may now pass the gates of"))
+        .chain(removed.map(|who| (false, who, "may no longer pass the gates of")))
+    {
+        let message = format!("{words} `{}`", before.name);
+        diff.note(
+            is_loss,
+            SafeguardChange::new(SafeguardKind::Allow, &**who, message, places.of_change()),
+        );
+    }
+}
+
+fn compare_rule_levels(
+    base: &Settings,
+    head: &Settings,
+    places: Places<'_>,
+    diff: &mut SafeguardDiff,
+) {
+    let before = base.levels.by_name();
+    let after = head.levels.by_name();
+    let names = before.keys().chain(after.keys());
+
+    let mut seen: Vec<&str> = names.copied().collect();
+    seen.sort_unstable();
+    seen.dedup();
+
+    for name in seen {
+        // Only warnings have levels that can be set, and each is a warning where nothing is said.
+        let was = before.get(name).copied().unwrap_or(Level::Warn);
+        let is = after.get(name).copied().unwrap_or(Level::Warn);
+        if was == is {
+            continue;
+        }
+
+        let is_loss = level_rank(is) < level_rank(was);
+        let message = format!("is {} instead of {}", level_word(is), level_word(was));
+        diff.note(
+            is_loss,
+            SafeguardChange::new(SafeguardKind::Rule, name, message, places.of_change()),
+        );
+    }
+}
+
+/// Finds files of BASE that HEAD's `include` and `exclude` leave out: what they say is gone from the set, although
+/// they may stand where they stood. `is_read` tells whether HEAD's settings let a path be read.
+pub(super) fn compare_files(
+    base: &PolicySet,
+    head: &PolicySet,
+    is_read: &dyn Fn(&str) -> bool,
+    diff: &mut SafeguardDiff,
+) {
+    let (before, after) = (&base.settings, &head.settings);
+    if before.include == after.include && before.exclude == after.exclude {
+        return;
+    }
+
+    let message = "is no longer read: `include` or `exclude` of refguard.yaml leaves it out";
+    for file in files_of(base).into_iter().filter(|file| !is_read(file)) {
+        let place = after.place.as_ref();
+        diff.note(true, SafeguardChange::new(SafeguardKind::Files, file, message, place));
+    }
+}
+
+/// The files that hold policies, attachments, tests or invariants of a set.
+fn files_of(set: &PolicySet) -> BTreeSet<&str> {
+    let policies = set.policies.iter().map(|policy| &policy.place);
+    let attachments = set.attachments.iter().map(|attachment| &attachment.place);
+    let tests = set.tests.iter().map(|suite| &suite.place);
+    let invariants = set.invariants.iter().map(|invariant| &invariant.place);
+
+    policies.chain(attachments).chain(tests).chain(invariants).map(|place| &*place.file).collect()
+}
+
+/// Compares which lists are checked: without a list, every name passes for one that exists.
+pub(super) fn compare_catalogs(base: &Catalog, head: &Catalog, diff: &mut SafeguardDiff) {
+    for ((name, before), (_, after)) in catalog_lists(base).into_iter().zip(catalog_lists(head)) {
+        let (is_loss, message) = match (before.is_some(), after.is_some()) {
+            (true, false) => (true, "is no longer listed, so a name that does not exist passes"),
+            (false, true) => (false, "is listed, so a name that does not exist is found"),
+            _ => continue,
+        };
+        diff.note(is_loss, SafeguardChange::new(SafeguardKind::Catalog, name, message, None));
+    }
+}
+
+type CatalogList<'a> = (&'static str, Option<&'a [Arc<str>]>);
+
+fn catalog_lists(catalog: &Catalog) -> Vec<CatalogList<'_>> {
+    vec![
+        ("guardrails", catalog.guardrails.as_deref()),
+        ("teams", catalog.teams.as_deref()),
+        ("keys", catalog.keys.as_deref()),
+        ("models", catalog.models.as_deref()),
+        ("tags", catalog.tags.as_deref()),
+    ]
+}
+
+fn source_name(from: Option<&str>) -> String {
+    from.map_or_else(|| "the publish branch".to_owned(), |from| format!("`{from}`"))
+}
+
+fn gate_rank(level: GateLevel) -> u8 {
+    match level {
+        GateLevel::Off => 0,
+        GateLevel::Warn => 1,
+        GateLevel::Refuse => 2,
+    }
+}
+
+fn word(level: GateLevel) -> &'static str {
+    match level {
+        GateLevel::Off => "off",
+        GateLevel::Warn => "warn",
+        GateLevel::Refuse => "refuse",
+    }
+}
+
+fn level_rank(level: Level) -> u8 {
+    match level {
+        Level::Off => 0,
+        Level::Warn => 1,
+        Level::Error => 2,
+    }
+}
+
+fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Off => "off",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    }
+}

@@ -1,0 +1,215 @@
+//! Sets that are written as YAML, and what one of them keeps of the other's safeguards.
+
+use super::*;
+use crate::diff::tests::set;
+use crate::document::Level;
+
+const POLICIES: &str = "\
+kind: Policy
+name: baseline
+guardrails: {add: [audit, pii]}
+---
+kind: PolicyAttachment
+policy: baseline
+scope: '*'
+";
+
+const CASE: &str = "\
+kind: PolicyTest
+name: everyone
+cases:
+  - name: a call is audited
+    context: {team: eu, tags: [phi, vip]}
+    expect: {includes: [audit, pii], excludes: [debug_log]}
+";
+
+/// The losses and gains from one pair of files to another, each as a sentence.
+fn changes(base: &[(&str, &str)], head: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    changes_reading(base, head, &|_| true)
+}
+
+fn changes_reading(
+    base: &[(&str, &str)],
+    head: &[(&str, &str)],
+    is_read: &dyn Fn(&str) -> bool,
+) -> (Vec<String>, Vec<String>) {
+    let with_policies = |files: &[(&str, &str)]| {
+        let all: Vec<_> = [("p.yaml", POLICIES)].iter().chain(files).copied().collect();
+        set(&all)
+    };
+    let diff =
+        compare_safeguards(&with_policies(base), &with_policies(head), is_read, &Budget::default());
+    let sentences = |list: &[SafeguardChange]| list.iter().map(|c| c.sentence()).collect();
+    (sentences(&diff.lost), sentences(&diff.gained))
+}
+
+fn settings(text: &str) -> String {
+    format!("kind: Repository\n{text}")
+}
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn a_case_that_is_renamed_and_moved_is_the_same_case() {
+    let moved = CASE
+        .replace("everyone", "all")
+        .replace("a call is audited", "audited")
+        .replace("[phi, vip]", "[vip, phi]");
+
+    let (lost, gained) = changes(&[("tests/a.yaml", CASE)], &[("tests/b.yaml", &moved)]);
+
+    assert_eq!(lost, NONE);
+    assert_eq!(gained, NONE);
+}
+
+#[test]
+fn a_case_that_is_gone_is_lost_with_its_place() {
+    let base = set(&[("p.yaml", POLICIES), ("tests/a.yaml", CASE)]);
+    let head = set(&[("p.yaml", POLICIES)]);
+
+    let diff = compare_safeguards(&base, &head, &|_| true, &Budget::default());
+
+    let [lost] = diff.lost.as_slice() else { panic!("{diff:?}") };
+    assert_eq!(lost.sentence(), "test `everyone: a call is audited` is gone");
+    assert_eq!((lost.file.as_deref(), lost.line), (Some("tests/a.yaml"), Some(5)));
+}
+
+#[test]
+fn each_way_to_expect_less_is_found() {
+    let shrunk = [
+        ("includes: [audit]", "`pii` is no longer asked for"),
+        ("includes: [audit, pii]", "`debug_log` is no longer ruled out"),
+    ];
+    for (expect, why) in shrunk {
+        let head = CASE.replace("includes: [audit, pii], excludes: [debug_log]", expect);
+        let (lost, _) = changes(&[("t.yaml", CASE)], &[("t.yaml", &head)]);
+        assert_eq!(lost, [format!("test `everyone: a call is audited` expects less: {why}")]);
+    }
+
+    let exact =
+        CASE.replace("includes: [audit, pii], excludes: [debug_log]", "guardrails: [audit, pii]");
+    let (lost, _) = changes(&[("t.yaml", CASE)], &[("t.yaml", &exact)]);
+    assert_eq!(lost, NONE, "an exact list asks for more");
+    let (lost, _) = changes(&[("t.yaml", &exact)], &[("t.yaml", CASE)]);
+    assert_eq!(
+        lost,
+        ["test `everyone: a call is audited` expects less: other guardrails may come out"]
+    );
+}
+
+#[test]
+fn an_expected_action_may_rise_and_not_fall() {
+    let with = |action: &str| {
+        CASE.replace("includes: [audit, pii], excludes: [debug_log]", &format!("action: {action}"))
+            .replace("    expect:", "    outcomes: {pii: fail}\n    expect:")
+    };
+    let (allow, block) = (with("allow"), with("block"));
+
+    assert_eq!(changes(&[("t.yaml", &allow)], &[("t.yaml", &block)]).0, NONE);
+    assert_eq!(
+        changes(&[("t.yaml", &block)], &[("t.yaml", &allow)]).0,
+        ["test `everyone: a call is audited` expects less: the action allow instead of block"]
+    );
+}
+
+#[test]
+fn a_gate_an_address_and_a_source_are_safeguards_of_an_environment() {
+    let base = settings(
+        "environments: [{name: production, gates: {weaken: refuse}, allow: [ana@example.org]}]\n",
+    );
+    let head = settings(
+        "environments: [{name: production, from: staging, gates: {weaken: off, safeguards: refuse}, \
+         allow: [eve@example.org]}, {name: staging}]\n",
+    );
+
+    let (lost, gained) = changes(&[("refguard.yaml", &base)], &[("refguard.yaml", &head)]);
+
+    assert_eq!(
+        lost,
+        [
+            "gate `weaken` of `production`: off instead of refuse",
+            "allow `eve@example.org` may now pass the gates of `production`",
+            "from `production` takes its sets from `staging` instead of the publish branch",
+        ]
+    );
+    assert_eq!(
+        gained,
+        [
+            "gate `safeguards` of `production`: refuse instead of warn",
+            "allow `ana@example.org` may no longer pass the gates of `production`",
+            "environment `staging` is declared",
+        ]
+    );
+}
+
+#[test]
+fn settings_that_are_gone_fall_back_to_what_the_defaults_say() {
+    let base = settings(
+        "environments: [{name: production, gates: {weaken: refuse}}, {name: staging}]\n\
+         rules: {unused-policy: error}\n",
+    );
+
+    let (lost, gained) = changes(&[("refguard.yaml", &base)], &[]);
+
+    assert_eq!(
+        lost,
+        [
+            "gate `weaken` of `production`: warn instead of refuse",
+            "environment `staging` is no longer declared",
+            "rule `unused-policy` is warn instead of error",
+        ]
+    );
+    assert_eq!(gained, NONE);
+}
+
+#[test]
+fn a_file_that_is_left_out_is_lost_and_a_glob_that_hits_nothing_is_not() {
+    let head = settings("exclude: ['tests/**', 'vendor/**']\n");
+
+    let (lost, _) =
+        changes_reading(&[("tests/a.yaml", CASE)], &[("refguard.yaml", &head)], &|path| {
+            !path.starts_with("tests/")
+        });
+
+    assert_eq!(
+        lost,
+        [
+            "test `everyone: a call is audited` is gone",
+            "files `tests/a.yaml` is no longer read: `include` or `exclude` of refguard.yaml \
+             leaves it out",
+        ]
+    );
+}
+
+#[test]
+fn a_list_that_a_catalog_no_longer_gives_is_lost() {
+    let base = "kind: Catalog\nguardrails: [audit, pii]\nteams: [eu]\n";
+    let head = "kind: Catalog\nguardrails: [audit, pii]\nkeys: [ci]\n";
+
+    let (lost, gained) = changes(&[("c.yaml", base)], &[("c.yaml", head)]);
+
+    assert_eq!(lost, ["catalog `teams` is no longer listed, so a name that does not exist passes"]);
+    assert_eq!(gained, ["catalog `keys` is listed, so a name that does not exist is found"]);
+}
+
+#[test]
+fn levels_are_listed_by_the_names_of_their_rules() {
+    let head = set(&[
+        ("p.yaml", POLICIES),
+        ("refguard.yaml", &settings("rules: {unused-policy: error, dead-default: off}\n")),
+    ]);
+
+    let levels = head.settings.levels.by_name();
+
+    assert_eq!(
+        levels.into_iter().collect::<Vec<_>>(),
+        [("dead-default", Level::Off), ("unused-policy", Level::Error)]
+    );
+}
+
+#[test]
+fn a_set_keeps_its_own_safeguards() {
+    let all = [("t.yaml", CASE), ("c.yaml", "kind: Catalog\nguardrails: [audit, pii]\n")];
+
+    assert_eq!(changes(&all, &all), (Vec::new(), Vec::new()));
+}
