@@ -44,7 +44,7 @@ pub use resolution::resolution;
 pub use review::{review_human, review_json, review_markdown};
 pub use rules::{explain, rules_markdown};
 pub use status::status;
-pub use table::table;
+pub use table::format_table;
 pub use tests_report::{tests_github, tests_human, tests_junit};
 pub use versions::{version, versions};
 

@@ -6,7 +6,7 @@ use refguard_core::resolve::{CoverageItem, CoverageKind, CoverageReport};
 
 use super::escape::{annotation_message, annotation_property, escape_terminal, xml};
 use super::resolution::{Paint, explanation};
-use super::table::table;
+use super::table::format_table;
 use super::{Style, from_the_top};
 use crate::ops::{CaseReport, TestReport};
 
@@ -59,7 +59,7 @@ fn coverage_human(coverage: &CoverageReport) -> String {
     let mut text = String::new();
     if !missing.is_empty() {
         text.push_str("no case exercises:\n");
-        text.push_str(&table(&["what", "policy", "which", "place"], &missing));
+        text.push_str(&format_table(&["what", "policy", "which", "place"], &missing));
     }
     text.push_str(&format!(
         "coverage: {} of {} ({}%)\n",

@@ -2,7 +2,7 @@
 
 use super::escape::escape_terminal;
 use super::policy::fields;
-use super::table::table;
+use super::table::format_table;
 use crate::ops::{ShownVersion, VersionList, VersionRow};
 
 /// A line a version.
@@ -17,7 +17,7 @@ pub fn versions(list: &VersionList) -> String {
             row.summary.clone(),
         ]
     };
-    table(
+    format_table(
         &["version", "commit", "time", "state", "author", "summary"],
         &list.versions.iter().map(row).collect::<Vec<_>>(),
     )

@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
                     rule.summary.to_owned(),
                 ]
             };
-            output::table(
+            output::format_table(
                 &["code", "severity", "rule", "what it asks"],
                 &rules.iter().map(row).collect::<Vec<_>>(),
             )

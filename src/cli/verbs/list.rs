@@ -48,7 +48,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ListArgs) -> Result<Exit> {
     };
     match args.format {
         BasicFormat::Json => print::json(&listing)?,
-        BasicFormat::Human => print::results(&output::table(&listing.header, &listing.rows))?,
+        BasicFormat::Human => print::results(&output::format_table(&listing.header, &listing.rows))?,
     }
     Ok(Exit::Fine)
 }
