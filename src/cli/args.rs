@@ -1,38 +1,14 @@
-//! Arguments as they are typed. Each verb's own are in its file.
+//! Arguments that several verbs take. Each verb's own are in its file; must not know any verb.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use refguard_core::document::Level;
 use refguard_core::policy::{BadLevel, Levels, rules};
 use refguard_core::prove::Budget;
 
-use super::verbs;
 use crate::ops::{Source, budget_within};
 use crate::output;
-
-/// Guardrail policies of an LLM gateway, kept in git: checked, tested, proven and resolved
-///
-/// A policy says which guardrails; an attachment says for which teams, keys, models and tags. Both are YAML
-/// files in a git repository, and a commit is one atomic change of the set.
-///
-/// Exit codes: 0 fine (warnings too), 1 the policies are at fault, 2 usage, I/O or git trouble,
-/// 3 somebody else was first.
-#[derive(Debug, Parser)]
-#[command(name = "refguard", version, max_term_width = 100, disable_help_subcommand = true)]
-pub(super) struct Cli {
-    /// Run as if started in DIR
-    #[arg(short = 'C', value_name = "DIR", default_value = ".", global = true)]
-    pub dir: PathBuf,
-
-    /// When to use colour
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
-    pub color: Color,
-
-    #[command(subcommand)]
-    pub verb: Verb,
-}
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,39 +19,6 @@ pub(super) enum Color {
     Always,
     /// Never
     Never,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Verb {
-    Init(verbs::init::InitArgs),
-    Validate(verbs::validate::ValidateArgs),
-    Test(verbs::test::TestArgs),
-    Resolve(verbs::resolve::ResolveArgs),
-    List(verbs::list::ListArgs),
-    Show(verbs::show::ShowArgs),
-    Diff(verbs::diff::DiffArgs),
-    Impact(verbs::impact::ImpactArgs),
-    Prove(verbs::prove::ProveArgs),
-    Review(verbs::review::ReviewArgs),
-    Versions(verbs::versions::VersionsArgs),
-    Compare(verbs::compare::CompareArgs),
-    Draft(verbs::draft::DraftArgs),
-    Status(verbs::status::StatusArgs),
-    Promote(verbs::promote::PromoteArgs),
-    Rollback(verbs::rollback::RollbackArgs),
-    Hold(verbs::hold::HoldArgs),
-    Log(verbs::log::LogArgs),
-    #[cfg(feature = "daemon")]
-    Serve(Box<verbs::serve::ServeArgs>),
-    #[cfg(feature = "daemon")]
-    Wait(verbs::wait::WaitArgs),
-    Hook(verbs::hook::HookArgs),
-    Import(verbs::import::ImportArgs),
-    Export(verbs::export::ExportArgs),
-    Schema(verbs::schema::SchemaArgs),
-    Explain(verbs::explain::ExplainArgs),
-    Completions(verbs::completions::CompletionsArgs),
-    Man(verbs::man::ManArgs),
 }
 
 /// Where the set is read from.

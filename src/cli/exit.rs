@@ -1,9 +1,19 @@
-//! How the process ends: the one place where errors become exit codes.
+//! How the process ends: the one place where errors are printed and become exit codes.
 
+use std::error::Error;
+use std::io;
 use std::process::{ExitCode, Termination};
 
+use refguard_core::document::Finding;
+use refguard_core::policy::Checked;
+use serde_json::json;
+
+use super::args::Color;
 use super::print;
+use super::shell::report_of;
 use crate::ops::{Lost, Refused};
+use crate::output::escape::escape_terminal;
+use crate::output::{self, Format, Report};
 use crate::repo::RepoError;
 
 /// Exit codes, as scripts and hooks read them.
@@ -37,30 +47,135 @@ impl Exit {
     }
 }
 
-/// Prints an error with its causes and gives its exit code.
-pub(super) fn report(error: &anyhow::Error) -> Exit {
-    // A reader that has seen enough (`| head`) is no trouble.
-    let broken_pipe = error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-    });
-    if broken_pipe {
-        return Exit::Fine;
+/// The set that a verb needs has errors. They are printed with it.
+#[derive(Debug, thiserror::Error)]
+#[error("the policies have errors")]
+pub(super) struct FaultySet(pub Box<Checked>);
+
+/// The results are written already, and the policies are at fault for a reason beside them.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct FaultBesideResults(pub String);
+
+/// What kind of end an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ErrorKind {
+    /// The reader of stdout has seen enough (`| head`): no trouble.
+    ReaderGone,
+    PoliciesAtFault,
+    LostRace,
+    Trouble,
+}
+
+impl ErrorKind {
+    fn of(error: &anyhow::Error) -> Self {
+        let has = |test: fn(&(dyn Error + 'static)) -> bool| error.chain().any(test);
+        if has(is_broken_pipe) {
+            Self::ReaderGone
+        } else if has(|cause| cause.is::<Lost>()) {
+            Self::LostRace
+        } else if has(|cause| {
+            cause.is::<Refused>() || cause.is::<FaultySet>() || cause.is::<FaultBesideResults>()
+        }) {
+            Self::PoliciesAtFault
+        } else {
+            Self::Trouble
+        }
     }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    print::message(&format!("error: {}", causes.join(": ")));
-    let help =
-        error.chain().find_map(|cause| cause.downcast_ref::<RepoError>()).and_then(RepoError::help);
-    if let Some(help) = help {
-        print::message(&format!("help: {help}"));
+
+    fn exit(self) -> Exit {
+        match self {
+            Self::ReaderGone => Exit::Fine,
+            Self::PoliciesAtFault => Exit::Fault,
+            Self::LostRace => Exit::Lost,
+            Self::Trouble => Exit::Trouble,
+        }
     }
-    let is = |found: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(found);
-    if is(|cause| cause.is::<Lost>()) {
-        Exit::Lost
-    } else if is(|cause| cause.is::<Refused>()) {
-        Exit::Fault
-    } else {
-        Exit::Trouble
+}
+
+fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Prints an error with its causes and gives its exit code. With `json`, the error goes to stdout
+/// too, as an object, unless the verb wrote its results there already.
+pub(super) fn report(error: &anyhow::Error, color: Color, json: bool) -> Exit {
+    let kind = ErrorKind::of(error);
+    if kind == ErrorKind::ReaderGone {
+        return kind.exit();
+    }
+
+    let message = join_chain(error);
+    let help = find_cause::<RepoError>(error).and_then(RepoError::help);
+    match find_cause::<FaultySet>(error) {
+        Some(faulty) => print_findings(&faulty.0, color),
+        None => print::message(&format!("error: {}", escape_terminal(&message))),
+    }
+    if let Some(help) = &help {
+        print::message(&format!("help: {}", escape_terminal(help)));
+    }
+    if json && find_cause::<FaultBesideResults>(error).is_none() {
+        let object = json!({ "version": 1, "error": { "message": message, "help": help } });
+        // The exit code and stderr say it too, should stdout be closed.
+        let _ = print::json(&object);
+    }
+    kind.exit()
+}
+
+fn find_cause<E: Error + 'static>(error: &anyhow::Error) -> Option<&E> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+/// The causes in one line, from what was tried to what stood in the way. A cause whose words the
+/// one before it ends with already is left out.
+fn join_chain(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain() {
+        let words = cause.to_string();
+        if message.ends_with(&words) {
+            continue;
+        }
+        if !message.is_empty() {
+            message.push_str(": ");
+        }
+        message.push_str(&words);
+    }
+    message
+}
+
+/// The errors among the findings of a set, on stderr.
+pub(super) fn print_findings(checked: &Checked, color: Color) {
+    let errors: Vec<Finding> =
+        checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
+    let report = Report { findings: &errors, ..report_of(checked) };
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = output::render(&report, Format::Human, print::error_style(color), &mut text);
+    print::message(String::from_utf8_lossy(&text).trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_twice() {
+        let twice = anyhow!("no such file").context("cannot read `a`: no such file");
+        assert_eq!(join_chain(&twice), "cannot read `a`: no such file");
+        let once = anyhow!("no such file").context("cannot read `a`");
+        assert_eq!(join_chain(&once), "cannot read `a`: no such file");
+    }
+
+    #[test]
+    fn the_kind_is_found_below_any_context() {
+        let kind = |error: anyhow::Error| ErrorKind::of(&error.context("while doing this"));
+        assert_eq!(kind(anyhow!("x")), ErrorKind::Trouble);
+        assert_eq!(kind(Lost("x".to_owned()).into()), ErrorKind::LostRace);
+        assert_eq!(kind(Refused("x".to_owned()).into()), ErrorKind::PoliciesAtFault);
+        assert_eq!(kind(FaultBesideResults("x".to_owned()).into()), ErrorKind::PoliciesAtFault);
+        let gone = Err::<(), _>(io::Error::from(io::ErrorKind::BrokenPipe)).context("x");
+        assert_eq!(kind(gone.unwrap_err()), ErrorKind::ReaderGone);
     }
 }

@@ -1,21 +1,25 @@
 //! The command line: one verb a file, thin over `ops`.
 //!
-//! Only this folder writes to the terminal and knows exit codes. Must not name git2 or a YAML library.
+//! Only this folder writes to the terminal and knows exit codes. Must not name git2 or a YAML
+//! library. `command` knows the verbs; verbs know `shell`, `args` and `print`, and those know no
+//! verb.
 
 mod args;
+mod command;
 mod exit;
 mod print;
 mod progress;
+mod shell;
 mod verbs;
 
-use clap::Parser;
+use clap::Command;
 
 pub use exit::Exit;
 
 /// Parses the command line, runs the verb, and says how the process is to end.
 pub fn main() -> Exit {
-    let cli = match args::Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = match command::Parsed::from_process() {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version are answers, not errors.
             let answer = !error.use_stderr();
@@ -23,13 +27,11 @@ pub fn main() -> Exit {
             return if answer { Exit::Fine } else { Exit::Trouble };
         }
     };
-    match verbs::run(cli) {
-        Ok(exit) => exit,
-        Err(error) => exit::report(&error),
-    }
+    let (color, json) = (parsed.color(), parsed.json);
+    parsed.run().unwrap_or_else(|error| exit::report(&error, color, json))
 }
 
-/// The command as clap sees it: for completions, the manual, and tests of the help texts.
-pub fn command() -> clap::Command {
-    <args::Cli as clap::CommandFactory>::command()
+/// The command as clap sees it: for tests of the help texts.
+pub fn command() -> Command {
+    command::command()
 }

@@ -55,7 +55,8 @@ pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes one JSON value that is written already, laid out for a person, and a line break to stdout.
+/// Writes one JSON value that is written already, laid out for a person, and a line break to
+/// stdout.
 ///
 /// # Errors
 /// As stdout reports.

@@ -1,7 +1,8 @@
 //! What changed between two sets or two versions, as text.
 //!
-//! What is lost comes first and is marked, in every form. Here are the words that the forms share; `human`
-//! is for a terminal, `markdown` for a comment on a pull request. Must not know how a change was found.
+//! What is lost comes first and is marked, in every form. Here are the words that the forms share;
+//! `human` is for a terminal, `markdown` for a comment on a pull request. Must not know how a
+//! change was found.
 
 mod human;
 mod markdown;

@@ -1,5 +1,5 @@
-//! Text from policies, made harmless for the place where it is shown: a terminal or log, markdown, a
-//! GitHub workflow command, XML.
+//! Text from policies, made harmless for the place where it is shown: a terminal or log, markdown,
+//! a GitHub workflow command, XML.
 //!
 //! Owns the escapes and nothing else. Must not know findings or formats.
 
@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 /// Makes a text safe to print on a terminal or in a CI log, on one line.
 ///
 /// Control characters (line breaks too) and characters that are invisible or turn the direction of
-/// writing become visible escapes such as `\n` and `\u{202e}`. What CI runners take for a command is
-/// broken: `::` where a line would begin with it, and `##[` or `##vso[` anywhere.
+/// writing become visible escapes such as `\n` and `\u{202e}`. What CI runners take for a command
+/// is broken: `::` where a line would begin with it, and `##[` or `##vso[` anywhere.
 pub fn escape_terminal(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) && !text.contains("##") && !text.trim_start().starts_with("::")
     {
@@ -74,11 +74,13 @@ pub fn escape_markdown(text: &str) -> String {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            // References, so that no later step (table cells, code spans, autolinks) sees the character.
+            // References, so that no later step (table cells, code spans, autolinks) sees the
+            // character.
             '<' | '>' | '&' | '`' | '|' | ':' | '"' | '\'' | '.' | '/' => {
                 let _ = write!(escaped, "&#{};", u32::from(c));
             }
-            // A forge looks for mentions and references in the rendered text: only a break stops it.
+            // A forge looks for mentions and references in the rendered text: only a break stops
+            // it.
             '@' | '#' | '!' | '$' | '%' | '~' | '^' => {
                 let _ = write!(escaped, "&#{};", u32::from(c));
                 if chars.peek().is_some_and(|next| next.is_alphanumeric()) || c == '@' {
@@ -99,8 +101,8 @@ pub fn escape_markdown(text: &str) -> String {
     escaped
 }
 
-/// A name from a policy as code in markdown, also in a table cell: it shows as it is, and nothing in
-/// it is read as markup, a mention or a reference.
+/// A name from a policy as code in markdown, also in a table cell: it shows as it is, and nothing
+/// in it is read as markup, a mention or a reference.
 pub fn markdown_code(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     text.chars().for_each(|c| push_char(&mut visible, c));

@@ -1,7 +1,8 @@
-//! One line of a source, or a window of it, made safe to print, with the way from its bytes to ours.
+//! One line of a source, or a window of it, made safe to print, with the way from its bytes to
+//! ours.
 //!
-//! Works from a byte offset and looks only as far as the window reaches, so that a line of a megabyte
-//! costs no more than a short one.
+//! Works from a byte offset and looks only as far as the window reaches, so that a line of a
+//! megabyte costs no more than a short one.
 
 use super::escape::push_escaped;
 
@@ -10,7 +11,8 @@ use super::escape::push_escaped;
 pub(super) struct Excerpt {
     /// What is shown, on one line.
     pub(super) text: String,
-    /// Where each character of the source stands in the text: (byte in the source, byte in the text).
+    /// Where each character of the source stands in the text: (byte in the source, byte in the
+    /// text).
     places: Vec<(usize, usize)>,
 }
 

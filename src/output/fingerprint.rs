@@ -6,8 +6,8 @@ use refguard_core::document::Finding;
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
-/// Gives each finding of one report a name of its own, from rule, file and message and, among equals,
-/// its number.
+/// Gives each finding of one report a name of its own, from rule, file and message and, among
+/// equals, its number.
 #[derive(Default)]
 pub(super) struct Fingerprints<'a> {
     seen: FxHashMap<(&'static str, &'a str, &'a str), u64>,

@@ -1,7 +1,8 @@
 //! For a person, in the manner of rustc: the line, what is meant underlined, what to do.
 //!
 //! The renderer is annotate-snippets. It panics on spans outside the text and takes the columns it
-//! prints from the text it is given; it gets windows of lines here, so the line with the place is ours.
+//! prints from the text it is given; it gets windows of lines here, so the line with the place is
+//! ours.
 
 use std::io;
 

@@ -1,8 +1,8 @@
 //! JUnit XML in the dialect that Jenkins publishes a schema for: one suite, a test case a file with
 //! findings. Errors are its failure, warnings its output.
 //!
-//! Written by hand: the elements are five, and that schema, which Jenkins enforces, allows only some
-//! of the attributes that JUnit writers add.
+//! Written by hand: the elements are five, and that schema, which Jenkins enforces, allows only
+//! some of the attributes that JUnit writers add.
 
 use std::fmt::Write as _;
 use std::io;

@@ -1,8 +1,9 @@
-//! Findings as text: for a person, for JSON readers, and for the formats that forges and CI systems know.
+//! Findings as text: for a person, for JSON readers, and for the formats that forges and CI systems
+//! know.
 //!
-//! Owns how a report looks; one file a format. Must not know stdout or a terminal (it writes where it is
-//! told, in colour only as told), git, or what a rule means. Text from policies is hostile: it goes
-//! through [`escape`] before it stands in anything that a reader interprets.
+//! Owns how a report looks; one file a format. Must not know stdout or a terminal (it writes where
+//! it is told, in colour only as told), git, or what a rule means. Text from policies is hostile:
+//! it goes through [`escape`] before it stands in anything that a reader interprets.
 
 pub mod diff;
 pub mod escape;
@@ -127,8 +128,8 @@ pub struct Report<'a> {
     pub sources: &'a [SourceFile],
     /// What was looked at.
     pub checked: Checked,
-    /// The folder of the policies within its git repository, empty at the top. Formats that a forge reads name
-    /// files from there on.
+    /// The folder of the policies within its git repository, empty at the top. Formats that a forge
+    /// reads name files from there on.
     pub prefix: &'a str,
 }
 

@@ -1,7 +1,7 @@
 //! A review: for a person at a terminal, for programs, and as a comment on a pull request.
 //!
-//! What is bad comes first. The comment stays under what forges take, however much changed, and nothing of it
-//! is anybody's markup but ours.
+//! What is bad comes first. The comment stays under what forges take, however much changed, and
+//! nothing of it is anybody's markup but ours.
 
 use refguard_core::diff::DiffReport;
 use refguard_core::document::Finding;
@@ -25,8 +25,8 @@ const SENTENCE: usize = 200;
 const NAME: usize = 128;
 /// Environments that the first paragraph speaks of.
 const ENVIRONMENTS: usize = 8;
-/// Bytes of what changed, losses and details, and of what that does to requests. With the lists the whole stays
-/// under the 65,536 characters that GitHub takes.
+/// Bytes of what changed, losses and details, and of what that does to requests. With the lists the
+/// whole stays under the 65,536 characters that GitHub takes.
 const LOSSES: usize = 6_000;
 const DETAILS: usize = 10_000;
 const IMPACT: usize = 12_000;

@@ -1,7 +1,9 @@
-//! Plain tables: columns as wide as their cells, no frames, nothing to unlearn for `grep` and `cut`.
+//! Plain tables: columns as wide as their cells, no frames, nothing to unlearn for `grep` and
+//! `cut`.
 //!
-//! A cell is bounded in display columns, so that one policy with thousands of guardrails neither pads
-//! every other row to its width nor reaches the limit of 65,535 columns at which formatting panics.
+//! A cell is bounded in display columns, so that one policy with thousands of guardrails neither
+//! pads every other row to its width nor reaches the limit of 65,535 columns at which formatting
+//! panics.
 
 use std::iter;
 
@@ -48,7 +50,8 @@ fn fit_row(row: &[String], columns: usize) -> Vec<Cell> {
     row.iter().take(columns).enumerate().map(fit).collect()
 }
 
-/// A cell of at most `limit` columns; of a longer text the beginning, and how many characters follow.
+/// A cell of at most `limit` columns; of a longer text the beginning, and how many characters
+/// follow.
 fn fit_cell(text: &str, limit: usize) -> Cell {
     let escaped = escape_terminal(text);
     let mut columns = 0;

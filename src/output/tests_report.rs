@@ -68,7 +68,8 @@ fn coverage_human(coverage: &CoverageReport) -> String {
     text
 }
 
-/// JUnit XML in the dialect that Jenkins publishes a schema for: one suite a test document, one case a case.
+/// JUnit XML in the dialect that Jenkins publishes a schema for: one suite a test document, one
+/// case a case.
 pub fn tests_junit(report: &TestReport) -> String {
     let mut suites: BTreeMap<(&str, &str), Vec<&CaseReport>> = BTreeMap::new();
     for case in &report.cases {
@@ -112,7 +113,8 @@ pub fn tests_junit(report: &TestReport) -> String {
     text
 }
 
-/// An annotation for each failed case; `prefix`: the folder of the policies within its git repository.
+/// An annotation for each failed case; `prefix`: the folder of the policies within its git
+/// repository.
 pub fn tests_github(report: &TestReport, prefix: &str) -> String {
     let line = |case: &CaseReport| {
         let name = format!("{}: {}", case.test, case.case);

@@ -16,6 +16,7 @@ mod docs;
 mod drafts;
 mod editor;
 mod framework;
+mod help;
 mod hooks;
 mod init;
 mod lifecycle;

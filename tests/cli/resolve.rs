@@ -28,3 +28,22 @@ fn an_invalid_set_answers_nothing() {
     assert_eq!(run.stdout, "");
     assert!(run.stderr.contains("attachments/all.yaml:3"), "{}", run.stderr);
 }
+
+#[test]
+fn a_table_of_long_lists_and_authors_is_bounded() {
+    let repo = TestRepo::new();
+    let names = |of: &str, count: usize| {
+        (0..count).map(|n| format!("{of}_{n:05}")).collect::<Vec<_>>().join(", ")
+    };
+    repo.policy("wide", &format!("guardrails: {{add: [{}]}}", names("guardrail", 4_000)));
+    let teams = names("team", 6_000);
+    let attachment = format!(
+        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: wide\nteams: [{teams}]\n"
+    );
+    repo.write("attachments/wide.yaml", &attachment);
+    repo.commit(&"s".repeat(70_000));
+    for verb in [&["list"][..], &["list", "attachments"], &["versions", "wide"]] {
+        let text = repo.run(verb.iter().copied()).ok();
+        assert!(text.len() < 2_000 && text.contains(" characters)"), "{verb:?}: {}", text.len());
+    }
+}

@@ -9,11 +9,11 @@ use refguard_core::prove::{Budget, Impact, impact};
 use refguard_core::resolve::Engine;
 use serde_json::json;
 
-use super::Shell;
 use super::diff::{Change, text};
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::{GateWord, Plan, Published, Says, Verdict};
 use crate::output::escape::escape_terminal;
 

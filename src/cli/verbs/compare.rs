@@ -3,21 +3,20 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Shell;
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
+use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
 use crate::ops::{Address, Workspace};
 use crate::output;
 
 /// Compare two versions of a policy, field by field
 ///
-/// A version is NAME@N, NAME@latest, NAME@production (or another environment) or NAME@REV; a bare NAME is the draft
-/// in the work tree.
+/// A version is NAME@N, NAME@latest, NAME@production (or another environment) or NAME@REV; a bare
+/// NAME is the draft in the work tree.
 ///
 /// Example: refguard compare healthcare-compliance@production healthcare-compliance@latest
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct CompareArgs {
     /// One version
     #[arg(value_name = "NAME@A")]

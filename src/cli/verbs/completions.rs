@@ -1,7 +1,7 @@
 //! `refguard completions`
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell as CompletionShell;
 
 use crate::cli::exit::Exit;
@@ -11,15 +11,14 @@ use crate::cli::print;
 ///
 /// Example: refguard completions bash > ~/.local/share/bash-completion/completions/refguard
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct CompletionsArgs {
     /// The shell
     shell: CompletionShell,
 }
 
-pub(in crate::cli) fn run(args: &CompletionsArgs) -> Result<Exit> {
+pub(in crate::cli) fn run(args: &CompletionsArgs, mut command: Command) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut crate::cli::command(), "refguard", &mut script);
+    clap_complete::generate(args.shell, &mut command, "refguard", &mut script);
     print::results(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Fine)
 }

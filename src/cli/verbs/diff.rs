@@ -9,22 +9,21 @@ use refguard_core::prove::{Impact, impact};
 use refguard_core::resolve::Engine;
 use serde::Serialize;
 
-use super::Shell;
 use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::{SetOrigin, Source, Workspace};
 use crate::output;
 
 /// Tell what changed between two sets, by meaning
 ///
-/// Policies added, removed and changed field by field; what each policy's effective guardrails gain or lose, also
-/// through a parent; attachments, and what of the catalog they touch. Moves and reformatting are no change. Without
-/// arguments: production against the work tree.
+/// Policies added, removed and changed field by field; what each policy's effective guardrails gain
+/// or lose, also through a parent; attachments, and what of the catalog they touch. Moves and
+/// reformatting are no change. Without arguments: production against the work tree.
 ///
 /// Example: refguard diff main HEAD --format markdown
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct DiffArgs {
     #[command(flatten)]
     sides: SidesArgs,
@@ -74,8 +73,11 @@ pub(super) struct Side {
 }
 
 impl SidesArgs {
-    /// Reads both; the errors of either end the verb.
-    pub(super) fn ready(&self, shell: &Shell) -> Result<std::result::Result<Sides, Exit>> {
+    /// Reads both.
+    ///
+    /// # Errors
+    /// Where either is not valid, or cannot be read.
+    pub(super) fn read_both(&self, shell: &Shell) -> Result<Sides> {
         let head = match &self.head {
             Some(revision) => Source::At(revision.clone()),
             None if self.staged => Source::Staged,
@@ -83,20 +85,15 @@ impl SidesArgs {
         };
         // One workspace, so that what two commits share is read once.
         let workspace = Workspace::open(&shell.dir)?;
-        let base = match shell.judge(&workspace, &Source::At(self.base.clone()))? {
-            Ok((engine, origin)) => Side { engine, origin },
-            Err(exit) => return Ok(Err(exit)),
-        };
-        let head = shell.judge(&workspace, &head)?;
-        Ok(head.map(|(engine, origin)| Sides { base, head: Side { engine, origin } }))
+        let (engine, origin) = shell.judge_set(&workspace, &Source::At(self.base.clone()))?;
+        let base = Side { engine, origin };
+        let (engine, origin) = shell.judge_set(&workspace, &head)?;
+        Ok(Sides { base, head: Side { engine, origin } })
     }
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
-    let Sides { base, head } = match args.sides.ready(shell)? {
-        Ok(sides) => sides,
-        Err(exit) => return Ok(exit),
-    };
+    let Sides { base, head } = args.sides.read_both(shell)?;
     let diff = diff_sets(base.engine.set(), head.engine.set());
     let report = DiffReport::new(&base.origin.name, &head.origin.name, &diff);
     let impact = args.impact.then(|| Impact {

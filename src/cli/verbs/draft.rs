@@ -3,25 +3,26 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Shell;
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
+use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
 use crate::ops::{Which, Workspace};
 
 /// Write the document of an older version into the work tree, to be edited and committed
 ///
-/// The text is that of the version, comments included. It takes the place of the document that holds the policy now,
-/// or gets a file of its own under policies/. A file with changes that are not committed is left alone.
+/// The text is that of the version, comments included. It takes the place of the document that
+/// holds the policy now, or gets a file of its own under policies/. A file with changes that are
+/// not committed is left alone.
 ///
 /// Example: refguard draft healthcare-compliance --from 3
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct DraftArgs {
     /// The policy's name
     name: String,
 
-    /// The version: N, latest, production (or another environment) or REV [default: the newest that has a document]
+    /// The version: N, latest, production (or another environment) or REV [default: the newest that
+    /// has a document]
     #[arg(long, value_name = "N")]
     from: Option<String>,
 

@@ -12,7 +12,6 @@ use crate::{ops, output};
 ///
 /// Example: refguard explain RG012
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ExplainArgs {
     /// The rule's code or name; without one, the list of rules
     rule: Option<String>,

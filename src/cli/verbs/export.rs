@@ -4,16 +4,15 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use refguard_core::interop;
 
-use super::Shell;
 use crate::cli::args::SourceArgs;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 
 /// Write a set in another system's form
 ///
 /// Example: refguard export litellm --at production > policies.yaml
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ExportArgs {
     #[command(subcommand)]
     to: To,
@@ -28,7 +27,6 @@ enum To {
 ///
 /// Example: refguard export litellm --at HEAD >> config.yaml
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 struct LitellmArgs {
     #[command(flatten)]
     source: SourceArgs,
@@ -36,11 +34,8 @@ struct LitellmArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ExportArgs) -> Result<Exit> {
     let To::Litellm(args) = &args.to;
-    let ready = match shell.ready(&args.source.source())? {
-        Ok(ready) => ready,
-        Err(exit) => return Ok(exit),
-    };
-    let exported = interop::export_litellm(ready.engine.set());
+    let valid = shell.load_valid_set(&args.source.source())?;
+    let exported = interop::export_litellm(valid.engine.set());
     exported.warnings.iter().for_each(|warning| print::message(&format!("warning: {warning}")));
     print::results(&exported.text)?;
     Ok(Exit::Fine)

@@ -3,9 +3,10 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{Shell, change};
+use super::change;
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
+use crate::cli::shell::Shell;
 use crate::ops::Workspace;
 
 /// Let no promotion follow until the hold is released
@@ -14,7 +15,6 @@ use crate::ops::Workspace;
 ///
 /// Example: refguard hold "freeze until the audit is over"
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct HoldArgs {
     /// Why: one line, kept in the commit
     reason: String,

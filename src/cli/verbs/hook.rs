@@ -6,21 +6,21 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use refguard_core::document::Finding;
 
-use super::{Shell, change};
-use crate::cli::exit::Exit;
+use super::change;
+use crate::cli::exit::{Exit, print_findings};
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::{
     PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict, Workspace, judge_received,
     judge_sent,
 };
+use crate::output;
 use crate::output::escape::escape_terminal;
-use crate::output::{self, Format, Report};
 
 /// Let git's hooks judge commits and pushes
 ///
 /// Example: refguard hook install
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct HookArgs {
     #[command(subcommand)]
     hook: Hook,
@@ -36,25 +36,24 @@ enum Hook {
 
 /// Install pre-commit and pre-push where git looks for hooks
 ///
-/// A hook that is there already is kept beside, with `.before-refguard` at its name's end, and called first.
-/// core.hooksPath is respected. Run it again at any time: it renews what it wrote.
+/// A hook that is there already is kept beside, with `.before-refguard` at its name's end, and
+/// called first. core.hooksPath is respected. Run it again at any time: it renews what it wrote.
 ///
 /// Example: refguard -C policies hook install
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 struct InstallArgs {}
 
 /// Judge the set that a commit would make, and run its tests
 ///
-/// Reads the index that git names, so what is staged in part is judged as it would be committed. Exit 1 with what was
-/// found: errors and failed tests; warnings refuse no commit (`refguard validate --staged` shows them). Does nothing
-/// where the commit would change no policy.
+/// Reads the index that git names, so what is staged in part is judged as it would be committed.
+/// Exit 1 with what was found: errors and failed tests; warnings refuse no commit (`refguard
+/// validate --staged` shows them). Does nothing where the commit would change no policy.
 ///
-/// What was found sound is remembered in the git directory, so that the next commit costs what it changes.
+/// What was found sound is remembered in the git directory, so that the next commit costs what it
+/// changes.
 ///
 /// Example: refguard hook pre-commit
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 struct PreCommitArgs {
     /// Say what was judged, also where all is well
     #[arg(short, long)]
@@ -63,12 +62,11 @@ struct PreCommitArgs {
 
 /// Warn of what the remote's pre-receive hook would refuse
 ///
-/// Reads what git gives to a pre-push hook. Judged from the copies of the remote's branches that the last fetch left; it
-/// refuses nothing itself.
+/// Reads what git gives to a pre-push hook. Judged from the copies of the remote's branches that
+/// the last fetch left; it refuses nothing itself.
 ///
 /// Example: refguard hook pre-push origin < refs
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 struct PrePushArgs {
     /// The remote's name
     #[arg(value_name = "REMOTE")]
@@ -81,20 +79,21 @@ struct PrePushArgs {
 
 /// Refuse pushes that go around the rules: the hook of the repository that everybody pushes to
 ///
-/// The publish branch must be a valid set and moves only forward, without promotions on it. Every commit that an
-/// environment's branch moves over must be a promotion that refguard would have made; a gate is passed only by those whom
-/// `allow` in refguard.yaml lists at the old tip. Neither is deleted or rewritten; no tag stands for an environment; below
-/// refs/refguard/ there are only ledgers that fit. Writes nothing.
+/// The publish branch must be a valid set and moves only forward, without promotions on it. Every
+/// commit that an environment's branch moves over must be a promotion that refguard would have
+/// made; a gate is passed only by those whom `allow` in refguard.yaml lists at the old tip. Neither
+/// is deleted or rewritten; no tag stands for an environment; below refs/refguard/ there are only
+/// ledgers that fit. Writes nothing.
 ///
 /// Example: printf '#!/bin/sh\nexec refguard hook pre-receive\n' > hooks/pre-receive
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 struct PreReceiveArgs {
     /// The folder of the set in commits (default: their top)
     #[arg(long, value_name = "FOLDER")]
     root: Option<String>,
 
-    /// The e-mail address of who pushes, as the server knows it: `allow` must list it too where a gate is passed
+    /// The e-mail address of who pushes, as the server knows it: `allow` must list it too where a
+    /// gate is passed
     #[arg(long, value_name = "ADDRESS")]
     pusher: Option<String>,
 }
@@ -140,15 +139,10 @@ fn pre_commit(shell: &Shell, args: &PreCommitArgs) -> Result<Exit> {
 
 /// Everything that stands in the way of the commit, on stderr.
 fn say_faults(shell: &Shell, faults: &StagedFaults) -> Result<Exit> {
-    let style = print::error_style(shell.color);
-    let errors: Vec<Finding> =
-        faults.checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
-    if !errors.is_empty() {
-        let report = Report { findings: &errors, ..super::report(&faults.checked) };
-        let mut text = Vec::new();
-        output::render(&report, Format::Human, style, &mut text)?;
-        print::message(String::from_utf8_lossy(&text).trim_end());
+    if faults.checked.findings.iter().any(Finding::is_error) {
+        print_findings(&faults.checked, shell.color);
     }
+    let style = print::error_style(shell.color);
     if let Some(tests) = &faults.tests {
         print::message(output::tests_human(tests, style).trim_end());
     }

@@ -4,21 +4,21 @@ use anyhow::Result;
 use clap::Args;
 use refguard_core::prove::impact;
 
-use super::Shell;
 use super::diff::{Sides, SidesArgs};
 use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::output;
 
 /// Tell what a change does to every possible request, exactly
 ///
-/// Regions of requests that lose or gain guardrails, losses first, each with a request to show for it and the documents
-/// that caused it; and whether less is blocked than before. Without arguments: production against the work tree.
+/// Regions of requests that lose or gain guardrails, losses first, each with a request to show for
+/// it and the documents that caused it; and whether less is blocked than before. Without arguments:
+/// production against the work tree.
 ///
 /// Example: refguard impact production HEAD --format markdown
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ImpactArgs {
     #[command(flatten)]
     sides: SidesArgs,
@@ -32,10 +32,7 @@ pub(in crate::cli) struct ImpactArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
-    let Sides { base, head } = match args.sides.ready(shell)? {
-        Ok(sides) => sides,
-        Err(exit) => return Ok(exit),
-    };
+    let Sides { base, head } = args.sides.read_both(shell)?;
     let mut impact = impact(&base.engine, &head.engine, &args.budget.budget());
     impact.base = base.origin.name;
     impact.head = head.origin.name;

@@ -6,10 +6,10 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use refguard_core::document::Finding;
 
-use super::Shell;
 use crate::cli::args::FindingsFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::{self, DatabaseReport};
 use crate::output::escape::escape_terminal;
 use crate::output::{self, Checked, Report};
@@ -18,7 +18,6 @@ use crate::output::{self, Checked, Report};
 ///
 /// Example: refguard import litellm config.yaml -o my-policies
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ImportArgs {
     #[command(subcommand)]
     from: From,
@@ -31,15 +30,16 @@ enum From {
 
 /// From a LiteLLM proxy config, or from its database
 ///
-/// Of a config, reads `policies`, `policy_attachments`, `guardrails` and `model_list`; the rest is left alone. Of a
-/// database, reads the saved answers of `/policies/list` and `/policies/attachments/list`, makes one commit a version
-/// in order, and promotes what was in production. Says where LiteLLM does something else than its input seems to say.
-/// Nothing is written where a finding is an error.
+/// Of a config, reads `policies`, `policy_attachments`, `guardrails` and `model_list`; the rest is
+/// left alone. Of a database, reads the saved answers of `/policies/list` and
+/// `/policies/attachments/list`, makes one commit a version in order, and promotes what was in
+/// production. Says where LiteLLM does something else than its input seems to say. Nothing is
+/// written where a finding is an error.
 ///
 /// Example: refguard import litellm config.yaml -o my-policies
+///
 /// Example: refguard import litellm --policies policies.json --attachments attachments.json -o my-policies
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 struct LitellmArgs {
     /// The proxy's config
     #[arg(required_unless_present = "policies", conflicts_with_all = ["policies", "attachments"])]

@@ -6,20 +6,19 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::Shell;
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops;
 
 /// Make a new policy repository from the embedded example, with a first commit, promoted
 ///
-/// The example is a realistic set: a baseline, two regulated domains, a policy for some models, a pipeline, an
-/// exemption done rightly, a catalog, tests and invariants.
+/// The example is a realistic set: a baseline, two regulated domains, a policy for some models, a
+/// pipeline, an exemption done rightly, a catalog, tests and invariants.
 ///
 /// Example: refguard init my-policies
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct InitArgs {
     /// A new or empty folder
     #[arg(value_name = "DIR", default_value = ".")]

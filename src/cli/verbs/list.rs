@@ -3,17 +3,16 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::Shell;
 use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::{ops, output};
 
 /// List the policies or attachments of a set
 ///
 /// Example: refguard list attachments --format json
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ListArgs {
     /// What to list
     #[arg(default_value = "policies")]
@@ -37,18 +36,17 @@ enum What {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ListArgs) -> Result<Exit> {
-    let ready = match shell.ready(&args.source.source())? {
-        Ok(ready) => ready,
-        Err(exit) => return Ok(exit),
-    };
-    let set = ready.engine.set();
+    let valid = shell.load_valid_set(&args.source.source())?;
+    let set = valid.engine.set();
     let listing = match args.what {
         What::Policies => ops::list_policies(set),
         What::Attachments => ops::list_attachments(set),
     };
     match args.format {
         BasicFormat::Json => print::json(&listing)?,
-        BasicFormat::Human => print::results(&output::format_table(&listing.header, &listing.rows))?,
+        BasicFormat::Human => {
+            print::results(&output::format_table(&listing.header, &listing.rows))?
+        }
     }
     Ok(Exit::Fine)
 }

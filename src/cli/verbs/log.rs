@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Shell;
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::Workspace;
 use crate::output;
 
@@ -16,7 +16,6 @@ use crate::output;
 ///
 /// Example: refguard log --policy healthcare-compliance
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct LogArgs {
     /// The environment
     #[arg(long, value_name = "ENV", default_value = "production")]

@@ -1,7 +1,7 @@
 //! `refguard man`
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Command};
 use clap_mangen::Man;
 
 use crate::cli::exit::Exit;
@@ -11,14 +11,12 @@ use crate::cli::print;
 ///
 /// Example: refguard man | man -l -
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ManArgs {
     /// The verb
     verb: Option<String>,
 }
 
-pub(in crate::cli) fn run(args: &ManArgs) -> Result<Exit> {
-    let mut command = crate::cli::command();
+pub(in crate::cli) fn run(args: &ManArgs, mut command: Command) -> Result<Exit> {
     command.build();
     let page = match &args.verb {
         None => Man::new(command),

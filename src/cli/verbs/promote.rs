@@ -3,21 +3,23 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{Shell, change};
+use super::change;
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
+use crate::cli::shell::Shell;
 use crate::ops::{Lowered, PromoteRequest, Selection, Workspace};
 
 /// Move an environment to a commit, in one step
 ///
-/// Makes one commit on the environment's branch and moves its ref by compare-and-swap. Every gate is asked
-/// before: valid, tests, empty, published, older, hold, weaken. Without REV the tip of the branch that the environment is
-/// promoted from is taken, never HEAD. Exit 3: somebody else was first.
+/// Makes one commit on the environment's branch and moves its ref by compare-and-swap. Every gate
+/// is asked before: valid, tests, empty, published, older, hold, weaken. Without REV the tip of the
+/// branch that the environment is promoted from is taken, never HEAD. Exit 3: somebody else was
+/// first.
 ///
 /// Example: refguard promote --dry-run
+///
 /// Example: refguard promote --policy healthcare-compliance --reason "audit finding 12"
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct PromoteArgs {
     /// The commit
     #[arg(value_name = "REV")]

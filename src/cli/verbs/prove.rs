@@ -4,20 +4,19 @@ use anyhow::Result;
 use clap::Args;
 use refguard_core::prove::{ProveOptions, prove};
 
-use super::Shell;
 use crate::cli::args::{BudgetArgs, ChangeFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::output;
 
 /// Prove the invariants of a set, or show a request that breaks one
 ///
-/// An Invariant document must hold for every possible request, not only for tested ones. Exit 1 where one does not, or
-/// where not all of it could be analysed.
+/// An Invariant document must hold for every possible request, not only for tested ones. Exit 1
+/// where one does not, or where not all of it could be analysed.
 ///
 /// Example: refguard prove --no-unguarded
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ProveArgs {
     #[command(flatten)]
     source: SourceArgs,
@@ -39,12 +38,9 @@ pub(in crate::cli) struct ProveArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
-    let ready = match shell.ready(&args.source.source())? {
-        Ok(ready) => ready,
-        Err(exit) => return Ok(exit),
-    };
+    let valid = shell.load_valid_set(&args.source.source())?;
     let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
-    let proof = prove(&ready.engine, options, &args.budget.budget());
+    let proof = prove(&valid.engine, options, &args.budget.budget());
     match args.format {
         ChangeFormat::Json => print::json(&proof)?,
         ChangeFormat::Human => {

@@ -11,20 +11,19 @@ use refguard_core::resolve::{
 };
 use serde_json::{Value, json};
 
-use super::{Ready, Shell};
 use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::{Shell, ValidSet};
 use crate::output;
 
 /// Tell what a request gets, and why
 ///
-/// The request is given by its parts, as JSON, or many at once as JSON Lines. Policies that the request
-/// asks for by name come on top of the attached ones.
+/// The request is given by its parts, as JSON, or many at once as JSON Lines. Policies that the
+/// request asks for by name come on top of the attached ones.
 ///
 /// Example: refguard resolve --team health-eu --model gpt-4o --tag phi-eu --explain
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ResolveArgs {
     /// The team's alias
     #[arg(long, value_name = "TEAM")]
@@ -50,7 +49,8 @@ pub(in crate::cli) struct ResolveArgs {
     #[arg(long, value_name = "JSON", conflicts_with_all = ["team", "key", "model", "tags"])]
     context: Option<String>,
 
-    /// Read requests as JSON Lines ({"context":{…},"policies":[…]}) from a file or `-`; answer as JSON Lines
+    /// Read requests as JSON Lines ({"context":{…},"policies":[…]}) from a file or `-`; answer as
+    /// JSON Lines
     #[arg(long, value_name = "FILE", conflicts_with_all = ["team", "key", "model", "tags", "policies", "context", "format"])]
     batch: Option<String>,
 
@@ -69,18 +69,15 @@ pub(in crate::cli) struct ResolveArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
     let context = context(args)?;
-    let ready = match shell.ready(&args.source.source())? {
-        Ok(ready) => ready,
-        Err(exit) => return Ok(exit),
-    };
+    let valid = shell.load_valid_set(&args.source.source())?;
     if let Some(file) = &args.batch {
-        return batch(&ready, file, args.explain);
+        return batch(&valid, file, args.explain);
     }
-    let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| ready.number(policy);
-    let request = ready.request(context, &args.policies)?;
-    let resolution = ready.engine.resolve(&request);
-    let near = args.explain.then(|| explain(&ready.engine, &request));
-    let answer = ready.answer(&resolution, near.as_deref(), &version);
+    let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| valid.number(policy);
+    let request = valid.request(context, &args.policies)?;
+    let resolution = valid.engine.resolve(&request);
+    let near = args.explain.then(|| explain(&valid.engine, &request));
+    let answer = valid.answer(&resolution, near.as_deref(), &version);
     match args.format {
         BasicFormat::Json => print::json_bytes(&answer.to_json())?,
         BasicFormat::Human => {
@@ -103,7 +100,7 @@ fn context(args: &ResolveArgs) -> Result<Context> {
     }
 }
 
-impl Ready {
+impl ValidSet {
     fn request(&self, context: Context, policies: &[String]) -> Result<Request> {
         let policies =
             policies.iter().map(|name| self.workspace.requested(name)).collect::<Result<_>>()?;
@@ -119,7 +116,8 @@ impl Ready {
         Answer { origin: self.origin.borrow(), resolution, version, fields: Fields::ALL, explain }
     }
 
-    /// The number of the version that the set holds, where history is at hand: an answer does not wait for it.
+    /// The number of the version that the set holds, where history is at hand: an answer does not
+    /// wait for it.
     fn number(&self, policy: &ResolvedPolicy<'_>) -> Option<u64> {
         self.workspace
             .history_if_cheap(self.engine.set().policies.len())?
@@ -128,7 +126,7 @@ impl Ready {
 }
 
 /// Answers in the order of the requests; a line that cannot be answered says so in its place.
-fn batch(ready: &Ready, file: &str, with_explain: bool) -> Result<Exit> {
+fn batch(valid: &ValidSet, file: &str, with_explain: bool) -> Result<Exit> {
     let input: Box<dyn Read> = match file {
         "-" => Box::new(std::io::stdin()),
         path => Box::new(File::open(path).with_context(|| format!("cannot read `{path}`"))?),
@@ -140,7 +138,7 @@ fn batch(ready: &Ready, file: &str, with_explain: bool) -> Result<Exit> {
         if line.trim().is_empty() {
             continue;
         }
-        match answer_line(ready, &line, with_explain) {
+        match answer_line(valid, &line, with_explain) {
             Ok(answer) => out.write_all(&answer)?,
             Err(error) => {
                 exit = Exit::Fault;
@@ -152,17 +150,17 @@ fn batch(ready: &Ready, file: &str, with_explain: bool) -> Result<Exit> {
     Ok(exit)
 }
 
-fn answer_line(ready: &Ready, line: &str, with_explain: bool) -> Result<Vec<u8>> {
+fn answer_line(valid: &ValidSet, line: &str, with_explain: bool) -> Result<Vec<u8>> {
     let value: Value = serde_json::from_str(line).context("not JSON")?;
     if !value.is_object() {
         bail!("not an object of the form {{\"context\":{{…}}}}");
     }
     let (context, policies) = Request::parts_from_json(&value)?;
-    let request = ready.request(context, &policies)?;
-    let resolution = ready.engine.resolve(&request);
-    let near = with_explain.then(|| explain(&ready.engine, &request));
-    let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| ready.number(policy);
-    let mut line = ready.answer(&resolution, near.as_deref(), &version).to_json();
+    let request = valid.request(context, &policies)?;
+    let resolution = valid.engine.resolve(&request);
+    let near = with_explain.then(|| explain(&valid.engine, &request));
+    let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| valid.number(policy);
+    let mut line = valid.answer(&resolution, near.as_deref(), &version).to_json();
     line.push(b'\n');
     Ok(line)
 }

@@ -3,23 +3,23 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Shell;
 use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::{Source, Workspace};
 use crate::output;
 
 /// Put together what a reviewer needs to know of a change
 ///
-/// Findings that are new, what changed by meaning with losses of protection first, what that does to every possible
-/// request, tests and coverage beside those of before, the versions that the merge will make, and whether the environments
-/// could take it. BASE is taken where the change began, so what was merged since is no part of it. Without arguments: the
-/// publish branch against the work tree. Exit 1: the set after has an error or a failed test.
+/// Findings that are new, what changed by meaning with losses of protection first, what that does
+/// to every possible request, tests and coverage beside those of before, the versions that the
+/// merge will make, and whether the environments could take it. BASE is taken where the change
+/// began, so what was merged since is no part of it. Without arguments: the publish branch against
+/// the work tree. Exit 1: the set after has an error or a failed test.
 ///
 /// Example: refguard review origin/main HEAD --format markdown
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ReviewArgs {
     /// What the change is to be merged into: a revision (default: the publish branch)
     #[arg(value_name = "BASE")]

@@ -3,19 +3,19 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{Shell, change};
+use super::change;
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
+use crate::cli::shell::Shell;
 use crate::ops::{RollbackRequest, Workspace};
 
 /// Bring back what was in an environment before, and hold it there
 ///
-/// Makes a promotion with the tree of an earlier one. The environment is then on hold: the next `promote` is refused
-/// until `--release-hold`. A second rollback goes further back.
+/// Makes a promotion with the tree of an earlier one. The environment is then on hold: the next
+/// `promote` is refused until `--release-hold`. A second rollback goes further back.
 ///
 /// Example: refguard rollback --reason "false positives in support"
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct RollbackArgs {
     /// The promotion to go back to (default: the one before, with another set)
     #[arg(long, value_name = "N")]

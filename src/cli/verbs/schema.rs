@@ -11,7 +11,6 @@ use crate::cli::print;
 ///
 /// Example: refguard schema policy > .schema/policy.json
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct SchemaArgs {
     /// Repository, Catalog, Policy, PolicyAttachment, PolicyTest or Invariant
     kind: Option<String>,

@@ -12,9 +12,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
-use super::Shell;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::daemon::{Config, Daemon, Fetch, Systemd};
 use crate::http::{
     self, AuthzOptions, DecisionLog, Dimension, HostGuard, Limits, Listener, Options, Signals,
@@ -25,13 +25,12 @@ use crate::repo::GitEnv;
 
 /// Serve the production set to proxies over HTTP, and follow its ref
 ///
-/// The set is read from git's object store, never from a checkout, and swapped whole when the ref moves. A set
-/// that does not load is refused and the last good one keeps serving; `/v1/status` says why. Nothing in the
-/// repository is changed.
+/// The set is read from git's object store, never from a checkout, and swapped whole when the ref
+/// moves. A set that does not load is refused and the last good one keeps serving; `/v1/status`
+/// says why. Nothing in the repository is changed.
 ///
 /// Example: refguard serve --init my-policies
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ServeArgs {
     /// Make a policy repository from the embedded example in DIR, if there is none, and serve it
     #[arg(long, value_name = "DIR")]
@@ -53,7 +52,8 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     poll: Duration,
 
-    /// Keep the last good sets in DIR (default: $STATE_DIRECTORY, or `refguard` in the git directory)
+    /// Keep the last good sets in DIR (default: $STATE_DIRECTORY, or `refguard` in the git
+    /// directory)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 

@@ -4,21 +4,20 @@ use anyhow::{Result, bail};
 use clap::Args;
 use refguard_core::document::did_you_mean;
 
-use super::Shell;
 use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
+use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
 use crate::ops::{Address, Workspace};
 use crate::{ops, output};
 
 /// Show one policy: its document, what it inherits, where it is attached
 ///
-/// NAME@N shows that version of its document, as history has it; so do NAME@latest, NAME@production (or another
-/// environment) and NAME@REV.
+/// NAME@N shows that version of its document, as history has it; so do NAME@latest, NAME@production
+/// (or another environment) and NAME@REV.
 ///
 /// Example: refguard show healthcare-compliance@production
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ShowArgs {
     /// The policy's name, or NAME@N
     name: String,
@@ -36,11 +35,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     if address.which.is_some() {
         return version(shell, args, address);
     }
-    let ready = match shell.ready(&args.source.source())? {
-        Ok(ready) => ready,
-        Err(exit) => return Ok(exit),
-    };
-    let set = ready.engine.set();
+    let valid = shell.load_valid_set(&args.source.source())?;
+    let set = valid.engine.set();
     let Some((_, policy)) = set.find(&args.name) else {
         let near = did_you_mean(&args.name, set.policies.iter().map(|policy| &*policy.name));
         let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();

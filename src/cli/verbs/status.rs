@@ -3,21 +3,21 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Shell;
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::Workspace;
 use crate::output;
 
 /// Tell what is drafted, what is published, and what each environment lacks
 ///
-/// Drafts are policies of the work tree that differ from the publish branch. For each environment: its promotion, how
-/// far it is behind, whether it is on hold, and whether something else than a promotion moved it.
+/// Drafts are policies of the work tree that differ from the publish branch. For each environment:
+/// its promotion, how far it is behind, whether it is on hold, and whether something else than a
+/// promotion moved it.
 ///
 /// Example: refguard status
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct StatusArgs {
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]

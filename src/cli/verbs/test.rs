@@ -1,23 +1,22 @@
 //! `refguard test`
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use super::Shell;
 use crate::cli::args::SourceArgs;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, FaultBesideResults};
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::{self, TestOptions};
 use crate::output;
 
 /// Run the PolicyTest documents of a set
 ///
-/// Each case is a request with what it must get: guardrails, policies, and what the pipelines do with given
-/// outcomes. A failed case shows the difference and the attachments that came near.
+/// Each case is a request with what it must get: guardrails, policies, and what the pipelines do
+/// with given outcomes. A failed case shows the difference and the attachments that came near.
 ///
 /// Example: refguard test --format junit > tests.xml
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct TestArgs {
     /// Run only cases with TEXT in `TEST: CASE`
     #[arg(long, value_name = "TEXT")]
@@ -61,16 +60,13 @@ enum TestFormat {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
-    let ready = match shell.ready(&args.source.source())? {
-        Ok(ready) => ready,
-        Err(exit) => return Ok(exit),
-    };
+    let valid = shell.load_valid_set(&args.source.source())?;
     let options = TestOptions {
         filter: args.filter.clone(),
         fail_fast: args.fail_fast,
         coverage: args.coverage,
     };
-    let report = ops::run_tests(&ready.engine, &options, &|name| ready.workspace.requested(name))?;
+    let report = ops::run_tests(&valid.engine, &options, &|name| valid.workspace.requested(name))?;
     match args.format {
         TestFormat::Json => print::json(&report)?,
         TestFormat::Human => {
@@ -78,19 +74,20 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         }
         TestFormat::Junit => print::results(&output::tests_junit(&report))?,
         TestFormat::Github => {
-            print::results(&output::tests_github(&report, ready.workspace.root().prefix()))?
+            print::results(&output::tests_github(&report, valid.workspace.root().prefix()))?
         }
     }
-    let untested = args.require_tests && report.cases.is_empty();
-    if untested {
-        print::message("error: no test case ran, and `--require-tests` asks for one");
-    }
-    let covered = report.coverage.as_ref().map_or(100.0, |coverage| coverage.percent);
-    let uncovered = args.threshold.filter(|threshold| covered < f64::from(*threshold));
-    if let Some(threshold) = uncovered {
-        print::message(&format!(
-            "error: {covered}% is covered, and `--threshold` asks for {threshold}%"
+
+    if args.require_tests && report.cases.is_empty() {
+        bail!(FaultBesideResults(
+            "no test case ran, and `--require-tests` asks for one".to_owned()
         ));
     }
-    Ok(Exit::fault_if(report.failed > 0 || untested || uncovered.is_some()))
+    let covered = report.coverage.as_ref().map_or(100.0, |coverage| coverage.percent);
+    if let Some(threshold) = args.threshold.filter(|threshold| covered < f64::from(*threshold)) {
+        bail!(FaultBesideResults(format!(
+            "{covered}% is covered, and `--threshold` asks for {threshold}%"
+        )));
+    }
+    Ok(Exit::fault_if(report.failed > 0))
 }

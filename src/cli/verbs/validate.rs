@@ -6,10 +6,10 @@ use anyhow::Result;
 use clap::Args;
 use refguard_core::document::Finding;
 
-use super::Shell;
 use crate::cli::args::{FindingsFormat, LevelArgs, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::{Shell, report_of};
 use crate::output::{self, Report};
 
 /// Check a policy set by every rule
@@ -19,7 +19,6 @@ use crate::output::{self, Report};
 ///
 /// Example: refguard validate --staged --deny-warnings
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ValidateArgs {
     #[command(flatten)]
     source: SourceArgs,
@@ -33,12 +32,12 @@ pub(in crate::cli) struct ValidateArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
-    let (workspace, loaded) = shell.load(&args.source.source(), &args.levels.levels())?;
+    let (workspace, loaded) = shell.load_set(&args.source.source(), &args.levels.levels())?;
     // The process ends with this verb: freeing a large set piece by piece would be for nothing.
     let loaded = ManuallyDrop::new(loaded);
     let checked = &loaded.checked;
     let mut text = Vec::new();
-    let report = Report { prefix: workspace.root().prefix(), ..super::report(checked) };
+    let report = Report { prefix: workspace.root().prefix(), ..report_of(checked) };
     output::render(&report, args.format.output(), print::style(shell.color), &mut text)?;
     print::results(&String::from_utf8_lossy(&text))?;
     let errors = checked.findings.iter().any(Finding::is_error);

@@ -3,21 +3,20 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Shell;
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
+use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
 use crate::ops::Workspace;
 use crate::output;
 
 /// List the versions of a policy, the newest first
 ///
-/// Version N is the N-th change of the policy's document on the first-parent history of the publish branch; a
-/// removal is one too. Moving the file, reformatting and comments make no version.
+/// Version N is the N-th change of the policy's document on the first-parent history of the publish
+/// branch; a removal is one too. Moving the file, reformatting and comments make no version.
 ///
 /// Example: refguard versions healthcare-compliance
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct VersionsArgs {
     /// The policy's name
     name: String,

@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::Shell;
 use super::serve::parse_time;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::ops::Workspace;
 
 /// How long to rest between two looks.
@@ -25,12 +25,11 @@ const MAX_STATUS: u64 = 16 << 20;
 
 /// Wait until every daemon named serves a commit
 ///
-/// For a deployment that must not go on before its policies are in force everywhere. Exits 1 when the time is
-/// over; stderr says which daemon serves what.
+/// For a deployment that must not go on before its policies are in force everywhere. Exits 1 when
+/// the time is over; stderr says which daemon serves what.
 ///
 /// Example: refguard wait --commit production http://10.0.0.5:8731 http://10.0.0.6:8731
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(in crate::cli) struct WaitArgs {
     /// The commit: a full hash, or a revision of this repository such as `production`
     #[arg(long, value_name = "REV")]

@@ -1,7 +1,7 @@
 //! A diff as a comment on a pull request: a short summary, what is lost, the rest folded away.
 //!
-//! Every name goes through the escapes, and the whole stays under what forges take as a comment, however
-//! much changed: what does not fit is counted.
+//! Every name goes through the escapes, and the whole stays under what forges take as a comment,
+//! however much changed: what does not fit is counted.
 
 use refguard_core::diff::{DiffReport, FieldChange};
 

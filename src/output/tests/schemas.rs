@@ -14,7 +14,8 @@ const JUNIT: &str = include_str!("../../../tests/data/schemas/junit-10.xsd");
 
 /// What the schema has against a document.
 fn faults(schema: &str, document: &Value) -> Vec<String> {
-    // SARIF's pattern for `language` has a stray bracket that JavaScript lets pass and Rust does not.
+    // SARIF's pattern for `language` has a stray bracket that JavaScript lets pass and Rust does
+    // not.
     let schema = parsed(&schema.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}?$"));
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     validator

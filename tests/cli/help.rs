@@ -1,0 +1,57 @@
+//! The help of every verb, as it is printed where there is no terminal, and how errors are printed.
+
+use crate::support::{TestRepo, policy};
+
+/// The help texts of a command and of all below it.
+fn helps(home: &TestRepo, command: &clap::Command, path: &[&str], out: &mut String) {
+    let text = home.run(path.iter().copied().chain(["--help"])).ok();
+    out.push_str(&format!("$ refguard {} --help\n{text}\n", path.join(" ")));
+    for verb in command.get_subcommands() {
+        helps(home, verb, &[path, &[verb.get_name()]].concat(), out);
+    }
+}
+
+#[cfg(feature = "daemon")]
+#[test]
+fn the_help_of_every_verb() {
+    let mut text = String::new();
+    helps(&TestRepo::plain(), &refguard::cli::command(), &[], &mut text);
+    // A text that was wrapped by hand and again by the program leaves lines of a word or two.
+    assert!(text.lines().all(|line| line.chars().count() <= 100));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_error_is_an_object_where_json_was_asked_for() {
+    let home = TestRepo::plain();
+    let run = home.run(["log", "--format", "json"]).ends(2);
+    let object: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(object["version"], 1);
+    let message = object["error"]["message"].as_str().unwrap();
+    assert!(message.contains("is in no git repository"), "{message}");
+    assert!(object["error"]["help"].as_str().unwrap().contains("refguard init"));
+    assert!(run.stderr.starts_with(&format!("error: {message}\nhelp: ")), "{}", run.stderr);
+    assert_eq!(home.run(["log"]).ends(2).stdout, "");
+}
+
+#[test]
+fn a_verb_that_needs_a_valid_set_prints_its_errors_and_ends_with_1() {
+    let repo = TestRepo::new();
+    repo.write("policies/base.yaml", &policy("base", "gaurdrails: {}"));
+    for verb in [&["list"][..], &["resolve"], &["test"], &["prove"], &["show", "base"]] {
+        let said = repo.run(verb.iter().copied()).fails(1);
+        assert!(said.contains("policies/base.yaml:4:1"), "{verb:?}: {said}");
+    }
+    let run = repo.run(["list", "--format", "json"]).ends(1);
+    let object: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(object["error"]["message"], "the policies have errors");
+}
+
+#[test]
+fn a_demand_beside_the_results_fails_after_them() {
+    let repo = TestRepo::new();
+    repo.write("policies/base.yaml", &policy("base", "guardrails: {add: [pii]}"));
+    let run = repo.run(["test", "--require-tests", "--format", "json"]).ends(1);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap()["passed"], 0);
+    assert_eq!(run.stderr, "error: no test case ran, and `--require-tests` asks for one\n");
+}
