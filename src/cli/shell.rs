@@ -10,7 +10,7 @@ use refguard_core::resolve::Engine;
 use super::args::Color;
 use super::exit::FaultySet;
 use super::progress;
-use crate::ops::{Judged, LoadedSet, SetOrigin, Source, Workspace};
+use crate::ops::{Judged, LoadedSet, SetOrigin, Source, TrackedSet, Workspace};
 use crate::output::{self, Report};
 
 /// What every verb is run with.
@@ -46,17 +46,19 @@ impl Shell {
     /// [`FaultySet`] where it is not.
     pub(super) fn load_valid_set(&self, source: &Source) -> Result<ValidSet> {
         let workspace = Workspace::open(&self.dir)?;
-        let (engine, origin) = self.judge_set(&workspace, source)?;
+        let mut sets = TrackedSet::default();
+        let (engine, origin) = self.judge_set(&workspace, &mut sets, source)?;
         Ok(ValidSet { engine, origin, workspace })
     }
 
-    /// As [`Shell::load_valid_set`], in a workspace that may have read another set before.
+    /// As [`Shell::load_valid_set`], with `sets` that may have read another tree before.
     pub(super) fn judge_set(
         &self,
         workspace: &Workspace,
+        sets: &mut TrackedSet,
         source: &Source,
     ) -> Result<(Arc<Engine>, SetOrigin)> {
-        let (judged, origin) = workspace.judge(source, &progress::Bar::new())?;
+        let (judged, origin) = workspace.judge(source, sets, &progress::Bar::new())?;
         match judged {
             Judged::Sound(engine) => Ok((engine, origin)),
             Judged::Faulty(checked) => Err(FaultySet(checked).into()),

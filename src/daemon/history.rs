@@ -14,7 +14,9 @@ use serde_json::Value;
 use super::Hub;
 use super::background::{self, Way};
 use super::hub::lock;
-use crate::ops::{Address, Effort, Keep, NoProgress, PublishedTip, VersionIndex, Which, Workspace};
+use crate::ops::{
+    Address, Effort, Keep, NoProgress, PublishedTip, VersionHistory, VersionIndex, Which, Workspace,
+};
 
 /// Pinned versions that are remembered.
 const MAX_PINS: usize = 1_000;
@@ -66,7 +68,7 @@ impl History {
         if let Some(known) = lock(&self.pins).get(name) {
             return Ok(known.clone());
         }
-        let requested = self.workspace()?.requested(name)?;
+        let requested = self.history(&Workspace::open(&self.dir)?)?.requested(name)?;
         let mut pins = lock(&self.pins);
         // `NAME@production` moves with its ref, so only numbers are remembered.
         let lasting = matches!(Address::parse(name).which, Some(Which::Number(_)));
@@ -81,8 +83,8 @@ impl History {
     /// # Errors
     /// Where there is no such policy, or history is not read yet or cannot be.
     pub fn versions(&self, policy: &str) -> Result<Value, NoHistory> {
-        let workspace = self.known(policy)?;
-        Ok(to_value(&workspace.version_list(policy, &NoProgress)?)?)
+        let workspace = Workspace::open(&self.dir)?;
+        Ok(to_value(&self.known(&workspace, policy)?.version_list(policy, &NoProgress)?)?)
     }
 
     /// One version of a policy with its document.
@@ -90,12 +92,13 @@ impl History {
     /// # Errors
     /// As of [`Self::versions`], and where there is no such version.
     pub fn version(&self, policy: &str, number: u64) -> Result<Value, NoHistory> {
-        let workspace = self.known(policy)?;
+        let workspace = Workspace::open(&self.dir)?;
+        let mut history = self.known(&workspace, policy)?;
         let which = Which::Number(number);
-        if workspace.find_version(policy, which, &NoProgress)?.is_none() {
+        if history.find_version(policy, which, &NoProgress)?.is_none() {
             return Err(NoHistory::NotFound(format!("there is no version {number} of `{policy}`")));
         }
-        let shown = workspace.show_version(Address { policy, which: Some(which) }, &NoProgress)?;
+        let shown = history.show_version(Address { policy, which: Some(which) }, &NoProgress)?;
         Ok(to_value(&shown)?)
     }
 
@@ -105,8 +108,9 @@ impl History {
     /// # Errors
     /// As of [`Self::version`].
     pub fn compare(&self, policy: &str, from: &str, to: &str) -> Result<Value, NoHistory> {
-        let workspace = self.known(policy)?;
-        let side = |word| -> Result<Address<'_>, NoHistory> {
+        let workspace = Workspace::open(&self.dir)?;
+        let mut history = self.known(&workspace, policy)?;
+        let mut side = |word| -> Result<Address<'_>, NoHistory> {
             let which = Which::parse(word);
             // Any other revision could name what was never published.
             let known = match which {
@@ -115,14 +119,15 @@ impl History {
                     workspace.environment_refs()?.iter().any(|(name, _)| name == word)
                 }
             };
-            if !known || workspace.find_version(policy, which, &NoProgress)?.is_none() {
+            if !known || history.find_version(policy, which, &NoProgress)?.is_none() {
                 return Err(NoHistory::NotFound(format!(
                     "there is no version `{word}` of `{policy}`"
                 )));
             }
             Ok(Address { policy, which: Some(which) })
         };
-        let compared = workspace.compare(side(from)?, side(to)?, &NoProgress)?;
+        let (from, to) = (side(from)?, side(to)?);
+        let compared = history.compare(from, to, &NoProgress)?;
         Ok(to_value(&compared.comparison())?)
     }
 
@@ -134,19 +139,25 @@ impl History {
         Ok(to_value(&Workspace::open(&self.dir)?.log(environment, None)?)?)
     }
 
-    fn workspace(&self) -> Result<Workspace, NoHistory> {
+    /// The history that was read, of a workspace.
+    fn history<'w>(&self, workspace: &'w Workspace) -> Result<VersionHistory<'w>, NoHistory> {
         let index = self.index.load_full().ok_or(NoHistory::NotYet)?;
-        Ok(Workspace::open(&self.dir)?.with_history(index))
+        Ok(VersionHistory::with_index(workspace, index))
     }
 
-    fn known(&self, policy: &str) -> Result<Workspace, NoHistory> {
-        let workspace = self.workspace()?;
-        if workspace.history(&NoProgress)?.versions(policy).is_empty() {
+    /// The same, where it knows a policy.
+    fn known<'w>(
+        &self,
+        workspace: &'w Workspace,
+        policy: &str,
+    ) -> Result<VersionHistory<'w>, NoHistory> {
+        let mut history = self.history(workspace)?;
+        if history.index(&NoProgress)?.versions(policy).is_empty() {
             return Err(NoHistory::NotFound(format!(
                 "the publish branch has never had a policy `{policy}`"
             )));
         }
-        Ok(workspace)
+        Ok(history)
     }
 
     /// Says that the publish branch may have moved; the first time starts reading it.

@@ -28,7 +28,7 @@ pub use history::version_list::{ShownVersion, VersionList, VersionRow};
 pub use history::versions::{
     Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex,
 };
-pub use history::workspace_versions::PolicyDocument;
+pub use history::workspace_versions::{PolicyDocument, VersionHistory};
 pub use hook::{
     InstalledHook, PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict,
     judge_received, judge_sent,
@@ -36,7 +36,7 @@ pub use hook::{
 pub use source::import::{ImportReport, import_litellm};
 pub use source::import_database::{DatabaseReport, import_litellm_database};
 pub use source::init::{Initialised, init};
-pub use source::judged::Judged;
+pub use source::judged::{Judged, TrackedSet};
 pub use source::listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object,
     show_policy,

@@ -7,7 +7,7 @@ use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
-use crate::ops::{Address, Workspace};
+use crate::ops::{Address, VersionHistory, Workspace};
 use crate::output;
 
 /// Compare two versions of a policy, field by field
@@ -34,7 +34,7 @@ pub(in crate::cli) struct CompareArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &CompareArgs) -> Result<Exit> {
     let workspace = Workspace::open(&shell.dir)?;
     let (a, b) = (Address::parse(&args.a), Address::parse(&args.b));
-    let compared = workspace.compare(a, b, &progress::Bar::of_commits())?;
+    let compared = VersionHistory::new(&workspace).compare(a, b, &progress::Bar::of_commits())?;
     match args.format {
         BasicFormat::Json => print::json(&compared.comparison())?,
         BasicFormat::Human => {

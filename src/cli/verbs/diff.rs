@@ -13,7 +13,7 @@ use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{SetOrigin, Source, Workspace};
+use crate::ops::{SetOrigin, Source, TrackedSet, Workspace};
 use crate::output;
 
 /// Tell what changed between two sets, by meaning
@@ -83,11 +83,13 @@ impl SidesArgs {
             None if self.staged => Source::Staged,
             None => Source::Worktree,
         };
-        // One workspace, so that what two commits share is read once.
         let workspace = Workspace::open(&shell.dir)?;
-        let (engine, origin) = shell.judge_set(&workspace, &Source::At(self.base.clone()))?;
+        // One tracked set, so that what two commits share is read once.
+        let mut sets = TrackedSet::default();
+        let base = Source::At(self.base.clone());
+        let (engine, origin) = shell.judge_set(&workspace, &mut sets, &base)?;
         let base = Side { engine, origin };
-        let (engine, origin) = shell.judge_set(&workspace, &head)?;
+        let (engine, origin) = shell.judge_set(&workspace, &mut sets, &head)?;
         Ok(Sides { base, head: Side { engine, origin } })
     }
 }

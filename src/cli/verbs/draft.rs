@@ -7,7 +7,7 @@ use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
-use crate::ops::{Which, Workspace};
+use crate::ops::{VersionHistory, Which, Workspace};
 
 /// Write the document of an older version into the work tree, to be edited and committed
 ///
@@ -38,7 +38,12 @@ pub(in crate::cli) struct DraftArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &DraftArgs) -> Result<Exit> {
     let from = args.from.as_deref().map(Which::parse);
     let workspace = Workspace::open(&shell.dir)?;
-    let draft = workspace.draft(&args.name, from, args.force, &progress::Bar::of_commits())?;
+    let draft = VersionHistory::new(&workspace).draft(
+        &args.name,
+        from,
+        args.force,
+        &progress::Bar::of_commits(),
+    )?;
     match args.format {
         BasicFormat::Json => print::json(&draft)?,
         BasicFormat::Human => {

@@ -15,6 +15,7 @@ use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, ValidSet};
+use crate::ops::VersionHistory;
 use crate::output;
 
 /// Tell what a request gets, and why
@@ -70,11 +71,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
     let context = context(args)?;
     let valid = shell.load_valid_set(&args.source.source())?;
+    let mut history = VersionHistory::new(&valid.workspace);
     if let Some(file) = &args.batch {
-        return batch(&valid, file, args.explain);
+        return batch(&valid, &mut history, file, args.explain);
     }
-    let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| valid.number(policy);
-    let request = valid.request(context, &args.policies)?;
+    let request = request(&mut history, context, &args.policies)?;
+    let version = numbering(&mut history, &valid);
     let resolution = valid.engine.resolve(&request);
     let near = args.explain.then(|| explain(&valid.engine, &request));
     let answer = valid.answer(&resolution, near.as_deref(), &version);
@@ -101,12 +103,6 @@ fn context(args: &ResolveArgs) -> Result<Context> {
 }
 
 impl ValidSet {
-    fn request(&self, context: Context, policies: &[String]) -> Result<Request> {
-        let policies =
-            policies.iter().map(|name| self.workspace.requested(name)).collect::<Result<_>>()?;
-        Ok(Request { context, policies })
-    }
-
     fn answer<'a>(
         &'a self,
         resolution: &'a Resolution<'a>,
@@ -115,18 +111,35 @@ impl ValidSet {
     ) -> Answer<'a> {
         Answer { origin: self.origin.borrow(), resolution, version, fields: Fields::ALL, explain }
     }
+}
 
-    /// The number of the version that the set holds, where history is at hand: an answer does not
-    /// wait for it.
-    fn number(&self, policy: &ResolvedPolicy<'_>) -> Option<u64> {
-        self.workspace
-            .history_if_cheap(self.engine.set().policies.len())?
-            .number(policy.name(), policy.digest())
-    }
+/// A request, with the policies that it asks for by name or as `NAME@N`.
+fn request(
+    history: &mut VersionHistory<'_>,
+    context: Context,
+    policies: &[String],
+) -> Result<Request> {
+    let policies = policies.iter().map(|name| history.requested(name)).collect::<Result<_>>()?;
+    Ok(Request { context, policies })
+}
+
+/// Numbers of the versions that a set holds, where history is at hand: an answer does not wait for
+/// it.
+fn numbering<'h>(
+    history: &'h mut VersionHistory<'_>,
+    valid: &ValidSet,
+) -> impl Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64> + use<'h> {
+    let index = history.index_if_cheap(valid.engine.set().policies.len());
+    move |_, policy| index?.number(policy.name(), policy.digest())
 }
 
 /// Answers in the order of the requests; a line that cannot be answered says so in its place.
-fn batch(valid: &ValidSet, file: &str, with_explain: bool) -> Result<Exit> {
+fn batch(
+    valid: &ValidSet,
+    history: &mut VersionHistory<'_>,
+    file: &str,
+    with_explain: bool,
+) -> Result<Exit> {
     let input: Box<dyn Read> = match file {
         "-" => Box::new(std::io::stdin()),
         path => Box::new(File::open(path).with_context(|| format!("cannot read `{path}`"))?),
@@ -138,7 +151,7 @@ fn batch(valid: &ValidSet, file: &str, with_explain: bool) -> Result<Exit> {
         if line.trim().is_empty() {
             continue;
         }
-        match answer_line(valid, &line, with_explain) {
+        match answer_line(valid, history, &line, with_explain) {
             Ok(answer) => out.write_all(&answer)?,
             Err(error) => {
                 exit = Exit::Fault;
@@ -150,16 +163,21 @@ fn batch(valid: &ValidSet, file: &str, with_explain: bool) -> Result<Exit> {
     Ok(exit)
 }
 
-fn answer_line(valid: &ValidSet, line: &str, with_explain: bool) -> Result<Vec<u8>> {
+fn answer_line(
+    valid: &ValidSet,
+    history: &mut VersionHistory<'_>,
+    line: &str,
+    with_explain: bool,
+) -> Result<Vec<u8>> {
     let value: Value = serde_json::from_str(line).context("not JSON")?;
     if !value.is_object() {
         bail!("not an object of the form {{\"context\":{{…}}}}");
     }
     let (context, policies) = Request::parts_from_json(&value)?;
-    let request = valid.request(context, &policies)?;
+    let request = request(history, context, &policies)?;
     let resolution = valid.engine.resolve(&request);
     let near = with_explain.then(|| explain(&valid.engine, &request));
-    let version = |_: PolicyId, policy: &ResolvedPolicy<'_>| valid.number(policy);
+    let version = numbering(history, valid);
     let mut line = valid.answer(&resolution, near.as_deref(), &version).to_json();
     line.push(b'\n');
     Ok(line)

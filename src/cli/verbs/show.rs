@@ -8,7 +8,7 @@ use crate::cli::args::{BasicFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
-use crate::ops::{Address, Workspace};
+use crate::ops::{Address, VersionHistory, Workspace};
 use crate::{ops, output};
 
 /// Show one policy: its document, what it inherits, where it is attached
@@ -57,7 +57,9 @@ fn version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit>
             args.name
         );
     }
-    let shown = Workspace::open(&shell.dir)?.show_version(address, &progress::Bar::of_commits())?;
+    let workspace = Workspace::open(&shell.dir)?;
+    let shown =
+        VersionHistory::new(&workspace).show_version(address, &progress::Bar::of_commits())?;
     match args.format {
         BasicFormat::Json => print::json(&shown)?,
         BasicFormat::Human => print::results(&output::version(&shown))?,

@@ -7,7 +7,7 @@ use crate::cli::args::SourceArgs;
 use crate::cli::exit::{Exit, FaultBesideResults};
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{self, TestOptions};
+use crate::ops::{self, TestOptions, VersionHistory};
 use crate::output;
 
 /// Run the PolicyTest documents of a set
@@ -66,7 +66,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         fail_fast: args.fail_fast,
         coverage: args.coverage,
     };
-    let report = ops::run_tests(&valid.engine, &options, &|name| valid.workspace.requested(name))?;
+    let mut history = VersionHistory::new(&valid.workspace);
+    let report = ops::run_tests(&valid.engine, &options, &mut |name| history.requested(name))?;
     match args.format {
         TestFormat::Json => print::json(&report)?,
         TestFormat::Human => {

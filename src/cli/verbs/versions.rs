@@ -7,7 +7,7 @@ use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
-use crate::ops::Workspace;
+use crate::ops::{VersionHistory, Workspace};
 use crate::output;
 
 /// List the versions of a policy, the newest first
@@ -27,8 +27,9 @@ pub(in crate::cli) struct VersionsArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &VersionsArgs) -> Result<Exit> {
+    let workspace = Workspace::open(&shell.dir)?;
     let list =
-        Workspace::open(&shell.dir)?.version_list(&args.name, &progress::Bar::of_commits())?;
+        VersionHistory::new(&workspace).version_list(&args.name, &progress::Bar::of_commits())?;
     match args.format {
         BasicFormat::Json => print::json(&list)?,
         BasicFormat::Human => print::results(&output::versions(&list))?,

@@ -5,7 +5,7 @@ use refguard_core::document::{Body, Limits, did_you_mean, load_file};
 use refguard_core::policy::{Environment, Settings, settings};
 
 use crate::ops::Workspace;
-use crate::repo::{CommitId, Ledger, Promotion, RefName, Repo, Root, TreeId};
+use crate::repo::{CommitId, Ledger, Promotion, RefName, Repo, RepoError, Root, TreeId};
 
 /// An environment and what one look at it found.
 #[derive(Debug, Clone)]
@@ -21,14 +21,6 @@ pub struct EnvironmentState {
 }
 
 impl Workspace {
-    /// The settings of the set that people work on: the publish branch's tip, else HEAD, else the work tree.
-    ///
-    /// # Errors
-    /// Where git cannot be read.
-    pub fn settings(&self) -> Result<Settings> {
-        worked_on(self.root())
-    }
-
     /// The environments with their refs, as the settings that people work on name them.
     ///
     /// # Errors
@@ -139,7 +131,7 @@ impl Workspace {
 }
 
 /// See [`Workspace::settings`].
-pub(in crate::ops) fn worked_on(root: &Root) -> Result<Settings> {
+pub(in crate::ops) fn worked_on(root: &Root) -> Result<Settings, RepoError> {
     if let Some(repo) = root.maybe_repo() {
         for name in ["refs/heads/main", "HEAD"] {
             if let Ok(commit) = repo.resolve(name, &[]) {
@@ -153,7 +145,11 @@ pub(in crate::ops) fn worked_on(root: &Root) -> Result<Settings> {
 }
 
 /// The settings that a tree holds; where it holds none: the defaults, which are then its settings.
-pub(in crate::ops) fn settings_at(root: &Root, repo: &Repo, tree: TreeId) -> Result<Settings> {
+pub(in crate::ops) fn settings_at(
+    root: &Root,
+    repo: &Repo,
+    tree: TreeId,
+) -> Result<Settings, RepoError> {
     let prefix = root.prefix();
     let path = if prefix.is_empty() {
         "refguard.yaml".to_owned()

@@ -9,7 +9,10 @@ use refguard_core::resolve::Engine;
 use serde::Serialize;
 
 use crate::ops::source::load::NoProgress;
-use crate::ops::{EnvironmentState, Judged, TestOptions, TestReport, Workspace, run_tests};
+use crate::ops::{
+    EnvironmentState, Judged, TestOptions, TestReport, TrackedSet, VersionHistory, Workspace,
+    run_tests,
+};
 use crate::repo::{Allow, CommitId, Ledger, Repo, TreeId};
 
 /// What a gate says.
@@ -136,6 +139,7 @@ impl Verdict {
 /// rollback: the others only warn.
 pub(in crate::ops) fn judge(
     workspace: &Workspace,
+    sets: &mut TrackedSet,
     environment: &EnvironmentState,
     before: Option<&Engine>,
     candidate: &Candidate,
@@ -143,7 +147,7 @@ pub(in crate::ops) fn judge(
     only_valid: bool,
 ) -> Result<Verdict> {
     let mut verdict = Verdict { words: Vec::new(), engine: None, allow: Vec::new() };
-    valid(workspace, candidate.tree, &mut verdict)?;
+    valid(workspace, sets, candidate.tree, &mut verdict)?;
     if verdict.engine.is_some() {
         tests(workspace, &mut verdict)?;
         empty(&mut verdict);
@@ -167,8 +171,13 @@ pub(in crate::ops) fn judge(
     Ok(verdict)
 }
 
-fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<()> {
-    match workspace.judge_tree(tree, &NoProgress)? {
+fn valid(
+    workspace: &Workspace,
+    sets: &mut TrackedSet,
+    tree: TreeId,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    match sets.judge_tree(workspace, tree, &NoProgress)? {
         Judged::Sound(engine) => {
             verdict.words.extend(crate::ops::change::weaken::invariants(&engine));
             verdict.engine = Some(engine);
@@ -182,7 +191,8 @@ fn valid(workspace: &Workspace, tree: TreeId, verdict: &mut Verdict) -> Result<(
 
 fn tests(workspace: &Workspace, verdict: &mut Verdict) -> Result<()> {
     let Some(engine) = &verdict.engine else { return Ok(()) };
-    let report = run_tests(engine, &TestOptions::default(), &|name| workspace.requested(name))?;
+    let mut history = VersionHistory::new(workspace);
+    let report = run_tests(engine, &TestOptions::default(), &mut |name| history.requested(name))?;
     verdict.words.extend(failed_tests(&report));
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::ops::change::gates::{self, Candidate, Lowered, Verdict};
 use crate::ops::change::partial::{self, Selection};
 use crate::ops::change::publish::{self, Ending, Published};
 use crate::ops::source::load::NoProgress;
-use crate::ops::{EnvironmentState, Workspace};
+use crate::ops::{EnvironmentState, TrackedSet, Workspace};
 use crate::repo::{CommitId, Record, RefName, RemoteRefs, TreeId, is_reason};
 
 /// What is asked for.
@@ -104,14 +104,16 @@ impl Workspace {
         let releases = request.lowered.hold.is_some() && environment.ledger.hold().is_some();
         let already_there = base == Some(tree) && !releases;
         let candidate = Candidate { source, tree, changes: base != Some(tree), published_tip };
+        let mut sets = TrackedSet::default();
         let before = match (base, already_there) {
-            (Some(base), false) => self.judge_tree(base, &NoProgress)?.sound(),
+            (Some(base), false) => sets.judge_tree(self, base, &NoProgress)?.sound(),
             _ => None,
         };
         let verdict = match already_there {
             true => Verdict::nothing(),
             false => gates::judge(
                 self,
+                &mut sets,
                 &environment,
                 before.as_deref(),
                 &candidate,

@@ -18,7 +18,8 @@ use crate::ops::change::gates;
 use crate::ops::change::weaken;
 use crate::ops::source::load::{self, NoProgress};
 use crate::ops::{
-    EnvironmentState, GateWord, Judged, Says, Source, TestOptions, TestReport, Workspace, run_tests,
+    EnvironmentState, GateWord, Judged, Says, Source, TestOptions, TestReport, TrackedSet,
+    VersionHistory, Workspace, run_tests,
 };
 use crate::repo::{CommitId, TreeId};
 
@@ -139,23 +140,27 @@ impl Workspace {
             .transpose()?
             .flatten()
             .unwrap_or(base_tip);
-        let before = self.judge_and_read(repo.tree_of(began)?, &NoProgress)?;
-        let after = self.head(head)?;
+        let mut sets = TrackedSet::default();
+        let mut history = VersionHistory::new(self);
+        let before = sets.judge_and_read(self, repo.tree_of(began)?, &NoProgress)?;
+        let after = self.head(&mut sets, head)?;
         let (before, after) = rayon::join(|| Side::of(before), || Side::of(after));
-        let sets = before.engine.as_ref().zip(after.engine.as_ref());
-        let diff = sets.map(|(before, after)| diff_sets(before.set(), after.set()));
-        let impact = sets.map(|(before, after)| impact(before, after, budget));
-        let tests = self.tests(&before, &after)?;
+        let engines = before.engine.as_ref().zip(after.engine.as_ref());
+        let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
+        let impact = engines.map(|(before, after)| impact(before, after, budget));
+        let tests = tests(&mut history, &before, &after)?;
+        let sides = (&before, &after);
+        let began_tree = repo.tree_of(began)?;
         let environments =
-            self.foreseen(repo.tree_of(began)?, &before, &after, tests.as_ref(), impact.as_ref())?;
+            self.foreseen(&mut sets, began_tree, sides, tests.as_ref(), impact.as_ref())?;
         let errors = after.findings.iter().filter(|finding| finding.is_error()).count();
-        let versions = self.coming(diff.as_ref(), &after);
+        let versions = coming(&mut history, diff.as_ref(), &after);
         let (new, gone) =
             unmatched(&before.findings, &after.findings, &|file| after.files.contains(file));
         Ok(Review {
             base: base.map_or_else(
-                || self.settings().map(|settings| settings.publish_branch),
-                |b| Ok(b.to_owned()),
+                || Ok(self.settings()?.publish_branch.clone()),
+                |b| anyhow::Ok(b.to_owned()),
             )?,
             base_commit: began,
             head: head_name(head),
@@ -172,11 +177,12 @@ impl Workspace {
     }
 
     /// HEAD; of a commit only what differs from BASE is read.
-    fn head(&self, head: &Source) -> Result<(Judged, Loaded)> {
+    fn head(&self, sets: &mut TrackedSet, head: &Source) -> Result<(Judged, Loaded)> {
         let (repo, prefix) = (self.repo()?, self.root().prefix());
         let loaded = match head {
             Source::At(revision) => {
-                return self.judge_and_read(repo.tree_of(self.revision(revision)?.0)?, &NoProgress);
+                let tree = repo.tree_of(self.revision(revision)?.0)?;
+                return sets.judge_and_read(self, tree, &NoProgress);
             }
             Source::Staged => load::read(repo.list_index(prefix, &load::wanted)?, &NoProgress)?,
             Source::Worktree => {
@@ -186,35 +192,12 @@ impl Workspace {
         Ok((Judged::from(check_errors(loaded.clone())), loaded))
     }
 
-    fn tests(&self, before: &Side, after: &Side) -> Result<Option<ReviewedTests>> {
-        let run = |side: &Side| -> Result<Option<TestReport>> {
-            let Some(engine) = &side.engine else { return Ok(None) };
-            // Where nothing is tested nothing is covered, and that is known without a look at each document.
-            let options = TestOptions { coverage: side.counts.cases > 0, ..TestOptions::default() };
-            run_tests(engine, &options, &|name| self.requested(name)).map(Some)
-        };
-        let (base, Some(report)) = (run(before)?, run(after)?) else { return Ok(None) };
-        let coverage = |report: &TestReport| report.coverage.clone().unwrap_or_default();
-        let known = base.as_ref().map(coverage).unwrap_or_default();
-        let exercised: FxHashMap<_, bool> =
-            known.items.iter().map(|item| (key(item), item.covered)).collect();
-        let lost = |item: &&CoverageItem| {
-            !item.covered && exercised.get(&key(item)).copied().unwrap_or(true)
-        };
-        Ok(Some(ReviewedTests {
-            base: base.as_ref().map(|base| (base.passed, base.failed)),
-            base_coverage: base.as_ref().and_then(|base| Some(base.coverage.as_ref()?.percent)),
-            uncovered: coverage(&report).items.iter().filter(lost).cloned().collect(),
-            report,
-        }))
-    }
-
     /// What each environment that takes its sets from the publish branch would say.
     fn foreseen(
         &self,
+        sets: &mut TrackedSet,
         base: TreeId,
-        before: &Side,
-        after: &Side,
+        (before, after): (&Side, &Side),
         tests: Option<&ReviewedTests>,
         impact: Option<&Impact>,
     ) -> Result<Vec<Foreseen>> {
@@ -234,7 +217,7 @@ impl Workspace {
                 Some(_) if tip == Some(base) && before.engine.is_some() => {
                     impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.not_analysed))
                 }
-                Some(engine) => self.loss(&state, tip, engine)?,
+                Some(engine) => self.loss(sets, &state, tip, engine)?,
             };
             let set = after.engine.as_deref().zip(tests.map(|tests| &tests.report));
             let gates = gates::foresee(&state, &after.findings, set, loss);
@@ -246,47 +229,80 @@ impl Workspace {
 
     fn loss(
         &self,
+        sets: &mut TrackedSet,
         state: &EnvironmentState,
         tip: Option<TreeId>,
         after: &Engine,
     ) -> Result<Option<String>> {
-        let before =
-            tip.map(|tip| self.judge_tree(tip, &NoProgress)).transpose()?.and_then(Judged::sound);
+        let before = tip
+            .map(|tip| sets.judge_tree(self, tip, &NoProgress))
+            .transpose()?
+            .and_then(Judged::sound);
         Ok(weaken::loss_between(state, before.as_deref(), after))
     }
+}
 
-    /// The numbers of what changed, as the publish branch stands.
-    fn coming(&self, diff: Option<&SetDiff>, after: &Side) -> ComingVersions {
-        let (Some(diff), Some(engine)) = (diff, &after.engine) else {
-            return ComingVersions::Unknown("one of the sets is not valid".to_owned());
-        };
-        let changed = diff.policies.changed.iter().filter(|change| change.because == Because::Own);
-        let names = changed
-            .map(|change| &change.name)
-            .chain(diff.policies.added.iter().map(|entry| &entry.name));
-        let mut names: Vec<&Arc<str>> =
-            names.chain(diff.policies.removed.iter().map(|entry| &entry.name)).collect();
-        names.sort_unstable();
-        if names.is_empty() {
-            return ComingVersions::Known(Vec::new());
-        }
-        let index = match self.history(&NoProgress) {
-            Ok(index) => index,
-            Err(error) => return ComingVersions::Unknown(format!("{error:#}")),
-        };
-        let coming = names.into_iter().filter_map(|name| {
-            let digest = engine.set().find(name).map(|(_, policy)| policy.digest.to_string());
-            let number = index.versions(name).len() as u64 + 1;
-            // The publish branch may have come to the same on another way.
-            let is_new = index.digest(name) != digest;
-            is_new.then(|| ComingVersion {
-                policy: name.to_string(),
-                number,
-                removed: digest.is_none(),
-            })
-        });
-        ComingVersions::Known(coming.collect())
+fn tests(
+    history: &mut VersionHistory<'_>,
+    before: &Side,
+    after: &Side,
+) -> Result<Option<ReviewedTests>> {
+    let mut run = |side: &Side| -> Result<Option<TestReport>> {
+        let Some(engine) = &side.engine else { return Ok(None) };
+        // Where nothing is tested nothing is covered, and that is known without a look at each document.
+        let options = TestOptions { coverage: side.counts.cases > 0, ..TestOptions::default() };
+        run_tests(engine, &options, &mut |name| history.requested(name)).map(Some)
+    };
+    let (base, Some(report)) = (run(before)?, run(after)?) else { return Ok(None) };
+    let coverage = |report: &TestReport| report.coverage.clone().unwrap_or_default();
+    let known = base.as_ref().map(coverage).unwrap_or_default();
+    let exercised: FxHashMap<_, bool> =
+        known.items.iter().map(|item| (key(item), item.covered)).collect();
+    let lost =
+        |item: &&CoverageItem| !item.covered && exercised.get(&key(item)).copied().unwrap_or(true);
+    Ok(Some(ReviewedTests {
+        base: base.as_ref().map(|base| (base.passed, base.failed)),
+        base_coverage: base.as_ref().and_then(|base| Some(base.coverage.as_ref()?.percent)),
+        uncovered: coverage(&report).items.iter().filter(lost).cloned().collect(),
+        report,
+    }))
+}
+
+/// The numbers of what changed, as the publish branch stands.
+fn coming(
+    history: &mut VersionHistory<'_>,
+    diff: Option<&SetDiff>,
+    after: &Side,
+) -> ComingVersions {
+    let (Some(diff), Some(engine)) = (diff, &after.engine) else {
+        return ComingVersions::Unknown("one of the sets is not valid".to_owned());
+    };
+    let changed = diff.policies.changed.iter().filter(|change| change.because == Because::Own);
+    let names = changed
+        .map(|change| &change.name)
+        .chain(diff.policies.added.iter().map(|entry| &entry.name));
+    let mut names: Vec<&Arc<str>> =
+        names.chain(diff.policies.removed.iter().map(|entry| &entry.name)).collect();
+    names.sort_unstable();
+    if names.is_empty() {
+        return ComingVersions::Known(Vec::new());
     }
+    let index = match history.index(&NoProgress) {
+        Ok(index) => index,
+        Err(error) => return ComingVersions::Unknown(format!("{error:#}")),
+    };
+    let coming = names.into_iter().filter_map(|name| {
+        let digest = engine.set().find(name).map(|(_, policy)| policy.digest.to_string());
+        let number = index.versions(name).len() as u64 + 1;
+        // The publish branch may have come to the same on another way.
+        let is_new = index.digest(name) != digest;
+        is_new.then(|| ComingVersion {
+            policy: name.to_string(),
+            number,
+            removed: digest.is_none(),
+        })
+    });
+    ComingVersions::Known(coming.collect())
 }
 
 /// What a thing that can be exercised is known by when lines move.

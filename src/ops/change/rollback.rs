@@ -6,7 +6,7 @@ use crate::ops::change::gates::{self, Candidate, Lowered, Verdict};
 use crate::ops::change::promote::check_reason;
 use crate::ops::change::publish::{self, Ending, Published};
 use crate::ops::source::load::NoProgress;
-use crate::ops::{EnvironmentState, Workspace};
+use crate::ops::{EnvironmentState, TrackedSet, Workspace};
 use crate::repo::{Ledger, Promotion, Record, RefName, RemoteRefs, TreeId};
 
 /// What is asked for.
@@ -129,12 +129,14 @@ impl Workspace {
             changes: base != Some(back.tree),
             published_tip: None,
         };
+        let mut sets = TrackedSet::default();
         let before = match base.filter(|base| *base != back.tree) {
-            Some(base) => self.judge_tree(base, &NoProgress)?.sound(),
+            Some(base) => sets.judge_tree(self, base, &NoProgress)?.sound(),
             None => None,
         };
         let verdict = gates::judge(
             self,
+            &mut sets,
             &environment,
             before.as_deref(),
             &candidate,

@@ -5,7 +5,7 @@ use refguard_core::diff::{Comparison, FieldChange, VersionName, compare_document
 use refguard_core::policy::raw_policy_json;
 use serde_json::{Value, json};
 
-use crate::ops::Workspace;
+use crate::ops::VersionHistory;
 use crate::ops::history::address::Address;
 use crate::ops::source::load::Progress;
 
@@ -39,13 +39,13 @@ impl Side {
     }
 }
 
-impl Workspace {
+impl VersionHistory<'_> {
     /// Compares two versions of one policy. A bare name means the draft in the work tree.
     ///
     /// # Errors
     /// Where there is no such version, or the two are of different policies.
     pub fn compare(
-        &self,
+        &mut self,
         a: Address<'_>,
         b: Address<'_>,
         progress: &dyn Progress,
@@ -63,7 +63,7 @@ impl Workspace {
         Ok(Compared { policy, a, b, fields })
     }
 
-    fn side(&self, address: Address<'_>, progress: &dyn Progress) -> Result<Side> {
+    fn side(&mut self, address: Address<'_>, progress: &dyn Progress) -> Result<Side> {
         let policy = address.policy;
         if address.which.is_none() {
             let Some(draft) = self.draft_of(policy)? else {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use refguard_core::document::{Body, Document, Finding, Loaded, load_file};
+use refguard_core::document::{Body, Document, Loaded, load_file};
 use refguard_core::interop::slug;
 use refguard_core::policy::raw_policy_digest;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::ops::history::address::{Address, Which};
 use crate::ops::history::versions::Version;
 use crate::ops::source::load::{self, LIMITS, NoProgress, Progress};
-use crate::ops::{PolicyDocument, Workspace};
+use crate::ops::{PolicyDocument, VersionHistory};
 
 /// A draft that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,14 +32,14 @@ pub struct Draft {
     pub changed: bool,
 }
 
-impl Workspace {
+impl VersionHistory<'_> {
     /// Writes the document of a version into the work tree: in place of the one that stands there, or
     /// into a file of its own. Without `from`: of the newest version that has a document.
     ///
     /// # Errors
     /// Where there is no such version; where the file has changes that no commit holds, unless `force`.
     pub fn draft(
-        &self,
+        &mut self,
         policy: &str,
         from: Option<Which<'_>>,
         force: bool,
@@ -81,9 +81,9 @@ impl Workspace {
     ///
     /// # Errors
     /// Where it stands in two places, or where a fault may hide it.
-    pub fn draft_of(&self, policy: &str) -> Result<Option<PolicyDocument>> {
+    pub fn draft_of(&mut self, policy: &str) -> Result<Option<PolicyDocument>> {
         let Loaded { documents, findings, lost, .. } =
-            load::read(self.root().list_work_tree(&load::wanted)?, &NoProgress)?;
+            load::read(self.workspace().root().list_work_tree(&load::wanted)?, &NoProgress)?;
         let mut found = PolicyDocument::among(documents, policy);
         let (first, second) = (found.next(), found.next());
         if let (Some(first), Some(second)) = (&first, &second) {
@@ -96,24 +96,23 @@ impl Workspace {
                     "the document of `{policy}` in the work tree cannot be read: see `refguard validate`"
                 );
             }
-            let hiding = |finding: &&Finding| {
-                finding.is_error() && self.held(policy, &finding.location.file)
-            };
-            if let Some(finding) = findings.iter().find(hiding) {
-                bail!("`{policy}` may stand in a file that cannot be read: {finding}");
+            for finding in findings.iter().filter(|finding| finding.is_error()) {
+                if self.held(policy, &finding.location.file) {
+                    bail!("`{policy}` may stand in a file that cannot be read: {finding}");
+                }
             }
         }
         Ok(first)
     }
 
     /// Whether history saw a policy in this file last.
-    fn held(&self, policy: &str, path: &str) -> bool {
-        let newest = self.history(&NoProgress).ok().and_then(|index| index.versions(policy).pop());
+    fn held(&mut self, policy: &str, path: &str) -> bool {
+        let newest = self.index(&NoProgress).ok().and_then(|index| index.versions(policy).pop());
         newest.and_then(|version| version.document).is_some_and(|document| document.path == path)
     }
 
     fn draft_source(
-        &self,
+        &mut self,
         policy: &str,
         from: Option<Which<'_>>,
         progress: &dyn Progress,
@@ -131,7 +130,7 @@ impl Workspace {
 
     /// A file of its own for a policy that stands in none.
     fn free_path(&self, policy: &str) -> Result<String> {
-        let (root, base) = (self.root().dir()?, slug(policy));
+        let (root, base) = (self.workspace().root().dir()?, slug(policy));
         let names =
             std::iter::once(base.clone()).chain((2..1000).map(|number| format!("{base}-{number}")));
         let mut paths = names.map(|name| format!("policies/{name}.yaml"));
@@ -172,10 +171,10 @@ impl Workspace {
     }
 
     fn overwrite(&self, path: &str, text: &str, force: bool) -> Result<()> {
-        let prefix = self.root().prefix();
+        let prefix = self.workspace().root().prefix();
         let in_git = if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") };
-        let place = self.root().dir()?.join(path);
-        if !force && place.exists() && self.repo()?.has_uncommitted(&in_git)? {
+        let place = self.workspace().root().dir()?.join(path);
+        if !force && place.exists() && self.workspace().repo()?.has_uncommitted(&in_git)? {
             bail!(
                 "`{path}` has changes that are not committed: commit or stash them, or overwrite them with --force"
             );

@@ -9,10 +9,10 @@ use refguard_core::resolve::{Pinned, Requested};
 use crate::ops::history::address::{Address, Which};
 use crate::ops::history::versions::Version;
 use crate::ops::source::load::NoProgress;
-use crate::ops::{PolicyDocument, Workspace};
+use crate::ops::{PolicyDocument, VersionHistory};
 use crate::repo::Repo;
 
-impl Workspace {
+impl VersionHistory<'_> {
     /// What a request means by a name: `NAME`, `NAME@N`, `NAME@latest`, `NAME@production`.
     ///
     /// A version that does not exist, that has no document, or whose document breaks a rule by itself is
@@ -20,19 +20,21 @@ impl Workspace {
     ///
     /// # Errors
     /// Where history cannot be read.
-    pub fn requested(&self, name: &str) -> Result<Requested> {
+    pub fn requested(&mut self, name: &str) -> Result<Requested> {
         let Address { policy, which } = Address::parse(name);
         let Some(which) = which else { return Ok(Requested::Named(name.to_owned())) };
         let missing = || Requested::Missing(name.to_owned());
         let known_word = match which {
             Which::Number(_) | Which::Latest => true,
-            Which::At(word) => self.environment_refs()?.iter().any(|(name, _)| name == word),
+            Which::At(word) => {
+                self.workspace().environment_refs()?.iter().any(|(name, _)| name == word)
+            }
         };
-        if !known_word || self.history(&NoProgress)?.versions(policy).is_empty() {
+        if !known_word || self.index(&NoProgress)?.versions(policy).is_empty() {
             return Ok(missing());
         }
         let version = self.find_version(policy, which, &NoProgress)?;
-        let repo = self.repo()?;
+        let repo = self.workspace().repo()?;
         let pinned = version.map(|version| pin(repo, policy, &version)).transpose()?.flatten();
         Ok(pinned.map_or_else(missing, |pinned| Requested::Pinned(Arc::new(pinned))))
     }

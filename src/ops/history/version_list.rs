@@ -5,7 +5,7 @@ use refguard_core::policy::raw_policy_json;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::ops::Workspace;
+use crate::ops::VersionHistory;
 use crate::ops::history::address::Address;
 use crate::ops::history::versions::Version;
 use crate::ops::source::load::Progress;
@@ -56,12 +56,12 @@ pub struct ShownVersion {
     pub policy: Option<Value>,
 }
 
-impl Workspace {
+impl VersionHistory<'_> {
     /// The versions of a policy, the newest first, with who made them and where they are in force.
     ///
     /// # Errors
     /// Where there is none, or history cannot be read.
-    pub fn version_list(&self, policy: &str, progress: &dyn Progress) -> Result<VersionList> {
+    pub fn version_list(&mut self, policy: &str, progress: &dyn Progress) -> Result<VersionList> {
         let versions = self.versions_of(policy, progress)?;
         let in_force = self.in_force(policy, progress)?;
         let rows = versions
@@ -77,12 +77,13 @@ impl Workspace {
     /// # Errors
     /// Where there is none, or history cannot be read.
     pub fn show_version(
-        &self,
+        &mut self,
         address: Address<'_>,
         progress: &dyn Progress,
     ) -> Result<ShownVersion> {
         let version = self.require_version(address, progress)?;
-        let row = self.row(&version, &self.in_force(address.policy, progress)?)?;
+        let in_force = self.in_force(address.policy, progress)?;
+        let row = self.row(&version, &in_force)?;
         let policy = match &version.document {
             None => None,
             Some(document) => {
@@ -101,10 +102,10 @@ impl Workspace {
     }
 
     /// The environments that hold a policy, and the number of the version that each holds.
-    fn in_force(&self, policy: &str, progress: &dyn Progress) -> Result<Vec<(String, u64)>> {
-        let (repo, index) = (self.repo()?, self.history(progress)?);
+    fn in_force(&mut self, policy: &str, progress: &dyn Progress) -> Result<Vec<(String, u64)>> {
+        let (repo, index) = (self.workspace().repo()?, self.index(progress)?);
         let mut found = Vec::new();
-        for (environment, ref_name) in self.environment_refs()? {
+        for (environment, ref_name) in self.workspace().environment_refs()? {
             let Some(tip) = repo.read_ref(&ref_name)? else { continue };
             let digest = index.elsewhere(repo, tip)?.digest(policy);
             let number = digest.and_then(|digest| index.number(policy, &digest));
@@ -114,7 +115,7 @@ impl Workspace {
     }
 
     fn row(&self, version: &Version, in_force: &[(String, u64)]) -> Result<VersionRow> {
-        let commit = self.repo()?.commit(version.commit)?;
+        let commit = self.workspace().repo()?.commit(version.commit)?;
         let held_by = in_force
             .iter()
             .filter(|(_, number)| *number == version.number)

@@ -1,6 +1,5 @@
 //! A workspace's versions: which commit they are read from, and which one a person means.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -41,48 +40,63 @@ impl Workspace {
             branch.short()
         )
     }
+}
+
+/// The versions of a workspace's policies: git's history is read when they are first asked for, once.
+#[derive(Debug)]
+pub struct VersionHistory<'w> {
+    workspace: &'w Workspace,
+    index: Option<Arc<VersionIndex>>,
+    /// Whether history was looked at before and was too long to be worth reading for a number.
+    skipped_costly: bool,
+}
+
+impl<'w> VersionHistory<'w> {
+    /// Of a workspace; nothing is read yet.
+    pub fn new(workspace: &'w Workspace) -> Self {
+        Self { workspace, index: None, skipped_costly: false }
+    }
+
+    /// Of a workspace whose history was read before.
+    pub fn with_index(workspace: &'w Workspace, index: Arc<VersionIndex>) -> Self {
+        Self { index: Some(index), ..Self::new(workspace) }
+    }
+
+    /// The workspace.
+    pub fn workspace(&self) -> &'w Workspace {
+        self.workspace
+    }
 
     /// Every version of every policy.
     ///
     /// # Errors
     /// Where history cannot be read to its beginning.
-    pub fn history(&self, progress: &dyn Progress) -> Result<&VersionIndex> {
-        if self.versions.get().is_none() {
-            self.read_history(Effort::Whole, progress)?;
+    pub fn index(&mut self, progress: &dyn Progress) -> Result<Arc<VersionIndex>> {
+        if self.index.is_none() {
+            self.read(Effort::Whole, progress)?;
         }
-        self.versions
-            .get()
-            .map(|index| &**index)
-            .context("the history of the publish branch was not read")
+        self.index.clone().context("the history of the publish branch was not read")
     }
 
     /// The same where it costs next to nothing, since what is asked for is something else. `policies` is
     /// the size of the set.
-    pub fn history_if_cheap(&self, policies: usize) -> Option<&VersionIndex> {
-        if self.versions.get().is_none() && !self.versions_too_dear.replace(true) {
+    pub fn index_if_cheap(&mut self, policies: usize) -> Option<&VersionIndex> {
+        if self.index.is_none() && !std::mem::replace(&mut self.skipped_costly, true) {
             let small = policies <= CHEAP_POLICIES;
             let effort =
                 if small { Effort::AtMost(CHEAP_COMMITS) } else { Effort::Continue(CHEAP_COMMITS) };
-            self.read_history(effort, &NoProgress).ok()?;
+            self.read(effort, &NoProgress).ok()?;
         }
-        self.versions.get().map(|index| &**index)
+        self.index.as_deref()
     }
 
-    /// With a history that was read already, by somebody who stays.
-    #[must_use]
-    pub fn with_history(mut self, index: Arc<VersionIndex>) -> Self {
-        self.versions = OnceCell::from(index);
-        self
-    }
-
-    fn read_history(&self, effort: Effort, progress: &dyn Progress) -> Result<()> {
-        let published = PublishedTip { prefix: self.root().prefix(), tip: self.published()? };
-        if let Some(index) =
-            VersionIndex::read(self.repo()?, published, self.keep, effort, progress)?
-        {
-            // Nobody else can have set it since: the cell is not shared between threads.
-            let _ = self.versions.set(Arc::new(index));
-        }
+    fn read(&mut self, effort: Effort, progress: &dyn Progress) -> Result<()> {
+        let workspace = self.workspace;
+        let published =
+            PublishedTip { prefix: workspace.root().prefix(), tip: workspace.published()? };
+        let read =
+            VersionIndex::read(workspace.repo()?, published, workspace.keep(), effort, progress)?;
+        self.index = read.map(Arc::new);
         Ok(())
     }
 
@@ -90,8 +104,8 @@ impl Workspace {
     ///
     /// # Errors
     /// Where there is none, or history cannot be read.
-    pub fn versions_of(&self, policy: &str, progress: &dyn Progress) -> Result<Vec<Version>> {
-        let index = self.history(progress)?;
+    pub fn versions_of(&mut self, policy: &str, progress: &dyn Progress) -> Result<Vec<Version>> {
+        let index = self.index(progress)?;
         let versions = index.versions(policy);
         if versions.is_empty() {
             let near = did_you_mean(policy, index.names());
@@ -106,7 +120,7 @@ impl Workspace {
     /// # Errors
     /// Where the policy or the revision is unknown, or history cannot be read.
     pub fn find_version(
-        &self,
+        &mut self,
         policy: &str,
         which: Which<'_>,
         progress: &dyn Progress,
@@ -126,7 +140,7 @@ impl Workspace {
     /// # Errors
     /// As there, and where there is none.
     pub fn require_version(
-        &self,
+        &mut self,
         address: Address<'_>,
         progress: &dyn Progress,
     ) -> Result<Version> {
@@ -145,15 +159,16 @@ impl Workspace {
     /// Of an environment: the newest version with the content that it holds. Of a commit of the publish
     /// branch: the version that was current there. Of any other: as of an environment.
     fn number_at(
-        &self,
+        &mut self,
         policy: &str,
         text: &str,
         versions: &[Version],
         progress: &dyn Progress,
     ) -> Result<Option<u64>> {
-        let (repo, index) = (self.repo()?, self.history(progress)?);
-        let is_environment = self.environment_refs()?.iter().any(|(name, _)| name == text);
-        let (commit, _) = self.revision(text)?;
+        let (repo, index) = (self.workspace.repo()?, self.index(progress)?);
+        let is_environment =
+            self.workspace.environment_refs()?.iter().any(|(name, _)| name == text);
+        let (commit, _) = self.workspace.revision(text)?;
         if !is_environment && repo.on_first_parents(commit, index.tip())? {
             return self.number_on_chain(commit, versions);
         }
@@ -162,7 +177,7 @@ impl Workspace {
     }
 
     fn number_on_chain(&self, commit: CommitId, versions: &[Version]) -> Result<Option<u64>> {
-        let repo = self.repo()?;
+        let repo = self.workspace.repo()?;
         let mut here = Some(commit);
         while let Some(id) = here {
             if let Some(made) = versions.iter().find(|version| version.commit == id) {
@@ -182,7 +197,7 @@ impl Workspace {
         policy: &str,
         version: &VersionDocument,
     ) -> Result<PolicyDocument> {
-        PolicyDocument::of_version(self.repo()?, policy, version)
+        PolicyDocument::of_version(self.workspace.repo()?, policy, version)
     }
 }
 

@@ -10,13 +10,14 @@ use refguard_core::resolve::Engine;
 use super::push::{PushRefusal, PushViews, RefUpdate};
 use crate::ops::change::gates::{self, Candidate, Lowered};
 use crate::ops::change::partial;
-use crate::ops::{EnvironmentState, GateWord, NoProgress, Verdict};
+use crate::ops::{EnvironmentState, GateWord, NoProgress, TrackedSet, Verdict};
 use crate::repo::{Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
 
 /// Judges the move of an environment's branch. `settings` are those of the environment where its own tip does
 /// not say.
 pub(super) fn judge(
     views: &PushViews,
+    sets: &mut TrackedSet,
     update: &RefUpdate,
     settings: &Environment,
     publish_branch: &str,
@@ -43,7 +44,7 @@ pub(super) fn judge(
     let mut held = None;
     for commit in path(views, &ledger, &settings.name, new)? {
         let step = Step { views, settings, publish_branch, ref_name: &ref_name, ledger: &ledger };
-        match step.judge(&commit, held.take())? {
+        match step.judge(sets, &commit, held.take())? {
             Ok(engine) => held = Some((commit.tree, engine)),
             Err(refusal) => {
                 let message = format!("commit {}: {}", commit.id.short(), refusal.message);
@@ -103,7 +104,12 @@ type Judged = std::result::Result<Arc<Engine>, PushRefusal>;
 
 impl Step<'_> {
     /// The set that the commit promotes, or why it may not. `held` is the set before, if it is at hand.
-    fn judge(&self, commit: &Commit, held: Option<(TreeId, Arc<Engine>)>) -> Result<Judged> {
+    fn judge(
+        &self,
+        sets: &mut TrackedSet,
+        commit: &Commit,
+        held: Option<(TreeId, Arc<Engine>)>,
+    ) -> Result<Judged> {
         let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
         let name = &self.settings.name;
         let record = match Record::parse(&commit.message, name) {
@@ -138,7 +144,7 @@ impl Step<'_> {
         if !due.goes_back && base == Some(commit.tree) && self.ledger.hold().is_none() {
             return refuse("it changes nothing".to_owned());
         }
-        self.ask_gates(commit, &record, &due, base, held)
+        self.ask_gates(sets, commit, &record, &due, base, held)
     }
 
     /// What the record says that the commit is; or why it says nothing that could be.
@@ -188,6 +194,7 @@ impl Step<'_> {
 
     fn ask_gates(
         &self,
+        sets: &mut TrackedSet,
         commit: &Commit,
         record: &Record,
         due: &Due,
@@ -213,13 +220,14 @@ impl Step<'_> {
         };
         let before = match (base.filter(|base| *base != commit.tree), held) {
             (Some(base), Some((tree, engine))) if tree == base => Some(engine),
-            (Some(base), _) => after.judge_tree(base, &NoProgress)?.sound(),
+            (Some(base), _) => sets.judge_tree(after, base, &NoProgress)?.sound(),
             (None, _) => None,
         };
         let (ref_name, ledger) = (self.ref_name.clone(), self.ledger.clone());
         let environment = EnvironmentState { settings, publish_branch, ref_name, ledger };
         let verdict = gates::judge(
             after,
+            sets,
             &environment,
             before.as_deref(),
             &candidate,

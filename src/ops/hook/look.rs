@@ -338,11 +338,11 @@ fn judge(facts: &Facts<'_>, loaded: Loaded, tests_run: bool) -> Result<bool> {
     }
     let engine = Engine::new(Arc::new(set));
     // A test that asks for a version is judged with the whole set only.
-    let named = |name: &str| match name.contains('@') {
+    let mut named = |name: &str| match name.contains('@') {
         true => Ok(Requested::Missing(name.to_owned())),
         false => Ok(Requested::Named(name.to_owned())),
     };
-    Ok(run_tests(&engine, &TestOptions { fail_fast: true, ..TestOptions::default() }, &named)?
+    Ok(run_tests(&engine, &TestOptions { fail_fast: true, ..TestOptions::default() }, &mut named)?
         .failed
         == 0)
 }

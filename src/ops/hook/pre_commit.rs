@@ -11,7 +11,7 @@ use super::facts::{self, Facts};
 use super::look::{self, Contents};
 use crate::ops::source::filter::Filter;
 use crate::ops::source::load::{self, NoProgress};
-use crate::ops::{TestOptions, TestReport, Workspace, run_tests};
+use crate::ops::{TestOptions, TestReport, VersionHistory, Workspace, run_tests};
 use crate::repo::{BlobId, Repo, Side};
 
 /// What the index came to.
@@ -76,7 +76,9 @@ impl Workspace {
         };
         let regex = set.conditions.iter().map(|condition| condition.compiled_size() as u64).sum();
         let engine = Engine::new(Arc::new(set));
-        let report = run_tests(&engine, &TestOptions::default(), &|name| self.requested(name))?;
+        let mut history = VersionHistory::new(self);
+        let report =
+            run_tests(&engine, &TestOptions::default(), &mut |name| history.requested(name))?;
         if report.failed > 0 {
             checked.findings.retain(Finding::is_error);
             return Ok(StagedVerdict::Faulty(Box::new(StagedFaults {

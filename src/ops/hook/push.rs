@@ -11,7 +11,7 @@ use refguard_core::policy::{Environment, Settings};
 
 use super::environment;
 use crate::ops::change::environment::settings_at;
-use crate::ops::{GateWord, Judged, NoProgress, Workspace};
+use crate::ops::{GateWord, Judged, NoProgress, TrackedSet, Workspace};
 use crate::repo::{CommitId, Record, RefName};
 
 /// Where the ledgers of environments are.
@@ -115,14 +115,16 @@ impl PushViews {
     /// Everything that stands in the way of the push.
     pub fn judge(&self, updates: &[RefUpdate]) -> Result<Vec<PushRefusal>> {
         let guarded = self.guarded()?;
+        let mut sets = TrackedSet::default();
         let mut refusals = Vec::new();
         for update in updates {
             let name = RefName::new(update.name.as_str())?;
             if guarded.publish.contains(&name) {
-                refusals.extend(self.publish(update, &name)?);
+                refusals.extend(self.publish(&mut sets, update, &name)?);
             }
             if let Some((settings, publish_branch)) = guarded.environments.get(&name) {
-                refusals.extend(environment::judge(self, update, settings, publish_branch)?);
+                let judged = environment::judge(self, &mut sets, update, settings, publish_branch)?;
+                refusals.extend(judged);
             }
             refusals.extend(self.ledger(update, &guarded)?);
             refusals.extend(lookalike(update, &guarded));
@@ -133,7 +135,7 @@ impl PushViews {
     fn guarded(&self) -> Result<Guarded> {
         let mut guarded = Guarded::default();
         // What comes first counts: the settings before the push.
-        guarded.add(&self.before.settings()?)?;
+        guarded.add(self.before.settings()?)?;
         let repo = self.before.repo()?;
         for (ledger, tip) in repo.refs_below(LEDGERS)? {
             let Some(name) = ledger.as_str().strip_prefix(LEDGERS) else { continue };
@@ -144,12 +146,17 @@ impl PushViews {
                 &settings.publish_branch,
             )?;
         }
-        guarded.add(&self.after.settings()?)?;
+        guarded.add(self.after.settings()?)?;
         Ok(guarded)
     }
 
     /// The publish branch only moves forward on first parents, holds no promotion, and is a valid set.
-    fn publish(&self, update: &RefUpdate, name: &RefName) -> Result<Option<PushRefusal>> {
+    fn publish(
+        &self,
+        sets: &mut TrackedSet,
+        update: &RefUpdate,
+        name: &RefName,
+    ) -> Result<Option<PushRefusal>> {
         let refuse = |message: String| Ok(Some(PushRefusal::new(&update.name, message)));
         let Some(new) = update.new else {
             return refuse("the publish branch must stay".to_owned());
@@ -179,7 +186,8 @@ impl PushViews {
                 ));
             }
         }
-        let words: Vec<GateWord> = match self.after.judge_tree(repo.tree_of(new)?, &NoProgress)? {
+        let judged = sets.judge_tree(&self.after, repo.tree_of(new)?, &NoProgress)?;
+        let words: Vec<GateWord> = match judged {
             Judged::Sound(_) => return Ok(None),
             Judged::Faulty(checked) => checked.errors().map(GateWord::of).collect(),
         };

@@ -46,8 +46,8 @@ pub fn judge_sent(dir: &Path, remote: &str, updates: &[RefUpdate]) -> Result<Vec
     let workspace = Workspace::open_in_hook(dir)?;
     let repo = workspace.repo()?;
     let mut known: BTreeMap<RefName, Option<CommitId>> = BTreeMap::new();
-    for environment in workspace.settings()?.environments {
-        known.insert(RefName::new(environment.reference)?, None);
+    for environment in &workspace.settings()?.environments {
+        known.insert(RefName::new(environment.reference.as_str())?, None);
         known.insert(RefName::ledger(&environment.name)?, None);
     }
     let copies = format!("{REMOTES}{remote}/");

@@ -38,7 +38,7 @@ fn load(files: &Files) -> Loaded {
 fn whole_is_sound(files: &Files) -> bool {
     let Some(set) = check(load(files), &Levels::default()).set else { return false };
     let engine = Engine::new(Arc::new(set));
-    run_tests(&engine, &TestOptions::default(), &|name| Ok(Requested::Named(name.to_owned())))
+    run_tests(&engine, &TestOptions::default(), &mut |name| Ok(Requested::Named(name.to_owned())))
         .unwrap()
         .failed
         == 0

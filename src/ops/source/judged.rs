@@ -9,7 +9,7 @@ use refguard_core::resolve::Engine;
 
 use crate::ops::source::load::Progress;
 use crate::ops::{SetReader, Workspace};
-use crate::repo::{Repo, TreeId};
+use crate::repo::TreeId;
 
 /// What a tree came to.
 #[derive(Debug)]
@@ -41,26 +41,30 @@ impl From<Checked> for Judged {
 
 /// Judges trees by what differs from the one before, where that is enough.
 #[derive(Default)]
-pub(in crate::ops) struct Judge {
+pub struct TrackedSet {
     reader: SetReader,
     /// What answers for the tree that the reader holds.
     engine: Option<Arc<Engine>>,
 }
 
-impl std::fmt::Debug for Judge {
+impl std::fmt::Debug for TrackedSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Judge").field("tree", &self.reader.tree()).finish_non_exhaustive()
+        f.debug_struct("TrackedSet").field("tree", &self.reader.tree()).finish_non_exhaustive()
     }
 }
 
-impl Judge {
-    fn tree(
+impl TrackedSet {
+    /// Reads and judges the set of a tree; of a tree like the last one, only what differs.
+    ///
+    /// # Errors
+    /// Where it cannot be read at all.
+    pub fn judge_tree(
         &mut self,
-        repo: &Repo,
+        workspace: &Workspace,
         tree: TreeId,
-        prefix: &str,
         progress: &dyn Progress,
     ) -> Result<Judged> {
+        let (repo, prefix) = (workspace.repo()?, workspace.root().prefix());
         let before = self.engine.take();
         let delta = self.reader.advance_to(repo, tree, prefix, progress)?;
         let patched =
@@ -74,25 +78,18 @@ impl Judge {
         }
         Ok(judged)
     }
-}
-
-impl Workspace {
-    /// Reads and judges the set of a tree; of a tree like the last one, only what differs.
-    ///
-    /// # Errors
-    /// Where it cannot be read at all.
-    pub fn judge_tree(&self, tree: TreeId, progress: &dyn Progress) -> Result<Judged> {
-        self.judge.borrow_mut().tree(self.repo()?, tree, self.root().prefix(), progress)
-    }
 
     /// As [`Self::judge_tree`], with all documents of the tree, for those who judge on.
+    ///
+    /// # Errors
+    /// As there.
     pub(in crate::ops) fn judge_and_read(
-        &self,
+        &mut self,
+        workspace: &Workspace,
         tree: TreeId,
         progress: &dyn Progress,
     ) -> Result<(Judged, Loaded)> {
-        let mut judge = self.judge.borrow_mut();
-        let judged = judge.tree(self.repo()?, tree, self.root().prefix(), progress)?;
-        Ok((judged, judge.reader.loaded()))
+        let judged = self.judge_tree(workspace, tree, progress)?;
+        Ok((judged, self.reader.loaded()))
     }
 }

@@ -74,7 +74,7 @@ pub struct TestReport {
 }
 
 /// Finds the policies that a case names, also `NAME@N`.
-pub type FindRequested<'a> = &'a dyn Fn(&str) -> Result<Requested>;
+pub type FindRequested<'a> = &'a mut dyn FnMut(&str) -> Result<Requested>;
 
 /// Runs the cases of the set.
 ///

@@ -1,18 +1,17 @@
 //! A folder of policies and the places a set can be read from.
 
-use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use refguard_core::policy::{Checked, Levels, check, check_errors};
+use refguard_core::policy::{Checked, Levels, Settings, check, check_errors};
 use refguard_core::resolve::Origin;
 
-use crate::ops::source::judged::Judge;
+use crate::ops::change::environment::worked_on;
 use crate::ops::source::load::{self, Progress};
-use crate::ops::{Judged, Keep, VersionIndex};
-use crate::repo::{CommitId, GitEnv, Listing, RefName, Repo, Root};
+use crate::ops::{Judged, Keep, TrackedSet};
+use crate::repo::{CommitId, GitEnv, Listing, RefName, Repo, RepoError, Root};
 
 /// Where a set is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,18 +51,30 @@ impl SetOrigin {
     }
 }
 
-/// A folder of policies, in git or not.
+/// A folder of policies, in git or not, as it was when a verb began. It does not change: what a verb reads
+/// besides is a value of its own, and passed on ([`VersionHistory`](crate::ops::VersionHistory),
+/// [`TrackedSet`]).
 #[derive(Debug)]
 pub struct Workspace {
     root: Root,
-    /// Every version, once somebody has asked.
-    pub(in crate::ops) versions: OnceCell<Arc<VersionIndex>>,
-    /// Whether they were looked for in vain, where that was not worth much.
-    pub(in crate::ops) versions_too_dear: Cell<bool>,
-    /// The tree that was judged last.
-    pub(in crate::ops) judge: RefCell<Judge>,
-    /// Whether a walk through history is kept for the next one.
-    pub(in crate::ops) keep: Keep,
+    settings: Result<Settings, UnreadSettings>,
+    keep: Keep,
+}
+
+/// The settings that people work on could not be read. Only verbs that need them fail.
+#[derive(Debug, Clone)]
+struct UnreadSettings(Arc<RepoError>);
+
+impl std::fmt::Display for UnreadSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cannot read the settings")
+    }
+}
+
+impl std::error::Error for UnreadSettings {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.0)
+    }
 }
 
 impl Workspace {
@@ -72,7 +83,7 @@ impl Workspace {
     /// # Errors
     /// Where the folder is not there, or git's repository cannot be read.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::of(Root::find(dir, &GitEnv::from_process())?)
+        Ok(Self::of_root(Root::find(dir, &GitEnv::from_process())?, Keep::InGitDir))
     }
 
     /// As [`Workspace::open`], for a hook: git's variables speak from the folder in which git runs it.
@@ -80,19 +91,7 @@ impl Workspace {
     /// # Errors
     /// As there.
     pub fn open_in_hook(dir: &Path) -> Result<Self> {
-        let here = std::env::current_dir().context("cannot tell the current folder")?;
-        Self::of(Root::find(dir, &GitEnv::from_process().anchored(&here))?)
-    }
-
-    fn of(root: Root) -> Result<Self> {
-        let (versions, versions_too_dear) = (OnceCell::new(), Cell::new(false));
-        Ok(Self {
-            root,
-            versions,
-            versions_too_dear,
-            judge: RefCell::default(),
-            keep: Keep::InGitDir,
-        })
+        Ok(Self::of_root(root_in_hook(dir)?, Keep::InGitDir))
     }
 
     /// The policies of a folder by its place in commits, in a repository that is only read, as if some refs
@@ -102,15 +101,27 @@ impl Workspace {
         prefix: Option<&str>,
         refs: BTreeMap<RefName, Option<CommitId>>,
     ) -> Result<Self> {
-        let Self { root, versions, versions_too_dear, .. } = Self::open_in_hook(dir)?;
-        let root = prefix.into_iter().fold(root, Root::at_prefix).with_refs(refs);
-        Ok(Self {
-            root,
-            versions,
-            versions_too_dear,
-            judge: RefCell::default(),
-            keep: Keep::ReadOnly,
-        })
+        let root = prefix.into_iter().fold(root_in_hook(dir)?, Root::at_prefix);
+        Ok(Self::of_root(root.with_refs(refs), Keep::ReadOnly))
+    }
+
+    fn of_root(root: Root, keep: Keep) -> Self {
+        let settings = worked_on(&root).map_err(|error| UnreadSettings(Arc::new(error)));
+        Self { root, settings, keep }
+    }
+
+    /// The settings of the set that people work on, read when the workspace was opened: those of the publish
+    /// branch's tip, else of HEAD, else of the work tree.
+    ///
+    /// # Errors
+    /// Where git could not read them.
+    pub fn settings(&self) -> Result<&Settings> {
+        Ok(self.settings.as_ref().map_err(UnreadSettings::clone)?)
+    }
+
+    /// Whether what is learnt of the repository is kept in its git directory for the next run.
+    pub(in crate::ops) fn keep(&self) -> Keep {
+        self.keep
     }
 
     /// The root: its folder, its place in commits, and the repository.
@@ -167,23 +178,34 @@ impl Workspace {
         })
     }
 
-    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two commits that are read one
-    /// after the other, what they share is read once.
+    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two commits that are judged
+    /// with the same `sets`, what they share is read once.
     ///
     /// # Errors
     /// Where it cannot be read at all.
-    pub fn judge(&self, source: &Source, progress: &dyn Progress) -> Result<(Judged, SetOrigin)> {
+    pub fn judge(
+        &self,
+        source: &Source,
+        sets: &mut TrackedSet,
+        progress: &dyn Progress,
+    ) -> Result<(Judged, SetOrigin)> {
         let Source::At(revision) = source else {
             let (listing, origin) = self.list(source)?;
             return Ok((check_errors(load::read(listing, progress)?).into(), origin));
         };
         let (commit, promotion) = self.revision(revision)?;
-        let judged = self.judge_tree(self.repo()?.tree_of(commit)?, progress)?;
+        let judged = sets.judge_tree(self, self.repo()?.tree_of(commit)?, progress)?;
         Ok((
             judged,
             SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) },
         ))
     }
+}
+
+/// The root of a folder as a hook sees it.
+fn root_in_hook(dir: &Path) -> Result<Root> {
+    let here = std::env::current_dir().context("cannot tell the current folder")?;
+    Ok(Root::find(dir, &GitEnv::from_process().anchored(&here))?)
 }
 
 impl SetOrigin {
