@@ -80,12 +80,20 @@ impl JsonSchema for Name {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // No look-around: the pattern must work in linear engines too.
+        // No look-around: the pattern must work in linear engines too. Characters past U+FFFF have no
+        // spelling in a class that every engine takes: of those, invisible ones are left to `bad_name`.
+        let invisible: String = bad_name::INVISIBLE
+            .iter()
+            .map(|(first, last)| (u32::from(*first), u32::from(*last)))
+            .filter(|(_, last)| *last <= 0xffff)
+            .map(|(first, last)| format!("\\u{first:04x}-\\u{last:04x}"))
+            .collect();
+        let never = format!("@\\u0000-\\u001f\\u007f-\\u009f{invisible}");
         json_schema!({
             "type": "string",
             "minLength": 1,
             "maxLength": 128,
-            "pattern": "^[^@\\s\\u0000-\\u001f\\u007f-\\u009f]([^@\\u0000-\\u001f\\u007f-\\u009f]*[^@\\s\\u0000-\\u001f\\u007f-\\u009f])?$"
+            "pattern": format!("^[^\\s{never}]([^{never}]*[^\\s{never}])?$")
         })
     }
 }

@@ -7,8 +7,8 @@ pub static RULE: Rule = Rule {
     code: "RG013",
     name: "bad-name",
     severity: Severity::Error,
-    summary: "a name has 1 to 128 characters, none of them a control character or `@`, and no space at either end",
-    why: "`@` separates a name from its version (`baseline@3`); spaces and control characters make two names that look the same.",
+    summary: "a name has 1 to 128 characters, none of them a control character, an invisible character or `@`, and no space at either end",
+    why: "`@` separates a name from its version (`baseline@3`); spaces, control characters and characters that nobody can see (zero-width spaces, joiners, bidirectional controls and whatever else Unicode lets a display ignore) make two names that look the same.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -39,6 +39,34 @@ scope: "*"
     )],
 };
 
+/// Characters that a display may leave out: Unicode 17's `Default_Ignorable_Code_Point`, which includes
+/// every `Bidi_Control`. Sorted ranges, both ends included.
+pub(crate) const INVISIBLE: [(char, char); 17] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{202a}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fff8}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
+/// The first character of a text that a display may leave out.
+pub(crate) fn invisible_character(text: &str) -> Option<char> {
+    let is_invisible = |c: &char| INVISIBLE.iter().any(|(first, last)| (first..=last).contains(&c));
+    if text.is_ascii() { None } else { text.chars().find(is_invisible) }
+}
+
 /// Why `name` is no name, if it is none.
 pub(crate) fn fault(name: &str) -> Option<String> {
     let fault = if name.is_empty() {
@@ -47,6 +75,8 @@ pub(crate) fn fault(name: &str) -> Option<String> {
         format!("has {} characters; 128 are allowed", name.chars().count())
     } else if name.chars().any(char::is_control) {
         "has a control character".to_owned()
+    } else if let Some(hidden) = invisible_character(name) {
+        format!("has the character U+{:04X}, which cannot be seen", u32::from(hidden))
     } else if name.contains('@') {
         "has an `@`, which separates a name from its version".to_owned()
     } else if name.trim() != name {
@@ -59,6 +89,31 @@ pub(crate) fn fault(name: &str) -> Option<String> {
 
 /// A name that is none.
 pub(crate) fn finding(file: &SourceFile, span: Span, name: &str, fault: &str) -> Finding {
-    Finding::new(&RULE, file, span, format!("the name `{}` {fault}", name.escape_debug()))
-        .help("use 1 to 128 characters without control characters, without `@`, and without a space at either end")
+    let help = "use 1 to 128 characters without control or invisible characters, without `@`, and without a space at either end";
+    let shown: String = name.chars().take(128).collect();
+    Finding::new(&RULE, file, span, format!("the name `{}` {fault}", shown.escape_debug()))
+        .help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_the_property_of_unicode() {
+        let property = r"[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}]";
+        let property = regex::Regex::new(property).expect("a pattern");
+        for c in '\0'..=char::MAX {
+            let text = c.to_string();
+            assert_eq!(invisible_character(&text).is_some(), property.is_match(&text), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_says_what_is_wrong_with_it() {
+        let said = fault("base\u{200b}line").unwrap_or_default();
+        assert_eq!(said, "has the character U+200B, which cannot be seen");
+        assert!(fault("base\u{202e}line").is_some() && fault("b\u{e0041}").is_some());
+        assert_eq!(fault("caf\u{e9}-\u{4e2d}\u{6587}"), None);
+    }
 }

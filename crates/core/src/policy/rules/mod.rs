@@ -15,11 +15,13 @@ pub mod condition_matches_nothing;
 pub mod covered_attachment;
 pub mod dead_default;
 pub mod duplicate_policy;
+pub mod duplicate_test;
 pub mod empty_condition;
 pub mod empty_pipeline;
 pub mod glob_condition;
 pub mod inheritance_cycle;
 pub mod inner_wildcard;
+pub mod lookalike_name;
 pub mod no_target;
 pub mod pipeline_not_inherited;
 pub mod remove_not_inherited;
@@ -32,6 +34,7 @@ pub mod test_unknown_policy;
 #[cfg(test)]
 pub(in crate::policy) mod tests;
 pub mod unknown_guardrail;
+pub mod unknown_name;
 pub mod unknown_parent;
 pub mod unknown_policy;
 pub mod unknown_target;
@@ -78,6 +81,8 @@ pub const ALL: &[SetRule] = table![
     bad_settings,
     bad_invariant,
     bad_test,
+    unknown_name,
+    duplicate_test,
     unused_policy,
     covered_attachment,
     inner_wildcard,
@@ -94,6 +99,7 @@ pub const ALL: &[SetRule] = table![
     captured_guardrail,
     version_like_name,
     test_unknown_policy,
+    lookalike_name,
 ];
 
 /// Judges a draft by every rule that is wanted.

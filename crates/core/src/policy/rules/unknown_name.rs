@@ -1,0 +1,319 @@
+//! RG119 `unknown-name`: a test or an invariant that names what there is not
+
+use rustc_hash::FxHashSet;
+
+use super::suggestions::Suggestions;
+use crate::document::{
+    Finding, Kind, Name, RawBox, RawCase, RawExpect, RawInvariant, RawPolicyTest, Rule, Severity,
+    Spanned,
+};
+use crate::policy::draft::box_patterns;
+use crate::policy::{Dimension, DraftSet, Item, Pattern};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG119",
+    name: "unknown-name",
+    severity: Severity::Error,
+    summary: "a test's expectations and an invariant name guardrails, policies and requests that exist",
+    why: "`forbid: [debug_lgo]` and `excludes: [debug_lgo]` hold whatever the policies do, and an invariant for the team `helth-eu` speaks of no request: a typo there passes for ever and looks like cover. Guardrails, teams, keys, models, tags are those of the catalog, where one lists them, and those that the set itself uses; policies are those of the set. What a test's `context` and `matrix` hold is free: a test may ask for a stranger.",
+    bad: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Catalog
+guardrails: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+---
+apiVersion: refguard/v1
+kind: Invariant
+name: everything-is-checked
+require: [pii_blockr]
+"#,
+    )],
+    good: &[(
+        "policies/baseline.yaml",
+        r#"apiVersion: refguard/v1
+kind: Catalog
+guardrails: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+---
+apiVersion: refguard/v1
+kind: Invariant
+name: everything-is-checked
+require: [pii_blocker]
+"#,
+    )],
+};
+
+/// Every unknown name of a test's expectations and outcomes, and of an invariant.
+pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    if draft.tests.is_empty() && draft.invariants.is_empty() {
+        return;
+    }
+    let mut guardrails = Guardrails::new(draft);
+    let mut policies = Suggestions::new(draft.by_name.keys().copied());
+
+    for item in &draft.tests {
+        for case in &item.raw.cases {
+            check_outcomes(item, case, &mut guardrails, findings);
+            for expect in expectations(case) {
+                check_guardrails(item, expect, &mut guardrails, findings);
+                check_policies(draft, item, expect, &mut policies, findings);
+            }
+        }
+    }
+    for item in &draft.invariants {
+        let RawInvariant { require, any_of, forbid, .. } = item.raw;
+        for name in [require, any_of, forbid].into_iter().flatten().flat_map(|list| list.iter()) {
+            findings.extend(guardrails.judge(item, name));
+        }
+    }
+    check_boxes(draft, findings);
+}
+
+/// What a case expects: of every request, and of some requests of its matrix.
+fn expectations(case: &RawCase) -> impl Iterator<Item = &RawExpect> {
+    let exceptions = case.expect_for.iter().flatten().map(|exception| &exception.expect.value);
+    std::iter::once(&case.expect.value).chain(exceptions)
+}
+
+/// The guardrails that there are: those of the catalog and those that policies add.
+struct Guardrails<'a> {
+    known: FxHashSet<&'a str>,
+    /// Whether a catalog lists guardrails, so that no other name can be right.
+    listed: bool,
+    /// Whether all policies could be read, so that no other name has an effect.
+    complete: bool,
+    suggestions: Suggestions<'a>,
+}
+
+impl<'a> Guardrails<'a> {
+    fn new(draft: &DraftSet<'a>) -> Self {
+        let mut known: FxHashSet<&str> = draft.guardrails().names().collect();
+        let listed = draft.catalog.guardrails.as_ref().filter(|_| !draft.may_lack(Kind::Catalog));
+        known.extend(listed.into_iter().flatten().copied());
+        Self {
+            listed: listed.is_some(),
+            complete: !draft.may_lack(Kind::Policy),
+            suggestions: Suggestions::new(known.iter().copied()),
+            known,
+        }
+    }
+
+    /// A finding, if no guardrail of that name can be.
+    fn judge<T>(&mut self, item: &Item<'_, T>, name: &Spanned<impl AsName>) -> Option<Finding> {
+        let text = name.value.as_name();
+        if !self.listed || self.known.contains(text) {
+            return None;
+        }
+        let message = format!("the catalog has no guardrail `{}`", text.escape_debug());
+        let help = "list it in the catalog, or mend its name";
+        let finding = item.finding(&RULE, name.span, message).help(help);
+        Some(finding.maybe_help(self.suggestions.help(text)))
+    }
+
+    /// A finding, if no policy of the set runs a guardrail of that name.
+    fn judge_outcome<T>(&mut self, item: &Item<'_, T>, name: &Spanned<String>) -> Option<Finding> {
+        if self.listed || !self.complete || self.known.contains(name.as_str()) {
+            return self.judge(item, name);
+        }
+        let message = format!("no policy adds the guardrail `{}`", name.escape_debug());
+        let help = "mend its name, or remove the line";
+        let finding = item.finding(&RULE, name.span, message).help(help);
+        Some(finding.maybe_help(self.suggestions.help(name)))
+    }
+}
+
+/// What can be looked up as a guardrail's name.
+trait AsName {
+    fn as_name(&self) -> &str;
+}
+
+impl AsName for String {
+    fn as_name(&self) -> &str {
+        self
+    }
+}
+
+impl AsName for Name {
+    fn as_name(&self) -> &str {
+        self.as_str()
+    }
+}
+
+fn check_outcomes(
+    item: &Item<'_, RawPolicyTest>,
+    case: &RawCase,
+    guardrails: &mut Guardrails<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    for (name, _) in case.outcomes.iter().flat_map(|outcomes| &outcomes.0) {
+        findings.extend(guardrails.judge_outcome(item, name));
+    }
+}
+
+fn check_guardrails(
+    item: &Item<'_, RawPolicyTest>,
+    expect: &RawExpect,
+    guardrails: &mut Guardrails<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    let lists = [&expect.guardrails, &expect.includes, &expect.excludes];
+    for name in lists.into_iter().flatten().flat_map(|list| list.iter()) {
+        findings.extend(guardrails.judge(item, name));
+    }
+}
+
+fn check_policies(
+    draft: &DraftSet<'_>,
+    item: &Item<'_, RawPolicyTest>,
+    expect: &RawExpect,
+    suggestions: &mut Suggestions<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    for text in expect.policies.iter().flat_map(|list| list.iter()) {
+        let name = text.split('@').next().unwrap_or(text);
+        if !draft.knows(name) {
+            let message = format!("there is no policy `{}`", name.escape_debug());
+            let finding = item.finding(&RULE, text.span, message).help("name a policy of this set");
+            findings.push(finding.maybe_help(suggestions.help(name)));
+        }
+    }
+}
+
+/// The patterns of invariants and of `expect_for`: what they name is in the catalog, or an attachment
+/// names it too.
+fn check_boxes(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    if draft.may_lack(Kind::Catalog) {
+        return;
+    }
+    for dimension in Dimension::ALL {
+        let Some(known) = draft.catalog.of(dimension) else { continue };
+        let mut suggestions = Suggestions::new(known.names().iter().copied());
+        // Read at the first name that the catalog lacks: a sound set never needs it.
+        let mut attached: Option<FxHashSet<&str>> = None;
+        let mut judge = |text: &Spanned<String>| {
+            if known.touches(&Pattern::parse(text)) {
+                return None;
+            }
+            let attached = attached.get_or_insert_with(|| attached_texts(draft, dimension));
+            if attached.contains(text.as_str()) {
+                return None;
+            }
+            Some(suggestions.help(text))
+        };
+        for item in &draft.invariants {
+            for raw in [&item.raw.for_, &item.raw.except].into_iter().flatten() {
+                check_box(item, raw, dimension, &mut judge, findings);
+            }
+        }
+        for item in &draft.tests {
+            let cases = item.raw.cases.iter();
+            for exception in cases.flat_map(|case| case.expect_for.iter().flatten()) {
+                check_box(item, &exception.for_, dimension, &mut judge, findings);
+            }
+        }
+    }
+}
+
+/// `judge` gives `Some` for an unknown text, with what may have been meant.
+fn check_box<T>(
+    item: &Item<'_, T>,
+    raw: &RawBox,
+    dimension: Dimension,
+    judge: &mut dyn FnMut(&Spanned<String>) -> Option<Option<String>>,
+    findings: &mut Vec<Finding>,
+) {
+    for text in box_patterns(raw, dimension).into_iter().flat_map(|list| list.iter()) {
+        if let Some(near) = judge(text) {
+            let what = dimension.singular();
+            let message = format!("the catalog has no {what} `{}`", text.escape_debug());
+            let field = dimension.field();
+            let help = format!("list it under `{field}` of the catalog, or mend its name");
+            findings.push(item.finding(&RULE, text.span, message).help(help).maybe_help(near));
+        }
+    }
+}
+
+/// Every pattern that an attachment has in a dimension, as it is written.
+fn attached_texts<'a>(draft: &DraftSet<'a>, dimension: Dimension) -> FxHashSet<&'a str> {
+    let lists = draft.attachments.iter().filter_map(|item| item.patterns(dimension));
+    lists.flat_map(|list| list.iter()).map(|text| text.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::rules::tests::{ATTACHED, places};
+
+    const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [g]\nteams: [health-eu, 'ci-*']\ntags: [t, phi]\n";
+
+    fn of(kind: &str, body: &str, catalog: &str) -> Vec<(&'static str, u32)> {
+        let document = format!("apiVersion: refguard/v1\nkind: {kind}\nname: one\n{body}");
+        let files = [("p.yaml", ATTACHED), ("t.yaml", document.as_str()), ("c.yaml", catalog)];
+        let files = if catalog.is_empty() { &files[..2] } else { &files[..] };
+        let mut found = places(files);
+        found.retain(|(code, _)| *code == "RG119");
+        found
+    }
+
+    fn of_case(case: &str) -> Vec<(&'static str, u32)> {
+        of("PolicyTest", &format!("cases:\n  - name: c\n{case}"), CATALOG)
+    }
+
+    #[test]
+    fn every_list_of_a_test_is_looked_at() {
+        for expect in ["guardrails: [h]", "includes: [h]", "excludes: [h]", "policies: [q]"] {
+            assert_eq!(of_case(&format!("    expect: {{{expect}}}\n")), [("RG119", 6)], "{expect}");
+        }
+        let expect = "    expect: {guardrails: [g], policies: [p, p@3]}\n";
+        assert_eq!(of_case(expect), []);
+        assert_eq!(of_case(&format!("{expect}    outcomes: {{h: fail}}\n")), [("RG119", 7)]);
+        assert_eq!(
+            of_case(&format!(
+                "{expect}    context: {{team: x, tags: [y]}}\n    matrix: {{keys: [z]}}\n"
+            )),
+            []
+        );
+        let exception =
+            "    expect_for:\n      - for: {teams: [helth-eu]}\n        expect: {excludes: [h]}\n";
+        assert_eq!(of_case(&format!("{expect}{exception}")), [("RG119", 8), ("RG119", 9)]);
+    }
+
+    #[test]
+    fn every_list_of_an_invariant_is_looked_at() {
+        for list in ["require", "any_of", "forbid"] {
+            let body = format!("{list}: [h]\n");
+            assert_eq!(of("Invariant", &body, CATALOG), [("RG119", 4)], "{list}");
+        }
+        let body = "for: {teams: ['health-*', ci-7], tags: [t]}\nexcept: {teams: [helth-eu], tags: ['pii*']}\nforbid: [g]\n";
+        assert_eq!(of("Invariant", body, CATALOG), [("RG119", 5), ("RG119", 5)]);
+    }
+
+    #[test]
+    fn without_a_catalog_only_what_has_no_effect_at_all_is_found() {
+        assert_eq!(of("Invariant", "forbid: [h]\nfor: {teams: [x]}\n", ""), []);
+        let case =
+            "cases:\n  - name: c\n    expect: {excludes: [h]}\n    outcomes: {h: fail, g: fail}\n";
+        assert_eq!(of("PolicyTest", case, ""), [("RG119", 7)]);
+    }
+}
