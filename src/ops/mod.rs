@@ -17,6 +17,7 @@ pub use change::promote::{Plan, PromoteRequest};
 pub use change::publish::{Lost, Published, Refused};
 pub use change::review::{ComingVersion, ComingVersions, Foreseen, Review, ReviewedTests};
 pub use change::rollback::{RollbackPlan, RollbackRequest};
+pub use change::safeguards::safeguards_between;
 pub use change::weaken::budget_within;
 pub use history::address::{Address, Which};
 pub use history::compare::Compared;

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use super::escape::{clip, escape_markdown, escape_terminal, markdown_code};
 use super::resolution::Paint;
-use super::{Style, count, diff, finding_json, impact_human, impact_markdown};
+use super::{
+    Style, count, diff, finding_json, impact_human, impact_markdown, safeguards_human,
+    safeguards_markdown,
+};
 use crate::ops::{
     CaseReport, ComingVersion, ComingVersions, Foreseen, GateWord, Review, ReviewedTests, Says,
 };
@@ -50,6 +53,7 @@ pub fn review_json(review: &Review) -> Value {
         },
         "diff": review.diff.as_ref().map(|diff| DiffReport::new(&review.base, &review.head, diff)),
         "impact": review.impact,
+        "safeguards": review.safeguards,
         "tests": review.tests.as_ref().map(tests_json),
         "coverage": review.tests.as_ref().and_then(coverage_json),
         "versions": match &review.versions {
@@ -81,16 +85,16 @@ pub fn review_markdown(review: &Review) -> String {
         (markdown_code(&clip(&review.base, NAME)), markdown_code(&clip(&review.head, NAME)));
     let mut page =
         format!("{MARK}\n## Policies: {base} → {head}\n\n{}\n", summary(review, &markdown_code));
+    if let Some(safeguards) = review.safeguards.as_ref().filter(|diff| !diff.is_empty()) {
+        page.push('\n');
+        page.push_str(&safeguards_markdown(safeguards));
+    }
     list(&mut page, "New findings", review.new.iter().map(finding_line));
     if let Some(tests) = &review.tests {
         let failed = tests.report.cases.iter().filter(|case| !case.ok);
         list(&mut page, "Failed tests", failed.map(case_line));
     }
-    let words = review
-        .environments
-        .iter()
-        .flat_map(|env| env.gates.iter().map(move |word| gate_line(env, word)));
-    list(&mut page, "Gates", words);
+    list(&mut page, "Gates", gate_words(review).map(|(env, word)| gate_line(env, &word)));
     if let Some(changes) = review.diff.as_ref().filter(|diff| !diff.is_empty()) {
         let (base, head) = (clip(&review.base, NAME), clip(&review.head, NAME));
         let report = DiffReport::new(&base, &head, changes);
@@ -253,6 +257,9 @@ fn summary(review: &Review, code: &dyn Fn(&str) -> String) -> String {
             code(&clip(why, SENTENCE))
         ));
     }
+    if let Some(lost) = review.safeguards.as_ref().map(|diff| diff.lost.len()).filter(|n| *n > 0) {
+        words.push(format!("**{}**", count(lost, "safeguard lost", "safeguards lost")));
+    }
     let environments = review.environments.iter().take(ENVIRONMENTS).map(|environment| {
         let could = if environment.could { "could" } else { "could **not**" };
         format!("{} {could} take it", code(&clip(&environment.environment, NAME)))
@@ -262,6 +269,24 @@ fn summary(review: &Review, code: &dyn Fn(&str) -> String) -> String {
         words.push("**less is blocked than before**".to_owned());
     }
     format!("{}.", words.join("; "))
+}
+
+/// What the gates would say, one entry for all that the gate *safeguards* says: its losses are listed by themselves.
+fn gate_words(review: &Review) -> impl Iterator<Item = (&Foreseen, GateWord)> {
+    review.environments.iter().flat_map(|environment| {
+        let (mut losses, mut words) = (0, Vec::new());
+        for word in &environment.gates {
+            losses += usize::from(word.gate == "safeguards");
+            if word.gate != "safeguards" || losses == 1 {
+                words.push(word.clone());
+            }
+        }
+        for word in words.iter_mut().filter(|word| word.gate == "safeguards") {
+            let message = count(losses, "safeguard is lost", "safeguards are lost");
+            *word = GateWord { message, file: None, line: None, ..word.clone() };
+        }
+        words.into_iter().map(move |word| (environment, word))
+    })
 }
 
 fn coverage_words(tests: &ReviewedTests) -> Option<String> {
@@ -277,6 +302,9 @@ pub fn review_human(review: &Review, style: Style) -> String {
     let paint = Paint(style);
     let plain = |name: &str| format!("`{}`", escape_terminal(name));
     let mut text = format!("{}\n", summary(review, &plain).replace("**", ""));
+    if let Some(safeguards) = &review.safeguards {
+        text.push_str(&safeguards_human(safeguards, style));
+    }
     let mut line = |mark: String, words: String| {
         text.push_str(&format!("{mark}: {}\n", escape_terminal(&words)))
     };
@@ -296,9 +324,7 @@ pub fn review_human(review: &Review, style: Style) -> String {
             format!("{}:{}: {}: {}", case.file, case.line, case.case, case.differences.join("; "));
         line(paint.bad("failed test"), words);
     }
-    for (environment, word) in
-        review.environments.iter().flat_map(|env| env.gates.iter().map(move |word| (env, word)))
-    {
+    for (environment, word) in gate_words(review) {
         let mark = match word.says {
             Says::Refused => paint.bad("refused"),
             Says::Allowed | Says::Warned => paint.warn("warning"),
@@ -381,6 +407,7 @@ mod tests {
             errors: 500,
             diff: None,
             impact: None,
+            safeguards: None,
             tests: None,
             versions: ComingVersions::Known((1..500).map(version).collect()),
             environments: (0..100).map(environment).collect(),

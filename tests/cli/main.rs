@@ -23,6 +23,7 @@ mod lifecycle;
 mod receive;
 mod resolve;
 mod review;
+mod safeguards;
 mod support;
 mod validate;
 mod versions;

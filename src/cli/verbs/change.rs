@@ -9,12 +9,12 @@ use refguard_core::prove::{Budget, Impact, impact};
 use refguard_core::resolve::Engine;
 use serde_json::json;
 
-use super::diff::{Change, text};
+use super::diff::{Change, change_text};
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{GateWord, Plan, Published, Says, Verdict};
+use crate::ops::{GateWord, Plan, Published, Says, Verdict, safeguards_between};
 use crate::output::escape::escape_terminal;
 
 /// So many words of one gate are said; a broken matrix has hundreds.
@@ -103,8 +103,14 @@ pub(super) fn dry_run(shell: &Shell, plan: &Plan, format: ChangeFormat) -> Resul
         head: source.clone(),
         ..impact(before, after, &Budget::default())
     });
-    match (format, report) {
-        (ChangeFormat::Json, report) => print::json(&json!({
+    let safeguards = after
+        .map(|after| safeguards_between(before.set(), after.set()))
+        .transpose()?
+        .unwrap_or_default();
+    let change = report.map(|diff| Change { diff, safeguards, impact: impact.as_ref() });
+
+    match (format, change) {
+        (ChangeFormat::Json, change) => print::json(&json!({
             "version": 1,
             "environment": environment,
             "dry_run": true,
@@ -115,11 +121,11 @@ pub(super) fn dry_run(shell: &Shell, plan: &Plan, format: ChangeFormat) -> Resul
             "digest": plan.verdict.digest(),
             "refused": refuses,
             "gates": plan.verdict.words,
-            "diff": report.map(|diff| Change { diff, impact: impact.as_ref() }),
+            "diff": change,
         }))?,
         _ if plan.already_there => print::results(&format!("{environment}: already there\n"))?,
         (_, None) => {}
-        (format, Some(report)) => print::results(&text(shell, &report, impact.as_ref(), format))?,
+        (format, Some(change)) => print::results(&change_text(shell, &change, format))?,
     }
     Ok(Exit::fault_if(refuses))
 }

@@ -7,13 +7,14 @@ use clap::Args;
 use refguard_core::diff::{DiffReport, diff_sets};
 use refguard_core::prove::{Impact, impact};
 use refguard_core::resolve::Engine;
+use refguard_core::safeguards::SafeguardDiff;
 use serde::Serialize;
 
 use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{SetOrigin, Source, TrackedSet, Workspace};
+use crate::ops::{SetOrigin, Source, TrackedSet, Workspace, safeguards_between};
 use crate::output;
 
 /// Tell what changed between two sets, by meaning
@@ -103,11 +104,14 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
         head: head.origin.name.clone(),
         ..impact(&base.engine, &head.engine, &args.budget.budget())
     });
+    let safeguards = safeguards_between(base.engine.set(), head.engine.set())?;
+    let differs = !diff.is_empty() || !safeguards.is_empty();
+    let change = Change { diff: report, safeguards, impact: impact.as_ref() };
     match args.format {
-        ChangeFormat::Json => print::json(&Change { diff: report, impact: impact.as_ref() })?,
-        format => print::results(&text(shell, &report, impact.as_ref(), format))?,
+        ChangeFormat::Json => print::json(&change)?,
+        format => print::results(&change_text(shell, &change, format))?,
     }
-    Ok(Exit::fault_if(args.exit_code && !diff.is_empty()))
+    Ok(Exit::fault_if(args.exit_code && differs))
 }
 
 /// What changed, and what that does if somebody asked: the JSON object of `diff`.
@@ -115,30 +119,37 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
 pub(super) struct Change<'a> {
     #[serde(flatten)]
     pub diff: DiffReport<'a>,
+    /// What the change does to invariants, tests and settings.
+    pub safeguards: SafeguardDiff,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub impact: Option<&'a Impact>,
 }
 
-/// What changed, and what that does, for people.
-pub(super) fn text(
-    shell: &Shell,
-    report: &DiffReport<'_>,
-    impact: Option<&Impact>,
-    format: ChangeFormat,
-) -> String {
+/// What changed, and what that does, for people: lost safeguards first.
+pub(super) fn change_text(shell: &Shell, change: &Change<'_>, format: ChangeFormat) -> String {
     let style = print::style(shell.color);
-    let (mut page, impact) = match format {
-        ChangeFormat::Markdown => {
-            (output::diff::markdown(report), impact.map(output::impact_markdown))
-        }
-        _ => (
-            output::diff::human(report, style.color),
-            impact.map(|impact| output::impact_human(impact, style)),
-        ),
+    let is_markdown = format == ChangeFormat::Markdown;
+
+    let safeguards = match is_markdown {
+        true => output::safeguards_markdown(&change.safeguards),
+        false => output::safeguards_human(&change.safeguards, style),
     };
-    if let Some(impact) = impact.filter(|_| !report.diff.is_empty()) {
-        page.push('\n');
-        page.push_str(&impact);
-    }
-    page
+    let diff = match is_markdown {
+        _ if change.diff.diff.is_empty() && !change.safeguards.is_empty() => {
+            "policies and attachments mean the same\n".to_owned()
+        }
+        true => output::diff::markdown(&change.diff),
+        false => output::diff::human(&change.diff, style.color),
+    };
+    let impact = change.impact.filter(|_| !change.diff.diff.is_empty()).map(|impact| {
+        if is_markdown {
+            output::impact_markdown(impact)
+        } else {
+            output::impact_human(impact, style)
+        }
+    });
+
+    let parts = [Some(safeguards), Some(diff), impact];
+    let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
 }

@@ -2,13 +2,16 @@
 
 use anyhow::Result;
 use clap::Args;
-use refguard_core::prove::impact;
+use refguard_core::prove::{Impact, impact};
+use refguard_core::safeguards::SafeguardDiff;
+use serde::Serialize;
 
 use super::diff::{Sides, SidesArgs};
 use crate::cli::args::{BudgetArgs, ChangeFormat};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::ops::safeguards_between;
 use crate::output;
 
 /// Tell what a change does to every possible request, exactly
@@ -31,17 +34,33 @@ pub(in crate::cli) struct ImpactArgs {
     format: ChangeFormat,
 }
 
+/// The JSON object of `impact`.
+#[derive(Serialize)]
+struct ImpactReport {
+    #[serde(flatten)]
+    impact: Impact,
+    /// What the change does to invariants, tests and settings.
+    safeguards: SafeguardDiff,
+}
+
 pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
     let Sides { base, head } = args.sides.read_both(shell)?;
     let mut impact = impact(&base.engine, &head.engine, &args.budget.budget());
     impact.base = base.origin.name;
     impact.head = head.origin.name;
+
+    let safeguards = safeguards_between(base.engine.set(), head.engine.set())?;
     match args.format {
-        ChangeFormat::Json => print::json(&impact)?,
+        ChangeFormat::Json => print::json(&ImpactReport { impact, safeguards })?,
         ChangeFormat::Human => {
-            print::results(&output::impact_human(&impact, print::style(shell.color)))?
+            let style = print::style(shell.color);
+            let text = output::safeguards_human(&safeguards, style);
+            print::results(&(text + &output::impact_human(&impact, style)))?
         }
-        ChangeFormat::Markdown => print::results(&output::impact_markdown(&impact))?,
+        ChangeFormat::Markdown => {
+            let text = output::safeguards_markdown(&safeguards);
+            print::results(&(text + &output::impact_markdown(&impact)))?
+        }
     }
     Ok(Exit::Fine)
 }

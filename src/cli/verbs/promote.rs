@@ -12,9 +12,9 @@ use crate::ops::{Lowered, PromoteRequest, Selection, Workspace};
 /// Move an environment to a commit, in one step
 ///
 /// Makes one commit on the environment's branch and moves its ref by compare-and-swap. Every gate
-/// is asked before: valid, tests, empty, published, older, hold, weaken. Without REV the tip of the
-/// branch that the environment is promoted from is taken, never HEAD. Exit 3: somebody else was
-/// first.
+/// is asked before: valid, tests, empty, published, older, hold, weaken, safeguards. Without REV the
+/// tip of the branch that the environment is promoted from is taken, never HEAD. Exit 3: somebody
+/// else was first.
 ///
 /// Example: refguard promote --dry-run
 ///
@@ -65,6 +65,10 @@ pub(in crate::cli) struct PromoteArgs {
     #[arg(long, value_name = "REASON")]
     allow_weaken: Option<String>,
 
+    /// Pass the gate *safeguards*; recorded with the reason
+    #[arg(long, value_name = "REASON")]
+    allow_safeguards: Option<String>,
+
     /// Pass the gate *hold* and end the hold; recorded with the reason
     #[arg(long, value_name = "REASON")]
     release_hold: Option<String>,
@@ -87,6 +91,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
             unpublished: args.allow_unpublished,
             older: args.allow_older,
             weaken: args.allow_weaken.clone(),
+            safeguards: args.allow_safeguards.clone(),
             hold: args.release_hold.clone(),
         },
     })?;

@@ -8,6 +8,7 @@ use refguard_core::policy::PolicySet;
 use refguard_core::resolve::Engine;
 use serde::Serialize;
 
+use crate::ops::change::safeguards;
 use crate::ops::source::load::NoProgress;
 use crate::ops::{
     EnvironmentState, Judged, TestOptions, TestReport, TrackedSet, VersionHistory, Workspace,
@@ -30,7 +31,7 @@ pub enum Says {
 /// One thing that a gate has to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateWord {
-    /// The gate: `valid`, `tests`, `empty`, `published`, `older`, `hold`, `weaken`.
+    /// The gate: `valid`, `tests`, `empty`, `published`, `older`, `hold`, `weaken`, `safeguards`.
     pub gate: &'static str,
     /// What follows.
     pub says: Says,
@@ -65,6 +66,8 @@ pub struct Lowered {
     pub older: bool,
     /// `--allow-weaken REASON`
     pub weaken: Option<String>,
+    /// `--allow-safeguards REASON`
+    pub safeguards: Option<String>,
     /// `--release-hold REASON`
     pub hold: Option<String>,
 }
@@ -153,6 +156,11 @@ pub(in crate::ops) fn judge(
         empty(&mut verdict);
         if candidate.changes {
             crate::ops::change::weaken::gate(environment, before, lowered, &mut verdict);
+            let after = verdict.engine.clone();
+            if let Some(after) = after {
+                let before = before.map(|before| &**before.set());
+                safeguards::ask_gate(environment, before, after.set(), lowered, &mut verdict)?;
+            }
         }
     }
     if !only_valid {
@@ -228,21 +236,23 @@ fn empty_set(set: &PolicySet, verdict: &mut Verdict) {
 pub(in crate::ops) fn foresee(
     environment: &EnvironmentState,
     findings: &[Finding],
+    before: Option<&PolicySet>,
     after: Option<(&Engine, &TestReport)>,
     loss: Option<String>,
-) -> Vec<GateWord> {
+) -> Result<Vec<GateWord>> {
     let (mut verdict, lowered) = (Verdict::nothing(), Lowered::default());
     verdict.words.extend(findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
     if let Some((engine, report)) = after {
         verdict.words.extend(crate::ops::change::weaken::invariants(engine));
         verdict.words.extend(failed_tests(report));
         empty_set(engine.set(), &mut verdict);
+        safeguards::ask_gate(environment, before, engine.set(), &lowered, &mut verdict)?;
     }
     if let Some(loss) = loss {
         crate::ops::change::weaken::say_loss(environment, &lowered, &mut verdict, loss);
     }
     hold(&environment.ledger, &lowered, &mut verdict);
-    verdict.words
+    Ok(verdict.words)
 }
 
 fn published(

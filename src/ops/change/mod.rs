@@ -7,4 +7,5 @@ pub(in crate::ops) mod promote;
 pub(in crate::ops) mod publish;
 pub(in crate::ops) mod review;
 pub(in crate::ops) mod rollback;
+pub(in crate::ops) mod safeguards;
 pub(in crate::ops) mod weaken;

@@ -59,7 +59,8 @@ impl Workspace {
     ///
     /// [`Lost`]: crate::ops::Lost
     pub fn plan_promotion(&self, request: PromoteRequest) -> Result<Plan> {
-        let reasons = [&request.reason, &request.lowered.hold, &request.lowered.weaken];
+        let lowered = &request.lowered;
+        let reasons = [&request.reason, &lowered.hold, &lowered.weaken, &lowered.safeguards];
         for reason in reasons.into_iter().flatten() {
             check_reason(reason)?;
         }

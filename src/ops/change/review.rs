@@ -11,10 +11,12 @@ use refguard_core::document::{Finding, GateLevel, Loaded};
 use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
 use refguard_core::prove::{Budget, Impact, impact};
 use refguard_core::resolve::{CoverageItem, Engine};
+use refguard_core::safeguards::SafeguardDiff;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use crate::ops::change::gates;
+use crate::ops::change::safeguards::safeguards_between;
 use crate::ops::change::weaken;
 use crate::ops::source::load::{self, NoProgress};
 use crate::ops::{
@@ -44,6 +46,8 @@ pub struct Review {
     pub diff: Option<SetDiff>,
     /// What that does to requests; `None` as of `diff`.
     pub impact: Option<Impact>,
+    /// What it does to invariants, tests and settings; `None` as of `diff`.
+    pub safeguards: Option<SafeguardDiff>,
     /// HEAD's tests; `None` where it is not valid.
     pub tests: Option<ReviewedTests>,
     /// The versions that the merge will make.
@@ -148,6 +152,9 @@ impl Workspace {
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
         let impact = engines.map(|(before, after)| impact(before, after, budget));
+        let safeguards = engines
+            .map(|(before, after)| safeguards_between(before.set(), after.set()))
+            .transpose()?;
         let tests = tests(&mut history, &before, &after)?;
         let sides = (&before, &after);
         let began_tree = repo.tree_of(began)?;
@@ -170,6 +177,7 @@ impl Workspace {
             errors,
             diff,
             impact,
+            safeguards,
             tests,
             versions,
             environments,
@@ -220,11 +228,28 @@ impl Workspace {
                 Some(engine) => self.loss(sets, &state, tip, engine)?,
             };
             let set = after.engine.as_deref().zip(tests.map(|tests| &tests.report));
-            let gates = gates::foresee(&state, &after.findings, set, loss);
+            let engine = self.environment_set(sets, tip, base, before)?;
+            let kept = engine.as_deref().map(|engine| &**engine.set());
+            let gates = gates::foresee(&state, &after.findings, kept, set, loss)?;
             let could = gates.iter().all(|word| word.says != Says::Refused);
             found.push(Foreseen { environment: environment.name.clone(), could, gates });
         }
         Ok(found)
+    }
+
+    /// The set that an environment has now; `None` where it has none, or an invalid one.
+    fn environment_set(
+        &self,
+        sets: &mut TrackedSet,
+        tip: Option<TreeId>,
+        base: TreeId,
+        before: &Side,
+    ) -> Result<Option<Arc<Engine>>> {
+        match tip {
+            Some(tip) if tip == base => Ok(before.engine.clone()),
+            Some(tip) => Ok(sets.judge_tree(self, tip, &NoProgress)?.sound()),
+            None => Ok(None),
+        }
     }
 
     fn loss(

@@ -279,6 +279,7 @@ fn lowered(record: &Record) -> Option<Lowered> {
             "published" => lowered.unpublished = true,
             "older" => lowered.older = true,
             "weaken" => lowered.weaken = Some(allow.reason.clone()),
+            "safeguards" => lowered.safeguards = Some(allow.reason.clone()),
             "hold" => lowered.hold = Some(allow.reason.clone()),
             _ => return None,
         }

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use refguard_core::document::{Body, Document, Spanned};
+use refguard_core::policy::Settings;
 
 /// Where the settings stand.
 pub(in crate::ops) const SETTINGS: &str = "refguard.yaml";
@@ -39,6 +40,19 @@ impl Filter {
         Ok(filter)
     }
 
+    /// As the settings of a set have it.
+    ///
+    /// # Errors
+    /// Where a glob cannot be read.
+    pub fn of_settings(settings: &Settings) -> Result<Self> {
+        let include = settings.include.as_deref().map(compile_globs).transpose()?;
+        let exclude = match settings.exclude.as_slice() {
+            [] => None,
+            globs => Some(compile_globs(globs)?),
+        };
+        Ok(Self { include, exclude })
+    }
+
     /// Whether a file counts; the settings always do.
     pub fn admits(&self, path: &str) -> bool {
         path == SETTINGS
@@ -48,12 +62,14 @@ impl Filter {
 }
 
 fn globs(texts: &[Spanned<String>]) -> Result<Globs> {
+    let texts: Vec<String> = texts.iter().map(|text| text.value.clone()).collect();
+    compile_globs(&texts)
+}
+
+fn compile_globs(texts: &[String]) -> Result<Globs> {
     let mut set = GlobSetBuilder::new();
     for text in texts {
-        set.add(
-            Glob::new(text)
-                .with_context(|| format!("refguard.yaml: `{}` is not a glob", text.value))?,
-        );
+        set.add(Glob::new(text).with_context(|| format!("refguard.yaml: `{text}` is not a glob"))?);
     }
-    Ok(Globs { texts: texts.iter().map(|text| text.value.clone()).collect(), set: set.build()? })
+    Ok(Globs { texts: texts.to_vec(), set: set.build()? })
 }

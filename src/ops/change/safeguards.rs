@@ -1,0 +1,69 @@
+//! The gate *safeguards*: whether a promotion takes away what keeps the set honest.
+//!
+//! The comparison itself is the core's. Here the globs of the settings meet it, and its losses become words of a gate.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use refguard_core::document::GateLevel;
+use refguard_core::policy::PolicySet;
+use refguard_core::safeguards::{SafeguardChange, SafeguardDiff, compare_safeguards};
+
+use crate::ops::EnvironmentState;
+use crate::ops::change::gates::{GateWord, Lowered, Says, Verdict};
+use crate::ops::change::weaken::budget_within;
+use crate::ops::source::filter::Filter;
+use crate::repo::Allow;
+
+/// The name of the gate, as in settings, flags and trailers.
+const GATE: &str = "safeguards";
+
+/// Time for the comparison of invariants. What is not finished by then counts as lost.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+
+/// What a change does to the safeguards of a set.
+///
+/// # Errors
+/// Where a glob of the settings cannot be read; a set that is valid has none.
+pub fn safeguards_between(before: &PolicySet, after: &PolicySet) -> Result<SafeguardDiff> {
+    let filter = Filter::of_settings(&after.settings)?;
+    Ok(compare_safeguards(before, after, &|path| filter.admits(path), &budget_within(TIME_LIMIT)))
+}
+
+/// Asks the gate: as loud as the settings of the environment say, and recorded where a flag passes it.
+pub(in crate::ops) fn ask_gate(
+    environment: &EnvironmentState,
+    before: Option<&PolicySet>,
+    after: &PolicySet,
+    lowered: &Lowered,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let level = environment.settings.safeguards;
+    let Some(before) = before.filter(|_| level != GateLevel::Off) else { return Ok(()) };
+
+    let diff = safeguards_between(before, after)?;
+    if diff.lost.is_empty() {
+        return Ok(());
+    }
+
+    let says = match (level, &lowered.safeguards) {
+        (GateLevel::Refuse, None) => Says::Refused,
+        (GateLevel::Refuse, Some(reason)) => {
+            verdict.allow.push(Allow { gate: GATE.to_owned(), reason: reason.clone() });
+            Says::Allowed
+        }
+        (GateLevel::Warn | GateLevel::Off, _) => Says::Warned,
+    };
+    verdict.words.extend(diff.lost.iter().map(|change| gate_word(change, says)));
+    Ok(())
+}
+
+fn gate_word(change: &SafeguardChange, says: Says) -> GateWord {
+    GateWord {
+        gate: GATE,
+        says,
+        message: change.sentence(),
+        file: change.file.clone(),
+        line: change.line,
+    }
+}

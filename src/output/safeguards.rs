@@ -1,0 +1,90 @@
+//! Safeguards that a change takes away or brings, as text: losses first, each with its place.
+
+use refguard_core::safeguards::{SafeguardChange, SafeguardDiff};
+
+use super::escape::{clip, escape_terminal, markdown_code};
+use super::resolution::Paint;
+use super::{Style, count};
+
+/// How many losses, and how many gains, are shown; the JSON has all.
+const SHOWN: usize = 30;
+/// Characters of a name that are shown.
+const NAME: usize = 128;
+/// Characters of a message that are shown.
+const MESSAGE: usize = 256;
+
+/// The change for a terminal; nothing where no safeguard changes.
+pub fn safeguards_human(diff: &SafeguardDiff, style: Style) -> String {
+    let paint = Paint(style);
+    let mut text = String::new();
+
+    for change in diff.lost.iter().take(SHOWN) {
+        let sentence = clip(&change.sentence(), MESSAGE).into_owned();
+        let line = format!("safeguard lost: {}{sentence}", place(change));
+        text.push_str(&format!("{} {}\n", paint.bad("-"), escape_terminal(&line)));
+    }
+    push_count_of_rest(&mut text, "  ", diff.lost.len());
+
+    for change in diff.gained.iter().take(SHOWN) {
+        let sentence = clip(&change.sentence(), MESSAGE).into_owned();
+        let line = format!("safeguard gained: {}{sentence}", place(change));
+        text.push_str(&format!("{} {}\n", paint.good("+"), escape_terminal(&line)));
+    }
+    push_count_of_rest(&mut text, "  ", diff.gained.len());
+    text
+}
+
+/// The change for a pull request; nothing where no safeguard changes.
+pub fn safeguards_markdown(diff: &SafeguardDiff) -> String {
+    if diff.is_empty() {
+        return String::new();
+    }
+
+    let mut text = "### Safeguards\n\n".to_owned();
+    for change in diff.lost.iter().take(SHOWN) {
+        text.push_str(&format!("- **lost** {}\n", markdown_sentence(change)));
+    }
+    push_count_of_rest(&mut text, "- ", diff.lost.len());
+
+    for change in diff.gained.iter().take(SHOWN) {
+        text.push_str(&format!("- gained {}\n", markdown_sentence(change)));
+    }
+    push_count_of_rest(&mut text, "- ", diff.gained.len());
+    text
+}
+
+fn push_count_of_rest(text: &mut String, indent: &str, total: usize) {
+    let left_out = total.saturating_sub(SHOWN);
+    if left_out > 0 {
+        text.push_str(&format!("{indent}and {}\n", count(left_out, "more", "more")));
+    }
+}
+
+/// `file:line: `, or nothing where the change has no place.
+fn place(change: &SafeguardChange) -> String {
+    match (&change.file, change.line) {
+        (Some(file), Some(line)) => format!("{}:{line}: ", clip(file, NAME)),
+        _ => String::new(),
+    }
+}
+
+/// A sentence in which every name is a code span, so that no markup in a name counts.
+fn markdown_sentence(change: &SafeguardChange) -> String {
+    let name = markdown_code(&clip(&change.name, NAME));
+    // The names that a message quotes are between backticks; every other piece is refguard's own words.
+    let message: String = clip(&change.message, MESSAGE)
+        .split('`')
+        .enumerate()
+        .map(|(at, piece)| match at % 2 {
+            0 => piece.to_owned(),
+            _ => markdown_code(piece),
+        })
+        .collect();
+    let place = match (&change.file, change.line) {
+        (Some(file), Some(line)) => {
+            format!(" ({})", markdown_code(&format!("{}:{line}", clip(file, NAME))))
+        }
+        _ => String::new(),
+    };
+    format!("{} {name} {message}{place}", change.kind.word())
+}

@@ -1,0 +1,107 @@
+//! What a commit may not take away unseen: invariants, tests, gates, and which files are read.
+
+use crate::support::TestRepo;
+
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const CASE: &str = "apiVersion: refguard/v1\nkind: PolicyTest\nname: everyone\ncases:\n  \
+                    - name: a call is masked\n    context: {team: eu}\n    \
+                    expect: {includes: [pii]}\n";
+
+fn settings(gates: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: refguard/v1\nkind: Repository\n{rest}environments:\n  - name: production\n    \
+         gates: {{{gates}}}\n"
+    )
+}
+
+/// A repository in production with a test and a gate that refuses to lose it.
+fn guarded() -> TestRepo {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .write("tests/everyone.yaml", CASE)
+        .write("refguard.yaml", &settings("weaken: refuse, safeguards: refuse", ""))
+        .commit("one");
+    repo.run(["promote"]).ok();
+    repo
+}
+
+#[test]
+fn a_commit_that_deletes_a_test_is_seen_by_every_verb_and_refused_by_the_gate() {
+    let repo = guarded();
+    repo.remove("tests/everyone.yaml").commit("tidy up");
+    let lost = "safeguard lost: tests/everyone.yaml:5: \
+                test `everyone: a call is masked` is gone";
+
+    assert!(repo.run(["diff"]).ok().contains(lost));
+    assert!(repo.run(["impact"]).ok().contains(lost));
+    let review = repo.run(["review", "production", "HEAD"]).ok();
+    assert!(review.contains(lost) && review.contains("1 safeguard lost"), "{review}");
+    assert!(review.contains("could not take it"), "{review}");
+
+    let refused = repo.run(["promote", "--reason", "tidy up"]).fails(1);
+    let word =
+        "refused: gate `safeguards`: tests/everyone.yaml:5: test `everyone: a call is masked`";
+    assert!(refused.contains(word), "{refused}");
+    assert_eq!(repo.id("production^{tree}"), repo.id("main~1^{tree}"));
+}
+
+#[test]
+fn a_gate_that_was_passed_is_recorded_with_its_reason() {
+    let repo = guarded();
+    repo.remove("tests/everyone.yaml").commit("tidy up");
+
+    repo.run(["promote", "--allow-safeguards", "covered by an invariant"]).ok();
+
+    let message = repo.git(["log", "-1", "--format=%B", "production"]);
+    assert!(message.contains("Refguard-Allow: safeguards covered by an invariant"), "{message}");
+}
+
+#[test]
+fn a_commit_that_switches_its_own_gates_off_is_judged_by_the_gates_before() {
+    let repo = guarded();
+    repo.write(
+        "refguard.yaml",
+        &settings("weaken: off, safeguards: off", "exclude: [\"tests/**\"]\n"),
+    )
+    .commit("make room");
+
+    let refused = repo.run(["promote"]).fails(1);
+
+    for word in [
+        "gate `weaken` of `production`: off instead of refuse",
+        "gate `safeguards` of `production`: off instead of refuse",
+        "files `tests/everyone.yaml` is no longer read",
+        "test `everyone: a call is masked` is gone",
+    ] {
+        assert!(refused.contains(word), "{word} is missing in {refused}");
+    }
+}
+
+#[test]
+fn a_test_that_is_renamed_and_moved_is_not_lost() {
+    let repo = guarded();
+    repo.remove("tests/everyone.yaml")
+        .write("tests/all/masking.yaml", &CASE.replace("everyone", "masking"))
+        .commit("sort the tests");
+
+    assert!(!repo.run(["diff"]).ok().contains("safeguard"));
+    repo.run(["promote"]).ok();
+}
+
+#[test]
+fn programs_get_safeguards_as_a_list_of_losses_and_gains() {
+    let repo = guarded();
+    repo.write("tests/everyone.yaml", &CASE.replace("team: eu", "team: us")).commit("another team");
+
+    let diff = repo.run(["diff", "--format", "json"]).json();
+
+    let lost = &diff["safeguards"]["lost"][0];
+    assert_eq!((&lost["kind"], &lost["file"]), (&"test".into(), &"tests/everyone.yaml".into()));
+    assert_eq!(diff["safeguards"]["gained"][0]["message"], "is new");
+    for verb in ["impact", "review"] {
+        let json = repo.run([verb, "production", "HEAD", "--format", "json"]).json();
+        assert_eq!(json["safeguards"], diff["safeguards"], "{verb}");
+    }
+}
