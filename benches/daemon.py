@@ -21,7 +21,7 @@ from harness import Daemon, ROOT, Repository, free_port, post_anew, post_in_turn
 sys.path.insert(0, str(ROOT / "benches" / "peers"))
 import model  # noqa: E402
 
-FIXED = ROOT / "target" / "release" / "examples" / "fixed_body"
+FIXED = ROOT / "target" / "dist" / "examples" / "fixed_body"
 RELOADS = 100
 TEAMS = 1000
 
@@ -106,7 +106,7 @@ def main():
     parser.add_argument("--no-build", action="store_true")
     arguments = parser.parse_args()
     if not arguments.no_build:
-        sh("cargo", "build", "--release", "--bin", "refguard", "--example", "fixed_body", cwd=ROOT)
+        sh("cargo", "build", "--profile", "dist", "--bin", "refguard", "--example", "fixed_body", cwd=ROOT)
     place = pathlib.Path(tempfile.mkdtemp(prefix="refguard-bench-"))
     try:
         measure(place, arguments)

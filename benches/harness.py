@@ -10,7 +10,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-REFGUARD = ROOT / "target" / "release" / "refguard"
+REFGUARD = ROOT / "target" / "dist" / "refguard"
 START_LIMIT = 180
 
 

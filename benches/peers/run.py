@@ -19,7 +19,7 @@ import model
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PLACE = ROOT / "target" / "peers"
-REFGUARD = ROOT / "target" / "release" / "refguard"
+REFGUARD = ROOT / "target" / "dist" / "refguard"
 PYTHON = PLACE / "venv" / "bin" / "python"
 CERBOS = PLACE / "npm" / "node_modules" / "@cerbos" / "cerbos-linux-x64" / "cerbos-linux-x64"
 TEAMS = 1000
@@ -138,7 +138,7 @@ def main():
     os.chdir(ROOT)
     PLACE.mkdir(parents=True, exist_ok=True)
     if not args.no_build:
-        sh("cargo", "build", "--release", "--bin", "refguard", cwd=ROOT)
+        sh("cargo", "build", "--profile", "dist", "--bin", "refguard", cwd=ROOT)
     install(args.only)
     if args.only != "daemons":
         processes(args)
