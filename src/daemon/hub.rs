@@ -151,16 +151,21 @@ impl Hub {
         }
     }
 
-    /// Whether requests that name no set are answered; else why not.
+    /// Whether requests of a set are answered, and from a ref that was read lately; without a name,
+    /// requests that name none.
     ///
     /// # Errors
     /// Why the daemon is not ready.
-    pub fn ready(&self) -> Result<Arc<Snapshot>, Unserved> {
+    pub fn ready(&self, name: Option<&str>) -> Result<Arc<Snapshot>, Unserved> {
         let slots = self.slots.load();
-        if let Some(slot) = primary(&slots).filter(|slot| self.is_stale(slot)) {
+        let slot = match name {
+            Some(name) => slots.iter().find(|slot| &*slot.name == name),
+            None => primary(&slots),
+        };
+        if let Some(slot) = slot.filter(|slot| self.is_stale(slot)) {
             return Err(Unserved::Stale(slot.name.to_string()));
         }
-        self.snapshot(None)
+        self.snapshot(name)
     }
 
     fn is_stale(&self, slot: &Slot) -> bool {
@@ -194,7 +199,7 @@ impl Hub {
     pub fn status(&self) -> Status {
         Status {
             version: 1,
-            ready: self.ready().is_ok(),
+            ready: self.ready(None).is_ok(),
             notes: lock(&self.notes).values().cloned().collect(),
             watch: if self.polling.load(Ordering::Relaxed) { "polling" } else { "notify" },
             sets: self.slots.load().iter().map(|slot| self.set_status(slot)).collect(),

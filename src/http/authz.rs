@@ -6,23 +6,46 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::extract::{Request as HttpRequest, State};
+use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use refguard_core::resolve::{Context, Request};
 use serde::Deserialize;
 
-use super::app::{App, COMMIT, Shared, body, commit_value};
+use super::app::App;
+use super::body::read_body;
+use super::call::{AnyQuery, Call, decode, decoded_header, single_header};
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values};
 use super::problem::Problem;
+use super::reply::{COMMIT, commit_value};
 use super::resolve::policy_names;
-use crate::daemon::Snapshot;
+use crate::daemon::{Snapshot, Unserved};
 
 static GUARDRAILS: HeaderName = HeaderName::from_static("x-refguard-guardrails");
 static POLICIES: HeaderName = HeaderName::from_static("x-refguard-policies");
 
 /// What may not stand in a name of a list: the comma parts names, the percent sign begins an escape.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%').add(b'"').add(b'\\').add(b';');
+
+/// What is said of a list in a header.
+const LISTED: &str = "Names, percent-encoded, parted by commas; empty in every refusal";
+
+const REQUEST_HEADERS: [Parameter; 4] = [
+    Parameter::optional("X-Refguard-Team", "The team, percent-encoded", Values::Encoded),
+    Parameter::optional("X-Refguard-Key", "The key's alias, percent-encoded", Values::Encoded),
+    Parameter::optional(
+        "X-Refguard-Model",
+        "The model, percent-encoded; a forwarded JSON body's goes before it",
+        Values::Encoded,
+    ),
+    Parameter::optional(
+        "X-Refguard-Tags",
+        "Tags, percent-encoded, parted by commas",
+        Values::Encoded,
+    ),
+];
 
 /// A part of a request's context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,17 +96,66 @@ pub(super) fn complete(headers: &mut HeaderMap) {
     }
 }
 
-/// Decides a request from its headers.
-pub(super) async fn authz(State(app): Shared, request: HttpRequest) -> Response {
-    match decide(&app, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let describe = |endpoint: Endpoint| {
+        endpoint
+            .about(Tag::Authz, "Decide a request from its headers (forward auth)")
+            .with_headers(REQUEST_HEADERS)
+            .with_answer(StatusCode::OK, "The request may go on", Vec::new())
+            .with_answer_headers(&[
+                ("X-Refguard-Guardrails", LISTED),
+                ("X-Refguard-Policies", LISTED),
+            ])
+            .with_refusals([StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE])
+    };
+    const REST: Parameter = Parameter::required(
+        "path",
+        "The path of the original request, slashes too: proxies append it",
+        Values::Text,
+    );
+    vec![
+        describe(Endpoint::any("/v1/authz", "authz", decide_here))
+            .from_set(Chooses::ByQueryOrHeader),
+        // A path that ends in a slash is not below it for the router.
+        describe(Endpoint::any("/v1/authz/", "authzRoot", decide_below::<()>))
+            .from_set(Chooses::ByHeader),
+        describe(Endpoint::any("/v1/authz/{*path}", "authzBelow", decide_below::<String>))
+            .from_set(Chooses::ByHeader)
+            .with_path([REST]),
+    ]
 }
 
-async fn decide(app: &Arc<App>, request: HttpRequest) -> Result<Response, Problem> {
-    let headers = request.headers().clone();
-    let bytes = body(app, request).await?;
+/// Decides a request of which headers and body are known, and its address where `X-Forwarded-Uri` says it.
+async fn decide_here(call: Call<AnyQuery>) -> Result<Response, Problem> {
+    let set = match has_clients_query(&call.head) {
+        true => call.set_by_header()?,
+        false => call.set()?,
+    };
+    decide(&call.app, set, call.head.headers, call.body).await
+}
+
+/// Whether the query is the client's own: Caddy and Traefik ask with the query of the request that they forward, and
+/// say in `X-Forwarded-Uri` what that request was. A client must not choose the set.
+fn has_clients_query(head: &Parts) -> bool {
+    let forwarded = head.headers.get("x-forwarded-uri").map(HeaderValue::as_bytes);
+    let Some((own, forwarded)) = head.uri.query().zip(forwarded) else { return false };
+    forwarded.splitn(2, |byte| *byte == b'?').nth(1) == Some(own.as_bytes())
+}
+
+/// Decides a request whose own path and query follow the path of this endpoint. The query is its client's: it must
+/// not choose the set.
+async fn decide_below<P>(call: Call<AnyQuery, P>) -> Result<Response, Problem> {
+    let set = call.set_by_header()?;
+    decide(&call.app, set, call.head.headers, call.body).await
+}
+
+async fn decide(
+    app: &Arc<App>,
+    set: Option<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let bytes = read_body(body, &app.options.limits).await?;
     let context = context(&headers, &bytes)?;
     let options = &app.options.authz;
     if let Some(missing) = options.require.iter().find(|dimension| is_absent(&context, **dimension))
@@ -91,11 +163,10 @@ async fn decide(app: &Arc<App>, request: HttpRequest) -> Result<Response, Proble
         let detail = format!("the request has no {}", missing.word());
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    let snapshot = app.hub.snapshot(None).map_err(|unserved| {
-        let status =
-            StatusCode::from_u16(options.not_ready).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        Problem { status, ..Problem::from(unserved) }
-    })?;
+    let snapshot = app
+        .hub
+        .snapshot(set.as_deref())
+        .map_err(|unserved| refuse_unserved(unserved, options.not_ready))?;
     let request = Request { context, policies: Vec::new() };
     let resolution = snapshot.engine.resolve(&request);
     app.decided("authz", &snapshot, &request.context, &resolution);
@@ -104,6 +175,17 @@ async fn decide(app: &Arc<App>, request: HttpRequest) -> Result<Response, Proble
     }
     let (guardrails, policies) = (list(&resolution.guardrails), list(&policy_names(&resolution)));
     answer(&snapshot, &guardrails, &policies, options.max_header_bytes)
+}
+
+/// Why a set gives no answer, with the status that stands for "not ready".
+fn refuse_unserved(unserved: Unserved, not_ready: u16) -> Problem {
+    let problem = Problem::from(unserved);
+    match StatusCode::from_u16(not_ready) {
+        Ok(status) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
+            Problem { status, ..problem }
+        }
+        _ => problem,
+    }
 }
 
 fn answer(
@@ -128,7 +210,7 @@ fn answer(
     let headers = response.headers_mut();
     headers.insert(GUARDRAILS.clone(), value(guardrails)?);
     headers.insert(POLICIES.clone(), value(policies)?);
-    headers.insert(COMMIT.clone(), commit_value(snapshot).unwrap_or(HeaderValue::from_static("")));
+    headers.insert(COMMIT.clone(), commit_value(snapshot));
     Ok(response)
 }
 
@@ -162,59 +244,24 @@ fn is_absent(context: &Context, dimension: Dimension) -> bool {
 
 fn context(headers: &HeaderMap, body: &[u8]) -> Result<Context, Problem> {
     // A header that cannot be read is refused also where it would not count.
-    let said = one(headers, "x-refguard-model")?;
+    let said = decoded_header(headers, "x-refguard-model")?;
     let model = body_model(headers, body)?.or(said);
-    let tags = match single(headers, "x-refguard-tags")? {
+    let tags = match single_header(headers, "x-refguard-tags")? {
         None => Vec::new(),
         Some(text) => text
             .split(',')
             .map(str::trim)
             .filter(|tag| !tag.is_empty())
-            .map(|tag| decoded(tag, "x-refguard-tags"))
+            .map(|tag| decode(tag, "x-refguard-tags"))
             .collect::<Result<_, _>>()?,
     };
     let context = Context {
-        team: one(headers, "x-refguard-team")?,
-        key: one(headers, "x-refguard-key")?,
+        team: decoded_header(headers, "x-refguard-team")?,
+        key: decoded_header(headers, "x-refguard-key")?,
         model,
         tags,
     };
     context.within_limits().map_err(|fault| Problem::bad_request(fault.to_string()))
-}
-
-fn one(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
-    single(headers, name)?.map(|text| decoded(text, name)).transpose()
-}
-
-/// The value of a header, which must be there once at most: of two, one may be forged.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(Problem::bad_request(format!("the header `{name}` is there twice")));
-    }
-    let Some(value) = first else { return Ok(None) };
-    let text = value.to_str().map_err(|_| {
-        Problem::bad_request(format!(
-            "the header `{name}` has bytes that are not ASCII: percent-encode them"
-        ))
-    })?;
-    Ok(Some(text.trim()).filter(|text| !text.is_empty()))
-}
-
-fn decoded(text: &str, name: &str) -> Result<String, Problem> {
-    let whole = |rest: &str| {
-        rest.get(..2).is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
-    };
-    if !text.split('%').skip(1).all(whole) {
-        return Err(Problem::bad_request(format!(
-            "the header `{name}` has a `%` without two hex digits"
-        )));
-    }
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded
-        .map(Cow::into_owned)
-        .map_err(|_| Problem::bad_request(format!("the header `{name}` is not UTF-8")))
 }
 
 /// Only the model is of interest; one that is there twice is refused.

@@ -4,27 +4,56 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use refguard_core::interop;
 use refguard_core::policy::{PolicyId, attachment_json, policy_json};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::app::{App, Shared, answer, to_json};
+use super::app::App;
+use super::call::Call;
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, schema};
 use super::problem::Problem;
-use super::resolve::query;
+use super::reply::{answer_json, to_json};
 use crate::daemon::Snapshot;
 
 /// The longest that a poll is parked.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let json = json!({ "anyOf": [schema("Bundle"), schema("LitellmBundle")] });
+    let contents = vec![("application/json", json), ("application/yaml", schema("LitellmBundle"))];
+    let summary = "The whole set; with `If-None-Match` and `Prefer: wait=SECONDS` a long-poll";
+    vec![
+        Endpoint::get("/v1/bundle", "bundle", bundle)
+            .about(Tag::Sets, summary)
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_query([Parameter::optional(
+                "format",
+                "In whose form; `litellm` is YAML, or JSON where `Accept` names `application/json`",
+                Values::OneOf(&["refguard", "litellm"]),
+            )])
+            .with_headers([
+                Parameter::optional("If-None-Match", "The `ETag` that is known", Values::Text),
+                Parameter::optional(
+                    "Prefer",
+                    "`wait=30`: wait for a change, 60 seconds at most",
+                    Values::Text,
+                ),
+            ])
+            .with_answer(StatusCode::OK, "The set", contents)
+            .with_answer(StatusCode::NOT_MODIFIED, "Unchanged", Vec::new())
+            .with_answer_headers(&[("ETag", "Names everything that the body depends on")])
+            .with_refusals([StatusCode::TOO_MANY_REQUESTS]),
+    ]
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct BundleQuery {
-    set: Option<String>,
+struct BundleQuery {
     #[serde(default)]
     format: Format,
 }
@@ -86,14 +115,11 @@ struct Cached {
 }
 
 /// The whole set, or 304 where the client has it.
-pub(super) async fn bundle(
-    State(app): Shared,
-    parameters: Result<Query<BundleQuery>, axum::extract::rejection::QueryRejection>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let BundleQuery { set, format } = query(parameters)?;
-    let format = format.negotiated(&headers);
-    let deadline = Instant::now() + wait(&headers);
+async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
+    let (app, headers) = (&call.app, &call.head.headers);
+    let set = call.set()?;
+    let format = call.query.format.negotiated(headers);
+    let deadline = Instant::now() + wait_time(headers);
     let mut place = None;
     let mut changes = app.changes.clone();
     loop {
@@ -101,17 +127,17 @@ pub(super) async fn bundle(
         changes.borrow_and_update();
         let snapshot = app.hub.snapshot(set.as_deref())?;
         let etag = format!("\"{}-{}\"", snapshot.identity(), format.as_str());
-        if !matches(&headers, &etag) {
-            let bytes = built(&app, &snapshot, format, &etag).await?;
-            return Ok(tagged(answer(&snapshot, StatusCode::OK, bytes), &etag, format));
+        if !matches(headers, &etag) {
+            let bytes = built(app, &snapshot, format, &etag).await?;
+            return Ok(tagged(answer_json(&snapshot, StatusCode::OK, bytes), &etag, format));
         }
         let unchanged =
-            || Ok(tagged(answer(&snapshot, StatusCode::NOT_MODIFIED, ""), &etag, format));
+            || Ok(tagged(answer_json(&snapshot, StatusCode::NOT_MODIFIED, ""), &etag, format));
         if Instant::now() >= deadline {
             return unchanged();
         }
         if place.is_none() {
-            place = Some(Place::take(&app)?);
+            place = Some(Place::take(app)?);
         }
         match tokio::time::timeout_at(deadline, changes.changed()).await {
             Ok(Ok(())) => {}
@@ -158,7 +184,7 @@ fn tagged(mut response: Response, etag: &str, format: Format) -> Response {
 }
 
 /// `Prefer: wait=30`, as RFC 7240 has it; only with a value to wait for a change from.
-fn wait(headers: &HeaderMap) -> Duration {
+fn wait_time(headers: &HeaderMap) -> Duration {
     if !headers.contains_key(header::IF_NONE_MATCH) {
         return Duration::ZERO;
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use refguard_core::resolve::{Context, Resolution};
 use serde_json::json;
@@ -63,8 +64,7 @@ impl DecisionLog {
             return key.into();
         }
         let hash = Sha256::digest(key.as_bytes());
-        format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-            .into()
+        format!("sha256:{}", HEXLOWER.encode(&hash)).into()
     }
 }
 

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
 
 use super::app::App;
 use super::problem::Problem;
@@ -27,7 +29,8 @@ impl Tokens {
             let word = line.split('#').next().unwrap_or("").trim();
             if !word.is_empty() {
                 tokens.push(
-                    hash(word).ok_or_else(|| format!("line {number} is no SHA-256 hash in hex"))?,
+                    read_hash(word)
+                        .ok_or_else(|| format!("line {number} is no SHA-256 hash in hex"))?,
                 );
             }
         }
@@ -37,22 +40,13 @@ impl Tokens {
     /// Compares in the same time whatever the token is.
     fn accept(&self, token: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let differs =
-            |known: &[u8; 32]| known.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
-        self.0.iter().fold(false, |found, known| found | (differs(known) == 0))
+        let found = |found: Choice, known: &[u8; 32]| found | known.ct_eq(&given);
+        self.0.iter().fold(Choice::from(0), found).into()
     }
 }
 
-fn hash(word: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let digits = word.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+fn read_hash(word: &str) -> Option<[u8; 32]> {
+    HEXLOWER_PERMISSIVE.decode(word.as_bytes()).ok()?.try_into().ok()
 }
 
 /// The names of this server. A page that a browser loaded from elsewhere can reach a loopback address

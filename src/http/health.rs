@@ -1,43 +1,71 @@
 //! `/healthz`, `/readyz`, `/metrics`, `/v1/status`.
 
-use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
-use super::app::{Shared, to_json};
+use super::call::{AnyQuery, Call, NoQuery};
+use super::endpoint::{Chooses, Endpoint, Tag, json_body, schema};
 use super::problem::Problem;
+use super::reply::to_json;
 
-/// The process is alive.
-pub(super) async fn healthz() -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ok\n").into_response()
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let text = |kind| vec![(kind, json!({ "type": "string" }))];
+    let ready = json!({
+        "type": "object",
+        "required": ["ready", "sets"],
+        "properties": {
+            "ready": { "const": true },
+            "sets": { "type": "array", "items": schema("SetStatus") },
+        },
+    });
+    vec![
+        Endpoint::get("/healthz", "healthz", healthz)
+            .open()
+            .about(Tag::Health, "The process is alive")
+            .with_answer(StatusCode::OK, "Alive", text("text/plain")),
+        Endpoint::get("/readyz", "readyz", readyz)
+            .open()
+            .about(Tag::Health, "Requests are answered")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_answer(StatusCode::OK, "Ready", json_body(ready)),
+        Endpoint::get("/metrics", "metrics", metrics)
+            .about(Tag::Health, "Prometheus metrics")
+            .with_answer(StatusCode::OK, "OpenMetrics text", text("application/openmetrics-text")),
+        Endpoint::get("/v1/status", "status", status)
+            .about(Tag::Health, "What the daemon says of itself")
+            .with_answer(StatusCode::OK, "Status", json_body(schema("Status"))),
+    ]
 }
 
-/// Requests are answered; else why not. What was rejected is told either way.
-pub(super) async fn readyz(State(app): Shared) -> Result<Response, Problem> {
-    let ready = app.hub.ready();
-    let sets = app.hub.status().sets;
-    let details = serde_json::to_value(&sets).unwrap_or_default();
+/// The process is alive.
+async fn healthz(_: Call<AnyQuery>) -> Result<Response, Problem> {
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ok\n").into_response())
+}
+
+/// Requests of a set are answered; else why not. What was rejected is told either way.
+async fn readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
+    let ready = call.app.hub.ready(call.set()?.as_deref());
+    let details = serde_json::to_value(&call.app.hub.status().sets).unwrap_or_default();
     match ready {
         Ok(_) => {
-            let body = serde_json::json!({ "ready": true, "sets": details });
+            let body = json!({ "ready": true, "sets": details });
             Ok(([(header::CONTENT_TYPE, "application/json")], to_json(&body)?).into_response())
         }
-        Err(why) => {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string());
-            Err(Problem { more: Some(("sets", details)), ..problem })
-        }
+        Err(why) => Err(Problem { more: Some(("sets", details)), ..Problem::from(why) }),
     }
 }
 
 /// Prometheus metrics.
-pub(super) async fn metrics(State(app): Shared) -> Response {
-    let text = app.hub.metrics().render(&app.hub.status());
+async fn metrics(call: Call<AnyQuery>) -> Result<Response, Problem> {
+    let hub = &call.app.hub;
+    let text = hub.metrics().render(&hub.status());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
 /// What the daemon says of itself.
-pub(super) async fn status(State(app): Shared) -> Result<Response, Problem> {
-    let body = to_json(&app.hub.status())?;
+async fn status(call: Call<AnyQuery>) -> Result<Response, Problem> {
+    let body = to_json(&call.app.hub.status())?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

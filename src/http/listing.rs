@@ -1,17 +1,15 @@
-//! What a set holds, and its history: policies, attachments, versions, promotions.
+//! What a set holds: its policies and attachments, in pages.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::app::{Shared, answer, to_json};
+use super::call::{Call, NoQuery};
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
 use super::problem::Problem;
-use super::resolve::query;
-use crate::daemon::{History, Hub, NoHistory, Snapshot};
+use super::reply::{answer_json, to_json};
+use crate::daemon::{Hub, Snapshot};
 use crate::ops::{attachment_object, policy_object, show_policy};
 
 /// Items of a page where the request does not say.
@@ -19,32 +17,27 @@ const PAGE: usize = 100;
 /// Items of a page at most.
 const MAX_PAGE: usize = 1_000;
 
+/// The parameters of a listing that comes in pages, whose cursors have such values.
+pub(super) const fn page_parameters(cursors: Values) -> [Parameter; 2] {
+    [
+        Parameter::optional("cursor", "`next` of the page before", cursors),
+        Parameter::optional("limit", "Items of a page; by default 100", Values::Between(1, 1_000)),
+    ]
+}
+
+pub(super) const POLICY_NAME: Parameter =
+    Parameter::required("name", "The policy's name", Values::Text);
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
-    set: Option<String>,
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     limit: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SetQuery {
-    set: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CompareQuery {
-    from: String,
-    to: String,
-}
-
-type BadPath = axum::extract::rejection::PathRejection;
-type Parameters<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
-
 impl PageQuery {
-    fn size(&self) -> Result<usize, Problem> {
+    /// Items of the page.
+    pub fn size(&self) -> Result<usize, Problem> {
         match self.limit.unwrap_or(PAGE) {
             size @ 1..=MAX_PAGE => Ok(size),
             _ => Err(Problem::bad_request(format!("`limit` must be from 1 to {MAX_PAGE}"))),
@@ -52,48 +45,86 @@ impl PageQuery {
     }
 }
 
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::get("/v1/policies", "policies", policies)
+            .about(Tag::Sets, "The policies, by name")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_query(page_parameters(Values::Text))
+            .with_answer(StatusCode::OK, "A page", json_body(page_schema("policies", "Policy"))),
+        Endpoint::get("/v1/policies/{name}", "policy", policy)
+            .about(Tag::Sets, "One policy with its chain, children and attachments")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_path([POLICY_NAME])
+            .with_answer(StatusCode::OK, "The policy", json_body(schema("ShownPolicy"))),
+        Endpoint::get("/v1/attachments", "attachments", attachments)
+            .about(Tag::Sets, "The attachments, in the order of evaluation")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_query(page_parameters(Values::Like("^[0-9a-f]{40,64}:[0-9]{1,9}$")))
+            .with_answer(
+                StatusCode::OK,
+                "A page",
+                json_body(page_schema("attachments", "Attachment")),
+            )
+            .with_refusals([StatusCode::CONFLICT]),
+    ]
+}
+
+/// The schema of a page of a set's items.
+fn page_schema(list: &str, item: &str) -> Value {
+    json!({
+        "type": "object",
+        "required": ["version", "set", "commit", "promotion", list, "next"],
+        "properties": {
+            "version": { "const": 1 },
+            "set": { "type": "string" },
+            "commit": { "type": ["string", "null"] },
+            "promotion": { "type": ["integer", "null"] },
+            list: { "type": "array", "items": schema(item) },
+            "next": { "type": ["string", "null"] },
+        },
+    })
+}
+
 /// The policies by name. The cursor is the last name of the page before, so it outlives a reload.
-pub(super) async fn policies(
-    State(app): Shared,
-    parameters: Parameters<PageQuery>,
-) -> Result<Response, Problem> {
-    let parameters = query(parameters)?;
-    let size = parameters.size()?;
-    let snapshot = app.hub.snapshot(parameters.set.as_deref())?;
+async fn policies(call: Call<PageQuery>) -> Result<Response, Problem> {
+    let (size, cursor) = (call.query.size()?, call.query.cursor.as_deref());
+    let snapshot = call.snapshot()?;
     let set = snapshot.set();
-    let start = match &parameters.cursor {
+    let start = match cursor {
         None => 0,
-        Some(last) => set.policies.partition_point(|policy| *policy.name <= **last),
+        Some(last) => set.policies.partition_point(|policy| *policy.name <= *last),
     };
+
     let rest = set.policies.get(start..).unwrap_or_default();
     let page: Vec<Value> = rest
         .iter()
         .take(size)
-        .map(|policy| with_version(&app.hub, &snapshot, &policy.name, policy_object(set, policy)))
+        .map(|policy| {
+            with_version(&call.app.hub, &snapshot, &policy.name, policy_object(set, policy))
+        })
         .collect();
     let more = rest.len() > size;
     let next = rest.get(size - 1).filter(|_| more).map(|last| last.name.to_string());
-    listed(&snapshot, "policies", page, next)
+    answer_page(&snapshot, "policies", page, next)
 }
 
 /// The attachments in the order of evaluation. The cursor is a place in this very set.
-pub(super) async fn attachments(
-    State(app): Shared,
-    parameters: Parameters<PageQuery>,
-) -> Result<Response, Problem> {
-    let parameters = query(parameters)?;
-    let size = parameters.size()?;
-    let snapshot = app.hub.snapshot(parameters.set.as_deref())?;
+async fn attachments(call: Call<PageQuery>) -> Result<Response, Problem> {
+    let (size, cursor) = (call.query.size()?, call.query.cursor.as_deref());
+    let snapshot = call.snapshot()?;
     let set = snapshot.set();
-    let start = parameters.cursor.as_deref().map_or(Ok(0), |cursor| place(&snapshot, cursor))?;
+    let start = cursor.map_or(Ok(0), |cursor| read_place(&snapshot, cursor))?;
+
     let rest = set.attachments.get(start..).unwrap_or_default();
     let page =
         rest.iter().take(size).map(|attachment| attachment_object(set, attachment)).collect();
     let next = (rest.len() > size).then(|| format!("{}:{}", snapshot.identity(), start + size));
-    listed(&snapshot, "attachments", page, next)
+    answer_page(&snapshot, "attachments", page, next)
 }
 
-fn place(snapshot: &Snapshot, cursor: &str) -> Result<usize, Problem> {
+/// Reads a cursor: a place in this very set.
+fn read_place(snapshot: &Snapshot, cursor: &str) -> Result<usize, Problem> {
     let parts =
         cursor.split_once(':').and_then(|(identity, place)| Some((identity, place.parse().ok()?)));
     match parts {
@@ -106,7 +137,7 @@ fn place(snapshot: &Snapshot, cursor: &str) -> Result<usize, Problem> {
     }
 }
 
-fn listed(
+fn answer_page(
     snapshot: &Snapshot,
     name: &str,
     page: Vec<Value>,
@@ -117,7 +148,7 @@ fn listed(
         "version": 1, "set": origin.set, "commit": origin.commit, "promotion": origin.promotion,
         name: page, "next": next,
     });
-    Ok(answer(snapshot, StatusCode::OK, to_json(&body)?))
+    Ok(answer_json(snapshot, StatusCode::OK, to_json(&body)?))
 }
 
 fn with_version(hub: &Hub, snapshot: &Snapshot, name: &str, mut object: Value) -> Value {
@@ -127,91 +158,21 @@ fn with_version(hub: &Hub, snapshot: &Snapshot, name: &str, mut object: Value) -
     object
 }
 
-fn found(hub: &Hub, set: Option<&str>, name: &str) -> Result<Arc<Snapshot>, Problem> {
-    let snapshot = hub.snapshot(set)?;
-    match snapshot.set().find(name) {
-        Some(_) => Ok(snapshot),
-        None => Err(Problem::not_found(format!("the set has no policy `{name}`"))),
-    }
-}
-
 /// One policy with its chain, children and attachments.
-pub(super) async fn policy(
-    State(app): Shared,
-    Path(name): Path<String>,
-    parameters: Parameters<SetQuery>,
-) -> Result<Response, Problem> {
-    let snapshot = found(&app.hub, query(parameters)?.set.as_deref(), &name)?;
+async fn policy(call: Call<NoQuery, String>) -> Result<Response, Problem> {
+    let (snapshot, name) = (call.snapshot()?, &call.path);
     let set = snapshot.set();
-    let Some((_, policy)) = set.find(&name) else {
-        return Err(Problem::not_found("no such policy"));
+    let Some((_, policy)) = set.find(name) else {
+        return Err(Problem::not_found(format!("the set has no policy `{name}`")));
     };
+
     let origin = snapshot.origin();
     let mut shown = serde_json::to_value(show_policy(set, policy)).unwrap_or_default();
     if let Some(object) = shown.as_object_mut() {
         object.insert("set".to_owned(), json!(origin.set));
         object.insert("commit".to_owned(), json!(origin.commit));
         object.insert("promotion".to_owned(), json!(origin.promotion));
-        object.insert("number".to_owned(), json!(snapshot.number(app.hub.history(), &name)));
+        object.insert("number".to_owned(), json!(snapshot.number(call.app.hub.history(), name)));
     }
-    Ok(answer(&snapshot, StatusCode::OK, to_json(&shown)?))
-}
-
-/// What git's history says, read on a thread that answers nobody else.
-async fn told<F>(hub: &Arc<Hub>, snapshot: &Snapshot, read: F) -> Result<Response, Problem>
-where
-    F: FnOnce(&History) -> Result<Value, NoHistory> + Send + 'static,
-{
-    let hub = hub.clone();
-    let told = tokio::task::spawn_blocking(move || read(hub.history())).await;
-    match told {
-        Ok(told) => Ok(answer(snapshot, StatusCode::OK, to_json(&told?)?)),
-        Err(_) => Err(Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "reading the history met a bug of the daemon",
-        )),
-    }
-}
-
-/// The versions of a policy, also of one that is gone.
-pub(super) async fn versions(
-    State(app): Shared,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
-    let snapshot = app.hub.snapshot(None)?;
-    told(&app.hub, &snapshot, move |history| history.versions(&name)).await
-}
-
-/// One version of a policy.
-pub(super) async fn version_at(
-    State(app): Shared,
-    path: Result<Path<(String, u64)>, BadPath>,
-) -> Result<Response, Problem> {
-    let Path((name, number)) = path.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let snapshot = app.hub.snapshot(None)?;
-    told(&app.hub, &snapshot, move |history| history.version(&name, number)).await
-}
-
-/// Two versions of a policy, field by field.
-pub(super) async fn compare(
-    State(app): Shared,
-    Path(name): Path<String>,
-    parameters: Parameters<CompareQuery>,
-) -> Result<Response, Problem> {
-    let CompareQuery { from, to } = query(parameters)?;
-    let snapshot = app.hub.snapshot(None)?;
-    told(&app.hub, &snapshot, move |history| history.compare(&name, &from, &to)).await
-}
-
-/// The promotions of an environment, the newest first.
-pub(super) async fn promotions(
-    State(app): Shared,
-    parameters: Parameters<SetQuery>,
-) -> Result<Response, Problem> {
-    let snapshot = app.hub.snapshot(query(parameters)?.set.as_deref())?;
-    if snapshot.commit.is_none() {
-        return Err(Problem::not_found("the work tree has no promotions"));
-    }
-    let name = snapshot.name.clone();
-    told(&app.hub, &snapshot, move |history| history.promotions(&name)).await
+    Ok(answer_json(&snapshot, StatusCode::OK, to_json(&shown)?))
 }

@@ -1,24 +1,32 @@
 //! The daemon's endpoints: the only async code. One family of endpoints a file.
 //!
-//! `server` accepts connections and ends them, `app` puts the routes together, `guard` says who may ask.
-//! A request takes its snapshot once from the [`Hub`](crate::daemon::Hub) and is answered wholly from it.
+//! `server` accepts connections and ends them, `app` routes requests, `guard` says who may ask, `endpoint` is the table
+//! that router and description are made from, `call` a request as a handler takes it. A request takes its snapshot once
+//! from the [`Hub`](crate::daemon::Hub) and is answered wholly from it.
 //! Must not know git or files: sockets, certificates and tokens come in as values.
 
 mod app;
 mod authz;
+mod body;
 mod bundle;
+mod call;
 mod connection;
 mod decisions;
+mod endpoint;
 mod guard;
 mod health;
+mod history;
 mod listing;
 mod measure;
 mod openapi;
 mod options;
 mod problem;
+mod reply;
 mod resolve;
 mod server;
 mod tls;
+
+use endpoint::Endpoint;
 
 pub use authz::{AuthzOptions, Dimension};
 pub use decisions::DecisionLog;
@@ -26,3 +34,19 @@ pub use guard::{HostGuard, Tokens};
 pub use options::{Limits, Options};
 pub use server::{Listener, Signals, serve};
 pub use tls::tls_config;
+
+/// Every endpoint that is served. A new family of endpoints gets a line here.
+fn families() -> Vec<Endpoint> {
+    [
+        health::endpoints,
+        openapi::endpoints,
+        resolve::endpoints,
+        listing::endpoints,
+        history::endpoints,
+        bundle::endpoints,
+        authz::endpoints,
+    ]
+    .into_iter()
+    .flat_map(|family| family())
+    .collect()
+}

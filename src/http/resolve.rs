@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use refguard_core::policy::PolicyId;
@@ -13,14 +12,17 @@ use refguard_core::resolve::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::app::{App, Shared, answer, body};
+use super::app::App;
+use super::body::{is_declared_json, read_body};
+use super::call::Call;
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
 use super::problem::Problem;
+use super::reply::answer_json;
 use crate::daemon::{Answers, Hub, Numbers, Question, Snapshot};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ResolveQuery {
-    set: Option<String>,
+struct ResolveQuery {
     fields: Option<String>,
     explain: Option<Switch>,
     strict: Option<Switch>,
@@ -35,28 +37,67 @@ enum Switch {
     On,
 }
 
-type BadQuery = axum::extract::rejection::QueryRejection;
+/// The words of a [`Switch`].
+const SWITCH: Values = Values::OneOf(&["0", "1", "false", "true"]);
 
-/// A query, or what is wrong with it as a problem.
-pub(super) fn query<T>(query: Result<Query<T>, BadQuery>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|error| Problem::bad_request(error.body_text()))
+/// A list of an answer's parts.
+const FIELD_LIST: &str = "^(guardrails|policies|pipelines|pipeline_guardrails|unknown)\
+    (,(guardrails|policies|pipelines|pipeline_guardrails|unknown))*$";
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let results = json!({
+        "type": "object",
+        "required": ["results"],
+        "properties": { "results": { "type": "array", "items": schema("Answer") } },
+    });
+    vec![
+        Endpoint::post("/v1/resolve", "resolve", resolve)
+            .about(Tag::Resolve, "What a request gets, or a batch of requests, from one snapshot")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_query([
+                Parameter::optional(
+                    "fields",
+                    "Only these parts of an answer, parted by commas",
+                    Values::Like(FIELD_LIST),
+                ),
+                Parameter::optional(
+                    "explain",
+                    "Say of each attachment that came near why it did or did not match",
+                    SWITCH,
+                ),
+                Parameter::optional(
+                    "strict",
+                    "Refuse a request that names a policy which the set lacks",
+                    SWITCH,
+                ),
+            ])
+            .with_request(json!({ "oneOf": [schema("Request"), schema("Batch")] }))
+            .with_answer(
+                StatusCode::OK,
+                "The answer, or the answers in the order of the requests",
+                json_body(json!({ "oneOf": [schema("Answer"), results] })),
+            )
+            .with_refusals([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY]),
+    ]
 }
 
 /// Answers one request or a batch.
-pub(super) async fn resolve(
-    State(app): Shared,
-    parameters: Result<Query<ResolveQuery>, BadQuery>,
-    request: HttpRequest,
-) -> Result<Response, Problem> {
-    let parameters = query(parameters)?;
+async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
+    if !is_declared_json(&call.head.headers) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a body needs the header `Content-Type: application/json`",
+        ));
+    }
+    let snapshot = call.snapshot()?;
+    let (app, parameters) = (call.app, call.query);
     let fields = match &parameters.fields {
         None => Fields::ALL,
         Some(list) => Fields::parse(list).map_err(|name| {
             Problem::bad_request(format!("`fields`: an answer has no field `{name}`"))
         })?,
     };
-    let bytes = body(&app, request).await?;
-    let snapshot = app.hub.snapshot(parameters.set.as_deref())?;
+    let bytes = read_body(call.body, &app.options.limits).await?;
     let asking = Asking {
         app: &app,
         snapshot: &snapshot,
@@ -69,7 +110,7 @@ pub(super) async fn resolve(
         (asking.kept(), Question { body: &*bytes, fields, strict: asking.strict });
     if let Some(again) = kept.and_then(|kept| kept.get(question)) {
         app.measures.repeated.inc();
-        return Ok(answer(&snapshot, StatusCode::OK, again));
+        return Ok(answer_json(&snapshot, StatusCode::OK, again));
     }
     let asked =
         Asked::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
@@ -85,7 +126,7 @@ pub(super) async fn resolve(
         // wait for it.
         asked => tokio::task::block_in_place(|| asking.any(asked))?.into(),
     };
-    Ok(answer(&snapshot, StatusCode::OK, body))
+    Ok(answer_json(&snapshot, StatusCode::OK, body))
 }
 
 struct Asking<'a> {

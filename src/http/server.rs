@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -24,7 +24,10 @@ use tower::ServiceExt;
 use super::app::{App, router};
 use super::bundle::BundleCache;
 use super::connection::Patient;
+use super::endpoint::check;
+use super::families;
 use super::measure::Measures;
+use super::openapi::describe;
 use super::{Limits, Options};
 use crate::daemon::Hub;
 
@@ -72,6 +75,7 @@ async fn run(
     options: Options,
     signals: Signals,
 ) -> io::Result<()> {
+    let mut caught = Caught::catch()?;
     let limits = options.limits;
     let (changed, changes) = watch::channel(0u64);
     let changed = Arc::new(std::sync::Mutex::new(Some(changed)));
@@ -85,13 +89,16 @@ async fn run(
     let parked = Semaphore::new(limits.parked);
     let measures = Measures::new();
     hub.metrics().register(|registry| measures.enter(registry));
-    let app =
-        Arc::new(App { hub, options, changes, parked, measures, bundles: BundleCache::default() });
+    let endpoints = families();
+    check(&endpoints).map_err(io::Error::other)?;
+    let description = describe(&endpoints)?.to_string().into();
+    let bundles = BundleCache::default();
+    let app = Arc::new(App { hub, options, changes, parked, measures, bundles, description });
     let (end, ending) = watch::channel(());
     let places = Arc::new(Semaphore::new(limits.connections));
     let server = Arc::new(Server {
         places: places.clone(),
-        router: router(app.clone()),
+        router: router(app.clone(), endpoints),
         app,
         limits,
         tls,
@@ -102,7 +109,7 @@ async fn run(
         accepting.spawn(accept(server.clone(), bound(listener)?));
     }
     drop(server);
-    until_end(&signals).await?;
+    caught.until_end(&signals).await;
     (signals.ending)();
     accepting.shutdown().await;
     // Parked polls see that their channel is closed.
@@ -118,15 +125,31 @@ async fn run(
     Ok(())
 }
 
-async fn until_end(signals: &Signals) -> io::Result<()> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => (signals.hangup)(),
+/// The signals that a daemon acts on. They are caught from before it accepts connections, so that one
+/// that comes as soon as it answers does not kill it.
+struct Caught {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Caught {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the signal that ends the daemon.
+    async fn until_end(&mut self, signals: &Signals) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => (signals.hangup)(),
+            }
         }
     }
 }

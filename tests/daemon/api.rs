@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Daemon, Repo, policy};
+use crate::support::{Client, Daemon, JSON, Repo, policy};
 
 const POLICIES: &str = "apiVersion: refguard/v1
 kind: Policy
@@ -388,6 +388,6 @@ fn a_kept_connection_serves_many_requests() {
     let mut client = Client::new(&daemon.address);
     for n in 0..50 {
         let body = json!({"context": {"team": format!("t{n}")}}).to_string();
-        assert_eq!(client.ask("POST", "/v1/resolve", &[], &body).status, 200);
+        assert_eq!(client.ask("POST", "/v1/resolve", &[JSON], &body).status, 200);
     }
 }

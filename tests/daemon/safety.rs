@@ -182,7 +182,10 @@ fn slow_clients_are_cut_off() {
         Daemon::start(&repo.path(), &["--header-timeout", "200ms", "--body-timeout", "200ms"]);
     for (half, status) in [
         ("GET /healthz HTTP/1.1\r\nhost: loc", None),
-        ("POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{", Some(408)),
+        (
+            "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+            Some(408),
+        ),
     ] {
         let mut stream = TcpStream::connect(&daemon.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -206,7 +209,7 @@ fn a_request_in_flight_is_finished_at_the_end_and_an_idle_connection_is_not_wait
     let body = r#"{"context":{"model":"m"}}"#;
     let (first, rest) = body.split_at(5);
     let head = format!(
-        "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     busy.write_all(head.as_bytes()).unwrap();

@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::support::{Client, Daemon, Repo};
+use crate::support::{Client, Daemon, JSON, Repo};
 
 /// How often the writer goes through all that it does.
 const ROUNDS: usize = 6;
@@ -73,7 +73,7 @@ fn resolve_until(stop: &AtomicBool, address: &str, answers: &AtomicUsize) {
     let batch = format!(r#"{{"requests":[{one},{one},{one}]}}"#);
     while !stop.load(Ordering::Relaxed) {
         for body in [one, &batch] {
-            let reply = client.ask("POST", "/v1/resolve", &[], body);
+            let reply = client.ask("POST", "/v1/resolve", &[JSON], body);
             assert_eq!(reply.status, 200, "{}", reply.body);
             let answer = reply.json();
             let results = answer["results"].as_array().cloned().unwrap_or_else(|| vec![answer]);

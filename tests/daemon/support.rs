@@ -133,6 +133,9 @@ pub fn refguard() -> Command {
     command
 }
 
+/// How a body is declared to be JSON.
+pub const JSON: (&str, &str) = ("Content-Type", "application/json");
+
 /// A running daemon.
 pub struct Daemon {
     child: Child,
@@ -163,7 +166,7 @@ impl Daemon {
     }
 
     pub fn post(&self, path: &str, body: &str) -> Reply {
-        self.ask("POST", path, &[], body)
+        self.ask("POST", path, &[JSON], body)
     }
 
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {

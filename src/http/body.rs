@@ -1,0 +1,100 @@
+//! Reading the body of a request, within the limits of size and time.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{HeaderMap, StatusCode, header};
+
+use super::Limits;
+use super::problem::Problem;
+
+/// Bytes of a body that is too large which are read and thrown away.
+const DRAINED: usize = 4 << 20;
+
+/// Reads a whole body.
+///
+/// # Errors
+/// 413 where it is too large, 408 where it takes too long, 400 where it ends early.
+pub(super) async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, Problem> {
+    let (limit, time) = (limits.body_bytes, limits.body_time);
+    let too_large = || {
+        let detail = format!("the body is too large: the limit `body` is {limit} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+
+    let declared = body.size_hint().lower();
+    if usize::try_from(declared).map_or(true, |declared| declared > limit) {
+        // A client that still sends when the connection ends may never see the answer: its bytes
+        // are read for a while.
+        let _ = tokio::time::timeout(time, drain(body)).await;
+        return Err(too_large());
+    }
+
+    let reading = axum::body::to_bytes(body, limit);
+    match tokio::time::timeout(time, reading).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_limit(&error) => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::bad_request("the body ended early")),
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to come")),
+    }
+}
+
+/// Reads on and throws away, up to a limit.
+async fn drain(mut body: Body) {
+    let mut left = DRAINED;
+    while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+/// Whether reading stopped at the limit: only the source of `to_bytes`' error says so.
+fn is_limit(error: &axum::Error) -> bool {
+    std::error::Error::source(error)
+        .is_some_and(|source| source.to_string().contains("length limit exceeded"))
+}
+
+/// Whether a body is declared as JSON: `application/json` or `application/…+json`.
+///
+/// A page of another site may send text, forms and untyped bytes to a loopback address without
+/// asking; JSON it may not.
+pub(super) fn is_declared_json(headers: &HeaderMap) -> bool {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
+    let Ok(kind) = kind.to_str() else { return false };
+    let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let Some(("application", subtype)) = essence.split_once('/') else { return false };
+    subtype == "json" || subtype.ends_with("+json")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_json_is_declared_as_json() {
+        for (kind, is_json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/problem+json", true),
+            ("text/plain", false),
+            ("text/json", false),
+            ("text/plain; application/json", false),
+            ("application/jsonp", false),
+            ("application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
+            assert_eq!(is_declared_json(&headers), is_json, "{kind}");
+            headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            assert!(!is_declared_json(&headers), "{kind} twice");
+        }
+        assert!(!is_declared_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,114 @@
+//! What git's history says: versions of policies, and promotions. Read beside serving, which never waits for it.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::call::{Call, NoQuery};
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
+use super::listing::POLICY_NAME;
+use super::problem::Problem;
+use super::reply::{answer_json, to_json};
+use crate::daemon::{History, Hub, NoHistory, Snapshot};
+
+/// The largest version number that a client may write.
+const MAX_VERSION: u64 = i64::MAX.unsigned_abs();
+
+const SIDE: &str = "its number, `latest`, or an environment for the version that it holds";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CompareQuery {
+    from: String,
+    to: String,
+}
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let object = || json_body(json!({ "type": "object" }));
+    vec![
+        Endpoint::get("/v1/policies/{name}/versions", "versions", versions)
+            .about(Tag::History, "The versions of a policy, the newest first")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_path([POLICY_NAME])
+            .with_answer(StatusCode::OK, "As `refguard versions --format json`", object()),
+        Endpoint::get("/v1/policies/{name}/versions/{number}", "version", version)
+            .about(Tag::History, "One version of a policy")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_path([
+                POLICY_NAME,
+                Parameter::required("number", "The version", Values::Between(1, MAX_VERSION)),
+            ])
+            .with_answer(StatusCode::OK, "The version", object()),
+        Endpoint::get("/v1/policies/{name}/compare", "compare", compare)
+            .about(Tag::History, "Two versions of a policy, field by field")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_path([POLICY_NAME])
+            .with_query([
+                Parameter::required("from", SIDE, Values::Text),
+                Parameter::required("to", SIDE, Values::Text),
+            ])
+            .with_answer(
+                StatusCode::OK,
+                "As `refguard compare --format json`",
+                json_body(schema("Comparison")),
+            ),
+        Endpoint::get("/v1/promotions", "promotions", promotions)
+            .about(Tag::History, "The promotions of an environment, the newest first")
+            .from_set(Chooses::ByQueryOrHeader)
+            .with_answer(
+                StatusCode::OK,
+                "As `refguard log --format json`",
+                json_body(schema("Promotions")),
+            ),
+    ]
+}
+
+/// Reads git's history on a thread that answers nobody else.
+async fn read_history<F>(hub: &Arc<Hub>, snapshot: &Snapshot, read: F) -> Result<Response, Problem>
+where
+    F: FnOnce(&History) -> Result<Value, NoHistory> + Send + 'static,
+{
+    let hub = hub.clone();
+    let value = tokio::task::spawn_blocking(move || read(hub.history())).await;
+    match value {
+        Ok(value) => Ok(answer_json(snapshot, StatusCode::OK, to_json(&value?)?)),
+        Err(_) => Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "reading the history met a bug of the daemon",
+        )),
+    }
+}
+
+/// The versions of a policy, also of one that is gone.
+async fn versions(call: Call<NoQuery, String>) -> Result<Response, Problem> {
+    let snapshot = call.snapshot()?;
+    let name = call.path;
+    read_history(&call.app.hub, &snapshot, move |history| history.versions(&name)).await
+}
+
+/// One version of a policy.
+async fn version(call: Call<NoQuery, (String, u64)>) -> Result<Response, Problem> {
+    let snapshot = call.snapshot()?;
+    let (name, number) = call.path;
+    read_history(&call.app.hub, &snapshot, move |history| history.version(&name, number)).await
+}
+
+/// Two versions of a policy, field by field.
+async fn compare(call: Call<CompareQuery, String>) -> Result<Response, Problem> {
+    let snapshot = call.snapshot()?;
+    let (name, CompareQuery { from, to }) = (call.path, call.query);
+    read_history(&call.app.hub, &snapshot, move |history| history.compare(&name, &from, &to)).await
+}
+
+/// The promotions of an environment, the newest first.
+async fn promotions(call: Call<NoQuery>) -> Result<Response, Problem> {
+    let snapshot = call.snapshot()?;
+    if snapshot.commit.is_none() {
+        return Err(Problem::not_found("the work tree has no promotions"));
+    }
+    let name = snapshot.name.clone();
+    read_history(&call.app.hub, &snapshot, move |history| history.promotions(&name)).await
+}
