@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use refguard_core::document::{Limits, Loaded, load_file};
+use refguard_core::document::{Dimension, Limits, Loaded, load_file};
 use refguard_core::policy::{Levels, Pattern, check};
 use refguard_core::prove::{Budget, ProveOptions, impact, prove};
 use refguard_core::resolve::Engine;
@@ -145,15 +145,15 @@ fn engine(size: usize, change: Change, invariants: usize) -> Engine {
 /// The requests that a tool would have to try, as a power of ten: a value for each pattern of each
 /// dimension, with every set of tags.
 fn space(engine: &Engine) -> f64 {
-    let count = |list: fn(&refguard_core::policy::Targets) -> &Option<Vec<Pattern>>| -> f64 {
+    let count = |dimension: Dimension| -> f64 {
         let attachments = &engine.set().attachments;
         let patterns: BTreeSet<&Pattern> =
-            attachments.iter().flat_map(|a| list(&a.targets).iter().flatten()).collect();
+            attachments.iter().flat_map(|a| a.targets[dimension].iter().flatten()).collect();
         patterns.len() as f64 + 1.0
     };
-    let models = count(|t| &t.models) + engine.set().conditions.len() as f64;
-    let values = count(|t| &t.teams).log10() + count(|t| &t.keys).log10() + models.log10();
-    values + count(|t| &t.tags) * 2f64.log10()
+    let models = count(Dimension::Model) + engine.set().conditions.len() as f64;
+    let values = count(Dimension::Team).log10() + count(Dimension::Key).log10() + models.log10();
+    values + count(Dimension::Tag) * 2f64.log10()
 }
 
 fn impacts(c: &mut Criterion) {

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use refguard_core::document::Dimension;
 use refguard_core::resolve::{Context, Request};
 
 const REGIONS: [&str; 5] = ["eu", "us", "apac", "latam", "mea"];
@@ -102,12 +103,12 @@ impl Model {
         let mut dice = Dice(seed);
         let mut request = || {
             let tags = if dice.chance(30) { dice.sample(&self.tags, 3) } else { Vec::new() };
-            let context = Context {
-                team: Some(dice.pick(&self.teams).clone()),
-                key: Some(dice.pick(&self.keys).clone()),
-                model: Some((*dice.pick(&MODELS)).to_owned()),
-                tags,
-            };
+            let mut context = Context::of([
+                (Dimension::Team, dice.pick(&self.teams).as_str()),
+                (Dimension::Key, dice.pick(&self.keys).as_str()),
+                (Dimension::Model, *dice.pick(&MODELS)),
+            ]);
+            context.extend(tags.into_iter().map(|tag| (Dimension::Tag, tag)));
             Request { context, policies: Vec::new() }
         };
         (0..count).map(|_| request()).collect()

@@ -72,16 +72,16 @@ fn render(checked: &Checked) {
 
 /// The index answers as a scan does, and every answer can be explained.
 fn answer(set: PolicySet) {
-    let first = |patterns: &Option<Vec<refguard_core::policy::Pattern>>| {
-        patterns.as_ref().and_then(|patterns| patterns.first()).map(ToString::to_string)
+    let request_of = |attachment: &refguard_core::policy::Attachment| {
+        let mut context = Context::default();
+        for (dimension, patterns) in attachment.targets.iter() {
+            let first = patterns.iter().flatten().next();
+            context.extend(first.map(|pattern| (dimension, pattern.to_string())));
+        }
+        context
     };
     let mut contexts = vec![Context::default()];
-    contexts.extend(set.attachments.iter().take(8).map(|attachment| Context {
-        team: first(&attachment.targets.teams),
-        key: first(&attachment.targets.keys),
-        model: first(&attachment.targets.models),
-        tags: first(&attachment.targets.tags).into_iter().collect(),
-    }));
+    contexts.extend(set.attachments.iter().take(8).map(|attachment| request_of(attachment)));
     let engine = Engine::new(Arc::new(set));
     for context in contexts {
         let request = Request { context, policies: Vec::new() };

@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use refguard_core::document::Dimension;
 use refguard_core::resolve::{Context, Request};
 use serde::Deserialize;
 
@@ -46,19 +47,6 @@ const REQUEST_HEADERS: [Parameter; 4] = [
         Values::Encoded,
     ),
 ];
-
-/// A part of a request's context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dimension {
-    /// `X-Refguard-Team`
-    Team,
-    /// `X-Refguard-Key`
-    Key,
-    /// `X-Refguard-Model`, or the model of a forwarded body
-    Model,
-    /// `X-Refguard-Tags`
-    Tags,
-}
 
 /// How requests are decided.
 #[derive(Debug, Clone)]
@@ -158,9 +146,10 @@ async fn decide(
     let bytes = read_body(body, &app.options.limits).await?;
     let context = context(&headers, &bytes)?;
     let options = &app.options.authz;
-    if let Some(missing) = options.require.iter().find(|dimension| is_absent(&context, **dimension))
+    if let Some(missing) =
+        options.require.iter().find(|dimension| context.values(**dimension).is_empty())
     {
-        let detail = format!("the request has no {}", missing.word());
+        let detail = format!("the request has no {}", missing.context_field());
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
     let snapshot = app
@@ -222,45 +211,25 @@ fn list(names: &[&str]) -> String {
         .join(",")
 }
 
-impl Dimension {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Team => "team",
-            Self::Key => "key",
-            Self::Model => "model",
-            Self::Tags => "tags",
-        }
-    }
-}
-
-fn is_absent(context: &Context, dimension: Dimension) -> bool {
-    match dimension {
-        Dimension::Team => context.team.is_none(),
-        Dimension::Key => context.key.is_none(),
-        Dimension::Model => context.model.is_none(),
-        Dimension::Tags => context.tags.is_empty(),
-    }
-}
-
 fn context(headers: &HeaderMap, body: &[u8]) -> Result<Context, Problem> {
     // A header that cannot be read is refused also where it would not count.
     let said = decoded_header(headers, "x-refguard-model")?;
     let model = body_model(headers, body)?.or(said);
-    let tags = match single_header(headers, "x-refguard-tags")? {
-        None => Vec::new(),
-        Some(text) => text
-            .split(',')
-            .map(str::trim)
-            .filter(|tag| !tag.is_empty())
-            .map(|tag| decode(tag, "x-refguard-tags"))
-            .collect::<Result<_, _>>()?,
-    };
-    let context = Context {
-        team: decoded_header(headers, "x-refguard-team")?,
-        key: decoded_header(headers, "x-refguard-key")?,
-        model,
-        tags,
-    };
+    let mut context = Context::default();
+    for (dimension, name) in
+        [(Dimension::Team, "x-refguard-team"), (Dimension::Key, "x-refguard-key")]
+    {
+        context.extend(decoded_header(headers, name)?.map(|value| (dimension, value)));
+    }
+    context.extend(model.map(|model| (Dimension::Model, model)));
+    for tag in
+        single_header(headers, "x-refguard-tags")?.into_iter().flat_map(|text| text.split(','))
+    {
+        let tag = tag.trim();
+        if !tag.is_empty() {
+            context.add(Dimension::Tag, decode(tag, "x-refguard-tags")?);
+        }
+    }
     context.within_limits().map_err(|fault| Problem::bad_request(fault.to_string()))
 }
 
@@ -318,9 +287,9 @@ mod tests {
             ("x-refguard-tags", "phi%20eu, b%2Cc,,"),
         ]);
         let found = context(&map, b"").unwrap();
-        assert_eq!(found.team.as_deref(), Some("health,eu"));
-        assert_eq!((found.key, found.model.as_deref()), (None, Some("gpt-4")));
-        assert_eq!(found.tags, ["phi eu", "b,c"]);
+        assert_eq!(found.value(Dimension::Team), Some("health,eu"));
+        assert_eq!((found.value(Dimension::Key), found.model()), (None, Some("gpt-4")));
+        assert_eq!(found.values(Dimension::Tag), ["phi eu", "b,c"]);
     }
 
     #[test]
@@ -339,10 +308,10 @@ mod tests {
     fn the_model_of_a_forwarded_body_goes_before_the_header() {
         let map = headers(&[("x-refguard-model", "cheap"), ("content-type", "application/json")]);
         assert_eq!(
-            context(&map, br#"{"model":"gpt-4","messages":[]}"#).unwrap().model.as_deref(),
+            context(&map, br#"{"model":"gpt-4","messages":[]}"#).unwrap().model(),
             Some("gpt-4")
         );
-        assert_eq!(context(&map, br#"{"input":1}"#).unwrap().model.as_deref(), Some("cheap"));
+        assert_eq!(context(&map, br#"{"input":1}"#).unwrap().model(), Some("cheap"));
         for bad in
             [&b"{\"model\":\"gpt-4\""[..], br#"{"model":1}"#, br#"{"model":"a","model":"b"}"#]
         {
@@ -353,11 +322,8 @@ mod tests {
             assert!(context(&headers(&[]), wide).is_err(), "{wide:?}");
         }
         let plain = headers(&[("content-type", "text/plain"), ("x-refguard-model", "cheap")]);
-        assert_eq!(
-            context(&plain, br#"{"model":"gpt-4"}"#).unwrap().model.as_deref(),
-            Some("gpt-4")
-        );
-        assert_eq!(context(&plain, b"--boundary").unwrap().model.as_deref(), Some("cheap"));
+        assert_eq!(context(&plain, br#"{"model":"gpt-4"}"#).unwrap().model(), Some("gpt-4"));
+        assert_eq!(context(&plain, b"--boundary").unwrap().model(), Some("cheap"));
     }
 
     #[test]

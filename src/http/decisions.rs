@@ -10,6 +10,7 @@ use std::thread;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use refguard_core::document::Dimension;
 use refguard_core::resolve::{Context, Resolution};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -78,12 +79,18 @@ impl App {
         resolution: &Resolution<'_>,
     ) {
         let Some(log) = self.options.decisions.as_ref().filter(|log| log.takes()) else { return };
-        let line = json!({
-            "time": Timestamp::now(), "by": by, "set": &*snapshot.name, "commit": snapshot.commit.as_deref(),
-            "team": context.team, "key": context.key.as_deref().map(|key| log.key(key)), "model": context.model,
-            "tags": context.tags, "policies": policy_names(resolution), "guardrails": resolution.guardrails,
-            "unknown": resolution.unknown,
+        let mut line = json!({
+            "time": Timestamp::now(), "by": by, "set": &*snapshot.name,
+            "commit": snapshot.commit.as_deref(), "policies": policy_names(resolution),
+            "guardrails": resolution.guardrails, "unknown": resolution.unknown,
         });
+        for dimension in Dimension::ALL {
+            line[dimension.context_field()] = match dimension {
+                Dimension::Key => json!(context.value(dimension).map(|key| log.key(key))),
+                set if set.is_set() => json!(context.values(set)),
+                single => json!(context.value(single)),
+            };
+        }
         if let Err(TrySendError::Full(_)) = log.lines.try_send(format!("{line}\n")) {
             self.measures.undecided.inc();
         }

@@ -28,7 +28,7 @@ mod tls;
 
 use endpoint::Endpoint;
 
-pub use authz::{AuthzOptions, Dimension};
+pub use authz::AuthzOptions;
 pub use decisions::DecisionLog;
 pub use guard::{HostGuard, Tokens};
 pub use options::{Limits, Options};

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use refguard_core::document::Dimension;
 use refguard_core::policy::PolicyId;
 use refguard_core::resolve::{
     Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, explain,
@@ -92,8 +93,14 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
 fn context(args: &ResolveArgs) -> Result<Context> {
     match &args.context {
         None => {
-            let (team, key, model) = (args.team.clone(), args.key.clone(), args.model.clone());
-            Ok(Context { team, key, model, tags: args.tags.clone() }.within_limits()?)
+            let single = [
+                (Dimension::Team, &args.team),
+                (Dimension::Key, &args.key),
+                (Dimension::Model, &args.model),
+            ];
+            let single = single.into_iter().filter_map(|(of, value)| Some((of, value.as_deref()?)));
+            let tags = args.tags.iter().map(|tag| (Dimension::Tag, tag.as_str()));
+            Ok(Context::of(single.chain(tags)).within_limits()?)
         }
         Some(text) => {
             let value: Value = serde_json::from_str(text).context("`--context` is not JSON")?;

@@ -10,15 +10,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use refguard_core::document::Dimension;
 
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::daemon::{Config, Daemon, Fetch, Systemd};
 use crate::http::{
-    self, AuthzOptions, DecisionLog, Dimension, HostGuard, Limits, Listener, Options, Signals,
-    Tokens,
+    self, AuthzOptions, DecisionLog, HostGuard, Limits, Listener, Options, Signals, Tokens,
 };
 use crate::ops;
 use crate::repo::GitEnv;
@@ -143,8 +144,8 @@ struct SafetyArgs {
 #[command(next_help_heading = "Forward auth (/v1/authz)")]
 struct AuthzArgs {
     /// What a request must have, or get 403; empty: nothing
-    #[arg(long, value_name = "LIST", default_value = "model", value_delimiter = ',', num_args = 0..=1)]
-    require: Vec<Required>,
+    #[arg(long, value_name = "LIST", default_value = "model", value_delimiter = ',', num_args = 0..=1, value_parser = required())]
+    require: Vec<Option<Dimension>>,
 
     /// Refuse a request that no policy matches
     #[arg(long)]
@@ -159,14 +160,13 @@ struct AuthzArgs {
     max_header_bytes: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Required {
-    #[value(name = "")]
-    Nothing,
-    Team,
-    Key,
-    Model,
-    Tags,
+/// A dimension by its field in a context, or nothing: an empty text.
+fn required() -> impl TypedValueParser<Value = Option<Dimension>> {
+    let fields = Dimension::WRITTEN.map(Dimension::context_field);
+    let words = std::iter::once("").chain(fields);
+    PossibleValuesParser::new(words).map(|word| {
+        Dimension::WRITTEN.into_iter().find(|dimension| dimension.context_field() == word)
+    })
 }
 
 #[derive(Debug, Args)]
@@ -413,15 +413,8 @@ impl ServeArgs {
 
 impl AuthzArgs {
     fn options(&self) -> AuthzOptions {
-        let dimension = |required: &Required| match required {
-            Required::Nothing => None,
-            Required::Team => Some(Dimension::Team),
-            Required::Key => Some(Dimension::Key),
-            Required::Model => Some(Dimension::Model),
-            Required::Tags => Some(Dimension::Tags),
-        };
         AuthzOptions {
-            require: self.require.iter().filter_map(dimension).collect(),
+            require: self.require.iter().copied().flatten().collect(),
             deny_unmatched: self.deny_unmatched,
             not_ready: self.authz_not_ready,
             max_header_bytes: self.max_header_bytes,

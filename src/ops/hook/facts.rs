@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use refguard_core::document::{Body, Level, Loaded, RawAttachment, RawPolicyTest, Spanned};
+use refguard_core::document::{
+    Body, Dimension, Level, Loaded, PerDimension, RawAttachment, RawPolicyTest,
+};
 use refguard_core::policy::product;
 
 use crate::ops::source::packed::{Reader, Writer};
@@ -14,7 +16,7 @@ use crate::repo::{BlobId, Entry, Repo};
 
 /// Raised where the same set would have other facts, or a sound set would no longer be one. A new release
 /// begins anew by itself.
-const FORMAT: &str = concat!("refguard sound 1 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("refguard sound 2 ", env!("CARGO_PKG_VERSION"));
 
 /// A set that is sound.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,10 +63,7 @@ pub(super) enum DocumentFacts<'a> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tested<'a> {
     pub cases: usize,
-    teams: BTreeSet<&'a str>,
-    keys: BTreeSet<&'a str>,
-    models: BTreeSet<&'a str>,
-    tags: BTreeSet<&'a str>,
+    values: PerDimension<BTreeSet<&'a str>>,
     /// Policies asked for by name.
     pub requested: BTreeSet<&'a str>,
 }
@@ -82,25 +81,15 @@ impl<'a> Tested<'a> {
     }
 
     fn add(&mut self, raw: &'a RawPolicyTest) {
-        fn texts(list: &Option<Vec<Spanned<String>>>) -> impl Iterator<Item = &str> {
-            list.iter().flatten().map(|text| text.as_str())
-        }
         for case in &raw.cases {
             self.cases = self.cases.saturating_add(product(case));
-            self.requested.extend(texts(&case.policies));
-            if let Some(context) = &case.context {
-                self.teams.extend(context.team().map(|text| text.as_str()));
-                self.keys.extend(context.key().map(|text| text.as_str()));
-                self.models.extend(context.model.as_ref().map(|text| text.as_str()));
-                self.tags.extend(context.tags.iter().flatten().map(|text| text.as_str()));
-            }
-            if let Some(matrix) = &case.matrix {
-                self.teams.extend(texts(&matrix.teams));
-                self.keys.extend(texts(&matrix.keys));
-                self.models.extend(texts(&matrix.models));
-                self.tags.extend(
-                    matrix.tags.iter().flatten().flat_map(|list| &list.0).map(|text| text.as_str()),
-                );
+            self.requested.extend(case.policies.iter().flatten().map(|name| name.as_str()));
+            for (dimension, values) in self.values.iter_mut() {
+                let of_context = case.context.iter().flat_map(|context| context.values(dimension));
+                values.extend(of_context.map(|text| text.as_str()));
+                let matrix = case.matrix.as_ref().and_then(|matrix| matrix.choices(dimension));
+                let of_matrix = matrix.into_iter().flatten().flatten();
+                values.extend(of_matrix.map(|text| text.as_str()));
             }
         }
     }
@@ -111,30 +100,18 @@ impl<'a> Tested<'a> {
         if self.cases == 0 {
             return other.cases == 0;
         }
-        let pairs = [
-            (&self.teams, &other.teams),
-            (&self.keys, &other.keys),
-            (&self.models, &other.models),
-            (&self.tags, &other.tags),
-        ];
-        pairs.into_iter().all(|(known, asked)| asked.iter().all(|value| known.contains(value)))
+        let pairs = self.values.as_ref().zip(other.values.as_ref());
+        pairs.into_iter().all(|(_, (known, asked))| asked.is_subset(known))
     }
 
     /// Whether some case's request may match an attachment. A "no" is certain.
     pub fn may_match(&self, raw: &RawAttachment) -> bool {
-        let dimensions = [
-            (&raw.teams, &self.teams),
-            (&raw.keys, &self.keys),
-            (&raw.models, &self.models),
-            (&raw.tags, &self.tags),
-        ];
-        self.cases > 0
-            && (raw.scope.is_some()
-                || dimensions.into_iter().all(|(patterns, values)| {
-                    let Some(patterns) = patterns else { return true };
-                    // An empty list is a fault, and no reason to leave it out.
-                    patterns.is_empty() || patterns.iter().any(|pattern| touches(pattern, values))
-                }))
+        let may_match = |(dimension, values): (Dimension, &BTreeSet<&str>)| {
+            let Some(patterns) = raw.patterns(dimension) else { return true };
+            // An empty list is a fault, and no reason to leave it out.
+            patterns.is_empty() || patterns.iter().any(|pattern| touches(pattern, values))
+        };
+        self.cases > 0 && (raw.scope.is_some() || self.values.iter().all(may_match))
     }
 }
 
@@ -231,9 +208,9 @@ impl<'a> Facts<'a> {
             out.bytes(&file.blob.to_bytes());
             out.list(&file.documents, |out, document| document.encode(out));
         });
-        let Tested { cases, teams, keys, models, tags, requested } = &self.tested;
+        let Tested { cases, values, requested } = &self.tested;
         out.number(u32::try_from(*cases).unwrap_or(u32::MAX));
-        for values in [teams, keys, models, tags, requested] {
+        for values in values.values().chain([requested]) {
             out.list(&values.iter().collect::<Vec<_>>(), |out, value| out.text(value));
         }
         out.bytes(&self.bytes.to_le_bytes());
@@ -254,14 +231,11 @@ impl<'a> Facts<'a> {
         })?;
         let cases = input.number()? as usize;
         let mut texts = || Some(input.list(Reader::text)?.into_iter().collect::<BTreeSet<&str>>());
-        let tested = Tested {
-            cases,
-            teams: texts()?,
-            keys: texts()?,
-            models: texts()?,
-            tags: texts()?,
-            requested: texts()?,
-        };
+        let mut values = PerDimension::default();
+        for (_, values) in values.iter_mut() {
+            *values = texts()?;
+        }
+        let tested = Tested { cases, values, requested: texts()? };
         let bytes = u64::from_le_bytes(input.array()?);
         let regex = u64::from_le_bytes(input.array()?);
         let sorted = files.is_sorted_by(|a, b| a.path < b.path);

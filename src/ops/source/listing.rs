@@ -1,5 +1,6 @@
 //! `list` and `show`: a set as rows and as one policy.
 
+use refguard_core::document::Dimension;
 use refguard_core::policy::{Attachment, Pattern, Policy, PolicySet, attachment_json, policy_json};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -165,16 +166,9 @@ fn targets_text(attachment: &Attachment) -> String {
     if attachment.everywhere {
         return "every request".to_owned();
     }
-    let targets = &attachment.targets;
-    let part = |(name, patterns): (&str, &Option<Vec<Pattern>>)| {
+    let part = |(dimension, patterns): (Dimension, &Option<Vec<Pattern>>)| {
         let texts: Vec<String> = patterns.as_ref()?.iter().map(Pattern::to_string).collect();
-        Some(format!("{name} {}", texts.join(" ")))
+        Some(format!("{} {}", dimension.plural(), texts.join(" ")))
     };
-    let parts = [
-        ("teams", &targets.teams),
-        ("keys", &targets.keys),
-        ("models", &targets.models),
-        ("tags", &targets.tags),
-    ];
-    parts.into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
+    attachment.targets.written().filter_map(part).collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use refguard_core::document::{FinalAction, Outcome};
 use refguard_core::policy::{Expect, TestCase};
 use refguard_core::resolve::{
-    Context, Coverage, CoverageReport, Engine, Near, Request, Requested, explain, simulate,
+    Coverage, CoverageReport, Engine, Near, Request, Requested, explain, simulate,
 };
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -113,9 +113,8 @@ pub fn run_tests(
 }
 
 fn request(case: &TestCase, requested: FindRequested<'_>) -> Result<Request> {
-    let TestCase { team, key, model, tags, .. } = case.clone();
     let policies = case.policies.iter().map(|name| requested(name)).collect::<Result<_>>()?;
-    Ok(Request { context: Context { team, key, model, tags }, policies })
+    Ok(Request { context: case.context.clone(), policies })
 }
 
 fn run_case(

@@ -15,7 +15,7 @@ use std::hash::{Hash, Hasher};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use crate::policy::{Attachment, Pattern, PolicySet, attachment_json};
+use crate::policy::{Attachment, Pattern, PolicySet, Targets, attachment_json};
 
 /// Comparisons made to pair what is left of one policy; where it takes more, nothing is paired.
 const PAIRS: usize = 40_000;
@@ -158,15 +158,10 @@ fn pair_alike<'a>(base: Vec<Leaf<'a>>, head: Vec<Leaf<'a>>) -> Split<'a> {
 struct Written<'a>(&'a str, &'a Attachment);
 
 impl<'a> Written<'a> {
-    #[expect(
-        clippy::type_complexity,
-        reason = "a list of everything an attachment says, used nowhere else"
-    )]
-    fn parts(&self) -> (&str, bool, [&'a Option<Vec<Pattern>>; 4], Option<i32>, bool) {
+    fn parts(&self) -> (&str, bool, &'a Targets, Option<i32>, bool) {
         let Self(policy, attachment) = *self;
         let targets = &attachment.targets;
-        let dimensions = [&targets.teams, &targets.keys, &targets.models, &targets.tags];
-        (policy, attachment.everywhere, dimensions, attachment.priority, attachment.default)
+        (policy, attachment.everywhere, targets, attachment.priority, attachment.default)
     }
 }
 
@@ -219,20 +214,13 @@ fn policy_name<'a>(set: &'a PolicySet, attachment: &Attachment) -> &'a str {
 
 /// Whether some request that the one matches is not matched by the other, or only where nothing else is.
 pub(super) fn may_lose(before: &Attachment, after: &Attachment) -> bool {
-    let (a, b) = (&before.targets, &after.targets);
-    let value = |a: &Option<Vec<Pattern>>, b: &Option<Vec<Pattern>>| match (a, b) {
+    let pairs = before.targets.as_ref().zip(after.targets.as_ref());
+    let whole = pairs.into_iter().all(|(dimension, pair)| match pair {
         (_, None) => true,
-        (None, Some(b)) => b.iter().any(Pattern::is_any),
+        // A request without tags matches no pattern of tags, not even `*`.
+        (None, Some(b)) => !dimension.is_set() && b.iter().any(Pattern::is_any),
         (Some(a), Some(b)) => covered(a, b),
-    };
-    // A request without tags matches no pattern of tags, not even `*`.
-    let tags = match (&a.tags, &b.tags) {
-        (_, None) => true,
-        (None, Some(_)) => false,
-        (Some(a), Some(b)) => covered(a, b),
-    };
-    let whole =
-        value(&a.teams, &b.teams) && value(&a.keys, &b.keys) && value(&a.models, &b.models) && tags;
+    });
     (!before.default && after.default) || !(after.everywhere || whole)
 }
 

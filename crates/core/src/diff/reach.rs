@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use crate::document::Dimension;
 use crate::policy::{Attachment, Catalog, ConditionId, Pattern, PolicyId, PolicySet};
 
 /// How many names are given as samples.
@@ -119,10 +120,13 @@ impl<'a> Names<'a> {
 
 impl<'a> Known<'a> {
     pub(super) fn new(base: &'a Catalog, head: &'a Catalog) -> Self {
+        let merge = |dimension| {
+            Names::merge(base.values[dimension].as_deref(), head.values[dimension].as_deref())
+        };
         Self {
-            teams: Names::merge(base.teams.as_deref(), head.teams.as_deref()),
-            keys: Names::merge(base.keys.as_deref(), head.keys.as_deref()),
-            models: Names::merge(base.models.as_deref(), head.models.as_deref()),
+            teams: merge(Dimension::Team),
+            keys: merge(Dimension::Key),
+            models: merge(Dimension::Model),
         }
     }
 
@@ -211,13 +215,13 @@ impl<'a> Survey<'a> {
             tidy(&mut found);
             found
         };
-        let mut models = reached(&known.models, &targets.models);
+        let mut models = reached(&known.models, &targets[Dimension::Model]);
         if let Some(holding) = self.holding(attachment.policy) {
             models = intersection(&models, holding);
         }
         Reach {
-            teams: reached(&known.teams, &targets.teams),
-            keys: reached(&known.keys, &targets.keys),
+            teams: reached(&known.teams, &targets[Dimension::Team]),
+            keys: reached(&known.keys, &targets[Dimension::Key]),
             models,
             merged: 0,
         }

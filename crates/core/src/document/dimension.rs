@@ -33,6 +33,9 @@ impl Dimension {
     /// Every dimension, in the order in which documents, reports and messages list them.
     pub const WRITTEN: [Self; Self::COUNT] = [Self::Team, Self::Key, Self::Model, Self::Tag];
 
+    /// Every dimension, in the order in which LiteLLM names them in the reason of a match.
+    pub const REASONED: [Self; Self::COUNT] = [Self::Tag, Self::Team, Self::Key, Self::Model];
+
     /// One value of it, as contexts and messages call it: `team`.
     pub const fn singular(self) -> &'static str {
         match self {
@@ -225,7 +228,7 @@ mod tests {
     fn the_lists_hold_every_dimension_once_and_all_is_in_the_order_of_specificity() {
         assert!(Dimension::ALL.is_sorted());
         assert_eq!(Dimension::ALL.map(|dimension| dimension as usize), [0, 1, 2, 3]);
-        for list in [Dimension::ALL, Dimension::WRITTEN] {
+        for list in [Dimension::ALL, Dimension::WRITTEN, Dimension::REASONED] {
             assert_eq!(BTreeSet::from(list).len(), Dimension::COUNT);
         }
     }

@@ -6,8 +6,8 @@ use super::rules::{
     bad_encoding, duplicate_key, foreign_file, limit_exceeded, link_or_pointer, wrong_type,
 };
 use super::{
-    Finding, Kind, Limits, Node, RawAttachment, RawCatalog, RawContext, RawInvariant, RawPolicy,
-    RawPolicyTest, RawRepository, SourceFile, Span, Spanned, de, header, shape, yaml,
+    Dimension, Finding, Kind, Limits, Node, RawAttachment, RawCatalog, RawContext, RawInvariant,
+    RawPolicy, RawPolicyTest, RawRepository, SourceFile, Span, de, header, shape, yaml,
 };
 
 /// A document of ours that has its kind's form.
@@ -219,14 +219,12 @@ pub(super) fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
 /// `team` beside `team_alias`: one dimension given twice.
 fn both_spellings(file: &SourceFile, body: &Body) -> Vec<Finding> {
     let Body::Test(test) = body else { return Vec::new() };
-    let twice = |first: &Option<Spanned<String>>, second: &Option<Spanned<String>>, name: &str| {
-        let (first, second) = (first.as_ref()?, second.as_ref()?);
-        Some(duplicate_key::finding(file, second.span, name, first.span))
-    };
     let of_context = |context: &RawContext| {
-        let teams = twice(&context.team, &context.team_alias, "team");
-        let keys = twice(&context.key, &context.key_alias, "key");
-        teams.into_iter().chain(keys).collect::<Vec<_>>()
+        let twice = Dimension::WRITTEN.map(|dimension| {
+            let [first, second] = context.both_names(dimension)?;
+            Some(duplicate_key::finding(file, second.span, dimension.singular(), first.span))
+        });
+        twice.into_iter().flatten().collect::<Vec<_>>()
     };
     test.cases.iter().filter_map(|case| case.context.as_ref()).flat_map(of_context).collect()
 }

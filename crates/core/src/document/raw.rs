@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rules::bad_name;
-use super::{Level, OneOrMany, Spanned, SpannedMap};
+use super::{Dimension, Level, OneOrMany, Spanned, SpannedMap};
 
 /// The version of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
@@ -180,6 +180,18 @@ pub struct RawCatalog {
     pub tags: Option<Vec<Spanned<String>>>,
 }
 
+impl RawCatalog {
+    /// The values that it lists of a dimension.
+    pub fn values(&self, dimension: Dimension) -> Option<&[Spanned<String>]> {
+        match dimension {
+            Dimension::Team => self.teams.as_deref(),
+            Dimension::Key => self.keys.as_deref(),
+            Dimension::Tag => self.tags.as_deref(),
+            Dimension::Model => self.models.as_deref(),
+        }
+    }
+}
+
 /// Which guardrails a request gets.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -307,6 +319,21 @@ pub struct RawAttachment {
     pub default: Option<Spanned<bool>>,
 }
 
+impl RawAttachment {
+    /// The patterns of a dimension.
+    pub fn patterns(&self, dimension: Dimension) -> PatternList<'_> {
+        match dimension {
+            Dimension::Team => self.teams.as_ref(),
+            Dimension::Key => self.keys.as_ref(),
+            Dimension::Tag => self.tags.as_ref(),
+            Dimension::Model => self.models.as_ref(),
+        }
+    }
+}
+
+/// A list of patterns as an attachment or an invariant gives it.
+pub type PatternList<'a> = Option<&'a Spanned<Vec<Spanned<String>>>>;
+
 /// Requests with what they must get.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -356,6 +383,22 @@ pub struct RawMatrix {
     pub tags: Option<Vec<OneOrMany<Spanned<String>>>>,
 }
 
+impl RawMatrix {
+    /// What the requests have in turn of a dimension: one value each, of a set any number.
+    pub fn choices(&self, dimension: Dimension) -> Option<Vec<&[Spanned<String>]>> {
+        let values = match dimension {
+            Dimension::Team => &self.teams,
+            Dimension::Key => &self.keys,
+            Dimension::Model => &self.models,
+            Dimension::Tag => {
+                let lists = self.tags.as_ref()?;
+                return Some(lists.iter().map(|list| list.0.as_slice()).collect());
+            }
+        };
+        Some(values.as_ref()?.iter().map(std::slice::from_ref).collect())
+    }
+}
+
 /// What the requests of a matrix that fit these patterns must get.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -386,15 +429,29 @@ pub struct RawContext {
 }
 
 impl RawContext {
-    /// The team, under either name.
-    pub fn team(&self) -> Option<&Spanned<String>> {
-        self.team.as_ref().or(self.team_alias.as_ref())
+    /// The values of a dimension, under either of its names.
+    pub fn values(&self, dimension: Dimension) -> &[Spanned<String>] {
+        match dimension {
+            Dimension::Team => one_of(&self.team, &self.team_alias),
+            Dimension::Key => one_of(&self.key, &self.key_alias),
+            Dimension::Tag => self.tags.as_deref().unwrap_or_default(),
+            Dimension::Model => self.model.as_slice(),
+        }
     }
 
-    /// The key's alias, under either name.
-    pub fn key(&self) -> Option<&Spanned<String>> {
-        self.key.as_ref().or(self.key_alias.as_ref())
+    /// A dimension that is given under both of its names.
+    pub fn both_names(&self, dimension: Dimension) -> Option<[&Spanned<String>; 2]> {
+        let (own, alias) = match dimension {
+            Dimension::Team => (&self.team, &self.team_alias),
+            Dimension::Key => (&self.key, &self.key_alias),
+            Dimension::Tag | Dimension::Model => return None,
+        };
+        Some([own.as_ref()?, alias.as_ref()?])
     }
+}
+
+fn one_of<'v, T>(first: &'v Option<T>, second: &'v Option<T>) -> &'v [T] {
+    if first.is_some() { first.as_slice() } else { second.as_slice() }
 }
 
 /// What a guardrail returns in a test.
@@ -481,4 +538,16 @@ pub struct RawBox {
     pub models: Option<Spanned<Vec<Spanned<String>>>>,
     /// Tags.
     pub tags: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+impl RawBox {
+    /// The patterns of a dimension.
+    pub fn patterns(&self, dimension: Dimension) -> PatternList<'_> {
+        match dimension {
+            Dimension::Team => self.teams.as_ref(),
+            Dimension::Key => self.keys.as_ref(),
+            Dimension::Tag => self.tags.as_ref(),
+            Dimension::Model => self.models.as_ref(),
+        }
+    }
 }

@@ -43,6 +43,7 @@ pub fn import_config(path: &str, text: String) -> Imported {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Dimension;
 
     /// `line:column code` of each finding.
     fn found(text: &str) -> Vec<String> {
@@ -259,7 +260,7 @@ guardrails:
         let teams: Vec<String> = set
             .attachments
             .iter()
-            .flat_map(|a| a.targets.teams.iter().flatten())
+            .flat_map(|a| a.targets[Dimension::Team].iter().flatten())
             .map(ToString::to_string)
             .collect();
         assert_eq!(teams, (0..1001).map(|n| format!("t{n}")).collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 //!
 //! Text read from a config keeps its place there; text from a set has none (an empty span).
 
-use crate::document::{Action, PipelineMode, Span, Spanned};
+use crate::document::{Action, Dimension, PipelineMode, Span, Spanned};
 use crate::policy::{Attachment, Pattern, Pipeline, Policy, PolicySet};
 
 /// A text and the place it was read at.
@@ -113,10 +113,10 @@ impl AttachmentDoc {
         Self {
             policy: text(set.policy(attachment.policy).map_or("", |policy| &policy.name)),
             everywhere: attachment.everywhere.then(Span::default),
-            teams: patterns(&targets.teams),
-            keys: patterns(&targets.keys),
-            models: patterns(&targets.models),
-            tags: patterns(&targets.tags),
+            teams: patterns(&targets[Dimension::Team]),
+            keys: patterns(&targets[Dimension::Key]),
+            models: patterns(&targets[Dimension::Model]),
+            tags: patterns(&targets[Dimension::Tag]),
             priority: attachment.priority.map(bare),
             default: attachment.default,
             span: Span::default(),

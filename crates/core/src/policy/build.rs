@@ -11,9 +11,9 @@ use super::{
     Pipeline, Place, Policy, PolicyId, PolicySet, Settings, Step, Targets, canonical, cases, rules,
 };
 use crate::document::{
-    Finding, GateLevel, Loaded, Name, RawAttachment, RawBox, RawCatalog, RawEnvironment,
-    RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Rule, Severity, SourceFile,
-    Spanned,
+    Dimension, Finding, GateLevel, Loaded, Name, PatternList, PerDimension, RawAttachment, RawBox,
+    RawCatalog, RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Rule,
+    Severity, SourceFile, Spanned,
 };
 
 /// What judging a tree came to.
@@ -245,12 +245,7 @@ impl<'d, 'a> Builder<'d, 'a> {
         Some(Attachment {
             policy: self.id(&raw.policy)?,
             everywhere: raw.scope.is_some(),
-            targets: Targets {
-                teams: patterns(raw.teams.as_ref()),
-                keys: patterns(raw.keys.as_ref()),
-                models: patterns(raw.models.as_ref()),
-                tags: patterns(raw.tags.as_ref()),
-            },
+            targets: targets(|dimension| raw.patterns(dimension)),
             priority: raw.priority.map(|p| p.value),
             default: raw.default.is_some_and(|d| d.value),
             place: place(item),
@@ -284,17 +279,17 @@ pub(super) fn place<T>(item: &Item<'_, T>) -> Place {
     Place { file: location.file, line: location.line }
 }
 
-fn patterns(list: Option<&Spanned<Vec<Spanned<String>>>>) -> Option<Vec<Pattern>> {
-    list.map(|list| list.iter().map(|text| Pattern::parse(text)).collect())
+/// The box whose patterns `list` gives.
+fn targets<'a>(list: impl Fn(Dimension) -> PatternList<'a>) -> Targets {
+    let parsed = |dimension| {
+        Some(list(dimension)?.iter().map(|text| Pattern::parse(text)).collect::<Vec<_>>())
+    };
+    Targets(PerDimension::from_fn(parsed))
 }
 
-pub(super) fn targets(raw: &RawBox) -> Targets {
-    Targets {
-        teams: patterns(raw.teams.as_ref()),
-        keys: patterns(raw.keys.as_ref()),
-        models: patterns(raw.models.as_ref()),
-        tags: patterns(raw.tags.as_ref()),
-    }
+/// The box of an invariant or of an exception in a test.
+pub(super) fn box_targets(raw: &RawBox) -> Targets {
+    targets(|dimension| raw.patterns(dimension))
 }
 
 /// The settings of a Repository document, defaults filled in; of none: the defaults.
@@ -337,23 +332,19 @@ fn environment(raw: &RawEnvironment) -> Environment {
 }
 
 fn catalog(items: &[Item<'_, RawCatalog>]) -> Catalog {
-    fn merge(into: &mut Option<Vec<Arc<str>>>, from: Option<&[Spanned<String>]>) {
-        if let Some(names) = from {
-            into.get_or_insert_default().extend(names.iter().map(|name| Arc::from(name.as_str())));
-        }
-    }
     let mut catalog = Catalog::default();
-    for item in items {
-        if let Some(names) = &item.raw.guardrails {
-            catalog
-                .guardrails
-                .get_or_insert_default()
-                .extend(names.iter().map(|name| Arc::from(name.as_str())));
+    for Item { raw, .. } in items {
+        if let Some(names) = &raw.guardrails {
+            let names = names.iter().map(|name| Arc::from(name.as_str()));
+            catalog.guardrails.get_or_insert_default().extend(names);
         }
-        merge(&mut catalog.teams, item.raw.teams.as_deref());
-        merge(&mut catalog.keys, item.raw.keys.as_deref());
-        merge(&mut catalog.models, item.raw.models.as_deref());
-        merge(&mut catalog.tags, item.raw.tags.as_deref());
+
+        for (dimension, merged) in catalog.values.iter_mut() {
+            if let Some(texts) = raw.values(dimension) {
+                let texts = texts.iter().map(|text| Arc::from(text.as_str()));
+                merged.get_or_insert_default().extend(texts);
+            }
+        }
     }
     catalog
 }
@@ -365,8 +356,8 @@ fn invariant(item: &Item<'_, RawInvariant>) -> Invariant {
     };
     Invariant {
         name: raw.name.as_str().into(),
-        applies: raw.for_.as_ref().map(|b| targets(b)).unwrap_or_default(),
-        except: raw.except.as_ref().map(|b| targets(b)),
+        applies: raw.for_.as_ref().map(|b| box_targets(b)).unwrap_or_default(),
+        except: raw.except.as_ref().map(|b| box_targets(b)),
         require: names(&raw.require),
         any_of: names(&raw.any_of),
         forbid: names(&raw.forbid),

@@ -135,15 +135,9 @@ pub fn attachment_json(set: &PolicySet, attachment: &Attachment) -> Value {
     if attachment.everywhere {
         fields.insert("scope".to_owned(), json!("*"));
     }
-    let targets = &attachment.targets;
-    for (key, patterns) in [
-        ("teams", &targets.teams),
-        ("keys", &targets.keys),
-        ("models", &targets.models),
-        ("tags", &targets.tags),
-    ] {
+    for (dimension, patterns) in attachment.targets.iter() {
         if let Some(patterns) = patterns {
-            fields.insert(key.to_owned(), patterns_json(patterns));
+            fields.insert(dimension.plural().to_owned(), patterns_json(patterns));
         }
     }
     if let Some(priority) = attachment.priority {

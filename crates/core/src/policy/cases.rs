@@ -1,10 +1,10 @@
 //! Test documents to cases: a matrix becomes one case for each combination of its lists.
 
-use super::build::{place, targets};
+use super::build::{box_targets, place};
 use super::draft::Item;
-use super::{Expect, Place, Targets, TestCase, TestSuite};
+use super::{Context, Expect, Place, Targets, TestCase, TestSuite};
 use crate::document::{
-    RawCase, RawContext, RawExpect, RawMatrix, RawPolicyTest, SourceFile, Spanned,
+    Dimension, RawCase, RawContext, RawExpect, RawPolicyTest, SourceFile, Spanned,
 };
 
 /// Cases that a set may have, those of matrices counted: the limit `test-cases`.
@@ -13,10 +13,9 @@ pub const MAX_CASES: usize = 100_000;
 /// How many cases a case stands for; of too many, that they are.
 pub fn product(raw: &RawCase) -> usize {
     let Some(matrix) = &raw.matrix else { return 1 };
-    let RawMatrix { teams, keys, models, tags } = &matrix.value;
-    let lists = [teams, keys, models].map(|list| list.as_ref().map_or(1, Vec::len));
-    let tags = tags.as_ref().map_or(1, Vec::len);
-    lists.iter().fold(tags, |product, length| product.saturating_mul(*length)).min(MAX_CASES + 1)
+    let sizes =
+        Dimension::ALL.iter().map(|dimension| matrix.choices(*dimension).map_or(1, |c| c.len()));
+    sizes.fold(1, |product: usize, size| product.saturating_mul(size)).min(MAX_CASES + 1)
 }
 
 pub(super) fn suite(item: &Item<'_, RawPolicyTest>) -> TestSuite {
@@ -27,10 +26,7 @@ pub(super) fn suite(item: &Item<'_, RawPolicyTest>) -> TestSuite {
 /// A request of a matrix, with the part of the case's name that tells it from the others.
 #[derive(Clone, Default)]
 struct Cell {
-    team: Option<String>,
-    key: Option<String>,
-    model: Option<String>,
-    tags: Vec<String>,
+    context: Context,
     label: String,
 }
 
@@ -40,15 +36,16 @@ fn cases(file: &SourceFile, raw: &Spanned<RawCase>) -> Vec<TestCase> {
     let texts = |list: &Option<Vec<Spanned<String>>>| {
         list.iter().flatten().map(|t| t.value.clone()).collect()
     };
-    let exceptions: Vec<(Targets, Expect)> =
-        raw.expect_for.iter().flatten().map(|e| (targets(&e.for_), expect(&e.expect))).collect();
+    let exceptions: Vec<(Targets, Expect)> = raw
+        .expect_for
+        .iter()
+        .flatten()
+        .map(|e| (box_targets(&e.for_), expect(&e.expect)))
+        .collect();
     let case = |cell: Cell| TestCase {
         name: format!("{}{}", raw.name.value, cell.label),
         expect: expect_of(&cell, &exceptions).unwrap_or_else(|| expect(&raw.expect)),
-        team: cell.team,
-        key: cell.key,
-        model: cell.model,
-        tags: cell.tags,
+        context: cell.context,
         policies: texts(&raw.policies),
         outcomes: raw
             .outcomes
@@ -65,68 +62,48 @@ fn cells(raw: &RawCase) -> Vec<Cell> {
     let shared = raw.context.as_ref().map(base).unwrap_or_default();
     let Some(matrix) = &raw.matrix else { return vec![shared] };
     let mut cells = vec![shared];
-    let spread =
-        |cells: &mut Vec<Cell>, list: &Option<Vec<Spanned<String>>>, set: fn(&mut Cell, &str)| {
-            if let Some(values) = list {
-                let with = |cell: &Cell| {
-                    values.iter().map(|value| applied(cell, value, set)).collect::<Vec<_>>()
-                };
-                *cells = cells.iter().flat_map(with).collect();
-            }
-        };
-    spread(&mut cells, &matrix.teams, |cell, team| cell.team = Some(team.to_owned()));
-    spread(&mut cells, &matrix.keys, |cell, key| cell.key = Some(key.to_owned()));
-    spread(&mut cells, &matrix.models, |cell, model| cell.model = Some(model.to_owned()));
-    if let Some(lists) = &matrix.tags {
-        let with = |cell: &Cell| {
-            let tagged = |list: &crate::document::OneOrMany<Spanned<String>>| {
-                let tags: Vec<String> = list.0.iter().map(|tag| tag.value.clone()).collect();
-                let mut cell = labelled(cell, &format!("[{}]", tags.join(" ")));
-                cell.tags.extend(tags);
-                cell
+    for dimension in Dimension::WRITTEN {
+        if let Some(choices) = matrix.choices(dimension) {
+            let spread = |cell: &Cell| {
+                choices.iter().map(|values| cell.with(dimension, values)).collect::<Vec<_>>()
             };
-            lists.iter().map(tagged).collect::<Vec<_>>()
-        };
-        cells = cells.iter().flat_map(with).collect();
+            cells = cells.iter().flat_map(spread).collect();
+        }
     }
     cells.iter_mut().filter(|cell| !cell.label.is_empty()).for_each(|cell| cell.label.push(')'));
     cells
 }
 
-fn base(context: &RawContext) -> Cell {
-    let text = |value: Option<&Spanned<String>>| value.map(|v| v.value.clone());
-    Cell {
-        team: text(context.team()),
-        key: text(context.key()),
-        model: text(context.model.as_ref()),
-        tags: context.tags.iter().flatten().map(|tag| tag.value.clone()).collect(),
-        label: String::new(),
+fn base(raw: &RawContext) -> Cell {
+    let mut context = Context::default();
+    for dimension in Dimension::ALL {
+        let values = raw.values(dimension).iter().map(|value| value.value.clone());
+        context.extend(values.map(|value| (dimension, value)));
+    }
+    Cell { context, label: String::new() }
+}
+
+impl Cell {
+    /// The same request with more values of a dimension, and their part of the name: `eu`, of a set `[a b]`.
+    fn with(&self, dimension: Dimension, values: &[Spanned<String>]) -> Self {
+        let mut cell = self.clone();
+        let texts: Vec<&str> = values.iter().map(|value| value.as_str()).collect();
+        cell.label.push_str(if cell.label.is_empty() { " (" } else { ", " });
+        cell.label.push_str(&match dimension.is_set() {
+            true => format!("[{}]", texts.join(" ")),
+            false => texts.concat(),
+        });
+
+        cell.context.extend(texts.into_iter().map(|text| (dimension, text.to_owned())));
+        cell
     }
 }
 
-fn applied(cell: &Cell, value: &str, set: fn(&mut Cell, &str)) -> Cell {
-    let mut cell = labelled(cell, value);
-    set(&mut cell, value);
-    cell
-}
-
-fn labelled(cell: &Cell, part: &str) -> Cell {
-    let mut cell = cell.clone();
-    cell.label.push_str(if cell.label.is_empty() { " (" } else { ", " });
-    cell.label.push_str(part);
-    cell
-}
-
 fn expect_of(cell: &Cell, exceptions: &[(Targets, Expect)]) -> Option<Expect> {
-    let fits = |targets: &Targets| {
-        targets.matches(
-            cell.team.as_deref(),
-            cell.key.as_deref(),
-            cell.model.as_deref(),
-            &cell.tags,
-        )
-    };
-    exceptions.iter().find(|(targets, _)| fits(targets)).map(|(_, expect)| expect.clone())
+    exceptions
+        .iter()
+        .find(|(targets, _)| targets.matches(&cell.context))
+        .map(|(_, expect)| expect.clone())
 }
 
 fn expect(raw: &RawExpect) -> Expect {

@@ -8,19 +8,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::condition::{ConditionFault, ModelPattern};
 use super::guardrails::Guardrails;
-use super::known::{Dimension, DraftCatalog};
+use super::known::DraftCatalog;
 use super::lineage::{Lineage, MAX_CHAIN};
 use super::reach::{Areas, Givers};
 use crate::document::{
-    Body, Document, Finding, Kind, Loaded, Lost, RawAttachment, RawBox, RawCatalog, RawInvariant,
-    RawPolicy, RawPolicyTest, RawRepository, Rule, SourceFile, Span, Spanned,
+    Body, Document, Finding, Kind, Loaded, Lost, RawAttachment, RawCatalog, RawInvariant,
+    RawPolicy, RawPolicyTest, RawRepository, Rule, SourceFile, Span,
 };
 
 /// Bytes that the compiled conditions of a set may have together: the limit `regex-total`.
 pub const REGEX_TOTAL: usize = 256 << 20;
-
-/// A list of patterns as an attachment or an invariant gives it.
-pub type PatternList<'a> = Option<&'a Spanned<Vec<Spanned<String>>>>;
 
 /// One document of a kind, with its file.
 #[derive(Debug)]
@@ -52,28 +49,6 @@ impl<T> Item<'_, T> {
         let (start, end) = (self.span.start as usize, self.span.end as usize);
         let text = self.file.text().get(start..end).unwrap_or("");
         Span::new(start, start + text.lines().next().map_or(0, str::len))
-    }
-}
-
-impl<'a> Item<'a, RawAttachment> {
-    /// The patterns of a dimension.
-    pub fn patterns(&self, dimension: Dimension) -> PatternList<'a> {
-        match dimension {
-            Dimension::Teams => self.raw.teams.as_ref(),
-            Dimension::Keys => self.raw.keys.as_ref(),
-            Dimension::Models => self.raw.models.as_ref(),
-            Dimension::Tags => self.raw.tags.as_ref(),
-        }
-    }
-}
-
-/// The patterns of a dimension of an invariant's box.
-pub fn box_patterns(raw: &RawBox, dimension: Dimension) -> PatternList<'_> {
-    match dimension {
-        Dimension::Teams => raw.teams.as_ref(),
-        Dimension::Keys => raw.keys.as_ref(),
-        Dimension::Models => raw.models.as_ref(),
-        Dimension::Tags => raw.tags.as_ref(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The merged catalog as rules ask it: what exists, by name or by a pattern.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::Pattern;
-use crate::document::{RawCatalog, Spanned};
+use crate::document::{Dimension, PerDimension, RawCatalog};
 
 /// One dimension of the merged catalog: exact names and patterns, in order so that a question costs a search.
 #[derive(Debug, Default)]
@@ -80,101 +80,34 @@ fn begins(sorted: &[&str], prefix: &str) -> bool {
 pub struct DraftCatalog<'a> {
     /// Guardrails; never patterns.
     pub guardrails: Option<FxHashSet<&'a str>>,
-    /// Teams.
-    pub teams: Option<Known<'a>>,
-    /// Keys.
-    pub keys: Option<Known<'a>>,
-    /// Models.
-    pub models: Option<Known<'a>>,
-    /// Tags.
-    pub tags: Option<Known<'a>>,
+    /// What is known of each dimension; `None`: not checked.
+    pub values: PerDimension<Option<Known<'a>>>,
 }
 
 impl<'a> DraftCatalog<'a> {
     /// Merges the catalogs of a set.
     pub(super) fn new(catalogs: impl Iterator<Item = &'a RawCatalog>) -> Self {
-        let mut merged = Self::default();
-        let mut lists: FxHashMap<Dimension, Vec<&'a [Spanned<String>]>> = FxHashMap::default();
+        let mut guardrails: Option<FxHashSet<&'a str>> = None;
+        let mut values: PerDimension<Option<Vec<&'a str>>> = PerDimension::default();
         for catalog in catalogs {
             if let Some(names) = &catalog.guardrails {
-                merged
-                    .guardrails
-                    .get_or_insert_default()
-                    .extend(names.iter().map(|name| name.as_str()));
+                guardrails.get_or_insert_default().extend(names.iter().map(|name| name.as_str()));
             }
-            for dimension in Dimension::ALL {
-                if let Some(names) = dimension.of_catalog(catalog) {
-                    lists.entry(dimension).or_default().push(names);
+
+            for (dimension, merged) in values.iter_mut() {
+                if let Some(texts) = catalog.values(dimension) {
+                    let texts = texts.iter().map(|text| text.as_str());
+                    merged.get_or_insert_default().extend(texts);
                 }
             }
         }
-        let mut known = |dimension| {
-            let lists = lists.remove(&dimension)?;
-            Some(Known::new(lists.into_iter().flatten().map(|text| text.as_str())))
-        };
-        merged.teams = known(Dimension::Teams);
-        merged.keys = known(Dimension::Keys);
-        merged.models = known(Dimension::Models);
-        merged.tags = known(Dimension::Tags);
-        merged
+        let known = |_, texts: Option<Vec<&'a str>>| Some(Known::new(texts?.into_iter()));
+        Self { guardrails, values: values.map(known) }
     }
 
     /// What is known of a dimension; `None`: not checked.
     pub fn of(&self, dimension: Dimension) -> Option<&Known<'a>> {
-        match dimension {
-            Dimension::Teams => self.teams.as_ref(),
-            Dimension::Keys => self.keys.as_ref(),
-            Dimension::Models => self.models.as_ref(),
-            Dimension::Tags => self.tags.as_ref(),
-        }
-    }
-}
-
-/// What a request is looked at by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dimension {
-    /// Who asks.
-    Teams,
-    /// With which key.
-    Keys,
-    /// For which model.
-    Models,
-    /// Under which tags.
-    Tags,
-}
-
-impl Dimension {
-    /// Every dimension, in the order of documents.
-    pub const ALL: [Self; 4] = [Self::Teams, Self::Keys, Self::Models, Self::Tags];
-
-    /// One of it, as a person says it.
-    pub fn singular(self) -> &'static str {
-        match self {
-            Self::Teams => "team",
-            Self::Keys => "key",
-            Self::Models => "model",
-            Self::Tags => "tag",
-        }
-    }
-
-    /// The field.
-    pub fn field(self) -> &'static str {
-        match self {
-            Self::Teams => "teams",
-            Self::Keys => "keys",
-            Self::Models => "models",
-            Self::Tags => "tags",
-        }
-    }
-
-    /// A catalog's list.
-    pub fn of_catalog(self, raw: &RawCatalog) -> Option<&[Spanned<String>]> {
-        match self {
-            Self::Teams => raw.teams.as_deref(),
-            Self::Keys => raw.keys.as_deref(),
-            Self::Models => raw.models.as_deref(),
-            Self::Tags => raw.tags.as_deref(),
-        }
+        self.values[dimension].as_ref()
     }
 }
 

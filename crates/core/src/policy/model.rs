@@ -5,8 +5,10 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::condition::ModelPattern;
-use super::{Levels, Pattern};
-use crate::document::{Action, FinalAction, GateLevel, Outcome, PipelineMode, RawStep};
+use super::{Context, Levels, Pattern};
+use crate::document::{
+    Action, Dimension, FinalAction, GateLevel, Outcome, PerDimension, PipelineMode, RawStep,
+};
 
 /// Index of a policy in its set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,41 +113,48 @@ impl Step {
     }
 }
 
-/// The four dimensions of a request's box, in the order of rising specificity.
+/// A box of requests: the patterns of each dimension; `None`: not named, so that any value is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Targets {
-    /// Teams; `None`: not named.
-    pub teams: Option<Vec<Pattern>>,
-    /// Keys.
-    pub keys: Option<Vec<Pattern>>,
-    /// Models.
-    pub models: Option<Vec<Pattern>>,
-    /// Tags.
-    pub tags: Option<Vec<Pattern>>,
-}
+pub struct Targets(pub PerDimension<Option<Vec<Pattern>>>);
 
 impl Targets {
-    /// Whether every dimension that is named matches: of tags, any of the request's any of these.
-    pub fn matches(
-        &self,
-        team: Option<&str>,
-        key: Option<&str>,
-        model: Option<&str>,
-        tags: &[String],
-    ) -> bool {
-        let value = |patterns: &Option<Vec<Pattern>>, value: Option<&str>| {
+    /// Whether a request lies in the box: each dimension that is named matches.
+    pub fn matches(&self, context: &Context) -> bool {
+        self.iter().all(|(dimension, patterns)| {
             patterns
-                .as_ref()
-                .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(value)))
-        };
-        let tagged = |patterns: &Vec<Pattern>| {
-            tags.iter().any(|tag| patterns.iter().any(|pattern| pattern.matches(Some(tag))))
-        };
-        value(&self.teams, team)
-            && value(&self.keys, key)
-            && value(&self.models, model)
-            && self.tags.as_ref().is_none_or(tagged)
+                .as_deref()
+                .is_none_or(|patterns| meets(dimension, patterns, context.values(dimension)))
+        })
     }
+
+    /// The dimensions that keep some request out, with their patterns. Of a dimension that is no set `*`
+    /// matches an absent value too; of a set it asks for some value.
+    pub fn narrowing(&self) -> impl Iterator<Item = (Dimension, &[Pattern])> {
+        let named = self.iter().filter_map(|(of, patterns)| Some((of, patterns.as_deref()?)));
+        named.filter(|(of, patterns)| of.is_set() || !patterns.iter().any(Pattern::is_any))
+    }
+}
+
+impl std::ops::Deref for Targets {
+    type Target = PerDimension<Option<Vec<Pattern>>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// Whether the values of a request match one dimension of a box: any of them any of the patterns. An
+/// absent value matches `*`, but for a set: its patterns ask for a value.
+pub fn meets(dimension: Dimension, patterns: &[Pattern], values: &[String]) -> bool {
+    match values {
+        [] => !dimension.is_set() && patterns.iter().any(Pattern::is_any),
+        values => values.iter().any(|value| is_asked_for(patterns, value)),
+    }
+}
+
+/// Whether one of the patterns matches a value.
+pub fn is_asked_for(patterns: &[Pattern], value: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(Some(value)))
 }
 
 /// Which requests.
@@ -171,15 +180,9 @@ impl Attachment {
     /// The place in the order of evaluation, lower first: has a priority, priority, then specificity:
     /// the highest dimension (global 0, teams 1, keys 2, tags 3, models 4) and how many are named.
     pub fn order(&self) -> (bool, i32, u8, u8) {
-        let used = [
-            self.targets.teams.is_some(),
-            self.targets.keys.is_some(),
-            self.targets.tags.is_some(),
-            self.targets.models.is_some(),
-        ];
         let (mut highest, mut count) = (0, 0);
-        for (rank, used) in (1u8..).zip(used) {
-            if used && !self.everywhere {
+        for (rank, patterns) in (1u8..).zip(self.targets.values()) {
+            if patterns.is_some() && !self.everywhere {
                 (highest, count) = (rank, count + 1);
             }
         }
@@ -192,14 +195,8 @@ impl Attachment {
 pub struct Catalog {
     /// Guardrails.
     pub guardrails: Option<Vec<Arc<str>>>,
-    /// Teams, perhaps patterns.
-    pub teams: Option<Vec<Arc<str>>>,
-    /// Keys, perhaps patterns.
-    pub keys: Option<Vec<Arc<str>>>,
-    /// Models, perhaps patterns.
-    pub models: Option<Vec<Arc<str>>>,
-    /// Tags, perhaps patterns.
-    pub tags: Option<Vec<Arc<str>>>,
+    /// Values of each dimension, perhaps patterns.
+    pub values: PerDimension<Option<Vec<Arc<str>>>>,
 }
 
 /// Settings, defaults filled in.
@@ -279,14 +276,8 @@ pub struct TestSuite {
 pub struct TestCase {
     /// Its name.
     pub name: String,
-    /// The team.
-    pub team: Option<String>,
-    /// The key.
-    pub key: Option<String>,
-    /// The model.
-    pub model: Option<String>,
-    /// The tags.
-    pub tags: Vec<String>,
+    /// The request.
+    pub context: Context,
     /// Policies asked for by name.
     pub policies: Vec<String>,
     /// What guardrails return; others pass.

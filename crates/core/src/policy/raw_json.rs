@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::document::RawAttachment;
+use crate::document::{Dimension, RawAttachment};
 
 /// An attachment's document as canonical JSON: equal to [`super::attachment_json`] of the set it makes.
 pub fn raw_attachment_json(raw: &RawAttachment) -> Value {
@@ -11,11 +11,10 @@ pub fn raw_attachment_json(raw: &RawAttachment) -> Value {
     if let Some(scope) = &raw.scope {
         fields.insert("scope".to_owned(), json!(scope.value));
     }
-    let dimensions =
-        [("teams", &raw.teams), ("keys", &raw.keys), ("models", &raw.models), ("tags", &raw.tags)];
-    for (key, patterns) in dimensions {
-        if let Some(patterns) = patterns {
-            fields.insert(key.to_owned(), json!(sorted(patterns.iter().map(|text| text.as_str()))));
+    for dimension in Dimension::ALL {
+        if let Some(patterns) = raw.patterns(dimension) {
+            let patterns = sorted(patterns.iter().map(|text| text.as_str()));
+            fields.insert(dimension.plural().to_owned(), json!(patterns));
         }
     }
     if let Some(priority) = raw.priority {

@@ -5,6 +5,7 @@
 //! pattern; a [`Point`] has one a dimension. Whatever matches a point matches every request of its cone:
 //! this is why a question "is there a request here that nothing there covers?" needs one look a point.
 
+use crate::document::Dimension;
 use crate::policy::{Pattern, Targets};
 
 /// The generic request of a cone: a generic value of each pattern, and of each pattern of `tags` one tag.
@@ -86,9 +87,9 @@ impl Zone {
     /// The zone of patterns; models are looked at apart.
     pub(super) fn of(targets: &Targets) -> Self {
         Self {
-            teams: reduce_values(targets.teams.as_deref()),
-            keys: reduce_values(targets.keys.as_deref()),
-            tags: targets.tags.as_deref().map(reduce),
+            teams: reduce_values(targets[Dimension::Team].as_deref()),
+            keys: reduce_values(targets[Dimension::Key].as_deref()),
+            tags: targets[Dimension::Tag].as_deref().map(reduce),
         }
     }
 
@@ -225,11 +226,9 @@ mod tests {
 
     #[test]
     fn a_star_among_values_is_no_demand_but_among_tags_it_is() {
-        let targets = Targets {
-            teams: Some(vec![p("*"), p("a")]),
-            tags: Some(vec![p("*")]),
-            ..Targets::default()
-        };
+        let mut targets = Targets::default();
+        targets.0[Dimension::Team] = Some(vec![p("*"), p("a")]);
+        targets.0[Dimension::Tag] = Some(vec![p("*")]);
         let zone = Zone::of(&targets);
         assert_eq!(zone.teams, None);
         assert!(!zone.covers(&Point::top()) && zone.overlaps(&Point::top()));

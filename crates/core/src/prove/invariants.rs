@@ -16,7 +16,8 @@ use super::patch::model_witness;
 use super::replay;
 use super::report::{NearView, Proof, Verdict, Witness};
 use super::world::{GuardId, ItemId, World};
-use crate::policy::{Invariant, Pattern, Targets};
+use crate::document::Dimension;
+use crate::policy::{Invariant, Targets};
 use crate::resolve::{self, Engine};
 
 /// How many attachments explain a counterexample.
@@ -97,7 +98,7 @@ pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
 }
 
 fn room(world: &mut World<'_>, targets: &Targets) -> Room {
-    let models = world.model_items(targets.models.as_deref());
+    let models = world.model_items(targets[Dimension::Model].as_deref());
     Room { zone: Zone::of(targets), models, targets: targets.clone() }
 }
 
@@ -130,16 +131,7 @@ fn no_unguarded(world: &mut World<'_>) -> Claim<'static> {
 
 impl Room {
     fn has(&self, witness: &Witness) -> bool {
-        let value = |list: &Option<Vec<Pattern>>, value: Option<&str>| {
-            list.as_ref().is_none_or(|list| list.iter().any(|pattern| pattern.matches(value)))
-        };
-        let tag = |list: &Vec<Pattern>| {
-            list.iter().any(|pattern| witness.tags.iter().any(|tag| pattern.matches(Some(tag))))
-        };
-        value(&self.targets.teams, witness.team.as_deref())
-            && value(&self.targets.keys, witness.key.as_deref())
-            && value(&self.targets.models, witness.model.as_deref())
-            && self.targets.tags.as_ref().is_none_or(tag)
+        self.targets.matches(&witness.context())
     }
 
     fn meets(&self, seen: &Evaluated, class: usize) -> bool {

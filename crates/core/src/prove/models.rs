@@ -11,6 +11,7 @@ use super::automata::{self, Dfa, TooLarge};
 use super::budget::Budget;
 use super::trie::{Place, Trie};
 use super::world::{Item, ItemId, World};
+use crate::document::Dimension;
 use crate::policy::{Catalog, Pattern};
 
 /// States that one walk may meet.
@@ -102,7 +103,9 @@ impl Spaces {
             made: FxHashMap::default(),
             automata: FxHashMap::default(),
             utf8: automata::utf8().map(Rc::new),
-            catalog: values(catalogs.iter().filter_map(|catalog| catalog.models.as_deref())),
+            catalog: values(
+                catalogs.iter().filter_map(|catalog| catalog.values[Dimension::Model].as_deref()),
+            ),
             met: FxHashMap::default(),
         }
     }

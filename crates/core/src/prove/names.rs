@@ -8,6 +8,7 @@ use super::cone::{Point, Zone};
 use super::models;
 use super::report::Witness;
 use super::world::World;
+use crate::document::Dimension;
 use crate::policy::{Catalog, Pattern};
 
 /// How many values of a catalog are tried.
@@ -17,7 +18,7 @@ const ENDINGS: [&str; 8] = ["", "x", "1", "new", "other", "x1", "x2", "zz"];
 
 /// The values and patterns that are known of one dimension.
 #[derive(Debug, Default)]
-struct Dimension {
+struct Known {
     /// Sorted.
     catalog: Vec<Arc<str>>,
     exact: FxHashSet<Arc<str>>,
@@ -27,9 +28,9 @@ struct Dimension {
 /// The values and patterns that are known.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    teams: Dimension,
-    keys: Dimension,
-    tags: Dimension,
+    teams: Known,
+    keys: Known,
+    tags: Known,
 }
 
 impl Names {
@@ -42,9 +43,9 @@ impl Names {
             values
         };
         let mut names = Self::default();
-        names.teams.catalog = catalog(|catalog| catalog.teams.as_deref());
-        names.keys.catalog = catalog(|catalog| catalog.keys.as_deref());
-        names.tags.catalog = catalog(|catalog| catalog.tags.as_deref());
+        names.teams.catalog = catalog(|catalog| catalog.values[Dimension::Team].as_deref());
+        names.keys.catalog = catalog(|catalog| catalog.values[Dimension::Key].as_deref());
+        names.tags.catalog = catalog(|catalog| catalog.values[Dimension::Tag].as_deref());
         let attached =
             world.sides.iter().flat_map(|side| side.givens.iter().map(|given| &given.zone));
         for zone in attached.chain(zones) {
@@ -74,7 +75,7 @@ impl Names {
     }
 }
 
-impl Dimension {
+impl Known {
     fn learn(&mut self, patterns: Option<&[Pattern]>) {
         for pattern in patterns.unwrap_or_default() {
             match pattern {
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_generic_value_is_matched_by_no_longer_pattern() {
-        let mut dimension = Dimension::default();
+        let mut dimension = Known::default();
         let list: Vec<Pattern> =
             ["a*", "ax*", "a1", "anew*", "a", "a~0", "~*"].map(Pattern::parse).to_vec();
         dimension.learn(Some(&list));

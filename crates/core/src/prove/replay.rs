@@ -6,17 +6,12 @@ use super::search::Change;
 use super::world::{GuardId, Pipe, PipeId, PipeStep, World};
 use crate::document::{Action, PipelineMode};
 use crate::policy::{Pipeline, PolicySet, Step};
-use crate::resolve::{Context, Engine, Request, Requested, Resolution};
+use crate::resolve::{Engine, Request, Requested, Resolution};
 
 /// A witness as a request.
 pub(super) fn request(witness: &Witness, named: &[String]) -> Request {
     Request {
-        context: Context {
-            team: witness.team.clone(),
-            key: witness.key.clone(),
-            model: witness.model.clone(),
-            tags: witness.tags.clone(),
-        },
+        context: witness.context(),
         policies: named.iter().cloned().map(Requested::Named).collect(),
     }
 }

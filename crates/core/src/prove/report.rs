@@ -1,5 +1,7 @@
 //! What an analysis found, as the JSON of the command line has it.
 
+use crate::document::Dimension;
+use crate::policy::Context;
 use serde::Serialize;
 
 /// What a change does to every possible request.
@@ -102,6 +104,19 @@ pub struct Witness {
     pub model: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
+}
+
+impl Witness {
+    /// The request.
+    pub fn context(&self) -> Context {
+        let single = [
+            (Dimension::Team, &self.team),
+            (Dimension::Key, &self.key),
+            (Dimension::Model, &self.model),
+        ];
+        let single = single.into_iter().filter_map(|(of, value)| Some((of, value.as_deref()?)));
+        Context::of(single.chain(self.tags.iter().map(|tag| (Dimension::Tag, tag.as_str()))))
+    }
 }
 
 /// The pipelines of a request before and after.

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::cone::{Zone, reduce_values};
 use super::index::Index;
-use crate::document::{Action, Outcome, PipelineMode};
+use crate::document::{Action, Dimension, Outcome, PipelineMode};
 use crate::policy::condition::ModelPattern;
 use crate::policy::{ConditionId, GuardrailId, Pattern, Policy, PolicySet};
 
@@ -213,7 +213,9 @@ impl<'a> World<'a> {
                     Zone::of(&attachment.targets)
                 },
                 models: self.model_items(
-                    attachment.targets.models.as_deref().filter(|_| !attachment.everywhere),
+                    attachment.targets[Dimension::Model]
+                        .as_deref()
+                        .filter(|_| !attachment.everywhere),
                 ),
                 default: attachment.default,
                 profile: profiles.get(attachment.policy.0 as usize).copied().unwrap_or(u32::MAX),

@@ -3,52 +3,21 @@
 use std::fmt;
 
 use super::Context;
-use crate::policy::{Attachment, Pattern, Targets};
-
-/// One dimension of an attachment against a context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Match {
-    pub teams: bool,
-    pub keys: bool,
-    pub models: bool,
-    pub tags: bool,
-}
-
-impl Match {
-    pub(super) fn all(self) -> bool {
-        self.teams && self.keys && self.models && self.tags
-    }
-}
+use crate::document::{Dimension, PerDimension};
+use crate::policy::{Attachment, Pattern, is_asked_for, meets};
 
 /// Whether an attachment matches.
 pub(super) fn matches(attachment: &Attachment, context: &Context) -> bool {
-    let Context { team, key, model, tags } = context;
-    attachment.everywhere
-        || attachment.targets.matches(team.as_deref(), key.as_deref(), model.as_deref(), tags)
+    attachment.everywhere || attachment.targets.matches(context)
 }
 
-/// Each dimension by itself.
-pub(super) fn by_dimension(attachment: &Attachment, context: &Context) -> Match {
-    let targets = &attachment.targets;
-    let free = attachment.everywhere;
-    Match {
-        teams: free || value_matches(targets.teams.as_deref(), context.team.as_deref()),
-        keys: free || value_matches(targets.keys.as_deref(), context.key.as_deref()),
-        models: free || value_matches(targets.models.as_deref(), context.model.as_deref()),
-        tags: free || tags_match(targets.tags.as_deref(), &context.tags),
-    }
-}
-
-fn value_matches(patterns: Option<&[Pattern]>, value: Option<&str>) -> bool {
-    patterns.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(value)))
-}
-
-fn tags_match(patterns: Option<&[Pattern]>, tags: &[String]) -> bool {
-    patterns.is_none_or(|patterns| tags.iter().any(|tag| asks_for(patterns, tag)))
-}
-
-fn asks_for(patterns: &[Pattern], tag: &str) -> bool {
-    patterns.iter().any(|pattern| pattern.matches(Some(tag)))
+/// Each dimension by itself; one that an attachment does not name matches.
+pub(super) fn by_dimension(attachment: &Attachment, context: &Context) -> PerDimension<bool> {
+    PerDimension::from_fn(|dimension| {
+        let patterns = attachment.targets[dimension].as_deref();
+        attachment.everywhere
+            || patterns.is_none_or(|patterns| meets(dimension, patterns, context.values(dimension)))
+    })
 }
 
 /// Which of a request's tags an attachment matched by: the first that it asks for.
@@ -65,20 +34,18 @@ impl TagAt {
 
     /// The first tag that a pattern matches.
     fn first(patterns: &[Pattern], tags: &[String]) -> Self {
-        tags.iter().position(|tag| asks_for(patterns, tag)).map_or(Self::NONE, Self::new)
+        tags.iter().position(|tag| is_asked_for(patterns, tag)).map_or(Self::NONE, Self::new)
     }
 
     /// Of an attachment for a request that it matches.
     pub(super) fn by(attachment: &Attachment, context: &Context) -> Self {
-        attachment
-            .targets
-            .tags
-            .as_deref()
-            .map_or(Self::NONE, |patterns| Self::first(patterns, &context.tags))
+        let patterns = attachment.targets[Dimension::Tag].as_deref();
+        let tags = context.values(Dimension::Tag);
+        patterns.map_or(Self::NONE, |patterns| Self::first(patterns, tags))
     }
 
     fn of(self, context: &Context) -> Option<&str> {
-        context.tags.get(usize::from(self.0)).map(String::as_str)
+        context.values(Dimension::Tag).get(usize::from(self.0)).map(String::as_str)
     }
 }
 
@@ -90,31 +57,28 @@ impl From<TagAt> for u64 {
 
 /// Which dimensions an attachment names: what its reason is made of, without looking at the attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Names(u8);
+pub(super) struct Names(u16);
 
 impl Names {
-    const DEFAULT: u8 = 1;
-    const EVERYWHERE: u8 = 2;
-    const TEAMS: u8 = 4;
-    const KEYS: u8 = 8;
-    const MODELS: u8 = 16;
-    const TAGS: u8 = 32;
+    const DEFAULT: u16 = 1;
+    const EVERYWHERE: u16 = 2;
 
-    pub(super) fn of(attachment: &Attachment) -> Self {
-        let Targets { teams, keys, models, tags } = &attachment.targets;
-        let all = [
-            (Self::DEFAULT, attachment.default),
-            (Self::EVERYWHERE, attachment.everywhere),
-            (Self::TEAMS, teams.is_some()),
-            (Self::KEYS, keys.is_some()),
-            (Self::MODELS, models.is_some()),
-            (Self::TAGS, tags.is_some()),
-        ];
-        Self(all.into_iter().filter(|(_, is)| *is).fold(0, |names, (name, _)| names | name))
+    /// The bit of a dimension, after those of the flags.
+    const fn bit(dimension: Dimension) -> u16 {
+        4 << dimension as u16
     }
 
-    fn has(self, name: u8) -> bool {
-        self.0 & name != 0
+    pub(super) fn of(attachment: &Attachment) -> Self {
+        let flags =
+            [(Self::DEFAULT, attachment.default), (Self::EVERYWHERE, attachment.everywhere)];
+        let named = attachment.targets.iter();
+        let named = named.map(|(dimension, patterns)| (Self::bit(dimension), patterns.is_some()));
+        let bits = flags.into_iter().chain(named).filter(|(_, is)| *is);
+        Self(bits.fold(0, |names, (bit, _)| names | bit))
+    }
+
+    fn has(self, bit: u16) -> bool {
+        self.0 & bit != 0
     }
 
     pub(super) fn is_default(self) -> bool {
@@ -122,7 +86,7 @@ impl Names {
     }
 
     pub(super) fn has_tags(self) -> bool {
-        self.has(Self::TAGS)
+        self.has(Self::bit(Dimension::Tag))
     }
 }
 
@@ -160,22 +124,23 @@ impl<'a> Reason<'a> {
             return;
         }
         let context = self.context;
-        let named = |name: u8, value: &'a Option<String>| {
-            value.as_deref().filter(|value| self.names.has(name) && !value.is_empty())
-        };
-        let parts = [
-            ("tag:", self.tag.of(context)),
-            ("team:", named(Names::TEAMS, &context.team)),
-            ("key:", named(Names::KEYS, &context.key)),
-            ("model:", named(Names::MODELS, &context.model)),
-        ];
         let mut first = true;
-        for (name, value) in parts.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        for dimension in Dimension::REASONED {
+            let value = match dimension {
+                Dimension::Tag => self.tag.of(context),
+                other if self.names.has(Names::bit(other)) => {
+                    context.value(other).filter(|value| !value.is_empty())
+                }
+                _ => None,
+            };
+            let Some(value) = value else { continue };
+
             if !first {
                 say("+");
             }
             first = false;
-            say(name);
+            say(dimension.singular());
+            say(":");
             say(value);
         }
         if first {

@@ -5,20 +5,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::policy::{ConditionId, Pipeline};
-
-/// Who asks, with which key, for which model, under which tags. `""` is a value.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Context {
-    /// The team's alias.
-    pub team: Option<String>,
-    /// The key's alias.
-    pub key: Option<String>,
-    /// The model.
-    pub model: Option<String>,
-    /// The tags, in the request's order.
-    pub tags: Vec<String>,
-}
+use crate::document::Dimension;
+use crate::policy::{ConditionId, Context, Pipeline};
 
 /// A context and the policies that the request names itself.
 #[derive(Debug, Clone, Default)]
@@ -107,6 +95,23 @@ struct RawRequest {
     policies: Vec<String>,
 }
 
+impl RawContext {
+    /// The values of a dimension, under either of its names.
+    fn values(&mut self, dimension: Dimension) -> Result<Vec<String>, BadContext> {
+        let (value, alias) = match dimension {
+            Dimension::Team => (self.team.take(), self.team_alias.take()),
+            Dimension::Key => (self.key.take(), self.key_alias.take()),
+            Dimension::Model => (self.model.take(), None),
+            Dimension::Tag => return Ok(self.tags.take().unwrap_or_default()),
+        };
+        if let (Some(_), Some(_), Some(alias)) = (&value, &alias, dimension.alias()) {
+            let name = dimension.singular();
+            return Err(BadContext(format!("both `{name}` and `{alias}` are given")));
+        }
+        Ok(value.or(alias).into_iter().collect())
+    }
+}
+
 /// The limit `request-tags`.
 const MAX_TAGS: usize = 256;
 
@@ -121,25 +126,12 @@ impl Context {
             .and_then(Self::from_raw)
     }
 
-    fn from_raw(raw: RawContext) -> Result<Self, BadContext> {
-        fn one(
-            a: Option<String>,
-            b: Option<String>,
-            name: &str,
-        ) -> Result<Option<String>, BadContext> {
-            match (a, b) {
-                (Some(_), Some(_)) => {
-                    Err(BadContext(format!("both `{name}` and `{name}_alias` are given")))
-                }
-                (a, b) => Ok(a.or(b)),
-            }
+    fn from_raw(mut raw: RawContext) -> Result<Self, BadContext> {
+        let mut context = Self::default();
+        for dimension in Dimension::ALL {
+            let values = raw.values(dimension)?;
+            context.extend(values.into_iter().map(|value| (dimension, value)));
         }
-        let context = Self {
-            team: one(raw.team, raw.team_alias, "team")?,
-            key: one(raw.key, raw.key_alias, "key")?,
-            model: raw.model,
-            tags: raw.tags.unwrap_or_default(),
-        };
         context.within_limits()
     }
 
@@ -148,7 +140,7 @@ impl Context {
     /// # Errors
     /// More than 256 tags.
     pub fn within_limits(self) -> Result<Self, BadContext> {
-        match self.tags.len() {
+        match self.values(Dimension::Tag).len() {
             0..=MAX_TAGS => Ok(self),
             tags => Err(BadContext(format!("{tags} tags: the limit `request-tags` is {MAX_TAGS}"))),
         }

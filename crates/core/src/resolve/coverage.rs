@@ -114,7 +114,7 @@ impl Coverage {
         // the policy away.
         for policy in engine.considered_policies(request) {
             if let Some(condition) = &policy.condition {
-                let holds = set.condition_holds(condition, request.context.model.as_deref());
+                let holds = set.condition_holds(condition, request.context.model());
                 self.mark(&key(
                     Kind::Condition,
                     policy,
@@ -142,7 +142,7 @@ impl Coverage {
             policy
                 .condition
                 .as_ref()
-                .is_none_or(|c| set.condition_holds(c, request.context.model.as_deref()))
+                .is_none_or(|c| set.condition_holds(c, request.context.model()))
         };
         for resolved in &resolution.policies {
             let Some(policy) = resolved.served() else { continue };

@@ -73,7 +73,7 @@ impl Engine {
     /// The attachments that give a context its policies, in the order of evaluation; several may give
     /// the same one.
     pub fn counting_attachments(&self, context: &Context) -> Vec<&Attachment> {
-        let mut conditions = self.lines.asked_for(&self.set, context.model.as_deref());
+        let mut conditions = self.lines.asked_for(&self.set, context.model());
         let counting = self.counting(self.index.matching(context), &mut conditions);
         counting.into_iter().filter_map(|found| self.attachment(found.rank)).collect()
     }
@@ -133,7 +133,7 @@ impl<'a> Gathering<'a> {
     fn new(engine: &'a Engine, context: &'a Context) -> Self {
         Self {
             engine,
-            conditions: engine.lines.asked_for(&engine.set, context.model.as_deref()),
+            conditions: engine.lines.asked_for(&engine.set, context.model()),
             policies: Vec::with_capacity(32),
             listed: FixedBitSet::with_capacity(engine.set.policies.len()),
             guardrails: FixedBitSet::with_capacity(engine.set.guardrails.len()),

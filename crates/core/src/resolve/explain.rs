@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::candidates::{self, Match, Reason};
+use super::candidates::{self, Reason};
 use super::{Engine, Request};
-use crate::policy::{Attachment, Pattern, Place};
+use crate::document::PerDimension;
+use crate::policy::{Attachment, Context, Pattern, Place};
 
 /// What became of an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,8 +60,8 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
         let Some(policy) = set.policy(attachment.policy) else { continue };
         let found = candidates::by_dimension(attachment, context);
         let name = &*policy.name;
-        let (verdict, why) = if !found.all() {
-            match missed(attachment, request, found) {
+        let (verdict, why) = if !found.values().all(|found| *found) {
+            match missed(attachment, context, &found) {
                 Some(why) => (Verdict::Missed, why),
                 None => continue,
             }
@@ -70,10 +71,7 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
                 "matches, but a default attachment counts only where no other matches".to_owned(),
             )
         } else if !given.contains(&name) {
-            (
-                Verdict::ConditionFailed,
-                condition_words(engine, attachment, context.model.as_deref()),
-            )
+            (Verdict::ConditionFailed, condition_words(engine, attachment, context.model()))
         } else if said.contains(&name) {
             (
                 Verdict::Repeated,
@@ -96,32 +94,29 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
 }
 
 /// What does not match, if something else does. An attachment that the request meets nowhere is not near.
-fn missed(attachment: &Attachment, request: &Request, found: Match) -> Option<String> {
-    let context = &request.context;
+fn missed(
+    attachment: &Attachment,
+    context: &Context,
+    found: &PerDimension<bool>,
+) -> Option<String> {
     let targets = &attachment.targets;
-    let tags = (!context.tags.is_empty()).then(|| context.tags.join("`, `"));
-    let dimensions = [
-        ("team", &targets.teams, found.teams, context.team.clone()),
-        ("key", &targets.keys, found.keys, context.key.clone()),
-        ("model", &targets.models, found.models, context.model.clone()),
-        ("tag", &targets.tags, found.tags, tags),
-    ];
-    let narrowing = |patterns: &&Vec<Pattern>| !patterns.iter().any(Pattern::is_any);
-    let met = dimensions
-        .iter()
-        .any(|(_, patterns, found, _)| *found && patterns.as_ref().is_some_and(|p| narrowing(&p)));
-    if !met {
+    let narrows = |patterns: &Vec<Pattern>| !patterns.iter().any(Pattern::is_any);
+    let mut met = targets.iter().filter(|(dimension, _)| found[*dimension]);
+    if !met.any(|(_, patterns)| patterns.as_ref().is_some_and(narrows)) {
         return None;
     }
-    let words =
-        dimensions.iter().filter(|(_, _, found, _)| !found).map(|(name, patterns, _, value)| {
-            let patterns: Vec<String> =
-                patterns.iter().flatten().map(|pattern| format!("`{pattern}`")).collect();
-            match value {
-                Some(value) => format!("{name} `{value}` is not {}", patterns.join(" or ")),
-                None => format!("no {name}, but {} is asked for", patterns.join(" or ")),
-            }
-        });
+
+    let missed = targets.written().filter(|(dimension, _)| !found[*dimension]);
+    let words = missed.map(|(dimension, patterns)| {
+        let (name, values) = (dimension.singular(), context.values(dimension));
+        let asked: Vec<String> =
+            patterns.iter().flatten().map(|pattern| format!("`{pattern}`")).collect();
+        let asked = asked.join(" or ");
+        match values {
+            [] => format!("no {name}, but {asked} is asked for"),
+            values => format!("{name} `{}` is not {asked}", values.join("`, `")),
+        }
+    });
     Some(words.collect::<Vec<_>>().join("; "))
 }
 

@@ -19,9 +19,11 @@ mod wording;
 
 pub use answer::{Answer, Fields, Numbering, Origin};
 pub use candidates::Reason;
-pub use context::{Asked, BadContext, Context, Pinned, Request, Requested};
+pub use context::{Asked, BadContext, Pinned, Request, Requested};
 pub use coverage::{Coverage, CoverageReport, Item as CoverageItem, Kind as CoverageKind};
 pub use engine::Engine;
 pub use explain::{Near, Verdict, explain};
 pub use resolution::{Resolution, ResolvedPipeline, ResolvedPolicy};
 pub use simulate::simulate;
+
+pub use crate::policy::Context;

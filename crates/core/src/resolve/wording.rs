@@ -106,7 +106,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::document::{Limits, load_file};
+    use crate::document::{Dimension, Limits, load_file};
     use crate::policy::{Levels, Patched, PolicyId, check};
     use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request};
 
@@ -135,11 +135,7 @@ scope: '*'
 ";
 
     fn policies(engine: &Engine, model: &str, version: Option<u64>) -> Value {
-        let context = Context {
-            team: Some("a\"b".to_owned()),
-            model: Some(model.to_owned()),
-            ..Context::default()
-        };
+        let context = Context::of([(Dimension::Team, "a\"b"), (Dimension::Model, model)]);
         let request = Request { context, policies: Vec::new() };
         let resolution = engine.resolve(&request);
         let version = |_: PolicyId, _: &ResolvedPolicy<'_>| version;

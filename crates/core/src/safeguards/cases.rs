@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{SafeguardChange, SafeguardDiff, SafeguardKind};
-use crate::document::{FinalAction, Outcome};
+use crate::document::{FinalAction, Outcome, PerDimension};
 use crate::policy::{Expect, TestCase, TestSuite};
 
 /// Compares the cases of all suites.
@@ -47,10 +47,7 @@ impl NamedCase<'_> {
 /// What a case asks: everything about the request, nothing about what must come out.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct RequestKey<'a> {
-    team: Option<&'a str>,
-    key: Option<&'a str>,
-    model: Option<&'a str>,
-    tags: BTreeSet<&'a str>,
+    values: PerDimension<BTreeSet<&'a str>>,
     policies: Vec<&'a str>,
     outcomes: BTreeMap<&'a str, &'static str>,
 }
@@ -58,10 +55,9 @@ struct RequestKey<'a> {
 impl<'a> RequestKey<'a> {
     fn of(case: &'a TestCase) -> Self {
         Self {
-            team: case.team.as_deref(),
-            key: case.key.as_deref(),
-            model: case.model.as_deref(),
-            tags: case.tags.iter().map(String::as_str).collect(),
+            values: PerDimension::from_fn(|dimension| {
+                case.context.values(dimension).iter().map(String::as_str).collect()
+            }),
             policies: case.policies.iter().map(String::as_str).collect(),
             outcomes: case
                 .outcomes

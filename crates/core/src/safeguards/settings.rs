@@ -203,13 +203,9 @@ pub(super) fn compare_catalogs(base: &Catalog, head: &Catalog, diff: &mut Safegu
 type CatalogList<'a> = (&'static str, Option<&'a [Arc<str>]>);
 
 fn catalog_lists(catalog: &Catalog) -> Vec<CatalogList<'_>> {
-    vec![
-        ("guardrails", catalog.guardrails.as_deref()),
-        ("teams", catalog.teams.as_deref()),
-        ("keys", catalog.keys.as_deref()),
-        ("models", catalog.models.as_deref()),
-        ("tags", catalog.tags.as_deref()),
-    ]
+    let values = catalog.values.written();
+    let values = values.map(|(dimension, list)| (dimension.plural(), list.as_deref()));
+    std::iter::once(("guardrails", catalog.guardrails.as_deref())).chain(values).collect()
 }
 
 fn source_name(from: Option<&str>) -> String {

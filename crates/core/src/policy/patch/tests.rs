@@ -7,7 +7,7 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::document::{Limits, load_file};
+use crate::document::{Dimension, Limits, load_file};
 use crate::policy::{Levels, check};
 use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request, Resolution};
 
@@ -151,12 +151,11 @@ fn written(resolution: &Resolution<'_>) -> String {
 fn same_answers(one: &Engine, other: &Engine) {
     for team in [None, Some("t1"), Some("t2")] {
         for model in [None, Some("gpt-4"), Some("x"), Some("yy")] {
-            for tags in [vec![], vec!["xy".to_owned()], vec!["y".to_owned()]] {
-                let (team, model) = (team.map(str::to_owned), model.map(str::to_owned));
-                let request = Request {
-                    context: Context { team, key: None, model, tags },
-                    policies: Vec::new(),
-                };
+            for tags in [None, Some("xy"), Some("y")] {
+                let single = [(Dimension::Team, team), (Dimension::Model, model)];
+                let single = single.into_iter().filter_map(|(of, value)| Some((of, value?)));
+                let context = Context::of(single.chain(tags.map(|tag| (Dimension::Tag, tag))));
+                let request = Request { context, policies: Vec::new() };
                 let (one, other) = (one.resolve(&request), other.resolve(&request));
                 assert_eq!(format!("{one:?}"), format!("{other:?}"));
                 // What was written down of policies for the sets before is used again.

@@ -1,7 +1,8 @@
 //! Attachments by a key and by their patterns, so that what may cover or overlap one is found by search.
 
-use super::areas::{APART, Area, Areas};
+use super::areas::{Area, Areas, Signature, apart};
 use super::order::PatternNo;
+use crate::document::Dimension;
 
 /// How many candidates a rule may look at, so that no set makes it run long. What is left then is not said.
 #[derive(Debug)]
@@ -27,12 +28,14 @@ pub struct Index {
     entries: Vec<Entry>,
     /// Where the entries of each key begin.
     starts: Vec<usize>,
+    /// The distinct signatures of the attachments, sorted.
+    signatures: Vec<Signature>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     key: u32,
-    group: u8,
+    group: u16,
     pattern: PatternNo,
     attachment: u32,
 }
@@ -41,18 +44,20 @@ impl Entry {
     /// The fields one after the other: as a number they are compared at once.
     fn packed(&self) -> u128 {
         let Self { key, group, pattern, attachment } = *self;
-        u128::from(key) << 72
+        u128::from(key) << 80
             | u128::from(group) << 64
             | u128::from(pattern) << 32
             | u128::from(attachment)
     }
 }
 
-/// In place of a dimension: every attachment of the group.
-const WHOLE: u8 = 3;
-
-fn group(default: bool, signature: u8, dimension: u8) -> u8 {
-    u8::from(default) << 5 | signature << 2 | dimension
+/// What entries of one key are put together by: whether their attachments are default ones, what those ask
+/// for, and the dimension of the entry's pattern; `None`: the entry stands for the whole attachment.
+fn group(default: bool, signature: Signature, dimension: Option<Dimension>) -> u16 {
+    let dimension = dimension.map_or(Dimension::COUNT, |dimension| dimension as usize);
+    // At most `COUNT`, which has few bits.
+    let dimension = u16::try_from(dimension).unwrap_or(u16::MAX);
+    u16::from(default) << 12 | u16::from(signature.bits()) << 4 | dimension
 }
 
 /// What is looked for.
@@ -66,18 +71,19 @@ impl Index {
     /// Files attachments under keys, small numbers.
     pub fn new(areas: &Areas<'_>, keyed: impl Iterator<Item = (u32, usize)>) -> Self {
         let mut entries = Vec::new();
+        let mut signatures = Vec::new();
         for (key, at) in keyed {
             let (Some(area), Ok(attachment)) = (areas.get(at), u32::try_from(at)) else { continue };
             let signature = area.signature();
-            entries.push(Entry {
-                key,
-                group: group(area.default, signature, WHOLE),
-                pattern: 0,
-                attachment,
-            });
-            for dimension in 0..WHOLE {
-                let group = group(area.default, signature, dimension);
-                let patterns = area.patterns(dimension.into()).iter();
+            if let Err(place) = signatures.binary_search(&signature) {
+                signatures.insert(place, signature);
+            }
+
+            let group = |dimension| group(area.default, signature, dimension);
+            entries.push(Entry { key, group: group(None), pattern: 0, attachment });
+            for dimension in apart() {
+                let group = group(Some(dimension));
+                let patterns = area.patterns(dimension).iter();
                 entries.extend(patterns.map(|pattern| Entry {
                     key,
                     group,
@@ -90,7 +96,7 @@ impl Index {
         let keys = entries.last().map_or(0, |entry| entry.key + 1);
         let starts =
             (0..=keys).map(|key| entries.partition_point(|entry| entry.key < key)).collect();
-        Self { entries, starts }
+        Self { entries, starts, signatures }
     }
 
     /// The first attachment under `key`, that `accept` takes, with an area that covers this one.
@@ -142,17 +148,17 @@ impl Index {
                 })
         };
         for default in defaults {
-            for signature in 0..8 {
-                let shared = signature & area.signature();
-                if relation == Relation::Covers && shared != signature {
+            for signature in &self.signatures {
+                let shared = signature.shared(area.signature());
+                if relation == Relation::Covers && shared != *signature {
                     continue;
                 }
-                let found = match (0..WHOLE).find(|dimension| shared >> dimension & 1 == 1) {
-                    None => slice(entries, group(*default, signature, WHOLE), 0..1)
-                        .iter()
-                        .find(|c| takes(c)),
+
+                let group = |dimension| group(*default, *signature, dimension);
+                let found = match shared.first() {
+                    None => slice(entries, group(None), 0..1).iter().find(|c| takes(c)),
                     Some(dimension) => {
-                        let entries = whole(entries, group(*default, signature, dimension));
+                        let entries = whole(entries, group(Some(dimension)));
                         self.by_pattern(areas, entries, area, dimension, relation, &mut takes)
                     }
                 };
@@ -169,12 +175,12 @@ impl Index {
         areas: &Areas<'_>,
         entries: &'s [Entry],
         area: &Area,
-        dimension: u8,
+        dimension: Dimension,
         relation: Relation,
         takes: &mut impl FnMut(&Entry) -> bool,
     ) -> Option<&'s Entry> {
-        let order = areas.order(dimension.into())?;
-        let patterns = area.patterns(dimension.into());
+        let order = areas.order(dimension);
+        let patterns = area.patterns(dimension);
         // What covers all of an area covers its first pattern; what overlaps may overlap any.
         let asked = if relation == Relation::Covers { patterns.get(..1)? } else { patterns };
         let group = entries.first()?.group;
@@ -203,20 +209,17 @@ impl Index {
     }
 }
 
-fn whole(entries: &[Entry], group: u8) -> &[Entry] {
+fn whole(entries: &[Entry], group: u16) -> &[Entry] {
     slice(entries, group, 0..PatternNo::MAX)
 }
 
 /// The entries of a group with these patterns, of sorted entries of one key.
-fn slice(entries: &[Entry], group: u8, patterns: std::ops::Range<PatternNo>) -> &[Entry] {
+fn slice(entries: &[Entry], group: u16, patterns: std::ops::Range<PatternNo>) -> &[Entry] {
     let start =
         entries.partition_point(|entry| (entry.group, entry.pattern) < (group, patterns.start));
     let end = entries.partition_point(|entry| (entry.group, entry.pattern) < (group, patterns.end));
     entries.get(start..end).unwrap_or_default()
 }
-
-/// Keeps the table of dimensions and the width of a signature together.
-const _: () = assert!(APART.len() == WHOLE as usize);
 
 #[cfg(test)]
 mod tests {

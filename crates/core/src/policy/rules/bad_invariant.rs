@@ -2,9 +2,10 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::document::{Finding, Name, RawBox, RawInvariant, Rule, Severity, Span, Spanned};
-use crate::policy::draft::box_patterns;
-use crate::policy::{Dimension, DraftSet, Item, Pattern};
+use crate::document::{
+    Dimension, Finding, Name, RawBox, RawInvariant, Rule, Severity, Span, Spanned,
+};
+use crate::policy::{DraftSet, Item, Pattern};
 
 /// Pairs of patterns that are compared, at most, to see whether an exception leaves anything.
 const MOST_PAIRS: usize = 1_000_000;
@@ -100,9 +101,9 @@ fn empty_lists(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
     }
     for (word, raw) in [("for", for_), ("except", except)] {
         for dimension in Dimension::ALL {
-            let list = raw.as_ref().and_then(|raw| box_patterns(raw, dimension));
+            let list = raw.as_ref().and_then(|raw| raw.patterns(dimension));
             if let Some(list) = list.filter(|list| list.is_empty()) {
-                let said = format!("has an empty list `{}` under `{word}`", dimension.field());
+                let said = format!("has an empty list `{}` under `{word}`", dimension.plural());
                 findings.push(fault(item, list.span, &said, "name a value, or remove the line"));
             }
         }
@@ -151,13 +152,13 @@ fn nobody(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
 
 /// Whether `outer` leaves out no value of a dimension that `inner` has.
 fn covers(outer: &RawBox, inner: &RawBox, dimension: Dimension) -> bool {
-    let list = |raw| -> Option<Vec<Pattern>> {
-        Some(box_patterns(raw, dimension)?.iter().map(|text| Pattern::parse(text)).collect())
+    let list = |raw: &RawBox| -> Option<Vec<Pattern>> {
+        Some(raw.patterns(dimension)?.iter().map(|text| Pattern::parse(text)).collect())
     };
     let (Some(outer), inner) = (list(outer), list(inner)) else { return true };
     match inner {
         // No tag at all is not matched by `*`, an absent team is.
-        None => dimension != Dimension::Tags && outer.iter().any(Pattern::is_any),
+        None => !dimension.is_set() && outer.iter().any(Pattern::is_any),
         Some(inner) => {
             outer.len().saturating_mul(inner.len()) <= MOST_PAIRS
                 && inner.iter().all(|pattern| outer.iter().any(|by| by.covers(pattern)))

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::document::{Finding, Kind, Rule, Severity};
+use crate::document::{Dimension, Finding, Kind, Rule, Severity};
 use crate::policy::condition::ModelPattern;
 use crate::policy::reach::{Budget, Leads};
 use crate::policy::{DraftSet, Known};
@@ -58,7 +58,7 @@ scope: "*"
 
 /// Every condition none of whose patterns can hold for what the catalog lists.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let Some(models) = &draft.catalog.models else { return };
+    let Some(models) = draft.catalog.of(Dimension::Model) else { return };
     if draft.may_lack(Kind::Catalog) {
         return;
     }

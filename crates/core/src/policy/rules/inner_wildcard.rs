@@ -1,8 +1,7 @@
 //! RG203 `inner-wildcard`: a star that is no wildcard
 
-use crate::document::{Finding, Rule, Severity, SourceFile, Spanned};
-use crate::policy::draft::box_patterns;
-use crate::policy::{Dimension, DraftSet};
+use crate::document::{Dimension, Finding, Rule, Severity, SourceFile, Spanned};
+use crate::policy::DraftSet;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -63,19 +62,19 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         for item in draft.attachments.iter().filter(|_| starred) {
             look(
                 item.file,
-                item.patterns(dimension).map(|list| list.as_slice()).unwrap_or_default(),
+                item.raw.patterns(dimension).map(|list| list.as_slice()).unwrap_or_default(),
             );
         }
         for item in &draft.invariants {
             for raw in item.raw.for_.iter().chain(&item.raw.except) {
                 look(
                     item.file,
-                    box_patterns(raw, dimension).map(|list| list.as_slice()).unwrap_or_default(),
+                    raw.patterns(dimension).map(|list| list.as_slice()).unwrap_or_default(),
                 );
             }
         }
         for item in &draft.catalogs {
-            look(item.file, dimension.of_catalog(item.raw).unwrap_or_default());
+            look(item.file, item.raw.values(dimension).unwrap_or_default());
         }
     }
 }

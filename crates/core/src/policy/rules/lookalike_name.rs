@@ -4,8 +4,8 @@ use rustc_hash::FxHashMap;
 use unicode_security::confusable_detection::skeleton;
 
 use crate::document::rules::bad_name;
-use crate::document::{Finding, Rule, Severity, SourceFile, Span};
-use crate::policy::{Dimension, DraftSet};
+use crate::document::{Dimension, Finding, Rule, Severity, SourceFile, Span};
+use crate::policy::DraftSet;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -105,11 +105,11 @@ fn guardrails<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> 
 /// Every place where a catalog or an attachment names a value of a dimension.
 fn values<'d>(draft: &'d DraftSet<'_>, dimension: Dimension) -> impl Iterator<Item = Written<'d>> {
     let listed = draft.catalogs.iter().flat_map(move |item| {
-        let names = dimension.of_catalog(item.raw).into_iter().flatten();
+        let names = item.raw.values(dimension).into_iter().flatten();
         names.map(|name| Written { file: item.file, span: name.span, text: name.as_str() })
     });
     let targets = draft.attachments.iter().flat_map(move |item| {
-        let names = item.patterns(dimension).into_iter().flat_map(|list| list.iter());
+        let names = item.raw.patterns(dimension).into_iter().flat_map(|list| list.iter());
         names.map(|name| Written { file: item.file, span: name.span, text: name.as_str() })
     });
     listed.chain(targets)

@@ -1,7 +1,7 @@
 //! RG110 `no-target`: an attachment that does not say for whom
 
-use crate::document::{Finding, Rule, Severity};
-use crate::policy::{Dimension, DraftSet};
+use crate::document::{Dimension, Finding, Rule, Severity};
+use crate::policy::DraftSet;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -43,7 +43,7 @@ scope: "*"
 /// Every attachment without a target, and every empty list.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
-        let lists = Dimension::ALL.map(|dimension| (dimension, item.patterns(dimension)));
+        let lists = Dimension::WRITTEN.map(|dimension| (dimension, item.raw.patterns(dimension)));
         if item.raw.scope.is_none() && lists.iter().all(|(_, list)| list.is_none()) {
             let message =
                 format!("this attachment of `{}` has no target", item.raw.policy.as_str());
@@ -53,7 +53,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         }
         for (dimension, list) in lists {
             if let Some(list) = list.filter(|list| list.is_empty()) {
-                let message = format!("`{}` is an empty list", dimension.field());
+                let message = format!("`{}` is an empty list", dimension.plural());
                 let help = format!("name a {}, or remove the line", dimension.singular());
                 findings.push(item.finding(&RULE, list.span, message).help(help));
             }

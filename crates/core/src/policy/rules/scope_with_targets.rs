@@ -1,7 +1,7 @@
 //! RG112 `scope-with-targets`: every request, and only some
 
-use crate::document::{Finding, Rule, Severity};
-use crate::policy::{Dimension, DraftSet};
+use crate::document::{Dimension, Finding, Rule, Severity};
+use crate::policy::DraftSet;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -45,21 +45,21 @@ teams: [finance]
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
         let Some(scope) = &item.raw.scope else { continue };
-        let lists = Dimension::ALL
+        let lists = Dimension::WRITTEN
             .iter()
-            .filter_map(|dimension| Some((dimension, item.patterns(*dimension)?)));
+            .filter_map(|dimension| Some((dimension, item.raw.patterns(*dimension)?)));
         let lists: Vec<_> = lists.collect();
         if lists.is_empty() {
             continue;
         }
         let fields: Vec<String> =
-            lists.iter().map(|(dimension, _)| format!("`{}`", dimension.field())).collect();
+            lists.iter().map(|(dimension, _)| format!("`{}`", dimension.plural())).collect();
         let message = format!("`scope` stands together with {}", fields.join(", "));
         let mut finding =
             item.finding(&RULE, scope.span, message).help("keep the scope or the lists, not both");
         for (dimension, list) in lists {
             finding =
-                finding.related(item.file, list.span, format!("`{}` is here", dimension.field()));
+                finding.related(item.file, list.span, format!("`{}` is here", dimension.plural()));
         }
         findings.push(finding);
     }

@@ -4,11 +4,10 @@ use rustc_hash::FxHashSet;
 
 use super::suggestions::Suggestions;
 use crate::document::{
-    Finding, Kind, Name, RawBox, RawCase, RawExpect, RawInvariant, RawPolicyTest, Rule, Severity,
-    Spanned,
+    Dimension, Finding, Kind, Name, RawBox, RawCase, RawExpect, RawInvariant, RawPolicyTest, Rule,
+    Severity, Spanned,
 };
-use crate::policy::draft::box_patterns;
-use crate::policy::{Dimension, DraftSet, Item, Pattern};
+use crate::policy::{DraftSet, Item, Pattern};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -244,11 +243,11 @@ fn check_box<T>(
     judge: &mut dyn FnMut(&Spanned<String>) -> Option<Option<String>>,
     findings: &mut Vec<Finding>,
 ) {
-    for text in box_patterns(raw, dimension).into_iter().flat_map(|list| list.iter()) {
+    for text in raw.patterns(dimension).into_iter().flat_map(|list| list.iter()) {
         if let Some(near) = judge(text) {
             let what = dimension.singular();
             let message = format!("the catalog has no {what} `{}`", text.escape_debug());
-            let field = dimension.field();
+            let field = dimension.plural();
             let help = format!("list it under `{field}` of the catalog, or mend its name");
             findings.push(item.finding(&RULE, text.span, message).help(help).maybe_help(near));
         }
@@ -257,7 +256,7 @@ fn check_box<T>(
 
 /// Every pattern that an attachment has in a dimension, as it is written.
 fn attached_texts<'a>(draft: &DraftSet<'a>, dimension: Dimension) -> FxHashSet<&'a str> {
-    let lists = draft.attachments.iter().filter_map(|item| item.patterns(dimension));
+    let lists = draft.attachments.iter().filter_map(|item| item.raw.patterns(dimension));
     lists.flat_map(|list| list.iter()).map(|text| text.as_str()).collect()
 }
 

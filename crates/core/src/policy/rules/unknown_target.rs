@@ -1,8 +1,8 @@
 //! RG113 `unknown-target`: a team, key or model that the catalog lacks
 
 use super::suggestions::Suggestions;
-use crate::document::{Finding, Kind, Rule, Severity};
-use crate::policy::{Dimension, DraftSet};
+use crate::document::{Dimension, Finding, Kind, Rule, Severity};
+use crate::policy::DraftSet;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -55,7 +55,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
-    for dimension in [Dimension::Teams, Dimension::Keys, Dimension::Models] {
+    // A set is open: a request may bring tags that no catalog lists.
+    for dimension in Dimension::ALL.into_iter().filter(|dimension| !dimension.is_set()) {
         let Some(known) = draft.catalog.of(dimension) else { continue };
         let unknown = |value: &str| !value.contains('*') && !known.has(value);
         if !draft.areas().distinct(dimension).any(|(text, exact)| exact && unknown(text)) {
@@ -63,7 +64,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         }
         let mut suggestions = Suggestions::new(known.names().iter().copied());
         for item in &draft.attachments {
-            let values = item.patterns(dimension).into_iter().flat_map(|list| list.iter());
+            let values = item.raw.patterns(dimension).into_iter().flat_map(|list| list.iter());
             for value in values.filter(|value| unknown(value)) {
                 let message = format!(
                     "the catalog has no {} `{}`",
@@ -72,7 +73,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 );
                 let help = format!(
                     "list it under `{}` of the catalog, or mend its name",
-                    dimension.field()
+                    dimension.plural()
                 );
                 let finding = item.finding(&RULE, value.span, message).help(help);
                 findings.push(finding.maybe_help(suggestions.help(value)));

@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashSet;
 
-use crate::document::{Finding, Kind, Rule, Severity};
-use crate::policy::{Dimension, DraftSet, Pattern};
+use crate::document::{Dimension, Finding, Kind, Rule, Severity};
+use crate::policy::{DraftSet, Pattern};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -66,7 +66,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         let idle: FxHashSet<&str> =
             draft.areas().distinct(dimension).filter(idle).map(|(prefix, _)| prefix).collect();
         for item in draft.attachments.iter().filter(|_| !idle.is_empty()) {
-            let texts = item.patterns(dimension).into_iter().flat_map(|list| list.iter());
+            let texts = item.raw.patterns(dimension).into_iter().flat_map(|list| list.iter());
             for text in texts
                 .filter(|text| text.strip_suffix('*').is_some_and(|prefix| idle.contains(prefix)))
             {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::document::{FinalAction, Outcome};
+use crate::document::{Dimension, FinalAction, Outcome};
 use crate::policy::{Pattern, PolicySet, Targets};
 use crate::resolve::{Context, Engine, Request, Requested, simulate};
 
@@ -51,8 +51,8 @@ impl Requests {
                 )
             })
             .collect();
-        let patterns = |list: fn(&Targets) -> &Option<Vec<Pattern>>| -> Vec<Pattern> {
-            boxes.iter().flat_map(|b| list(b).iter().flatten().cloned()).collect()
+        let patterns = |dimension: Dimension| -> Vec<Pattern> {
+            boxes.iter().flat_map(|b| b[dimension].iter().flatten().cloned()).collect()
         };
         let values = |alphabet: &[&str], length, patterns: Vec<Pattern>| {
             let all = std::iter::once(None)
@@ -67,7 +67,7 @@ impl Requests {
             values
         };
         let tag_values: Vec<String> = {
-            let patterns = patterns(|b| &b.tags);
+            let patterns = patterns(Dimension::Tag);
             let all = strings(&["t", "u", "s", "z"], 2).into_iter().map(Some).collect();
             distinct(all, |v| patterns.iter().map(|p| p.matches(v)).collect())
                 .into_iter()
@@ -75,7 +75,7 @@ impl Requests {
                 .collect()
         };
         let models = {
-            let patterns = patterns(|b| &b.models);
+            let patterns = patterns(Dimension::Model);
             let conditions: Vec<_> = sets.iter().flat_map(|set| &set.conditions).collect();
             let all = std::iter::once(None)
                 .chain(strings(&["m", "n", "x", "y", "z", "\n"], 3).into_iter().map(Some));
@@ -93,8 +93,8 @@ impl Requests {
                 .collect()
         });
         Self {
-            teams: values(&["a", "b", "z"], 2, patterns(|b| &b.teams)),
-            keys: values(&["k", "z"], 2, patterns(|b| &b.keys)),
+            teams: values(&["a", "b", "z"], 2, patterns(Dimension::Team)),
+            keys: values(&["k", "z"], 2, patterns(Dimension::Key)),
             models,
             tags: subsets.collect(),
         }
@@ -111,11 +111,13 @@ impl Requests {
     pub fn with<'a>(&'a self, model: &'a Option<String>) -> impl Iterator<Item = Context> + 'a {
         self.teams.iter().flat_map(move |team| {
             self.keys.iter().flat_map(move |key| {
-                self.tags.iter().map(move |tags| Context {
-                    team: team.clone(),
-                    key: key.clone(),
-                    model: model.clone(),
-                    tags: tags.clone(),
+                self.tags.iter().map(move |tags| {
+                    let single =
+                        [(Dimension::Team, team), (Dimension::Key, key), (Dimension::Model, model)];
+                    let mut context = Context::default();
+                    context.extend(single.into_iter().filter_map(|(of, v)| Some((of, v.clone()?))));
+                    context.extend(tags.iter().map(|tag| (Dimension::Tag, tag.clone())));
+                    context
                 })
             })
         })
@@ -179,7 +181,7 @@ impl Table {
     pub fn differences(&self) -> BTreeMap<Option<String>, [BTreeSet<String>; 2]> {
         let mut all: BTreeMap<Option<String>, [BTreeSet<String>; 2]> = BTreeMap::new();
         for (context, before, after) in &self.0 {
-            let entry = all.entry(context.model.clone()).or_default();
+            let entry = all.entry(context.model().map(str::to_owned)).or_default();
             if before != after {
                 note(before, after, entry);
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::brute::{self, Got, Requests, Table, got};
 use super::engine_of;
 use super::generate::{self, Random};
+use crate::document::Dimension;
 use crate::policy::{Invariant, Pattern, PolicySet, Targets};
 use crate::prove::{Budget, Impact, Proof, ProveOptions, Region, Witness, impact, prove};
 use crate::resolve::{Context, Engine};
@@ -41,20 +42,20 @@ fn has(sets: &[&PolicySet], region: &Region, context: &Context) -> bool {
         None => d.absent,
         Some(_) => matches(&d.any, value) && !matches(&d.none, value),
     };
-    let tag = |list: &[String]| context.tags.iter().any(|tag| matches(list, Some(tag)));
+    let tag =
+        |list: &[String]| context.values(Dimension::Tag).iter().any(|tag| matches(list, Some(tag)));
     let tags = &region.tags;
-    value(&region.teams, context.team.as_deref())
-        && value(&region.keys, context.key.as_deref())
-        && has_model(sets, region, context.model.as_deref())
+    value(&region.teams, context.value(Dimension::Team))
+        && value(&region.keys, context.value(Dimension::Key))
+        && has_model(sets, region, context.model())
         && (tags.any.is_empty() || tag(&tags.any))
         && tags.also.iter().all(|list| tag(list))
         && !tag(&tags.none)
-        && (tags.absent || !context.tags.is_empty())
+        && (tags.absent || !context.values(Dimension::Tag).is_empty())
 }
 
 fn context(witness: &Witness) -> Context {
-    let Witness { team, key, model, tags } = witness.clone();
-    Context { team, key, model, tags }
+    witness.context()
 }
 
 fn lost_and_gained(before: &Got, after: &Got) -> [BTreeSet<String>; 2] {
@@ -269,10 +270,11 @@ fn check_proof(engine: &Engine, yaml: &str, requests: &Requests, proof: &Proof) 
     let unguarded = all.iter().any(|(_, got)| got.guardrails.is_empty());
     assert_eq!(built_in("no-unguarded").holds, !unguarded, "{proof:#?} {yaml}");
     let more = |a: &Context, b: &Context| {
-        a.model == b.model
-            && (a.team.is_none() || a.team == b.team)
-            && (a.key.is_none() || a.key == b.key)
-            && a.tags.iter().all(|tag| b.tags.contains(tag))
+        let same = |of| a.value(of).is_none() || a.value(of) == b.value(of);
+        a.model() == b.model()
+            && same(Dimension::Team)
+            && same(Dimension::Key)
+            && a.values(Dimension::Tag).iter().all(|tag| b.values(Dimension::Tag).contains(tag))
     };
     let loses = |(a, one): &(Context, Got)| {
         all.iter().any(|(b, two)| more(a, b) && !two.guardrails.is_superset(&one.guardrails))
@@ -284,17 +286,13 @@ fn check_proof(engine: &Engine, yaml: &str, requests: &Requests, proof: &Proof) 
 
 fn keeps(invariant: &Invariant, context: &Context, got: &Got) -> bool {
     let within = |targets: &Targets| {
-        let value = |list: &Option<Vec<Pattern>>, value: &Option<String>| {
-            list.as_ref()
-                .is_none_or(|list| list.iter().any(|pattern| pattern.matches(value.as_deref())))
-        };
-        let tags = targets.tags.as_ref();
-        value(&targets.teams, &context.team)
-            && value(&targets.keys, &context.key)
-            && value(&targets.models, &context.model)
-            && tags.is_none_or(|list| {
-                list.iter().any(|p| context.tags.iter().any(|t| p.matches(Some(t))))
-            })
+        targets.iter().all(|(dimension, list)| {
+            let Some(list) = list else { return true };
+            let values = context.values(dimension).iter().map(|value| Some(value.as_str()));
+            let absent = !dimension.is_set() && context.values(dimension).is_empty();
+            let mut values = values.chain(absent.then_some(None));
+            values.any(|value| list.iter().any(|pattern| pattern.matches(value)))
+        })
     };
     let has = |name: &std::sync::Arc<str>| got.guardrails.contains(&**name);
     !within(&invariant.applies)

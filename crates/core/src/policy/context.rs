@@ -1,0 +1,73 @@
+//! A request as patterns look at it: its values, dimension by dimension.
+
+use smallvec::SmallVec;
+
+use crate::document::{Dimension, PerDimension};
+
+/// The values of a request: who asks, with which key, for which model, under which tags. `""` is a value.
+///
+/// INVARIANT (single): a dimension that is no set has at most one value. [`Context::add`] keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Context(PerDimension<SmallVec<[String; 1]>>);
+
+impl Context {
+    /// A context with some values.
+    pub fn of<'v>(values: impl IntoIterator<Item = (Dimension, &'v str)>) -> Self {
+        let mut context = Self::default();
+        for (dimension, value) in values {
+            context.add(dimension, value.to_owned());
+        }
+        context
+    }
+
+    /// Gives it a value: of a set one more, else in place of the one that it had.
+    pub fn add(&mut self, dimension: Dimension, value: String) {
+        let values = &mut self.0[dimension];
+        if !dimension.is_set() {
+            values.clear();
+        }
+        values.push(value);
+    }
+
+    /// All values of a dimension, in the request's order.
+    pub fn values(&self, dimension: Dimension) -> &[String] {
+        &self.0[dimension]
+    }
+
+    /// The value of a dimension; of a set the first.
+    pub fn value(&self, dimension: Dimension) -> Option<&str> {
+        self.values(dimension).first().map(String::as_str)
+    }
+
+    /// The model, which conditions ask for.
+    pub fn model(&self) -> Option<&str> {
+        self.value(Dimension::Model)
+    }
+}
+
+impl Extend<(Dimension, String)> for Context {
+    fn extend<I: IntoIterator<Item = (Dimension, String)>>(&mut self, values: I) {
+        for (dimension, value) in values {
+            self.add(dimension, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_set_has_several_values() {
+        let context = Context::of([
+            (Dimension::Team, "a"),
+            (Dimension::Tag, "x"),
+            (Dimension::Team, ""),
+            (Dimension::Tag, "y"),
+        ]);
+        assert_eq!(context.values(Dimension::Team), [""]);
+        assert_eq!(context.value(Dimension::Team), Some(""));
+        assert_eq!(context.values(Dimension::Tag), ["x", "y"]);
+        assert_eq!((context.value(Dimension::Key), context.model()), (None, None));
+    }
+}
