@@ -12,6 +12,7 @@ mod tests;
 use refguard_core::diff::{
     AttachmentEntry, Because, FieldChange, PolicyChange, PolicyEntry, SetDiff, Touched, Touches,
 };
+use refguard_core::document::Dimension;
 use serde_json::{Map, Value};
 
 use super::count;
@@ -222,7 +223,7 @@ fn targets(document: &Map<String, Value>, quote: impl Fn(&str) -> String) -> Str
     if document.contains_key("scope") {
         parts.push("every request".to_owned());
     }
-    for key in ["teams", "keys", "models", "tags"] {
+    for key in Dimension::WRITTEN.map(Dimension::plural) {
         if let Some(patterns) = document.get(key).and_then(Value::as_array) {
             let patterns: Vec<&str> = patterns.iter().filter_map(Value::as_str).collect();
             parts.push(format!("{key} {}", row(&patterns, &quote)));

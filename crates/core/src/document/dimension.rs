@@ -33,6 +33,9 @@ impl Dimension {
     /// Every dimension, in the order in which documents, reports and messages list them.
     pub const WRITTEN: [Self; Self::COUNT] = [Self::Team, Self::Key, Self::Model, Self::Tag];
 
+    /// The dimensions that LiteLLM has too, in the order in which its configurations list them.
+    pub const LITELLM: [Self; 4] = [Self::Team, Self::Key, Self::Model, Self::Tag];
+
     /// Every dimension, in the order in which LiteLLM names them in the reason of a match.
     pub const REASONED: [Self; Self::COUNT] = [Self::Tag, Self::Team, Self::Key, Self::Model];
 

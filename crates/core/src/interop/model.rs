@@ -2,7 +2,7 @@
 //!
 //! Text read from a config keeps its place there; text from a set has none (an empty span).
 
-use crate::document::{Action, Dimension, PipelineMode, Span, Spanned};
+use crate::document::{Action, PerDimension, PipelineMode, Span, Spanned};
 use crate::policy::{Attachment, Pattern, Pipeline, Policy, PolicySet};
 
 /// A text and the place it was read at.
@@ -45,10 +45,7 @@ pub(super) struct AttachmentDoc {
     pub policy: Text,
     /// `scope: "*"`: the place that says so.
     pub everywhere: Option<Span>,
-    pub teams: Option<Vec<Text>>,
-    pub keys: Option<Vec<Text>>,
-    pub models: Option<Vec<Text>>,
-    pub tags: Option<Vec<Text>>,
+    pub targets: PerDimension<Option<Vec<Text>>>,
     pub priority: Option<Spanned<i32>>,
     pub default: bool,
     /// The whole entry.
@@ -109,14 +106,10 @@ impl AttachmentDoc {
         let patterns = |list: &Option<Vec<Pattern>>| {
             list.as_ref().map(|list| list.iter().map(|pattern| bare(pattern.to_string())).collect())
         };
-        let targets = &attachment.targets;
         Self {
             policy: text(set.policy(attachment.policy).map_or("", |policy| &policy.name)),
             everywhere: attachment.everywhere.then(Span::default),
-            teams: patterns(&targets[Dimension::Team]),
-            keys: patterns(&targets[Dimension::Key]),
-            models: patterns(&targets[Dimension::Model]),
-            tags: patterns(&targets[Dimension::Tag]),
+            targets: attachment.targets.as_ref().map(|_, list| patterns(list)),
             priority: attachment.priority.map(bare),
             default: attachment.default,
             span: Span::default(),

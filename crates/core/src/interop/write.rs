@@ -162,15 +162,9 @@ fn attachment_fields(fields: &mut Fields, attachment: &AttachmentDoc) {
     if let Some(place) = attachment.everywhere {
         fields.put("scope", Value::Text("*".to_owned()), place);
     }
-    let lists = [
-        ("teams", &attachment.teams),
-        ("keys", &attachment.keys),
-        ("models", &attachment.models),
-        ("tags", &attachment.tags),
-    ];
-    for (key, patterns) in lists {
+    for (dimension, patterns) in attachment.targets.written() {
         if let Some(patterns) = patterns {
-            fields.texts(key, patterns);
+            fields.texts(dimension.plural(), patterns);
         }
     }
     if let Some(priority) = attachment.priority {

@@ -395,22 +395,49 @@ impl PolicySet {
         })
     }
 
-    /// A policy's guardrails: from its root ancestor down, of the members whose own condition holds, add then
-    /// remove. Sorted.
+    /// A policy's guardrails, sorted: what its chain gives where `holds` says which members hold.
     pub fn effective(
         &self,
         policy: &Policy,
-        mut holds: impl FnMut(&Policy) -> bool,
+        holds: impl FnMut(&Policy) -> bool,
     ) -> Vec<GuardrailId> {
-        let mut held: Vec<GuardrailId> = Vec::new();
-        for member in policy.chain.iter().filter_map(|id| self.policy(*id)) {
-            if holds(member) {
-                held.extend_from_slice(&member.add);
-                held.retain(|g| !member.remove.contains(g));
-            }
-        }
+        let mut held = self.walk_chain(policy, holds, |_, _| {});
         held.sort_unstable();
         held.dedup();
         held
     }
+
+    /// Walks a policy's chain from its root ancestor down, past the members that do not hold: each adds,
+    /// then removes. Calls `removed` with each member and guardrail that it took away, and gives what is
+    /// left.
+    pub fn walk_chain<'a>(
+        &'a self,
+        policy: &'a Policy,
+        mut holds: impl FnMut(&'a Policy) -> bool,
+        mut removed: impl FnMut(&'a Policy, GuardrailId),
+    ) -> Vec<GuardrailId> {
+        let mut held = Vec::new();
+        let members = policy.chain.iter().filter_map(|id| self.policy(*id));
+        for member in members {
+            if holds(member) {
+                let is_removed = |guardrail: &GuardrailId| member.remove.contains(guardrail);
+                add_then_remove(&mut held, member.add.iter().copied(), is_removed, |guardrail| {
+                    removed(member, guardrail);
+                });
+            }
+        }
+        held
+    }
+}
+
+/// One member's part in what a chain gives: what it adds joins what is held, then what it removes leaves,
+/// its own additions too. Calls `removed` with each that leaves.
+pub fn add_then_remove<G>(
+    held: &mut Vec<G>,
+    added: impl IntoIterator<Item = G>,
+    is_removed: impl Fn(&G) -> bool,
+    removed: impl FnMut(G),
+) {
+    held.extend(added);
+    held.extract_if(.., |guardrail| is_removed(guardrail)).for_each(removed);
 }

@@ -146,16 +146,9 @@ impl Coverage {
         };
         for resolved in &resolution.policies {
             let Some(policy) = resolved.served() else { continue };
-            let mut held = Vec::new();
-            for member in
-                policy.chain.iter().filter_map(|id| set.policy(*id)).filter(|member| holds(member))
-            {
-                held.extend_from_slice(&member.add);
-                for guardrail in member.remove.iter().filter(|guardrail| held.contains(guardrail)) {
-                    self.mark(&key(Kind::Remove, member, set.guardrail(*guardrail)));
-                }
-                held.retain(|guardrail| !member.remove.contains(guardrail));
-            }
+            set.walk_chain(policy, holds, |member, guardrail| {
+                self.mark(&key(Kind::Remove, member, set.guardrail(guardrail)));
+            });
         }
     }
 

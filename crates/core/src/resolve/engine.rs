@@ -11,7 +11,9 @@ use super::lines::{Conditions, Lines};
 use super::resolution::{Beside, Given, Resolution, ResolvedPipeline, ResolvedPolicy};
 use super::wording::Wording;
 use super::{Context, Pinned, Request, Requested};
-use crate::policy::{Attachment, GuardrailId, Patched, Policy, PolicyId, PolicySet};
+use crate::policy::{
+    Attachment, GuardrailId, Patched, Policy, PolicyId, PolicySet, add_then_remove,
+};
 
 /// A set with what it takes to answer from it quickly. Immutable; shared.
 #[derive(Debug)]
@@ -202,8 +204,9 @@ impl<'a> Gathering<'a> {
         let mut guardrails: Vec<&str> =
             inherited.guardrails.iter().map(|g| engine.set.guardrail(GuardrailId(*g))).collect();
         if own_holds {
-            guardrails.extend(own.add.iter().map(|g| pinned.set.guardrail(*g)));
-            guardrails.retain(|name| !own.remove.iter().any(|g| pinned.set.guardrail(*g) == *name));
+            let name = |guardrail: &GuardrailId| pinned.set.guardrail(*guardrail);
+            let is_removed = |held: &&str| own.remove.iter().any(|removed| name(removed) == *held);
+            add_then_remove(&mut guardrails, own.add.iter().map(name), is_removed, |_| {});
         }
         guardrails.sort_unstable();
         guardrails.dedup();

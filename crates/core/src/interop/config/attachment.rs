@@ -3,13 +3,16 @@
 use super::Config;
 use super::reader::{Reader, is_null};
 use crate::document::rules::bad_value;
-use crate::document::{Node, NodeValue, Span, Spanned};
+use crate::document::{Dimension, Node, NodeValue, PerDimension, Span, Spanned};
 use crate::interop::model::{AttachmentDoc, Text};
 use crate::interop::python;
 use crate::interop::rules::{everywhere, ignored};
 
 const ATTACHMENT: [&str; 8] =
     ["policy", "scope", "teams", "keys", "models", "tags", "priority", "default"];
+
+/// The lists of patterns of an entry or row, each with its place.
+pub(in crate::interop) type Lists = PerDimension<Option<Spanned<Vec<Text>>>>;
 
 pub(super) fn read_all(reader: &mut Reader<'_>, section: Option<&Node>, config: &mut Config) {
     let Some(section) = section.filter(|node| !is_null(node)) else { return };
@@ -35,9 +38,12 @@ fn attachment(reader: &mut Reader<'_>, node: &Node) -> Option<AttachmentDoc> {
             None
         }
     };
-    let lists = ["teams", "keys", "models", "tags"].map(|key| {
-        get(key).and_then(|node| Some(Spanned { value: reader.texts(node, key)?, span: node.span }))
-    });
+    let mut lists = Lists::default();
+    for dimension in Dimension::LITELLM {
+        let key = dimension.plural();
+        lists[dimension] = get(key)
+            .and_then(|node| Some(Spanned { value: reader.texts(node, key)?, span: node.span }));
+    }
     // A key at fault may be the target that seems to be missing.
     if reader.errors > before { None } else { assemble(reader, node, policy?, lists) }
 }
@@ -47,7 +53,7 @@ pub(in crate::interop) fn assemble(
     reader: &mut Reader<'_>,
     node: &Node,
     policy: Text,
-    mut lists: [Option<Spanned<Vec<Text>>>; 4],
+    mut lists: Lists,
 ) -> Option<AttachmentDoc> {
     let get = |key: &str| node.get(key).filter(|value| !is_null(value));
     let before = reader.errors;
@@ -57,14 +63,10 @@ pub(in crate::interop) fn assemble(
     } else {
         None
     };
-    let [teams, keys, models, tags] = lists.map(|list| list.map(|list| list.value));
     Some(AttachmentDoc {
         policy,
         everywhere,
-        teams,
-        keys,
-        models,
-        tags,
+        targets: lists.map(|_, list| Some(list?.value)),
         priority: get("priority").and_then(|node| priority(reader, node)),
         default: get("default").is_some_and(|node| reader.boolean(node, "default")),
         span: node.span,
@@ -78,14 +80,18 @@ fn targets(
     reader: &mut Reader<'_>,
     node: &Node,
     scope: Option<&Text>,
-    lists: &mut [Option<Spanned<Vec<Text>>>; 4],
+    lists: &mut Lists,
 ) -> Option<Span> {
     let file = reader.file;
-    let named = lists.iter().flatten().any(|list| !list.value.is_empty());
-    let empty = lists.iter().flatten().find(|list| list.value.is_empty()).map(|list| list.span);
+    let named = lists.written().flat_map(|(_, list)| list).any(|list| !list.value.is_empty());
+    let empty = lists
+        .written()
+        .flat_map(|(_, list)| list)
+        .find(|list| list.value.is_empty())
+        .map(|list| list.span);
     match scope {
         Some(scope) if scope.as_str() == "*" => {
-            for list in lists.iter_mut().filter_map(Option::take) {
+            for list in lists.iter_mut().filter_map(|(_, list)| list.take()) {
                 reader.push(ignored::finding(file, list.span, "a list beside `scope: \"*\"`"));
             }
             return Some(scope.span);
@@ -104,7 +110,7 @@ fn targets(
             None => reader.push(everywhere::no_target(file, first_key(node))),
         },
     }
-    for list in lists.iter_mut() {
+    for (_, list) in lists.iter_mut() {
         if let Some(empty) = list.take_if(|list| list.value.is_empty())
             && named
         {

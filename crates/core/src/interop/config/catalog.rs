@@ -3,7 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use super::reader::Reader;
-use crate::document::{Node, NodeValue, Spanned};
+use crate::document::{Dimension, Node, NodeValue, Spanned};
 use crate::interop::model::{AttachmentDoc, Text};
 use crate::interop::rules;
 
@@ -42,7 +42,10 @@ pub(super) fn models(
         exact.contains(model) || prefixes.iter().any(|prefix| model.starts_with(prefix.as_str()))
     };
     let mut added: FxHashSet<&str> = FxHashSet::default();
-    for model in attachments.iter().flat_map(|attachment| attachment.models.iter().flatten()) {
+    for model in attachments
+        .iter()
+        .flat_map(|attachment| attachment.targets[Dimension::Model].iter().flatten())
+    {
         if !model.ends_with('*') && !known(model) && added.insert(model.as_str()) {
             reader.push(rules::unlisted_model::finding(reader.file, model.span, model));
             models.push(model.clone());

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::document::{Node, NodeValue, Spanned};
+use crate::document::{Dimension, Node, NodeValue, Spanned};
 use crate::interop::config::{Reader, attachment, is_null, policy};
 use crate::interop::model::{AttachmentDoc, PolicyDoc};
 use crate::interop::python::{self, Scalar};
@@ -96,11 +96,15 @@ pub(super) fn attachment(reader: &mut Reader<'_>, row: &Node) -> Option<Attachme
         return None;
     };
     let policy = reader.text(policy, "policy_name")?;
-    let lists = ["teams", "keys", "models", "tags"].map(|key| {
-        let node = get(key)?;
+    let mut list = |dimension: Dimension| {
+        let (key, node) = (dimension.plural(), get(dimension.plural())?);
         let value = reader.texts(node, key).filter(|list| !list.is_empty())?;
         Some(Spanned { value, span: node.span })
-    });
+    };
+    let mut lists = attachment::Lists::default();
+    for dimension in Dimension::LITELLM {
+        lists[dimension] = list(dimension);
+    }
     attachment::assemble(reader, row, policy, lists)
 }
 
