@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwapOption;
@@ -17,6 +18,7 @@ use super::hub::lock;
 use crate::ops::{
     Address, Effort, Keep, NoProgress, PublishedTip, VersionHistory, VersionIndex, Which, Workspace,
 };
+use crate::repo::Ledger;
 
 /// Pinned versions that are remembered.
 const MAX_PINS: usize = 1_000;
@@ -25,9 +27,31 @@ const MAX_PINS: usize = 1_000;
 pub struct History {
     dir: PathBuf,
     index: ArcSwapOption<VersionIndex>,
-    /// Versions that requests have named, as of the index above; emptied when that changes.
-    pins: Mutex<HashMap<String, Requested>>,
+    pins: Mutex<Pins>,
+    /// What was read last of each environment's promotions.
+    ledgers: Mutex<HashMap<String, Arc<Ledger>>>,
     nudge: Mutex<Option<SyncSender<()>>>,
+}
+
+/// Versions that requests have named, as of the sets and the history of now.
+#[derive(Default)]
+struct Pins {
+    /// Rises with each change of a set or of history.
+    generation: u64,
+    known: HashMap<String, Requested>,
+}
+
+impl Pins {
+    /// Keeps what was read in a generation, unless another has begun since.
+    fn remember(&mut self, generation: u64, name: &str, requested: Requested) {
+        if self.generation != generation {
+            return;
+        }
+        if self.known.len() >= MAX_PINS {
+            self.known.clear();
+        }
+        self.known.insert(name.to_owned(), requested);
+    }
 }
 
 /// Why history cannot be told.
@@ -39,6 +63,12 @@ pub enum NoHistory {
     /// There is no such thing in it.
     #[error("{0}")]
     NotFound(String),
+    /// Reading took longer than a request may take.
+    #[error("reading the versions that the request names took too long")]
+    Late,
+    /// The page that a cursor belongs to is gone.
+    #[error("the history has changed since that page: begin again")]
+    Changed,
     /// It cannot be read.
     #[error("the history cannot be read: {0}")]
     Unreadable(String),
@@ -52,7 +82,13 @@ impl From<anyhow::Error> for NoHistory {
 
 impl History {
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir, index: ArcSwapOption::empty(), pins: Mutex::default(), nudge: Mutex::default() }
+        Self {
+            dir,
+            index: ArcSwapOption::empty(),
+            pins: Mutex::default(),
+            ledgers: Mutex::default(),
+            nudge: Mutex::default(),
+        }
     }
 
     /// What was read of it; `None` while that is being done.
@@ -60,22 +96,41 @@ impl History {
         self.index.load_full()
     }
 
-    /// What a request means by `NAME@N`. May read git: not for a thread that answers others.
+    /// What requests mean by `NAME@N`, in the order of the names. A name that was asked for since the last change of a
+    /// set or of history is known; others are read from git: not for a thread that answers others.
     ///
     /// # Errors
-    /// Where history is not read yet, or cannot be: a version must not be taken for unknown then.
-    pub fn pinned(&self, name: &str) -> Result<Requested, NoHistory> {
-        if let Some(known) = lock(&self.pins).get(name) {
-            return Ok(known.clone());
+    /// Where history is not read yet, or cannot be: a version must not be taken for unknown then. Where the time is over.
+    pub fn pinned(&self, names: &[String], deadline: Instant) -> Result<Vec<Requested>, NoHistory> {
+        let (generation, mut known) = {
+            let pins = lock(&self.pins);
+            let known = names.iter().filter_map(|name| pins.known.get_key_value(name));
+            let known = known.map(|(name, pin)| (name.clone(), pin.clone()));
+            (pins.generation, known.collect::<HashMap<_, _>>())
+        };
+        let missing = names.iter().any(|name| !known.contains_key(name));
+        let workspace = missing.then(|| Workspace::open(&self.dir)).transpose()?;
+        let mut history = workspace.as_ref().map(|open| self.history(open)).transpose()?;
+        for name in names {
+            if known.contains_key(name) {
+                continue;
+            }
+            if Instant::now() > deadline {
+                return Err(NoHistory::Late);
+            }
+            let Some(history) = &mut history else { continue };
+            let requested = history.requested(name)?;
+            known.insert(name.clone(), requested.clone());
+            lock(&self.pins).remember(generation, name, requested);
         }
-        let requested = self.history(&Workspace::open(&self.dir)?)?.requested(name)?;
+        Ok(names.iter().filter_map(|name| known.get(name).cloned()).collect())
+    }
+
+    /// Forgets what names meant: a set or history has changed.
+    pub(super) fn forget_pins(&self) {
         let mut pins = lock(&self.pins);
-        // `NAME@production` moves with its ref, so only numbers are remembered.
-        let lasting = matches!(Address::parse(name).which, Some(Which::Number(_)));
-        if lasting && pins.len() < MAX_PINS {
-            pins.insert(name.to_owned(), requested.clone());
-        }
-        Ok(requested)
+        pins.known.clear();
+        pins.generation += 1;
     }
 
     /// The versions of a policy, as `refguard versions --format json` writes them.
@@ -131,12 +186,22 @@ impl History {
         Ok(to_value(&compared.comparison())?)
     }
 
-    /// The promotions of an environment, as `refguard log --format json` writes them.
+    /// A page of an environment's promotions, as `refguard log --format json` writes them, with `next`.
     ///
     /// # Errors
-    /// Where git cannot be read.
-    pub fn promotions(&self, environment: &str) -> Result<Value, NoHistory> {
-        Ok(to_value(&Workspace::open(&self.dir)?.log(environment, None)?)?)
+    /// Where git cannot be read, or no longer has the cursor of that page.
+    pub fn promotions(
+        &self,
+        environment: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Value, NoHistory> {
+        let known = lock(&self.ledgers).get(environment).cloned();
+        let workspace = Workspace::open(&self.dir)?;
+        let (ledger, page) = workspace.log_page(environment, known, cursor, limit)?;
+        lock(&self.ledgers).insert(environment.to_owned(), ledger);
+        let page = page.ok_or(NoHistory::Changed)?;
+        Ok(to_value(&page)?)
     }
 
     /// The history that was read, of a workspace.
@@ -187,8 +252,10 @@ impl History {
         match self.read() {
             Ok(false) => {}
             Ok(true) => {
-                lock(&self.pins).clear();
+                self.forget_pins();
                 hub.note("history", None);
+                // Who waits for a change of the set learns its version numbers.
+                hub.tell();
             }
             Err(error) => {
                 let word = format!("version numbers are not known: {error:#}");

@@ -241,6 +241,7 @@ impl Hub {
     /// Serves a snapshot from now on, and tells who waits.
     pub(super) fn publish(&self, slot: &Slot, snapshot: Arc<Snapshot>) {
         let before = slot.cell.swap(Some(snapshot));
+        self.history.forget_pins();
         self.tell();
         lock(&self.retired).extend(before);
     }

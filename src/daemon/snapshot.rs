@@ -1,12 +1,14 @@
 //! One set as it is served: immutable, with where it comes from and what it takes to answer from it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use refguard_core::policy::{PolicyId, PolicySet};
 use refguard_core::resolve::{Engine, Origin};
+use sha2::{Digest, Sha256};
 
 use super::{Answers, History};
 use crate::ops::VersionIndex;
@@ -61,12 +63,14 @@ pub struct Numbers {
     known: Box<[AtomicU32]>,
     /// Answers that list policies, with their versions by this reading.
     pub answers: Answers,
+    revision: OnceLock<String>,
 }
 
 impl Numbers {
     fn new(history: Arc<VersionIndex>, policies: usize) -> Self {
         let known = (0..policies).map(|_| AtomicU32::new(0)).collect();
-        Self { history, known, answers: Answers::default() }
+        let (answers, revision) = (Answers::default(), OnceLock::new());
+        Self { history, known, answers, revision }
     }
 
     /// The numbers of the set `now`, made from `before`, whose numbers these are: policies that are the same keep theirs.
@@ -78,6 +82,20 @@ impl Numbers {
             slot.store(known.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         numbers
+    }
+
+    /// Tells these numbers from every other numbers of the same set: 16 hex digits of their SHA-256.
+    pub fn revision(&self, set: &PolicySet) -> &str {
+        self.revision.get_or_init(|| {
+            let mut hash = Sha256::new();
+            for (id, policy) in (0..).zip(&set.policies) {
+                let number = self.number(PolicyId(id), || (&policy.name, &policy.digest));
+                hash.update(number.unwrap_or(0).to_be_bytes());
+            }
+            let mut text = HEXLOWER.encode(&hash.finalize());
+            text.truncate(16);
+            text
+        })
     }
 
     /// The version of a policy of that set, by its name and its digest.

@@ -15,6 +15,8 @@ use super::endpoint::Endpoint;
 use super::measure::Measures;
 use super::problem::Problem;
 use super::reply::{COMMIT, commit_value};
+use super::reserve::OnReserve;
+use super::workers::Workers;
 use super::{Options, authz, bundle, guard};
 use crate::daemon::Hub;
 
@@ -26,6 +28,10 @@ pub(super) struct App {
     pub changes: watch::Receiver<u64>,
     /// Places for long-polls.
     pub parked: Semaphore,
+    /// Threads for answers that take long.
+    pub workers: Workers,
+    /// The one thread that reads git's history.
+    pub historians: Workers,
     pub measures: Measures,
     pub bundles: bundle::BundleCache,
     /// The OpenAPI document.
@@ -61,6 +67,19 @@ fn report_panic(_: Box<dyn std::any::Any + Send>) -> Response {
         .into_response()
 }
 
+/// Whether a request may be answered: who asks, and whether its connection is one of those beyond the limit, which are
+/// for probes.
+fn admit(app: &App, request: &Request) -> Result<(), Problem> {
+    let path = request.uri().path();
+    if request.extensions().get::<OnReserve>().is_some() && !guard::is_open(path) {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many connections are open: see the limit `--max-connections`",
+        ));
+    }
+    guard::judge(app, request.headers(), path)
+}
+
 /// Lets through who may ask, and gives every answer, errors too, what it must have: the commit, the
 /// headers of `/v1/authz`, and its place in the metrics.
 async fn finish(
@@ -71,7 +90,7 @@ async fn finish(
 ) -> Response {
     let started = std::time::Instant::now();
     let is_authz = authz::is_authz(request.uri().path());
-    let mut response = match guard::judge(&app, request.headers(), request.uri().path()) {
+    let mut response = match admit(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use refguard_core::document::Dimension;
-use refguard_core::resolve::{Context, Request};
+use refguard_core::resolve::{Context, ObjectOnly, Request};
 use serde::Deserialize;
 
 use super::app::App;
@@ -158,7 +158,8 @@ async fn decide(
         .map_err(|unserved| refuse_unserved(unserved, options.not_ready))?;
     let request = Request { context, policies: Vec::new() };
     let resolution = snapshot.engine.resolve(&request);
-    app.decided("authz", &snapshot, &request.context, &resolution);
+    let line = app.decision("authz", &snapshot, &request.context, &resolution);
+    line.into_iter().for_each(|line| app.write_decision(line));
     if options.deny_unmatched && resolution.policies.is_empty() {
         return Err(Problem::new(StatusCode::FORBIDDEN, "no policy matches this request"));
     }
@@ -257,8 +258,8 @@ fn body_model(headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, Proble
             || is_wide()
             || body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
     };
-    match serde_json::from_slice::<Forwarded>(body) {
-        Ok(forwarded) => Ok(forwarded.model),
+    match serde_json::from_slice::<ObjectOnly<Forwarded>>(body) {
+        Ok(ObjectOnly(forwarded)) => Ok(forwarded.model),
         Err(error) if says_json || looks_json() => {
             Err(Problem::bad_request(format!("the forwarded body cannot be read: {error}")))
         }

@@ -17,8 +17,8 @@ use super::app::App;
 use super::call::Call;
 use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, schema};
 use super::problem::Problem;
-use super::reply::{answer_json, to_json};
-use crate::daemon::Snapshot;
+use super::reply::{COMMIT, answer_json, to_json};
+use crate::daemon::{Numbers, Snapshot};
 
 /// The longest that a poll is parked.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -38,6 +38,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             )])
             .with_headers([
                 Parameter::optional("If-None-Match", "The `ETag` that is known", Values::Text),
+                Parameter::optional(
+                    "X-Refguard-Commit",
+                    "The commit that is known, whatever its version numbers",
+                    Values::Text,
+                ),
                 Parameter::optional(
                     "Prefer",
                     "`wait=30`: wait for a change, 60 seconds at most",
@@ -77,6 +82,11 @@ impl Format {
             Self::Litellm => "litellm",
             Self::LitellmJson => "litellm-json",
         }
+    }
+
+    /// Whether it gives the version numbers of policies.
+    fn has_versions(self) -> bool {
+        self == Self::Refguard
     }
 
     /// What the client would rather have; `*/*` is no wish.
@@ -126,9 +136,10 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
         // Marked as seen before the snapshot is taken: a swap in between wakes at once.
         changes.borrow_and_update();
         let snapshot = app.hub.snapshot(set.as_deref())?;
-        let etag = format!("\"{}-{}\"", snapshot.identity(), format.as_str());
-        if !matches(headers, &etag) {
-            let bytes = built(app, &snapshot, format, &etag).await?;
+        let numbers = format.has_versions().then(|| snapshot.numbers(app.hub.history())).flatten();
+        let etag = entity_tag(&snapshot, format, numbers.as_deref());
+        if !is_known(headers, &etag, &snapshot) {
+            let bytes = build_once(app, &snapshot, numbers, format, &etag).await?;
             return Ok(tagged(answer_json(&snapshot, StatusCode::OK, bytes), &etag, format));
         }
         let unchanged =
@@ -185,7 +196,7 @@ fn tagged(mut response: Response, etag: &str, format: Format) -> Response {
 
 /// `Prefer: wait=30`, as RFC 7240 has it; only with a value to wait for a change from.
 fn wait_time(headers: &HeaderMap) -> Duration {
-    if !headers.contains_key(header::IF_NONE_MATCH) {
+    if !headers.contains_key(header::IF_NONE_MATCH) && !headers.contains_key(&COMMIT) {
         return Duration::ZERO;
     }
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
@@ -197,7 +208,27 @@ fn wait_time(headers: &HeaderMap) -> Duration {
     Duration::from_secs(seconds.unwrap_or(0).into()).min(LONGEST_WAIT)
 }
 
-fn matches(headers: &HeaderMap, etag: &str) -> bool {
+/// Names everything that a body depends on: `"<commit>-<format>-<history>-<instant>"`. The part of history is a digest of
+/// the version numbers that the body gives, `0` while they are unknown or not given; no document has an instant yet.
+fn entity_tag(snapshot: &Snapshot, format: Format, numbers: Option<&Numbers>) -> String {
+    let history = numbers.map_or("0", |numbers| numbers.revision(snapshot.set()));
+    format!("\"{}-{}-{history}-0\"", snapshot.identity(), format.as_str())
+}
+
+/// Whether the client has this bundle: it names the tag, or no tag and in `X-Refguard-Commit` the commit. A commit beside
+/// a tag must fit too.
+fn is_known(headers: &HeaderMap, etag: &str, snapshot: &Snapshot) -> bool {
+    let commit = headers.get(&COMMIT).filter(|commit| !commit.is_empty());
+    let is_commit = commit.is_none_or(|commit| {
+        snapshot.commit.as_deref().is_some_and(|known| commit.as_bytes() == known.as_bytes())
+    });
+    match headers.contains_key(header::IF_NONE_MATCH) {
+        true => is_commit && names_tag(headers, etag),
+        false => is_commit && commit.is_some(),
+    }
+}
+
+fn names_tag(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)
         .iter()
@@ -207,10 +238,11 @@ fn matches(headers: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag == etag || tag == "*")
 }
 
-/// Built once for all who ask at the same time.
-async fn built(
-    app: &App,
-    snapshot: &Snapshot,
+/// Builds a bundle once for all who ask at the same time.
+async fn build_once(
+    app: &Arc<App>,
+    snapshot: &Arc<Snapshot>,
+    numbers: Option<Arc<Numbers>>,
     format: Format,
     etag: &str,
 ) -> Result<Bytes, Problem> {
@@ -219,7 +251,9 @@ async fn built(
     if let Some(cached) = cache.iter().find(|cached| same_slot(cached) && cached.etag == etag) {
         return Ok(cached.bytes.clone());
     }
-    let bytes: Bytes = tokio::task::block_in_place(|| write(app, snapshot, format))?.into();
+    let written = snapshot.clone();
+    let bytes = app.workers.run(move || write(&written, format, numbers.as_deref()));
+    let bytes: Bytes = bytes.await?.into();
     cache.retain(|cached| !same_slot(cached));
     cache.push(Cached {
         set: snapshot.name.clone(),
@@ -230,19 +264,22 @@ async fn built(
     Ok(bytes)
 }
 
-fn write(app: &App, snapshot: &Snapshot, format: Format) -> Result<Vec<u8>, Problem> {
+fn write(
+    snapshot: &Snapshot,
+    format: Format,
+    numbers: Option<&Numbers>,
+) -> Result<Vec<u8>, Problem> {
     let set = snapshot.set();
     match format {
         Format::Litellm => Ok(interop::export_litellm(set).text.into_bytes()),
         Format::LitellmJson => to_json(&interop::export_json(set)),
         Format::Refguard => {
-            let (origin, numbers) = (snapshot.origin(), snapshot.numbers(app.hub.history()));
+            let origin = snapshot.origin();
             let policies = List(set.policies.len(), |n: usize| {
                 let policy = set.policies.get(n)?;
                 let mut object = policy_json(set, policy);
                 let id = PolicyId(u32::try_from(n).ok()?);
                 let version = numbers
-                    .as_ref()
                     .and_then(|numbers| numbers.number(id, || (&policy.name, &policy.digest)));
                 let fields = object.as_object_mut()?;
                 fields.insert("digest".to_owned(), policy.digest.as_ref().into());

@@ -70,15 +70,15 @@ impl DecisionLog {
 }
 
 impl App {
-    /// Writes down what a request got.
-    pub(super) fn decided(
+    /// The line that says what a request got, where it is one of those that are logged.
+    pub(super) fn decision(
         &self,
         by: &str,
         snapshot: &Snapshot,
         context: &Context,
         resolution: &Resolution<'_>,
-    ) {
-        let Some(log) = self.options.decisions.as_ref().filter(|log| log.takes()) else { return };
+    ) -> Option<String> {
+        let log = self.options.decisions.as_ref().filter(|log| log.takes())?;
         let mut line = json!({
             "time": Timestamp::now(), "by": by, "set": &*snapshot.name,
             "commit": snapshot.commit.as_deref(), "policies": policy_names(resolution),
@@ -91,7 +91,13 @@ impl App {
                 single => json!(context.value(single)),
             };
         }
-        if let Err(TrySendError::Full(_)) = log.lines.try_send(format!("{line}\n")) {
+        Some(format!("{line}\n"))
+    }
+
+    /// Hands a line to the thread that writes the log; counts it where that is behind.
+    pub(super) fn write_decision(&self, line: String) {
+        let Some(log) = &self.options.decisions else { return };
+        if let Err(TrySendError::Full(_)) = log.lines.try_send(line) {
             self.measures.undecided.inc();
         }
     }

@@ -67,6 +67,11 @@ impl HostGuard {
     }
 }
 
+/// Whether a path is one that a probe asks.
+pub(super) fn is_open(path: &str) -> bool {
+    OPEN.contains(&path)
+}
+
 /// Whether a request may be answered.
 pub(super) fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Problem> {
     if let Some(hosts) = &app.options.hosts {
@@ -80,7 +85,7 @@ pub(super) fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Pr
             }
         }
     }
-    let Some(tokens) = app.options.tokens.as_ref().filter(|_| !OPEN.contains(&path)) else {
+    let Some(tokens) = app.options.tokens.as_ref().filter(|_| !is_open(path)) else {
         return Ok(());
     };
     let mut given = headers.get_all(header::AUTHORIZATION).iter();

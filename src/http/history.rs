@@ -7,12 +7,13 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::app::App;
 use super::call::{Call, NoQuery};
 use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
-use super::listing::POLICY_NAME;
+use super::listing::{POLICY_NAME, PageQuery, page_parameters};
 use super::problem::Problem;
 use super::reply::{answer_json, to_json};
-use crate::daemon::{History, Hub, NoHistory, Snapshot};
+use crate::daemon::{History, NoHistory, Snapshot};
 
 /// The largest version number that a client may write.
 const MAX_VERSION: u64 = i64::MAX.unsigned_abs();
@@ -58,57 +59,56 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/v1/promotions", "promotions", promotions)
             .about(Tag::History, "The promotions of an environment, the newest first")
             .from_set(Chooses::ByQueryOrHeader)
+            .with_query(page_parameters(Values::Like("^[0-9a-f]{40}$")))
             .with_answer(
                 StatusCode::OK,
-                "As `refguard log --format json`",
+                "A page, as `refguard log --format json`",
                 json_body(schema("Promotions")),
-            ),
+            )
+            .with_refusals([StatusCode::CONFLICT]),
     ]
 }
 
-/// Reads git's history on a thread that answers nobody else.
-async fn read_history<F>(hub: &Arc<Hub>, snapshot: &Snapshot, read: F) -> Result<Response, Problem>
+/// Reads git's history on a thread that answers nobody else, one request at a time.
+async fn read_history<F>(app: &Arc<App>, snapshot: &Snapshot, read: F) -> Result<Response, Problem>
 where
     F: FnOnce(&History) -> Result<Value, NoHistory> + Send + 'static,
 {
-    let hub = hub.clone();
-    let value = tokio::task::spawn_blocking(move || read(hub.history())).await;
-    match value {
-        Ok(value) => Ok(answer_json(snapshot, StatusCode::OK, to_json(&value?)?)),
-        Err(_) => Err(Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "reading the history met a bug of the daemon",
-        )),
-    }
+    let hub = app.hub.clone();
+    let value = app.historians.run(move || Ok(read(hub.history())?)).await?;
+    Ok(answer_json(snapshot, StatusCode::OK, to_json(&value)?))
 }
 
 /// The versions of a policy, also of one that is gone.
 async fn versions(call: Call<NoQuery, String>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let name = call.path;
-    read_history(&call.app.hub, &snapshot, move |history| history.versions(&name)).await
+    read_history(&call.app, &snapshot, move |history| history.versions(&name)).await
 }
 
 /// One version of a policy.
 async fn version(call: Call<NoQuery, (String, u64)>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let (name, number) = call.path;
-    read_history(&call.app.hub, &snapshot, move |history| history.version(&name, number)).await
+    read_history(&call.app, &snapshot, move |history| history.version(&name, number)).await
 }
 
 /// Two versions of a policy, field by field.
 async fn compare(call: Call<CompareQuery, String>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let (name, CompareQuery { from, to }) = (call.path, call.query);
-    read_history(&call.app.hub, &snapshot, move |history| history.compare(&name, &from, &to)).await
+    read_history(&call.app, &snapshot, move |history| history.compare(&name, &from, &to)).await
 }
 
-/// The promotions of an environment, the newest first.
-async fn promotions(call: Call<NoQuery>) -> Result<Response, Problem> {
-    let snapshot = call.snapshot()?;
+/// The promotions of an environment, the newest first, in pages.
+async fn promotions(call: Call<PageQuery>) -> Result<Response, Problem> {
+    let (snapshot, size) = (call.snapshot()?, call.query.size()?);
     if snapshot.commit.is_none() {
         return Err(Problem::not_found("the work tree has no promotions"));
     }
-    let name = snapshot.name.clone();
-    read_history(&call.app.hub, &snapshot, move |history| history.promotions(&name)).await
+    let (name, cursor) = (snapshot.name.clone(), call.query.cursor);
+    read_history(&call.app, &snapshot, move |history| {
+        history.promotions(&name, cursor.as_deref(), size)
+    })
+    .await
 }

@@ -12,6 +12,7 @@ mod bundle;
 mod call;
 mod connection;
 mod decisions;
+mod descriptors;
 mod endpoint;
 mod guard;
 mod health;
@@ -22,9 +23,11 @@ mod openapi;
 mod options;
 mod problem;
 mod reply;
+mod reserve;
 mod resolve;
 mod server;
 mod tls;
+mod workers;
 
 use endpoint::Endpoint;
 

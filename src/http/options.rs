@@ -16,6 +16,14 @@ pub struct Limits {
     pub headers: usize,
     /// Requests of one batch.
     pub batch: usize,
+    /// Requests of one batch that is explained.
+    pub explained: usize,
+    /// Policies that one request names.
+    pub named_policies: usize,
+    /// Bytes of an answer to a batch or of an explanation.
+    pub answer_bytes: usize,
+    /// How long making one answer may take.
+    pub answer_time: Duration,
     /// Connections at once.
     pub connections: usize,
     /// Long-polls that wait at once.
@@ -37,6 +45,10 @@ impl Default for Limits {
             header_bytes: 64 << 10,
             headers: 100,
             batch: 1_000,
+            explained: 100,
+            named_policies: 256,
+            answer_bytes: 32 << 20,
+            answer_time: Duration::from_secs(5),
             connections: 1_024,
             parked: 256,
             header_time: Duration::from_secs(30),

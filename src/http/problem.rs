@@ -25,6 +25,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// Says which request of a batch it is about.
+    pub fn of_request(self, number: usize) -> Self {
+        Self { detail: format!("request {number}: {}", self.detail), ..self }
+    }
+
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
@@ -44,6 +49,8 @@ impl From<NoHistory> for Problem {
     fn from(error: NoHistory) -> Self {
         let status = match error {
             NoHistory::NotFound(_) => StatusCode::NOT_FOUND,
+            NoHistory::Changed => StatusCode::CONFLICT,
+            NoHistory::Late => StatusCode::UNPROCESSABLE_ENTITY,
             NoHistory::NotYet | NoHistory::Unreadable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())

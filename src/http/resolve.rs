@@ -1,13 +1,14 @@
 //! `POST /v1/resolve`: what a request gets, or a batch of them, all from one snapshot.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use refguard_core::policy::PolicyId;
 use refguard_core::resolve::{
-    Answer, Asked, Context, Fields, Near, Numbering, Request, Requested, Resolution,
-    ResolvedPolicy, explain,
+    Answer, Asked, Context, Fields, MAX_VALUE, Request, Requested, Resolution, ResolvedPolicy,
+    explain,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -18,7 +19,7 @@ use super::call::Call;
 use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
 use super::problem::Problem;
 use super::reply::answer_json;
-use crate::daemon::{Answers, Hub, Numbers, Question, Snapshot};
+use crate::daemon::{Answers, Numbers, Question, Snapshot};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,39 +100,48 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
     };
     let bytes = read_body(call.body, &app.options.limits).await?;
     let asking = Asking {
-        app: &app,
-        snapshot: &snapshot,
         numbers: fields.policies.then(|| snapshot.numbers(app.hub.history())).flatten(),
+        app,
+        snapshot,
         fields,
         explain: parameters.explain == Some(Switch::On),
         strict: parameters.strict == Some(Switch::On),
     };
-    let (kept, question) =
-        (asking.kept(), Question { body: &*bytes, fields, strict: asking.strict });
-    if let Some(again) = kept.and_then(|kept| kept.get(question)) {
-        app.measures.repeated.inc();
-        return Ok(answer_json(&snapshot, StatusCode::OK, again));
+    let question = Question { body: &*bytes, fields, strict: asking.strict };
+    if let Some(again) = asking.kept().and_then(|kept| kept.get(question)) {
+        asking.app.measures.repeated.inc();
+        return Ok(answer_json(&asking.snapshot, StatusCode::OK, again));
     }
-    let asked =
-        Asked::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
-    let body = match asked {
-        Asked::One(context, policies) if !asking.explain && !names_a_version(&policies) => {
-            let body = asking.one(context, &policies)?;
-            match kept {
+
+    if bytes.len() > SMALL_BODY {
+        return asking.answer_apart(move || read_asked(&bytes)).await;
+    }
+    match read_asked(&bytes)? {
+        Asked::One(context, policies) if asking.is_quick(&context, &policies) => {
+            let body = asking.answer_one(context, &policies)?;
+            let body = match asking.kept() {
                 Some(kept) => kept.keep(question, body),
                 None => body.into(),
-            }
+            };
+            Ok(answer_json(&asking.snapshot, StatusCode::OK, body))
         }
-        // An explanation looks at every attachment, a batch at many requests, a version at git: others must not
-        // wait for it.
-        asked => tokio::task::block_in_place(|| asking.any(asked))?.into(),
-    };
-    Ok(answer_json(&snapshot, StatusCode::OK, body))
+        asked => asking.answer_apart(move || Ok(asked)).await,
+    }
 }
 
-struct Asking<'a> {
-    app: &'a App,
-    snapshot: &'a Arc<Snapshot>,
+fn read_asked(bytes: &[u8]) -> Result<Asked, Problem> {
+    Asked::from_json(bytes).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+/// Bytes of a body that are read in well under a millisecond.
+const SMALL_BODY: usize = 32 << 10;
+
+/// Bytes of a model that all conditions of a large set are matched against in well under a millisecond.
+const SMALL_MODEL: usize = 256;
+
+struct Asking {
+    app: Arc<App>,
+    snapshot: Arc<Snapshot>,
     /// Version numbers, where they are wanted and known.
     numbers: Option<Arc<Numbers>>,
     fields: Fields,
@@ -139,7 +149,7 @@ struct Asking<'a> {
     strict: bool,
 }
 
-impl Asking<'_> {
+impl Asking {
     /// Where answers to the like of this are kept. Not where each decision is written down: it is made anew then.
     fn kept(&self) -> Option<&Answers> {
         match (self.explain || self.app.options.decisions.is_some(), self.fields.policies) {
@@ -149,76 +159,157 @@ impl Asking<'_> {
         }
     }
 
-    fn any(&self, asked: Asked) -> Result<Vec<u8>, Problem> {
-        match asked {
-            Asked::One(context, policies) => self.one(context, &policies),
-            Asked::Batch(batch) => self.batch(batch),
-        }
+    /// Whether a request is answered in so little time that others may wait for it. An explanation looks at every
+    /// attachment, a version may have to be read from git, a long model is matched against every condition.
+    fn is_quick(&self, context: &Context, policies: &[String]) -> bool {
+        !self.explain
+            && !policies.iter().any(|name| names_version(name))
+            && context.model().is_none_or(|model| model.len() <= SMALL_MODEL)
     }
 
-    fn one(&self, context: Context, policies: &[String]) -> Result<Vec<u8>, Problem> {
-        let request = requested(&self.app.hub, context, policies)?;
-        let resolution = self.snapshot.engine.resolve(&request);
-        self.judge(&request, &resolution, None)?;
-        let near = self.explain.then(|| explain(&self.snapshot.engine, &request));
-        let version = numbering(self.numbers.as_deref());
-        Ok(self.answer(&resolution, &version, near.as_deref()).to_json())
+    /// Answers on a thread that nobody else waits for.
+    async fn answer_apart<R>(self, read: R) -> Result<Response, Problem>
+    where
+        R: FnOnce() -> Result<Asked, Problem> + Send + 'static,
+    {
+        let (app, snapshot) = (self.app.clone(), self.snapshot.clone());
+        let body = app.workers.run(move || match read()? {
+            Asked::One(context, policies) => self.answer_one(context, &policies),
+            Asked::Batch(batch) => self.answer_batch(batch),
+        });
+        Ok(answer_json(&snapshot, StatusCode::OK, body.await?))
     }
 
-    fn answer<'a>(
-        &'a self,
-        resolution: &'a Resolution<'a>,
-        version: Numbering<'a>,
-        explain: Option<&'a [Near]>,
-    ) -> Answer<'a> {
-        Answer { origin: self.snapshot.origin(), resolution, version, fields: self.fields, explain }
+    fn answer_one(&self, context: Context, policies: &[String]) -> Result<Vec<u8>, Problem> {
+        let mut answers = Answering::new(self);
+        answers.add(context, policies)?;
+        answers.finish()
     }
 
     /// Every request of a batch is answered, or none is.
-    fn batch(&self, batch: Vec<(Context, Vec<String>)>) -> Result<Vec<u8>, Problem> {
-        let limit = self.app.options.limits.batch;
-        if batch.len() > limit {
-            let detail = format!("{} requests: the limit `batch` is {limit}", batch.len());
+    fn answer_batch(&self, batch: Vec<(Context, Vec<String>)>) -> Result<Vec<u8>, Problem> {
+        let limits = &self.app.options.limits;
+        let too_many = |limit: &str, most: usize| {
+            format!("{} requests: the limit `{limit}` is {most}", batch.len())
+        };
+        if batch.len() > limits.batch {
+            let detail = too_many("batch", limits.batch);
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        let requests = batch
-            .into_iter()
-            .map(|(context, policies)| requested(&self.app.hub, context, &policies));
-        let requests: Vec<Request> = requests.collect::<Result<_, _>>()?;
-        let resolutions: Vec<Resolution<'_>> =
-            requests.iter().map(|r| self.snapshot.engine.resolve(r)).collect();
-        for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
-            self.judge(request, resolution, Some(number))?;
+        if self.explain && batch.len() > limits.explained {
+            let detail = too_many("explained", limits.explained);
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
         }
-        let version = numbering(self.numbers.as_deref());
-        let mut bytes = br#"{"results":["#.to_vec();
-        for (number, (request, resolution)) in requests.iter().zip(&resolutions).enumerate() {
+
+        let mut answers = Answering::new(self);
+        answers.bytes.extend_from_slice(br#"{"results":["#);
+        for (number, (context, policies)) in batch.into_iter().enumerate() {
             if number > 0 {
-                bytes.push(b',');
+                answers.bytes.push(b',');
             }
-            let near = self.explain.then(|| explain(&self.snapshot.engine, request));
-            self.answer(resolution, &version, near.as_deref()).write(&mut bytes);
+            answers.add(context, &policies).map_err(|problem| problem.of_request(number))?;
         }
-        bytes.extend_from_slice(b"]}");
-        Ok(bytes)
+        answers.bytes.extend_from_slice(b"]}");
+        answers.finish()
+    }
+}
+
+/// Answers that are being written, within the limits of size and time.
+struct Answering<'a> {
+    asking: &'a Asking,
+    bytes: Vec<u8>,
+    deadline: Instant,
+    /// Lines of the decision log: written once the whole answer is given.
+    decisions: Vec<String>,
+    decided: usize,
+}
+
+impl<'a> Answering<'a> {
+    fn new(asking: &'a Asking) -> Self {
+        let deadline = Instant::now() + asking.app.options.limits.answer_time;
+        Self { asking, bytes: Vec::new(), deadline, decisions: Vec::new(), decided: 0 }
     }
 
-    fn judge(
-        &self,
-        request: &Request,
-        resolution: &Resolution<'_>,
-        number: Option<usize>,
-    ) -> Result<(), Problem> {
-        if self.strict && !resolution.unknown.is_empty() {
-            let place = number.map(|number| format!("request {number}: ")).unwrap_or_default();
-            let detail =
-                format!("{place}the set has no policy `{}`", resolution.unknown.join("`, `"));
-            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-            return Err(Problem { more: Some(("unknown", json!(resolution.unknown))), ..problem });
+    /// Writes the answer to one request.
+    fn add(&mut self, context: Context, policies: &[String]) -> Result<(), Problem> {
+        let asking = self.asking;
+        let request = self.read_request(context, policies)?;
+        let resolution = asking.snapshot.engine.resolve(&request);
+        if asking.strict && !resolution.unknown.is_empty() {
+            return Err(refuse_unknown(&resolution.unknown));
         }
-        self.app.decided("resolve", self.snapshot, &request.context, resolution);
-        Ok(())
+
+        let near = asking.explain.then(|| explain(&asking.snapshot.engine, &request));
+        let answer = Answer {
+            origin: asking.snapshot.origin(),
+            resolution: &resolution,
+            version: &numbering(asking.numbers.as_deref()),
+            fields: asking.fields,
+            explain: near.as_deref(),
+        };
+        answer.write(&mut self.bytes);
+
+        let line = asking.app.decision("resolve", &asking.snapshot, &request.context, &resolution);
+        self.decided += line.as_ref().map_or(0, String::len);
+        self.decisions.extend(line);
+        self.check_limits()
     }
+
+    /// The request with what its names mean. No policy's name holds an `@`, so one that does is a version.
+    fn read_request(&self, context: Context, policies: &[String]) -> Result<Request, Problem> {
+        let limits = &self.asking.app.options.limits;
+        if policies.len() > limits.named_policies {
+            return Err(Problem::bad_request(format!(
+                "{} policies are named: the limit `request-policies` is {}",
+                policies.len(),
+                limits.named_policies
+            )));
+        }
+        if let Some(name) = policies.iter().find(|name| name.len() > MAX_VALUE) {
+            return Err(Problem::bad_request(format!(
+                "a name in `policies` has {} bytes: the limit `request-value` is {MAX_VALUE}",
+                name.len()
+            )));
+        }
+
+        let pins: Vec<String> =
+            policies.iter().filter(|name| names_version(name)).cloned().collect();
+        let pinned = match pins.is_empty() {
+            true => Vec::new(),
+            false => self.asking.app.hub.history().pinned(&pins, self.deadline)?,
+        };
+        let mut pinned = pinned.into_iter();
+        let policies = policies.iter().filter_map(|name| match names_version(name) {
+            true => pinned.next(),
+            false => Some(Requested::Named(name.clone())),
+        });
+        Ok(Request { context, policies: policies.collect() })
+    }
+
+    fn check_limits(&self) -> Result<(), Problem> {
+        let limits = &self.asking.app.options.limits;
+        let (most, time) = (limits.answer_bytes, limits.answer_time);
+        let advice = "ask for fewer requests at once, or for fewer `fields`";
+        let detail = if self.bytes.len().max(self.decided) > most {
+            format!("the answer is too large: the limit `answer` is {most} bytes; {advice}")
+        } else if Instant::now() > self.deadline {
+            format!("the answer takes too long: the limit `answer-time` is {time:?}; {advice}")
+        } else {
+            return Ok(());
+        };
+        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
+    }
+
+    fn finish(self) -> Result<Vec<u8>, Problem> {
+        self.decisions.into_iter().for_each(|line| self.asking.app.write_decision(line));
+        Ok(self.bytes)
+    }
+}
+
+fn refuse_unknown(unknown: &[String]) -> Problem {
+    let detail = format!("the set has no policy `{}`", unknown.join("`, `"));
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    Problem { more: Some(("unknown", json!(unknown))), ..problem }
 }
 
 /// What tells versions by what is known of them.
@@ -226,18 +317,9 @@ fn numbering(numbers: Option<&Numbers>) -> impl Fn(PolicyId, &ResolvedPolicy<'_>
     move |id, policy| numbers?.number(id, || (policy.name(), policy.digest()))
 }
 
-/// The request with what its names mean. No policy's name holds an `@`, so one that does is a version.
-fn requested(hub: &Hub, context: Context, policies: &[String]) -> Result<Request, Problem> {
-    let requested = |name: &String| match name.contains('@') {
-        true => hub.history().pinned(name).map_err(Problem::from),
-        false => Ok(Requested::Named(name.clone())),
-    };
-    Ok(Request { context, policies: policies.iter().map(requested).collect::<Result<_, _>>()? })
-}
-
-/// Whether a request names a version, which may have to be read from git.
-fn names_a_version(policies: &[String]) -> bool {
-    policies.iter().any(|name| name.contains('@'))
+/// Whether a name is that of a version, which may have to be read from git.
+fn names_version(name: &str) -> bool {
+    name.contains('@')
 }
 
 /// The names of an answer's policies.

@@ -24,12 +24,18 @@ use tower::ServiceExt;
 use super::app::{App, router};
 use super::bundle::BundleCache;
 use super::connection::Patient;
+use super::descriptors::{bound_connections, raise_limit};
 use super::endpoint::check;
 use super::families;
 use super::measure::Measures;
 use super::openapi::describe;
+use super::reserve::{self, OnReserve, Reserve};
+use super::workers::Workers;
 use super::{Limits, Options};
 use crate::daemon::Hub;
+
+/// Requests that may wait for a thread.
+const MAX_WAITING: usize = 64;
 
 /// How long to rest where accepting fails for want of descriptors.
 const REST: Duration = Duration::from_millis(50);
@@ -76,7 +82,8 @@ async fn run(
     signals: Signals,
 ) -> io::Result<()> {
     let mut caught = Caught::catch()?;
-    let limits = options.limits;
+    let mut limits = options.limits;
+    limits.connections = bound_connections(limits.connections, raise_limit(), reserve::PLACES);
     let (changed, changes) = watch::channel(0u64);
     let changed = Arc::new(std::sync::Mutex::new(Some(changed)));
     let teller = changed.clone();
@@ -93,7 +100,18 @@ async fn run(
     check(&endpoints).map_err(io::Error::other)?;
     let description = describe(&endpoints)?.to_string().into();
     let bundles = BundleCache::default();
-    let app = Arc::new(App { hub, options, changes, parked, measures, bundles, description });
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let app = Arc::new(App {
+        hub,
+        options,
+        changes,
+        parked,
+        workers: Workers::new(cores.max(2), MAX_WAITING, limits.answer_time),
+        historians: Workers::new(1, MAX_WAITING, limits.answer_time),
+        measures,
+        bundles,
+        description,
+    });
     let (end, ending) = watch::channel(());
     let places = Arc::new(Semaphore::new(limits.connections));
     let server = Arc::new(Server {
@@ -103,6 +121,7 @@ async fn run(
         limits,
         tls,
         ending,
+        reserve: Reserve::default(),
     });
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -162,6 +181,8 @@ struct Server {
     tls: Option<TlsAcceptor>,
     /// Closed when the end begins.
     ending: watch::Receiver<()>,
+    /// Connections beyond the places.
+    reserve: Reserve,
 }
 
 enum Bound {
@@ -209,37 +230,68 @@ enum Stream {
     Unix(tokio::net::UnixStream),
 }
 
+/// Whether a connection has a place, or is one of those beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Regular,
+    Reserve,
+}
+
+fn mark_request(request: hyper::Request<Incoming>, kind: Kind) -> hyper::Request<Body> {
+    let mut request = request.map(Body::new);
+    if kind == Kind::Reserve {
+        request.extensions_mut().insert(OnReserve);
+    }
+    request
+}
+
 impl Server {
-    /// Serves a connection on a task of its own, or closes it where there are too many.
+    /// Serves a connection on a task of its own; where there are too many, only probes and not for long.
     fn begin(self: Arc<Self>, stream: Stream) {
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
-            self.app.measures.refused.inc();
-            return;
-        };
-        tokio::spawn(async move {
-            self.app.measures.connections.inc();
-            match (stream, &self.tls) {
-                (Stream::Unix(stream), _) => self.serve(stream).await,
-                (Stream::Tcp(stream), None) => self.serve(stream).await,
-                (Stream::Tcp(stream), Some(tls)) => {
-                    let handshake =
-                        tokio::time::timeout(self.limits.header_time, tls.accept(stream)).await;
-                    if let Ok(Ok(stream)) = handshake {
-                        self.serve(stream).await;
-                    }
-                }
+        match self.places.clone().try_acquire_owned() {
+            Ok(place) => {
+                tokio::spawn(async move {
+                    self.app.measures.connections.inc();
+                    self.greet(stream, Kind::Regular).await;
+                    self.app.measures.connections.dec();
+                    drop(place);
+                });
             }
-            self.app.measures.connections.dec();
-            drop(place);
-        });
+            Err(_) => {
+                self.app.measures.refused.inc();
+                let server = self.clone();
+                let task = tokio::spawn(async move {
+                    let serving = server.greet(stream, Kind::Reserve);
+                    let _ = tokio::time::timeout(reserve::TIME, serving).await;
+                });
+                self.reserve.admit(task.abort_handle());
+            }
+        }
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
+    /// Speaks TLS where that is due, and serves what is asked.
+    async fn greet(&self, stream: Stream, kind: Kind) {
+        match (stream, &self.tls) {
+            (Stream::Unix(stream), _) => self.serve(stream, kind).await,
+            (Stream::Tcp(stream), None) => self.serve(stream, kind).await,
+            (Stream::Tcp(stream), Some(tls)) => {
+                let handshake =
+                    tokio::time::timeout(self.limits.header_time, tls.accept(stream)).await;
+                if let Ok(Ok(stream)) = handshake {
+                    self.serve(stream, kind).await;
+                }
+            }
+        }
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+        kind: Kind,
+    ) {
         let limits = &self.limits;
         let service = TowerToHyperService::new(
-            self.router
-                .clone()
-                .map_request(|request: hyper::Request<Incoming>| request.map(Body::new)),
+            self.router.clone().map_request(move |request| mark_request(request, kind)),
         );
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -247,6 +299,7 @@ impl Server {
             .max_headers(limits.headers)
             .max_header_size(limits.header_bytes)
             .half_close(false)
+            .keep_alive(kind == Kind::Regular)
             .serve_connection(TokioIo::new(Patient::new(stream, limits.write_time)), service);
         let mut connection = pin!(connection);
         let mut ending = self.ending.clone();

@@ -22,7 +22,7 @@ pub use change::weaken::budget_within;
 pub use history::address::{Address, Which};
 pub use history::compare::Compared;
 pub use history::draft::Draft;
-pub use history::log::{LogEntry, PromotionLog};
+pub use history::log::{LogEntry, LogPage, PromotionLog};
 pub use history::pins::pin;
 pub use history::status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, Status};
 pub use history::version_list::{ShownVersion, VersionList, VersionRow};

@@ -28,6 +28,16 @@ pub enum HistoryEntry<'l> {
     External(CommitId),
 }
 
+impl HistoryEntry<'_> {
+    /// Where the ref stood after it.
+    pub fn commit(&self) -> CommitId {
+        match self {
+            Self::Promotion(promotion) => promotion.commit.id,
+            Self::External(commit) => *commit,
+        }
+    }
+}
+
 impl Repo {
     /// Reads an environment: its ref, its ledger, its promotions.
     ///

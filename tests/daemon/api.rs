@@ -236,6 +236,12 @@ fn what_is_malformed_is_refused_with_a_problem_document() {
         r#"{"requests":[{"context":{}},{}]}"#,
         r#"{"requests":[{"context":{}},{"context":{"x":1}}]}"#,
         r#"{"context":{}} {}"#,
+        // An array is no object, though its values would do in their order.
+        r#"["gpt-4o"]"#,
+        r#"[{"team":"a"}]"#,
+        r#"{"context":["a"]}"#,
+        r#"{"context":[]}"#,
+        r#"{"requests":[[{"team":"a"}]]}"#,
         &many_tags,
     ];
     for body in bodies {

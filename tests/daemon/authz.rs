@@ -125,3 +125,39 @@ fn a_daemon_that_is_not_ready_lets_nothing_pass() {
         assert_eq!((reply.status, trusted(&reply)), (status, ["", "", ""]));
     }
 }
+
+#[test]
+fn a_set_is_chosen_by_the_proxy_and_not_by_its_client() {
+    let repo = Repo::new();
+    repo.write("all.yaml", POLICIES);
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &["--worktree"]);
+    daemon.until_served(&commit);
+    daemon.until_status("the drafts", |status| status["sets"][1]["policies"] == 1);
+    let commit_of = |path: &str, more: &[(&str, &str)]| {
+        let reply = daemon.ask("GET", path, &[&[TEAM, MODEL], more].concat(), "");
+        (reply.status, trusted(&reply)[2].to_owned())
+    };
+    // The work tree has no commit: that is how its answers are known.
+    let (drafts, served) = ((200, String::new()), (200, commit));
+    assert_eq!(commit_of("/v1/authz", &[]), served);
+    assert_eq!(commit_of("/v1/authz?set=worktree", &[]), drafts);
+    for path in ["/v1/authz", "/v1/authz/", "/v1/authz/v1/chat/completions"] {
+        assert_eq!(commit_of(path, &[("X-Refguard-Set", "worktree")]), drafts, "{path}");
+        assert_eq!(commit_of(path, &[("X-Refguard-Set", "nowhere")]).0, 404, "{path}");
+    }
+    let both = commit_of("/v1/authz?set=production", &[("X-Refguard-Set", "worktree")]);
+    assert_eq!(both, served, "what the proxy wrote goes before what a client may have sent");
+
+    // These are the queries of a client: appended by Envoy, passed on by Caddy and Traefik.
+    assert_eq!(commit_of("/v1/authz/v1/models?set=worktree", &[]), served);
+    let forwarded = [("X-Forwarded-Uri", "/v1/models?set=worktree")];
+    assert_eq!(commit_of("/v1/authz?set=worktree", &forwarded), served);
+    assert_eq!(daemon.get("/readyz?set=worktree").status, 200);
+    assert_eq!(daemon.get("/readyz?set=nowhere").status, 404);
+    for body in [r#"["gpt-4"]"#, r#"[{"model":"gpt-4"}]"#] {
+        let json = ("Content-Type", "application/json");
+        assert_eq!(daemon.ask("POST", "/v1/authz", &[TEAM, json], body).status, 400, "{body}");
+    }
+}

@@ -10,13 +10,16 @@ use crate::support::{Client, Daemon, PATIENCE, Repo};
 fn a_bundle_has_a_tag_and_is_not_sent_twice() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_numbered("p0", 1);
     let commit = daemon.until("ready", |set| set["commit"].is_string())["commit"]
         .as_str()
         .unwrap()
         .to_owned();
     let bundle = daemon.get("/v1/bundle");
     let etag = bundle.header("etag").unwrap().to_owned();
-    assert_eq!(etag, format!("\"{commit}-refguard\""));
+    let history = etag.strip_prefix(&format!("\"{commit}-refguard-")).unwrap();
+    let history = history.strip_suffix("-0\"").unwrap();
+    assert!(history.len() == 16 && history.bytes().all(|b| b.is_ascii_hexdigit()), "{etag}");
     let set = bundle.json();
     assert_eq!((set["policies"].as_array().unwrap().len(), &set["commit"]), (5, &json!(commit)));
     assert_eq!(set["digest"], daemon.set()["digest"]);
@@ -31,10 +34,10 @@ fn a_bundle_has_a_tag_and_is_not_sent_twice() {
     }
     let litellm = daemon.ask("GET", "/v1/bundle?format=litellm", &[("If-None-Match", &etag)], "");
     assert_eq!(litellm.status, 200);
-    assert_eq!(litellm.header("etag"), Some(format!("\"{commit}-litellm\"").as_str()));
+    assert_eq!(litellm.header("etag"), Some(format!("\"{commit}-litellm-0-0\"").as_str()));
     let accept = [("Accept", "application/json, application/yaml;q=0.9")];
     let json = daemon.ask("GET", "/v1/bundle?format=litellm", &accept, "");
-    assert_eq!(json.header("etag"), Some(format!("\"{commit}-litellm-json\"").as_str()));
+    assert_eq!(json.header("etag"), Some(format!("\"{commit}-litellm-json-0-0\"").as_str()));
     assert_eq!(
         (json.header("content-type"), json.header("vary")),
         (Some("application/json"), Some("accept"))
@@ -46,11 +49,49 @@ fn a_bundle_has_a_tag_and_is_not_sent_twice() {
     }
 }
 
+/// A body names versions by history, so its tag must tell another history.
+#[test]
+fn the_tag_changes_with_the_version_numbers_and_not_with_the_rest_of_history() {
+    let repo = Repo::serving();
+    // Another document in between makes the same text version 3.
+    repo.generation(2);
+    repo.generation(1);
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_numbered("p0", 3);
+    let tag = |daemon: &Daemon| daemon.get("/v1/bundle").header("etag").unwrap().to_owned();
+    let versions =
+        |daemon: &Daemon| daemon.get("/v1/bundle").json()["policies"][0]["version"].clone();
+    let first = tag(&daemon);
+    assert_eq!(versions(&daemon), json!(3));
+    let ask = |headers: &[(&str, &str)]| daemon.ask("GET", "/v1/bundle", headers, "").status;
+    assert_eq!(ask(&[("If-None-Match", &first)]), 304);
+
+    // A poll that waits learns the new numbers, though the set is the same.
+    let mut waiting = Client::new(&daemon.address);
+    waiting.send("GET", "/v1/bundle", &[("Prefer", "wait=60"), ("If-None-Match", &first)], "");
+    until_parked(&daemon, 1);
+    repo.generation(2);
+    repo.generation(1);
+    let reply = waiting.reply().unwrap();
+    assert_eq!(reply.status, 200);
+    daemon.until_numbered("p0", 5);
+    let second = tag(&daemon);
+    assert_ne!(first, second);
+    assert_eq!((versions(&daemon), ask(&[("If-None-Match", &first)])), (json!(5), 200));
+
+    // Whoever cares for the set alone names its commit.
+    let commit = daemon.set()["commit"].as_str().unwrap().to_owned();
+    assert_eq!(ask(&[("X-Refguard-Commit", &commit)]), 304);
+    assert_eq!(ask(&[("X-Refguard-Commit", "0000")]), 200);
+    assert_eq!(ask(&[("X-Refguard-Commit", "0000"), ("If-None-Match", &second)]), 200);
+    assert_eq!(ask(&[("X-Refguard-Commit", &commit), ("If-None-Match", &first)]), 200);
+}
+
 #[test]
 fn a_long_poll_ends_with_the_next_set_and_only_with_a_tag_waits_at_all() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &[]);
-    daemon.until("ready", |set| set["commit"].is_string());
+    daemon.until_numbered("p0", 1);
     let etag = daemon.get("/v1/bundle").header("etag").unwrap().to_owned();
     // Without a tag, or with another, nothing is waited for: the answer has status 200.
     assert_eq!(daemon.ask("GET", "/v1/bundle", &[("Prefer", "wait=60")], "").status, 200);
@@ -73,7 +114,7 @@ fn a_long_poll_ends_with_the_next_set_and_only_with_a_tag_waits_at_all() {
 fn parked_polls_have_a_limit_of_their_own_and_end_at_shutdown() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &["--max-parked", "2"]);
-    daemon.until("ready", |set| set["commit"].is_string());
+    daemon.until_numbered("p0", 1);
     let etag = daemon.get("/v1/bundle").header("etag").unwrap().to_owned();
     let headers = [("Prefer", "wait=60"), ("If-None-Match", etag.as_str())];
     let mut parked = [Client::new(&daemon.address), Client::new(&daemon.address)];

@@ -15,6 +15,7 @@ mod authz;
 mod bundle;
 mod echo;
 mod last_good;
+mod limits;
 mod openapi;
 mod proxies;
 mod safety;

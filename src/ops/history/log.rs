@@ -1,6 +1,7 @@
 //! `log`: what happened to an environment, the newest first.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::Result;
 use refguard_core::document::{Body, Limits, is_yaml_name, load_file};
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::ops::Workspace;
 use crate::ops::source::load;
-use crate::repo::{BlobId, Change, Commit, HistoryEntry, Promotion, Repo, TreeId};
+use crate::repo::{BlobId, Change, Commit, HistoryEntry, Ledger, Promotion, RefName, Repo, TreeId};
 
 /// The history of an environment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +21,16 @@ pub struct PromotionLog {
     pub environment: String,
     /// Its promotions and what else moved it, the newest first.
     pub promotions: Vec<LogEntry>,
+}
+
+/// Some of the history of an environment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LogPage {
+    /// The entries of the page.
+    #[serde(flatten)]
+    pub log: PromotionLog,
+    /// The cursor of the page after it; `None` at the end.
+    pub next: Option<String>,
 }
 
 /// One line of the history.
@@ -53,20 +64,76 @@ impl Workspace {
     /// # Errors
     /// Where git cannot be read.
     pub fn log(&self, environment: &str, policy: Option<&str>) -> Result<PromotionLog> {
-        let repo = self.repo()?;
         let ledger = self.environment(environment)?.ledger;
         let entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
-        let commits: Vec<Commit> =
-            entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
-        let mut promotions = Vec::with_capacity(entries.len());
-        for (index, (entry, commit)) in entries.iter().zip(&commits).enumerate() {
-            let before = commits.get(index + 1).map(|commit| commit.tree);
-            let policies = changed_policies(self, before, commit.tree)?;
-            if policy.is_none_or(|policy| policies.contains(policy)) {
-                promotions.push(log_entry(entry, commit, policies.into_iter().collect()));
-            }
+        let mut promotions = self.describe_entries(&entries, entries.len())?;
+        if let Some(policy) = policy {
+            promotions.retain(|entry| entry.policies.iter().any(|changed| changed == policy));
         }
         Ok(PromotionLog { version: 1, environment: environment.to_owned(), promotions })
+    }
+
+    /// One page of the history of an environment, and the cursor of the page after it. The cursor of a page is the commit
+    /// of the last entry of the page before. Costs what the page holds, where `known` is the ledger of the last call and
+    /// the refs have not moved; gives the ledger for the next call. `None` where the history has no such cursor.
+    ///
+    /// # Errors
+    /// Where git cannot be read.
+    pub fn log_page(
+        &self,
+        environment: &str,
+        known: Option<Arc<Ledger>>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<(Arc<Ledger>, Option<LogPage>)> {
+        let ledger = self.ledger_now(environment, known)?;
+        let mut entries = ledger.entries();
+        if let Some(cursor) = cursor
+            && !entries.any(|entry| entry.commit().to_string() == cursor)
+        {
+            drop(entries);
+            return Ok((ledger, None));
+        }
+
+        // One more than the page: the tree that its last entry is compared with.
+        let page: Vec<HistoryEntry<'_>> = entries.take(limit.saturating_add(1)).collect();
+        let promotions = self.describe_entries(&page, limit)?;
+        let next = page.get(limit).and_then(|_| promotions.last());
+        let next = next.map(|last| last.commit.clone());
+        let log = PromotionLog { version: 1, environment: environment.to_owned(), promotions };
+        Ok((ledger, Some(LogPage { log, next })))
+    }
+
+    /// The ledger as the refs have it now.
+    fn ledger_now(&self, environment: &str, known: Option<Arc<Ledger>>) -> Result<Arc<Ledger>> {
+        let (_, _, ref_name) = self.environment_settings(environment)?;
+        let repo = self.repo()?;
+        let tip = repo.read_ref(&ref_name)?;
+        let recorded = repo.read_ref(&RefName::ledger(environment)?)?;
+        let known = known.filter(|known| {
+            known.ref_name == ref_name && (known.tip, known.recorded) == (tip, recorded)
+        });
+        match known {
+            Some(known) => Ok(known),
+            None => Ok(Arc::new(repo.ledger_from(environment, &ref_name, tip, recorded)?)),
+        }
+    }
+
+    /// Describes the first `count` entries, each with what it changed since the one that follows in the list.
+    fn describe_entries(
+        &self,
+        entries: &[HistoryEntry<'_>],
+        count: usize,
+    ) -> Result<Vec<LogEntry>> {
+        let repo = self.repo()?;
+        let commits: Vec<Commit> =
+            entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
+        let describe = |(index, (entry, commit)): (usize, (&HistoryEntry<'_>, &Commit))| {
+            let before = commits.get(index + 1).map(|commit| commit.tree);
+            let policies = changed_policies(self, before, commit.tree)?;
+            Ok(log_entry(entry, commit, policies.into_iter().collect()))
+        };
+        entries.iter().zip(&commits).take(count).enumerate().map(describe).collect()
     }
 }
 

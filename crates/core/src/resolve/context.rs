@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::object_only::ObjectOnly;
 use crate::document::Dimension;
 use crate::policy::{ConditionId, Context, Pipeline};
 
@@ -90,7 +91,7 @@ struct RawContext {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRequest {
-    context: RawContext,
+    context: ObjectOnly<RawContext>,
     #[serde(default)]
     policies: Vec<String>,
 }
@@ -115,15 +116,18 @@ impl RawContext {
 /// The limit `request-tags`.
 const MAX_TAGS: usize = 256;
 
+/// The limit `request-value`: bytes of one value of a dimension.
+pub const MAX_VALUE: usize = 1_024;
+
 impl Context {
     /// A context from its JSON object; null is absent.
     ///
     /// # Errors
     /// An unknown field, a wrong type, both spellings of one dimension, more than 256 tags.
     pub fn from_json(value: &Value) -> Result<Self, BadContext> {
-        RawContext::deserialize(value)
+        ObjectOnly::<RawContext>::deserialize(value)
             .map_err(|e| BadContext(e.to_string()))
-            .and_then(Self::from_raw)
+            .and_then(|ObjectOnly(raw)| Self::from_raw(raw))
     }
 
     fn from_raw(mut raw: RawContext) -> Result<Self, BadContext> {
@@ -138,8 +142,18 @@ impl Context {
     /// The context itself, if it does not pass a limit.
     ///
     /// # Errors
-    /// More than 256 tags.
+    /// More than 256 tags, or a value of more than 1,024 bytes.
     pub fn within_limits(self) -> Result<Self, BadContext> {
+        let long = Dimension::ALL.into_iter().find_map(|dimension| {
+            let values = self.values(dimension).iter();
+            Some((dimension, values.map(String::len).find(|length| *length > MAX_VALUE)?))
+        });
+        if let Some((dimension, bytes)) = long {
+            return Err(BadContext(format!(
+                "a value of `{}` has {bytes} bytes: the limit `request-value` is {MAX_VALUE}",
+                dimension.context_field()
+            )));
+        }
         match self.values(Dimension::Tag).len() {
             0..=MAX_TAGS => Ok(self),
             tags => Err(BadContext(format!("{tags} tags: the limit `request-tags` is {MAX_TAGS}"))),
@@ -159,9 +173,9 @@ pub enum Asked {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawAsked {
-    context: Option<RawContext>,
+    context: Option<ObjectOnly<RawContext>>,
     policies: Option<Vec<String>>,
-    requests: Option<Vec<RawRequest>>,
+    requests: Option<Vec<ObjectOnly<RawRequest>>>,
 }
 
 impl Asked {
@@ -170,16 +184,20 @@ impl Asked {
     /// # Errors
     /// As of [`Context::from_json`], and where it is no JSON, is neither of the two, or is both.
     pub fn from_json(bytes: &[u8]) -> Result<Self, BadContext> {
-        let raw: RawAsked = serde_json::from_slice(bytes).map_err(|e| BadContext(e.to_string()))?;
+        let ObjectOnly(raw): ObjectOnly<RawAsked> =
+            serde_json::from_slice(bytes).map_err(|e| BadContext(e.to_string()))?;
         match raw {
-            RawAsked { context: Some(context), policies, requests: None } => {
+            RawAsked { context: Some(ObjectOnly(context)), policies, requests: None } => {
                 Ok(Self::One(Context::from_raw(context)?, policies.unwrap_or_default()))
             }
             RawAsked { context: None, policies: None, requests: Some(requests) } => {
-                let one = |(number, raw): (usize, RawRequest)| match Context::from_raw(raw.context)
-                {
-                    Ok(context) => Ok((context, raw.policies)),
-                    Err(BadContext(fault)) => Err(BadContext(format!("request {number}: {fault}"))),
+                let one = |(number, ObjectOnly(raw)): (usize, ObjectOnly<RawRequest>)| {
+                    match Context::from_raw(raw.context.0) {
+                        Ok(context) => Ok((context, raw.policies)),
+                        Err(BadContext(fault)) => {
+                            Err(BadContext(format!("request {number}: {fault}")))
+                        }
+                    }
                 };
                 requests.into_iter().enumerate().map(one).collect::<Result<_, _>>().map(Self::Batch)
             }
@@ -199,7 +217,8 @@ impl Request {
     /// # Errors
     /// As of [`Context::from_json`].
     pub fn parts_from_json(value: &Value) -> Result<(Context, Vec<String>), BadContext> {
-        let raw = RawRequest::deserialize(value).map_err(|e| BadContext(e.to_string()))?;
-        Ok((Context::from_raw(raw.context)?, raw.policies))
+        let ObjectOnly(raw) =
+            ObjectOnly::<RawRequest>::deserialize(value).map_err(|e| BadContext(e.to_string()))?;
+        Ok((Context::from_raw(raw.context.0)?, raw.policies))
     }
 }

@@ -13,16 +13,18 @@ mod index;
 mod json;
 mod lines;
 mod memo;
+mod object_only;
 mod resolution;
 mod simulate;
 mod wording;
 
 pub use answer::{Answer, Fields, Numbering, Origin};
 pub use candidates::Reason;
-pub use context::{Asked, BadContext, Pinned, Request, Requested};
+pub use context::{Asked, BadContext, MAX_VALUE, Pinned, Request, Requested};
 pub use coverage::{Coverage, CoverageReport, Item as CoverageItem, Kind as CoverageKind};
 pub use engine::Engine;
 pub use explain::{Near, Verdict, explain};
+pub use object_only::ObjectOnly;
 pub use resolution::{Resolution, ResolvedPipeline, ResolvedPolicy};
 pub use simulate::simulate;
 

@@ -1,0 +1,104 @@
+//! Work that takes longer than a few milliseconds, away from the threads that answer everybody: a few at a time, and a
+//! bounded number that waits.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use tokio::sync::Semaphore;
+
+use super::problem::Problem;
+
+/// Threads for one kind of work.
+pub(super) struct Workers {
+    places: Semaphore,
+    waiting: AtomicUsize,
+    max_waiting: usize,
+    patience: Duration,
+}
+
+impl Workers {
+    /// So many at a time; more wait for a place, but no longer than `patience`.
+    pub fn new(places: usize, max_waiting: usize, patience: Duration) -> Self {
+        let (places, waiting) = (Semaphore::new(places), AtomicUsize::new(0));
+        Self { places, waiting, max_waiting, patience }
+    }
+
+    /// Runs work on a thread of its own.
+    ///
+    /// # Errors
+    /// That of the work; 503 where too many wait or a place is not free in time; 500 where it panics.
+    pub async fn run<T, W>(&self, work: W) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> Result<T, Problem> + Send + 'static,
+    {
+        let queued = Queued::enter(&self.waiting);
+        if queued.before >= self.max_waiting {
+            return Err(too_busy("too many requests of this kind wait"));
+        }
+        let place = tokio::time::timeout(self.patience, self.places.acquire()).await;
+        let Ok(Ok(_place)) = place else {
+            return Err(too_busy("requests of this kind take too long to be answered"));
+        };
+        drop(queued);
+
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+            Err(Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "this request met a bug of the daemon",
+            ))
+        })
+    }
+}
+
+fn too_busy(detail: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+}
+
+/// One that waits; counted until it is dropped, however its request ends.
+struct Queued<'a> {
+    waiting: &'a AtomicUsize,
+    /// How many waited before it.
+    before: usize,
+}
+
+impl<'a> Queued<'a> {
+    fn enter(waiting: &'a AtomicUsize) -> Self {
+        Self { waiting, before: waiting.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_finds_no_place_is_refused() {
+        let workers = std::sync::Arc::new(Workers::new(1, 1, Duration::from_millis(20)));
+        let (end, ending) = mpsc::channel::<()>();
+        let (begun, beginning) = mpsc::channel();
+        let busy = workers.clone();
+        let first = tokio::spawn(async move {
+            busy.run(move || {
+                begun.send(()).unwrap();
+                ending.recv().unwrap();
+                Ok(1)
+            })
+            .await
+        });
+        tokio::task::spawn_blocking(move || beginning.recv().unwrap()).await.unwrap();
+        assert_eq!(workers.run(|| Ok(2)).await.unwrap_err().status, 503);
+        end.send(()).unwrap();
+        assert_eq!(first.await.unwrap().unwrap(), 1);
+        assert_eq!(workers.run(|| Ok(3)).await.unwrap(), 3);
+    }
+}

@@ -1,0 +1,201 @@
+//! What one request, or many connections, may cost the daemon.
+
+use std::net::TcpStream;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Daemon, JSON, Repo, policy, refguard};
+
+fn served() -> (Repo, Daemon) {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    (repo, daemon)
+}
+
+#[test]
+fn a_value_has_at_most_1024_bytes_wherever_it_comes_from() {
+    let (_repo, daemon) = served();
+    for (bytes, status) in [(1_024, 200), (1_025, 400)] {
+        // Bytes of UTF-8 count, not characters.
+        let value = format!("{}{}", "é".repeat(512), "x".repeat(bytes - 1_024));
+        for name in ["team", "key", "model", "tags"] {
+            let context = match name {
+                "tags" => json!({ "tags": ["a", value] }),
+                name => json!({ name: value }),
+            };
+            let batch = json!({ "requests": [{ "context": {} }, { "context": context }] });
+            let mut replies = vec![
+                daemon.post("/v1/resolve", &json!({ "context": context }).to_string()),
+                daemon.post("/v1/resolve", &batch.to_string()),
+            ];
+            let encoded = value.replace('é', "%C3%A9");
+            let header = format!("X-Refguard-{name}");
+            let mut headers = vec![(header.as_str(), encoded.as_str())];
+            headers.extend((name != "model").then_some(("X-Refguard-Model", "m")));
+            replies.push(daemon.ask("GET", "/v1/authz", &headers, ""));
+            if name == "model" {
+                let body = json!({ "model": value }).to_string();
+                replies.push(daemon.ask("POST", "/v1/authz", &[JSON], &body));
+            }
+            for reply in replies {
+                assert_eq!(reply.status, status, "{name}: {}", reply.body);
+                let named = reply.body.contains(&format!("`{name}`"));
+                assert!(status == 200 || named, "{name}: {}", reply.body);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_names_256_policies_and_a_version_of_each_set_is_read_once() {
+    let (_repo, daemon) = served();
+    daemon.until_numbered("p0", 1);
+    let asked = |names: Vec<&str>| {
+        daemon.post("/v1/resolve", &json!({ "context": {}, "policies": names }).to_string())
+    };
+    let answer = asked(vec!["p0@production"; 256]);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.json()["policies"].as_array().unwrap().len(), 6, "{}", answer.body);
+    let refused = asked(vec!["p0@production"; 257]);
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.contains("`request-policies`"), "{}", refused.body);
+    let long = "x".repeat(1_025);
+    assert_eq!(asked(vec![&long]).status, 400);
+}
+
+#[test]
+fn an_explanation_is_for_batches_of_100() {
+    let (_repo, daemon) = served();
+    let batch = |count| json!({ "requests": vec![json!({ "context": {} }); count] }).to_string();
+    let explained = daemon.post("/v1/resolve?explain=1", &batch(100));
+    assert_eq!(explained.status, 200, "{}", explained.body);
+    let refused = daemon.post("/v1/resolve?explain=1", &batch(101));
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("`explained`"), "{}", refused.body);
+    assert_eq!(daemon.post("/v1/resolve", &batch(101)).status, 200);
+}
+
+/// A small request for a large answer: 17 kB that would become some 90 MB.
+#[test]
+fn an_answer_has_a_limit_of_bytes_and_the_daemon_does_not_grow_by_what_it_refuses() {
+    let repo = Repo::new();
+    let long = "x".repeat(100);
+    let policies: Vec<String> = (0..300).map(|n| policy(&format!("p{n}-{long}"), "g")).collect();
+    repo.write("policies/all.yaml", &policies.join("---\n"));
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&commit);
+
+    let batch = json!({ "requests": vec![json!({ "context": {} }); 1_000] }).to_string();
+    let before = daemon.resident();
+    for _ in 0..3 {
+        let refused = daemon.post("/v1/resolve", &batch);
+        assert_eq!(refused.status, 422);
+        assert!(refused.body.contains("`answer`"), "{}", refused.body);
+    }
+    let grown = daemon.resident().saturating_sub(before);
+    assert!(grown < 150_000, "{grown} kB more");
+    let some = daemon.post("/v1/resolve?fields=guardrails", &batch);
+    assert_eq!(some.json()["results"].as_array().unwrap().len(), 1_000);
+}
+
+/// A page of another site may send text, a form or untyped bytes to a loopback address without asking; JSON it may not.
+#[test]
+fn a_body_must_be_declared_as_json() {
+    let (_repo, daemon) = served();
+    let body = r#"{"context":{}}"#;
+    let origin = ("Origin", "https://evil.example");
+    for headers in [
+        vec![origin, ("Content-Type", "text/plain")],
+        vec![origin, ("Content-Type", "text/plain;charset=UTF-8")],
+        vec![("Content-Type", "application/x-www-form-urlencoded")],
+        vec![],
+    ] {
+        let refused = daemon.ask("POST", "/v1/resolve", &headers, body);
+        assert_eq!(refused.status, 415, "{headers:?}");
+        assert!(refused.body.contains("application/json"), "{}", refused.body);
+    }
+    for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
+        let reply = daemon.ask("POST", "/v1/resolve", &[("Content-Type", kind)], body);
+        assert_eq!(reply.status, 200, "{kind}");
+    }
+}
+
+#[test]
+fn promotions_come_in_pages() {
+    let repo = Repo::new();
+    let run = |args: &[&str]| {
+        let out = refguard().arg("-C").arg(repo.path()).args(args).output().unwrap();
+        assert!(out.status.success(), "{args:?}: {out:?}");
+    };
+    for n in 1..=5 {
+        repo.generation(n);
+        run(&["promote", "--reason", &format!("promotion {n}")]);
+    }
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("serving promotion 5", |set| set["promotion"] == json!(5));
+
+    let numbers = |page: &Value| -> Vec<u64> {
+        let entries = page["promotions"].as_array().unwrap().iter();
+        entries.map(|entry| entry["number"].as_u64().unwrap()).collect()
+    };
+    let mut seen = Vec::new();
+    let mut path = "/v1/promotions?limit=2".to_owned();
+    loop {
+        let page = daemon.get(&path).json();
+        seen.push(numbers(&page));
+        // What each changed is told across the ends of pages too.
+        for entry in page["promotions"].as_array().unwrap() {
+            assert_eq!(entry["policies"].as_array().unwrap().len(), 5, "{entry}");
+        }
+        match page["next"].as_str() {
+            Some(next) => path = format!("/v1/promotions?limit=2&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [vec![5, 4], vec![3, 2], vec![1]]);
+    let whole = daemon.get("/v1/promotions").json();
+    assert_eq!((numbers(&whole), &whole["next"]), (vec![5, 4, 3, 2, 1], &json!(null)));
+
+    // A new promotion stands before the page, not in it.
+    let next = daemon.get("/v1/promotions?limit=2").json()["next"].as_str().unwrap().to_owned();
+    repo.generation(6);
+    run(&["promote", "--reason", "promotion 6"]);
+    let page = daemon.get(&format!("/v1/promotions?limit=2&cursor={next}")).json();
+    assert_eq!(numbers(&page), [3, 2]);
+    assert_eq!(numbers(&daemon.get("/v1/promotions?limit=1").json()), [6]);
+    let gone = "0".repeat(40);
+    assert_eq!(daemon.get(&format!("/v1/promotions?cursor={gone}")).status, 409);
+    assert_eq!(daemon.get("/v1/promotions?limit=0").status, 400);
+}
+
+/// With 256 files there are places for 96 connections; a flood takes them all, and a probe is answered nevertheless.
+#[test]
+fn a_flood_of_connections_leaves_files_and_probes_alone() {
+    let repo = Repo::serving();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""]).arg(env!("CARGO_BIN_EXE_refguard"));
+    let daemon = Daemon::start_with(command, &repo.path(), &[]);
+    daemon.until("ready", |set| set["commit"].is_string());
+
+    let flood: Vec<TcpStream> =
+        (0..300).map(|_| TcpStream::connect(&daemon.address).unwrap()).collect();
+    for path in ["/healthz", "/readyz"] {
+        let probe = daemon.get(path);
+        assert_eq!(probe.status, 200, "{probe:?}");
+    }
+    let refused = daemon.get("/v1/status");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.body.contains("`--max-connections`"), "{}", refused.body);
+
+    // It still has files to read the next set with.
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    drop(flood);
+    daemon.until_served(&second);
+    let mut client = Client::new(&daemon.address);
+    assert_eq!(client.ask("GET", "/v1/status", &[], "").status, 200);
+}
