@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
 use refguard_core::document::Level;
 use refguard_core::policy::{BadLevel, Levels, rules};
 use refguard_core::prove::Budget;
@@ -108,15 +109,22 @@ pub(super) enum BasicFormat {
 /// How long exact analysis may take.
 #[derive(Debug, Args)]
 pub(super) struct BudgetArgs {
-    /// Seconds of analysis; what is not finished by then is listed as not analysed
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    /// Time for the analysis; what is not finished by then is listed as not analysed
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     budget: Option<Duration>,
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let number = text.strip_suffix('s').unwrap_or(text);
-    let seconds: f64 = number.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("`{text}` is no number of seconds"))
+/// A time as it is typed everywhere: `500ms`, `2.5s`, `1m 30s`; a bare number means seconds.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is no time above zero: write it as 500ms, 5s, 2m or 1h");
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| bad())?,
+        Err(_) => {
+            let signed: SignedDuration = text.parse().map_err(|_| bad())?;
+            signed.try_into().map_err(|_| bad())?
+        }
+    };
+    if duration.is_zero() { Err(bad()) } else { Ok(duration) }
 }
 
 impl BudgetArgs {
@@ -162,6 +170,31 @@ impl FindingsFormat {
             Self::Github => output::Format::Github,
             Self::Junit => output::Format::Junit,
             Self::Gitlab => output::Format::Gitlab,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_one_grammar() {
+        let millis = |text| parse_duration(text).map(|duration| duration.as_millis());
+        for (text, due) in [
+            ("5", 5_000),
+            ("0.5", 500),
+            ("500ms", 500),
+            ("5s", 5_000),
+            ("1.5s", 1_500),
+            ("2m", 120_000),
+            ("1h 30m", 5_400_000),
+        ] {
+            assert_eq!(millis(text), Ok(due), "{text}");
+        }
+        for bad in ["", "0", "0s", "-1s", "-1", "1y", "1e400", "inf", "NaN", "s"] {
+            let said = parse_duration(bad).unwrap_err();
+            assert!(said.starts_with(&format!("`{bad}` is no time")), "{said}");
         }
     }
 }

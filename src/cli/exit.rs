@@ -12,7 +12,6 @@ use super::args::Color;
 use super::print;
 use super::shell::report_of;
 use crate::ops::{Lost, Refused};
-use crate::output::escape::escape_terminal;
 use crate::output::{self, Format, Report};
 use crate::repo::RepoError;
 
@@ -109,15 +108,15 @@ pub(super) fn report(error: &anyhow::Error, color: Color, json: bool) -> Exit {
     let help = find_cause::<RepoError>(error).and_then(RepoError::help);
     match find_cause::<FaultySet>(error) {
         Some(faulty) => print_findings(&faulty.0, color),
-        None => print::message(&format!("error: {}", escape_terminal(&message))),
+        None => print::write_message(&format!("error: {message}")),
     }
     if let Some(help) = &help {
-        print::message(&format!("help: {}", escape_terminal(help)));
+        print::write_message(&format!("help: {help}"));
     }
     if json && find_cause::<FaultBesideResults>(error).is_none() {
         let object = json!({ "version": 1, "error": { "message": message, "help": help } });
         // The exit code and stderr say it too, should stdout be closed.
-        let _ = print::json(&object);
+        let _ = print::write_json(&object);
     }
     kind.exit()
 }
@@ -150,8 +149,8 @@ pub(super) fn print_findings(checked: &Checked, color: Color) {
     let report = Report { findings: &errors, ..report_of(checked) };
     let mut text = Vec::new();
     // Writing to memory does not fail.
-    let _ = output::render(&report, Format::Human, print::error_style(color), &mut text);
-    print::message(String::from_utf8_lossy(&text).trim_end());
+    let _ = output::render(&report, Format::Human, print::choose_error_style(color), &mut text);
+    print::write_report(String::from_utf8_lossy(&text).trim_end());
 }
 
 #[cfg(test)]

@@ -6,23 +6,39 @@ use anstream::ColorChoice;
 
 use super::args::Color;
 use crate::output::Style;
+use crate::output::escape::escape_terminal;
 
-/// Writes a message for a person to stderr. Nobody can be told where that fails.
-pub(super) fn message(text: &str) {
+/// Writes a message of one line to stderr. Names in it come from files and other programs: whatever
+/// would move the cursor or be taken for a command is escaped. A failure goes unreported: stderr is
+/// where it would be.
+pub(super) fn write_message(text: &str) {
+    write_report(&escape_terminal(text));
+}
+
+/// Writes text that a renderer made, of any number of lines, to stderr.
+pub(super) fn write_report(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// How human output is dressed on stdout.
-pub(super) fn style(color: Color) -> Style {
-    dress(color, &io::stdout())
+/// Writes a result of one line to stdout, escaped as [`write_message`] escapes.
+///
+/// # Errors
+/// As stdout reports.
+pub(super) fn write_line(text: &str) -> io::Result<()> {
+    write_results(&format!("{}\n", escape_terminal(text)))
 }
 
-/// How human output is dressed on stderr.
-pub(super) fn error_style(color: Color) -> Style {
-    dress(color, &io::stderr())
+/// How human output is styled on stdout.
+pub(super) fn choose_style(color: Color) -> Style {
+    style_for(color, &io::stdout())
 }
 
-fn dress<S: anstream::stream::RawStream>(color: Color, stream: &S) -> Style {
+/// How human output is styled on stderr.
+pub(super) fn choose_error_style(color: Color) -> Style {
+    style_for(color, &io::stderr())
+}
+
+fn style_for<S: anstream::stream::RawStream>(color: Color, stream: &S) -> Style {
     let color = match color {
         Color::Always => true,
         Color::Never => false,
@@ -34,11 +50,11 @@ fn dress<S: anstream::stream::RawStream>(color: Color, stream: &S) -> Style {
     Style { color, ..Style::default() }
 }
 
-/// Writes results to stdout in one piece.
+/// Writes results that a renderer made to stdout, in one piece.
 ///
 /// # Errors
 /// As stdout reports.
-pub(super) fn results(text: &str) -> io::Result<()> {
+pub(super) fn write_results(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
@@ -48,10 +64,10 @@ pub(super) fn results(text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// As stdout reports.
-pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+pub(super) fn write_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    results(&text)?;
+    write_results(&text)?;
     Ok(())
 }
 
@@ -60,11 +76,11 @@ pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As stdout reports.
-pub(super) fn json_bytes(compact: &[u8]) -> anyhow::Result<()> {
+pub(super) fn write_json_bytes(compact: &[u8]) -> anyhow::Result<()> {
     let mut text = Vec::with_capacity(compact.len() * 2);
     let mut pretty = serde_json::Serializer::pretty(&mut text);
     serde_transcode::transcode(&mut serde_json::Deserializer::from_slice(compact), &mut pretty)?;
     text.push(b'\n');
-    results(&String::from_utf8(text)?)?;
+    write_results(&String::from_utf8(text)?)?;
     Ok(())
 }

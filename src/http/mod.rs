@@ -27,6 +27,7 @@ mod reserve;
 mod resolve;
 mod server;
 mod tls;
+mod tls_client;
 mod workers;
 
 use endpoint::Endpoint;
@@ -37,6 +38,7 @@ pub use guard::{HostGuard, Tokens};
 pub use options::{Limits, Options};
 pub use server::{Listener, Signals, serve};
 pub use tls::tls_config;
+pub use tls_client::TlsClient;
 
 /// Every endpoint that is served. A new family of endpoints gets a line here.
 fn families() -> Vec<Endpoint> {

@@ -31,12 +31,12 @@ pub use history::versions::{
 };
 pub use history::workspace_versions::{PolicyDocument, VersionHistory};
 pub use hook::{
-    InstalledHook, PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict,
-    judge_received, judge_sent,
+    HookInstallation, InstalledHook, PushRefusal, ReceiveOptions, RefUpdate, StagedFaults,
+    StagedVerdict, judge_received, judge_sent,
 };
 pub use source::import::{ImportReport, import_litellm};
 pub use source::import_database::{DatabaseReport, import_litellm_database};
-pub use source::init::{Initialised, init};
+pub use source::init::{Initialised, init, init_here};
 pub use source::judged::{Judged, TrackedSet};
 pub use source::listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object,

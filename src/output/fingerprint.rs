@@ -1,7 +1,6 @@
 //! What stays the same of a finding when lines move: how SARIF and GitLab know it again.
 
-use std::fmt::Write as _;
-
+use data_encoding::HEXLOWER;
 use refguard_core::document::Finding;
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
@@ -26,9 +25,6 @@ impl<'a> Fingerprints<'a> {
             hash.update(part);
         }
         hash.update(nth.to_le_bytes());
-        hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        HEXLOWER.encode(&hash.finalize())
     }
 }

@@ -1,20 +1,88 @@
-//! GitHub workflow commands: one line a finding, which the runner turns into an annotation.
+//! GitHub workflow commands, which the runner turns into annotations, and a plain line a finding.
+//!
+//! A step shows ten annotations of each level and drops the others without a word, and the log shows
+//! an annotation without its file. So the worst come first, one notice counts the rest, and every
+//! finding is a plain line besides.
 
+use std::borrow::Cow;
 use std::io;
 
-use refguard_core::document::Finding;
+use refguard_core::document::{Finding, Severity};
 
 use super::escape::{annotation_message, annotation_property, clip, escape_terminal};
-use super::{Report, from_the_top};
+use super::{Report, count, from_the_top};
 
-/// The runner cuts longer messages itself; this keeps one finding from filling the log.
+/// Annotations of one level that GitHub shows for a step.
+const SHOWN: usize = 10;
+/// Characters of a message. The runner cuts longer ones itself; this keeps one finding from filling
+/// the log.
 const MESSAGE_CHARACTERS: usize = 4_000;
 
-pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    report.findings.iter().try_for_each(|finding| writeln!(out, "{}", line(finding, report.prefix)))
+/// What one annotation says, and where.
+pub(super) struct Annotation<'a> {
+    pub severity: Severity,
+    /// From the top of the git repository.
+    pub file: Cow<'a, str>,
+    /// The place within the file as properties: `line=4,endLine=4`.
+    pub lines: String,
+    /// The place within the file as text: `4:1`.
+    pub place: String,
+    pub title: String,
+    /// Its lines; the first is the message of the plain line.
+    pub message: Vec<String>,
 }
 
-fn line(finding: &Finding, prefix: &str) -> String {
+pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let annotations: Vec<Annotation<'_>> =
+        report.findings.iter().map(|finding| annotate(finding, report.prefix)).collect();
+    write_annotations(&annotations, out)
+}
+
+/// Writes the annotations that GitHub shows, a notice that counts the others, and the plain lines.
+pub(super) fn write_annotations(
+    annotations: &[Annotation<'_>],
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let mut left_out = Vec::new();
+    for (severity, one, many) in [
+        (Severity::Error, "more error", "more errors"),
+        (Severity::Warning, "more warning", "more warnings"),
+    ] {
+        let of_level = || annotations.iter().filter(|shown| shown.severity == severity);
+        of_level().take(SHOWN).try_for_each(|shown| writeln!(out, "{}", command(shown)))?;
+        match of_level().count().saturating_sub(SHOWN) {
+            0 => {}
+            more => left_out.push(count(more, one, many)),
+        }
+    }
+    if !left_out.is_empty() {
+        let rest = left_out.join(" and ");
+        writeln!(out, "::notice title=refguard::{rest}: every one is a line of the log")?;
+    }
+    annotations.iter().try_for_each(|listed| writeln!(out, "{}", plain_line(listed)))
+}
+
+/// The workflow command.
+fn command(annotation: &Annotation<'_>) -> String {
+    format!(
+        "::{severity} file={file},{lines},title={title}::{message}",
+        severity = annotation.severity.as_str(),
+        file = annotation_property(&escape_terminal(&annotation.file)),
+        lines = annotation.lines,
+        title = annotation_property(&annotation.title),
+        message = annotation_message(&annotation.message.join("\n")),
+    )
+}
+
+/// `policies/base.yaml:4:1: error: RG012 unknown-field: …`
+fn plain_line(annotation: &Annotation<'_>) -> String {
+    let Annotation { severity, file, place, title, message, .. } = annotation;
+    let severity = severity.as_str();
+    let message = message.join("; ");
+    escape_terminal(&format!("{file}:{place}: {severity}: {title}: {message}")).into_owned()
+}
+
+fn annotate<'f>(finding: &'f Finding, prefix: &str) -> Annotation<'f> {
     let place = &finding.location;
     let (first, last) = (place.line, place.end_line.max(place.line));
     // GitHub refuses columns where the lines differ.
@@ -23,25 +91,33 @@ fn line(finding: &Finding, prefix: &str) -> String {
     } else {
         String::new()
     };
-    format!(
-        "::{severity} file={file},line={first},endLine={last}{columns},title={title}::{message}",
-        severity = finding.severity.as_str(),
-        file = annotation_property(&escape_terminal(&from_the_top(prefix, &place.file))),
-        title = annotation_property(&format!("{} {}", finding.rule.code, finding.rule.name)),
-        message = annotation_message(&message(finding)),
-    )
+    Annotation {
+        severity: finding.severity,
+        file: from_the_top(prefix, &place.file),
+        lines: format!("line={first},endLine={last}{columns}"),
+        place: format!("{first}:{}", place.column),
+        title: format!("{} {}", finding.rule.code, finding.rule.name),
+        message: write_message(finding),
+    }
 }
 
-fn message(finding: &Finding) -> String {
-    let said = |text| escape_terminal(&clip(text, MESSAGE_CHARACTERS)).into_owned();
-    let help = finding.help.iter().map(|help| format!("help: {}", said(help)));
+/// The message, the help and the related places, a line each.
+fn write_message(finding: &Finding) -> Vec<String> {
+    let help = finding.help.iter().map(|help| format!("help: {}", escape_clipped(help)));
     let related = finding.related.iter().map(|related| {
         let place = &related.location;
-        format!("{}: {}:{}:{}", said(&related.message), said(&place.file), place.line, place.column)
+        format!(
+            "{}: {}:{}:{}",
+            escape_clipped(&related.message),
+            escape_clipped(&place.file),
+            place.line,
+            place.column
+        )
     });
-    std::iter::once(said(&finding.message))
-        .chain(help)
-        .chain(related)
-        .collect::<Vec<_>>()
-        .join("\n")
+    std::iter::once(escape_clipped(&finding.message)).chain(help).chain(related).collect()
+}
+
+/// One line of a message, of bounded length.
+pub(super) fn escape_clipped(text: &str) -> String {
+    escape_terminal(&clip(text, MESSAGE_CHARACTERS)).into_owned()
 }

@@ -6,6 +6,7 @@
 //! it goes through [`escape`] before it stands in anything that a reader interprets.
 
 pub mod diff;
+mod distinct;
 pub mod escape;
 mod excerpt;
 mod fingerprint;

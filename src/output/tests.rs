@@ -3,7 +3,7 @@
 mod hostile;
 mod schemas;
 
-use refguard_core::document::{Limits, Loaded, load_file};
+use refguard_core::document::{Limits, Loaded, Severity, load_file};
 
 use super::*;
 
@@ -191,6 +191,28 @@ fn json() {
 fn github() {
     insta::assert_snapshot!(fixture_as(Format::Github));
     assert_eq!(clean_as(Format::Github), "");
+}
+
+#[test]
+fn github_shows_ten_of_each_level_the_worst_first_and_counts_the_rest() {
+    let all = fixture();
+    let of = |severity| all.findings.iter().find(|found| found.severity == severity).unwrap();
+    let (error, warning) = (of(Severity::Error), of(Severity::Warning));
+    let many: Vec<Finding> =
+        std::iter::repeat_n(warning, 11).chain(std::iter::repeat_n(error, 25)).cloned().collect();
+    let text = rendered(&many, &[], Format::Github, Style::default());
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[..10].iter().all(|line| line.starts_with("::error ")));
+    assert!(lines[10..20].iter().all(|line| line.starts_with("::warning ")));
+    assert_eq!(
+        lines[20],
+        "::notice title=refguard::15 more errors and 1 more warning: every one is a line of the log"
+    );
+    assert_eq!(lines.len(), 21 + many.len());
+    let place = |found: &Finding| format!("{}:{}:", found.location.file, found.location.line);
+    for (line, found) in lines[21..].iter().zip(&many) {
+        assert!(line.starts_with(&place(found)), "{line}");
+    }
 }
 
 #[test]

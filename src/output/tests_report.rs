@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use refguard_core::document::Severity;
 use refguard_core::resolve::{CoverageItem, CoverageKind, CoverageReport};
 
-use super::escape::{annotation_message, annotation_property, escape_terminal, xml};
+use super::distinct::DistinctNames;
+use super::escape::{escape_terminal, xml};
+use super::github::{Annotation, escape_clipped, write_annotations};
 use super::resolution::{Paint, explanation};
 use super::table::format_table;
 use super::{Style, from_the_top};
@@ -68,44 +71,31 @@ fn coverage_human(coverage: &CoverageReport) -> String {
     text
 }
 
-/// JUnit XML in the dialect that Jenkins publishes a schema for: one suite a test document, one
-/// case a case.
+/// JUnit XML in the dialect that Jenkins publishes a schema for: one suite a test document, one case a
+/// case. Names that are equal are told apart by a number: readers keep one case a name.
 pub fn tests_junit(report: &TestReport) -> String {
     let mut suites: BTreeMap<(&str, &str), Vec<&CaseReport>> = BTreeMap::new();
     for case in &report.cases {
         suites.entry((&case.file, &case.test)).or_default().push(case);
     }
-    let counts = |tests: usize, failures: usize| {
-        format!(r#"tests="{tests}" failures="{failures}" errors="0""#)
-    };
-    let plain = |text: &str| xml(&escape_terminal(text));
+
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     text.push_str(&format!(
         "<testsuites name=\"refguard test\" {}>\n",
-        counts(report.cases.len(), report.failed)
+        junit_counts(report.cases.len(), report.failed)
     ));
+    let mut suite_names = DistinctNames::default();
+    let mut case_names: BTreeMap<&str, DistinctNames> = BTreeMap::new();
     for ((file, test), cases) in suites {
         let failed = cases.iter().filter(|case| !case.ok).count();
         text.push_str(&format!(
             "  <testsuite name=\"{}\" {} skipped=\"0\">\n",
-            plain(test),
-            counts(cases.len(), failed)
+            suite_names.distinguish(plain_xml(test)),
+            junit_counts(cases.len(), failed)
         ));
+        let names = case_names.entry(file).or_default();
         for case in cases {
-            text.push_str(&format!(
-                "    <testcase name=\"{}\" classname=\"{}\"",
-                plain(&case.case),
-                plain(file)
-            ));
-            if case.ok {
-                text.push_str("/>\n");
-            } else {
-                let message = plain(&case.differences.join("; "));
-                let place = format!("{}:{}", plain(file), case.line);
-                text.push_str(&format!(
-                    ">\n      <failure message=\"{message}\" type=\"policy test\">{place}</failure>\n    </testcase>\n"
-                ));
-            }
+            push_junit_case(&mut text, case, names);
         }
         text.push_str("  </testsuite>\n");
     }
@@ -113,17 +103,48 @@ pub fn tests_junit(report: &TestReport) -> String {
     text
 }
 
-/// An annotation for each failed case; `prefix`: the folder of the policies within its git
-/// repository.
+fn push_junit_case(out: &mut String, case: &CaseReport, names: &mut DistinctNames) {
+    let (name, file) = (names.distinguish(plain_xml(&case.case)), plain_xml(&case.file));
+    out.push_str(&format!("    <testcase name=\"{name}\" classname=\"{file}\""));
+    if case.ok {
+        out.push_str("/>\n");
+        return;
+    }
+    let message = plain_xml(&case.differences.join("; "));
+    let place = format!("{file}:{}", case.line);
+    out.push_str(&format!(
+        ">\n      <failure message=\"{message}\" type=\"policy test\">{place}</failure>\n"
+    ));
+    out.push_str("    </testcase>\n");
+}
+
+fn junit_counts(tests: usize, failures: usize) -> String {
+    format!(r#"tests="{tests}" failures="{failures}" errors="0""#)
+}
+
+fn plain_xml(text: &str) -> String {
+    xml(&escape_terminal(text))
+}
+
+/// An annotation for each failed case; `prefix`: the folder of the policies within its git repository.
 pub fn tests_github(report: &TestReport, prefix: &str) -> String {
-    let line = |case: &CaseReport| {
-        let name = format!("{}: {}", case.test, case.case);
-        let lines = std::iter::once(&name)
-            .chain(&case.differences)
-            .map(|line| escape_terminal(line).into_owned());
-        let message = annotation_message(&lines.collect::<Vec<_>>().join("\n"));
-        let file = annotation_property(&escape_terminal(&from_the_top(prefix, &case.file)));
-        format!("::error file={file},line={},title=policy test failed::{message}\n", case.line)
-    };
-    report.cases.iter().filter(|case| !case.ok).map(line).collect()
+    let failed = report.cases.iter().filter(|case| !case.ok);
+    let annotations: Vec<Annotation<'_>> = failed.map(|case| annotate(case, prefix)).collect();
+    let mut out = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write_annotations(&annotations, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn annotate<'r>(case: &'r CaseReport, prefix: &str) -> Annotation<'r> {
+    let name = format!("{}: {}", case.test, case.case);
+    let lines = std::iter::once(&name).chain(&case.differences);
+    Annotation {
+        severity: Severity::Error,
+        file: from_the_top(prefix, &case.file),
+        lines: format!("line={}", case.line),
+        place: case.line.to_string(),
+        title: "policy test failed".to_owned(),
+        message: lines.map(|line| escape_clipped(line)).collect(),
+    }
 }

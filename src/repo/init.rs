@@ -5,6 +5,9 @@ use std::path::Path;
 use super::git::GitCommand;
 use super::{CommitId, GitEnv, Repo, RepoError};
 
+/// The variables that name a repository instead of the folder.
+const LOCATION: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"];
+
 impl Repo {
     /// Makes a repository with an unborn branch `main`, of the one format that can be read here.
     pub fn init(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
@@ -12,10 +15,12 @@ impl Repo {
         let mut command = GitCommand::new(dir, env, ["init", "--quiet", "--initial-branch=main"]);
         command.env("GIT_DEFAULT_HASH", "sha1").env("GIT_DEFAULT_REF_FORMAT", "files");
         command.run()?;
-        Self::open(
-            dir,
-            &env.without(&["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"]),
-        )
+        Self::open(dir, &env.without(&LOCATION))
+    }
+
+    /// The repository that a folder lies in, whatever git's variables name.
+    pub fn enclosing(dir: &Path, env: &GitEnv) -> Result<Option<Self>, RepoError> {
+        Self::discover(dir, &env.without(&LOCATION))
     }
 
     /// Tells this repository, and no other, who commits.

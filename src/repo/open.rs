@@ -113,12 +113,6 @@ impl Repo {
         self.work_tree.as_deref()
     }
 
-    /// The folder that git takes hooks from: `core.hooksPath`, or its own.
-    pub fn hooks_dir(&self) -> Result<PathBuf, RepoError> {
-        let named = self.command(["rev-parse", "--git-path", "hooks"]).run()?.text();
-        Ok(self.base().join(named))
-    }
-
     /// The index that git names: in a hook of `git commit FILE` it is not the usual one.
     pub(super) fn index_file(&self) -> &Path {
         &self.index_file

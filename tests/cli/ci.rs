@@ -197,7 +197,8 @@ fn the_github_workflow_lets_a_sound_change_pass_and_tells_of_a_failed_test() {
     let test = format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{case}");
     job.repo.write("tests/t.yaml", &test);
     let said = job.run_step(&steps, "Test").stdout;
-    let commands: Vec<&str> = text(&said).lines().filter(|line| line.contains("::")).collect();
+    let commands: Vec<&str> =
+        text(&said).lines().filter(|line| line.trim_start().starts_with("::")).collect();
     assert!(
         matches!(commands[..], [line] if line.starts_with("::error file=tests/t.yaml") && line.contains(r"\u{202e}")),
         "{commands:?}"

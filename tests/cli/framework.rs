@@ -1,5 +1,6 @@
 //! The hooks as the pre-commit framework runs them: the real one, where the tests are told of it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -44,9 +45,14 @@ impl Framework {
             hooks.display()
         );
         framework.repo.write(".pre-commit-config.yaml", &config);
-        let installed = framework.run(&["install"]);
-        assert!(installed.status.success(), "{installed:?}");
+        framework.install();
         framework
+    }
+
+    /// Runs `pre-commit install`, which renames a hook that it finds.
+    fn install(&self) {
+        let installed = self.run(&["install"]);
+        assert!(installed.status.success(), "{installed:?}");
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -101,4 +107,49 @@ fn the_framework_judges_what_is_staged() {
     // No file name would be passed for a removal.
     repo.git(["rm", "-q", "policies/base.yaml"]);
     assert!(framework.refused(&["commit", "-m", "three"]).contains("attachments/all.yaml:3"));
+}
+
+#[test]
+fn hooks_live_on_beside_the_framework() {
+    let Some(program) = program() else {
+        println!("no `pre-commit` beside REFGUARD_TEST_PYTHON: the framework is not tested");
+        return;
+    };
+    let framework = Framework::new(program);
+    let repo = &framework.repo;
+    let hook = repo.path().join(".git/hooks/pre-commit");
+    let own = "#!/bin/sh\necho the old one >&2\ntest ! -e stop\n";
+    // First the user's own hook, then ours, then the framework: it renames ours.
+    std::fs::write(&hook, own).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(repo.run(["hook", "install"]).ok().contains("calls"));
+    framework.install();
+    assert!(repo.path().join(".git/hooks/pre-commit.legacy").exists());
+    repo.policy("base", "gaurdrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    repo.git(["add", "-A"]);
+    let said = framework.refused(&["commit", "-m", "one"]);
+    assert!(said.contains("the old one") && said.contains("gaurdrails"), "{said}");
+    // To renew ours leaves the framework's where it is.
+    let renewed = repo.run(["hook", "install"]).ok();
+    assert!(renewed.contains("unchanged .git/hooks/pre-commit.legacy"), "{renewed}");
+    repo.policy("base", "guardrails: {add: [pii]}").write("stop", "").git(["add", "-A"]);
+    assert!(framework.refused(&["commit", "-m", "one"]).contains("the old one"));
+    repo.remove("stop");
+    framework.commits("one");
+}
+
+#[test]
+fn a_framework_that_was_kept_and_comes_back_does_not_run_in_circles() {
+    let Some(program) = program() else {
+        println!("no `pre-commit` beside REFGUARD_TEST_PYTHON: the framework is not tested");
+        return;
+    };
+    let framework = Framework::new(program);
+    let repo = &framework.repo;
+    repo.run(["hook", "install"]).ok();
+    framework.install();
+    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    framework.commits("one");
+    repo.policy("base", "gaurdrails: {}").git(["add", "-A"]);
+    assert!(framework.refused(&["commit", "-m", "two"]).contains("gaurdrails"));
 }

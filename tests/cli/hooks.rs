@@ -192,3 +192,110 @@ fn the_folder_that_git_is_told_of_gets_the_hooks() {
     repo.policy("base", BAD).git(["add", "policies"]);
     assert!(refused(&repo, &["commit", "-m", "one"]).contains("gaurdrails"));
 }
+
+/// Git in a repository, as a user whose configuration names a folder of hooks for all repositories.
+fn git_with(config: &Path, repo: &TestRepo, args: &[&str]) -> std::process::Output {
+    let mut git = repo.prepared(std::process::Command::new("git"));
+    git.env("GIT_CONFIG_GLOBAL", config).args(args).output().unwrap()
+}
+
+#[test]
+fn hooks_for_all_repositories_are_not_written_to_without_a_word() {
+    let repo = TestRepo::new();
+    let shared = repo.path().with_file_name("shared hooks");
+    script(&shared.join("pre-commit"), "echo the shared one >&2; test ! -e stop");
+    script(&shared.join("commit-msg"), "true");
+    let config = repo.path().with_file_name("gitconfig");
+    fs::write(&config, format!("[core]\n\thooksPath = {}\n", shared.display())).unwrap();
+    let env = [("GIT_CONFIG_GLOBAL", config.to_str().unwrap())];
+
+    let said = repo.run_with(["hook", "install"], &env).fails(2);
+    assert!(said.contains("shared hooks") && said.contains("gitconfig"), "{said}");
+    assert!(said.contains("refguard hook install --here"), "{said}");
+    assert_eq!(fs::read_dir(&shared).unwrap().count(), 2);
+    assert!(!repo.path().join(".git/hooks/pre-commit").exists());
+
+    let run = repo.run_with(["hook", "install", "--here"], &env).ends(0);
+    assert!(run.stdout.contains("wrote .git/hooks/pre-commit; calls"), "{}", run.stdout);
+    assert!(run.stderr.contains("commit-msg` no longer runs"), "{}", run.stderr);
+    assert_eq!(fs::read_dir(&shared).unwrap().count(), 2);
+
+    // Both judge, the shared one first; also after the hooks were renewed.
+    assert!(
+        repo.run_with(["hook", "install"], &env)
+            .ok()
+            .contains("unchanged .git/hooks/pre-commit; calls")
+    );
+    repo.policy("base", BAD).git(["add", "-A"]);
+    let out = git_with(&config, &repo, &["commit", "-m", "one"]);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(said.contains("the shared one") && said.contains("gaurdrails"), "{said}");
+    repo.policy("base", SOUND).write("stop", "").git(["add", "-A"]);
+    assert!(!git_with(&config, &repo, &["commit", "-m", "one"]).status.success());
+    repo.remove("stop");
+    assert!(git_with(&config, &repo, &["commit", "-q", "-m", "one"]).status.success());
+}
+
+#[test]
+fn a_folder_that_the_command_line_names_is_nobodys_own() {
+    let repo = TestRepo::new();
+    let env = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "core.hooksPath"),
+        ("GIT_CONFIG_VALUE_0", "elsewhere"),
+    ];
+    assert!(repo.run_with(["hook", "install"], &env).fails(2).contains("--here"));
+}
+
+#[test]
+fn a_clean_merge_of_two_sound_branches_is_judged() {
+    let repo = hooked();
+    repo.git(["checkout", "-q", "-b", "theirs"]);
+    repo.write("policies/a.yaml", &policy("twin", SOUND)).commit("theirs");
+    repo.git(["checkout", "-q", "main"]);
+    repo.write("policies/b.yaml", &policy("twin", SOUND)).commit("ours");
+    let said = refused(&repo, &["merge", "-q", "--no-ff", "-m", "merge", "theirs"]);
+    assert!(said.contains("policies/b.yaml:3") && said.contains("`twin`"), "{said}");
+}
+
+#[test]
+fn yaml_of_other_programs_stops_no_commit_where_there_is_no_set() {
+    let kyverno = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: x}\n";
+    let repo = TestRepo::new();
+    repo.run(["hook", "install"]).ok();
+    repo.write("policies/k.yaml", kyverno).git(["add", "-A"]);
+    let said = repo.run(["hook", "pre-commit", "-v"]).ends(0).stderr;
+    assert!(said.contains("holds no policies of refguard"), "{said}");
+    repo.commit("one");
+    repo.write("policies/k.yaml", "not: [yaml").commit("two");
+    // The first policy makes it a set; and a set does not stop being one by the change that breaks it.
+    repo.write("policies/base.yaml", &policy("base", BAD)).git(["add", "-A"]);
+    assert!(refused(&repo, &["commit", "-m", "three"]).contains("gaurdrails"));
+    let repo = hooked();
+    repo.remove("attachments/all.yaml").write("policies/base.yaml", kyverno).git(["add", "-A"]);
+    assert!(refused(&repo, &["commit", "-m", "two"]).contains("is not refguard's"));
+}
+
+#[test]
+fn a_few_new_warnings_stand_beside_what_failed() {
+    let repo = hooked();
+    let attached = |policy: &str| ATTACHED.replace("base", policy);
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: all\n    \
+        expect: {includes: [audit]}\n";
+    repo.policy("strict", "guardrails: {add: [audit]}").policy("old", SOUND);
+    repo.write("tests/t.yaml", test);
+    repo.write("attachments/strict.yaml", &attached("strict")).commit("two");
+    // The attachment slips to another policy: the test fails, and the warning says why.
+    repo.write("attachments/strict.yaml", &attached("old")).git(["add", "-A"]);
+    let said = refused(&repo, &["commit", "-m", "three"]);
+    assert!(said.contains("misses `audit`"), "{said}");
+    let warning = said.lines().find(|line| line.starts_with("policies/strict.yaml:")).unwrap();
+    assert!(warning.contains("warning") && warning.contains("`strict`"), "{said}");
+    // A flood is counted, and a warning that was there before is none of the commit's.
+    for n in 0..9 {
+        repo.policy(&format!("unused{n}"), SOUND);
+    }
+    repo.git(["add", "-A"]);
+    let said = refused(&repo, &["commit", "-m", "three"]);
+    assert!(said.contains("and 5 more warnings"), "{said}");
+}

@@ -34,3 +34,28 @@ fn a_folder_that_holds_something_is_left_alone() {
     assert_eq!(home.read("notes.txt"), "mine");
     assert!(!home.path().join("refguard.yaml").exists());
 }
+
+#[test]
+fn a_repository_within_another_is_not_made_by_accident() {
+    let repo = TestRepo::new();
+    repo.write("src/main.py", "pass").commit("one");
+    for target in ["policies", "deep/er/policies"] {
+        let said = repo.run(["init", target]).fails(2);
+        assert!(said.contains("lies in the git repository") && said.contains("--here"), "{said}");
+        assert!(!repo.path().join(target).exists());
+    }
+    // To add the policies to it is another matter: nothing is committed, and the owner goes on.
+    let made = repo.run(["init", "--here", "policies", "--format", "json"]).json();
+    assert_eq!(made["commit"], serde_json::Value::Null);
+    assert!(made["files"].as_array().unwrap().iter().any(|file| file == "refguard.yaml"));
+    assert!(!repo.path().join("policies/.git").exists());
+    assert_eq!(repo.git(["status", "--porcelain"]), "?? policies/");
+    repo.commit("policies");
+    let _ = repo.run(["-C", "policies", "validate", "--deny-warnings"]).ok();
+    let plain = TestRepo::plain();
+    assert!(plain.run(["init", "--here", "x"]).fails(2).contains("is in no git repository"));
+    // A repository that was just made holds nothing yet.
+    let fresh = TestRepo::new();
+    let said = fresh.run(["init", "--here"]).ok();
+    assert!(said.contains("commit them"), "{said}");
+}

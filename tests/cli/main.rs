@@ -15,6 +15,7 @@ mod ci;
 mod docs;
 mod drafts;
 mod editor;
+mod formats;
 mod framework;
 mod help;
 mod hooks;

@@ -12,6 +12,7 @@ fn a_commit_answers_from_its_own_tree() {
     let first = repo.commit("one");
     repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
     let old = repo.run(["resolve", "--at", "HEAD~1", "--format", "json"]).json();
+    assert_eq!(old["version"], 1);
     assert_eq!((&old["guardrails"], &old["commit"]), (&serde_json::json!(["pii"]), &first.into()));
     let new = repo.run(["resolve", "--format", "json"]).json();
     assert_eq!(

@@ -104,6 +104,20 @@ fn tls_is_spoken_with_the_certificate_given() {
     let mut stream = StreamOwned::new(connection, TcpStream::connect(&daemon.address).unwrap());
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     assert_eq!(read_reply(&mut BufReader::new(stream)).unwrap().status, 200);
+    // `wait` asks by TLS too, and trusts whom it is told to trust.
+    let commit = daemon.set()["commit"].as_str().map(str::to_owned);
+    let commit = commit.unwrap_or_else(|| repo.git(&["rev-parse", "production"]));
+    let port = daemon.address.rsplit(':').next().unwrap();
+    let url = format!("https://localhost:{port}");
+    let wait = |options: &[&str], timeout: &str| {
+        let mut command = refguard();
+        command.args(["wait", "--commit", &commit, "--timeout", timeout]).args(options).arg(&url);
+        command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR").output().unwrap()
+    };
+    let trusted = wait(&["--ca", &cert], "60s");
+    assert!(trusted.status.success(), "{trusted:?}");
+    let stranger = wait(&[], "1ms");
+    assert!(!stranger.status.success(), "{stranger:?}");
     // Plain text on that port gets no answer.
     let mut plain = TcpStream::connect(&daemon.address).unwrap();
     plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();

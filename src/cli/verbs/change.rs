@@ -15,7 +15,6 @@ use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::ops::{GateWord, Plan, Published, Says, Verdict, safeguards_between};
-use crate::output::escape::escape_terminal;
 
 /// So many words of one gate are said; a broken matrix has hundreds.
 const SAID: usize = 10;
@@ -32,7 +31,7 @@ pub(super) fn say_words(words: &[GateWord]) {
         if before >= SAID {
             if before == SAID {
                 let more = words.iter().skip(index).filter(|other| other.gate == word.gate).count();
-                print::message(&format!("refused: gate `{}`: and {more} more", word.gate));
+                print::write_message(&format!("refused: gate `{}`: and {more} more", word.gate));
             }
             continue;
         }
@@ -45,18 +44,19 @@ pub(super) fn say_words(words: &[GateWord]) {
             Says::Allowed => "allowed",
             Says::Warned => "warning",
         };
-        print::message(&escape_terminal(&format!(
-            "{says}: gate `{}`: {place}{}",
-            word.gate, word.message
-        )));
+        print::write_message(&format!("{says}: gate `{}`: {place}{}", word.gate, word.message));
     }
 }
 
 /// The end of a refused promotion.
 pub(super) fn refused(environment: &str, verdict: &Verdict, format: ChangeFormat) -> Result<Exit> {
     if format == ChangeFormat::Json {
-        print::json(&json!({
-            "version": 1, "environment": environment, "changed": false, "refused": true, "gates": verdict.words,
+        print::write_json(&json!({
+            "version": 1,
+            "environment": environment,
+            "changed": false,
+            "refused": true,
+            "gates": verdict.words,
         }))?;
     }
     Ok(Exit::Fault)
@@ -65,7 +65,7 @@ pub(super) fn refused(environment: &str, verdict: &Verdict, format: ChangeFormat
 /// The end of one that was made.
 pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> Result<Exit> {
     if format == ChangeFormat::Json {
-        print::json(published)?;
+        print::write_json(published)?;
         return Ok(Exit::Fine);
     }
     let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
@@ -74,16 +74,16 @@ pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> R
         let previous = published.previous.as_deref().map_or_else(|| "nothing".to_owned(), short);
         let promoted = short(&published.promoted);
         format!(
-            "{}: {what}, promotion {} of {promoted}; {previous} -> {tip}\n",
+            "{}: {what}, promotion {} of {promoted}; {previous} -> {tip}",
             published.environment, published.promotion
         )
     } else {
         format!(
-            "{}: already there, at promotion {}, {tip}\n",
+            "{}: already there, at promotion {}, {tip}",
             published.environment, published.promotion
         )
     };
-    print::results(&text)?;
+    print::write_line(&text)?;
     Ok(Exit::Fine)
 }
 
@@ -110,7 +110,7 @@ pub(super) fn dry_run(shell: &Shell, plan: &Plan, format: ChangeFormat) -> Resul
     let change = report.map(|diff| Change { diff, safeguards, impact: impact.as_ref() });
 
     match (format, change) {
-        (ChangeFormat::Json, change) => print::json(&json!({
+        (ChangeFormat::Json, change) => print::write_json(&json!({
             "version": 1,
             "environment": environment,
             "dry_run": true,
@@ -123,9 +123,9 @@ pub(super) fn dry_run(shell: &Shell, plan: &Plan, format: ChangeFormat) -> Resul
             "gates": plan.verdict.words,
             "diff": change,
         }))?,
-        _ if plan.already_there => print::results(&format!("{environment}: already there\n"))?,
+        _ if plan.already_there => print::write_line(&format!("{environment}: already there"))?,
         (_, None) => {}
-        (format, Some(change)) => print::results(&change_text(shell, &change, format))?,
+        (format, Some(change)) => print::write_results(&change_text(shell, &change, format))?,
     }
     Ok(Exit::fault_if(refuses))
 }

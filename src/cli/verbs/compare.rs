@@ -36,10 +36,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &CompareArgs) -> Result<Exit> {
     let (a, b) = (Address::parse(&args.a), Address::parse(&args.b));
     let compared = VersionHistory::new(&workspace).compare(a, b, &progress::Bar::of_commits())?;
     match args.format {
-        BasicFormat::Json => print::json(&compared.comparison())?,
+        BasicFormat::Json => print::write_json(&compared.comparison())?,
         BasicFormat::Human => {
-            let style = print::style(shell.color);
-            print::results(&output::diff::comparison(&compared.comparison(), style.color))?;
+            let style = print::choose_style(shell.color);
+            print::write_results(&output::diff::comparison(&compared.comparison(), style.color))?;
         }
     }
     Ok(Exit::Fine)

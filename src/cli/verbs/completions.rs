@@ -19,6 +19,6 @@ pub(in crate::cli) struct CompletionsArgs {
 pub(in crate::cli) fn run(args: &CompletionsArgs, mut command: Command) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "refguard", &mut script);
-    print::results(&String::from_utf8_lossy(&script))?;
+    print::write_results(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Fine)
 }

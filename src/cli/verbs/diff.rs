@@ -108,8 +108,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
     let differs = !diff.is_empty() || !safeguards.is_empty();
     let change = Change { diff: report, safeguards, impact: impact.as_ref() };
     match args.format {
-        ChangeFormat::Json => print::json(&change)?,
-        format => print::results(&change_text(shell, &change, format))?,
+        ChangeFormat::Json => print::write_json(&change)?,
+        format => print::write_results(&change_text(shell, &change, format))?,
     }
     Ok(Exit::fault_if(args.exit_code && differs))
 }
@@ -127,7 +127,7 @@ pub(super) struct Change<'a> {
 
 /// What changed, and what that does, for people: lost safeguards first.
 pub(super) fn change_text(shell: &Shell, change: &Change<'_>, format: ChangeFormat) -> String {
-    let style = print::style(shell.color);
+    let style = print::choose_style(shell.color);
     let is_markdown = format == ChangeFormat::Markdown;
 
     let safeguards = match is_markdown {

@@ -45,10 +45,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DraftArgs) -> Result<Exit> {
         &progress::Bar::of_commits(),
     )?;
     match args.format {
-        BasicFormat::Json => print::json(&draft)?,
+        BasicFormat::Json => print::write_json(&draft)?,
         BasicFormat::Human => {
             let is = if draft.changed { "now holds" } else { "already holds" };
-            print::results(&format!("{} {is} {}@{}\n", draft.file, draft.policy, draft.number))?;
+            print::write_line(&format!("{} {is} {}@{}", draft.file, draft.policy, draft.number))?;
         }
     }
     Ok(Exit::Fine)

@@ -53,6 +53,6 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
             }
         },
     };
-    print::results(&text)?;
+    print::write_results(&text)?;
     Ok(Exit::Fine)
 }

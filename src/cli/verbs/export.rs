@@ -36,7 +36,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ExportArgs) -> Result<Exit> {
     let To::Litellm(args) = &args.to;
     let valid = shell.load_valid_set(&args.source.source())?;
     let exported = interop::export_litellm(valid.engine.set());
-    exported.warnings.iter().for_each(|warning| print::message(&format!("warning: {warning}")));
-    print::results(&exported.text)?;
+    exported
+        .warnings
+        .iter()
+        .for_each(|warning| print::write_message(&format!("warning: {warning}")));
+    print::write_results(&exported.text)?;
     Ok(Exit::Fine)
 }

@@ -17,6 +17,9 @@ use crate::ops::{
 use crate::output;
 use crate::output::escape::escape_terminal;
 
+/// Warnings that the pre-commit hook shows beside what stopped the commit.
+const MAX_WARNINGS: usize = 5;
+
 /// Let git's hooks judge commits and pushes
 ///
 /// Example: refguard hook install
@@ -34,20 +37,27 @@ enum Hook {
     PreReceive(PreReceiveArgs),
 }
 
-/// Install pre-commit and pre-push where git looks for hooks
+/// Install pre-commit, pre-merge-commit and pre-push where git looks for hooks
 ///
 /// A hook that is there already is kept beside, with `.before-refguard` at its name's end, and
-/// called first. core.hooksPath is respected. Run it again at any time: it renews what it wrote.
+/// called first. `core.hooksPath` of the repository is respected; one of the user or the machine is
+/// refused, because every repository would run what is written there. Run it again at any time: it
+/// renews what it wrote.
 ///
 /// Example: refguard -C policies hook install
 #[derive(Debug, Args)]
-struct InstallArgs {}
+struct InstallArgs {
+    /// Where `core.hooksPath` is set for all repositories: give this one hooks of its own, which
+    /// call those first
+    #[arg(long)]
+    here: bool,
+}
 
 /// Judge the set that a commit would make, and run its tests
 ///
 /// Reads the index that git names, so what is staged in part is judged as it would be committed.
-/// Exit 1 with what was found: errors and failed tests; warnings refuse no commit (`refguard
-/// validate --staged` shows them). Does nothing where the commit would change no policy.
+/// Exit 1 with what was found: errors and failed tests, and a few new warnings, which refuse none (`refguard validate --staged` shows them). Does nothing where the
+/// commit would change no policy.
 ///
 /// What was found sound is remembered in the git directory, so that the next commit costs what it
 /// changes.
@@ -100,25 +110,38 @@ struct PreReceiveArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &HookArgs) -> Result<Exit> {
     match &args.hook {
-        Hook::Install(_) => install(shell),
+        Hook::Install(args) => install(shell, args),
         Hook::PreCommit(args) => pre_commit(shell, args),
         Hook::PrePush(args) => pre_push(shell, args),
         Hook::PreReceive(args) => pre_receive(shell, args),
     }
 }
 
-fn install(shell: &Shell) -> Result<Exit> {
+fn install(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
     let program = std::env::current_exe().unwrap_or_else(|_| "refguard".into());
     let current = std::env::current_dir().unwrap_or_default();
     let near = |path: &Path| path.strip_prefix(&current).unwrap_or(path).display().to_string();
+    let installed = Workspace::open(&shell.dir)?.install_hooks(&program, args.here)?;
+
     let mut text = String::new();
-    for hook in Workspace::open(&shell.dir)?.install_hooks(&program)? {
+    for hook in installed.hooks {
         let what = if hook.changed { "wrote" } else { "unchanged" };
-        let kept =
-            hook.kept.map(|kept| format!("; calls {} first", near(&kept))).unwrap_or_default();
-        text.push_str(&format!("{what} {}{kept}\n", near(&hook.path)));
+        let first: Vec<String> = hook.first.iter().map(|path| near(path)).collect();
+        let first = match first.as_slice() {
+            [] => String::new(),
+            some => format!("; calls {} first", some.join(" and ")),
+        };
+        text.push_str(&escape_terminal(&format!("{what} {}{first}", near(&hook.path))));
+        text.push('\n');
     }
-    print::results(&text)?;
+    print::write_results(&text)?;
+    for path in installed.unreached {
+        print::write_message(&format!(
+            "warning: `{}` no longer runs in this repository: copy it beside the new hooks if it \
+             is to",
+            path.display()
+        ));
+    }
     Ok(Exit::Fine)
 }
 
@@ -126,13 +149,14 @@ fn pre_commit(shell: &Shell, args: &PreCommitArgs) -> Result<Exit> {
     let said = match Workspace::open_in_hook(&shell.dir)?.judge_staged()? {
         StagedVerdict::Faulty(faults) => return say_faults(shell, &faults),
         StagedVerdict::NothingStaged => "no policy is staged".to_owned(),
+        StagedVerdict::NoSet => "this repository holds no policies of refguard".to_owned(),
         StagedVerdict::Sound(None) => "the staged set is sound".to_owned(),
         StagedVerdict::Sound(Some(files)) => {
             format!("the staged set is sound: {files} files are new since it was judged whole")
         }
     };
     if args.verbose {
-        print::message(&format!("refguard: {said}"));
+        print::write_message(&format!("refguard: {said}"));
     }
     Ok(Exit::Fine)
 }
@@ -142,14 +166,30 @@ fn say_faults(shell: &Shell, faults: &StagedFaults) -> Result<Exit> {
     if faults.checked.findings.iter().any(Finding::is_error) {
         print_findings(&faults.checked, shell.color);
     }
-    let style = print::error_style(shell.color);
+    let style = print::choose_error_style(shell.color);
     if let Some(tests) = &faults.tests {
-        print::message(output::tests_human(tests, style).trim_end());
+        print::write_report(output::tests_human(tests, style).trim_end());
     }
-    print::message(
-        "refguard: this commit would break the policies; mend them, or pass by with `git commit --no-verify`",
+    print_warnings(&faults.warnings);
+    print::write_message(
+        "refguard: this commit would break the policies; mend them, or pass by with \
+         `git commit --no-verify`",
     );
     Ok(Exit::Fault)
+}
+
+/// The first of the warnings that the commit would bring, a line each: a test that fails may owe it
+/// to one.
+fn print_warnings(warnings: &[Finding]) {
+    for warning in warnings.iter().take(MAX_WARNINGS) {
+        print::write_message(&warning.to_string());
+    }
+    let more = warnings.len().saturating_sub(MAX_WARNINGS);
+    if more > 0 {
+        print::write_message(&format!(
+            "and {more} more warnings: see `refguard validate --staged`"
+        ));
+    }
 }
 
 fn pre_push(shell: &Shell, args: &PrePushArgs) -> Result<Exit> {
@@ -157,9 +197,9 @@ fn pre_push(shell: &Shell, args: &PrePushArgs) -> Result<Exit> {
     match judge_sent(&shell.dir, &args.remote, &updates) {
         Ok(refusals) => say_refusals("warning: the remote may refuse", &refusals),
         // A remote that was not fetched for a while is no reason to hold a push up.
-        Err(error) => print::message(&escape_terminal(&format!(
-            "refguard: the push was not judged: {error:#}"
-        ))),
+        Err(error) => {
+            print::write_message(&format!("refguard: the push was not judged: {error:#}"))
+        }
     }
     Ok(Exit::Fine)
 }
@@ -181,7 +221,7 @@ fn updates(parse: fn(&str) -> Result<RefUpdate>) -> Result<Vec<RefUpdate>> {
 
 fn say_refusals(word: &str, refusals: &[PushRefusal]) {
     for PushRefusal { name, message, words } in refusals {
-        print::message(&escape_terminal(&format!("{word} {name}: {message}")));
+        print::write_message(&format!("{word} {name}: {message}"));
         change::say_words(words);
     }
 }

@@ -51,15 +51,15 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
 
     let safeguards = safeguards_between(base.engine.set(), head.engine.set())?;
     match args.format {
-        ChangeFormat::Json => print::json(&ImpactReport { impact, safeguards })?,
+        ChangeFormat::Json => print::write_json(&ImpactReport { impact, safeguards })?,
         ChangeFormat::Human => {
-            let style = print::style(shell.color);
+            let style = print::choose_style(shell.color);
             let text = output::safeguards_human(&safeguards, style);
-            print::results(&(text + &output::impact_human(&impact, style)))?
+            print::write_results(&(text + &output::impact_human(&impact, style)))?
         }
         ChangeFormat::Markdown => {
             let text = output::safeguards_markdown(&safeguards);
-            print::results(&(text + &output::impact_markdown(&impact)))?
+            print::write_results(&(text + &output::impact_markdown(&impact)))?
         }
     }
     Ok(Exit::Fine)

@@ -11,7 +11,6 @@ use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::ops::{self, DatabaseReport};
-use crate::output::escape::escape_terminal;
 use crate::output::{self, Checked, Report};
 
 /// Make a policy repository from another system's policies
@@ -91,23 +90,23 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
         prefix: "",
     };
     let mut text = Vec::new();
-    output::render(&report, args.format.output(), print::style(shell.color), &mut text)?;
-    print::results(&String::from_utf8_lossy(&text))?;
+    output::render(&report, args.format.output(), print::choose_style(shell.color), &mut text)?;
+    print::write_results(&String::from_utf8_lossy(&text))?;
     Ok(Exit::fault_if(imported.findings.iter().any(Finding::is_error)))
 }
 
 /// What was made of a database, on stderr: findings are the result.
 fn say_database(done: &DatabaseReport) {
     if done.commits > 0 {
-        print::message(&format!("made {} commits", done.commits));
+        print::write_message(&format!("made {} commits", done.commits));
     }
     if let Some(number) = done.promotion {
-        print::message(&format!("production: promotion {number}"));
+        print::write_message(&format!("production: promotion {number}"));
     }
     for refused in &done.refused {
-        print::message(&escape_terminal(&format!("not promoted: {refused}")));
+        print::write_message(&format!("not promoted: {refused}"));
     }
     for draft in &done.drafts {
-        print::message(&escape_terminal(&format!("draft, written but not committed: {draft}")));
+        print::write_message(&format!("draft, written but not committed: {draft}"));
     }
 }

@@ -1,6 +1,6 @@
 //! `refguard init`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -14,6 +14,9 @@ use crate::ops;
 
 /// Make a new policy repository from the embedded example, with a first commit, promoted
 ///
+/// A folder within a git repository is refused: git does not look into a repository within another.
+/// `--here` writes the example there, for you to commit and promote.
+///
 /// The example is a realistic set: a baseline, two regulated domains, a policy for some models, a
 /// pipeline, an exemption done rightly, a catalog, tests and invariants.
 ///
@@ -24,6 +27,10 @@ pub(in crate::cli) struct InitArgs {
     #[arg(value_name = "DIR", default_value = ".")]
     target: PathBuf,
 
+    /// Add the example to the git repository that is there, and commit nothing
+    #[arg(long)]
+    here: bool,
+
     /// How the result is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: BasicFormat,
@@ -31,28 +38,54 @@ pub(in crate::cli) struct InitArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &InitArgs) -> Result<Exit> {
     let dir = shell.dir.join(&args.target);
+    if args.here {
+        return init_here(&dir, args);
+    }
     let made = ops::init(&dir)?;
     if made.anonymous {
-        print::message(
-            "git does not know who you are: committed as `refguard`; set user.name and user.email there",
+        print::write_message(
+            "git does not know who you are: committed as `refguard`; set user.name and user.email \
+             there",
         );
     }
     match args.format {
-        BasicFormat::Json => {
-            print::json(
-                &json!({ "version": 1, "files": made.files, "commit": made.commit.to_string(), "production": made.production.commit,
-                }),
-            )?;
-        }
+        BasicFormat::Json => print::write_json(&json!({
+            "version": 1,
+            "files": made.files,
+            "commit": made.commit.to_string(),
+            "production": made.production.commit,
+        }))?,
+        BasicFormat::Human => print::write_line(&format!(
+            "made {}: {} files, commit {}, promoted to {}",
+            args.target.display(),
+            count_policies(&made.files),
+            made.commit.short(),
+            made.production.environment
+        ))?,
+    }
+    Ok(Exit::Fine)
+}
+
+fn init_here(dir: &Path, args: &InitArgs) -> Result<Exit> {
+    let files = ops::init_here(dir)?;
+    match args.format {
+        BasicFormat::Json => print::write_json(&json!({
+            "version": 1,
+            "files": files,
+            "commit": null,
+            "production": null,
+        }))?,
         BasicFormat::Human => {
-            let policies = made.files.iter().filter(|file| !file.starts_with('.')).count();
-            print::results(&format!(
-                "made {}: {policies} files, commit {}, promoted to {}\n",
-                args.target.display(),
-                made.commit.short(),
-                made.production.environment
+            let (count, target) = (count_policies(&files), args.target.display());
+            print::write_line(&format!(
+                "wrote {count} files to {target}: commit them, then `refguard -C {target} promote`"
             ))?;
         }
     }
     Ok(Exit::Fine)
+}
+
+/// How many of the files are for people; the others are for editors and git.
+fn count_policies(files: &[String]) -> usize {
+    files.iter().filter(|file| !file.starts_with('.')).count()
 }

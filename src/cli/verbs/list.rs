@@ -43,9 +43,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ListArgs) -> Result<Exit> {
         What::Attachments => ops::list_attachments(set),
     };
     match args.format {
-        BasicFormat::Json => print::json(&listing)?,
+        BasicFormat::Json => print::write_json(&listing)?,
         BasicFormat::Human => {
-            print::results(&output::format_table(&listing.header, &listing.rows))?
+            print::write_results(&output::format_table(&listing.header, &listing.rows))?
         }
     }
     Ok(Exit::Fine)

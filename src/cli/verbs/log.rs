@@ -5,9 +5,9 @@ use clap::Args;
 
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::Workspace;
+use crate::cli::{print, progress};
+use crate::ops::{VersionHistory, Workspace};
 use crate::output;
 
 /// Tell the history of an environment: who, when, why, what changed
@@ -31,11 +31,22 @@ pub(in crate::cli) struct LogArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
-    let log = Workspace::open(&shell.dir)?.log(&args.environment, args.policy.as_deref())?;
+    let workspace = Workspace::open(&shell.dir)?;
+    let log = workspace.log(&args.environment, args.policy.as_deref())?;
+    if let Some(policy) = args.policy.as_deref().filter(|_| log.promotions.is_empty()) {
+        // An error where history has no such policy, with the name that is nearest.
+        VersionHistory::new(&workspace).versions_of(policy, &progress::Bar::of_commits())?;
+        if args.format == BasicFormat::Human {
+            let environment = &log.environment;
+            let text = format!("no promotion to {environment} has changed `{policy}` yet");
+            print::write_line(&text)?;
+            return Ok(Exit::Fine);
+        }
+    }
     match args.format {
-        BasicFormat::Json => print::json(&log)?,
+        BasicFormat::Json => print::write_json(&log)?,
         BasicFormat::Human => {
-            print::results(&output::promotion_log(&log, print::style(shell.color)))?
+            print::write_results(&output::promotion_log(&log, print::choose_style(shell.color)))?
         }
     }
     Ok(Exit::Fine)

@@ -27,6 +27,6 @@ pub(in crate::cli) fn run(args: &ManArgs, mut command: Command) -> Result<Exit> 
     };
     let mut text = Vec::new();
     page.render(&mut text)?;
-    print::results(&String::from_utf8_lossy(&text))?;
+    print::write_results(&String::from_utf8_lossy(&text))?;
     Ok(Exit::Fine)
 }

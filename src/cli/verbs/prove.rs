@@ -42,11 +42,11 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
     let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
     let proof = prove(&valid.engine, options, &args.budget.budget());
     match args.format {
-        ChangeFormat::Json => print::json(&proof)?,
+        ChangeFormat::Json => print::write_json(&proof)?,
         ChangeFormat::Human => {
-            print::results(&output::proof_human(&proof, print::style(shell.color)))?
+            print::write_results(&output::proof_human(&proof, print::choose_style(shell.color)))?
         }
-        ChangeFormat::Markdown => print::results(&output::proof_markdown(&proof))?,
+        ChangeFormat::Markdown => print::write_results(&output::proof_markdown(&proof))?,
     }
     Ok(Exit::fault_if(!proof.holds()))
 }

@@ -82,9 +82,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     let near = args.explain.then(|| explain(&valid.engine, &request));
     let answer = valid.answer(&resolution, near.as_deref(), &version);
     match args.format {
-        BasicFormat::Json => print::json_bytes(&answer.to_json())?,
+        BasicFormat::Json => print::write_json_bytes(&add_version(answer.to_json()))?,
         BasicFormat::Human => {
-            print::results(&output::resolution(&answer, print::style(shell.color)))?
+            print::write_results(&output::resolution(&answer, print::choose_style(shell.color)))?
         }
     }
     Ok(Exit::Fine)
@@ -185,7 +185,15 @@ fn answer_line(
     let resolution = valid.engine.resolve(&request);
     let near = with_explain.then(|| explain(&valid.engine, &request));
     let version = numbering(history, valid);
-    let mut line = valid.answer(&resolution, near.as_deref(), &version).to_json();
+    let mut line = add_version(valid.answer(&resolution, near.as_deref(), &version).to_json());
     line.push(b'\n');
     Ok(line)
+}
+
+/// The answer with the version of its format, as every other JSON object of the command line has it.
+fn add_version(answer: Vec<u8>) -> Vec<u8> {
+    match answer.strip_prefix(b"{") {
+        Some(rest) => [b"{\"version\":1,", rest].concat(),
+        None => answer,
+    }
 }

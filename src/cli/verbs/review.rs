@@ -50,10 +50,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
     let review =
         Workspace::open(&shell.dir)?.review(args.base.as_deref(), &head, &args.budget.budget())?;
     match args.format {
-        ChangeFormat::Json => print::json(&output::review_json(&review))?,
-        ChangeFormat::Markdown => print::results(&output::review_markdown(&review))?,
+        ChangeFormat::Json => print::write_json(&output::review_json(&review))?,
+        ChangeFormat::Markdown => print::write_results(&output::review_markdown(&review))?,
         ChangeFormat::Human => {
-            print::results(&output::review_human(&review, print::style(shell.color)))?
+            print::write_results(&output::review_human(&review, print::choose_style(shell.color)))?
         }
     }
     Ok(Exit::fault_if(review.is_faulty()))

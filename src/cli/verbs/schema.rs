@@ -24,6 +24,6 @@ pub(in crate::cli) fn run(args: &SchemaArgs) -> Result<Exit> {
             None => bail!("there is no kind `{word}`; the kinds are {}", KINDS.join(", ")),
         },
     };
-    print::json(&schema)?;
+    print::write_json(&schema)?;
     Ok(Exit::Fine)
 }

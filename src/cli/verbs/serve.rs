@@ -14,6 +14,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use refguard_core::document::Dimension;
 
+use crate::cli::args::parse_duration;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -50,7 +51,7 @@ pub(in crate::cli) struct ServeArgs {
     worktree: bool,
 
     /// Read the refs this often where no hint comes
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     poll: Duration,
 
     /// Keep the last good sets in DIR (default: $STATE_DIRECTORY, or `refguard` in the git
@@ -63,11 +64,11 @@ pub(in crate::cli) struct ServeArgs {
     fetch: Option<String>,
 
     /// Fetch this often
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time, requires = "fetch")]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, requires = "fetch")]
     interval: Duration,
 
     /// Count what is served as stale when the refs could not be read (fetched) for this long
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     max_staleness: Option<Duration>,
 
     /// What a stale set means: not ready, or refused with 503
@@ -128,15 +129,15 @@ struct SafetyArgs {
     max_parked: usize,
 
     /// Cut off a client that takes longer to send a request's head
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     header_timeout: Duration,
 
     /// Cut off a client that takes longer to send a request's body
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     body_timeout: Duration,
 
     /// Wait for requests in flight this long at the end
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     shutdown_timeout: Duration,
 }
 
@@ -229,24 +230,6 @@ impl Address {
     }
 }
 
-pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
-    let bad = || format!("`{text}` is no time: write it as 500ms, 5s, 2m or 1h");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = text.strip_prefix(digits).unwrap_or("");
-    let millis = match unit {
-        "ms" => 1,
-        "s" | "" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(bad()),
-    };
-    let number: u64 = digits.parse().map_err(|_| bad())?;
-    match number.checked_mul(millis) {
-        Some(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
-        _ => Err(bad()),
-    }
-}
-
 fn parse_mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "write it as an octal number such as 0660".to_owned())
@@ -267,7 +250,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
         None => shell.dir.clone(),
     };
     let options = args.options()?;
-    start_logs(&args.logs, print::error_style(shell.color).color)?;
+    start_logs(&args.logs, print::choose_error_style(shell.color).color)?;
     let listeners =
         args.listen.iter().map(|address| args.bind(address)).collect::<Result<Vec<_>>>()?;
     let systemd = Systemd::from_process();
@@ -275,11 +258,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     let (listeners, shown): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let lines: String = shown.iter().map(|address| format!("listening on {address}\n")).collect();
     // Nobody need listen to that: a closed stdout must not end a daemon.
-    let _ = print::results(&lines);
+    let _ = print::write_results(&lines);
     if args.init.is_some() {
         daemon.wait_for_first_look();
-        let _ =
-            print::results(&shown.first().map(|address| invitation(address)).unwrap_or_default());
+        let _ = print::write_results(
+            &shown.first().map(|address| invitation(address)).unwrap_or_default(),
+        );
     }
     let signals =
         Signals { hangup: Box::new(daemon.urge()), ending: Box::new(move || systemd.stopping()) };

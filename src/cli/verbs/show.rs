@@ -44,8 +44,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     };
     let shown = ops::show_policy(set, policy);
     match args.format {
-        BasicFormat::Json => print::json(&shown)?,
-        BasicFormat::Human => print::results(&output::policy(&shown))?,
+        BasicFormat::Json => print::write_json(&shown)?,
+        BasicFormat::Human => print::write_results(&output::policy(&shown))?,
     }
     Ok(Exit::Fine)
 }
@@ -61,8 +61,8 @@ fn version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit>
     let shown =
         VersionHistory::new(&workspace).show_version(address, &progress::Bar::of_commits())?;
     match args.format {
-        BasicFormat::Json => print::json(&shown)?,
-        BasicFormat::Human => print::results(&output::version(&shown))?,
+        BasicFormat::Json => print::write_json(&shown)?,
+        BasicFormat::Human => print::write_results(&output::version(&shown))?,
     }
     Ok(Exit::Fine)
 }

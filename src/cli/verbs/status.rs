@@ -27,8 +27,10 @@ pub(in crate::cli) struct StatusArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &StatusArgs) -> Result<Exit> {
     let status = Workspace::open(&shell.dir)?.status()?;
     match args.format {
-        BasicFormat::Json => print::json(&status)?,
-        BasicFormat::Human => print::results(&output::status(&status, print::style(shell.color)))?,
+        BasicFormat::Json => print::write_json(&status)?,
+        BasicFormat::Human => {
+            print::write_results(&output::status(&status, print::choose_style(shell.color)))?
+        }
     }
     Ok(Exit::Fine)
 }

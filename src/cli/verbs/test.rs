@@ -69,13 +69,13 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     let mut history = VersionHistory::new(&valid.workspace);
     let report = ops::run_tests(&valid.engine, &options, &mut |name| history.requested(name))?;
     match args.format {
-        TestFormat::Json => print::json(&report)?,
+        TestFormat::Json => print::write_json(&report)?,
         TestFormat::Human => {
-            print::results(&output::tests_human(&report, print::style(shell.color)))?
+            print::write_results(&output::tests_human(&report, print::choose_style(shell.color)))?
         }
-        TestFormat::Junit => print::results(&output::tests_junit(&report))?,
+        TestFormat::Junit => print::write_results(&output::tests_junit(&report))?,
         TestFormat::Github => {
-            print::results(&output::tests_github(&report, valid.workspace.root().prefix()))?
+            print::write_results(&output::tests_github(&report, valid.workspace.root().prefix()))?
         }
     }
 

@@ -38,8 +38,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
     let checked = &loaded.checked;
     let mut text = Vec::new();
     let report = Report { prefix: workspace.root().prefix(), ..report_of(checked) };
-    output::render(&report, args.format.output(), print::style(shell.color), &mut text)?;
-    print::results(&String::from_utf8_lossy(&text))?;
+    output::render(&report, args.format.output(), print::choose_style(shell.color), &mut text)?;
+    print::write_results(&String::from_utf8_lossy(&text))?;
     let errors = checked.findings.iter().any(Finding::is_error);
     Ok(Exit::fault_if(errors || (args.levels.deny_warnings && !checked.findings.is_empty())))
 }

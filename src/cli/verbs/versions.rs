@@ -31,8 +31,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &VersionsArgs) -> Result<Exit> {
     let list =
         VersionHistory::new(&workspace).version_list(&args.name, &progress::Bar::of_commits())?;
     match args.format {
-        BasicFormat::Json => print::json(&list)?,
-        BasicFormat::Human => print::results(&output::versions(&list))?,
+        BasicFormat::Json => print::write_json(&list)?,
+        BasicFormat::Human => print::write_results(&output::versions(&list))?,
     }
     Ok(Exit::Fine)
 }

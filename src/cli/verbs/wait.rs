@@ -1,8 +1,9 @@
 //! `refguard wait`
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::serve::parse_time;
+use crate::cli::args::parse_duration;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::http::TlsClient;
 use crate::ops::Workspace;
 
 /// How long to rest between two looks.
@@ -21,7 +23,9 @@ const REST: Duration = Duration::from_millis(100);
 /// How long one daemon may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Bytes of a status that are read at most.
-const MAX_STATUS: u64 = 16 << 20;
+const MAX_STATUS: usize = 16 << 20;
+/// Bytes of one read.
+const CHUNK: usize = 16 << 10;
 
 /// Wait until every daemon named serves a commit
 ///
@@ -40,58 +44,78 @@ pub(in crate::cli) struct WaitArgs {
     set: String,
 
     /// Give up after this time
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     timeout: Duration,
 
     /// Send the bearer token that is in this variable of the environment
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
 
-    /// The daemons: http://HOST:PORT or unix:PATH
+    /// Trust the certificates that these sign, as PEM, instead of those that this machine trusts
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// The daemons: http://HOST:PORT, https://HOST:PORT or unix:PATH
     #[arg(value_name = "URL", required = true)]
     daemons: Vec<String>,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
-    let whole = args.commit.len() == 40 && args.commit.bytes().all(|b| b.is_ascii_hexdigit());
-    let commit = match whole {
-        true => args.commit.to_ascii_lowercase(),
-        false => Workspace::open(&shell.dir)?.revision(&args.commit)?.0.to_string(),
-    };
+    let commit = full_hash(shell, &args.commit)?;
     let token = match &args.token_env {
         None => None,
         Some(name) => {
             Some(std::env::var(name).with_context(|| format!("the variable `{name}` is not set"))?)
         }
     };
-    for daemon in &args.daemons {
-        Address::parse(daemon)?;
-    }
+    let addresses: Vec<Address<'_>> =
+        args.daemons.iter().map(|daemon| Address::parse(daemon)).collect::<Result<_>>()?;
+    let tls = match addresses.iter().any(Address::is_tls) {
+        true => Some(trusted_authorities(args)?),
+        false => None,
+    };
+    let caller = Caller { set: &args.set, token: token.as_deref(), tls };
+
     let deadline = Instant::now() + args.timeout;
     loop {
-        let lagging: Vec<String> = args
-            .daemons
-            .iter()
-            .filter_map(|daemon| match served(daemon, &args.set, token.as_deref()) {
-                Ok(Some(served)) if served == commit => None,
-                Ok(Some(served)) => Some(format!("{daemon} serves {served}")),
-                Ok(None) => Some(format!("{daemon} serves nothing as `{}`", args.set)),
-                Err(error) => Some(format!("{daemon}: {error:#}")),
-            })
+        let daemons = args.daemons.iter().zip(&addresses);
+        let lagging: Vec<String> = daemons
+            .filter_map(|(daemon, address)| caller.find_lag(daemon, address, &commit))
             .collect();
         if lagging.is_empty() {
             return Ok(Exit::Fine);
         }
         if Instant::now() >= deadline {
-            lagging.iter().for_each(|line| print::message(line));
+            lagging.iter().for_each(|line| print::write_message(line));
             return Ok(Exit::Fault);
         }
         thread::sleep(REST);
     }
 }
 
+/// The commit that a revision names; a full hash need not be in any repository here.
+fn full_hash(shell: &Shell, revision: &str) -> Result<String> {
+    if revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(revision.to_ascii_lowercase());
+    }
+    Ok(Workspace::open(&shell.dir)?.revision(revision)?.0.to_string())
+}
+
+fn trusted_authorities(args: &WaitArgs) -> Result<TlsClient> {
+    let Some(path) = &args.ca else {
+        return TlsClient::trusting_this_machine().map_err(anyhow::Error::msg);
+    };
+    let named = || format!("`{}`", path.display());
+    let pem = std::fs::read(path).with_context(|| format!("cannot read {}", named()))?;
+    TlsClient::trusting(&pem).map_err(anyhow::Error::msg).with_context(named)
+}
+
+/// Where a daemon listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Address<'a> {
-    Tcp(&'a str),
+    /// `HOST` or `HOST:PORT`
+    Http(&'a str),
+    Https(&'a str),
     Unix(&'a str),
 }
 
@@ -100,52 +124,149 @@ impl<'a> Address<'a> {
         if let Some(path) = url.strip_prefix("unix:") {
             return Ok(Self::Unix(path));
         }
-        match url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/')) {
-            Some(host) if !host.is_empty() && !host.contains('/') => Ok(Self::Tcp(host)),
-            _ => bail!("`{url}` is no daemon's address: write it as http://HOST:PORT or unix:PATH"),
+        let (address, host) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(host), _) => (Self::Http as fn(&'a str) -> Self, host),
+            (_, Some(host)) => (Self::Https as fn(&'a str) -> Self, host),
+            (None, None) => (Self::Http as fn(&'a str) -> Self, ""),
+        };
+        let host = host.trim_end_matches('/');
+        // A name as a header takes it; no path, no user.
+        if host.is_empty() || host.contains(|c: char| "/?#@\\".contains(c) || !c.is_ascii_graphic())
+        {
+            bail!(
+                "`{url}` is no daemon's address: write it as http://HOST:PORT, https://HOST:PORT or \
+                 unix:PATH"
+            );
+        }
+        Ok(address(host))
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self, Self::Https(_))
+    }
+}
+
+/// What every daemon is asked with.
+struct Caller<'a> {
+    set: &'a str,
+    token: Option<&'a str>,
+    /// Where any daemon is asked by https.
+    tls: Option<TlsClient>,
+}
+
+impl Caller<'_> {
+    /// Why a daemon does not count as serving the commit; `None`: it serves it.
+    fn find_lag(&self, daemon: &str, address: &Address<'_>, commit: &str) -> Option<String> {
+        match self.served_commit(address) {
+            Ok(Some(served)) if served == commit => None,
+            Ok(Some(served)) => Some(format!("{daemon} serves {served}")),
+            Ok(None) => Some(format!("{daemon} serves nothing as `{}`", self.set)),
+            Err(error) => Some(format!("{daemon}: {error:#}")),
+        }
+    }
+
+    /// The commit that a daemon serves as the set.
+    fn served_commit(&self, address: &Address<'_>) -> Result<Option<String>> {
+        let text = self.ask(address)?;
+        let (head, body) = text.split_once("\r\n\r\n").context("it does not speak HTTP")?;
+        let status = head.split(' ').nth(1).unwrap_or("");
+        if status != "200" {
+            bail!("it answers with status {status}");
+        }
+        let status: Value = serde_json::from_str(body).context("its status is no JSON")?;
+        let sets =
+            status.get("sets").and_then(Value::as_array).context("its status has no sets")?;
+        let is_named = |found: &&Value| found.get("name").and_then(Value::as_str) == Some(self.set);
+        let found = sets.iter().find(is_named);
+        Ok(found.and_then(|found| found.get("commit")).and_then(Value::as_str).map(str::to_owned))
+    }
+
+    /// Head and body of a daemon's status.
+    fn ask(&self, address: &Address<'_>) -> Result<String> {
+        match *address {
+            Address::Http(host) => read_status(connect(host, 80)?, host, self.token),
+            Address::Https(host) => {
+                let tls = self.tls.as_ref().context("there is no authority to trust")?;
+                let stream = connect(host, 443)?;
+                let stream = tls.open(stream, host_name(host)).map_err(anyhow::Error::msg)?;
+                read_status(stream, host, self.token)
+            }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(ANSWER))?;
+                stream.set_write_timeout(Some(ANSWER))?;
+                read_status(stream, "localhost", self.token)
+            }
         }
     }
 }
 
-/// The commit that a daemon serves as a set.
-fn served(url: &str, set: &str, token: Option<&str>) -> Result<Option<String>> {
-    let (host, text) = match Address::parse(url)? {
-        Address::Tcp(host) => {
-            let named = if host.contains(':') && !host.ends_with(']') {
-                host.to_owned()
-            } else {
-                format!("{host}:80")
-            };
-            let address = named.to_socket_addrs()?.next().context("the name has no address")?;
-            let stream = TcpStream::connect_timeout(&address, ANSWER)?;
-            stream.set_read_timeout(Some(ANSWER))?;
-            (host, ask(stream, host, token)?)
-        }
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(ANSWER))?;
-            ("localhost", ask(stream, "localhost", token)?)
-        }
+/// The name or address in `HOST:PORT`, without the brackets of an IPv6 address.
+fn host_name(host: &str) -> &str {
+    let name = match host.rsplit_once(':') {
+        Some((name, _)) if !host.ends_with(']') => name,
+        _ => host,
     };
-    let (head, body) =
-        text.split_once("\r\n\r\n").with_context(|| format!("{host} does not speak HTTP"))?;
-    let status = head.split(' ').nth(1).unwrap_or("");
-    if status != "200" {
-        bail!("it answers with status {status}");
-    }
-    let status: Value = serde_json::from_str(body).context("its status is no JSON")?;
-    let sets = status.get("sets").and_then(Value::as_array).context("its status has no sets")?;
-    let found = sets.iter().find(|found| found.get("name").and_then(Value::as_str) == Some(set));
-    Ok(found.and_then(|found| found.get("commit")).and_then(Value::as_str).map(str::to_owned))
+    name.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// One request by HTTP/1.0: the answer is whole when the connection ends.
-fn ask(mut stream: impl Read + Write, host: &str, token: Option<&str>) -> Result<String> {
+fn connect(host: &str, default_port: u16) -> Result<TcpStream> {
+    let has_port = host.contains(':') && !host.ends_with(']');
+    let named = if has_port { host.to_owned() } else { format!("{host}:{default_port}") };
+    let address = named.to_socket_addrs()?.next().context("the name has no address")?;
+    let stream = TcpStream::connect_timeout(&address, ANSWER)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    stream.set_write_timeout(Some(ANSWER))?;
+    Ok(stream)
+}
+
+/// One request by HTTP/1.0: the answer is whole when the connection ends. It is bounded in bytes and
+/// in time, also where it comes a byte at a time.
+fn read_status(mut stream: impl Read + Write, host: &str, token: Option<&str>) -> Result<String> {
     let bearer =
         token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     stream
         .write_all(format!("GET /v1/status HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n").as_bytes())?;
-    let mut text = String::new();
-    stream.take(MAX_STATUS).read_to_string(&mut text)?;
-    Ok(text)
+    stream.flush()?;
+
+    let end = Instant::now() + ANSWER;
+    let (mut answer, mut chunk) = (Vec::new(), vec![0; CHUNK]);
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(chunk.get(..read).unwrap_or(&[])),
+            // TLS that ends without a farewell. An answer that was cut off is no JSON.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+        if answer.len() > MAX_STATUS {
+            bail!("its status has more than {MAX_STATUS} bytes");
+        }
+        if Instant::now() >= end {
+            bail!("it takes longer than {} s to answer", ANSWER.as_secs());
+        }
+    }
+    String::from_utf8(answer).context("its status is no text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_scheme_and_a_host() {
+        assert_eq!(Address::parse("http://a:1/").unwrap(), Address::Http("a:1"));
+        assert_eq!(Address::parse("https://[::1]:8731").unwrap(), Address::Https("[::1]:8731"));
+        assert_eq!(Address::parse("unix:/run/x").unwrap(), Address::Unix("/run/x"));
+        for bad in ["a:1", "http://", "https://a/b", "http://u@a", "http://a\r\nX: y", "ftp://a"] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_name_for_a_certificate_has_no_port_and_no_brackets() {
+        let names = ["a:1", "a", "[::1]:8731", "[::1]"].map(host_name);
+        assert_eq!(names, ["a", "a", "::1", "::1"]);
+    }
 }

@@ -9,6 +9,7 @@ use refguard_core::resolve::Engine;
 
 use super::facts::{self, Facts};
 use super::look::{self, Contents};
+use super::staged_set::{find_new_warnings, holds_set};
 use crate::ops::source::filter::Filter;
 use crate::ops::source::load::{self, NoProgress};
 use crate::ops::{TestOptions, TestReport, VersionHistory, Workspace, run_tests};
@@ -19,8 +20,11 @@ use crate::repo::{BlobId, Repo, Side};
 pub enum StagedVerdict {
     /// The commit would change nothing of the set.
     NothingStaged,
-    /// The set that the commit would make is sound, and its tests pass. With the number of files that were
-    /// looked at, if not all of them.
+    /// Neither what is checked out nor what is staged holds a policy set: the YAML here is another
+    /// program's.
+    NoSet,
+    /// The set that the commit would make is sound, and its tests pass. With the number of files
+    /// that were looked at, if not all of them.
     Sound(Option<usize>),
     /// It is not, or they do not.
     Faulty(Box<StagedFaults>),
@@ -33,6 +37,8 @@ pub struct StagedFaults {
     pub checked: Checked,
     /// What the tests came to, where the set is sound.
     pub tests: Option<TestReport>,
+    /// The warnings that the commit would bring: one may hold the cause.
+    pub warnings: Vec<Finding>,
 }
 
 impl Workspace {
@@ -46,21 +52,31 @@ impl Workspace {
         let kept = facts::kept(repo, prefix);
         if let Some(known) = kept.as_deref().and_then(|bytes| Facts::decode(bytes, prefix)) {
             let changes = look::changes(&known, &staged);
-            // What stands in the way of a fast look is met again, and reported, by the judgement of the whole.
+            // What stands in the way of a fast look is met again, and reported, by the judgement of
+            // the whole.
             if changes.is_empty() || look::is_sound(&known, &changes, repo).unwrap_or(false) {
                 return Ok(StagedVerdict::Sound(Some(changes.len())));
             }
         }
-        if self.is_committed(repo, &staged)? {
+        let committed = self.committed_sides(repo)?;
+        if committed == staged {
             return Ok(StagedVerdict::NothingStaged);
         }
-        self.judge_whole(repo)
+        if !holds_set(repo, &staged)? && !holds_set(repo, &committed)? {
+            return Ok(StagedVerdict::NoSet);
+        }
+
+        let mut verdict = self.judge_whole(repo)?;
+        if let StagedVerdict::Faulty(faults) = &mut verdict {
+            faults.warnings = find_new_warnings(repo, prefix)?;
+        }
+        Ok(verdict)
     }
 
-    /// Whether the commit that is checked out holds just that.
-    fn is_committed(&self, repo: &Repo, staged: &[(Arc<str>, Side)]) -> Result<bool> {
-        let Some(head) = repo.head()? else { return Ok(staged.is_empty()) };
-        Ok(repo.tree_sides(repo.tree_of(head)?, self.root().prefix(), &load::wanted)? == staged)
+    /// What the commit holds that is checked out; nothing before the first one.
+    fn committed_sides(&self, repo: &Repo) -> Result<Vec<(Arc<str>, Side)>> {
+        let Some(head) = repo.head()? else { return Ok(Vec::new()) };
+        Ok(repo.tree_sides(repo.tree_of(head)?, self.root().prefix(), &load::wanted)?)
     }
 
     fn judge_whole(&self, repo: &Repo) -> Result<StagedVerdict> {
@@ -72,7 +88,11 @@ impl Workspace {
         let gathered = facts::gather(prefix, &entries, &|path| filter.admits(path), &loaded);
         let mut checked = check_errors(loaded);
         let Some(set) = checked.set.take() else {
-            return Ok(StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests: None })));
+            return Ok(StagedVerdict::Faulty(Box::new(StagedFaults {
+                checked,
+                tests: None,
+                warnings: Vec::new(),
+            })));
         };
         let regex = set.conditions.iter().map(|condition| condition.compiled_size() as u64).sum();
         let engine = Engine::new(Arc::new(set));
@@ -84,6 +104,7 @@ impl Workspace {
             return Ok(StagedVerdict::Faulty(Box::new(StagedFaults {
                 checked,
                 tests: Some(report),
+                warnings: Vec::new(),
             })));
         }
         if let Some(gathered) = gathered {

@@ -58,7 +58,10 @@ pub fn import_litellm(config: &Path, out: &Path) -> Result<ImportReport> {
 /// # Errors
 /// Where it holds something, or cannot be written.
 pub(in crate::ops) fn write_new(dir: &Path, files: &[(&str, &[u8])]) -> Result<()> {
-    let occupied = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    // A repository that was just made, and holds nothing yet, is as good as an empty folder.
+    let is_content =
+        |entry: std::io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() != ".git");
+    let occupied = || fs::read_dir(dir).is_ok_and(|mut entries| entries.any(is_content));
     if dir.is_file() || occupied() {
         bail!("`{}` is not empty: a new or empty folder is needed", dir.display());
     }

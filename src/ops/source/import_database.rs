@@ -9,6 +9,7 @@ use refguard_core::document::Finding;
 use refguard_core::interop::{self, Commit as DatabaseCommit, DatabaseImport};
 
 use crate::ops::source::import::{self, ImportReport};
+use crate::ops::source::init;
 use crate::ops::{PromoteRequest, Workspace};
 use crate::repo::{CommitId, GitEnv, NewHistory, Person, RefName, Repo, Time};
 
@@ -50,6 +51,7 @@ pub fn import_litellm_database(
             drafts: Vec::new(),
         });
     }
+    init::refuse_nested(out, "the import makes one of its own")?;
     import::write_new(out, &[])?;
     let repo = Repo::init(out, &GitEnv::from_process())?;
     let history: Vec<NewHistory> = commits.iter().map(new_history).collect();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use include_dir::{Dir, DirEntry, include_dir};
 use refguard_core::document::{Kind, schema};
 
@@ -26,22 +26,14 @@ pub struct Initialised {
     pub anonymous: bool,
 }
 
-/// Makes a policy repository in a new or empty folder: the example, the schemas for editors, one commit, promoted.
+/// Makes a policy repository in a new or empty folder: the example, the schemas for editors, one
+/// commit, promoted.
 ///
 /// # Errors
-/// Where the folder holds something, or git cannot commit.
+/// Where the folder holds something or lies in a git repository, or git cannot commit.
 pub fn init(dir: &Path) -> Result<Initialised> {
-    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    gather(&EXAMPLE, &mut files);
-    for kind in Kind::ALL {
-        let text = serde_json::to_string_pretty(&schema::of(kind))? + "\n";
-        files.push((format!(".schema/{}.json", kind.slug()), text.into_bytes()));
-    }
-    files.sort();
-    let borrowed: Vec<(&str, &[u8])> =
-        files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
-    write_new(dir, &borrowed)?;
-    let files: Vec<String> = files.into_iter().map(|(path, _)| path).collect();
+    refuse_nested(dir, "`--here` adds the policies to that repository, and commits nothing")?;
+    let files = write_example(dir)?;
     let repo = Repo::init(dir, &GitEnv::from_process())?;
     let first = || repo.commit_files(files.iter().map(String::as_str), "policies: first set");
     let (commit, anonymous) = match first() {
@@ -61,6 +53,55 @@ pub fn init(dir: &Path) -> Result<Initialised> {
     })?;
     let production = workspace.promote(&plan)?;
     Ok(Initialised { files, commit, production, anonymous })
+}
+
+/// Writes the example into a new or empty folder of the git repository that is there, for its owner to
+/// commit and promote; the files, relative to the folder, sorted.
+///
+/// # Errors
+/// Where the folder holds something, or lies in no git repository.
+pub fn init_here(dir: &Path) -> Result<Vec<String>> {
+    if enclosing_repo(dir)?.is_none() {
+        bail!("`{}` is in no git repository: leave out `--here` to make one", dir.display());
+    }
+    write_example(dir)
+}
+
+/// Refuses to make a repository within another: git does not look into it, so that the outer one
+/// would neither commit nor clone the policies. `instead`: what to do.
+///
+/// # Errors
+/// Where the folder, or the nearest one above that exists, lies in a git repository.
+pub(in crate::ops) fn refuse_nested(dir: &Path, instead: &str) -> Result<()> {
+    let Some(repo) = enclosing_repo(dir)? else { return Ok(()) };
+    let top = repo.work_tree().unwrap_or(repo.git_dir());
+    bail!(
+        "`{}` lies in the git repository `{}`, and a repository within another is not seen by it: \
+         name a folder elsewhere; {instead}",
+        dir.display(),
+        top.display()
+    );
+}
+
+fn enclosing_repo(dir: &Path) -> Result<Option<Repo>> {
+    let dir = std::path::absolute(dir)?;
+    let Some(existing) = dir.ancestors().find(|above| above.is_dir()) else { return Ok(None) };
+    Ok(Repo::enclosing(existing, &GitEnv::from_process())?)
+}
+
+/// Writes the example and the schemas; their paths, sorted.
+fn write_example(dir: &Path) -> Result<Vec<String>> {
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    gather(&EXAMPLE, &mut files);
+    for kind in Kind::ALL {
+        let text = serde_json::to_string_pretty(&schema::of(kind))? + "\n";
+        files.push((format!(".schema/{}.json", kind.slug()), text.into_bytes()));
+    }
+    files.sort();
+    let borrowed: Vec<(&str, &[u8])> =
+        files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    write_new(dir, &borrowed)?;
+    Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
 /// The example's files. The schemas beside them are written from the types, not copied.

@@ -146,7 +146,7 @@ fn two_versions_side_by_side() {
 
 #[test]
 fn a_hostile_name_stays_a_name() {
-    let name = "x</summary>`|\u{202e}[a](http://b) <img src=x>";
+    let name = "x</summary>`|[a](http://b) <img src=x>";
     let policy = |text: &str| {
         let fields =
             format!("name: \"{name}\"\ndescription: \"{text}\"\nguardrails: {{add: ['{text}']}}\n");

@@ -146,11 +146,15 @@ proptest! {
     }
 
     #[test]
-    fn github_gets_one_command_a_finding((_, findings) in report()) {
+    fn github_gets_a_command_and_a_plain_line_a_finding((_, findings) in report()) {
         let github = rendered(&findings, &[], Format::Github, Style::default());
         prop_assert!(is_plain(&github));
-        prop_assert_eq!(github.lines().count(), findings.len());
-        for line in github.lines() {
+        let (commands, plain): (Vec<&str>, Vec<&str>) =
+            github.lines().partition(|line| line.starts_with("::"));
+        prop_assert_eq!(commands.len(), findings.len());
+        prop_assert_eq!(plain.len(), findings.len());
+        prop_assert!(!plain.iter().any(|line| obeyed(line)), "{plain:?}");
+        for line in commands {
             let (properties, _) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
             let (severity, properties) = properties.split_once(' ').unwrap();
             prop_assert!(severity == "error" || severity == "warning");
