@@ -48,3 +48,28 @@ fn a_table_of_long_lists_and_authors_is_bounded() {
         assert!(text.len() < 2_000 && text.contains(" characters)"), "{verb:?}: {}", text.len());
     }
 }
+
+#[test]
+fn a_value_beyond_the_limit_is_refused_at_every_door() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    let long = "x".repeat(1025);
+    let limit = "has 1025 bytes: the limit `request-value` is 1024";
+
+    let context = format!("{{\"team\":\"{long}\"}}");
+    for args in [["--team", &long], ["--tag", &long], ["--context", &context]] {
+        let run = repo.run(["resolve"].into_iter().chain(args)).ends(2);
+        assert!(run.stderr.contains(limit), "{}", run.stderr);
+    }
+
+    repo.write("requests.jsonl", &format!("{{\"context\":{context}}}\n{{\"context\":{{}}}}\n"));
+    let run = repo.run(["resolve", "--batch", "requests.jsonl"]).ends(1);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert!(lines[0].starts_with("{\"error\"") && lines[0].contains(limit), "{}", lines[0]);
+    assert!(lines[1].contains("\"pii\""), "{}", lines[1]);
+
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n- name: c\n  context: ";
+    repo.write("tests/t.yaml", &format!("{test}{context}\n  expect: {{}}\n"));
+    let run = repo.run(["test"]).ends(1);
+    assert!(format!("{}{}", run.stdout, run.stderr).contains(limit), "{}", run.stderr);
+}

@@ -1,5 +1,11 @@
 //! The limits of DESIGN's budget table: each an error with its name and value.
 
+/// Bytes that one value of a request may have: the limit `request-value`.
+pub const MAX_VALUE: usize = 1_024;
+
+/// Tags that a request may have: the limit `request-tags`.
+pub const MAX_TAGS: usize = 256;
+
 /// How much of each thing a set may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

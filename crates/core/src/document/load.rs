@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use super::rules::{
-    bad_encoding, duplicate_key, foreign_file, limit_exceeded, link_or_pointer, wrong_type,
-};
+use super::rules::{bad_encoding, foreign_file, limit_exceeded, link_or_pointer, wrong_type};
 use super::{
-    Dimension, Finding, Kind, Limits, Node, RawAttachment, RawCatalog, RawContext, RawInvariant,
-    RawPolicy, RawPolicyTest, RawRepository, SourceFile, Span, de, header, shape, yaml,
+    Finding, Kind, Limits, Node, RawAttachment, RawCatalog, RawInvariant, RawPolicy, RawPolicyTest,
+    RawRepository, SourceFile, Span, de, header, requests::judge_requests, shape, yaml,
 };
 
 /// A document of ours that has its kind's form.
@@ -179,7 +177,7 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
             if findings.is_empty() {
                 match body {
                     Ok(body) => {
-                        findings.append(&mut both_spellings(file, &body));
+                        findings.append(&mut judge_requests(file, &body));
                         loaded.documents.push(Document {
                             file: file.clone(),
                             span: root.span,
@@ -214,17 +212,4 @@ pub(super) fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
         Kind::PolicyTest => Body::Test(de::from_node(root)?),
         Kind::Invariant => Body::Invariant(de::from_node(root)?),
     })
-}
-
-/// `team` beside `team_alias`: one dimension given twice.
-fn both_spellings(file: &SourceFile, body: &Body) -> Vec<Finding> {
-    let Body::Test(test) = body else { return Vec::new() };
-    let of_context = |context: &RawContext| {
-        let twice = Dimension::WRITTEN.map(|dimension| {
-            let [first, second] = context.both_names(dimension)?;
-            Some(duplicate_key::finding(file, second.span, dimension.singular(), first.span))
-        });
-        twice.into_iter().flatten().collect::<Vec<_>>()
-    };
-    test.cases.iter().filter_map(|case| case.context.as_ref()).flat_map(of_context).collect()
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::object_only::ObjectOnly;
-use crate::document::Dimension;
+use crate::document::{Dimension, MAX_TAGS, MAX_VALUE};
 use crate::policy::{ConditionId, Context, Pipeline};
 
 /// A context and the policies that the request names itself.
@@ -113,17 +113,12 @@ impl RawContext {
     }
 }
 
-/// The limit `request-tags`.
-const MAX_TAGS: usize = 256;
-
-/// The limit `request-value`: bytes of one value of a dimension.
-pub const MAX_VALUE: usize = 1_024;
-
 impl Context {
     /// A context from its JSON object; null is absent.
     ///
     /// # Errors
-    /// An unknown field, a wrong type, both spellings of one dimension, more than 256 tags.
+    /// An unknown field, a wrong type, both spellings of one dimension, and those of
+    /// [`Self::within_limits`].
     pub fn from_json(value: &Value) -> Result<Self, BadContext> {
         ObjectOnly::<RawContext>::deserialize(value)
             .map_err(|e| BadContext(e.to_string()))
@@ -220,5 +215,32 @@ impl Request {
         let ObjectOnly(raw) =
             ObjectOnly::<RawRequest>::deserialize(value).map_err(|e| BadContext(e.to_string()))?;
         Ok((Context::from_raw(raw.context.0)?, raw.policies))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_request_beyond_a_limit_is_none() {
+        let fits = json!({"team_alias": "x".repeat(1024), "tags": vec!["t"; 256]});
+        assert!(Context::from_json(&fits).is_ok());
+        for (dimension, value) in [
+            ("team", json!({"team": "é".repeat(513)})),
+            ("key", json!({"key_alias": "é".repeat(513)})),
+            ("model", json!({"model": "é".repeat(513)})),
+            ("tags", json!({"tags": ["short", "é".repeat(513)]})),
+        ] {
+            let want = format!(
+                "a value of `{dimension}` has 1026 bytes: the limit `request-value` is 1024"
+            );
+            assert_eq!(Context::from_json(&value), Err(BadContext(want)));
+        }
+        let many = json!({"tags": vec!["t"; 257]});
+        let want = "257 tags: the limit `request-tags` is 256".to_owned();
+        assert_eq!(Context::from_json(&many), Err(BadContext(want)));
     }
 }

@@ -20,7 +20,7 @@ mod wording;
 
 pub use answer::{Answer, Fields, Numbering, Origin};
 pub use candidates::Reason;
-pub use context::{Asked, BadContext, MAX_VALUE, Pinned, Request, Requested};
+pub use context::{Asked, BadContext, Pinned, Request, Requested};
 pub use coverage::{Coverage, CoverageReport, Item as CoverageItem, Kind as CoverageKind};
 pub use engine::Engine;
 pub use explain::{Near, Verdict, explain};
@@ -28,4 +28,5 @@ pub use object_only::ObjectOnly;
 pub use resolution::{Resolution, ResolvedPipeline, ResolvedPolicy};
 pub use simulate::simulate;
 
+pub use crate::document::MAX_VALUE;
 pub use crate::policy::Context;
