@@ -75,8 +75,8 @@ impl Engine {
     /// The attachments that give a context its policies, in the order of evaluation; several may give
     /// the same one.
     pub fn counting_attachments(&self, context: &Context) -> Vec<&Attachment> {
-        let mut conditions = self.lines.asked_for(&self.set, context.model());
-        let counting = self.counting(self.index.matching(context), &mut conditions);
+        let conditions = Conditions::new(&self.set, context.model());
+        let counting = self.counting(self.index.matching(context), &conditions);
         counting.into_iter().filter_map(|found| self.attachment(found.rank)).collect()
     }
 
@@ -98,7 +98,7 @@ impl Engine {
 
     fn answer<'a>(&'a self, found: Vec<Found>, request: &'a Request) -> Resolution<'a> {
         let mut gathering = Gathering::new(self, &request.context);
-        for found in self.counting(found, &mut gathering.conditions) {
+        for found in self.counting(found, &gathering.conditions) {
             gathering.attached(found, &request.context);
         }
         for requested in &request.policies {
@@ -109,8 +109,7 @@ impl Engine {
 
     /// The attachments that count, in the order of evaluation: of those that match, the ones whose policy
     /// applies; default ones only where there are no others.
-    fn counting(&self, mut found: Vec<Found>, conditions: &mut Conditions<'_>) -> Vec<Found> {
-        self.lines.call_up(found.iter().map(|found| found.policy));
+    fn counting(&self, mut found: Vec<Found>, conditions: &Conditions<'_>) -> Vec<Found> {
         found.retain(|found| self.lines.applies(found.policy, conditions));
         if found.iter().any(|found| !found.names.is_default()) {
             found.retain(|found| !found.names.is_default());
@@ -135,7 +134,7 @@ impl<'a> Gathering<'a> {
     fn new(engine: &'a Engine, context: &'a Context) -> Self {
         Self {
             engine,
-            conditions: engine.lines.asked_for(&engine.set, context.model()),
+            conditions: Conditions::new(&engine.set, context.model()),
             policies: Vec::with_capacity(32),
             listed: FixedBitSet::with_capacity(engine.set.policies.len()),
             guardrails: FixedBitSet::with_capacity(engine.set.guardrails.len()),
@@ -155,7 +154,7 @@ impl<'a> Gathering<'a> {
         match requested {
             Requested::Named(name) => match self.engine.set.find(name) {
                 Some((id, _)) => {
-                    if self.engine.lines.applies(id, &mut self.conditions)
+                    if self.engine.lines.applies(id, &self.conditions)
                         && !self.listed.put(id.0 as usize)
                     {
                         self.list(id, None);
@@ -180,7 +179,7 @@ impl<'a> Gathering<'a> {
 
     fn list(&mut self, id: PolicyId, attached: Option<(Found, &'a Context)>) {
         let engine = self.engine;
-        let gives = engine.lines.gives(id, &mut self.conditions);
+        let gives = engine.lines.gives(id, &self.conditions);
         gives.guardrails.iter().for_each(|guardrail| self.guardrails.insert(*guardrail as usize));
         self.policies.push(ResolvedPolicy {
             set: &engine.set,
@@ -195,12 +194,12 @@ impl<'a> Gathering<'a> {
         let parent = pinned.parent.as_deref().and_then(|name| engine.set.find(name));
         let own_holds = pinned.holds(self.conditions.model);
         let parent_applies =
-            parent.is_some_and(|(id, _)| engine.lines.applies(id, &mut self.conditions));
+            parent.is_some_and(|(id, _)| engine.lines.applies(id, &self.conditions));
         if !own_holds && !parent_applies {
             return None;
         }
         let inherited =
-            parent.map(|(id, _)| engine.lines.gives(id, &mut self.conditions)).unwrap_or_default();
+            parent.map(|(id, _)| engine.lines.gives(id, &self.conditions)).unwrap_or_default();
         let mut guardrails: Vec<&str> =
             inherited.guardrails.iter().map(|g| engine.set.guardrail(GuardrailId(*g))).collect();
         if own_holds {
@@ -237,7 +236,7 @@ impl<'a> Gathering<'a> {
 
     /// Of the policies whose own condition holds; a pipeline is not inherited.
     fn pipelines(&mut self) -> Vec<ResolvedPipeline<'a>> {
-        let (engine, conditions) = (self.engine, &mut self.conditions);
+        let (engine, conditions) = (self.engine, &self.conditions);
         let own = |resolved: &ResolvedPolicy<'a>| match &resolved.given {
             Given::Served { id, .. } => {
                 let policy =

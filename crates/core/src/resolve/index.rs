@@ -21,7 +21,6 @@ use rustc_hash::FxHashMap;
 
 use super::Context;
 use super::candidates::{Names, TagAt};
-use super::memo::Memo;
 use crate::document::Dimension;
 use crate::policy::filing::{Crowd, Filing};
 use crate::policy::{Attachment, PolicyId, Targets};
@@ -108,13 +107,12 @@ impl Index {
     /// The attachments that match, in the order of evaluation, each once.
     pub(super) fn matching(&self, context: &Context) -> Vec<Found> {
         let mut found = Vec::with_capacity(64);
-        let mut rests = Memo::of(self.rests.len());
         found.extend(self.filing.always().iter().map(|filed| filed.found));
         for dimension in Dimension::ALL {
             let shelf = self.filing.under(dimension);
             for (at, value) in context.values(dimension).iter().enumerate() {
                 let before = found.len();
-                shelf.find(value, |list| self.take(list, context, &mut rests, &mut found));
+                shelf.find(value, |list| self.take(list, context, &mut found));
                 if dimension == Dimension::Tag {
                     found.iter_mut().skip(before).for_each(|found| found.tag = TagAt::new(at));
                 }
@@ -128,11 +126,11 @@ impl Index {
     }
 
     /// Takes those of a list whose other dimensions match too.
-    fn take(&self, list: &[Filed], context: &Context, rests: &mut Memo, found: &mut Vec<Found>) {
+    fn take(&self, list: &[Filed], context: &Context, found: &mut Vec<Found>) {
         let matches =
             |rest: u32| self.rests.get(rest as usize).is_some_and(|rest| rest.matches(context));
         for filed in list {
-            if filed.rest == 0 || rests.answer(filed.rest as usize, || matches(filed.rest)) {
+            if filed.rest == 0 || matches(filed.rest) {
                 found.push(filed.found);
             }
         }

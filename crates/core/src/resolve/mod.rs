@@ -12,7 +12,6 @@ mod explain;
 mod index;
 mod json;
 mod lines;
-mod memo;
 mod object_only;
 mod resolution;
 mod simulate;

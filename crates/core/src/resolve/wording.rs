@@ -1,5 +1,6 @@
-//! What answers say of a policy whoever asks: its name, its digest, its chain, and mostly its guardrails. Written
-//! as JSON the first time somebody gets the policy, and copied from then on.
+//! The JSON of a policy in answers: its name, digest and chain, and its guardrails in one case. Written the first time
+//! that a request gets the policy, and copied from then on. Without it an answer that lists policies takes twice the
+//! instructions.
 
 use std::sync::{Arc, OnceLock};
 use std::{array, fmt};
@@ -10,11 +11,11 @@ use super::ResolvedPolicy;
 use super::json::Object;
 use crate::policy::{PolicyId, PolicySet};
 
-/// Policies whose words stand and fall together: few enough that a changed one costs little, enough that a new set
-/// takes over the others in no time.
+/// Policies a shelf. A set that was made from another one shares the shelves without a changed policy: small shelves
+/// lose little by a change, large ones make a new set quickly.
 const SHELF: usize = 64;
 
-/// The words of some policies that follow each other, as far as they were needed.
+/// The words of some policies that follow each other; empty until they are needed.
 type Shelf = [OnceLock<Arc<Words>>; SHELF];
 
 /// The words of a set's policies. Sets that were made from each other share those that are the same.
@@ -31,12 +32,12 @@ pub(super) struct Words {
 }
 
 impl Wording {
-    /// For the policies of a set; nothing is written yet.
+    /// For the policies of a set. Nothing is written yet.
     pub(super) fn new(set: &PolicySet) -> Self {
         Self(set.policies.chunks(SHELF).map(|_| Arc::new(empty())).collect())
     }
 
-    /// For a set that was made from this one's, in which what is said of some policies differs.
+    /// For a set that was made from this one's, in which the words of some policies differ.
     pub(super) fn patched(&self, differing: &FxHashSet<PolicyId>) -> Self {
         let mut shelves = self.0.clone();
         for PolicyId(id) in differing {
