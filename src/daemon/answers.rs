@@ -1,6 +1,8 @@
-//! Answers that were given, kept for those who ask the same again: gateways ask for the same few thousand keys, teams and
-//! models all day. They are kept with what they were made from, which never changes, and end with it: an answer of one
-//! set is never given of another. Knows nothing of how questions are read or answers written.
+//! A cache of answers: gateways ask for the same few thousand keys, teams and models all day.
+//!
+//! Each snapshot has a cache of its own, which is dropped with it: a snapshot never changes, so an entry never becomes
+//! wrong, and an answer of one set is never given for another. A hit costs 0.1 µs where working out the answer costs 6 µs
+//! (1,000 policies) to 24 µs (10,000). Knows nothing of how questions are read or answers written.
 
 use std::sync::OnceLock;
 
@@ -9,20 +11,20 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 use refguard_core::resolve::Fields;
 
-/// Bytes of questions and answers that are kept of one set.
+/// Bytes of questions and answers in one cache.
 const CAPACITY: u64 = 12 << 20;
-/// How many of them to expect: so many that were pushed out are remembered too, to be kept longer when they come again.
+/// Entries to expect. As many evicted questions are remembered, so that one that comes again is kept longer.
 const EXPECTED: usize = 4_096;
-/// The share of those that were asked for again. The others have the rest, so that new ones stay long enough to be.
+/// The share of the capacity for entries that were hit before; new entries have the rest.
 const AGAIN: f64 = 0.5;
-/// Parts that are locked each by itself.
+/// Shards of the cache, each with its own lock.
 const SHARDS: usize = 8;
-/// What keeping an answer costs beside its bytes.
+/// Bytes that an entry costs beside its question and answer.
 const OVERHEAD: u64 = 200;
-/// The longest question and answer that is kept: a few long ones must not push out all others.
+/// The longest entry: a few long ones must not evict all others.
 const LONGEST: u64 = CAPACITY / 64;
 
-/// A question as it came: the same bytes mean the same.
+/// A request as it was sent: equal bytes have equal answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Question<B> {
     /// The body of the request.
@@ -33,7 +35,7 @@ pub struct Question<B> {
     pub strict: bool,
 }
 
-/// A question that was answered.
+/// The key of an entry.
 type Answered = Question<Box<[u8]>>;
 
 impl Equivalent<Answered> for Question<&[u8]> {
@@ -56,23 +58,23 @@ fn weight(question: usize, answer: usize) -> u64 {
         .map_or(u64::MAX, |bytes| bytes.saturating_add(OVERHEAD))
 }
 
-/// The answers of one set that are at hand; the least used make room.
+/// The cache of one snapshot. Evicts what is used least.
 #[derive(Default)]
 pub struct Answers(OnceLock<Option<Cache<Answered, Bytes, Length>>>);
 
 impl Answers {
-    /// What was answered to a question before.
+    /// The cached answer to a question.
     pub fn get(&self, question: Question<&[u8]>) -> Option<Bytes> {
         self.0.get()?.as_ref()?.get(&question)
     }
 
-    /// Keeps an answer, if it is not too long, and gives it back.
+    /// Caches an answer, if it is not too long, and returns it.
     pub fn keep(&self, question: Question<&[u8]>, answer: Vec<u8>) -> Bytes {
-        let answer = snug(answer);
+        let answer = shrink(answer);
         if weight(question.body.len(), answer.len()) > LONGEST {
             return answer;
         }
-        // Nothing is set aside for a set that nobody asks.
+        // The first entry allocates the cache: many sets are never asked.
         if let Some(kept) = self.0.get_or_init(cache) {
             let Question { body, fields, strict } = question;
             kept.insert(Question { body: body.into(), fields, strict }, answer.clone());
@@ -81,8 +83,8 @@ impl Answers {
     }
 }
 
-/// Without the room that was left for more, unless it is little. Copied: to shrink where it lies may free nothing.
-fn snug(answer: Vec<u8>) -> Bytes {
+/// Copies an answer without its spare capacity, unless that is little. Shrinking in place may free nothing.
+fn shrink(answer: Vec<u8>) -> Bytes {
     match answer.capacity() - answer.len() > answer.len() / 8 {
         true => Bytes::copy_from_slice(&answer),
         false => answer.into(),
@@ -93,7 +95,7 @@ fn cache() -> Option<Cache<Answered, Bytes, Length>> {
     let mut options = OptionsBuilder::new();
     options.estimated_items_capacity(EXPECTED).weight_capacity(CAPACITY).shards(SHARDS);
     options.hot_allocation(AGAIN).ghost_allocation(1.0);
-    // The two capacities are given, which is all that is asked for.
+    // Building fails only without the two capacities.
     let options = options.build().ok()?;
     Some(Cache::with_options(options, Length, Default::default(), Default::default()))
 }

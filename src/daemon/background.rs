@@ -1,19 +1,19 @@
-//! Threads that give way to those that answer: reading a new set, or writing down the last one, takes milliseconds of
-//! a core, and on a busy machine requests must not wait for them.
+//! Threads of lower priority than those that answer requests: reading a new set, or writing the last one to disk, takes
+//! milliseconds of a core, and on a busy machine requests must not wait for that.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// How much less of a busy core a thread gets, in the steps of `nice`.
+/// How much a thread's niceness is raised.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Way {
-    /// Somebody waits for a new set.
+    /// For work that a new set waits for.
     Little = 5,
-    /// Nobody waits for it.
+    /// For work that nothing waits for.
     Far = 10,
 }
 
-/// Starts a thread. Those that it starts give way as it does, and their own way comes on top.
+/// Starts a thread. Threads that it starts inherit its niceness, and add their own.
 ///
 /// # Errors
 /// Where the system gives no thread.
@@ -23,23 +23,23 @@ pub(super) fn spawn(
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.to_owned()).spawn(move || {
-        give(way);
+        raise_niceness(way);
         work();
     })
 }
 
 /// On Linux each thread has a niceness of its own; elsewhere it would be the whole process's.
 #[cfg(target_os = "linux")]
-fn give(way: Way) {
+fn raise_niceness(way: Way) {
     let now = rustix::process::getpriority_process(None).unwrap_or(0);
-    // Where a sandbox forbids it, threads share alike as before.
+    // Where a sandbox forbids it, all threads have the same priority.
     if let Err(error) = rustix::process::setpriority_process(None, now + way as i32) {
-        tracing::debug!("a thread in the background cannot give way: {error}");
+        tracing::debug!("cannot lower the priority of a background thread: {error}");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give(_: Way) {}
+fn raise_niceness(_: Way) {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -1,4 +1,4 @@
-//! What a daemon is told at its start.
+//! The settings of a daemon, fixed at its start.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::repo::GitEnv;
 pub struct Config {
     /// A folder of the repository.
     pub dir: PathBuf,
-    /// The variables that git sees.
+    /// The environment variables of git's processes.
     pub env: GitEnv,
     /// Whether the work tree is served too, as the set `worktree`.
     pub worktree: bool,
-    /// How often the refs are read where no hint came.
+    /// How often the refs are read where no file system event comes.
     pub poll: Duration,
     /// Where the last good sets are kept; `None`: in the git directory.
     pub state_dir: Option<PathBuf>,

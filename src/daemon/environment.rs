@@ -1,34 +1,42 @@
-//! One environment: its ref, what has become of its values, and the reader that keeps the last tree.
+//! One environment: its ref, what has become of the ref's values, and the loader that reads them.
+//!
+//! Runs on the follower's thread, and only does what is quick: reads the ref, gives orders to the loader, and publishes
+//! what the loader has read.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use anyhow::Result;
 use jiff::Timestamp;
-use refguard_core::document::{Finding, SourceFile};
+use refguard_core::document::SourceFile;
 use refguard_core::policy::Environment;
-use refguard_core::resolve::Engine;
 
 use super::Hub;
-use super::hub::Slot;
-use super::load::{Outcome, judge, rejected};
+use super::load::rejected;
+use super::load_marker::{Death, LoadMarker};
+use super::loader::{LoadOrder, LoadReport, LoadResult, Loader, Order, Report, RestoredEngine};
+use super::notes::Subject;
 use super::reload::{Following, Step};
+use super::slot::Slot;
 use super::snapshot::{Snapshot, Source};
-use super::state::{self, Kept, Writer};
-use super::status::{Failing, Hold};
-use crate::ops::SetReader;
-use crate::repo::{CommitId, RefName, Repo, RepoError, TreeId};
-
-/// How many commits are counted between what is served and what the ref holds.
-const MAX_BEHIND: usize = 1_000;
+use super::state::Kept;
+use super::state_folder::StateFolder;
+use super::state_writer::StateWriter;
+use super::status::Failing;
+use super::watch::Hint;
+use crate::repo::{CommitId, RefName, Repo, RepoError};
 
 /// What following a ref needs of its surroundings.
 pub(super) struct Context<'a> {
     pub hub: &'a Hub,
-    pub writer: &'a Writer,
+    pub writer: &'a StateWriter,
+    /// Wakes the follower.
+    pub hints: &'a Sender<Hint>,
     /// The root of the set in commits.
     pub prefix: &'a str,
-    pub state_dir: Option<&'a Path>,
+    /// Where the last good sets are kept.
+    pub state: Option<&'a StateFolder>,
     /// What failed is due now.
     pub urged: bool,
     /// Reading the ref says what the remote holds: there is none, or it was just fetched.
@@ -44,29 +52,39 @@ pub(super) struct Tracked {
     /// The ref that is read: the environment's, or the remote's copy of it.
     followed: Result<RefName, String>,
     following: Following,
-    reader: SetReader,
-    restored: bool,
-    /// The tree that the served set was read from; none where it came from a file.
-    base: Option<TreeId>,
+    loader: Option<Loader>,
+    /// The folder that the last good set was looked for in.
+    restored_from: Option<StateFolder>,
+    marker: Option<LoadMarker>,
+    /// A load that ended the process before this one.
+    death: Option<Death>,
+    /// A commit is being loaded, and the marker says so.
+    loading: bool,
 }
 
 impl Tracked {
-    pub fn new(environment: &Environment, remote: Option<&str>) -> Self {
+    /// Follows an environment. `slot`: the one that its name has already, whose set is served until there is another.
+    pub fn new(environment: &Environment, remote: Option<&str>, slot: Option<Arc<Slot>>) -> Self {
         let own = RefName::new(&environment.reference);
         let followed = match remote {
             None => own,
             Some(remote) => own.and_then(|own| own.tracking(remote)),
         };
         let shown = followed.as_ref().map_or(environment.reference.clone(), ToString::to_string);
+
+        let slot = slot.unwrap_or_else(|| Slot::new(&environment.name, None));
+        slot.facts().reference = Some(shown);
         Self {
             environment: environment.name.clone(),
             reference: environment.reference.clone(),
-            slot: Slot::new(&environment.name, Some(shown)),
+            slot,
             followed: followed.map_err(|error| error.to_string()),
             following: Following::default(),
-            reader: SetReader::default(),
-            restored: false,
-            base: None,
+            loader: None,
+            restored_from: None,
+            marker: None,
+            death: None,
+            loading: false,
         }
     }
 
@@ -75,207 +93,298 @@ impl Tracked {
         self.followed.iter().map(RefName::as_str)
     }
 
+    /// When something is due without a hint.
     pub fn due(&self) -> Option<Instant> {
-        self.following.due()
+        self.following.due().filter(|_| !self.is_busy())
     }
 
-    /// Reads the ref and acts on what it holds.
+    /// Whether the loader is at work.
+    pub fn is_busy(&self) -> bool {
+        self.loader.as_ref().is_some_and(Loader::is_busy)
+    }
+
+    /// Takes in what the loader has done, reads the ref and acts on what it holds.
     pub fn follow(&mut self, context: &Context<'_>, repo: &Repo) {
-        let hub = context.hub;
+        self.take_report(context);
+        // What was served last is taken up before a new tip is read, which may fail in any way.
+        self.restore(context, Some(repo));
+
         let value = match &self.followed {
-            Ok(reference) => read(repo, reference),
+            Ok(reference) => read_value(repo, reference),
             Err(error) => Value::Unreadable(error.clone()),
         };
         match value {
             Value::At(commit) => {
                 if context.fetched {
-                    hub.checked(&self.slot);
+                    self.slot.mark_checked();
                 }
                 self.following.readable();
-                self.at(context, repo, commit);
+                self.act_on(context, repo, commit);
             }
             Value::Absent(why) => {
                 if context.fetched {
-                    hub.checked(&self.slot);
+                    self.slot.mark_checked();
                 }
                 {
                     let mut facts = self.slot.facts();
                     (facts.ref_commit, facts.unserved_since) = (None, None);
                 }
-                self.unreadable(&why);
+                self.fail(None, why);
             }
-            Value::Unreadable(why) => self.unreadable(&why),
+            Value::Unreadable(why) => self.fail(None, why),
         }
-        self.restore(hub, context.state_dir);
     }
 
-    fn at(&mut self, context: &Context<'_>, repo: &Repo, commit: CommitId) {
-        let step = self.following.step(commit, Instant::now(), context.urged);
+    /// The repository is away or broken: what is served stays, and what was kept is taken up.
+    pub fn follow_nothing(&mut self, context: &Context<'_>, why: &str) {
+        self.take_report(context);
+        self.restore(context, None);
+        self.fail(None, why.to_owned());
+    }
+
+    fn act_on(&mut self, context: &Context<'_>, repo: &Repo, commit: CommitId) {
         {
             let mut facts = self.slot.facts();
             facts.ref_commit = Some(commit);
             if self.following.current() == Some(commit) {
-                self.following.settled();
-                (facts.rejected, facts.failing, facts.unserved_since) = (None, None, None);
-                facts.commits_behind = Some(0);
+                (facts.unserved_since, facts.commits_behind) = (None, Some(0));
             } else {
                 facts.unserved_since.get_or_insert_with(Instant::now);
             }
+            if self.following.is_served(commit) {
+                (facts.rejected, facts.failing) = (None, None);
+                self.following.settled();
+            }
         }
-        if step == Step::Load {
-            self.load(context, repo, commit);
+
+        if self.is_busy() {
+            return;
+        }
+        self.respect_death(commit);
+        if self.following.step(commit, Instant::now(), context.urged) == Step::Load {
+            self.order_load(context, repo, commit);
         }
     }
 
-    fn load(&mut self, context: &Context<'_>, repo: &Repo, commit: CommitId) {
-        let started = Instant::now();
-        let result = match self.read(repo, commit, context.prefix) {
-            Read::Good(engine) => {
-                let (promotion, hold) = promotion_and_hold(repo, &self.environment, commit);
+    /// A commit whose load ended the process is not the first thing to try again, where there is something to serve.
+    fn respect_death(&mut self, commit: CommitId) {
+        let known = self.death.filter(|death| death.commit == commit);
+        let Some(Death { times, .. }) = known.filter(|_| self.slot.snapshot().is_some()) else {
+            return;
+        };
+        if self.following.due().is_some() || self.following.is_served(commit) {
+            return;
+        }
+        let wait = self.following.died(commit, times, Instant::now());
+        let message = format!(
+            "loading the commit {commit} ended the daemon {times} times in a row: it is tried again in {} s, or at once \
+             on SIGHUP",
+            wait.as_secs()
+        );
+        tracing::error!(set = %self.environment, "{message}");
+        self.slot.facts().failing = Some(Failing {
+            commit: Some(commit.to_string()),
+            since: Timestamp::now(),
+            message,
+            retry_seconds: wait.as_secs(),
+        });
+    }
+
+    fn order_load(&mut self, context: &Context<'_>, repo: &Repo, commit: CommitId) {
+        let repo = match repo.reopen() {
+            Ok(repo) => repo,
+            Err(error) => return self.fail(Some(commit), error.to_string()),
+        };
+        let order = LoadOrder {
+            repo,
+            commit,
+            prefix: context.prefix.to_owned(),
+            served: self.slot.snapshot(),
+            served_commit: self.following.current(),
+        };
+
+        let deaths = self.death.filter(|death| death.commit == commit);
+        if let Some(marker) = &self.marker {
+            marker.set(commit, deaths.map_or(0, |death| death.times));
+        }
+        self.loading = true;
+        self.give(context, Order::Load(order));
+    }
+
+    fn give(&mut self, context: &Context<'_>, order: Order) {
+        if self.loader.is_none() {
+            match Loader::start(&self.environment, context.hints.clone()) {
+                Ok(loader) => self.loader = Some(loader),
+                Err(error) => {
+                    self.end_load();
+                    return self.fail(None, format!("the system gives no thread: {error}"));
+                }
+            }
+        }
+        if let Some(loader) = &mut self.loader {
+            loader.give(order);
+        }
+    }
+
+    /// Takes in what the loader has done since the last look.
+    fn take_report(&mut self, context: &Context<'_>) {
+        let Some(report) = self.loader.as_mut().and_then(Loader::report) else { return };
+        match report {
+            Report::Restored(restored) => self.take_restored(context, restored),
+            Report::Loaded(report) => self.take_loaded(context, *report),
+            Report::Died => {
+                // Dropped, so that the next order starts another.
+                self.loader = None;
+                let commit = self.slot.facts().ref_commit;
+                self.fail(commit, "reading it met a bug of the daemon".to_owned());
+            }
+        }
+        self.end_load();
+    }
+
+    fn take_loaded(&mut self, context: &Context<'_>, report: LoadReport) {
+        let LoadReport { commit, result, took } = report;
+        self.death = None;
+        let result = match result {
+            LoadResult::Good { engine, promotion, hold, files } => {
                 self.slot.facts().hold = hold;
-                self.serve(context.hub, *engine, commit, Source::Commit, promotion);
-                self.base = self.reader.tree();
-                self.keep(context, self.reader.sources());
+                self.following.served(commit);
+                let snapshot = self.snapshot(engine, commit, promotion, Source::Commit);
+                let retired = self.publish(context.hub, &snapshot, commit);
+                let file = context.state.cloned().zip(self.kept(&snapshot, files));
+                context.writer.keep(file, retired);
                 "ok"
             }
-            Read::Rejected(message, findings) => {
+            LoadResult::Rejected { message, findings, commits_behind } => {
                 tracing::error!(set = %self.environment, commit = %commit, "rejected: {message}");
                 self.following.rejected(commit);
                 let mut facts = self.slot.facts();
                 facts.rejected = Some(rejected(Some(commit), message, &findings));
                 facts.failing = None;
-                facts.commits_behind = commits_behind(repo, self.following.current(), commit);
+                facts.commits_behind = commits_behind;
                 "rejected"
             }
-            Read::Failed(message) => {
-                self.failed(Some(commit), message);
+            LoadResult::Failed(message) => {
+                self.fail(Some(commit), message);
                 "failed"
             }
         };
-        context.hub.metrics().reloaded(&self.environment, result, started.elapsed());
-        let millis = started.elapsed().as_secs_f64() * 1000.0;
-        tracing::debug!(set = %self.environment, commit = %commit, result, millis, "looked at a new value");
+
+        context.hub.metrics().count_reload(&self.environment, result, took);
+        let millis = took.as_secs_f64() * 1000.0;
+        tracing::debug!(set = %self.environment, commit = %commit, result, millis, "loaded");
     }
 
-    /// Reads a commit: by what differs from what is served where that is enough, else whole.
-    fn read(&mut self, repo: &Repo, commit: CommitId, prefix: &str) -> Read {
-        let delta = match self.reader.advance(repo, commit, prefix) {
-            Ok(delta) => delta,
-            Err(error) => return Read::from(judge(Err(error))),
-        };
-        let served = self.slot.snapshot();
-        let of_served = delta.filter(|delta| self.base == Some(delta.from));
-        let patched = of_served
-            .zip(served)
-            .and_then(|(delta, served)| self.reader.patch(&delta, &served.engine));
-        match patched.filter(|engine| !engine.set().is_empty()) {
-            Some(engine) => Read::Good(Box::new(engine)),
-            None => Read::from(judge(Ok(self.reader.loaded()))),
-        }
-    }
-
-    fn serve(
-        &mut self,
-        hub: &Hub,
-        engine: Engine,
+    fn snapshot(
+        &self,
+        engine: refguard_core::resolve::Engine,
         commit: CommitId,
-        source: Source,
         promotion: Option<u64>,
-    ) {
-        let snapshot =
-            Snapshot::new(self.slot.name.clone(), engine, source).of_commit(commit, promotion);
-        let snapshot = match self.slot.snapshot() {
+        source: Source,
+    ) -> Arc<Snapshot> {
+        let name = self.slot.name.clone();
+        let snapshot = Snapshot::new(name, engine, source).of_commit(commit, promotion);
+        Arc::new(match self.slot.snapshot() {
             Some(before) => snapshot.after(&before),
             None => snapshot,
-        };
+        })
+    }
+
+    /// Serves a snapshot from now on; returns the one before.
+    fn publish(
+        &self,
+        hub: &Hub,
+        snapshot: &Arc<Snapshot>,
+        commit: CommitId,
+    ) -> Option<Arc<Snapshot>> {
         {
             let mut facts = self.slot.facts();
-            (facts.rejected, facts.failing) = (None, None);
+            if snapshot.source == Source::Commit {
+                (facts.rejected, facts.failing) = (None, None);
+            }
             if facts.ref_commit == Some(commit) {
                 (facts.unserved_since, facts.commits_behind) = (None, Some(0));
             }
         }
-        self.following.served(commit);
-        hub.publish(&self.slot, Arc::new(snapshot));
-        let (set, source) = (self.environment.as_str(), source.as_str());
+        let retired = hub.publish(&self.slot, snapshot.clone());
+        let (set, source) = (self.environment.as_str(), snapshot.source.as_str());
         tracing::info!(set, commit = %commit, source, "serving");
+        retired
     }
 
-    fn keep(&self, context: &Context<'_>, files: Vec<SourceFile>) {
-        let (Some(dir), Some(snapshot)) = (context.state_dir, self.slot.snapshot()) else { return };
-        let Some(commit) = snapshot.commit.clone() else { return };
-        let kept = Kept {
+    fn kept(&self, snapshot: &Snapshot, files: Vec<SourceFile>) -> Option<Kept> {
+        Some(Kept {
             environment: self.slot.name.clone(),
             reference: self.reference.clone(),
-            commit,
+            commit: snapshot.commit.clone()?,
             promotion: snapshot.promotion,
             digest: snapshot.set().digest.clone(),
             files,
+        })
+    }
+
+    /// Orders what was served last, where nothing is served. Tried once a folder.
+    fn restore(&mut self, context: &Context<'_>, repo: Option<&Repo>) {
+        let Some(folder) = context.state.filter(|_| !self.is_busy()) else { return };
+        self.marker.get_or_insert_with(|| LoadMarker::new(folder, &self.environment));
+        if self.slot.snapshot().is_some() || self.restored_from.as_ref() == Some(folder) {
+            return;
+        }
+        self.restored_from = Some(folder.clone());
+        let marker = LoadMarker::new(folder, &self.environment);
+        self.death = marker.read();
+        self.marker = Some(marker);
+
+        let repo = repo.and_then(|repo| repo.reopen().ok());
+        let (folder, reference) = (folder.clone(), self.reference.clone());
+        self.give(context, Order::Restore { folder, reference, repo });
+    }
+
+    fn take_restored(&mut self, context: &Context<'_>, restored: Result<Option<RestoredEngine>>) {
+        let note = match restored {
+            Ok(Some(RestoredEngine { commit, promotion, engine })) => {
+                self.following.restored(commit);
+                let snapshot = self.snapshot(engine, commit, promotion, Source::State);
+                let retired = self.publish(context.hub, &snapshot, commit);
+                context.writer.keep(None, retired);
+                None
+            }
+            Ok(None) => None,
+            Err(error) => Some(format!("cannot restore the set `{}`: {error:#}", self.environment)),
         };
-        context.writer.keep(dir.to_owned(), kept);
+        context.hub.notes().report(Subject::State, &self.environment, note);
     }
 
-    /// The ref, or the repository, could not be read.
-    pub fn unreadable(&mut self, why: &str) {
-        self.failed(None, why.to_owned());
-    }
-
-    fn failed(&mut self, commit: Option<CommitId>, message: String) {
+    /// The ref, the repository, or (with a commit) its content could not be read.
+    fn fail(&mut self, commit: Option<CommitId>, message: String) {
         let wait = self.following.failed(commit, Instant::now());
-        let shown = commit.map(|commit| commit.to_string());
         let mut facts = self.slot.facts();
         let known = facts.failing.as_ref().filter(|known| known.message == message);
         let since = known.map_or_else(Timestamp::now, |known| known.since);
         if known.is_none() {
             tracing::warn!(set = %self.environment, "cannot load: {message}");
         }
-        facts.failing =
-            Some(Failing { commit: shown, since, message, retry_seconds: wait.as_secs() });
+        facts.failing = Some(Failing {
+            commit: commit.map(|commit| commit.to_string()),
+            since,
+            message,
+            retry_seconds: wait.as_secs(),
+        });
     }
 
-    /// Takes up what was served last, where nothing is served. Tried once.
-    pub fn restore(&mut self, hub: &Hub, state_dir: Option<&Path>) {
-        let Some(dir) = state_dir.filter(|_| !self.restored && self.slot.snapshot().is_none())
-        else {
-            return;
-        };
-        self.restored = true;
-        match state::restore(dir, &self.environment, &self.reference) {
-            Ok(Some(restored)) => {
-                let Ok(commit) = restored.commit.parse() else { return };
-                // What keeps the ref's own value from being served stays known.
-                let (facts, following) = (self.take_troubles(), self.following.clone());
-                let engine = Engine::new(Arc::new(restored.set));
-                self.serve(hub, engine, commit, Source::State, restored.promotion);
-                self.following = following.with_served(commit);
-                let mut now = self.slot.facts();
-                (now.rejected, now.failing) = facts;
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(set = %self.environment, "cannot restore: {error:#}"),
+    fn end_load(&mut self) {
+        if std::mem::take(&mut self.loading)
+            && let Some(marker) = &self.marker
+        {
+            marker.clear();
         }
-    }
-
-    fn take_troubles(&self) -> (Option<super::status::Rejected>, Option<Failing>) {
-        let mut facts = self.slot.facts();
-        (facts.rejected.take(), facts.failing.take())
     }
 }
 
-/// What reading a commit came to; as [`Outcome`], with what answers.
-enum Read {
-    Good(Box<Engine>),
-    Rejected(String, Vec<Finding>),
-    Failed(String),
-}
-
-impl From<Outcome> for Read {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Good(set) => Self::Good(Box::new(Engine::new(Arc::from(set)))),
-            Outcome::Rejected(message, findings) => Self::Rejected(message, findings),
-            Outcome::Failed(message) => Self::Failed(message),
-        }
+impl Drop for Tracked {
+    /// A load that the daemon's own end cuts off has not ended it.
+    fn drop(&mut self) {
+        self.end_load();
     }
 }
 
@@ -286,7 +395,7 @@ enum Value {
     Unreadable(String),
 }
 
-fn read(repo: &Repo, reference: &RefName) -> Value {
+fn read_value(repo: &Repo, reference: &RefName) -> Value {
     match repo.read_ref(reference) {
         Ok(Some(commit)) => Value::At(commit),
         Ok(None) => Value::Absent(format!("the ref `{reference}` does not exist")),
@@ -296,31 +405,4 @@ fn read(repo: &Repo, reference: &RefName) -> Value {
         }
         Err(error) => Value::Unreadable(error.to_string()),
     }
-}
-
-fn commits_behind(repo: &Repo, served: Option<CommitId>, tip: CommitId) -> Option<u64> {
-    let served = served?;
-    let mut commits = repo.first_parents(tip).take(MAX_BEHIND);
-    commits
-        .position(|commit| commit.is_ok_and(|commit| commit.id == served))
-        .and_then(|n| u64::try_from(n).ok())
-}
-
-/// The number of the promotion that a tip is, and the hold that the last promotion has left. An
-/// environment that something else moved has no number, and keeps its hold. What cannot be read is not
-/// known: it is for people, and keeps nothing from being served.
-fn promotion_and_hold(
-    repo: &Repo,
-    environment: &str,
-    tip: CommitId,
-) -> (Option<u64>, Option<Hold>) {
-    let at = |commit| repo.promotion_at(environment, commit).ok().flatten();
-    let promotion = at(tip);
-    let recorded = || at(repo.read_ref(&RefName::ledger(environment).ok()?).ok()??);
-    let last = promotion.clone().or_else(recorded);
-    let hold = last.and_then(|last| {
-        let since = last.commit.committer.time.to_string();
-        Some(Hold { reason: last.record.hold?, since })
-    });
-    (promotion.map(|promotion| promotion.record.number), hold)
 }

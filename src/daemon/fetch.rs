@@ -7,15 +7,17 @@ use std::thread::JoinHandle;
 
 use super::background::{self, Way};
 use super::config::Fetch;
-use super::hub::lock;
+use super::metrics::FetchGauges;
+use super::notes::{Notes, Subject, lock};
 use super::watch::Hint;
 use super::{Config, Hub};
-use crate::repo::{GitEnv, RefName, Repo};
+use crate::repo::{Cancel, GitEnv, RefName, Repo, RepoError};
 
 /// Fetches at intervals until it is dropped.
 pub(super) struct Fetcher {
     branches: Arc<Mutex<Vec<RefName>>>,
     urge: Option<Sender<()>>,
+    cancel: Cancel,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -24,23 +26,33 @@ struct Worker {
     dir: PathBuf,
     env: GitEnv,
     branches: Arc<Mutex<Vec<RefName>>>,
-    hub: Arc<Hub>,
+    cancel: Cancel,
+    notes: Arc<Notes>,
+    gauges: FetchGauges,
     done: Sender<Hint>,
 }
 
 impl Fetcher {
-    pub fn start(config: &Config, fetch: &Fetch, hub: Arc<Hub>, done: Sender<Hint>) -> Self {
+    pub fn start(config: &Config, fetch: &Fetch, hub: &Hub, done: Sender<Hint>) -> Self {
         let (urge, urged) = channel();
         let branches: Arc<Mutex<Vec<RefName>>> = Arc::default();
-        let (dir, env) = (config.dir.clone(), config.env.clone());
-        let worker =
-            Worker { fetch: fetch.clone(), dir, env, branches: branches.clone(), hub, done };
+        let cancel = Cancel::default();
+        let worker = Worker {
+            fetch: fetch.clone(),
+            dir: config.dir.clone(),
+            env: config.env.clone(),
+            branches: branches.clone(),
+            cancel: cancel.clone(),
+            notes: hub.notes().clone(),
+            gauges: hub.metrics().fetch_gauges(),
+            done,
+        };
         let thread = background::spawn("refguard-fetch", Way::Far, move || worker.run(&urged));
-        Self { branches, urge: Some(urge), thread: thread.ok() }
+        Self { branches, urge: Some(urge), cancel, thread: thread.ok() }
     }
 
     /// Says which branches to fetch from now on.
-    pub fn branches(&self, branches: Vec<RefName>) {
+    pub fn set_branches(&self, branches: Vec<RefName>) {
         *lock(&self.branches) = branches;
     }
 
@@ -53,10 +65,13 @@ impl Fetcher {
 }
 
 impl Drop for Fetcher {
+    /// A fetch under way is ended, with all processes that git has started for it.
     fn drop(&mut self) {
         self.urge = None;
-        // A fetch under way is not waited for: it has its own time limit, and the process ends.
-        self.thread.take();
+        self.cancel.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -67,23 +82,36 @@ impl Worker {
                 return;
             }
             while urged.try_recv().is_ok() {}
-            let branches = lock(&self.branches).clone();
-            let result = Repo::open(&self.dir, &self.env)
-                .and_then(|repo| repo.fetch_branches(&self.fetch.remote, &branches));
-            match result {
-                Ok(()) => {
-                    self.hub.note("fetch", None);
-                    if self.done.send(Hint::Fetched).is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    let word = format!("cannot fetch from `{}`: {error}", self.fetch.remote);
-                    if self.hub.note("fetch", Some(word.clone())) {
-                        tracing::warn!("{word}");
-                    }
-                }
+
+            let fetched = self.fetch_once();
+            if self.cancel.is_cancelled() {
+                return;
+            }
+            self.report(&fetched);
+            if fetched.is_ok() && self.done.send(Hint::Fetched).is_err() {
+                return;
             }
         }
+    }
+
+    /// Fetches the environments' branches; returns those that the remote does not have.
+    fn fetch_once(&self) -> Result<Vec<RefName>, RepoError> {
+        let branches = lock(&self.branches).clone();
+        let repo = Repo::open(&self.dir, &self.env)?;
+        repo.fetch_branches(&self.fetch.remote, &branches, &self.cancel)
+    }
+
+    fn report(&self, fetched: &Result<Vec<RefName>, RepoError>) {
+        let remote = &self.fetch.remote;
+        let trouble = match fetched {
+            Ok(missing) if missing.is_empty() => None,
+            Ok(missing) => {
+                let names: Vec<&str> = missing.iter().map(RefName::short).collect();
+                Some(format!("`{remote}` has no branch `{}`", names.join("`, `")))
+            }
+            Err(error) => Some(format!("cannot fetch from `{remote}`: {error}")),
+        };
+        self.gauges.set(fetched.is_ok());
+        self.notes.report(Subject::Fetch, "", trouble);
     }
 }

@@ -1,4 +1,5 @@
-//! The thread that follows: it sleeps until a hint or the poll, reads the refs, and acts on what they hold.
+//! The thread that follows: it sleeps until a hint or the poll, reads the refs, gives orders to the loaders, and
+//! publishes what they report.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use refguard_core::policy::{Environment, Settings};
 use super::background::{self, Way};
 use super::environment::{Context, Tracked};
 use super::fetch::Fetcher;
-use super::state::Writer;
+use super::notes::Subject;
+use super::state_folder::{Owner, StateFolder};
+use super::state_writer::StateWriter;
 use super::watch::{Folder, Hint, Watcher, ref_folders};
-use super::worktree::Drafts;
+use super::worktree::{Drafts, DraftsLook};
 use super::{Config, Hub, Systemd};
 use crate::ops::first_settings;
 use crate::repo::{RefName, Repo, Root};
@@ -34,13 +37,11 @@ impl Daemon {
     pub fn start(config: Config, systemd: Systemd) -> std::io::Result<Self> {
         let hub = Arc::new(Hub::new(&config));
         let (hints, inbox) = channel();
-        let (looked, first_look) = channel();
+        let (settled, first_look) = channel();
         let (for_thread, for_hints) = (hub.clone(), hints.clone());
         let thread = background::spawn("refguard-follow", Way::Little, move || {
-            let mut follower = Follower::new(config, for_thread, for_hints, systemd);
-            follower.look(Look::everything());
-            // Nobody need wait for it.
-            let _ = looked.send(());
+            let mut follower = Follower::new(config, for_thread, for_hints, systemd, settled);
+            follower.look(Look { refs: true, worktree: true, poll: true, ..Look::default() });
             follower.run(&inbox);
         })?;
         Ok(Self { hub, hints, first_look, thread: Some(thread) })
@@ -51,7 +52,7 @@ impl Daemon {
         &self.hub
     }
 
-    /// Waits until everything was looked at once, well or not.
+    /// Waits until the default set was loaded once, well or not.
     pub fn wait_for_first_look(&self) {
         let _ = self.first_look.recv();
     }
@@ -87,42 +88,54 @@ struct Look {
     urged: bool,
     /// A fetch has just succeeded.
     fetched: bool,
-}
-
-impl Look {
-    fn everything() -> Self {
-        Self { refs: true, worktree: true, poll: true, urged: true, fetched: false }
-    }
+    /// A loader has something to report.
+    loaded: bool,
 }
 
 struct Follower {
     config: Config,
     hub: Arc<Hub>,
     systemd: Systemd,
+    hints: Sender<Hint>,
     watcher: Watcher,
-    writer: Writer,
+    writer: StateWriter,
     fetcher: Option<Fetcher>,
     tracked: Vec<Tracked>,
     drafts: Option<Drafts>,
     polled: Instant,
+    /// The service manager waits to hear that the default set is settled.
+    is_awaited: bool,
+    /// Told once, when the default set is settled for the first time.
+    settled: Option<Sender<()>>,
 }
 
 impl Follower {
-    fn new(config: Config, hub: Arc<Hub>, hints: Sender<Hint>, systemd: Systemd) -> Self {
+    fn new(
+        config: Config,
+        hub: Arc<Hub>,
+        hints: Sender<Hint>,
+        systemd: Systemd,
+        settled: Sender<()>,
+    ) -> Self {
         let fetch = config.fetch.as_ref();
         Self {
-            fetcher: fetch.map(|fetch| Fetcher::start(&config, fetch, hub.clone(), hints.clone())),
-            watcher: Watcher::new(hints),
-            writer: Writer::start(hub.clone()),
+            fetcher: fetch.map(|fetch| Fetcher::start(&config, fetch, &hub, hints.clone())),
+            watcher: Watcher::new(hints.clone()),
+            writer: StateWriter::start(hub.notes().clone()),
             tracked: Vec::new(),
             drafts: config.worktree.then(Drafts::new),
             polled: Instant::now(),
+            is_awaited: true,
+            settled: Some(settled),
             config,
             hub,
             systemd,
+            hints,
         }
     }
 
+    /// Follows until it is told to stop. Each turn shows the service manager's watchdog that this thread lives: it does
+    /// nothing that takes long.
     fn run(&mut self, inbox: &Receiver<Hint>) {
         loop {
             self.systemd.alive();
@@ -132,20 +145,21 @@ impl Follower {
                 Ok(hint) => self.heed(hint, &mut look),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            // Hints that came together, or during the last load, ask for one look.
+            // Hints that came together ask for one look.
             for hint in inbox.try_iter() {
                 if hint == Hint::Stop {
                     return;
                 }
                 self.heed(hint, &mut look);
             }
+
             let now = Instant::now();
             if now >= self.polled + self.config.poll {
                 (look.refs, look.poll) = (true, true);
             }
             look.refs |= self.tracked.iter().filter_map(Tracked::due).any(|due| due <= now);
             look.worktree |= self.drafts.as_mut().is_some_and(|drafts| drafts.quiet.take(now));
-            if look.refs || look.worktree {
+            if look.refs || look.worktree || look.loaded {
                 self.look(look);
             }
         }
@@ -161,12 +175,15 @@ impl Follower {
             }
             Hint::Urged => {
                 self.systemd.reloading();
+                self.is_awaited = true;
                 if let Some(fetcher) = &self.fetcher {
                     fetcher.urge();
                 }
-                *look = Look::everything();
+                (look.refs, look.worktree, look.poll, look.urged) = (true, true, true, true);
             }
             Hint::Fetched => (look.refs, look.fetched) = (true, true),
+            // The ref may have moved while its last value was loaded.
+            Hint::Loaded => (look.refs, look.loaded) = (true, true),
             Hint::Stop => {}
         }
     }
@@ -181,6 +198,7 @@ impl Follower {
             .filter_map(Tracked::due)
             .chain(quiet)
             .chain([self.polled + self.config.poll]);
+
         let next = due.min().unwrap_or(now).saturating_duration_since(now);
         self.systemd.beat().map_or(next, |beat| next.min(beat))
     }
@@ -191,21 +209,40 @@ impl Follower {
         }
         match Root::find(&self.config.dir, &self.config.env) {
             Ok(root) => self.look_at(&root, look),
-            Err(error) => self.without_repository(&error.to_string()),
+            Err(error) => self.look_without_repository(&error.to_string(), look),
         }
-        if look.urged {
+        self.tell_when_settled();
+    }
+
+    /// Tells the service manager, and who waits for the first look, once the default set is served, rejected or failed.
+    fn tell_when_settled(&mut self) {
+        let primary = self.tracked.iter().find(|tracked| self.hub.is_primary(&tracked.slot));
+        let is_busy = match primary {
+            Some(primary) => primary.is_busy(),
+            None => self.drafts.as_ref().is_some_and(Drafts::is_busy),
+        };
+        // At the start, what the state file held is enough: reading the tip may take for ever.
+        let is_starting = self.settled.is_some();
+        let serves = primary.is_some_and(|primary| primary.slot.snapshot().is_some());
+        if is_busy && !(is_starting && serves) {
+            return;
+        }
+
+        if std::mem::take(&mut self.is_awaited) {
             self.systemd.ready("serving");
         }
-        self.hub.let_go();
+        if let Some(settled) = self.settled.take() {
+            let _ = settled.send(());
+        }
     }
 
     fn look_at(&mut self, root: &Root, look: Look) {
         match root.maybe_repo() {
             Some(repo) => {
-                self.hub.note("repository", None);
+                self.hub.notes().clear(Subject::Repository, "");
                 if look.refs {
                     self.look_at_refs(root, repo, look);
-                    self.hub.history().nudge(&self.hub);
+                    self.hub.shared_history().nudge(self.state_folder(Some(root)).as_ref());
                 } else {
                     self.watch(root, Some(repo.common_dir()));
                 }
@@ -213,39 +250,33 @@ impl Follower {
             None => {
                 self.watch(root, None);
                 if !self.config.worktree {
-                    self.without_repository(&format!(
-                        "`{}` is in no git repository",
-                        self.config.dir.display()
-                    ));
+                    let dir = self.config.dir.display();
+                    let why = format!("`{dir}` is in no git repository");
+                    self.look_without_repository(&why, look);
                 }
             }
         }
-        self.look_at_worktree(root, look);
+        self.look_at_worktree(look);
     }
 
     /// The environments that the served set names; a set may change them, so again until they agree.
     fn look_at_refs(&mut self, root: &Root, repo: &Repo, look: Look) {
+        let state = self.state_folder(Some(root));
         for _ in 0..3 {
             self.adopt(&self.settings(root).environments);
             // Before the refs are read: what moves from then on gives a hint.
             self.watch(root, Some(repo.common_dir()));
-            let state_dir = self.state_dir(Some(repo.common_dir()));
             let context = Context {
                 hub: &self.hub,
                 writer: &self.writer,
+                hints: &self.hints,
                 prefix: root.prefix(),
-                state_dir: state_dir.as_deref(),
+                state: state.as_ref(),
                 urged: look.urged,
                 fetched: self.config.fetch.is_none() || look.fetched,
             };
             self.tracked.iter_mut().for_each(|tracked| tracked.follow(&context, repo));
-            let agreed = self.settings(root).environments;
-            if self
-                .tracked
-                .iter()
-                .map(|t| (&t.environment, &t.reference))
-                .eq(agreed.iter().map(|e| (&e.name, &e.reference)))
-            {
+            if self.are_tracked(&self.settings(root).environments) {
                 return;
             }
         }
@@ -259,33 +290,32 @@ impl Follower {
         }
     }
 
-    /// Follows these environments: what is followed already stays as it is.
+    fn are_tracked(&self, environments: &[Environment]) -> bool {
+        let tracked = self.tracked.iter().map(|tracked| (&tracked.environment, &tracked.reference));
+        tracked.eq(environments.iter().map(|named| (&named.name, &named.reference)))
+    }
+
+    /// Follows these environments: what is followed already stays as it is. A name that gets another ref keeps its set
+    /// until the new ref has a good one.
     fn adopt(&mut self, environments: &[Environment]) {
-        let same = |tracked: &Tracked, environment: &Environment| {
-            tracked.environment == environment.name && tracked.reference == environment.reference
-        };
-        let unchanged = self.tracked.len() == environments.len()
-            && self
-                .tracked
-                .iter()
-                .zip(environments)
-                .all(|(tracked, environment)| same(tracked, environment));
-        if unchanged && !self.tracked.is_empty() {
+        if !self.tracked.is_empty() && self.are_tracked(environments) {
             return;
         }
         let remote = self.config.fetch.as_ref().map(|fetch| fetch.remote.as_str());
         let mut old = std::mem::take(&mut self.tracked);
         for environment in environments {
-            match old.iter().position(|tracked| same(tracked, environment)) {
-                Some(at) => self.tracked.push(old.swap_remove(at)),
-                None => self.tracked.push(Tracked::new(environment, remote)),
-            }
+            let known = old.iter().position(|tracked| tracked.environment == environment.name);
+            let known = known.map(|at| old.swap_remove(at));
+            self.tracked.push(match known {
+                Some(known) if known.reference == environment.reference => known,
+                known => Tracked::new(environment, remote, known.map(|known| known.slot.clone())),
+            });
         }
+
         self.set_slots();
         if let Some(fetcher) = &self.fetcher {
-            let branches =
-                self.tracked.iter().filter_map(|t| RefName::new(&t.reference).ok()).collect();
-            fetcher.branches(branches);
+            let branches = self.tracked.iter().map(|tracked| RefName::new(&tracked.reference));
+            fetcher.set_branches(branches.filter_map(Result::ok).collect());
         }
     }
 
@@ -296,47 +326,56 @@ impl Follower {
         );
     }
 
-    fn look_at_worktree(&mut self, root: &Root, look: Look) {
+    fn look_at_worktree(&mut self, look: Look) {
         if self.tracked.is_empty() {
             self.set_slots();
         }
         if let Some(drafts) = &mut self.drafts {
-            drafts.follow(&self.hub, root, look.worktree, look.poll);
+            let why = DraftsLook { hinted: look.worktree, polled: look.poll };
+            drafts.follow(&self.config, &self.hub, &self.hints, why);
         }
     }
 
     /// The repository is away or broken: what is served stays, and what was kept is taken up.
-    fn without_repository(&mut self, why: &str) {
-        if self.hub.note("repository", Some(why.to_owned())) {
-            tracing::warn!("{why}");
-        }
+    fn look_without_repository(&mut self, why: &str, look: Look) {
+        self.hub.notes().report(Subject::Repository, "", Some(why.to_owned()));
         if self.tracked.is_empty() {
             self.adopt(&Settings::default().environments);
         }
-        let state_dir = self.state_dir(None);
-        for tracked in &mut self.tracked {
-            tracked.unreadable(why);
-            tracked.restore(&self.hub, state_dir.as_deref());
-        }
+        let state = self.state_folder(None);
+        let context = Context {
+            hub: &self.hub,
+            writer: &self.writer,
+            hints: &self.hints,
+            prefix: "",
+            state: state.as_ref(),
+            urged: look.urged,
+            fetched: false,
+        };
+        self.tracked.iter_mut().for_each(|tracked| tracked.follow_nothing(&context, why));
     }
 
-    /// Where the last good sets are kept. Where the repository cannot be opened, its folder is guessed.
-    fn state_dir(&self, common_dir: Option<&Path>) -> Option<PathBuf> {
-        let service = || {
-            let named = self.config.env.get("STATE_DIRECTORY")?;
-            std::env::split_paths(named).next()
+    /// Where the last good sets are kept: the folder that was named, the service manager's, or one in the git
+    /// directory. Where the repository cannot be opened, that one is guessed.
+    fn state_folder(&self, root: Option<&Root>) -> Option<StateFolder> {
+        let folder = &self.config.dir;
+        let owner = match root {
+            Some(root) => Owner::of_root(root, folder),
+            None => Owner::of_folder(folder),
         };
-        let guessed = || {
-            let dir = &self.config.dir;
-            let places = [dir.join(".git/refguard"), dir.join("refguard")];
-            places.into_iter().find(|place| place.is_dir())
+        if let Some(named) = self.config.state_dir.clone().or_else(|| self.service_folder()) {
+            return Some(StateFolder::find(&named, owner, false));
+        }
+        let own = match root {
+            Some(root) => root.maybe_repo().map(|repo| repo.common_dir().join("refguard")),
+            None => guess_state_folder(folder),
         };
-        self.config
-            .state_dir
-            .clone()
-            .or_else(service)
-            .or_else(|| common_dir.map(|dir| dir.join("refguard")))
-            .or_else(guessed)
+        own.map(|own| StateFolder::find(&own, owner, true))
+    }
+
+    fn service_folder(&self) -> Option<PathBuf> {
+        let named = self.config.env.get("STATE_DIRECTORY")?;
+        std::env::split_paths(named).next()
     }
 
     fn watch(&mut self, root: &Root, common_dir: Option<&Path>) {
@@ -348,16 +387,22 @@ impl Follower {
             common_dir.iter().map(|dir| dir.to_path_buf()).collect(),
             worktree.map(Path::to_owned),
         );
+
         let trouble = self.watcher.watch(&folders).err();
         self.hub.set_polling(trouble.is_some());
-        let word = trouble.map(|trouble| {
-            let poll = self.config.poll.as_secs_f64();
+        let poll = self.config.poll.as_secs_f64();
+        let sentence = trouble.map(|trouble| {
             format!(
                 "changes cannot be watched ({trouble}): the refs are read every {poll} s instead"
             )
         });
-        if let (true, Some(word)) = (self.hub.note("watch", word.clone()), word) {
-            tracing::warn!("{word}");
-        }
+        self.hub.notes().report(Subject::Watch, "", sentence);
     }
+}
+
+/// Where a daemon over this folder has kept its sets, if the repository were still there.
+fn guess_state_folder(folder: &Path) -> Option<PathBuf> {
+    let above = folder.ancestors().map(|folder| folder.join(".git/refguard"));
+    let mut places = [folder.join("refguard")].into_iter().chain(above);
+    places.find(|place| place.is_dir())
 }

@@ -3,23 +3,29 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use arc_swap::ArcSwapOption;
 use refguard_core::resolve::Requested;
 use serde_json::Value;
 
-use super::Hub;
 use super::background::{self, Way};
-use super::hub::lock;
+use super::listeners::Listeners;
+use super::notes::{Notes, Subject, lock};
+use super::private_file::read_private_file;
+use super::state_folder::StateFolder;
 use crate::ops::{
-    Address, Effort, Keep, NoProgress, PublishedTip, VersionHistory, VersionIndex, Which, Workspace,
+    Address, NoProgress, PublishedTip, VersionHistory, VersionIndex, Which, Workspace,
 };
-use crate::repo::Ledger;
+use crate::repo::{Ledger, unseal, write_sealed};
 
+/// The file that keeps the index of versions.
+const KEPT: &str = "versions";
+/// The longest such file that is read.
+const MAX_KEPT_BYTES: u64 = 1 << 30;
 /// Pinned versions that are remembered.
 const MAX_PINS: usize = 1_000;
 
@@ -31,6 +37,10 @@ pub struct History {
     /// What was read last of each environment's promotions.
     ledgers: Mutex<HashMap<String, Arc<Ledger>>>,
     nudge: Mutex<Option<SyncSender<()>>>,
+    /// Where the index is kept for the next start.
+    folder: Mutex<Option<StateFolder>>,
+    notes: Arc<Notes>,
+    listeners: Arc<Listeners>,
 }
 
 /// Versions that requests have named, as of the sets and the history of now.
@@ -81,13 +91,16 @@ impl From<anyhow::Error> for NoHistory {
 }
 
 impl History {
-    pub(super) fn new(dir: PathBuf) -> Self {
+    pub(super) fn new(dir: PathBuf, notes: Arc<Notes>, listeners: Arc<Listeners>) -> Self {
         Self {
             dir,
             index: ArcSwapOption::empty(),
             pins: Mutex::default(),
             ledgers: Mutex::default(),
             nudge: Mutex::default(),
+            folder: Mutex::default(),
+            notes,
+            listeners,
         }
     }
 
@@ -225,22 +238,25 @@ impl History {
         Ok(history)
     }
 
-    /// Says that the publish branch may have moved; the first time starts reading it.
-    pub(super) fn nudge(&self, hub: &Arc<Hub>) {
+    /// Says that the publish branch may have moved; the first time starts the thread that reads it. What it reads is
+    /// kept in a folder, if there is one.
+    pub(super) fn nudge(self: &Arc<Self>, folder: Option<&StateFolder>) {
+        *lock(&self.folder) = folder.cloned();
         let mut nudge = lock(&self.nudge);
-        let again = nudge.as_ref().is_some_and(|nudge| {
+        let is_told = nudge.as_ref().is_some_and(|nudge| {
             !matches!(nudge.try_send(()), Err(TrySendError::Disconnected(())))
         });
-        if again {
+        if is_told {
             return;
         }
+
         let (sender, inbox) = sync_channel(1);
-        let hub = Arc::downgrade(hub);
+        let history = Arc::downgrade(self);
         let thread = background::spawn("refguard-history", Way::Far, move || {
-            while let Some(hub) = hub.upgrade() {
-                hub.history().catch_up(&hub);
-                drop(hub);
-                if wait(&inbox).is_none() {
+            while let Some(history) = history.upgrade() {
+                history.catch_up();
+                drop(history);
+                if inbox.recv().is_err() {
                     return;
                 }
             }
@@ -248,25 +264,24 @@ impl History {
         *nudge = thread.is_ok().then_some(sender);
     }
 
-    fn catch_up(&self, hub: &Hub) {
+    fn catch_up(&self) {
         match self.read() {
-            Ok(false) => {}
-            Ok(true) => {
-                self.forget_pins();
-                hub.note("history", None);
-                // Who waits for a change of the set learns its version numbers.
-                hub.tell();
+            Ok(is_new) => {
+                self.notes.clear(Subject::History, "");
+                if is_new {
+                    self.forget_pins();
+                    // Who waits for a change of the set learns its version numbers.
+                    self.listeners.tell();
+                }
             }
             Err(error) => {
-                let word = format!("version numbers are not known: {error:#}");
-                if hub.note("history", Some(word.clone())) {
-                    tracing::warn!("{word}");
-                }
+                let sentence = format!("version numbers are not known: {error:#}");
+                self.notes.report(Subject::History, "", Some(sentence));
             }
         }
     }
 
-    /// Reads what is new; says whether anything was.
+    /// Reads what is new; returns whether anything was.
     fn read(&self) -> Result<bool> {
         let workspace = Workspace::open(&self.dir)?;
         let (repo, tip) = (workspace.repo()?, workspace.published()?);
@@ -274,28 +289,37 @@ impl History {
         if known.as_ref().is_some_and(|index| index.tip() == tip) {
             return Ok(false);
         }
+
         let index = match known {
             Some(index) => index.follow(repo, tip, &NoProgress)?,
             None => {
                 let published = PublishedTip { prefix: workspace.root().prefix(), tip };
-                let read = VersionIndex::read(
-                    repo,
-                    published,
-                    Keep::ReadOnly,
-                    Effort::Whole,
-                    &NoProgress,
-                )?;
-                read.context("the history of the publish branch was not read")?
+                let kept = self.read_kept();
+                let index = VersionIndex::read_from(repo, published, kept.as_deref(), &NoProgress)?;
+                self.keep(&index);
+                index
             }
         };
         self.index.store(Some(Arc::new(index)));
         Ok(true)
     }
-}
 
-/// Waits for a nudge; `None` at the end.
-fn wait(inbox: &Receiver<()>) -> Option<()> {
-    inbox.recv().ok()
+    /// The index that an earlier daemon has kept.
+    fn read_kept(&self) -> Option<Vec<u8>> {
+        let folder = lock(&self.folder).clone()?;
+        unseal(read_private_file(&folder.path.join(KEPT), MAX_KEPT_BYTES).ok()??)
+    }
+
+    /// Keeps what the first walk came to, so that the next start need not walk again: it goes on from there. Where it
+    /// cannot be written, the next start takes longer, and the note on the state folder says why.
+    fn keep(&self, index: &VersionIndex) {
+        let Some(folder) = lock(&self.folder).clone() else { return };
+        let written =
+            folder.claim().and_then(|()| Ok(write_sealed(&folder.path, KEPT, &index.to_bytes())?));
+        if let Err(error) = written {
+            tracing::debug!("the versions are not kept: {error:#}");
+        }
+    }
 }
 
 fn to_value(value: &impl serde::Serialize) -> Result<Value> {

@@ -1,27 +1,21 @@
 //! What is served, for many readers at once: a slot a set, each an atomic pointer to a snapshot.
-//!
-//! INVARIANT (one writer): only the thread that follows the refs stores into a slot. A reader takes the
-//! `Arc` once and answers wholly from it.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use jiff::Timestamp;
+use arc_swap::ArcSwap;
 
 use super::history::History;
+use super::listeners::Listeners;
 use super::metrics::Metrics;
-use super::status::{Failing, Hold, Rejected, SetStatus, Status};
+use super::notes::Notes;
+use super::slot::Slot;
+use super::status::Status;
 use super::{Config, Snapshot};
-use crate::repo::CommitId;
 
 /// The set that is meant where a request names none.
 const DEFAULT_SET: &str = "production";
-
-/// How long a snapshot that is no longer served is kept for those who still answer from it.
-const RETIRING: Duration = Duration::from_millis(10);
 
 /// Why a set is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,77 +36,29 @@ pub enum Unserved {
     Stale(String),
 }
 
-/// Everything that is served, and the daemon's word on it.
+/// Everything that is served, and what the daemon says of itself.
 pub struct Hub {
     slots: ArcSwap<Vec<Arc<Slot>>>,
-    started: Instant,
     polling: AtomicBool,
-    notes: Mutex<BTreeMap<&'static str, String>>,
-    listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
-    /// What was served until a moment ago.
-    retired: Mutex<Vec<Arc<Snapshot>>>,
+    notes: Arc<Notes>,
+    listeners: Arc<Listeners>,
     max_staleness: Option<Duration>,
     refuse_stale: bool,
     metrics: Metrics,
-    history: History,
-}
-
-/// One set: what is served, and what is known of its ref.
-pub(super) struct Slot {
-    pub name: Arc<str>,
-    pub reference: Option<String>,
-    cell: ArcSwapOption<Snapshot>,
-    /// Milliseconds from the hub's start to the last successful reading of the ref, plus one; 0: never.
-    checked: AtomicU64,
-    facts: Mutex<Facts>,
-}
-
-/// What the following thread knows of a set's ref.
-#[derive(Default)]
-pub(super) struct Facts {
-    pub ref_commit: Option<CommitId>,
-    /// Since when the ref holds something that is not served.
-    pub unserved_since: Option<Instant>,
-    pub commits_behind: Option<u64>,
-    pub rejected: Option<Rejected>,
-    pub failing: Option<Failing>,
-    pub hold: Option<Hold>,
-    pub checked_at: Option<Timestamp>,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves facts for people, never a torn snapshot.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Slot {
-    pub fn new(name: &str, reference: Option<String>) -> Arc<Self> {
-        let (cell, checked) = (ArcSwapOption::empty(), AtomicU64::new(0));
-        Arc::new(Self { name: name.into(), reference, cell, checked, facts: Mutex::default() })
-    }
-
-    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.cell.load_full()
-    }
-
-    pub fn facts(&self) -> MutexGuard<'_, Facts> {
-        lock(&self.facts)
-    }
+    history: Arc<History>,
 }
 
 impl Hub {
     pub(super) fn new(config: &Config) -> Self {
-        let (max_staleness, refuse_stale) = (config.max_staleness, config.refuse_stale);
+        let (notes, listeners) = (Arc::<Notes>::default(), Arc::<Listeners>::default());
         Self {
-            history: History::new(config.dir.clone()),
+            history: Arc::new(History::new(config.dir.clone(), notes.clone(), listeners.clone())),
             slots: ArcSwap::from_pointee(Vec::new()),
-            started: Instant::now(),
             polling: AtomicBool::new(false),
-            notes: Mutex::default(),
-            listeners: Mutex::default(),
-            retired: Mutex::default(),
-            max_staleness,
-            refuse_stale,
+            notes,
+            listeners,
+            max_staleness: config.max_staleness,
+            refuse_stale: config.refuse_stale,
             metrics: Metrics::new(),
         }
     }
@@ -122,67 +68,50 @@ impl Hub {
     /// # Errors
     /// Where there is no such set, nothing good was loaded yet, or it is stale and that is refused.
     pub fn snapshot(&self, name: Option<&str>) -> Result<Arc<Snapshot>, Unserved> {
-        let slots = self.slots.load();
-        let slot = match name {
-            Some(name) => slots.iter().find(|slot| &*slot.name == name),
-            None => primary(&slots),
-        };
-        let Some(slot) = slot else {
-            return Err(match name {
-                Some(name) => Unserved::Unknown(name.to_owned()),
-                None => self.not_ready(DEFAULT_SET, None),
-            });
-        };
-        if self.refuse_stale && self.is_stale(slot) {
+        let slot = self.find_slot(name)?;
+        if self.refuse_stale && self.is_stale(&slot) {
             return Err(Unserved::Stale(slot.name.to_string()));
         }
-        slot.cell.load_full().ok_or_else(|| self.not_ready(&slot.name, Some(slot)))
+        slot.snapshot().ok_or_else(|| not_ready(&slot.name, Some(&slot)))
     }
 
-    fn not_ready(&self, name: &str, slot: Option<&Slot>) -> Unserved {
-        let why = slot.and_then(|slot| {
-            let facts = slot.facts();
-            let rejected = facts.rejected.as_ref().map(|rejected| rejected.message.clone());
-            rejected.or_else(|| facts.failing.as_ref().map(|failing| failing.message.clone()))
-        });
-        Unserved::NotReady {
-            name: name.to_owned(),
-            why: why.unwrap_or_else(|| "it is still being loaded".to_owned()),
-        }
-    }
-
-    /// Whether requests of a set are answered, and from a ref that was read lately; without a name,
-    /// requests that name none.
+    /// Whether requests of a set are answered, and from a ref that was read lately; without a name, requests that name
+    /// none.
     ///
     /// # Errors
-    /// Why the daemon is not ready.
+    /// Why the set is not ready.
     pub fn ready(&self, name: Option<&str>) -> Result<Arc<Snapshot>, Unserved> {
-        let slots = self.slots.load();
-        let slot = match name {
-            Some(name) => slots.iter().find(|slot| &*slot.name == name),
-            None => primary(&slots),
-        };
-        if let Some(slot) = slot.filter(|slot| self.is_stale(slot)) {
+        let slot = self.find_slot(name)?;
+        if self.is_stale(&slot) {
             return Err(Unserved::Stale(slot.name.to_string()));
         }
         self.snapshot(name)
     }
 
+    fn find_slot(&self, name: Option<&str>) -> Result<Arc<Slot>, Unserved> {
+        let slots = self.slots.load();
+        match name {
+            Some(name) => {
+                let named = slots.iter().find(|slot| &*slot.name == name);
+                named.cloned().ok_or_else(|| Unserved::Unknown(name.to_owned()))
+            }
+            None => find_primary(&slots).cloned().ok_or_else(|| not_ready(DEFAULT_SET, None)),
+        }
+    }
+
     fn is_stale(&self, slot: &Slot) -> bool {
-        let (Some(limit), Some(_)) = (self.max_staleness, &slot.reference) else { return false };
-        let checked = slot.checked.load(Ordering::Relaxed).saturating_sub(1);
-        self.started.elapsed().saturating_sub(Duration::from_millis(checked)) > limit
+        self.max_staleness.is_some_and(|limit| slot.follows_a_ref() && slot.unchecked_for() > limit)
     }
 
     /// The set that says which environments there are.
     pub(super) fn snapshot_for_settings(&self) -> Option<Arc<Snapshot>> {
         let slots = self.slots.load();
-        primary(&slots).filter(|slot| slot.reference.is_some()).and_then(|slot| slot.snapshot())
+        find_primary(&slots).filter(|slot| slot.follows_a_ref()).and_then(|slot| slot.snapshot())
     }
 
-    /// Has a function called after each swap of a snapshot.
+    /// Calls a function after each swap of a snapshot.
     pub fn on_change(&self, listener: impl Fn() + Send + Sync + 'static) {
-        lock(&self.listeners).push(Box::new(listener));
+        self.listeners.add(listener);
     }
 
     /// The daemon's counters.
@@ -190,47 +119,30 @@ impl Hub {
         &self.metrics
     }
 
-    /// What git's history says; it is read when somebody asks.
+    /// The history of the publish branch and of promotions.
     pub fn history(&self) -> &History {
         &self.history
     }
 
+    /// The same, for a thread of its own.
+    pub(super) fn shared_history(&self) -> Arc<History> {
+        self.history.clone()
+    }
+
+    /// Sentences for people about what is wrong beside the sets.
+    pub fn notes(&self) -> &Arc<Notes> {
+        &self.notes
+    }
+
     /// Everything that the daemon says of itself.
     pub fn status(&self) -> Status {
+        let slots = self.slots.load();
         Status {
             version: 1,
             ready: self.ready(None).is_ok(),
-            notes: lock(&self.notes).values().cloned().collect(),
+            notes: self.notes.sentences(),
             watch: if self.polling.load(Ordering::Relaxed) { "polling" } else { "notify" },
-            sets: self.slots.load().iter().map(|slot| self.set_status(slot)).collect(),
-        }
-    }
-
-    fn set_status(&self, slot: &Slot) -> SetStatus {
-        let snapshot = slot.snapshot();
-        let served = snapshot.as_deref();
-        let facts = slot.facts();
-        let ref_commit = facts.ref_commit.map(|commit| commit.to_string());
-        let commit = served.and_then(|s| s.commit.as_deref().map(str::to_owned));
-        SetStatus {
-            name: slot.name.to_string(),
-            reference: slot.reference.clone(),
-            promotion: served.and_then(|s| s.promotion),
-            digest: served.map(|s| s.set().digest.to_string()),
-            policies: served.map_or(0, |s| s.set().policies.len()),
-            attachments: served.map_or(0, |s| s.set().attachments.len()),
-            loaded_at: served.map(|s| s.loaded_at),
-            source: served.map(|s| s.source.as_str()),
-            behind: slot.reference.is_some() && ref_commit != commit,
-            ref_commit,
-            commit,
-            commits_behind: facts.commits_behind,
-            lag_seconds: facts.unserved_since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
-            rejected: facts.rejected.clone(),
-            failing: facts.failing.clone(),
-            hold: facts.hold.clone(),
-            checked_at: facts.checked_at,
-            stale: self.is_stale(slot),
+            sets: slots.iter().map(|slot| slot.status(self.is_stale(slot))).collect(),
         }
     }
 
@@ -238,43 +150,19 @@ impl Hub {
         self.slots.store(Arc::new(slots));
     }
 
-    /// Serves a snapshot from now on, and tells who waits.
-    pub(super) fn publish(&self, slot: &Slot, snapshot: Arc<Snapshot>) {
-        let before = slot.cell.swap(Some(snapshot));
+    /// Whether a slot is the one that requests without a set are answered from.
+    pub(super) fn is_primary(&self, slot: &Slot) -> bool {
+        find_primary(&self.slots.load()).is_some_and(|primary| primary.name == slot.name)
+    }
+
+    /// Serves a snapshot from now on and tells the listeners. Returns the one before: taking a large one apart takes
+    /// milliseconds, so the caller lets a background thread drop it.
+    #[must_use = "the old snapshot is dropped in the background"]
+    pub(super) fn publish(&self, slot: &Slot, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        let before = slot.swap(snapshot);
         self.history.forget_pins();
-        self.tell();
-        lock(&self.retired).extend(before);
-    }
-
-    /// Lets go of what was served once nobody answers from it any more, so that taking it apart holds up no answer.
-    /// Who has it for longer takes it apart.
-    pub(super) fn let_go(&self) {
-        let retired = std::mem::take(&mut *lock(&self.retired));
-        let patience = Instant::now() + RETIRING;
-        while retired.iter().any(|snapshot| Arc::strong_count(snapshot) > 1)
-            && Instant::now() < patience
-        {
-            std::thread::sleep(RETIRING / 20);
-        }
-    }
-
-    pub(super) fn tell(&self) {
-        lock(&self.listeners).iter().for_each(|listener| listener());
-    }
-
-    pub(super) fn checked(&self, slot: &Slot) {
-        let since_start = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        slot.checked.store(since_start + 1, Ordering::Relaxed);
-        slot.facts().checked_at = Some(Timestamp::now());
-    }
-
-    /// Sets or clears a word for people on a subject; says whether that is news.
-    pub(super) fn note(&self, subject: &'static str, word: Option<String>) -> bool {
-        let mut notes = lock(&self.notes);
-        match word {
-            Some(word) => notes.insert(subject, word.clone()) != Some(word),
-            None => notes.remove(subject).is_some(),
-        }
+        self.listeners.tell();
+        before
     }
 
     pub(super) fn set_polling(&self, polling: bool) {
@@ -282,6 +170,14 @@ impl Hub {
     }
 }
 
-fn primary(slots: &[Arc<Slot>]) -> Option<&Arc<Slot>> {
+fn not_ready(name: &str, slot: Option<&Slot>) -> Unserved {
+    let why = slot.and_then(Slot::trouble);
+    Unserved::NotReady {
+        name: name.to_owned(),
+        why: why.unwrap_or_else(|| "it is still being loaded".to_owned()),
+    }
+}
+
+fn find_primary(slots: &[Arc<Slot>]) -> Option<&Arc<Slot>> {
     slots.iter().find(|slot| &*slot.name == DEFAULT_SET).or_else(|| slots.first())
 }

@@ -3,46 +3,57 @@
 use std::io;
 
 use anyhow::{Error, Result};
+use jiff::Timestamp;
+use refguard_core::document::{Finding, Loaded};
+use refguard_core::policy::{PolicySet, check_errors};
 
 use super::status::Rejected;
 use crate::output;
 use crate::repo::{CommitId, RepoError};
-use jiff::Timestamp;
-use refguard_core::document::{Finding, Loaded};
-use refguard_core::policy::{PolicySet, check_errors};
 
 /// Findings of a rejected set that are kept.
 const MAX_FINDINGS: usize = 100;
 
 /// What loading a value came to.
-pub(super) enum Outcome {
+pub(super) enum Outcome<T> {
     /// A set to serve.
-    Good(Box<PolicySet>),
+    Good(T),
     /// The content is at fault: it will not get better by itself.
     Rejected(String, Vec<Finding>),
     /// Something else is: it may.
     Failed(String),
 }
 
+impl<T> Outcome<T> {
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Good(set) => Outcome::Good(change(set)),
+            Self::Rejected(message, findings) => Outcome::Rejected(message, findings),
+            Self::Failed(message) => Outcome::Failed(message),
+        }
+    }
+}
+
 /// Judges what was read.
-pub(super) fn judge(loaded: Result<Loaded>) -> Outcome {
+pub(super) fn judge(loaded: Result<Loaded>) -> Outcome<PolicySet> {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) if is_passing(&error) => return Outcome::Failed(format!("{error:#}")),
         Err(error) => return Outcome::Rejected(format!("{error:#}"), Vec::new()),
     };
+
     let mut checked = check_errors(loaded);
     match checked.set {
         Some(set) if set.is_empty() => {
             let missing = if set.policies.is_empty() { "policy" } else { "attachment" };
             Outcome::Rejected(format!("the set is empty: it has no {missing}"), Vec::new())
         }
-        Some(set) => Outcome::Good(Box::new(set)),
+        Some(set) => Outcome::Good(set),
         None => {
             checked.findings.retain(Finding::is_error);
             let more = match checked.findings.len() {
                 0 | 1 => String::new(),
-                n => format!(" (and {} more)", n - 1),
+                count => format!(" (and {} more)", count - 1),
             };
             let first = checked.findings.first().map(ToString::to_string).unwrap_or_default();
             Outcome::Rejected(format!("{first}{more}"), checked.findings)

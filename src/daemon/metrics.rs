@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::hub::lock;
+use super::notes::lock;
 use super::status::{SetStatus, Status};
 
 /// Bounds of a reload's time, in seconds.
@@ -61,6 +62,26 @@ pub struct Metrics {
     unserved_seconds: Family<SetLabel, Seconds>,
     commits_behind: Family<SetLabel, Gauge>,
     stale: Family<SetLabel, Gauge>,
+    failing: Family<SetLabel, Gauge>,
+    fetch: FetchGauges,
+    lost_decisions: Counter,
+}
+
+/// How fetching goes: updated by its thread.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FetchGauges {
+    failing: Gauge,
+    fetched_at: Gauge,
+}
+
+impl FetchGauges {
+    /// A fetch has ended, well or not.
+    pub(super) fn set(&self, is_good: bool) {
+        self.failing.set((!is_good).into());
+        if is_good {
+            self.fetched_at.set(Timestamp::now().as_second());
+        }
+    }
 }
 
 impl Metrics {
@@ -80,12 +101,15 @@ impl Metrics {
             unserved_seconds: Family::default(),
             commits_behind: Family::default(),
             stale: Family::default(),
+            failing: Family::default(),
+            fetch: FetchGauges::default(),
+            lost_decisions: Counter::default(),
         };
-        metrics.register(|registry| metrics.enter(registry));
+        metrics.register(|registry| metrics.register_own(registry));
         metrics
     }
 
-    fn enter(&self, registry: &mut Registry) {
+    fn register_own(&self, registry: &mut Registry) {
         registry.register("reloads", "Loads of a set by result", self.reloads.clone());
         registry.register(
             "reload_seconds",
@@ -118,14 +142,35 @@ impl Metrics {
             self.commits_behind.clone(),
         );
         registry.register("stale", "Whether the ref was not read for too long", self.stale.clone());
+        let text = "Whether the repository, the ref or what it holds cannot be read";
+        registry.register("failing", text, self.failing.clone());
+        registry.register(
+            "fetch_failing",
+            "Whether the last fetch failed",
+            self.fetch.failing.clone(),
+        );
+        let text = "When the last fetch succeeded; 0: never";
+        registry.register("fetched_timestamp_seconds", text, self.fetch.fetched_at.clone());
+        let text = "Decisions that the log was too slow for, or could not write";
+        registry.register("decisions_dropped", text, self.lost_decisions.clone());
     }
 
-    /// Lets somebody add metrics.
-    pub fn register(&self, enter: impl FnOnce(&mut Registry)) {
-        enter(&mut lock(&self.registry));
+    /// Adds metrics to the registry.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut lock(&self.registry));
     }
 
-    pub(super) fn reloaded(&self, set: &str, result: &'static str, took: Duration) {
+    /// The counter of decisions that are in no log.
+    pub(super) fn lost_decisions(&self) -> Counter {
+        self.lost_decisions.clone()
+    }
+
+    /// The gauges of the fetching thread.
+    pub(super) fn fetch_gauges(&self) -> FetchGauges {
+        self.fetch.clone()
+    }
+
+    pub(super) fn count_reload(&self, set: &str, result: &'static str, took: Duration) {
         self.reloads.get_or_create(&ReloadLabels { set: set.to_owned(), result }).inc();
         self.reload_seconds.observe(took.as_secs_f64());
     }
@@ -167,5 +212,6 @@ impl Metrics {
         let behind = status.commits_behind.and_then(|n| i64::try_from(n).ok());
         self.commits_behind.get_or_create(&set()).set(behind.unwrap_or(0));
         self.stale.get_or_create(&set()).set(status.stale.into());
+        self.failing.get_or_create(&set()).set(status.failing.is_some().into());
     }
 }

@@ -1,9 +1,15 @@
 //! The daemon without its sockets: watches refs and the work tree, reloads, and holds what is served.
 //!
-//! A thread of its own follows each environment's ref (`follow`): hints come from notify (`watch`), truth
-//! is the ref's value, and what to do about a value is decided apart (`reload`). What is loaded becomes an
-//! immutable [`Snapshot`] in the [`Hub`], which readers take from without a lock; the last good one is also
-//! kept as a file (`state`). Must not know the command line or HTTP.
+//! ```text
+//! watch, fetch ──hints──▶ follow ──orders──▶ loader (one an environment) ──reports──▶ follow ──▶ slot
+//!                          │                                                             │
+//!                          └─ environment, reload: what to do about a ref's value        └─▶ state_writer
+//! ```
+//!
+//! The follower's thread reads the refs and publishes; it never reads a set itself. Hints come from notify, truth is the
+//! ref's value. What is loaded becomes an immutable [`Snapshot`] in a slot of the [`Hub`], which readers take from
+//! without a lock; the last good one is also kept as a file (`state`, `state_folder`). Must not know the command line or
+//! HTTP.
 
 mod answers;
 mod background;
@@ -13,11 +19,20 @@ mod fetch;
 mod follow;
 mod history;
 mod hub;
+mod line_log;
+mod listeners;
 mod load;
+mod load_marker;
+mod loader;
 mod metrics;
+mod notes;
+mod private_file;
 mod reload;
+mod slot;
 mod snapshot;
 mod state;
+mod state_folder;
+mod state_writer;
 mod status;
 mod systemd;
 mod watch;
@@ -28,7 +43,9 @@ pub use config::{Config, Fetch};
 pub use follow::Daemon;
 pub use history::{History, NoHistory};
 pub use hub::{Hub, Unserved};
+pub use line_log::{LineLog, LogTarget};
 pub use metrics::Metrics;
+pub use notes::{Notes, Subject};
 pub use snapshot::{Numbers, Snapshot};
 pub use status::{SetStatus, Status};
 pub use systemd::Systemd;

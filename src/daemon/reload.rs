@@ -6,12 +6,16 @@ use crate::repo::CommitId;
 
 /// The longest wait between two tries.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The longest wait after loads that ended the process.
+const LONGEST_AFTER_DEATH: Duration = Duration::from_secs(3_600);
 
 /// What has become of the values of one ref.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Following {
-    /// What is served.
+    /// What was read from the repository and is served.
     served: Option<CommitId>,
+    /// What was taken from the state file, and is served until a value of the ref is.
+    restored: Option<CommitId>,
     /// What was rejected for its content: not tried again.
     rejected: Option<CommitId>,
     /// What failed for a passing reason: tried again.
@@ -55,9 +59,18 @@ impl Following {
         *self = Self { served: Some(value), ..Self::default() };
     }
 
-    /// Something else than the ref's value is served: what is known of that stays.
-    pub fn with_served(self, served: CommitId) -> Self {
-        Self { served: Some(served), ..self }
+    /// The state file's set is served. The ref's value is still loaded, also where it is the same commit.
+    pub fn restored(&mut self, value: CommitId) {
+        self.restored = Some(value);
+    }
+
+    /// Loading the value has ended the process so many times. The wait grows from a minute, fourfold each time, up to
+    /// an hour; it is returned.
+    pub fn died(&mut self, value: CommitId, times: u32, now: Instant) -> Duration {
+        let factor = 4_u32.saturating_pow(times.saturating_sub(1));
+        let wait = LONGEST.saturating_mul(factor).min(LONGEST_AFTER_DEATH);
+        self.retry = Some(Retry { commit: Some(value), due: now + wait, wait: LONGEST });
+        wait
     }
 
     /// The ref holds again what is served: what came between is over.
@@ -88,7 +101,12 @@ impl Following {
 
     /// What is served.
     pub fn current(&self) -> Option<CommitId> {
-        self.served
+        self.served.or(self.restored)
+    }
+
+    /// Whether the value is served, and was read from the repository.
+    pub fn is_served(&self, value: CommitId) -> bool {
+        self.served == Some(value)
     }
 
     /// When something is due without a hint.
@@ -138,6 +156,29 @@ mod tests {
         following.served(commit(b'a'));
         following.rejected(commit(b'b'));
         following.settled();
+        assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
+    }
+
+    #[test]
+    fn what_the_state_file_held_is_still_read_from_the_repository() {
+        let (now, mut following) = (Instant::now(), Following::default());
+        following.restored(commit(b'a'));
+        assert_eq!(following.current(), Some(commit(b'a')));
+        assert_eq!(following.step(commit(b'a'), now, false), Step::Load);
+        following.served(commit(b'b'));
+        assert_eq!(following.current(), Some(commit(b'b')));
+    }
+
+    #[test]
+    fn a_value_whose_load_ended_the_process_waits_longer_each_time_but_not_where_asked() {
+        let (now, value) = (Instant::now(), commit(b'a'));
+        let mut following = Following::default();
+        let waits: Vec<u64> =
+            (1..6).map(|times| following.died(value, times, now).as_secs()).collect();
+        assert_eq!(waits, [60, 240, 960, 3_600, 3_600]);
+        assert_eq!(following.step(value, now + LONGEST, false), Step::Wait);
+        assert_eq!(following.step(value, now, true), Step::Load);
+        assert_eq!(following.step(value, now + LONGEST_AFTER_DEATH, false), Step::Load);
         assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
     }
 }

@@ -1,6 +1,5 @@
-//! One set as it is served: immutable, with where it comes from and what it takes to answer from it.
+//! One set as it is served: immutable, with its origin and the indexes to answer from it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -48,38 +47,41 @@ pub struct Snapshot {
     pub loaded_at: Timestamp,
     /// Where its documents were read.
     pub source: Source,
-    /// What answers.
+    /// Its index.
     pub engine: Engine,
-    /// Answers to those who do not want its policies listed.
+    /// The cache of answers that list no policies, and so no versions.
     pub answers: Answers,
-    /// The versions of its policies, as far as somebody asked.
+    /// The version numbers of its policies, once history is read.
     numbers: ArcSwapOption<Numbers>,
 }
 
-/// Version numbers of a set's policies by one reading of history.
+/// The version numbers of a set's policies, as of one reading of history. Looked up once for each policy: asking the index
+/// for each policy of each answer costs a quarter more for the whole answer.
 pub struct Numbers {
     history: Arc<VersionIndex>,
-    /// By [`PolicyId`]: 0 where nobody asked yet, else one more than the number; of an unknown version: 1.
-    known: Box<[AtomicU32]>,
-    /// Answers that list policies, with their versions by this reading.
+    /// By [`PolicyId`]: empty until it is asked for; `None` where history does not know the policy as it is.
+    known: Box<[OnceLock<Option<u64>>]>,
+    /// The cache of answers that list policies with these numbers.
     pub answers: Answers,
     revision: OnceLock<String>,
 }
 
 impl Numbers {
     fn new(history: Arc<VersionIndex>, policies: usize) -> Self {
-        let known = (0..policies).map(|_| AtomicU32::new(0)).collect();
+        let known = (0..policies).map(|_| OnceLock::new()).collect();
         let (answers, revision) = (Answers::default(), OnceLock::new());
         Self { history, known, answers, revision }
     }
 
-    /// The numbers of the set `now`, made from `before`, whose numbers these are: policies that are the same keep theirs.
+    /// The numbers of the set `now`, where these are of the set `before`: unchanged policies keep theirs.
     fn carried(&self, before: &PolicySet, now: &PolicySet) -> Self {
         let numbers = Self::new(self.history.clone(), now.policies.len());
-        let pairs =
-            before.policies.iter().zip(&now.policies).zip(self.known.iter().zip(&numbers.known));
-        for (_, (known, slot)) in pairs.filter(|((before, now), _)| Arc::ptr_eq(before, now)) {
-            slot.store(known.load(Ordering::Relaxed), Ordering::Relaxed);
+        let policies = before.policies.iter().zip(&now.policies);
+        let slots = self.known.iter().zip(&numbers.known);
+        for ((before, now), (known, slot)) in policies.zip(slots) {
+            if let Some(number) = known.get().filter(|_| Arc::ptr_eq(before, now)) {
+                let _ = slot.set(*number);
+            }
         }
         numbers
     }
@@ -105,23 +107,15 @@ impl Numbers {
         policy: impl FnOnce() -> (&'p str, &'p str),
     ) -> Option<u64> {
         let slot = self.known.get(id.0 as usize)?;
-        match slot.load(Ordering::Relaxed) {
-            0 => {
-                let (name, digest) = policy();
-                let number = self.history.number(name, digest);
-                let known =
-                    number.map_or(Some(1), |number| u32::try_from(number).ok()?.checked_add(1));
-                slot.store(known.unwrap_or(0), Ordering::Relaxed);
-                number
-            }
-            1 => None,
-            more => Some(u64::from(more - 1)),
-        }
+        *slot.get_or_init(|| {
+            let (name, digest) = policy();
+            self.history.number(name, digest)
+        })
     }
 }
 
 impl Snapshot {
-    /// Of an engine: a set by its name, and what it was read from.
+    /// A snapshot of an indexed set, under the name of the set that it is served as.
     pub(super) fn new(name: Arc<str>, engine: Engine, source: Source) -> Self {
         Self {
             name,
@@ -140,7 +134,7 @@ impl Snapshot {
         Self { commit: Some(commit.to_string().into()), promotion, ..self }
     }
 
-    /// The same, in the place of another: what is known of the versions of policies that stay is taken over.
+    /// The same snapshot with the version numbers of policies that it shares with the one before.
     pub(super) fn after(self, before: &Self) -> Self {
         let known = before.numbers.load();
         let numbers = known.as_ref().map(|known| Arc::new(known.carried(before.set(), self.set())));
@@ -176,7 +170,7 @@ impl Snapshot {
         Some(numbers)
     }
 
-    /// What tells its content from every other: the commit, or the digest where there is none.
+    /// What identifies its content: the commit, or the digest where there is none.
     pub fn identity(&self) -> &str {
         self.commit.as_deref().unwrap_or(&self.set().digest)
     }

@@ -1,26 +1,32 @@
-//! The last good sets as files: what a restart serves where the repository has nothing good.
+//! The last good set of an environment as a file: what a restart serves until the repository was read, and for as long
+//! as the repository has nothing good.
 //!
-//! `served-ENVIRONMENT.json` holds the texts of the set's files, so that it is rebuilt and judged by the
-//! same loader as a commit. It is written by a thread of its own: temporary file, fsync, rename.
+//! `served-ENVIRONMENT.json` holds the texts of the set's files, so that it is rebuilt and judged by the same loader as
+//! a commit. It names the repository, the root and the environment that it is of, and is taken only by a daemon that
+//! serves these.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use refguard_core::document::SourceFile;
 use refguard_core::policy::PolicySet;
-use serde::ser::{SerializeSeq, SerializeStruct};
+use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Hub;
-use super::background::{self, Way};
 use super::load::{Outcome, judge};
-use crate::ops::read_files;
+use super::private_file::read_private_file;
+use super::state_folder::{Owner, StateFolder};
+use crate::ops::{holds_files, read_files};
+use crate::repo::{CommitId, Repo};
+
+/// The format that is written. Version 1 named no repository and no root.
+const VERSION: u32 = 2;
+/// The longest state file that is read: the largest set that is accepted, with room for JSON's escapes.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// What is kept of a served set.
 pub(super) struct Kept {
@@ -34,14 +40,32 @@ pub(super) struct Kept {
 
 /// A kept set, judged again.
 pub(super) struct Restored {
-    pub commit: String,
+    pub commit: CommitId,
     pub promotion: Option<u64>,
     pub set: PolicySet,
 }
 
+/// The file as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    owner: &'a Owner,
+    set: &'a str,
+    #[serde(rename = "ref")]
+    reference: &'a str,
+    commit: &'a str,
+    promotion: Option<u64>,
+    digest: &'a str,
+    #[serde(serialize_with = "write_files")]
+    files: &'a [SourceFile],
+}
+
+/// The file as it is read.
 #[derive(Deserialize)]
 struct StateFile {
     version: u32,
+    /// None in version 1.
+    owner: Option<Owner>,
     set: String,
     #[serde(rename = "ref")]
     reference: String,
@@ -51,130 +75,147 @@ struct StateFile {
     files: Vec<(String, String)>,
 }
 
-impl Serialize for Kept {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut state = serializer.serialize_struct("StateFile", 7)?;
-        state.serialize_field("version", &1)?;
-        state.serialize_field("set", &*self.environment)?;
-        state.serialize_field("ref", &self.reference)?;
-        state.serialize_field("commit", &*self.commit)?;
-        state.serialize_field("promotion", &self.promotion)?;
-        state.serialize_field("digest", &*self.digest)?;
-        state.serialize_field("files", &Files(&self.files))?;
-        state.end()
+fn write_files<S: Serializer>(files: &[SourceFile], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(files.len()))?;
+    for file in files {
+        list.serialize_element(&(&**file.path(), file.text()))?;
+    }
+    list.end()
+}
+
+/// The name of an environment's state file, or of another file that is kept for it.
+pub(super) fn file_name(kind: &str, environment: &str, ending: &str) -> String {
+    format!("{kind}-{}{ending}", utf8_percent_encode(environment, NON_ALPHANUMERIC))
+}
+
+/// The set that was served last, judged again; `None` where nothing was kept. Where the repository can be opened, what
+/// is kept of a commit that is there must be what the commit holds.
+///
+/// # Errors
+/// Where a file was kept that is not this repository's, root's and environment's, or is not as it was written.
+pub(super) fn restore(
+    folder: &StateFolder,
+    environment: &str,
+    reference: &str,
+    repo: Option<&Repo>,
+) -> Result<Option<Restored>> {
+    let name = file_name("served", environment, ".json");
+    let wanted = Wanted { folder, environment, reference, repo };
+    // The folder that was named may hold what a version without `owner.json` wrote, or the repository's before it moved.
+    match wanted.read(&folder.path.join(&name)) {
+        Ok(None) if folder.path != folder.named => wanted.read(&folder.named.join(&name)),
+        found => found,
     }
 }
 
-struct Files<'a>(&'a [SourceFile]);
-
-impl Serialize for Files<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut files = serializer.serialize_seq(Some(self.0.len()))?;
-        for file in self.0 {
-            files.serialize_element(&(&**file.path(), file.text()))?;
-        }
-        files.end()
-    }
+/// What a state file must be of.
+struct Wanted<'a> {
+    folder: &'a StateFolder,
+    environment: &'a str,
+    reference: &'a str,
+    repo: Option<&'a Repo>,
 }
 
-fn path(dir: &Path, environment: &str) -> PathBuf {
-    dir.join(format!("served-{}.json", utf8_percent_encode(environment, NON_ALPHANUMERIC)))
-}
+impl Wanted<'_> {
+    fn read(&self, path: &Path) -> Result<Option<Restored>> {
+        let shown = path.display();
+        let Some(bytes) =
+            read_private_file(path, MAX_BYTES).with_context(|| format!("cannot read `{shown}`"))?
+        else {
+            return Ok(None);
+        };
+        let refused = || format!("`{shown}` is not what was written there");
+        let state: StateFile = serde_json::from_slice(&bytes).with_context(refused)?;
+        drop(bytes);
+        let commit =
+            self.check_origin(&state).with_context(|| format!("`{shown}` is not taken"))?;
 
-/// What was served last, judged again; `None` where nothing was kept.
-pub(super) fn restore(dir: &Path, environment: &str, reference: &str) -> Result<Option<Restored>> {
-    let path = path(dir, environment);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
-        }
-    };
-    let refused = || format!("`{}` is not what was written there", path.display());
-    let state: StateFile = serde_json::from_slice(&bytes).with_context(refused)?;
-    if state.version != 1 || state.set != environment || state.reference != reference {
-        bail!("`{}` is of another set, ref or version", path.display());
-    }
-    let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
-    match judge(Ok(read_files(files))) {
-        Outcome::Good(set) if *set.digest != *state.digest => {
-            bail!("{}: its digest differs", refused())
-        }
-        Outcome::Good(set) => {
-            Ok(Some(Restored { commit: state.commit, promotion: state.promotion, set: *set }))
-        }
-        Outcome::Rejected(message, _) | Outcome::Failed(message) => {
-            bail!("{}: {message}", refused())
-        }
-    }
-}
-
-/// Writes what is served, one file after another; of several that wait for one set only the last.
-pub(super) struct Writer {
-    orders: Option<Sender<(PathBuf, Kept)>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    pub fn start(hub: Arc<Hub>) -> Self {
-        let (orders, inbox) = channel();
-        let thread = background::spawn("refguard-state", Way::Far, move || write_all(&inbox, &hub));
-        Self { orders: Some(orders), thread: thread.ok() }
-    }
-
-    pub fn keep(&self, dir: PathBuf, kept: Kept) {
-        if let Some(orders) = &self.orders {
-            // Without its thread nothing is kept, and the note says so.
-            let _ = orders.send((dir, kept));
-        }
-    }
-}
-
-impl Drop for Writer {
-    /// What waits is still written.
-    fn drop(&mut self) {
-        self.orders = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn write_all(inbox: &Receiver<(PathBuf, Kept)>, hub: &Hub) {
-    while let Ok(first) = inbox.recv() {
-        let mut waiting = vec![first];
-        for (dir, kept) in inbox.try_iter() {
-            waiting.retain(|(_, older)| older.environment != kept.environment);
-            waiting.push((dir, kept));
-        }
-        for (dir, kept) in waiting {
-            let failure = write(&dir, &kept).err().map(|error| {
-                format!("cannot keep the set `{}` for a restart: {error:#}", kept.environment)
-            });
-            if let Some(word) = &failure {
-                tracing::warn!(set = &*kept.environment, "{word}");
+        let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        match judge(Ok(read_files(files))) {
+            Outcome::Good(set) if *set.digest == *state.digest => {
+                Ok(Some(Restored { commit, promotion: state.promotion, set }))
             }
-            hub.note("state", failure);
+            Outcome::Good(_) => bail!("{}: its digest differs", refused()),
+            Outcome::Rejected(message, _) | Outcome::Failed(message) => {
+                bail!("{}: {message}", refused())
+            }
+        }
+    }
+
+    /// Whether a file is of this repository, root and environment; returns its commit.
+    fn check_origin(&self, state: &StateFile) -> Result<CommitId> {
+        if !(1..=VERSION).contains(&state.version) {
+            bail!("its format {} is not known to this version of refguard", state.version);
+        }
+        if state.set != self.environment || state.reference != self.reference {
+            bail!("it is of the environment `{}` at `{}`", state.set, state.reference);
+        }
+        let commit: CommitId = state.commit.parse().context("its commit is no commit id")?;
+
+        let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_bytes()));
+        let prefix = match self.folder.owner.root.as_str() {
+            "." => "",
+            root => root,
+        };
+        if let Some(repo) = self.repo
+            && let Some(same) = holds_files(repo, commit, prefix, files)
+        {
+            if !same {
+                bail!("the commit {commit} of this repository holds other files at this root");
+            }
+            return Ok(commit);
+        }
+
+        // The commit is gone, or all of the repository is: only the name is left.
+        match &state.owner {
+            Some(owner) if self.folder.wrote(owner) => Ok(commit),
+            Some(owner) => {
+                let repository = owner.repository.as_deref().unwrap_or(&owner.folder);
+                bail!(
+                    "it is of root `{}` of `{repository}`, another repository or root",
+                    owner.root
+                )
+            }
+            // Version 1 kept one file for all roots of a repository.
+            None if self.folder.in_repository && self.folder.owner.root == "." => Ok(commit),
+            None => bail!("it names no repository, and this one does not have its commit {commit}"),
         }
     }
 }
 
-fn write(dir: &Path, kept: &Kept) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-    let path = path(dir, &kept.environment);
+/// Writes a set whole or not at all: temporary file, fsync, rename.
+///
+/// # Errors
+/// Where the folder cannot be written, or is another repository's or root's.
+pub(super) fn write(folder: &StateFolder, kept: &Kept) -> Result<()> {
+    folder.claim()?;
+    let path = folder.path.join(file_name("served", &kept.environment, ".json"));
     let refused = || format!("cannot write `{}`", path.display());
-    let temporary =
-        tempfile::Builder::new().prefix(".served-").tempfile_in(dir).with_context(refused)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".served-")
+        .tempfile_in(&folder.path)
+        .with_context(refused)?;
+
     let mut out = BufWriter::with_capacity(1 << 18, temporary.as_file());
-    serde_json::to_writer(&mut out, kept)?;
+    let written = Written {
+        version: VERSION,
+        owner: &folder.owner,
+        set: &kept.environment,
+        reference: &kept.reference,
+        commit: &kept.commit,
+        promotion: kept.promotion,
+        digest: &kept.digest,
+        files: &kept.files,
+    };
+    serde_json::to_writer(&mut out, &written)?;
     out.flush().with_context(refused)?;
     drop(out);
+
     temporary.as_file().sync_all().with_context(refused)?;
     temporary.persist(&path).with_context(refused)?;
     // The name must survive a power cut too; where a folder cannot be synced, the file still can be read.
-    if let Ok(folder) = File::open(dir) {
-        let _ = folder.sync_all();
+    if let Ok(opened) = File::open(&folder.path) {
+        let _ = opened.sync_all();
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Hints that something may have changed. They are never believed: the follower reads the refs itself.
+//! Hints from the file system that something may have changed. The follower reads the refs itself: a hint is never taken
+//! for a fact.
 //!
 //! Folders are watched, never single files: a watch on a file dies when something is renamed over it.
 
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use notify::event::EventKind;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::hub::lock;
+use super::notes::lock;
 
 /// What wakes the follower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,11 +21,13 @@ pub(super) enum Hint {
     Refs,
     /// Something in the work tree.
     Worktree,
-    /// Somebody asks for it.
+    /// SIGHUP.
     Urged,
     /// A fetch has ended.
     Fetched,
-    /// The end.
+    /// A loader has something to report.
+    Loaded,
+    /// The daemon ends.
     Stop,
 }
 
@@ -109,14 +112,14 @@ impl Watcher {
                 Err(_) => Some(Hint::Refs),
             };
             if let Some(hint) = hint {
-                // The follower is gone: so is the daemon.
+                // Without a follower the daemon is about to end.
                 let _ = hints.send(hint);
             }
         })
     }
 }
 
-/// Reading is no change: looking at a ref would wake the follower that looks.
+/// What an event is a hint of. Reading is none: the follower's own look at a ref would wake it again.
 fn classify(event: &Event, git: &[PathBuf], worktree: Option<&Path>) -> Option<Hint> {
     if matches!(event.kind, EventKind::Access(_)) {
         return None;

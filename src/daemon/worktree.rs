@@ -1,22 +1,25 @@
 //! The work tree as a set: read whole when it has been quiet for a moment, and judged like any other.
 
 use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use jiff::Timestamp;
-use refguard_core::policy::PolicySet;
 use refguard_core::resolve::Engine;
 use rustc_hash::FxHasher;
 
-use super::Hub;
-use super::hub::Slot;
+use super::background::{self, Way};
 use super::load::{Outcome, judge, rejected};
+use super::slot::Slot;
 use super::snapshot::{Snapshot, Source};
 use super::status::Failing;
+use super::watch::Hint;
+use super::{Config, Hub};
 use crate::ops::{read_worktree, worktree_files};
-use crate::repo::Root;
+use crate::repo::{GitEnv, Root};
 
 /// How long nothing may have happened before the work tree is read.
 const QUIET: Duration = Duration::from_millis(50);
@@ -49,35 +52,82 @@ impl Quiet {
     }
 }
 
-/// The work tree, where it is served.
+/// The work tree, where it is served: read on a thread of its own, published by the follower.
 pub(super) struct Drafts {
     pub quiet: Quiet,
     pub slot: Arc<Slot>,
-    fingerprint: Option<u64>,
+    reader: Option<Reader>,
+    /// A reading that was asked for while another one was under way.
+    waiting: Option<Order>,
+}
+
+/// A reading that is due.
+#[derive(Debug, Clone, Copy, Default)]
+struct Order {
+    /// Also where no file looks changed.
+    hinted: bool,
+}
+
+/// What a reading came to; none where no file had changed.
+type Report = Option<(Outcome<Engine>, Duration)>;
+
+struct Reader {
+    orders: Sender<Order>,
+    reports: Receiver<Report>,
+    busy: bool,
 }
 
 impl Drafts {
     pub fn new() -> Self {
-        Self { quiet: Quiet::default(), slot: Slot::new("worktree", None), fingerprint: None }
+        let slot = Slot::new("worktree", None);
+        Self { quiet: Quiet::default(), slot, reader: None, waiting: None }
     }
 
-    /// Reads the work tree where a hint says so, or where a poll finds other files than before.
-    pub fn follow(&mut self, hub: &Hub, root: &Root, hinted: bool, poll: bool) {
-        if !hinted && !poll {
+    /// Whether the work tree is being read.
+    pub fn is_busy(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.busy)
+    }
+
+    /// Takes in what was read, and has the work tree read where a hint says so, or where a poll finds other files than
+    /// before.
+    pub fn follow(&mut self, config: &Config, hub: &Hub, hints: &Sender<Hint>, look: DraftsLook) {
+        self.take_report(hub);
+        if look.hinted || look.polled {
+            let hinted = look.hinted || self.waiting.is_some_and(|waiting| waiting.hinted);
+            self.waiting = Some(Order { hinted });
+        }
+        if self.is_busy() {
             return;
         }
-        let print = fingerprint(root);
-        let unchanged = print.as_ref().is_ok_and(|print| self.fingerprint == Some(*print));
-        if unchanged && !hinted {
-            return;
+        let Some(order) = self.waiting.take() else { return };
+        if self.reader.is_none() {
+            match Reader::start(config, hints.clone()) {
+                Ok(reader) => self.reader = Some(reader),
+                Err(error) => return self.fail(format!("the system gives no thread: {error}")),
+            }
         }
-        let started = Instant::now();
-        let result = match judge(print.and_then(|print| {
-            self.fingerprint = Some(print);
-            read_worktree(root)
-        })) {
-            Outcome::Good(set) => {
-                self.serve(hub, *set);
+        if let Some(reader) = &mut self.reader {
+            reader.busy = reader.orders.send(order).is_ok();
+        }
+    }
+
+    fn take_report(&mut self, hub: &Hub) {
+        let Some(reader) = &mut self.reader else { return };
+        let report = match reader.reports.try_recv() {
+            Ok(report) => report,
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                self.reader = None;
+                return self.fail("reading the work tree met a bug of the daemon".to_owned());
+            }
+        };
+        reader.busy = false;
+        self.slot.mark_checked();
+
+        let Some((outcome, took)) = report else { return };
+        let result = match outcome {
+            Outcome::Good(engine) => {
+                self.serve(hub, engine);
                 "ok"
             }
             Outcome::Rejected(message, findings) => {
@@ -86,24 +136,21 @@ impl Drafts {
                 "rejected"
             }
             Outcome::Failed(message) => {
-                // The next poll finds "other files" again.
-                self.fingerprint = None;
                 self.fail(message);
                 "failed"
             }
         };
-        hub.checked(&self.slot);
-        hub.metrics().reloaded("worktree", result, started.elapsed());
+        hub.metrics().count_reload("worktree", result, took);
     }
 
-    fn serve(&self, hub: &Hub, set: PolicySet) {
+    fn serve(&self, hub: &Hub, engine: Engine) {
         {
             let mut facts = self.slot.facts();
             (facts.rejected, facts.failing) = (None, None);
         }
-        let snapshot =
-            Snapshot::new(self.slot.name.clone(), Engine::new(Arc::new(set)), Source::Worktree);
-        hub.publish(&self.slot, Arc::new(snapshot));
+        let snapshot = Snapshot::new(self.slot.name.clone(), engine, Source::Worktree);
+        // An author's daemon: nothing waits for the old one to be taken apart.
+        drop(hub.publish(&self.slot, Arc::new(snapshot)));
         tracing::info!(set = "worktree", "serving");
     }
 
@@ -111,6 +158,64 @@ impl Drafts {
         tracing::warn!(set = "worktree", "cannot load: {message}");
         let failing = Failing { commit: None, since: Timestamp::now(), message, retry_seconds: 0 };
         self.slot.facts().failing = Some(failing);
+    }
+}
+
+/// Why the follower looks at the work tree.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct DraftsLook {
+    /// Something happened there.
+    pub hinted: bool,
+    /// The poll is due.
+    pub polled: bool,
+}
+
+impl Reader {
+    fn start(config: &Config, done: Sender<Hint>) -> std::io::Result<Self> {
+        let (orders, inbox) = channel();
+        let (report, reports) = channel();
+        let mut worker =
+            Worker { dir: config.dir.clone(), env: config.env.clone(), fingerprint: None };
+        background::spawn("refguard-drafts", Way::Little, move || {
+            while let Ok(order) = inbox.recv() {
+                if report.send(worker.read(order)).is_err() || done.send(Hint::Loaded).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { orders, reports, busy: false })
+    }
+}
+
+struct Worker {
+    dir: PathBuf,
+    env: GitEnv,
+    fingerprint: Option<u64>,
+}
+
+impl Worker {
+    fn read(&mut self, order: Order) -> Report {
+        let started = Instant::now();
+        let root = match Root::find(&self.dir, &self.env) {
+            Ok(root) => root,
+            Err(error) => return Some((Outcome::Failed(error.to_string()), started.elapsed())),
+        };
+        let print = fingerprint(&root);
+        let unchanged = print.as_ref().is_ok_and(|print| self.fingerprint == Some(*print));
+        if unchanged && !order.hinted {
+            return None;
+        }
+
+        let loaded = print.and_then(|print| {
+            self.fingerprint = Some(print);
+            read_worktree(&root)
+        });
+        let outcome = judge(loaded).map(|set| Engine::new(Arc::new(set)));
+        if matches!(outcome, Outcome::Failed(_)) {
+            // The next poll finds "other files" again.
+            self.fingerprint = None;
+        }
+        Some((outcome, started.elapsed()))
     }
 }
 

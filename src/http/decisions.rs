@@ -1,12 +1,6 @@
 //! The decision log: one JSON line for each answer, or a sample of them.
-//!
-//! Lines are written by a thread of its own; where it is behind, lines are dropped and counted, so that
-//! the log never holds up an answer.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -17,14 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::app::App;
 use super::resolve::policy_names;
-use crate::daemon::Snapshot;
-
-/// Lines that may wait to be written.
-const WAITING: usize = 10_000;
+use crate::daemon::{LineLog, Snapshot};
 
 /// Where decisions are written, and which.
 pub struct DecisionLog {
-    lines: SyncSender<String>,
+    lines: LineLog,
     /// One of so many is written.
     one_of: u64,
     hash_keys: bool,
@@ -33,27 +24,18 @@ pub struct DecisionLog {
 
 impl DecisionLog {
     /// Writes one of `one_of` decisions; keys as hashes if asked.
-    ///
-    /// # Errors
-    /// Where the system gives no thread.
-    pub fn start(
-        mut out: impl Write + Send + 'static,
-        one_of: u64,
-        hash_keys: bool,
-    ) -> std::io::Result<Self> {
-        let (lines, inbox) = sync_channel::<String>(WAITING);
-        thread::Builder::new().name("refguard-decisions".to_owned()).spawn(move || {
-            while let Ok(line) = inbox.recv() {
-                let written =
-                    inbox.try_iter().try_fold(out.write_all(line.as_bytes()), |before, line| {
-                        before.is_ok().then(|| out.write_all(line.as_bytes()))
-                    });
-                if !matches!(written.map(|last| last.and_then(|()| out.flush())), Some(Ok(()))) {
-                    tracing::warn!("the decision log cannot be written");
-                }
-            }
-        })?;
-        Ok(Self { lines, one_of: one_of.max(1), hash_keys, seen: AtomicU64::new(0) })
+    pub fn new(lines: LineLog, one_of: u64, hash_keys: bool) -> Self {
+        Self { lines, one_of: one_of.max(1), hash_keys, seen: AtomicU64::new(0) }
+    }
+
+    /// Closes the file and opens it anew: a program has moved it away.
+    pub fn reopen(&self) {
+        self.lines.reopen();
+    }
+
+    /// Waits until what was decided so far is written, unless that takes long.
+    pub fn flush(&self) {
+        self.lines.flush();
     }
 
     fn takes(&self) -> bool {
@@ -94,11 +76,10 @@ impl App {
         Some(format!("{line}\n"))
     }
 
-    /// Hands a line to the thread that writes the log; counts it where that is behind.
+    /// Hands a line to the thread that writes the log.
     pub(super) fn write_decision(&self, line: String) {
-        let Some(log) = &self.options.decisions else { return };
-        if let Err(TrySendError::Full(_)) = log.lines.try_send(line) {
-            self.measures.undecided.inc();
+        if let Some(log) = &self.options.decisions {
+            log.lines.write(line);
         }
     }
 }

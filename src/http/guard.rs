@@ -85,9 +85,8 @@ pub(super) fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Pr
             }
         }
     }
-    let Some(tokens) = app.options.tokens.as_ref().filter(|_| !is_open(path)) else {
-        return Ok(());
-    };
+    let tokens = app.options.credentials.tokens();
+    let Some(tokens) = tokens.filter(|_| !is_open(path)) else { return Ok(()) };
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let token = given.next().and_then(|value| value.to_str().ok()).and_then(bearer);
     match token {

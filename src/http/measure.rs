@@ -32,8 +32,6 @@ pub(super) struct Measures {
     pub parked: Gauge,
     /// Answers that were given before, and given again.
     pub repeated: Counter,
-    /// Decisions that the log did not take.
-    pub undecided: Counter,
 }
 
 impl Measures {
@@ -45,7 +43,6 @@ impl Measures {
             refused: Counter::default(),
             parked: Gauge::default(),
             repeated: Counter::default(),
-            undecided: Counter::default(),
         }
     }
 
@@ -62,8 +59,6 @@ impl Measures {
         registry.register("http_parked", "Long-polls that wait", self.parked.clone());
         let text = "Answers that were kept from the same request before, of the same snapshot";
         registry.register("http_answers_repeated", text, self.repeated.clone());
-        let text = "Decisions that were not logged because the log is behind";
-        registry.register("decisions_dropped", text, self.undecided.clone());
     }
 
     pub fn request(&self, route: &str, status: StatusCode, took: Duration) {

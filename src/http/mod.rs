@@ -11,6 +11,7 @@ mod body;
 mod bundle;
 mod call;
 mod connection;
+mod credentials;
 mod decisions;
 mod descriptors;
 mod endpoint;
@@ -33,6 +34,7 @@ mod workers;
 use endpoint::Endpoint;
 
 pub use authz::AuthzOptions;
+pub use credentials::Credentials;
 pub use decisions::DecisionLog;
 pub use guard::{HostGuard, Tokens};
 pub use options::{Limits, Options};

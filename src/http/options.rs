@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AuthzOptions, DecisionLog, HostGuard, Tokens};
+use super::{AuthzOptions, Credentials, DecisionLog, HostGuard};
 
 /// How much of each thing a client may have.
 #[derive(Debug, Clone, Copy)]
@@ -64,14 +64,12 @@ impl Default for Limits {
 pub struct Options {
     /// How much of each thing a client may have.
     pub limits: Limits,
-    /// Who may ask; `None`: everybody who reaches the socket.
-    pub tokens: Option<Tokens>,
+    /// Tokens and TLS.
+    pub credentials: Arc<Credentials>,
     /// Which names a request may call this server; `None`: any.
     pub hosts: Option<HostGuard>,
     /// How `/v1/authz` decides.
     pub authz: AuthzOptions,
-    /// TLS, for TCP listeners.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Where decisions are written.
-    pub decisions: Option<DecisionLog>,
+    pub decisions: Option<Arc<DecisionLog>>,
 }

@@ -92,7 +92,6 @@ async fn run(
             changed.send_modify(|generation| *generation += 1);
         }
     });
-    let tls = options.tls.clone().map(TlsAcceptor::from);
     let parked = Semaphore::new(limits.parked);
     let measures = Measures::new();
     hub.metrics().register(|registry| measures.enter(registry));
@@ -119,7 +118,6 @@ async fn run(
         router: router(app.clone(), endpoints),
         app,
         limits,
-        tls,
         ending,
         reserve: Reserve::default(),
     });
@@ -178,7 +176,6 @@ struct Server {
     router: Router,
     limits: Limits,
     places: Arc<Semaphore>,
-    tls: Option<TlsAcceptor>,
     /// Closed when the end begins.
     ending: watch::Receiver<()>,
     /// Connections beyond the places.
@@ -271,7 +268,9 @@ impl Server {
 
     /// Speaks TLS where that is due, and serves what is asked.
     async fn greet(&self, stream: Stream, kind: Kind) {
-        match (stream, &self.tls) {
+        // Asked for each connection: certificates are replaced while the server runs.
+        let tls = self.app.options.credentials.tls().map(TlsAcceptor::from);
+        match (stream, tls) {
             (Stream::Unix(stream), _) => self.serve(stream, kind).await,
             (Stream::Tcp(stream), None) => self.serve(stream, kind).await,
             (Stream::Tcp(stream), Some(tls)) => {

@@ -44,7 +44,8 @@ pub use source::listing::{
 };
 pub use source::load::{NoProgress, Progress};
 pub use source::reader::{
-    Delta, FileStamp, SetReader, first_settings, read_files, read_worktree, worktree_files,
+    Delta, FileStamp, SetReader, first_settings, holds_files, read_files, read_worktree,
+    worktree_files,
 };
 pub use source::testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use source::workspace::{LoadedSet, SetOrigin, Source, Workspace};

@@ -2,8 +2,8 @@
 //! worked out again, so they may be deleted at any time, and nothing depends on their being written.
 
 use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -15,33 +15,41 @@ const CHECKSUM: usize = 32;
 impl Repo {
     /// What was written under this name; `None` where it is not there, or not as it was written.
     pub fn read_aside(&self, name: &str) -> Option<Vec<u8>> {
-        let mut bytes = fs::read(self.aside(name)).ok()?;
-        let (checksum, content) = bytes.split_at_checked(CHECKSUM)?;
-        if *Sha256::digest(content) != *checksum {
-            return None;
-        }
-        bytes.drain(..CHECKSUM);
-        Some(bytes)
+        unseal(fs::read(self.aside(name)).ok()?)
     }
 
     /// Writes a file whole or not at all.
     pub fn write_aside(&self, name: &str, content: &[u8]) -> Result<(), RepoError> {
         let path = self.aside(name);
-        let write = || {
-            let folder = self.aside("");
-            fs::create_dir_all(&folder)?;
-            let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-            file.write_all(&Sha256::digest(content))?;
-            file.write_all(content)?;
-            file.persist(&path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(RepoError::io("write", path.clone()))
+        write_sealed(&self.aside(""), name, content).map_err(RepoError::io("write", path))
     }
 
     fn aside(&self, name: &str) -> PathBuf {
         self.common_dir().join("refguard").join(name)
     }
+}
+
+/// The content of a file that [`write_sealed`] wrote; `None` where it is not as it was written.
+pub fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let (checksum, content) = bytes.split_at_checked(CHECKSUM)?;
+    if *Sha256::digest(content) != *checksum {
+        return None;
+    }
+    bytes.drain(..CHECKSUM);
+    Some(bytes)
+}
+
+/// Writes a file and its checksum into a folder, whole or not at all.
+///
+/// # Errors
+/// Where the folder cannot be made or written.
+pub fn write_sealed(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    file.write_all(&Sha256::digest(content))?;
+    file.write_all(content)?;
+    file.persist(folder.join(name)).map_err(|error| error.error)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -140,6 +140,12 @@ pub enum RepoError {
         /// The limit.
         limit: Duration,
     },
+    /// `git` was ended, because the program ends.
+    #[error("git {verb} was ended before it was done")]
+    Cancelled {
+        /// The git command.
+        verb: String,
+    },
     /// Reading objects, refs or the index failed.
     #[error("cannot {what}: {message}")]
     Objects {

@@ -1,11 +1,40 @@
 //! Fetching branches from a remote, by `git` itself.
 
-use super::git::NETWORK;
+use super::git::{Cancel, NETWORK};
 use super::{RefName, Repo, RepoError};
 
+/// How git says that a branch is not there. It stops the fetch of all branches.
+const NO_SUCH_BRANCH: &str = "couldn't find remote ref";
+
 impl Repo {
-    /// Fetches these branches of a remote into its tracking refs, whatever they held before.
-    pub fn fetch_branches(&self, remote: &str, branches: &[RefName]) -> Result<(), RepoError> {
+    /// Fetches these branches of a remote into its tracking refs, whatever they held before. Returns those that the
+    /// remote does not have: they do not keep the others from being fetched.
+    pub fn fetch_branches(
+        &self,
+        remote: &str,
+        branches: &[RefName],
+        cancel: &Cancel,
+    ) -> Result<Vec<RefName>, RepoError> {
+        match self.fetch_all(remote, branches, cancel) {
+            Err(RepoError::Git { message, .. }) if message.contains(NO_SUCH_BRANCH) => {}
+            fetched => return fetched.map(|()| Vec::new()),
+        }
+
+        let listed = self.list_branches(remote, branches, cancel)?;
+        let (there, missing): (Vec<RefName>, Vec<RefName>) =
+            branches.iter().cloned().partition(|branch| listed.contains(branch));
+        if !there.is_empty() {
+            self.fetch_all(remote, &there, cancel)?;
+        }
+        Ok(missing)
+    }
+
+    fn fetch_all(
+        &self,
+        remote: &str,
+        branches: &[RefName],
+        cancel: &Cancel,
+    ) -> Result<(), RepoError> {
         let refspec = |branch: &RefName| Ok(format!("+{branch}:{}", branch.tracking(remote)?));
         let refspecs: Vec<String> =
             branches.iter().map(refspec).collect::<Result<_, RepoError>>()?;
@@ -19,6 +48,20 @@ impl Repo {
             remote,
         ];
         let words = options.into_iter().chain(refspecs.iter().map(String::as_str));
-        self.command(words).limit(NETWORK).run().map(drop)
+        self.command(words).limit(NETWORK).cancelled_by(cancel).run().map(drop)
+    }
+
+    /// Those of some branches that a remote has.
+    fn list_branches(
+        &self,
+        remote: &str,
+        branches: &[RefName],
+        cancel: &Cancel,
+    ) -> Result<Vec<RefName>, RepoError> {
+        let options = ["ls-remote", "--refs", "--quiet", "--", remote];
+        let words = options.into_iter().chain(branches.iter().map(RefName::as_str));
+        let text = self.command(words).limit(NETWORK).cancelled_by(cancel).run()?.text();
+        let names = text.lines().filter_map(|line| line.split_once('\t')).map(|(_, name)| name);
+        Ok(names.filter_map(|name| RefName::new(name).ok()).collect())
     }
 }

@@ -2,11 +2,16 @@
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::{GitEnv, Repo, RepoError};
 
@@ -16,6 +21,22 @@ pub(super) const QUICK: Duration = Duration::from_secs(30);
 pub(super) const LOCAL: Duration = Duration::from_secs(120);
 /// For commands that talk to another machine.
 pub(super) const NETWORK: Duration = Duration::from_secs(300);
+
+/// Ends git commands that run, from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Ends the commands that run, and those that would start.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they were told to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 impl Repo {
     /// A git command on this repository.
@@ -44,6 +65,7 @@ pub(super) struct GitCommand {
     command: Command,
     input: Vec<u8>,
     limit: Duration,
+    cancel: Option<Cancel>,
 }
 
 /// What a git command that succeeded wrote.
@@ -87,6 +109,7 @@ impl GitCommand {
             command,
             input: Vec::new(),
             limit: LOCAL,
+            cancel: None,
         }
     }
 
@@ -102,6 +125,14 @@ impl GitCommand {
 
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Lets another thread end it, with every process that it starts: it gets a process group of its own. Not for
+    /// commands of a terminal, where such a group could not ask for a password.
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
+        self.command.process_group(0);
+        self.cancel = Some(cancel.clone());
         self
     }
 
@@ -140,7 +171,7 @@ impl GitCommand {
             open += 1;
         }
         let stdin = child.stdin.take();
-        let (verb, limit) = (self.verb, self.limit);
+        let (verb, limit, cancel) = (self.verb, self.limit, self.cancel);
         let deadline = Instant::now() + limit;
         Ok(Running {
             verb,
@@ -152,6 +183,7 @@ impl GitCommand {
             stderr: Vec::new(),
             limit,
             deadline,
+            cancel,
         })
     }
 }
@@ -186,6 +218,8 @@ pub(super) struct Running {
     stderr: Vec<u8>,
     limit: Duration,
     deadline: Instant,
+    /// Who may end it; it leads a process group then.
+    cancel: Option<Cancel>,
 }
 
 impl Running {
@@ -246,6 +280,10 @@ impl Running {
                     }
                     continue;
                 }
+                Err(RecvTimeoutError::Timeout) if self.is_cancelled() => {
+                    self.stop();
+                    return Err(RepoError::Cancelled { verb: self.verb.clone() });
+                }
                 Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline => continue,
                 Err(RecvTimeoutError::Timeout) => {
                     self.stop();
@@ -259,23 +297,35 @@ impl Running {
 }
 
 impl Running {
-    /// Ends the child: first kindly, so that git removes the locks it holds.
+    fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(Cancel::is_cancelled)
+    }
+
+    /// Ends the child, and its process group if it leads one: first kindly, so that git removes the locks it holds.
     fn stop(&mut self) {
         self.stdin = None;
-        let kindly = Command::new("kill")
-            .arg("-TERM")
-            .arg(self.child.id().to_string())
-            .stderr(Stdio::null())
-            .status();
-        let patience = if kindly.is_ok() { 100 } else { 0 };
-        for _ in 0..patience {
+        self.signal(Signal::TERM);
+        for _ in 0..100 {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
+                break;
             }
             thread::sleep(Duration::from_millis(20));
         }
+        // What the child had started may have outlived it.
+        if self.cancel.is_some() {
+            self.signal(Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    fn signal(&self, signal: Signal) {
+        let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return };
+        // The child, or its group, may be gone already.
+        let _ = match &self.cancel {
+            Some(_) => kill_process_group(id, signal),
+            None => kill_process(id, signal),
+        };
     }
 }
 

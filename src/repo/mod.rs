@@ -42,11 +42,13 @@ mod transaction;
 mod tree;
 mod work_tree;
 
+pub use aside::{unseal, write_sealed};
 pub use changes::{Change, Side, TreeDiffs};
 pub use commit::{Commit, FirstParents, Link, Person, Time};
 pub use env::GitEnv;
 pub use error::RepoError;
 pub use fault::FAULT_POINTS;
+pub use git::Cancel;
 pub use hooks::SharedHooks;
 pub use ids::{BadId, BlobId, CommitId, Expected, RefName, TreeId};
 pub use import::NewHistory;

@@ -87,13 +87,10 @@ fn a_token_is_asked_for_everywhere_but_by_probes() {
     assert_eq!(daemon.ask("GET", "/v1/status", &twice, "").status, 401);
 }
 
-#[test]
-fn tls_is_spoken_with_the_certificate_given() {
-    let repo = Repo::serving();
-    let (cert, key) = (format!("{TLS}/cert.pem"), format!("{TLS}/key.pem"));
-    let daemon = Daemon::start(&repo.path(), &["--tls-cert", &cert, "--tls-key", &key]);
+/// A connection that takes every certificate of a file for good.
+fn speak_tls(address: &str, trusted: &str) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&cert).unwrap()).unwrap();
+    roots.add(CertificateDer::from_pem_file(trusted).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -101,7 +98,25 @@ fn tls_is_spoken_with_the_certificate_given() {
     let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
     let name = ServerName::try_from("localhost").unwrap();
     let connection = ClientConnection::new(config, name).unwrap();
-    let mut stream = StreamOwned::new(connection, TcpStream::connect(&daemon.address).unwrap());
+    StreamOwned::new(connection, TcpStream::connect(address).unwrap())
+}
+
+/// The certificate that a server shows, whoever signed it.
+pub fn served_certificate(address: &str) -> Vec<u8> {
+    let out = Command::new("openssl")
+        .args(["s_client", "-connect", address, "-servername", "localhost"])
+        .stdin(std::process::Stdio::null())
+        .output();
+    let Ok(out) = out else { return Vec::new() };
+    CertificateDer::from_pem_slice(&out.stdout).map(|found| found.to_vec()).unwrap_or_default()
+}
+
+#[test]
+fn tls_is_spoken_with_the_certificate_given() {
+    let repo = Repo::serving();
+    let (cert, key) = (format!("{TLS}/cert.pem"), format!("{TLS}/key.pem"));
+    let daemon = Daemon::start(&repo.path(), &["--tls-cert", &cert, "--tls-key", &key]);
+    let mut stream = speak_tls(&daemon.address, &cert);
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     assert_eq!(read_reply(&mut BufReader::new(stream)).unwrap().status, 200);
     // `wait` asks by TLS too, and trusts whom it is told to trust.
@@ -192,6 +207,7 @@ fn slow_clients_are_cut_off() {
     let repo = Repo::serving();
     let daemon =
         Daemon::start(&repo.path(), &["--header-timeout", "200ms", "--body-timeout", "200ms"]);
+    daemon.until("ready", |set| set["commit"].is_string());
     for (half, status) in [
         ("GET /healthz HTTP/1.1\r\nhost: loc", None),
         (

@@ -100,6 +100,43 @@ impl Repo {
     }
 }
 
+/// An object of a repository that takes for ever to read: a FIFO stands in its place.
+pub struct StuckObject {
+    object: PathBuf,
+    away: PathBuf,
+    fifo: PathBuf,
+}
+
+impl StuckObject {
+    pub fn new(repo: &Repo, revision: &str) -> Self {
+        let id = repo.git(&["rev-parse", revision]);
+        let (folder, file) = id.split_at(2);
+        let object = repo.path().join(".git/objects").join(folder).join(file);
+        let (away, fifo) = (repo.beside("object"), repo.beside("fifo"));
+        fs::rename(&object, &away).unwrap();
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        fs::hard_link(&fifo, &object).unwrap();
+        Self { object, away, fifo }
+    }
+
+    /// Puts the object back, and ends the wait of whoever reads it.
+    pub fn release(self) {
+        fs::rename(&self.away, &self.object).unwrap();
+        let fifo = self.fifo;
+        // Opening it waits for a reader; where there is none, the thread ends with the test.
+        thread::spawn(move || fs::OpenOptions::new().write(true).open(fifo));
+    }
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut wanted: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !wanted() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// A policy that gives one guardrail to every request.
 pub fn policy(name: &str, guardrail: &str) -> String {
     format!(
@@ -201,6 +238,16 @@ impl Daemon {
             assert!(Instant::now() < deadline, "not {what}: {status:#}");
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Asks for the metrics until they have all of these.
+    pub fn until_metrics(&self, wanted: &[&str]) -> String {
+        let mut metrics = String::new();
+        until(&format!("{wanted:?}"), || {
+            metrics = self.get("/metrics").body;
+            wanted.iter().all(|line| metrics.contains(line))
+        });
+        metrics
     }
 
     /// Waits until a commit is served.

@@ -1,12 +1,12 @@
 //! `refguard serve`
 
+mod listen;
+mod secrets;
+mod supervise;
+
 use std::fs;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -14,13 +14,15 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use refguard_core::document::Dimension;
 
+use self::listen::{Address, Socket, SocketFile};
+use self::secrets::Secrets;
 use crate::cli::args::parse_duration;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::daemon::{Config, Daemon, Fetch, Systemd};
+use crate::daemon::{Config, Daemon, Fetch, Hub, LineLog, LogTarget, Subject, Systemd};
 use crate::http::{
-    self, AuthzOptions, DecisionLog, HostGuard, Limits, Listener, Options, Signals, Tokens,
+    self, AuthzOptions, Credentials, DecisionLog, HostGuard, Limits, Options, Signals,
 };
 use crate::ops;
 use crate::repo::GitEnv;
@@ -202,34 +204,6 @@ enum LogFormat {
     Json,
 }
 
-/// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Address {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return Ok(Self::Unix(path.into()));
-        }
-        let text = text.replace("localhost:", "127.0.0.1:");
-        text.parse().map(Self::Tcp).map_err(|_| "write it as ADDRESS:PORT or unix:PATH".to_owned())
-    }
-}
-
-impl Address {
-    fn is_local(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().is_loopback(),
-            Self::Unix(_) => true,
-        }
-    }
-}
-
 fn parse_mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "write it as an octal number such as 0660".to_owned())
@@ -244,43 +218,66 @@ fn parse_refusal(text: &str) -> Result<u16, String> {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
+    // The first process of a container has to collect what the processes of git leave behind.
+    if let Some(exit) = supervise::supervise_if_first()? {
+        return Ok(exit);
+    }
     args.judge_safety()?;
     let dir = match &args.init {
-        Some(target) => made(&shell.dir.join(target))?,
+        Some(target) => make_repository(&shell.dir.join(target))?,
         None => shell.dir.clone(),
     };
-    let options = args.options()?;
-    start_logs(&args.logs, print::choose_error_style(shell.color).color)?;
-    let listeners =
-        args.listen.iter().map(|address| args.bind(address)).collect::<Result<Vec<_>>>()?;
-    let systemd = Systemd::from_process();
-    let daemon = Daemon::start(args.config(dir), systemd).context("cannot start")?;
-    let (listeners, shown): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
-    let lines: String = shown.iter().map(|address| format!("listening on {address}\n")).collect();
-    // Nobody need listen to that: a closed stdout must not end a daemon.
-    let _ = print::write_results(&lines);
-    if args.init.is_some() {
-        daemon.wait_for_first_look();
-        let _ = print::write_results(
-            &shown.first().map(|address| invitation(address)).unwrap_or_default(),
-        );
+    let secrets = args.safety.secrets();
+    let credentials = Arc::<Credentials>::default();
+    secrets.read_into(&credentials)?;
+    let target = args.logs.decision_target();
+    if let Some(target) = &target {
+        target.check().with_context(|| args.logs.cannot_write())?;
     }
-    let signals =
-        Signals { hangup: Box::new(daemon.urge()), ending: Box::new(move || systemd.stopping()) };
-    let served =
-        http::serve(listeners, daemon.hub().clone(), options, signals).context("cannot serve");
-    for address in &args.listen {
-        if let Address::Unix(path) = address {
-            // Gone already, or somebody else's by now: either way there is nothing to do.
-            let _ = fs::remove_file(path);
+    start_logs(&args.logs, print::choose_error_style(shell.color).color)?;
+    let sockets = args
+        .listen
+        .iter()
+        .map(|address| Socket::bind(address, args.socket_mode))
+        .collect::<Result<Vec<_>>>()?;
+
+    let systemd = Systemd::from_process();
+    let daemon =
+        Daemon::start(args.config(lasting_path(&dir)), systemd.clone()).context("cannot start")?;
+    let hub = daemon.hub().clone();
+    let decisions = match target {
+        Some(target) => Some(args.logs.start_decisions(target, &hub)?),
+        None => None,
+    };
+    args.announce(&sockets, &daemon);
+
+    let options = args.options(credentials.clone(), decisions.clone());
+    let (listeners, sockets) = listen::into_listeners(sockets);
+    let urge = daemon.urge();
+    let notes = hub.notes().clone();
+    let reopened = decisions.clone();
+    let hangup = move || {
+        let trouble = secrets.read_into(&credentials).err();
+        let trouble = trouble.map(|error| format!("kept the old tokens and TLS files: {error:#}"));
+        notes.report(Subject::Reload, "", trouble);
+        if let Some(log) = &reopened {
+            log.reopen();
         }
+        urge();
+    };
+    let signals =
+        Signals { hangup: Box::new(hangup), ending: Box::new(move || systemd.stopping()) };
+    let served = http::serve(listeners, hub, options, signals).context("cannot serve");
+    sockets.into_iter().for_each(SocketFile::remove);
+    if let Some(log) = &decisions {
+        log.flush();
     }
     drop(daemon);
     served.map(|()| Exit::Fine)
 }
 
 /// A repository from the example, promoted; what is there already is left as it is.
-fn made(dir: &Path) -> Result<PathBuf> {
+fn make_repository(dir: &Path) -> Result<PathBuf> {
     let occupied = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if !occupied {
         ops::init(dir)?;
@@ -330,29 +327,15 @@ impl ServeArgs {
         Ok(())
     }
 
-    fn options(&self) -> Result<Options> {
+    fn options(
+        &self,
+        credentials: Arc<Credentials>,
+        decisions: Option<Arc<DecisionLog>>,
+    ) -> Options {
         let safety = &self.safety;
-        let read = |path: &Path| {
-            fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
-        };
-        let in_file = |path: &Path, error: String| anyhow::anyhow!("`{}`: {error}", path.display());
-        let tokens = match &safety.tokens {
-            None => None,
-            Some(path) => {
-                let text = String::from_utf8_lossy(&read(path)?).into_owned();
-                Some(Tokens::parse(&text).map_err(|error| in_file(path, error))?)
-            }
-        };
-        let tls = match (&safety.tls_cert, &safety.tls_key) {
-            (Some(cert), Some(key)) => Some(
-                http::tls_config(&read(cert)?, &read(key)?)
-                    .map_err(|error| in_file(cert, error))?,
-            ),
-            _ => None,
-        };
-        let loopback = |address: &Address| matches!(address, Address::Tcp(address) if address.ip().is_loopback());
-        let guarded = self.listen.iter().any(loopback) && self.listen.iter().all(Address::is_local);
-        Ok(Options {
+        let is_guarded = self.listen.iter().any(Address::is_loopback)
+            && self.listen.iter().all(Address::is_local);
+        Options {
             limits: Limits {
                 connections: safety.max_connections.max(1),
                 batch: safety.max_batch,
@@ -362,35 +345,34 @@ impl ServeArgs {
                 shutdown_time: safety.shutdown_timeout,
                 ..Limits::default()
             },
-            tokens,
-            hosts: guarded.then(|| HostGuard { allowed: safety.allowed_host.clone() }),
+            credentials,
+            hosts: is_guarded.then(|| HostGuard { allowed: safety.allowed_host.clone() }),
             authz: self.authz.options(),
-            tls,
-            decisions: self.logs.decisions()?,
-        })
+            decisions,
+        }
     }
 
-    fn bind(&self, address: &Address) -> Result<(Listener, String)> {
-        let failed = |shown: String| move || format!("cannot listen on `{shown}`");
-        match address {
-            Address::Tcp(wanted) => {
-                let listener =
-                    TcpListener::bind(wanted).with_context(failed(wanted.to_string()))?;
-                let scheme = if self.safety.tls_cert.is_some() { "https" } else { "http" };
-                let shown = format!("{scheme}://{}", listener.local_addr()?);
-                Ok((Listener::Tcp(listener), shown))
-            }
-            Address::Unix(path) => {
-                // A socket that a dead daemon left behind; one that answers is in use.
-                if path.exists() && UnixStream::connect(path).is_err() {
-                    let _ = fs::remove_file(path);
-                }
-                let shown = path.display().to_string();
-                let listener = UnixListener::bind(path).with_context(failed(shown.clone()))?;
-                let mode = fs::Permissions::from_mode(self.socket_mode);
-                fs::set_permissions(path, mode).with_context(failed(shown.clone()))?;
-                Ok((Listener::Unix(listener), format!("unix:{shown}")))
-            }
+    /// Says where it listens, and after `--init` what to try. That nobody reads it must not end a daemon.
+    fn announce(&self, sockets: &[Socket], daemon: &Daemon) {
+        let scheme = if self.safety.tls_cert.is_some() { "https" } else { "http" };
+        let shown: Vec<String> = sockets.iter().map(|socket| socket.url(scheme)).collect();
+        let lines: String =
+            shown.iter().map(|address| format!("listening on {address}\n")).collect();
+        let _ = print::write_results(&lines);
+
+        if self.init.is_some() {
+            daemon.wait_for_first_look();
+            let first = shown.first().map(|address| invitation(address));
+            let _ = print::write_results(&first.unwrap_or_default());
+        }
+    }
+}
+
+impl SafetyArgs {
+    fn secrets(&self) -> Secrets {
+        Secrets {
+            tokens: self.tokens.clone(),
+            tls: self.tls_cert.clone().zip(self.tls_key.clone()),
         }
     }
 }
@@ -407,15 +389,22 @@ impl AuthzArgs {
 }
 
 impl LogArgs {
-    fn decisions(&self) -> Result<Option<DecisionLog>> {
-        let Some(path) = &self.decision_log else { return Ok(None) };
-        let out: Box<dyn Write + Send> = if path == Path::new("-") {
-            Box::new(std::io::stderr())
-        } else {
-            let file = fs::OpenOptions::new().create(true).append(true).open(path);
-            Box::new(file.with_context(|| format!("cannot write `{}`", path.display()))?)
-        };
-        Ok(Some(DecisionLog::start(out, self.decision_sample, self.decision_hash_keys)?))
+    fn decision_target(&self) -> Option<LogTarget> {
+        let path = self.decision_log.as_ref()?;
+        Some(match path == Path::new("-") {
+            true => LogTarget::Stderr,
+            false => LogTarget::File(path.clone()),
+        })
+    }
+
+    fn cannot_write(&self) -> String {
+        let path = self.decision_log.clone().unwrap_or_default();
+        format!("cannot write `{}`", path.display())
+    }
+
+    fn start_decisions(&self, target: LogTarget, hub: &Hub) -> Result<Arc<DecisionLog>> {
+        let lines = LineLog::start(target, hub).with_context(|| self.cannot_write())?;
+        Ok(Arc::new(DecisionLog::new(lines, self.decision_sample, self.decision_hash_keys)))
     }
 }
 
@@ -431,4 +420,19 @@ fn start_logs(args: &LogArgs, color: bool) -> Result<()> {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}
+
+/// A path that leads to whatever stands there later too: absolute, with its symbolic links. Of a shell's folder, by the
+/// name that the shell has for it.
+fn lasting_path(dir: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    let named = std::env::var_os("PWD").map(PathBuf::from);
+    let is_here = |named: &PathBuf| {
+        named.is_absolute() && fs::canonicalize(named).is_ok_and(|found| found == here)
+    };
+    let base = named.filter(is_here).unwrap_or(here);
+    match dir == Path::new(".") {
+        true => base,
+        false => base.join(dir),
+    }
 }

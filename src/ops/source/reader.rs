@@ -241,6 +241,23 @@ pub fn read_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Lo
     loaded
 }
 
+/// Whether a commit holds exactly these texts at these paths below a prefix; `None` where the repository does not have
+/// the commit or its trees. Nothing is parsed: contents are compared by their ids.
+pub fn holds_files<'a>(
+    repo: &Repo,
+    commit: CommitId,
+    prefix: &str,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Option<bool> {
+    let sides = repo.tree_sides(repo.tree_of(commit).ok()?, prefix, &load::wanted).ok()?;
+    let held: BTreeMap<Arc<str>, Option<BlobId>> =
+        sides.into_iter().map(|(path, side)| (path, side.blob)).collect();
+    let is_held = |(path, text): (&str, &[u8])| {
+        held.get(path).is_some_and(|blob| *blob == Some(BlobId::of(text)))
+    };
+    Some(files.into_iter().all(is_held))
+}
+
 /// The documents of the work tree.
 ///
 /// # Errors

@@ -22,7 +22,12 @@ const FORMAT: &str = concat!("refguard versions 1 ", env!("CARGO_PKG_VERSION"));
 /// What was kept for a folder.
 pub(super) fn read(repo: &Repo, prefix: &str) -> Option<VersionIndex> {
     let bytes = repo.read_aside(&name(prefix))?;
-    let index = decode(&bytes, &|settings| documents::settings(repo, settings))?;
+    decode_for(repo, prefix, &bytes)
+}
+
+/// The index that [`encode`] has written for a folder.
+pub(super) fn decode_for(repo: &Repo, prefix: &str, bytes: &[u8]) -> Option<VersionIndex> {
+    let index = decode(bytes, &|settings| documents::settings(repo, settings))?;
     (index.prefix == prefix).then_some(index)
 }
 
@@ -38,7 +43,8 @@ fn name(prefix: &str) -> String {
     format!("versions-{:016x}", prefix.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
 }
 
-fn encode(index: &VersionIndex) -> Vec<u8> {
+/// An index as bytes.
+pub(super) fn encode(index: &VersionIndex) -> Vec<u8> {
     let VersionIndex { tip, prefix, holding, changes } = index;
     let mut out = Writer::default();
     out.text(FORMAT);

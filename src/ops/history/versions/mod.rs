@@ -15,7 +15,7 @@ mod walk;
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rustc_hash::FxHashMap;
 
 use crate::ops::source::load::Progress;
@@ -116,6 +116,28 @@ impl VersionIndex {
             cache::write(repo, index);
         }
         Ok(index)
+    }
+
+    /// Reads the whole history of a publish branch, from where an index ended that [`Self::to_bytes`] wrote, or that is
+    /// kept in the git directory. Writes nothing.
+    ///
+    /// # Errors
+    /// As of [`VersionIndex::read`].
+    pub fn read_from(
+        repo: &Repo,
+        published: PublishedTip<'_>,
+        kept: Option<&[u8]>,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let kept = kept.and_then(|bytes| cache::decode_for(repo, published.prefix, bytes));
+        let earlier = kept.or_else(|| cache::read(repo, published.prefix));
+        let index = walk::read(repo, published, earlier.as_ref(), Effort::Whole, progress)?;
+        index.context("the history of the publish branch was not read")
+    }
+
+    /// The index as bytes, for [`Self::read_from`].
+    pub fn to_bytes(&self) -> Vec<u8> {
+        cache::encode(self)
     }
 
     /// The same for a branch that may have moved on since this index was read. A whole walk, if it has to be.

@@ -11,6 +11,16 @@ use super::{Effort, PublishedTip, VersionIndex, record};
 use crate::ops::source::load::{Progress, wanted};
 use crate::repo::{Change, CommitId, Repo, TreeId};
 
+/// Commits whose changed files are in memory at once: enough to keep all threads busy.
+const STEPS_AT_ONCE: usize = 1_000;
+
+/// How far a walk has come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Done {
+    steps: usize,
+    of: usize,
+}
+
 /// A commit of the first-parent chain.
 type Step = (CommitId, TreeId);
 
@@ -41,10 +51,16 @@ pub(super) fn read(
         Some(earlier) => (earlier.holding.clone(), earlier.changes.clone()),
         None => (Holding::default(), Vec::new()),
     };
-    let mut edits = Edits::read(repo, prefix, &holding, chain.base, &chain.steps, progress)?;
-    for (commit, changed) in edits.take() {
-        let edit = edits.of(&changed);
-        record(&mut changes, commit, holding.edit(&edit, true));
+
+    let mut base = chain.base;
+    for (number, steps) in chain.steps.chunks(STEPS_AT_ONCE).enumerate() {
+        let done = Done { steps: number * STEPS_AT_ONCE, of: chain.steps.len() };
+        let mut edits = Edits::read(repo, prefix, &holding, base, steps, done, progress)?;
+        for (commit, changed) in edits.take() {
+            let edit = edits.of(&changed);
+            record(&mut changes, commit, holding.edit(&edit, true));
+        }
+        base = steps.last().map(|(_, tree)| *tree);
     }
     Ok(Some(VersionIndex { tip, prefix: prefix.to_owned(), holding, changes }))
 }
@@ -57,8 +73,8 @@ pub(super) fn other(
 ) -> Result<FxHashMap<Arc<str>, Option<String>>> {
     let base = Some(repo.tree_of(index.tip)?);
     let steps = [(commit, repo.tree_of(commit)?)];
-    let mut edits =
-        Edits::read(repo, &index.prefix, &index.holding, base, &steps, &crate::ops::NoProgress)?;
+    let (done, progress) = (Done::default(), &crate::ops::NoProgress);
+    let mut edits = Edits::read(repo, &index.prefix, &index.holding, base, &steps, done, progress)?;
     let mut holding = index.holding.clone();
     let mut differing = FxHashMap::default();
     for (_, changed) in edits.take() {
@@ -116,15 +132,16 @@ impl Edits {
         holding: &Holding,
         base: Option<TreeId>,
         steps: &[Step],
+        done: Done,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let mut documents = Documents::after(holding.held_paths());
         let mut changed = Vec::new();
         let (mut diffs, mut before) = (repo.tree_diffs()?, base);
-        let trees = steps.iter().enumerate().map(|(done, (commit, tree))| {
+        let trees = steps.iter().zip(done.steps + 1..).map(|((commit, tree), number)| {
             let found = diffs.between(before, Some(*tree), prefix, &wanted)?;
             before = Some(*tree);
-            progress.step(done + 1, steps.len());
+            progress.step(number, done.of);
             Ok((*commit, found))
         });
         documents.read(repo, trees, &mut changed)?;

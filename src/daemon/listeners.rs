@@ -1,0 +1,20 @@
+//! Functions that are called when what is served has changed: a snapshot, or the version numbers of its policies.
+
+use std::sync::Mutex;
+
+use super::notes::lock;
+
+/// The functions to call.
+#[derive(Default)]
+pub(super) struct Listeners(Mutex<Vec<Box<dyn Fn() + Send + Sync>>>);
+
+impl Listeners {
+    pub fn add(&self, listener: impl Fn() + Send + Sync + 'static) {
+        lock(&self.0).push(Box::new(listener));
+    }
+
+    /// Calls them all.
+    pub fn tell(&self) {
+        lock(&self.0).iter().for_each(|listener| listener());
+    }
+}

@@ -1,0 +1,246 @@
+//! The thread that reads and judges the commits of one environment.
+//!
+//! Each environment has its own, with its own pool of worker threads: a commit that takes long to read holds up neither
+//! the other environments nor the follower. It must not know what is served by whom: orders come in, sets go out.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use refguard_core::document::{Finding, SourceFile};
+use refguard_core::resolve::Engine;
+
+use super::Snapshot;
+use super::background::{self, Way};
+use super::load::{Outcome, judge};
+use super::state::{self, Restored};
+use super::state_folder::StateFolder;
+use super::status::Hold;
+use super::watch::Hint;
+use crate::ops::SetReader;
+use crate::repo::{CommitId, RefName, Repo, TreeId};
+
+/// How many commits are counted between what is served and what the ref holds.
+const MAX_BEHIND: usize = 1_000;
+
+/// What a loader is to do.
+pub(super) enum Order {
+    /// Take up what was served last.
+    Restore { folder: StateFolder, reference: String, repo: Option<Repo> },
+    /// Read a commit.
+    Load(LoadOrder),
+}
+
+/// A commit to read.
+pub(super) struct LoadOrder {
+    pub repo: Repo,
+    pub commit: CommitId,
+    /// The root of the set in commits.
+    pub prefix: String,
+    /// What is served: a commit that differs little from it is read by its differences.
+    pub served: Option<Arc<Snapshot>>,
+    /// The commit that is served.
+    pub served_commit: Option<CommitId>,
+}
+
+/// What a loader has done.
+pub(super) enum Report {
+    /// What was kept; none where nothing was. An error says why what was kept is not taken.
+    Restored(anyhow::Result<Option<RestoredEngine>>),
+    /// What reading a commit came to.
+    Loaded(Box<LoadReport>),
+    /// The thread has ended, by a bug or for want of resources.
+    Died,
+}
+
+/// A set of the state file, indexed.
+pub(super) struct RestoredEngine {
+    pub commit: CommitId,
+    pub promotion: Option<u64>,
+    pub engine: Engine,
+}
+
+/// What reading a commit came to.
+pub(super) struct LoadReport {
+    pub commit: CommitId,
+    pub result: LoadResult,
+    pub took: Duration,
+}
+
+pub(super) enum LoadResult {
+    /// A set to serve.
+    Good {
+        engine: Engine,
+        promotion: Option<u64>,
+        hold: Option<Hold>,
+        /// The files that it was read from.
+        files: Vec<SourceFile>,
+    },
+    /// The content is at fault: it will not get better by itself.
+    Rejected { message: String, findings: Vec<Finding>, commits_behind: Option<u64> },
+    /// Something else is: it may.
+    Failed(String),
+}
+
+/// The way to a loader's thread. Dropped, the thread ends after what it does.
+pub(super) struct Loader {
+    orders: Sender<Order>,
+    reports: Receiver<Report>,
+    /// An order was given and not reported yet.
+    busy: bool,
+}
+
+impl Loader {
+    /// Starts the thread. `done` wakes the follower whenever something is reported.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(environment: &str, done: Sender<Hint>) -> std::io::Result<Self> {
+        let (orders, inbox) = channel();
+        let (report, reports) = channel();
+        let worker = Worker {
+            environment: environment.to_owned(),
+            reader: SetReader::default(),
+            served_tree: None,
+        };
+        background::spawn("refguard-load", Way::Little, move || {
+            worker.run(&inbox, &report, &done);
+        })?;
+        Ok(Self { orders, reports, busy: false })
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Gives an order; only where the last one was reported.
+    pub fn give(&mut self, order: Order) {
+        // A thread that is gone is seen when its report is asked for.
+        self.busy = true;
+        let _ = self.orders.send(order);
+    }
+
+    /// What was done since the last time, if anything.
+    pub fn report(&mut self) -> Option<Report> {
+        match self.reports.try_recv() {
+            Ok(report) => {
+                self.busy = false;
+                Some(report)
+            }
+            Err(TryRecvError::Disconnected) if self.busy => {
+                self.busy = false;
+                Some(Report::Died)
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+struct Worker {
+    environment: String,
+    reader: SetReader,
+    /// The tree that the last good set was read from; none where it came from a file.
+    served_tree: Option<TreeId>,
+}
+
+impl Worker {
+    fn run(mut self, orders: &Receiver<Order>, reports: &Sender<Report>, done: &Sender<Hint>) {
+        // This thread is part of the pool, which lives as long as it does. Without a pool of its own, it shares the
+        // process's.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let _pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build();
+
+        while let Ok(order) = orders.recv() {
+            let report = self.obey(order);
+            if reports.send(report).is_err() || done.send(Hint::Loaded).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Report {
+        match order {
+            Order::Restore { folder, reference, repo } => {
+                let restored =
+                    state::restore(&folder, &self.environment, &reference, repo.as_ref());
+                Report::Restored(restored.map(|found| found.map(index_restored)))
+            }
+            Order::Load(order) => {
+                let started = Instant::now();
+                let (commit, result) = (order.commit, self.load(order));
+                Report::Loaded(Box::new(LoadReport { commit, result, took: started.elapsed() }))
+            }
+        }
+    }
+
+    fn load(&mut self, order: LoadOrder) -> LoadResult {
+        let engine = match self.read(&order) {
+            Outcome::Good(engine) => engine,
+            Outcome::Rejected(message, findings) => {
+                let commits_behind =
+                    count_commits_behind(&order.repo, order.served_commit, order.commit);
+                return LoadResult::Rejected { message, findings, commits_behind };
+            }
+            Outcome::Failed(message) => return LoadResult::Failed(message),
+        };
+
+        self.served_tree = self.reader.tree();
+        let (promotion, hold) =
+            find_promotion_and_hold(&order.repo, &self.environment, order.commit);
+        LoadResult::Good { engine, promotion, hold, files: self.reader.sources() }
+    }
+
+    /// Reads a commit: by what differs from what is served where that is enough, else whole.
+    fn read(&mut self, order: &LoadOrder) -> Outcome<Engine> {
+        let delta = match self.reader.advance(&order.repo, order.commit, &order.prefix) {
+            Ok(delta) => delta,
+            Err(error) => return judge(Err(error)).map(index),
+        };
+
+        let of_served = delta.filter(|delta| self.served_tree == Some(delta.from));
+        let patched = of_served
+            .zip(order.served.as_ref())
+            .and_then(|(delta, served)| self.reader.patch(&delta, &served.engine));
+        match patched.filter(|engine| !engine.set().is_empty()) {
+            Some(engine) => Outcome::Good(engine),
+            None => judge(Ok(self.reader.loaded())).map(index),
+        }
+    }
+}
+
+fn index(set: refguard_core::policy::PolicySet) -> Engine {
+    Engine::new(Arc::new(set))
+}
+
+fn index_restored(restored: Restored) -> RestoredEngine {
+    let Restored { commit, promotion, set } = restored;
+    RestoredEngine { commit, promotion, engine: index(set) }
+}
+
+fn count_commits_behind(repo: &Repo, served: Option<CommitId>, tip: CommitId) -> Option<u64> {
+    let served = served?;
+    let mut commits = repo.first_parents(tip).take(MAX_BEHIND);
+    commits
+        .position(|commit| commit.is_ok_and(|commit| commit.id == served))
+        .and_then(|count| u64::try_from(count).ok())
+}
+
+/// The number of the promotion that a tip is, and the hold that the last promotion has left. An environment that
+/// something else moved has no number, and keeps its hold. Informational only: failure to read it never blocks serving.
+fn find_promotion_and_hold(
+    repo: &Repo,
+    environment: &str,
+    tip: CommitId,
+) -> (Option<u64>, Option<Hold>) {
+    let at = |commit| repo.promotion_at(environment, commit).ok().flatten();
+    let promotion = at(tip);
+    let recorded = || at(repo.read_ref(&RefName::ledger(environment).ok()?).ok()??);
+    let last = promotion.clone().or_else(recorded);
+
+    let hold = last.and_then(|last| {
+        let since = last.commit.committer.time.to_string();
+        Some(Hold { reason: last.record.hold?, since })
+    });
+    (promotion.map(|promotion| promotion.record.number), hold)
+}

@@ -1,0 +1,82 @@
+//! Sentences for people about what is wrong beside the sets: the `notes` of `/v1/status`.
+//!
+//! Knows nothing of what the sentences are about: whoever finds a trouble sets its note, and clears it once it is over.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What a note is about. One note is kept for each subject and name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The decision log.
+    Decisions,
+    /// Fetching from the remote.
+    Fetch,
+    /// The history of the publish branch.
+    History,
+    /// A reload of tokens or TLS files.
+    Reload,
+    /// The repository as a whole.
+    Repository,
+    /// The state file of a set.
+    State,
+    /// File system events.
+    Watch,
+}
+
+/// The notes that stand.
+#[derive(Debug, Default)]
+pub struct Notes(Mutex<BTreeMap<(Subject, String), String>>);
+
+impl Notes {
+    /// Sets the note of a subject and a name (a set's, or empty); returns whether it says something new.
+    pub fn set(&self, subject: Subject, name: &str, sentence: String) -> bool {
+        let mut notes = lock(&self.0);
+        notes.insert((subject, name.to_owned()), sentence.clone()) != Some(sentence)
+    }
+
+    /// Removes the note of a subject and a name; returns whether there was one.
+    pub fn clear(&self, subject: Subject, name: &str) -> bool {
+        lock(&self.0).remove(&(subject, name.to_owned())).is_some()
+    }
+
+    /// Sets a note and logs it where it is new; clears the note where there is no trouble.
+    pub fn report(&self, subject: Subject, name: &str, trouble: Option<String>) {
+        match trouble {
+            Some(sentence) => {
+                if self.set(subject, name, sentence.clone()) {
+                    tracing::warn!("{sentence}");
+                }
+            }
+            None => {
+                self.clear(subject, name);
+            }
+        }
+    }
+
+    /// Every note, by subject and name.
+    pub fn sentences(&self) -> Vec<String> {
+        lock(&self.0).values().cloned().collect()
+    }
+}
+
+/// Locks a mutex whose content stays sound when a holder panics.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trouble_of_one_set_is_not_ended_by_another_set() {
+        let notes = Notes::default();
+        assert!(notes.set(Subject::State, "staging", "cannot write".to_owned()));
+        assert!(!notes.set(Subject::State, "staging", "cannot write".to_owned()));
+        notes.report(Subject::State, "production", None);
+        assert_eq!(notes.sentences(), ["cannot write"]);
+        notes.report(Subject::State, "staging", None);
+        assert!(notes.sentences().is_empty());
+    }
+}

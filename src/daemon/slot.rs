@@ -1,0 +1,125 @@
+//! One set's place in the daemon: the snapshot that is served, and what is known of its ref.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+
+use super::Snapshot;
+use super::notes::lock;
+use super::status::{Failing, Hold, Rejected, SetStatus};
+use crate::repo::CommitId;
+
+/// A set's snapshot behind an atomic pointer.
+///
+/// INVARIANT (one writer): only the follower's thread swaps the snapshot and writes the facts. A reader takes the
+/// `Arc` once and answers wholly from it.
+pub(super) struct Slot {
+    /// An environment's name, or `worktree`.
+    pub name: Arc<str>,
+    snapshot: ArcSwapOption<Snapshot>,
+    started: Instant,
+    /// Milliseconds from `started` to the last successful reading of the ref, plus one; 0: never read.
+    checked: AtomicU64,
+    facts: Mutex<Facts>,
+}
+
+/// What the follower knows of a set's ref.
+#[derive(Default)]
+pub(super) struct Facts {
+    /// The ref that is followed; none of the work tree.
+    pub reference: Option<String>,
+    /// What it holds.
+    pub ref_commit: Option<CommitId>,
+    /// Since when it holds something that is not served.
+    pub unserved_since: Option<Instant>,
+    pub commits_behind: Option<u64>,
+    pub rejected: Option<Rejected>,
+    pub failing: Option<Failing>,
+    pub hold: Option<Hold>,
+    pub checked_at: Option<Timestamp>,
+}
+
+impl Slot {
+    pub fn new(name: &str, reference: Option<String>) -> Arc<Self> {
+        let facts = Facts { reference, ..Facts::default() };
+        Arc::new(Self {
+            name: name.into(),
+            snapshot: ArcSwapOption::empty(),
+            started: Instant::now(),
+            checked: AtomicU64::new(0),
+            facts: Mutex::new(facts),
+        })
+    }
+
+    /// What is served.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts a snapshot in the place of the one that is served, which is returned.
+    pub fn swap(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        self.snapshot.swap(Some(snapshot))
+    }
+
+    pub fn facts(&self) -> MutexGuard<'_, Facts> {
+        lock(&self.facts)
+    }
+
+    /// Whether the set follows a ref, as all but the work tree do.
+    pub fn follows_a_ref(&self) -> bool {
+        self.facts().reference.is_some()
+    }
+
+    /// The ref was read (fetched) successfully just now.
+    pub fn mark_checked(&self) {
+        let since = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.checked.store(since + 1, Ordering::Relaxed);
+        self.facts().checked_at = Some(Timestamp::now());
+    }
+
+    /// How long ago the ref was read; since the slot was made, where it never was.
+    pub fn unchecked_for(&self) -> Duration {
+        let checked = self.checked.load(Ordering::Relaxed).saturating_sub(1);
+        self.started.elapsed().saturating_sub(Duration::from_millis(checked))
+    }
+
+    /// Why nothing is served, as far as it is known.
+    pub fn trouble(&self) -> Option<String> {
+        let facts = self.facts();
+        let rejected = facts.rejected.as_ref().map(|rejected| rejected.message.clone());
+        rejected.or_else(|| facts.failing.as_ref().map(|failing| failing.message.clone()))
+    }
+
+    /// The set's object in `/v1/status`.
+    pub fn status(&self, stale: bool) -> SetStatus {
+        let snapshot = self.snapshot();
+        let served = snapshot.as_deref();
+        let facts = self.facts();
+        let ref_commit = facts.ref_commit.map(|commit| commit.to_string());
+        let commit = served.and_then(|served| served.commit.as_deref().map(str::to_owned));
+
+        SetStatus {
+            name: self.name.to_string(),
+            reference: facts.reference.clone(),
+            promotion: served.and_then(|served| served.promotion),
+            digest: served.map(|served| served.set().digest.to_string()),
+            policies: served.map_or(0, |served| served.set().policies.len()),
+            attachments: served.map_or(0, |served| served.set().attachments.len()),
+            loaded_at: served.map(|served| served.loaded_at),
+            source: served.map(|served| served.source.as_str()),
+            behind: facts.reference.is_some() && ref_commit != commit,
+            ref_commit,
+            commit,
+            commits_behind: facts.commits_behind,
+            lag_seconds: facts.unserved_since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
+            rejected: facts.rejected.clone(),
+            failing: facts.failing.clone(),
+            hold: facts.hold.clone(),
+            checked_at: facts.checked_at,
+            stale,
+        }
+    }
+}
