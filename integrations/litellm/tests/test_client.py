@@ -55,6 +55,19 @@ def test_the_next_names_what_is_known(tmp_path: Path) -> None:
     assert request.headers["authorization"] == "Bearer s3cret"
 
 
+def test_a_question_without_patience_is_answered_at_once() -> None:
+    async def poll() -> None:
+        async with Client(Settings(), httpx.MockTransport(handle)) as client:
+            assert await client.poll('"abc-litellm"', 0) is None
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        assert request.headers["if-none-match"] == '"abc-litellm"'
+        assert "prefer" not in request.headers
+        return httpx.Response(304)
+
+    asyncio.run(poll())
+
+
 def test_json_and_a_set_without_a_commit_are_known_as_such() -> None:
     headers = {"etag": '"d1-gest-litellm-json"', "x-refguard-commit": "", "content-type": "application/json"}
     bundle, _ = ask(httpx.Response(200, headers=headers, content=b"{}"))

@@ -139,6 +139,19 @@ def test_the_last_good_set_stays_while_the_daemon_is_away_or_wrong() -> None:
     World(Settings()).run(story)
 
 
+def test_after_a_failure_an_answer_is_wanted_at_once() -> None:
+    async def story(world: World) -> None:
+        await world.script.say(bundle("c1", "a"))
+        await world.script.say(DaemonAway("connection refused"))
+        assert world.script.asked[-1] == ('"c1-litellm"', 0)
+        # The daemon was restarted, and has nothing new.
+        await world.script.say(None)
+        assert world.follower.state == "current"
+        assert world.script.asked[-1] == ('"c1-litellm"', 30)
+
+    World(Settings()).run(story)
+
+
 def test_a_set_with_a_guardrail_that_the_proxy_lacks_waits_for_it() -> None:
     async def story(world: World) -> None:
         await world.script.say(bundle("c1", "a"))

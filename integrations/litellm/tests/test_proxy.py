@@ -120,7 +120,19 @@ def test_only_calls_that_need_a_lost_guardrail_are_refused(callback: RefguardCal
         assert refused(raised) == "refguard: this proxy has lost the guardrail b"
         with pytest.raises(HTTPException):
             await hooks(callback, {"metadata": {"_pipeline_managed_guardrails": frozenset({"b"})}})
-        await hooks(callback, {"metadata": {"guardrails": ["a", "unknown", {"b": {}}]}})
+        await hooks(callback, {"metadata": {"guardrails": ["a", "unknown", {"a": {}}]}})
+
+    enforce(callback, "c1", "a", "b")
+    litellm.callbacks.pop()
+    alone(story())
+
+
+@pytest.mark.parametrize("entries", [["b"], [{"b": {}}], [{"a": {}, "b": {"threshold": 1}}], ("b",), {"b"}])
+def test_a_lost_guardrail_is_known_by_its_name_whatever_the_form(callback: RefguardCallback, entries: object) -> None:
+    async def story() -> None:
+        with pytest.raises(HTTPException) as raised:
+            await hooks(callback, {"metadata": {"guardrails": entries}})
+        assert refused(raised) == "refguard: this proxy has lost the guardrail b"
 
     enforce(callback, "c1", "a", "b")
     litellm.callbacks.pop()

@@ -70,14 +70,19 @@ class Client:
         await self._http.__aexit__(kind, error, trace)
 
     async def poll(self, etag: str | None, wait: int) -> Bundle | None:
-        """The set, as soon as it is another than the one with this tag; `None` where it is not."""
+        """The set, as soon as it is another than the one with this tag; `None` where it is not.
+
+        The daemon may hold the question for `wait` seconds; with 0 it answers at once.
+        """
         parameters = {"format": "litellm"}
         if self._settings.set_name is not None:
             parameters["set"] = self._settings.set_name
         # Python reads YAML some thirty times slower, and keeps the event loop waiting by seconds for a large set.
         headers = {"Accept": "application/json, application/yaml;q=0.9"}
         if etag is not None:
-            headers |= {"If-None-Match": etag, "Prefer": f"wait={wait}"}
+            headers["If-None-Match"] = etag
+            if wait > 0:
+                headers["Prefer"] = f"wait={wait}"
         token = await self._token()
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"

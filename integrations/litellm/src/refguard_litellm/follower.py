@@ -190,7 +190,7 @@ class Follower:
 
     async def _ask(self, source: Source) -> float:
         began = self._clock()
-        wait = self._settings.wait if self._pending is None else min(self._settings.wait, _RECHECK_SECONDS)
+        wait = self._patience()
         bundle = await source.poll(self._seen, wait)
         self._answered()
         if bundle is None:
@@ -205,6 +205,18 @@ class Follower:
         self._seen = bundle.etag
         # However fast they come, calls have at least half of the process.
         return max(_PAUSE_AFTER_SET, self._clock() - came)
+
+    def _patience(self) -> int:
+        """The seconds that the daemon may hold the next question; 0: it answers at once.
+
+        After a failure an answer is wanted at once: a daemon that was restarted has nothing new to say, and a question
+        that it holds would leave the proxy `away` all that time.
+        """
+        if self._contact.error is not None:
+            return 0
+        if self._pending is not None:
+            return min(self._settings.wait, _RECHECK_SECONDS)
+        return self._settings.wait
 
     async def _consider(self, bundle: Bundle) -> None:
         try:

@@ -90,11 +90,24 @@ def _guardrails() -> frozenset[str]:
 
 
 def _wanted(metadata: dict[str, Any]) -> frozenset[str]:
-    """The guardrails that policies gave a call; what its body names may be among them."""
+    """The guardrails that policies gave a call; what its body names may be among them.
+
+    An entry is a name, or `{name: settings}`, which newer proxies put in the place of the plain name.
+    """
     own = metadata.get("guardrails")
     stepped = metadata.get("_pipeline_managed_guardrails")
-    names = (*(own if isinstance(own, list) else ()), *(stepped if isinstance(stepped, (set, frozenset)) else ()))
-    return frozenset(name for name in names if isinstance(name, str))
+    entries = [
+        *(own if isinstance(own, (list, tuple, set, frozenset)) else ()),
+        *(stepped if isinstance(stepped, (list, tuple, set, frozenset)) else ()),
+    ]
+
+    names: set[str] = set()
+    for entry in entries:
+        if isinstance(entry, str):
+            names.add(entry)
+        elif isinstance(entry, dict):
+            names.update(name for name in entry if isinstance(name, str))
+    return frozenset(names)
 
 
 def _database_conflict(settings: Settings) -> str | None:
