@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use refguard_core::document::Level;
 use refguard_core::policy::{BadLevel, Levels, rules};
-use refguard_core::prove::Budget;
+use refguard_core::prove::{Budget, Detail};
 
 use crate::ops::{Source, budget_within};
 use crate::output;
@@ -130,6 +130,20 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 impl BudgetArgs {
     pub(super) fn budget(&self) -> Budget {
         self.budget.map_or_else(Budget::default, budget_within)
+    }
+}
+
+/// How much of an exact analysis is told.
+#[derive(Debug, Args)]
+pub(super) struct DetailArgs {
+    /// Tell every region of requests, name and cause; without it, what a person can read
+    #[arg(long)]
+    all: bool,
+}
+
+impl DetailArgs {
+    pub(super) fn detail(&self) -> Detail {
+        if self.all { Detail::ALL } else { Detail::READABLE }
     }
 }
 

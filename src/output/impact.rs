@@ -35,10 +35,10 @@ pub fn impact_human(impact: &Impact, style: Style) -> String {
             text.push_str(&format!("    because of {}\n", cause_words(cause, &plain)));
         }
     }
-    let left_out = groups(&impact.regions).len().saturating_sub(REGIONS);
+    let left_out = groups(&impact.regions).len().saturating_sub(REGIONS) + impact.regions_left_out;
     if left_out > 0 {
         text.push_str(&format!(
-            "  and {} more (all with --format json)\n",
+            "  and {} more (all with --format json --all)\n",
             count(left_out, "region", "regions")
         ));
     }
@@ -69,7 +69,7 @@ pub fn impact_markdown(impact: &Impact) -> String {
             text.push_str(&format!("  - because of {}\n", cause_words(cause, &code)));
         }
     }
-    let left_out = groups(&impact.regions).len().saturating_sub(REGIONS);
+    let left_out = groups(&impact.regions).len().saturating_sub(REGIONS) + impact.regions_left_out;
     if left_out > 0 {
         text.push_str(&format!("- and {} more\n", count(left_out, "region", "regions")));
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use refguard_core::diff::{DiffReport, diff_sets};
-use refguard_core::prove::{Impact, impact};
+use refguard_core::prove::{Impact, impact_in_detail};
 use refguard_core::resolve::Engine;
 use refguard_core::safeguards::SafeguardDiff;
 use serde::Serialize;
 
-use crate::cli::args::{BudgetArgs, ChangeFormat};
+use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -35,6 +35,9 @@ pub(in crate::cli) struct DiffArgs {
 
     #[command(flatten)]
     budget: BudgetArgs,
+
+    #[command(flatten)]
+    detail: DetailArgs,
 
     /// Exit 1 where there is a difference
     #[arg(long)]
@@ -102,7 +105,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
     let impact = args.impact.then(|| Impact {
         base: base.origin.name.clone(),
         head: head.origin.name.clone(),
-        ..impact(&base.engine, &head.engine, &args.budget.budget())
+        ..impact_in_detail(&base.engine, &head.engine, &args.budget.budget(), args.detail.detail())
     });
     let safeguards = safeguards_between(base.engine.set(), head.engine.set())?;
     let differs = !diff.is_empty() || !safeguards.is_empty();

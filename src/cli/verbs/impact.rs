@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use clap::Args;
-use refguard_core::prove::{Impact, impact};
+use refguard_core::prove::{Impact, impact_in_detail};
 use refguard_core::safeguards::SafeguardDiff;
 use serde::Serialize;
 
 use super::diff::{Sides, SidesArgs};
-use crate::cli::args::{BudgetArgs, ChangeFormat};
+use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -29,6 +29,9 @@ pub(in crate::cli) struct ImpactArgs {
     #[command(flatten)]
     budget: BudgetArgs,
 
+    #[command(flatten)]
+    detail: DetailArgs,
+
     /// How the regions are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: ChangeFormat,
@@ -45,7 +48,8 @@ struct ImpactReport {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
     let Sides { base, head } = args.sides.read_both(shell)?;
-    let mut impact = impact(&base.engine, &head.engine, &args.budget.budget());
+    let (budget, detail) = (args.budget.budget(), args.detail.detail());
+    let mut impact = impact_in_detail(&base.engine, &head.engine, &budget, detail);
     impact.base = base.origin.name;
     impact.head = head.origin.name;
 

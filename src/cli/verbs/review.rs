@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::{BudgetArgs, ChangeFormat};
+use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -36,6 +36,9 @@ pub(in crate::cli) struct ReviewArgs {
     #[command(flatten)]
     budget: BudgetArgs,
 
+    #[command(flatten)]
+    detail: DetailArgs,
+
     /// How the review is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: ChangeFormat,
@@ -47,8 +50,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
         None if args.staged => Source::Staged,
         None => Source::Worktree,
     };
+    let (budget, detail) = (args.budget.budget(), args.detail.detail());
     let review =
-        Workspace::open(&shell.dir)?.review(args.base.as_deref(), &head, &args.budget.budget())?;
+        Workspace::open(&shell.dir)?.review(args.base.as_deref(), &head, &budget, detail)?;
     match args.format {
         ChangeFormat::Json => print::write_json(&output::review_json(&review))?,
         ChangeFormat::Markdown => print::write_results(&output::review_markdown(&review))?,

@@ -9,7 +9,7 @@ use anyhow::Result;
 use refguard_core::diff::{Because, SetDiff, diff_sets};
 use refguard_core::document::{Finding, GateLevel, Loaded};
 use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
-use refguard_core::prove::{Budget, Impact, impact};
+use refguard_core::prove::{Budget, Detail, Impact, impact_in_detail};
 use refguard_core::resolve::{CoverageItem, Engine};
 use refguard_core::safeguards::SafeguardDiff;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -131,7 +131,13 @@ impl Workspace {
     ///
     /// # Errors
     /// Where a set cannot be read at all.
-    pub fn review(&self, base: Option<&str>, head: &Source, budget: &Budget) -> Result<Review> {
+    pub fn review(
+        &self,
+        base: Option<&str>,
+        head: &Source,
+        budget: &Budget,
+        detail: Detail,
+    ) -> Result<Review> {
         let repo = self.repo()?;
         let base_tip =
             base.map_or_else(|| self.published(), |revision| Ok(self.revision(revision)?.0))?;
@@ -151,7 +157,7 @@ impl Workspace {
         let (before, after) = rayon::join(|| Side::of(before), || Side::of(after));
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
-        let impact = engines.map(|(before, after)| impact(before, after, budget));
+        let impact = engines.map(|(before, after)| impact_in_detail(before, after, budget, detail));
         let safeguards = engines
             .map(|(before, after)| safeguards_between(before.set(), after.set()))
             .transpose()?;
@@ -223,7 +229,7 @@ impl Workspace {
                 _ if state.settings.weaken == GateLevel::Off => None,
                 None => None,
                 Some(_) if tip == Some(base) && before.engine.is_some() => {
-                    impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.not_analysed))
+                    impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.weakening_doubts))
                 }
                 Some(engine) => self.loss(sets, &state, tip, engine)?,
             };

@@ -14,8 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The budget of an analysis that must end so long from now.
 pub fn budget_within(limit: Duration) -> Budget {
-    let deadline = Instant::now().checked_add(limit);
-    Budget::until(move || deadline.is_some_and(|deadline| Instant::now() >= deadline))
+    let start = Instant::now();
+    Budget::timed(move || match limit.as_secs_f64() {
+        0.0 => 1.0,
+        limit => start.elapsed().as_secs_f64() / limit,
+    })
 }
 
 /// The invariants of a set: one that does not hold, or cannot be shown to, refuses.

@@ -1,5 +1,15 @@
 //! How much work an analysis may do. Counted in units, so that the same sets give the same answer on
 //! every machine; a caller that has a clock can end it earlier, and is asked rarely.
+//!
+//! An analysis with several phases gives each a share, so that a long search leaves something for telling
+//! what was found:
+//!
+//! ```text
+//! 0 %            45 %          75 %             100 %
+//! | search        | weakening   | describing     |
+//! ```
+//!
+//! What one phase does not use is there for those after it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -7,18 +17,23 @@ use std::fmt;
 /// Units that a normal analysis never needs: some ten seconds of work.
 const DEFAULT_UNITS: u64 = 2_000_000_000;
 /// How many units pass between two questions to the caller.
-const ASKED_EVERY: u64 = 200_000;
+const ASKED_EVERY: u64 = 20_000;
 
 /// A bound on work. A unit is about one comparison of patterns.
 pub struct Budget {
-    left: Cell<u64>,
+    units: u64,
+    used: Cell<u64>,
     until_asked: Cell<u64>,
-    is_over: Option<Box<dyn Fn() -> bool>>,
+    /// The share that may be used by the end of the phase under way.
+    phase_end: Cell<f64>,
+    is_spent: Cell<bool>,
+    /// The share of the caller's time that has passed.
+    time_passed: Option<Box<dyn Fn() -> f64>>,
 }
 
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget").field("left", &self.left.get()).finish_non_exhaustive()
+        f.debug_struct("Budget").field("used", &self.used.get()).finish_non_exhaustive()
     }
 }
 
@@ -31,33 +46,70 @@ impl Default for Budget {
 impl Budget {
     /// So many units of work.
     pub fn units(units: u64) -> Self {
-        Self { left: Cell::new(units), until_asked: Cell::new(ASKED_EVERY), is_over: None }
+        Self {
+            units,
+            used: Cell::new(0),
+            until_asked: Cell::new(ASKED_EVERY),
+            phase_end: Cell::new(1.0),
+            is_spent: Cell::new(units == 0),
+            time_passed: None,
+        }
     }
 
-    /// The default units, and no longer than until `is_over` says so.
-    pub fn until(is_over: impl Fn() -> bool + 'static) -> Self {
-        Self { is_over: Some(Box::new(is_over)), ..Self::default() }
+    /// As long as the caller's time lasts: `time_passed` tells which share of it is over, 1 at its end.
+    pub fn timed(time_passed: impl Fn() -> f64 + 'static) -> Self {
+        Self { time_passed: Some(Box::new(time_passed)), ..Self::units(u64::MAX) }
     }
 
-    /// Takes units; false once there are none left, or the caller's time is over.
+    /// Takes units; false once there are none left, or the phase is over.
     pub(super) fn spend(&self, units: u64) -> bool {
-        let left = self.left.get().saturating_sub(units);
-        self.left.set(left);
+        self.used.set(self.used.get().saturating_add(units));
         let until = self.until_asked.get();
         if units < until {
             self.until_asked.set(until - units);
         } else {
             self.until_asked.set(ASKED_EVERY);
-            if self.is_over.as_ref().is_some_and(|is_over| is_over()) {
-                self.left.set(0);
-            }
+            self.look_at_the_clock();
         }
-        self.left.get() > 0
+        if self.used.get() >= self.phase_units() {
+            self.is_spent.set(true);
+        }
+        !self.is_spent.get()
     }
 
-    /// Whether nothing is left.
+    /// Whether nothing is left for the phase under way.
     pub(super) fn spent(&self) -> bool {
-        self.left.get() == 0
+        self.is_spent.get()
+    }
+
+    /// Begins a phase that ends when `share` of the budget is used.
+    pub(super) fn begin_phase(&self, share: f64) {
+        self.phase_end.set(share);
+        self.is_spent.set(self.used.get() >= self.phase_units());
+        self.look_at_the_clock();
+    }
+
+    /// The units that were taken so far.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> u64 {
+        self.used.get()
+    }
+
+    fn look_at_the_clock(&self) {
+        if self.time_passed.as_ref().is_some_and(|passed| passed() >= self.phase_end.get()) {
+            self.is_spent.set(true);
+        }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a bound need not be exact"
+    )]
+    fn phase_units(&self) -> u64 {
+        let share = self.phase_end.get();
+        if share >= 1.0 { self.units } else { (self.units as f64 * share) as u64 }
     }
 }
 
@@ -71,12 +123,27 @@ mod tests {
         assert!(budget.spend(2) && !budget.spent());
         assert!(!budget.spend(1) && budget.spent());
         assert!(!budget.spend(0));
+        assert!(Budget::units(0).spent());
     }
 
     #[test]
     fn the_end_is_seen_after_enough_units() {
-        let budget = Budget::until(|| true);
+        let budget = Budget::timed(|| 1.0);
         assert!(budget.spend(1));
         assert!(!budget.spend(ASKED_EVERY));
+    }
+
+    #[test]
+    fn a_phase_leaves_the_rest_to_those_after_it() {
+        let budget = Budget::units(100);
+        budget.begin_phase(0.4);
+        assert!(budget.spend(30) && !budget.spend(20));
+        budget.begin_phase(1.0);
+        assert!(budget.spend(40) && !budget.spend(20));
+        let late = Budget::timed(|| 0.5);
+        late.begin_phase(0.4);
+        assert!(late.spent());
+        late.begin_phase(1.0);
+        assert!(!late.spent());
     }
 }

@@ -58,14 +58,10 @@ impl<'w, 'a> Changes<'w, 'a> {
     }
 
     /// The documents that changed and that an attachment comes from.
-    pub(super) fn behind_attachment(&self, side: usize, rank: Rank) -> Vec<Cause> {
-        let mut causes: Vec<Cause> = self
-            .attachment_documents
-            .get(side)
-            .and_then(|documents| documents.get(&rank))
-            .into_iter()
-            .cloned()
-            .collect();
+    pub(super) fn behind_attachment(&self, side: usize, rank: Rank) -> Vec<&Cause> {
+        let documents = self.attachment_documents.get(side);
+        let mut causes: Vec<&Cause> =
+            documents.and_then(|documents| documents.get(&rank)).into_iter().collect();
         let policy = self
             .world
             .side_at(side)
@@ -77,14 +73,14 @@ impl<'w, 'a> Changes<'w, 'a> {
     }
 
     /// The documents of the policy's chain, in either set, that changed.
-    pub(super) fn behind_policy(&self, name: &str) -> Vec<Cause> {
-        let mut causes: Vec<Cause> = self
+    pub(super) fn behind_policy(&self, name: &str) -> Vec<&Cause> {
+        let mut causes: Vec<&Cause> = self
             .world
             .sides
             .iter()
             .filter_map(|side| side.set.find(name).map(|(_, policy)| (side.set, policy)))
             .flat_map(|(set, policy)| policy.chain.iter().filter_map(|id| set.policy(*id)))
-            .filter_map(|member| self.policy_documents.get(&member.name).cloned())
+            .filter_map(|member| self.policy_documents.get(&member.name))
             .collect();
         causes.sort_unstable();
         causes.dedup();

@@ -2,161 +2,198 @@
 //!
 //! A pattern is an exact string or a prefix, so two patterns are nested or apart, and a value that matches
 //! a pattern and no deeper one matches the fewest others. Such values are the *generic* values of the
-//! pattern; a [`Point`] has one a dimension. Whatever matches a point matches every request of its cone:
-//! this is why a question "is there a request here that nothing there covers?" needs one look a point.
+//! pattern; a [`Point`] has one a dimension. The requests that its patterns match are its *cone*:
+//!
+//! ```text
+//! patterns of teams           *                    generic values: none, "x"
+//!                            / \
+//!                     health*   finance            "health", "healthx"     "finance"
+//!                        |
+//!                    health-eu                     "health-eu"
+//!
+//! the cone of the point (team health*) holds requests of `healthx` and of `health-eu`
+//! ```
+//!
+//! Whatever matches a point matches every request of its cone: this is why a question "is there a request
+//! here that nothing there covers?" needs one look a point.
 
-use crate::document::Dimension;
+use crate::document::{Dimension, PerDimension};
 use crate::policy::{Pattern, Targets};
 
 /// The generic request of a cone: a generic value of each pattern, and of each pattern of `tags` one tag.
 /// The generic value of `*` is absent or a value that no other pattern matches; nothing tells them apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Point {
-    pub team: Pattern,
-    pub key: Pattern,
+    /// Of dimensions with one value; `*` for models, which are looked at apart, and for tags.
+    pub values: PerDimension<Pattern>,
     /// Sorted; none covers another.
     pub tags: Vec<Pattern>,
 }
 
-/// A box of requests without its models. Lists are sorted, and no pattern of one covers another.
+/// A box of requests without its models.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(super) struct Zone {
-    /// `None`: every team, also an absent one.
-    pub teams: Option<Vec<Pattern>>,
-    pub keys: Option<Vec<Pattern>>,
-    /// `None`: tags are not looked at.
-    pub tags: Option<Vec<Pattern>>,
+    /// `None`: the dimension is not looked at; so for models always.
+    pub lists: PerDimension<Option<PatternList>>,
 }
+
+/// Patterns of which none covers another, in the order of their texts. So all patterns that a prefix covers
+/// stand together, and what covers a pattern stands right before its place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(super) struct PatternList(Vec<Pattern>);
 
 /// The pattern `*`.
 pub(super) fn any() -> Pattern {
     Pattern::Prefix("".into())
 }
 
-/// What both match: one of the two, or nothing.
-pub(super) fn meet(a: &Pattern, b: &Pattern) -> Option<Pattern> {
-    if a.covers(b) {
-        Some(b.clone())
-    } else if b.covers(a) {
-        Some(a.clone())
-    } else {
-        None
+/// By text; of one text the prefix first, as it covers the exact one.
+pub(super) fn text_order(pattern: &Pattern) -> (&str, bool) {
+    match pattern {
+        Pattern::Prefix(text) => (text, false),
+        Pattern::Exact(text) => (text, true),
     }
 }
 
-/// A list without what another pattern of it covers, sorted.
-pub(super) fn reduce(patterns: &[Pattern]) -> Vec<Pattern> {
-    let mut sorted: Vec<&Pattern> = patterns.iter().collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-    if sorted.len() > 64 {
-        return reduce_long(&sorted);
-    }
-    let covered = |p: &Pattern| sorted.iter().any(|other| *other != p && other.covers(p));
-    sorted.iter().filter(|p| !covered(p)).map(|p| (*p).clone()).collect()
-}
+impl PatternList {
+    /// The patterns without those that another one covers.
+    pub(super) fn of(patterns: impl IntoIterator<Item = Pattern>) -> Self {
+        let mut list: Vec<Pattern> = patterns.into_iter().collect();
+        list.sort_unstable_by(|a, b| text_order(a).cmp(&text_order(b)));
 
-/// The same in the order of the texts, where all that a prefix covers stands right behind it.
-fn reduce_long(sorted: &[&Pattern]) -> Vec<Pattern> {
-    let text = |p: &Pattern| match p {
-        Pattern::Exact(text) | Pattern::Prefix(text) => text.clone(),
-    };
-    let mut by_text: Vec<&Pattern> = sorted.to_vec();
-    by_text.sort_by_key(|p| (text(p), matches!(p, Pattern::Exact(_))));
-    let mut kept: Vec<Pattern> = Vec::new();
-    let mut last_prefix: Option<&Pattern> = None;
-    for pattern in by_text {
-        if last_prefix.is_some_and(|prefix| prefix.covers(pattern)) {
-            continue;
+        // Behind a prefix stands all that it covers.
+        list.dedup_by(|pattern, kept| kept.covers(pattern));
+        Self(list)
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Pattern> {
+        self.0.iter()
+    }
+
+    pub(super) fn as_slice(&self) -> &[Pattern] {
+        &self.0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn first(&self) -> Option<&Pattern> {
+        self.0.first()
+    }
+
+    /// Whether one of the patterns covers another one.
+    pub(super) fn covers(&self, pattern: &Pattern) -> bool {
+        let behind = self.0.partition_point(|own| text_order(own) <= text_order(pattern));
+        behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|own| own.covers(pattern))
+    }
+
+    /// The patterns that another one covers.
+    pub(super) fn covered_by(&self, pattern: &Pattern) -> &[Pattern] {
+        let from = self.0.partition_point(|own| text_order(own) < text_order(pattern));
+        let rest = self.0.get(from..).unwrap_or_default();
+        rest.get(..rest.partition_point(|own| pattern.covers(own))).unwrap_or_default()
+    }
+
+    /// Whether some value is matched by one of the patterns and by another one.
+    pub(super) fn overlaps(&self, pattern: &Pattern) -> bool {
+        self.covers(pattern) || !self.covered_by(pattern).is_empty()
+    }
+
+    /// Whether some value is matched by both lists.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let (short, long) = if self.len() < other.len() { (self, other) } else { (other, self) };
+        short.iter().any(|pattern| long.overlaps(pattern))
+    }
+
+    /// Adds patterns that neither cover nor are covered by those that are here.
+    pub(super) fn extend_apart(&mut self, more: &Self) {
+        let ends_before = self
+            .0
+            .last()
+            .zip(more.first())
+            .is_none_or(|(last, first)| text_order(last) < text_order(first));
+        self.0.extend(more.0.iter().cloned());
+        if !ends_before {
+            self.0.sort_unstable_by(|a, b| text_order(a).cmp(&text_order(b)));
         }
-        if matches!(pattern, Pattern::Prefix(_)) {
-            last_prefix = Some(pattern);
-        }
-        kept.push(pattern.clone());
     }
-    kept.sort_unstable();
-    kept
+
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Pattern) -> bool) {
+        self.0.retain(keep);
+    }
 }
 
-/// A list in normal form; one that has `*` says nothing.
-pub(super) fn reduce_values(patterns: Option<&[Pattern]>) -> Option<Vec<Pattern>> {
-    patterns.filter(|list| !list.iter().any(Pattern::is_any)).map(reduce)
+impl<'l> IntoIterator for &'l PatternList {
+    type Item = &'l Pattern;
+    type IntoIter = std::slice::Iter<'l, Pattern>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// A list in normal form; of a dimension with one value, one that has `*` says nothing.
+pub(super) fn reduce_values(patterns: Option<&[Pattern]>) -> Option<PatternList> {
+    let patterns = patterns.filter(|list| !list.iter().any(Pattern::is_any))?;
+    Some(PatternList::of(patterns.iter().cloned()))
 }
 
 impl Zone {
     /// The zone of patterns; models are looked at apart.
     pub(super) fn of(targets: &Targets) -> Self {
-        Self {
-            teams: reduce_values(targets[Dimension::Team].as_deref()),
-            keys: reduce_values(targets[Dimension::Key].as_deref()),
-            tags: targets[Dimension::Tag].as_deref().map(reduce),
-        }
+        let list = |dimension: Dimension| {
+            let patterns = targets[dimension].as_deref()?;
+            match dimension {
+                Dimension::Model => None,
+                _ if dimension.is_set() => Some(PatternList::of(patterns.iter().cloned())),
+                _ => reduce_values(Some(patterns)),
+            }
+        };
+        Self { lists: PerDimension::from_fn(list) }
     }
 
     /// Whether the point lies in it; then its whole cone does.
     pub(super) fn covers(&self, point: &Point) -> bool {
-        let value = |list: &Option<Vec<Pattern>>, at: &Pattern| {
-            list.as_ref().is_none_or(|list| list.iter().any(|pattern| pattern.covers(at)))
-        };
-        value(&self.teams, &point.team)
-            && value(&self.keys, &point.key)
-            && self.covers_tags(&point.tags)
-    }
-
-    /// Whether one of the tags is asked for.
-    pub(super) fn covers_tags(&self, tags: &[Pattern]) -> bool {
-        self.tags.as_ref().is_none_or(|list| {
-            tags.iter().any(|tag| list.iter().any(|pattern| pattern.covers(tag)))
-        })
+        self.narrowed().all(|(dimension, list)| point.is_within(dimension, list))
     }
 
     /// Whether some request of the point's cone lies in it: a request can always have a tag more.
     pub(super) fn overlaps(&self, point: &Point) -> bool {
-        let value = |list: &Option<Vec<Pattern>>, at: &Pattern| {
-            list.as_ref().is_none_or(|list| list.iter().any(|pattern| pattern.overlaps(at)))
-        };
-        value(&self.teams, &point.team) && value(&self.keys, &point.key)
+        self.narrowed()
+            .filter(|(dimension, _)| !dimension.is_set())
+            .all(|(dimension, list)| list.overlaps(&point.values[dimension]))
     }
 
     /// Whether some request lies in both zones.
     pub(super) fn meets(&self, other: &Zone) -> bool {
-        let value = |a: &Option<Vec<Pattern>>, b: &Option<Vec<Pattern>>| match (a, b) {
-            (Some(a), Some(b)) => a.iter().any(|one| b.iter().any(|two| one.overlaps(two))),
-            _ => true,
-        };
-        value(&self.teams, &other.teams) && value(&self.keys, &other.keys)
+        self.narrowed().filter(|(dimension, _)| !dimension.is_set()).all(|(dimension, list)| {
+            other.lists[dimension].as_ref().is_none_or(|other| list.meets(other))
+        })
     }
 
-    /// How many points [`Zone::points`] can give at most.
-    pub(super) fn size(&self) -> u64 {
-        [&self.teams, &self.keys, &self.tags]
-            .iter()
-            .map(|list| list.as_ref().map_or(1, |l| l.len() as u64))
-            .product()
+    /// The dimensions that are looked at, with their patterns.
+    pub(super) fn narrowed(&self) -> impl Iterator<Item = (Dimension, &PatternList)> {
+        self.lists.iter().filter_map(|(dimension, list)| Some((dimension, list.as_ref()?)))
+    }
+
+    /// How many patterns it has: what making [`Zone::points`] costs.
+    pub(super) fn weight(&self) -> u64 {
+        self.lists.values().flatten().map(|list| list.len() as u64).sum()
     }
 
     /// The generic points of what the zone has in common with a cone. Every request of both lies in the
     /// cone of one of them.
-    pub(super) fn points(&self, at: &Point) -> Vec<Point> {
-        let mut points = Vec::new();
-        for team in meets(self.teams.as_deref(), &at.team) {
-            for key in meets(self.keys.as_deref(), &at.key) {
-                for tags in self.tag_sets(&at.tags) {
-                    points.push(Point { team: team.clone(), key: key.clone(), tags });
-                }
-            }
-        }
-        points
-    }
-
-    /// The smallest sets of tags that have the given ones and one of the zone's.
-    fn tag_sets(&self, tags: &[Pattern]) -> Vec<Vec<Pattern>> {
-        match &self.tags {
-            Some(list) if !self.covers_tags(tags) => {
-                list.iter().map(|tag| with_tag(tags, tag)).collect()
-            }
-            _ => vec![tags.to_vec()],
-        }
+    pub(super) fn points(&self, at: &Point) -> Points {
+        let choices = self.narrowed().map(|(dimension, list)| {
+            let choices = match dimension.is_set() {
+                true if at.is_within(dimension, list) => vec![at.tags.clone()],
+                true => list.iter().map(|tag| with_tag(&at.tags, tag)).collect(),
+                false => meets(list, &at.values[dimension]),
+            };
+            (dimension, choices)
+        });
+        Points::new(at.clone(), choices.collect())
     }
 }
 
@@ -168,23 +205,83 @@ fn with_tag(tags: &[Pattern], tag: &Pattern) -> Vec<Pattern> {
     set
 }
 
-fn meets(list: Option<&[Pattern]>, at: &Pattern) -> Vec<Pattern> {
-    match list {
-        None => vec![at.clone()],
-        Some(list) => list.iter().filter_map(|pattern| meet(pattern, at)).collect(),
+/// What a list has in common with a pattern; each as a choice of its own.
+fn meets(list: &PatternList, at: &Pattern) -> Vec<Vec<Pattern>> {
+    if list.covers(at) {
+        return vec![vec![at.clone()]];
+    }
+    list.covered_by(at).iter().map(|pattern| vec![pattern.clone()]).collect()
+}
+
+/// The points of a product of choices, made one after another: there can be many more than fit in memory.
+#[derive(Debug)]
+pub(super) struct Points {
+    at: Point,
+    /// For some dimensions, what the point can be there: one pattern, or a set of tags.
+    choices: Vec<(Dimension, Vec<Vec<Pattern>>)>,
+    /// Which choice is next; the last dimension changes fastest. `None`: no more.
+    next: Option<Vec<usize>>,
+}
+
+impl Points {
+    fn new(at: Point, choices: Vec<(Dimension, Vec<Vec<Pattern>>)>) -> Self {
+        let is_empty = choices.iter().any(|(_, choices)| choices.is_empty());
+        let next = (!is_empty).then(|| vec![0; choices.len()]);
+        Self { at, choices, next }
+    }
+
+    /// No points at all.
+    pub(super) fn none() -> Self {
+        Self { at: Point::top(), choices: Vec::new(), next: None }
+    }
+}
+
+impl Iterator for Points {
+    type Item = Point;
+
+    fn next(&mut self) -> Option<Point> {
+        let chosen = self.next.as_mut()?;
+        let mut point = self.at.clone();
+        for ((dimension, choices), at) in self.choices.iter().zip(&*chosen) {
+            let choice = choices.get(*at)?;
+            match choice.first() {
+                _ if dimension.is_set() => point.tags.clone_from(choice),
+                Some(pattern) => point.values[*dimension] = pattern.clone(),
+                None => {}
+            }
+        }
+
+        for ((_, choices), at) in self.choices.iter().zip(&mut *chosen).rev() {
+            *at += 1;
+            if *at < choices.len() {
+                return Some(point);
+            }
+            *at = 0;
+        }
+        self.next = None;
+        Some(point)
     }
 }
 
 impl Point {
-    /// No team, no key, no tags: what matches it matches every request.
+    /// No value and no tags: what matches it matches every request.
     pub(super) fn top() -> Self {
-        Self { team: any(), key: any(), tags: Vec::new() }
+        Self { values: PerDimension::from_fn(|_| any()), tags: Vec::new() }
+    }
+
+    /// Whether every request of the cone is matched by the list in one dimension.
+    pub(super) fn is_within(&self, dimension: Dimension, list: &PatternList) -> bool {
+        if dimension.is_set() {
+            self.tags.iter().any(|tag| list.covers(tag))
+        } else {
+            list.covers(&self.values[dimension])
+        }
     }
 
     /// Whether it stands only for requests with an empty string, which are left out of every analysis.
     pub(super) fn is_empty_string(&self) -> bool {
         let empty = |pattern: &Pattern| matches!(pattern, Pattern::Exact(text) if text.is_empty());
-        empty(&self.team) || empty(&self.key) || self.tags.iter().any(empty)
+        self.values.values().any(empty) || self.tags.iter().any(empty)
     }
 }
 
@@ -196,32 +293,64 @@ mod tests {
         Pattern::parse(text)
     }
 
-    fn list(texts: &[&str]) -> Option<Vec<Pattern>> {
-        Some(reduce(&texts.iter().map(|t| p(t)).collect::<Vec<_>>()))
+    fn list(texts: &[&str]) -> PatternList {
+        PatternList::of(texts.iter().map(|text| p(text)))
+    }
+
+    fn tags(texts: &[&str]) -> Zone {
+        let mut zone = Zone::default();
+        zone.lists[Dimension::Tag] = Some(list(texts));
+        zone
     }
 
     #[test]
-    fn a_long_list_is_reduced_as_a_short_one() {
-        let mut patterns: Vec<Pattern> = (0..100).map(|i| p(&format!("a{i}"))).collect();
-        patterns.extend([p("a1*"), p("a2"), p("b*"), p("b*"), p("bc*"), p("a5*")]);
-        let covered = |x: &Pattern| patterns.iter().any(|y| y != x && y.covers(x));
-        let mut slow: Vec<Pattern> = patterns.iter().filter(|x| !covered(x)).cloned().collect();
-        slow.sort_unstable();
-        slow.dedup();
-        assert_eq!(reduce(&patterns), slow);
+    fn a_list_answers_as_looking_at_each_of_its_patterns_does() {
+        let texts = ["", "*", "a", "a*", "ab", "ab*", "abc", "b", "b*", "ba", "a b*", "a!", "é*"];
+        for chosen in 0..1usize << texts.len() {
+            // Every pair and some larger lists.
+            if chosen.count_ones() > 2 && chosen % 37 != 0 {
+                continue;
+            }
+            let all: Vec<Pattern> = texts
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| chosen & (1 << at) != 0)
+                .map(|(_, text)| p(text))
+                .collect();
+            let list = PatternList::of(all.iter().cloned());
+            for text in texts {
+                let (one, told) = (p(text), || format!("{text} and {all:?}"));
+                assert_eq!(list.covers(&one), all.iter().any(|o| o.covers(&one)), "{}", told());
+                assert_eq!(list.overlaps(&one), all.iter().any(|o| o.overlaps(&one)), "{}", told());
+                let below = list.iter().filter(|own| one.covers(own)).cloned();
+                assert_eq!(list.covered_by(&one), below.collect::<Vec<_>>(), "{}", told());
+            }
+            let covered = |one: &Pattern| list.iter().filter(|own| own.covers(one)).count();
+            assert!(all.iter().all(|one| covered(one) == 1), "{all:?}");
+        }
     }
 
     #[test]
     fn the_narrower_of_two_nested_tags_stands_for_both() {
-        let zone = Zone { tags: list(&["phi-eu", "tier"]), ..Zone::default() };
         let at = Point { tags: vec![p("phi*")], ..Point::top() };
         let sets: Vec<Vec<Pattern>> =
-            zone.points(&at).into_iter().map(|point| point.tags).collect();
+            tags(&["phi-eu", "tier"]).points(&at).map(|point| point.tags).collect();
         let mut both = vec![p("phi*"), p("tier")];
         both.sort_unstable();
         assert_eq!(sets, [vec![p("phi-eu")], both]);
-        let wide = Zone { tags: list(&["ph*"]), ..Zone::default() };
-        assert_eq!(wide.points(&at), [at]);
+        assert_eq!(tags(&["ph*"]).points(&at).collect::<Vec<_>>(), [at]);
+    }
+
+    #[test]
+    fn points_are_every_choice_of_one_pattern_a_dimension() {
+        let mut zone = tags(&["s", "t"]);
+        zone.lists[Dimension::Team] = Some(list(&["a", "b", "c"]));
+        let points: Vec<Point> = zone.points(&Point::top()).collect();
+        let distinct: std::collections::BTreeSet<&Point> = points.iter().collect();
+        assert_eq!((points.len(), distinct.len()), (6, 6));
+        let mut at = Point::top();
+        at.values[Dimension::Team] = p("d");
+        assert_eq!(zone.points(&at).count() + Points::none().count(), 0);
     }
 
     #[test]
@@ -230,7 +359,7 @@ mod tests {
         targets.0[Dimension::Team] = Some(vec![p("*"), p("a")]);
         targets.0[Dimension::Tag] = Some(vec![p("*")]);
         let zone = Zone::of(&targets);
-        assert_eq!(zone.teams, None);
+        assert_eq!(zone.lists[Dimension::Team], None);
         assert!(!zone.covers(&Point::top()) && zone.overlaps(&Point::top()));
         assert!(zone.covers(&Point { tags: vec![p("x")], ..Point::top() }));
     }

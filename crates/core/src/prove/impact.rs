@@ -3,28 +3,45 @@
 
 use std::collections::BTreeSet;
 
+use rustc_hash::FxHashSet;
+
+use super::boxes::{Boxes, PointBox};
 use super::budget::Budget;
 use super::changes::{BASE, Changes, HEAD};
+use super::cone::PatternList;
 use super::eval::Evaluator;
-use super::merge::merge;
 use super::names::Names;
-use super::patch::{Patch, patches};
+use super::patch::{Patch, Patcher, Uneven};
 use super::replay;
-use super::report::{Impact, PipelineChange, Region, Tags, Values, Weakening, Witness};
-use super::search::{Change, Search};
+use super::report::{Detail, Impact, PipelineChange, Region, Tags, Values, Weakening, Witness};
+use super::search::{Change, Found, Search};
 use super::weaken;
-use super::world::World;
+use super::world::{GuardId, World};
+use crate::document::Dimension;
 use crate::policy::Pattern;
 use crate::resolve::Engine;
 
 /// How many sentences `not_analysed` has at most.
 const MAX_SENTENCES: usize = 20;
+/// How many guardrails one of them names at most.
+const MAX_NAMES: usize = 10;
+/// The share of the budget that is used when the search for differences has to end.
+const SEARCH_ENDS: f64 = 0.45;
+/// The same of the search for a weakening. The rest is for describing what was found.
+const WEAKENING_ENDS: f64 = 0.75;
+/// Units of work that running one witness through both engines takes.
+const PER_REPLAY: u64 = 400;
 
-/// What HEAD does to requests that BASE does not.
+/// What HEAD does to requests that BASE does not, as much as a person can read.
 ///
 /// `base` and `head` of the result are the digests of the sets; a caller that knows revisions puts them
 /// there.
 pub fn impact(base: &Engine, head: &Engine, budget: &Budget) -> Impact {
+    impact_in_detail(base, head, budget, Detail::READABLE)
+}
+
+/// The same in as much detail as is asked for.
+pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: Detail) -> Impact {
     let world = World::new(&[base.set(), head.set()]);
     let mut impact = Impact {
         version: 1,
@@ -34,28 +51,238 @@ pub fn impact(base: &Engine, head: &Engine, budget: &Budget) -> Impact {
         not_analysed: Vec::new(),
         weakens: false,
         weakening: None,
+        weakening_doubts: Vec::new(),
         regions: Vec::new(),
+        regions_left_out: 0,
     };
     let (Some(base_side), Some(head_side)) = (world.side_at(BASE), world.side_at(HEAD)) else {
         return impact;
     };
     let changes = Changes::new(&world, base_side, head_side);
     let names = Names::new(&world, std::iter::empty());
+    let engines = [base, head];
+
+    budget.begin_phase(SEARCH_ENDS);
     let mut search = Search::new(Evaluator::new(&world, budget), &changes);
     search.run();
-    let engines = [base, head];
-    for patch in merge(patches(&world, &changes, &search.found)) {
-        match region(&world, &names, engines, &patch) {
-            Some(region) => impact.regions.push(region),
-            None => search.skipped.push(bug(&world, &patch)),
-        }
-    }
-    let weakening = weaken::weakening(&mut search, &names, engines);
-    impact.weakens = weakening.is_some();
-    impact.weakening = weakening;
-    impact.not_analysed = sentences(search.skipped);
+
+    budget.begin_phase(WEAKENING_ENDS);
+    let before = search.skipped.len();
+    impact.weakening = weaken::weakening(&mut search, &names, engines);
+    impact.weakening_doubts = search.skipped.get(before..).unwrap_or_default().to_vec();
+    impact.weakens = impact.weakening.is_some();
+
+    budget.begin_phase(1.0);
+    let Search { found, mut skipped, .. } = search;
+    let patcher = Patcher::new(&world, &changes, &found, budget);
+    let mut describer = Describer {
+        world: &world,
+        names: &names,
+        engines,
+        found: &found,
+        boxes: Boxes::new(&world, budget),
+        patcher,
+        budget,
+        detail,
+        shown: Vec::new(),
+        regions: Vec::new(),
+        left_out: 0,
+        skipped: Vec::new(),
+    };
+    describer.describe_all();
+
+    impact.regions = describer.regions;
+    impact.regions_left_out = describer.left_out;
+    skipped.extend(describer.skipped);
+    impact.not_analysed = sentences(skipped);
     impact.exact = impact.not_analysed.is_empty();
     impact
+}
+
+/// Makes regions of differences, as many as are wanted.
+///
+/// Each guardrail that is lost, and each that is gained, has to be in some region that is shown, so the boxes
+/// that name one first have their places kept; the places that are left go to the others in their order.
+struct Describer<'d, 'w, 'a> {
+    world: &'w World<'a>,
+    names: &'d Names,
+    engines: [&'d Engine; 2],
+    found: &'w [Found],
+    boxes: Boxes<'w, 'a>,
+    patcher: Patcher<'w, 'a>,
+    budget: &'w Budget,
+    detail: Detail,
+    /// The patches that are shown, as boxes within one of them say nothing new.
+    shown: Vec<Patch>,
+    regions: Vec<Region>,
+    left_out: usize,
+    /// What is not told, each in a sentence.
+    skipped: Vec<String>,
+}
+
+/// A guardrail, and whether it is lost or gained.
+type Told = (bool, GuardId);
+
+fn told(change: &Change) -> impl Iterator<Item = Told> + '_ {
+    let lost = change.lost.iter().map(|guardrail| (true, *guardrail));
+    lost.chain(change.gained.iter().map(|guardrail| (false, *guardrail)))
+}
+
+impl Describer<'_, '_, '_> {
+    fn describe_all(&mut self) {
+        let boxes = self.boxes.join_all(self.found);
+
+        // Boxes that name a guardrail that none before them does.
+        let mut named: FxHashSet<Told> = FxHashSet::default();
+        let is_needed: Vec<bool> = boxes
+            .iter()
+            .map(|boxed| told(&boxed.change).fold(false, |new, told| named.insert(told) || new))
+            .collect();
+        let mut reserved = is_needed.iter().filter(|needed| **needed).count();
+
+        let mut is_cut_short = false;
+        for (boxed, is_needed) in boxes.into_iter().zip(is_needed) {
+            if is_needed {
+                reserved -= 1;
+            }
+            let reserved = if is_needed { 0 } else { reserved };
+            if self.regions.len().saturating_add(reserved) >= self.detail.regions {
+                self.left_out += 1;
+            } else if self.budget.spent() {
+                is_cut_short = true;
+                self.left_out += 1;
+            } else {
+                self.describe(boxed);
+            }
+        }
+        if is_cut_short {
+            self.skipped.push("some of the differences: the budget is spent".to_owned());
+        }
+
+        for told in self.shown.iter().flat_map(|patch| told(&patch.change)) {
+            named.remove(&told);
+        }
+        self.skipped.extend(self.unnamed(&named));
+    }
+
+    /// The guardrails that no region names, in a sentence.
+    fn unnamed(&self, guardrails: &FxHashSet<Told>) -> Option<String> {
+        let names: BTreeSet<String> =
+            guardrails.iter().map(|(_, guardrail)| self.world.guardrail(*guardrail)).collect();
+        let first: Vec<String> =
+            names.iter().take(MAX_NAMES).map(|name| format!("`{name}`")).collect();
+        let more = match names.len().saturating_sub(MAX_NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (!names.is_empty()).then(|| {
+            format!("regions that lose or gain {}{more}: they are left out", first.join(", "))
+        })
+    }
+
+    /// Makes a region of a box, or several where one would not be true of all its requests.
+    fn describe(&mut self, boxed: PointBox) {
+        match self.patcher.patch(&boxed) {
+            Ok(patch) => self.show(&boxed, patch),
+            Err(Uneven) => self.take_apart(&boxed),
+        }
+    }
+
+    fn take_apart(&mut self, boxed: &PointBox) {
+        for source in &boxed.sources {
+            let Some(found) = self.found.get(*source) else { continue };
+            let of_these_models = |single: &PointBox| {
+                single.any.iter().all(|pattern| boxed.any.contains(pattern))
+                    && single.models.none == boxed.models.none
+                    && single.models.matches == boxed.models.matches
+                    && single.models.not_matches == boxed.models.not_matches
+            };
+            let singles = self.boxes.of(*source, found).into_iter().filter(of_these_models);
+            for single in singles {
+                if self.regions.len() >= self.detail.regions || self.budget.spent() {
+                    self.left_out += 1;
+                } else if let Ok(patch) = self.patcher.patch(&single) {
+                    self.show(&single, patch);
+                } else {
+                    self.skipped.push(bug(self.world, &single));
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, boxed: &PointBox, patch: Patch) {
+        // Names are put together only where the witness stays a request of the region.
+        let shortened = patch.shortened(self.detail.names);
+        let confirmed = self
+            .confirm(boxed, &shortened)
+            .map(|confirmed| (shortened, confirmed))
+            .or_else(|| self.confirm(boxed, &patch).map(|confirmed| (patch, confirmed)));
+        let Some((patch, (witness, pipelines))) = confirmed else {
+            self.skipped.push(bug(self.world, boxed));
+            return;
+        };
+
+        let same =
+            |shown: &&Patch| shown.change == patch.change && shown.requested == patch.requested;
+        self.budget.spend(self.shown.len() as u64 + boxed.weight());
+        if self.shown.iter().filter(same).any(|shown| shown.holds(&patch)) {
+            return;
+        }
+        self.regions.push(self.region(boxed, &patch, witness, pipelines));
+        self.shown.push(patch);
+    }
+
+    /// The first request of the patch for which the engines say what it says.
+    fn confirm(&self, boxed: &PointBox, patch: &Patch) -> Option<(Witness, PipelineChange)> {
+        let named: Vec<String> = patch.requested.iter().map(ToString::to_string).collect();
+        for model in &boxed.witnesses {
+            for mut witness in self.names.requests(&patch.point()) {
+                witness.model = model.model();
+                if !patch.has(&witness) {
+                    continue;
+                }
+                self.budget.spend(PER_REPLAY);
+                let request = replay::request(&witness, &named);
+                let seen = replay::change(self.world, self.engines, &request);
+                if let Some((change, before, after)) = seen
+                    && change == patch.change
+                {
+                    return Some((witness, PipelineChange { before, after }));
+                }
+            }
+        }
+        None
+    }
+
+    fn region(
+        &self,
+        boxed: &PointBox,
+        patch: &Patch,
+        witness: Witness,
+        pipelines: PipelineChange,
+    ) -> Region {
+        let guardrails = |ids: &[GuardId]| {
+            let mut names: Vec<String> = ids.iter().map(|id| self.world.guardrail(*id)).collect();
+            names.sort_unstable();
+            names
+        };
+        let values =
+            |dimension: Dimension| values(&patch.values[dimension], &patch.without[dimension]);
+        let causes = self.patcher.causes(boxed);
+        Region {
+            teams: values(Dimension::Team),
+            keys: values(Dimension::Key),
+            models: patch.models.clone(),
+            tags: tags(patch),
+            requested: patch.requested.as_ref().map(ToString::to_string),
+            witness,
+            lost: guardrails(&patch.change.lost),
+            gained: guardrails(&patch.change.gained),
+            pipelines: patch.change.pipes.as_ref().map(|_| pipelines),
+            because_left_out: causes.len().saturating_sub(self.detail.causes),
+            because: causes.into_iter().take(self.detail.causes).cloned().collect(),
+        }
+    }
 }
 
 /// Whether HEAD lets through what BASE blocks or modifies.
@@ -92,93 +319,32 @@ pub(super) fn sentences(mut skipped: Vec<String>) -> Vec<String> {
     skipped
 }
 
-fn bug(world: &World<'_>, patch: &Patch) -> String {
-    let names: Vec<String> = patch
-        .change
-        .lost
-        .iter()
-        .chain(&patch.change.gained)
-        .map(|id| world.guardrail(*id))
-        .collect();
+fn bug(world: &World<'_>, boxed: &PointBox) -> String {
+    let names: Vec<String> =
+        told(&boxed.change).map(|(_, guardrail)| world.guardrail(guardrail)).collect();
     format!(
         "the engine does not confirm a change of `{}` for {:?} (this is a bug of refguard, please report it)",
         names.join("`, `"),
-        patch.point()
+        boxed.values
     )
 }
 
-fn region(
-    world: &World<'_>,
-    names: &Names,
-    engines: [&Engine; 2],
-    patch: &Patch,
-) -> Option<Region> {
-    let (witness, before, after) = witness(world, names, engines, patch)?;
-    let guardrails = |ids: &[u32]| {
-        let mut names: Vec<String> = ids.iter().map(|id| world.guardrail(*id)).collect();
-        names.sort_unstable();
-        names
-    };
-    Some(Region {
-        teams: values(&patch.teams, &patch.without.teams),
-        keys: values(&patch.keys, &patch.without.keys),
-        models: patch.models.clone(),
-        tags: tags(patch),
-        requested: patch.requested.as_ref().map(ToString::to_string),
-        witness,
-        lost: guardrails(&patch.change.lost),
-        gained: guardrails(&patch.change.gained),
-        pipelines: patch.change.pipes.as_ref().map(|_| PipelineChange { before, after }),
-        because: patch.because.iter().cloned().collect(),
-    })
-}
-
-type Confirmed = (Witness, Vec<super::report::PipelineView>, Vec<super::report::PipelineView>);
-
-/// The first request of the patch that the engines confirm.
-fn witness(
-    world: &World<'_>,
-    names: &Names,
-    engines: [&Engine; 2],
-    patch: &Patch,
-) -> Option<Confirmed> {
-    let named: Vec<String> = patch.requested.iter().map(ToString::to_string).collect();
-    for model in &patch.witnesses {
-        for mut witness in names.requests(&patch.point()) {
-            witness.model = model.model();
-            let request = replay::request(&witness, &named);
-            let seen: Option<(Change, _, _)> = replay::change(world, engines, &request);
-            if let Some((change, before, after)) = seen
-                && change == patch.change
-                && patch.has(&witness)
-            {
-                return Some((witness, before, after));
-            }
-        }
-    }
-    None
-}
-
-fn values(any: &BTreeSet<Pattern>, none: &BTreeSet<Pattern>) -> Values {
-    Values {
-        any: texts(any.iter()),
-        none: texts(none.iter()),
-        absent: any.iter().any(Pattern::is_any),
-    }
+fn values(any: &PatternList, none: &PatternList) -> Values {
+    Values { any: texts(any), none: texts(none), absent: any.iter().any(Pattern::is_any) }
 }
 
 fn tags(patch: &Patch) -> Tags {
-    let mut lists = patch.tags.iter().map(|list| texts(list.iter()));
+    let mut lists = patch.tags.iter().map(texts);
     Tags {
         any: lists.next().unwrap_or_default(),
-        none: texts(patch.without.tags.iter()),
+        none: texts(&patch.without[Dimension::Tag]),
         absent: patch.tags.is_empty(),
         also: lists.collect(),
     }
 }
 
-fn texts<'p>(patterns: impl Iterator<Item = &'p Pattern>) -> Vec<String> {
-    let mut texts: Vec<String> = patterns.map(Pattern::to_string).collect();
+fn texts(patterns: &PatternList) -> Vec<String> {
+    let mut texts: Vec<String> = patterns.iter().map(Pattern::to_string).collect();
     texts.sort_unstable();
     texts
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::cone::{Point, Zone};
+use super::cone::{PatternList, Point};
 use super::world::Given;
+use crate::document::PerDimension;
 use crate::policy::Pattern;
 
 /// The position of an attachment in the order of evaluation.
@@ -19,13 +20,12 @@ pub(super) type Rank = u32;
 pub(super) struct Index {
     /// Attachments that no dimension narrows.
     always: Vec<Rank>,
-    teams: Dimension,
-    keys: Dimension,
-    tags: Dimension,
+    filed: PerDimension<Files>,
 }
 
+/// The attachments that are filed under one dimension, by their patterns there.
 #[derive(Debug, Default)]
-struct Dimension {
+struct Files {
     exact: FxHashMap<Arc<str>, Vec<Rank>>,
     prefixes: FxHashMap<Arc<str>, Vec<Rank>>,
     /// The lengths of the prefixes, in bytes.
@@ -34,24 +34,22 @@ struct Dimension {
 
 impl Index {
     pub(super) fn new(givens: &[Given]) -> Self {
-        let mut crowd: FxHashMap<(u8, &Pattern), u32> = FxHashMap::default();
-        for given in givens {
-            for (name, patterns) in lists(&given.zone) {
-                for pattern in patterns {
-                    *crowd.entry((name, pattern)).or_insert(0) += 1;
-                }
+        let mut crowd: PerDimension<FxHashMap<&Pattern, u32>> = PerDimension::default();
+        for (dimension, list) in givens.iter().flat_map(|given| given.zone.narrowed()) {
+            for pattern in list {
+                *crowd[dimension].entry(pattern).or_insert(0) += 1;
             }
         }
+
         let mut index = Self::default();
         for (rank, given) in (0..).zip(givens) {
-            let shared = |(name, patterns): &(u8, &[Pattern])| -> u32 {
-                patterns.iter().map(|p| crowd.get(&(*name, p)).copied().unwrap_or(0)).sum()
-            };
-            match lists(&given.zone).min_by_key(shared) {
+            let narrowest = given.zone.narrowed().min_by_key(|(dimension, list)| -> u32 {
+                let sharing = |pattern| crowd[*dimension].get(pattern).copied().unwrap_or(0);
+                list.iter().map(sharing).sum()
+            });
+            match narrowest {
                 None => index.always.push(rank),
-                Some((0, patterns)) => index.keys.file(patterns, rank),
-                Some((1, patterns)) => index.teams.file(patterns, rank),
-                Some((_, patterns)) => index.tags.file(patterns, rank),
+                Some((dimension, list)) => index.filed[dimension].add(list, rank),
             }
         }
         index
@@ -60,11 +58,14 @@ impl Index {
     /// The attachments whose zone the point lies in, in the order of evaluation, each once.
     pub(super) fn matching(&self, givens: &[Given], point: &Point) -> Vec<Rank> {
         let mut found = self.always.clone();
-        self.teams.find(&point.team, &mut found);
-        self.keys.find(&point.key, &mut found);
-        for tag in &point.tags {
-            self.tags.find(tag, &mut found);
+        for (dimension, files) in self.filed.iter() {
+            let one = std::slice::from_ref(&point.values[dimension]);
+            let patterns = if dimension.is_set() { &point.tags } else { one };
+            for pattern in patterns {
+                files.find(pattern, &mut found);
+            }
         }
+
         found.sort_unstable();
         found.dedup();
         found.retain(|rank| {
@@ -74,8 +75,8 @@ impl Index {
     }
 }
 
-impl Dimension {
-    fn file(&mut self, patterns: &[Pattern], rank: Rank) {
+impl Files {
+    fn add(&mut self, patterns: &PatternList, rank: Rank) {
         for pattern in patterns {
             let ranks = match pattern {
                 Pattern::Exact(text) => self.exact.entry(text.clone()).or_default(),
@@ -109,11 +110,4 @@ impl Dimension {
             found.extend(prefix.and_then(|prefix| self.prefixes.get(prefix)).into_iter().flatten());
         }
     }
-}
-
-/// The dimensions that narrow a zone.
-fn lists(zone: &Zone) -> impl Iterator<Item = (u8, &[Pattern])> {
-    [(0, &zone.keys), (1, &zone.teams), (2, &zone.tags)]
-        .into_iter()
-        .filter_map(|(name, patterns)| Some((name, patterns.as_deref()?)))
 }

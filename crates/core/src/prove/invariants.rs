@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
+use super::boxes::model_witness;
 use super::budget::Budget;
-use super::cone::{Point, Zone};
+use super::cone::{Point, Points, Zone};
 use super::eval::{Evaluated, Evaluator};
 use super::index::Rank;
 use super::monotone;
 use super::names::Names;
-use super::patch::model_witness;
 use super::replay;
 use super::report::{NearView, Proof, Verdict, Witness};
 use super::world::{GuardId, ItemId, World};
@@ -37,6 +37,8 @@ pub struct ProveOptions {
 #[derive(Debug)]
 struct Room {
     zone: Zone,
+    /// The zone with one pattern of each group of twins.
+    distinct: Zone,
     models: Option<Vec<ItemId>>,
     targets: Targets,
 }
@@ -74,6 +76,10 @@ pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
         .flat_map(|claim| std::iter::once(&claim.room).chain(&claim.except))
         .map(|room| room.zone.clone())
         .collect();
+    world.find_twins(&zones);
+    for claim in &mut claims {
+        claim.room.distinct = world.twins.representatives(&claim.room.zone);
+    }
     let names = Names::new(&world, zones.iter());
     let mut prover = Prover { eval: Evaluator::new(&world, budget), engine, names: &names };
     let mut proof =
@@ -99,7 +105,8 @@ pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
 
 fn room(world: &mut World<'_>, targets: &Targets) -> Room {
     let models = world.model_items(targets[Dimension::Model].as_deref());
-    Room { zone: Zone::of(targets), models, targets: targets.clone() }
+    let zone = Zone::of(targets);
+    Room { distinct: zone.clone(), zone, models, targets: targets.clone() }
 }
 
 fn claim<'a>(world: &mut World<'_>, invariant: &'a Invariant) -> Claim<'a> {
@@ -200,24 +207,34 @@ impl Prover<'_, '_, '_> {
 
     /// A request of the claim that gets none of some guardrails.
     fn missing(&mut self, claim: &Claim<'_>, wanted: &[GuardId]) -> Found {
-        let has = |seen: &Evaluated, class: usize| {
-            seen.outcome(0, class).gives.iter().any(|g| wanted.contains(g))
-        };
-        let Some(side) = self.eval.world.side_at(0) else { return Found::Nothing };
-        for point in self.points(&claim.room.zone, &Point::top()) {
-            let seen = match self.look(claim, &point, &|seen, class| !has(seen, class)) {
+        let world = self.eval.world;
+        let Some(side) = world.side_at(0) else { return Found::Nothing };
+        let mut wanted = wanted.to_vec();
+        wanted.sort_unstable();
+        let is_wanted = |guardrail: &GuardId| wanted.binary_search(guardrail).is_ok();
+        let lacks =
+            |seen: &Evaluated, class: usize| !seen.outcome(0, class).gives.iter().any(is_wanted);
+
+        for point in self.points(&claim.room.distinct, &Point::top()) {
+            let seen = match self.look(claim, &point, &lacks) {
                 Ok(seen) => seen,
                 Err(found) => return found,
             };
             let by_default = (0..seen.space.classes.len())
                 .any(|class| claim.speaks_of(&seen, class) && !seen.outcome(0, class).non_default);
-            for given in side.givens.iter().filter(|given| by_default && !given.default) {
-                let gives = wanted.iter().any(|g| self.eval.world.always_gives(given.profile, *g));
-                if gives || !given.zone.overlaps(&point) {
+            if !by_default {
+                continue;
+            }
+
+            // What defaults give is lost where something else matches.
+            self.eval.budget.spend(side.givens.len() as u64);
+            for given in side.givens.iter().filter(|given| !given.default) {
+                let gives_it = world.always_given(given.profile).iter().any(is_wanted);
+                if gives_it || !given.zone.overlaps(&point) {
                     continue;
                 }
-                for both in self.points(&given.zone, &point) {
-                    if let Err(found) = self.look(claim, &both, &|seen, class| !has(seen, class)) {
+                for both in self.points(&given.distinct, &point) {
+                    if let Err(found) = self.look(claim, &both, &lacks) {
                         return found;
                     }
                 }
@@ -232,17 +249,22 @@ impl Prover<'_, '_, '_> {
         let has = |seen: &Evaluated, class: usize| {
             seen.outcome(0, class).gives.binary_search(&unwanted).is_ok()
         };
+        self.eval.budget.spend(side.givens.len() as u64);
         let givers: Vec<Rank> = (0..)
             .zip(&side.givens)
             .filter(|(_, given)| self.eval.world.may_give(given.profile, unwanted))
             .map(|(rank, _)| rank)
             .collect();
-        for point in self.points(&claim.room.zone, &Point::top()) {
+
+        for point in self.points(&claim.room.distinct, &Point::top()) {
             for given in givers.iter().filter_map(|rank| side.givens.get(*rank as usize)) {
-                for both in self.points(&given.zone, &point) {
+                for both in self.points(&given.distinct, &point) {
                     if let Err(found) = self.look(claim, &both, &has) {
                         return found;
                     }
+                }
+                if self.eval.budget.spent() {
+                    return self.ended();
                 }
             }
         }
@@ -257,8 +279,8 @@ impl Prover<'_, '_, '_> {
         }
     }
 
-    fn points(&self, zone: &Zone, at: &Point) -> Vec<Point> {
-        if self.eval.budget.spend(1 + zone.size()) { zone.points(at) } else { Vec::new() }
+    fn points(&self, zone: &Zone, at: &Point) -> Points {
+        if self.eval.budget.spend(1 + zone.weight()) { zone.points(at) } else { Points::none() }
     }
 
     /// Looks at a point for a class of models that breaks the claim.

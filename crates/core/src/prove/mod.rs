@@ -5,14 +5,15 @@
 //! docs/prove.md says how they are used. Must not know git, YAML, HTTP or the terminal.
 
 mod automata;
+mod boxes;
 mod budget;
 mod changes;
 mod cone;
 mod eval;
 mod impact;
+mod implied;
 mod index;
 mod invariants;
-mod merge;
 mod models;
 mod monotone;
 mod names;
@@ -25,11 +26,13 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod trie;
+mod twins;
 mod walk;
 mod weaken;
 mod world;
 
 pub use budget::Budget;
-pub use impact::{Weakens, impact, weakens};
+pub use impact::{Weakens, impact, impact_in_detail, weakens};
+pub use implied::{LostInvariant, LostPromise, lost_invariants};
 pub use invariants::{ProveOptions, prove};
 pub use report::*;

@@ -3,12 +3,13 @@
 //! Attachments only add, so only defaults can be lost so: a request that they serve, and the same with
 //! what it takes for an attachment that switches them off.
 
-use super::cone::{Point, Zone};
+use super::cone::Point;
 use super::eval::{Evaluated, Evaluator};
 use super::names::Names;
 use super::replay;
 use super::report::{Verdict, Witness};
-use super::world::{Given, World};
+use super::world::{Given, GuardId, Side};
+use crate::document::Dimension;
 use crate::resolve::Engine;
 
 /// The verdict, and what was not looked at.
@@ -33,37 +34,76 @@ pub(super) fn check(
     let Some(side) = world.side_at(0) else { return (verdict, None) };
     let mut doubt = None;
     for default in side.givens.iter().filter(|given| given.default) {
-        for other in
-            side.givens.iter().filter(|given| !given.default && !gives_all(world, given, default))
-        {
-            match pair(eval, engine, names, &default.zone, &other.zone) {
-                Ok(None) => {}
-                Ok(Some(broken)) => {
-                    (verdict.got, verdict.missing) = (broken.got, broken.missing);
-                    (verdict.counterexample, verdict.compared_with) =
-                        (Some(broken.before), Some(broken.after));
-                    verdict.holds = false;
-                    return (verdict, None);
-                }
-                Err(why) => doubt = Some(format!("the invariant `monotone`: {why}")),
+        match lost_from(eval, engine, names, side, default) {
+            Ok(None) => {}
+            Ok(Some(broken)) => {
+                (verdict.got, verdict.missing) = (broken.got, broken.missing);
+                (verdict.counterexample, verdict.compared_with) =
+                    (Some(broken.before), Some(broken.after));
+                verdict.holds = false;
+                return (verdict, None);
             }
-            if eval.budget.spent() {
-                return (
-                    verdict,
-                    doubt.or_else(|| {
-                        Some("the invariant `monotone`: the budget is spent".to_owned())
-                    }),
-                );
-            }
+            Err(why) => doubt = Some(format!("the invariant `monotone`: {why}")),
+        }
+        if eval.budget.spent() {
+            doubt = Some("the invariant `monotone`: the budget is spent".to_owned());
+            break;
         }
     }
     (verdict, doubt)
 }
 
-/// Whether an attachment gives all that a default one can.
-fn gives_all(world: &World<'_>, given: &Given, default: &Given) -> bool {
-    let mut all = world.chain(default.profile).flat_map(|member| &member.add);
-    all.all(|guardrail| world.always_gives(given.profile, *guardrail))
+/// A request that loses by having more what a default attachment gives it.
+fn lost_from(
+    eval: &mut Evaluator<'_, '_>,
+    engine: &Engine,
+    names: &Names,
+    side: &Side<'_>,
+    default: &Given,
+) -> Result<Option<Broken>, String> {
+    let world = eval.world;
+    let mut can_give: Vec<GuardId> =
+        world.chain(default.profile).flat_map(|member| &member.add).copied().collect();
+    can_give.sort_unstable();
+    can_give.dedup();
+    if can_give.is_empty() {
+        return Ok(None);
+    }
+
+    for point in default.distinct.points(&Point::top()) {
+        let seen = eval.evaluate(&point, &[], &[]).map_err(|_| too_large(eval))?;
+        // Where something else matches already, nothing comes by default in the whole cone.
+        let is_alive = (0..seen.space.classes.len()).any(|class| {
+            let outcome = seen.outcome(0, class);
+            !outcome.non_default && !outcome.gives.is_empty()
+        });
+        if !is_alive {
+            continue;
+        }
+        for other in side.givens.iter().filter(|given| !given.default) {
+            if !eval.budget.spend(1) {
+                return Ok(None);
+            }
+            let gives_all = can_give.iter().all(|g| world.always_gives(other.profile, *g));
+            if gives_all || !other.zone.overlaps(&point) {
+                continue;
+            }
+            let broken = lost_at(eval, engine, names, &point, other)?;
+            if broken.is_some() {
+                return Ok(broken);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn too_large(eval: &Evaluator<'_, '_>) -> String {
+    let why = if eval.budget.spent() {
+        "the budget is spent"
+    } else {
+        "conditions are too large together"
+    };
+    why.to_owned()
 }
 
 /// A request, the same with more, and what it loses.
@@ -74,38 +114,32 @@ struct Broken {
     missing: Vec<String>,
 }
 
-fn pair(
+/// The same of the requests of a default attachment's point, by what another attachment matches.
+fn lost_at(
     eval: &mut Evaluator<'_, '_>,
     engine: &Engine,
     names: &Names,
-    default: &Zone,
-    other: &Zone,
+    point: &Point,
+    other: &Given,
 ) -> Result<Option<Broken>, String> {
-    if !eval.budget.spend(1)
-        || !default.meets(other)
-        || !eval.budget.spend(default.size().saturating_mul(other.size()))
-    {
-        return Ok(None);
-    }
-    for point in default.points(&Point::top()) {
-        for more in other.points(&point) {
-            let less = Point {
-                team: if point.team.is_any() { point.team.clone() } else { more.team.clone() },
-                key: if point.key.is_any() { point.key.clone() } else { more.key.clone() },
-                tags: point.tags.clone(),
-            };
-            if less.is_empty_string() || more.is_empty_string() {
-                continue;
-            }
-            let too_large = |_| "conditions are too large together".to_owned();
-            let after = eval.evaluate(&more, &[], &[]).map_err(too_large)?;
-            let before = eval.evaluate(&less, &[], &after.space.items).map_err(too_large)?;
-            if let Some(class) = broken(&before, &after) {
-                let model = before.space.classes.get(class).and_then(|class| class.witness.clone());
-                return confirm(engine, names, &less, &more, model)
-                    .map(Some)
-                    .ok_or_else(|| format!("the engine does not confirm a counterexample at {more:?} (this is a bug of refguard, please report it)"));
-            }
+    eval.budget.spend(other.distinct.weight());
+    for more in other.distinct.points(point) {
+        // Of a value that the request had before it keeps that one; it can only get one where it had none.
+        let values = point.values.as_ref().map(|dimension, pattern| {
+            if pattern.is_any() { pattern.clone() } else { more.values[dimension].clone() }
+        });
+        let less = Point { values, tags: point.tags.clone() };
+        if less.is_empty_string() || more.is_empty_string() {
+            continue;
+        }
+
+        let after = eval.evaluate(&more, &[], &[]).map_err(|_| too_large(eval))?;
+        let before = eval.evaluate(&less, &[], &after.space.items).map_err(|_| too_large(eval))?;
+        if let Some(class) = broken(&before, &after) {
+            let model = before.space.classes.get(class).and_then(|class| class.witness.clone());
+            return confirm(engine, names, &less, &more, model)
+                .map(Some)
+                .ok_or_else(|| format!("the engine does not confirm a counterexample at {more:?} (this is a bug of refguard, please report it)"));
         }
     }
     Ok(None)
@@ -131,8 +165,9 @@ fn confirm(
     pairs.reverse();
     pairs.into_iter().find_map(|(mut before, mut after)| {
         (before.model, after.model) = (model.clone(), model.clone());
-        before.team = if less.team.is_any() { None } else { after.team.clone() };
-        before.key = if less.key.is_any() { None } else { after.key.clone() };
+        let is_absent = |dimension| less.values[dimension].is_any();
+        before.team = after.team.clone().filter(|_| !is_absent(Dimension::Team));
+        before.key = after.key.clone().filter(|_| !is_absent(Dimension::Key));
         let mut tags = before.tags.clone();
         tags.extend(after.tags.iter().filter(|tag| !before.tags.contains(tag)).cloned());
         after.tags = tags;

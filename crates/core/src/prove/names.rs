@@ -8,8 +8,8 @@ use super::cone::{Point, Zone};
 use super::models;
 use super::report::Witness;
 use super::world::World;
-use crate::document::Dimension;
-use crate::policy::{Catalog, Pattern};
+use crate::document::{Dimension, PerDimension};
+use crate::policy::Pattern;
 
 /// How many values of a catalog are tried.
 const CATALOG_TRIES: usize = 3;
@@ -18,7 +18,7 @@ const ENDINGS: [&str; 8] = ["", "x", "1", "new", "other", "x1", "x2", "zz"];
 
 /// The values and patterns that are known of one dimension.
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct KnownValues {
     /// Sorted.
     catalog: Vec<Arc<str>>,
     exact: FxHashSet<Arc<str>>,
@@ -28,30 +28,24 @@ struct Known {
 /// The values and patterns that are known.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    teams: Known,
-    keys: Known,
-    tags: Known,
+    dimensions: PerDimension<KnownValues>,
 }
 
 impl Names {
     /// Of the sets of a world, and of some zones besides.
     pub(super) fn new<'z>(world: &'z World<'_>, zones: impl Iterator<Item = &'z Zone>) -> Self {
-        let catalog = |list: fn(&Catalog) -> Option<&[Arc<str>]>| {
-            let mut values =
-                models::values(world.sides.iter().rev().filter_map(|side| list(&side.set.catalog)));
-            values.sort_unstable();
-            values
-        };
         let mut names = Self::default();
-        names.teams.catalog = catalog(|catalog| catalog.values[Dimension::Team].as_deref());
-        names.keys.catalog = catalog(|catalog| catalog.values[Dimension::Key].as_deref());
-        names.tags.catalog = catalog(|catalog| catalog.values[Dimension::Tag].as_deref());
+        for (dimension, known) in names.dimensions.iter_mut() {
+            let catalogs = world.sides.iter().rev().map(|side| &side.set.catalog);
+            let lists = catalogs.filter_map(|catalog| catalog.values[dimension].as_deref());
+            known.catalog = models::values(lists);
+            known.catalog.sort_unstable();
+        }
+
         let attached =
             world.sides.iter().flat_map(|side| side.givens.iter().map(|given| &given.zone));
-        for zone in attached.chain(zones) {
-            names.teams.learn(zone.teams.as_deref());
-            names.keys.learn(zone.keys.as_deref());
-            names.tags.learn(zone.tags.as_deref());
+        for (dimension, list) in attached.chain(zones).flat_map(Zone::narrowed) {
+            names.dimensions[dimension].learn(list);
         }
         names
     }
@@ -61,11 +55,14 @@ impl Names {
     pub(super) fn requests(&self, point: &Point) -> Vec<Witness> {
         let mut requests: Vec<Witness> = Vec::new();
         for attempt in 0..=CATALOG_TRIES {
+            let value =
+                |dimension| self.dimensions[dimension].value(&point.values[dimension], attempt);
+            let tags = point.tags.iter();
             let witness = Witness {
-                team: self.teams.value(&point.team, attempt),
-                key: self.keys.value(&point.key, attempt),
+                team: value(Dimension::Team),
+                key: value(Dimension::Key),
                 model: None,
-                tags: point.tags.iter().map(|tag| self.tags.tag(tag, attempt)).collect(),
+                tags: tags.map(|tag| self.dimensions[Dimension::Tag].tag(tag, attempt)).collect(),
             };
             if !requests.contains(&witness) {
                 requests.push(witness);
@@ -75,9 +72,9 @@ impl Names {
     }
 }
 
-impl Known {
-    fn learn(&mut self, patterns: Option<&[Pattern]>) {
-        for pattern in patterns.unwrap_or_default() {
+impl KnownValues {
+    pub(super) fn learn<'p>(&mut self, patterns: impl IntoIterator<Item = &'p Pattern>) {
+        for pattern in patterns {
             match pattern {
                 Pattern::Exact(text) => self.exact.insert(text.clone()),
                 Pattern::Prefix(text) => self.prefixes.insert(text.clone()),
@@ -98,6 +95,14 @@ impl Known {
                     self.catalog.get(start + attempt).filter(|value| value.starts_with(&**prefix));
                 known.map_or_else(|| self.generic(prefix), |value| value.to_string())
             }
+            Pattern::Prefix(prefix) => self.generic(prefix),
+        }
+    }
+
+    /// A value that the pattern matches, and no longer pattern does.
+    pub(super) fn generic_of(&self, pattern: &Pattern) -> String {
+        match pattern {
+            Pattern::Exact(text) => text.to_string(),
             Pattern::Prefix(prefix) => self.generic(prefix),
         }
     }
@@ -130,13 +135,13 @@ mod tests {
 
     #[test]
     fn a_generic_value_is_matched_by_no_longer_pattern() {
-        let mut dimension = Known::default();
+        let mut known = KnownValues::default();
         let list: Vec<Pattern> =
             ["a*", "ax*", "a1", "anew*", "a", "a~0", "~*"].map(Pattern::parse).to_vec();
-        dimension.learn(Some(&list));
-        assert_eq!(dimension.generic("a"), "aother");
-        assert_eq!(dimension.generic(""), "x");
-        dimension.learn(Some(&[Pattern::parse("ao*"), Pattern::parse("az*")]));
-        assert_eq!(dimension.generic("a"), "a~1");
+        known.learn(&list);
+        assert_eq!(known.generic("a"), "aother");
+        assert_eq!(known.generic(""), "x");
+        known.learn(&[Pattern::parse("ao*"), Pattern::parse("az*")]);
+        assert_eq!(known.generic("a"), "a~1");
     }
 }

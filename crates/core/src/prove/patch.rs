@@ -1,298 +1,462 @@
-//! Differences put together to as few descriptions as may be.
+//! A box of differences as a region: what has to be left out, and what it is because of.
 //!
-//! A difference is seen at points; a patch is a box around some of them, less the boxes in which an
-//! attachment that the points do not match could undo it. So all requests of a patch lose what it says.
+//! ```text
+//! BASE   attachment 1: teams [a, b]  gives g        HEAD   attachment 2: keys [k]  gives g
+//!
+//! seen    g is lost at (team a, key *) and at (team b, key *)
+//! patch   teams {a, b}, keys {*} without {k}        there attachment 2 matches too, and gives it
+//! ```
+//!
+//! An attachment that would undo a part of the change is left out by a dimension in which it covers no point
+//! of the box. At a single point there is always one, or it would match the point. In a box of several
+//! points there may be none: then the box is taken apart.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::boxes::PointBox;
 use super::changes::{BASE, Changes, HEAD};
-use super::cone::{Point, Zone};
+use super::cone::{PatternList, Point, Zone, any};
 use super::eval;
 use super::index::Rank;
-use super::models::Class;
 use super::report::{Cause, Models, Witness};
 use super::search::{Change, Element, Found};
-use super::terms;
-use super::world::{Given, Item, World};
+use super::world::{Given, GuardId, Item, PipeId, World};
+use crate::document::{Dimension, PerDimension};
 use crate::policy::Pattern;
 
 /// A box of requests that lose and gain the same.
 #[derive(Debug, Clone)]
 pub(super) struct Patch {
     pub change: Change,
-    pub requested: Option<Arc<str>>,
-    pub teams: BTreeSet<Pattern>,
-    pub keys: BTreeSet<Pattern>,
+    pub requested: Option<std::sync::Arc<str>>,
+    /// Of dimensions with one value.
+    pub values: PerDimension<PatternList>,
     /// One tag of each list.
-    pub tags: Vec<BTreeSet<Pattern>>,
+    pub tags: Vec<PatternList>,
     pub models: Models,
-    pub without: Without,
-    /// Models of the patch, the best for a witness first.
-    pub witnesses: Vec<ModelWitness>,
-    pub because: BTreeSet<Cause>,
-}
-
-/// A model of a patch: of the catalog, or else made up, or else the absent one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ModelWitness {
-    Known(String),
-    MadeUp(String),
-    Absent,
-}
-
-impl ModelWitness {
-    pub(super) fn model(&self) -> Option<String> {
-        match self {
-            Self::Known(model) | Self::MadeUp(model) => Some(model.clone()),
-            Self::Absent => None,
-        }
-    }
-}
-
-/// What the requests of a patch do not have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Without {
-    pub teams: BTreeSet<Pattern>,
-    pub keys: BTreeSet<Pattern>,
-    pub tags: BTreeSet<Pattern>,
-}
-
-/// Who gives what, looked up once.
-struct Givers<'w, 'a> {
-    world: &'w World<'a>,
-    known: FxHashMap<(usize, bool, u32), Vec<Rank>>,
-}
-
-/// The patches of what was found, before they are put together.
-pub(super) fn patches(world: &World<'_>, changes: &Changes<'_, '_>, found: &[Found]) -> Vec<Patch> {
-    let mut givers = Givers { world, known: FxHashMap::default() };
-    let mut patches = Vec::new();
-    for found in found {
-        let because = because(world, changes, found);
-        for term in terms::terms(world, &found.space, &found.classes) {
-            let mut witnesses: Vec<ModelWitness> = term
-                .classes
-                .iter()
-                .filter_map(|class| found.space.classes.get(*class))
-                .map(model_witness)
-                .collect();
-            witnesses.sort_unstable();
-            witnesses.truncate(2);
-            patches.push(Patch {
-                change: found.change.clone(),
-                requested: found.requested.clone(),
-                teams: [found.point.team.clone()].into(),
-                keys: [found.point.key.clone()].into(),
-                tags: found.point.tags.iter().map(|tag| [tag.clone()].into()).collect(),
-                without: givers.without(found, term.any.as_ref()),
-                models: term.models,
-                witnesses,
-                because: because.clone(),
-            });
-        }
-    }
-    patches
-}
-
-/// A model of a class.
-pub(super) fn model_witness(class: &Class) -> ModelWitness {
-    match &class.witness {
-        Some(model) if class.known => ModelWitness::Known(model.clone()),
-        Some(model) => ModelWitness::MadeUp(model.clone()),
-        None => ModelWitness::Absent,
-    }
+    /// What the requests do not have: values, or tags.
+    pub without: PerDimension<PatternList>,
 }
 
 impl Patch {
     /// Whether a request, its model aside, is described by the patch.
     pub(super) fn has(&self, witness: &Witness) -> bool {
-        let value = |any: &BTreeSet<Pattern>, none: &BTreeSet<Pattern>, value: Option<&str>| {
-            let out = value.is_some() && none.iter().any(|pattern| pattern.matches(value));
-            any.iter().any(|pattern| pattern.matches(value)) && !out
+        let is_within = |dimension: Dimension, value: Option<&str>| {
+            let matches = |pattern: &Pattern| pattern.matches(value);
+            self.values[dimension].iter().any(matches)
+                && (value.is_none() || !self.without[dimension].iter().any(matches))
         };
-        let tag = |pattern: &Pattern| witness.tags.iter().any(|tag| pattern.matches(Some(tag)));
-        value(&self.teams, &self.without.teams, witness.team.as_deref())
-            && value(&self.keys, &self.without.keys, witness.key.as_deref())
-            && self.tags.iter().all(|list| list.iter().any(tag))
-            && !self.without.tags.iter().any(tag)
+        let has_tag = |pattern: &Pattern| witness.tags.iter().any(|tag| pattern.matches(Some(tag)));
+        is_within(Dimension::Team, witness.team.as_deref())
+            && is_within(Dimension::Key, witness.key.as_deref())
+            && self.tags.iter().all(|list| list.iter().any(has_tag))
+            && !self.without[Dimension::Tag].iter().any(has_tag)
     }
 
-    /// One of the points that it was made of, or one between them.
+    /// One of the points that it was made of.
     pub(super) fn point(&self) -> Point {
-        let first =
-            |list: &BTreeSet<Pattern>| list.first().cloned().unwrap_or_else(super::cone::any);
+        let first = |list: &PatternList| list.first().cloned().unwrap_or_else(any);
         let mut tags: Vec<Pattern> = self.tags.iter().map(first).collect();
         tags.sort_unstable();
-        Point { team: first(&self.teams), key: first(&self.keys), tags }
+        Point { values: self.values.as_ref().map(|_, list| first(list)), tags }
+    }
+
+    /// Whether every request of another patch of the same change is one of this.
+    pub(super) fn holds(&self, other: &Self) -> bool {
+        let is_within =
+            |list: &PatternList, own: &PatternList| list.iter().all(|pattern| own.covers(pattern));
+        let models = &self.models;
+        let every_model = models.any == ["*"]
+            && models.none.is_empty()
+            && models.matches.is_empty()
+            && models.not_matches.is_empty()
+            && (models.absent || !other.models.absent);
+        let is_clear = |dimension: Dimension| {
+            let is_out = |pattern: &Pattern| other.without[dimension].covers(pattern);
+            let own = &self.without[dimension];
+            match dimension.is_set() {
+                true => own.iter().all(is_out),
+                false => own.iter().all(|p| !other.values[dimension].overlaps(p) || is_out(p)),
+            }
+        };
+        Dimension::ALL.into_iter().all(is_clear)
+            && self.values.iter().all(|(of, list)| is_within(&other.values[of], list))
+            && self.tags.iter().all(|list| other.tags.iter().any(|own| is_within(own, list)))
+            && (every_model || *models == other.models)
+    }
+
+    /// The same with fewer names in what is left out: many that begin alike become one prefix, where that
+    /// leaves every pattern of the patch as it is. The patch says less then, and still the truth.
+    pub(super) fn shortened(&self, most: usize) -> Self {
+        let mut shorter = self.clone();
+        for (dimension, list) in shorter.without.iter_mut() {
+            let own = if dimension.is_set() {
+                self.tags.as_slice()
+            } else {
+                std::slice::from_ref(&self.values[dimension])
+            };
+            if list.len() > most {
+                *list = common_prefixes(list, own, most);
+            }
+        }
+        shorter
     }
 }
 
-impl Givers<'_, '_> {
-    /// Of one side, the attachments that may give something.
-    fn of(&mut self, side: usize, element: Element) -> &[Rank] {
-        let (is_pipe, number) = match element {
-            Element::Guardrail(guardrail) => (false, guardrail),
-            Element::Pipeline(pipe) => (true, pipe),
-        };
-        let world = self.world;
-        self.known.entry((side, is_pipe, number)).or_insert_with(|| {
-            let gives = |given: &Given| {
-                if is_pipe {
-                    world.pipe_of(given.profile) == Some(number)
-                } else {
-                    world.may_give(given.profile, number)
-                }
-            };
-            let givens = world.side_at(side).map_or(&[][..], |side| &side.givens);
-            (0..).zip(givens).filter(|(_, given)| gives(given)).map(|(rank, _)| rank).collect()
+/// The patterns, put together by their first characters to about `most`. A prefix that would cover one of
+/// `own` is not used.
+fn common_prefixes(list: &PatternList, own: &[PatternList], most: usize) -> PatternList {
+    let start = |pattern: &Pattern, length: usize| -> String {
+        let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
+        text.chars().take(length).collect()
+    };
+    let groups = |length: usize| -> Vec<&[Pattern]> {
+        let patterns = list.as_slice();
+        patterns.chunk_by(|a, b| start(a, length) == start(b, length)).collect()
+    };
+
+    // Shorter starts make fewer groups.
+    let longest = list.iter().map(|pattern| pattern.to_string().chars().count()).max().unwrap_or(0);
+    let (mut fits, mut too_many) = (1, longest + 1);
+    while fits + 1 < too_many {
+        let middle = fits.midpoint(too_many);
+        if groups(middle).len() <= most { fits = middle } else { too_many = middle }
+    }
+
+    let mut shorter: Vec<Pattern> = Vec::new();
+    for group in groups(fits) {
+        let Some(first) = group.first() else { continue };
+        let prefix = Pattern::Prefix(start(first, fits).into());
+        let is_used =
+            group.len() > 1 && !own.iter().any(|list| !list.covered_by(&prefix).is_empty());
+        if is_used { shorter.push(prefix) } else { shorter.extend_from_slice(group) }
+    }
+    PatternList::of(shorter)
+}
+
+/// For one side, the attachments that may give a guardrail, and those whose policy has a pipeline.
+#[derive(Debug, Default)]
+pub(super) struct Givers {
+    guardrails: FxHashMap<GuardId, Vec<Rank>>,
+    pipes: FxHashMap<PipeId, Vec<Rank>>,
+}
+
+/// Makes patches of boxes.
+pub(super) struct Patcher<'w, 'a> {
+    world: &'w World<'a>,
+    changes: &'w Changes<'w, 'a>,
+    found: &'w [Found],
+    givers: [Givers; 2],
+    /// Every attachment of each side.
+    all: [Vec<Rank>; 2],
+    budget: &'w super::Budget,
+}
+
+/// Why a box is no patch: some attachment would undo the change at some of its points only.
+#[derive(Debug)]
+pub(super) struct Uneven;
+
+impl<'w, 'a> Patcher<'w, 'a> {
+    pub(super) fn new(
+        world: &'w World<'a>,
+        changes: &'w Changes<'w, 'a>,
+        found: &'w [Found],
+        budget: &'w super::Budget,
+    ) -> Self {
+        let all = [BASE, HEAD].map(|side| {
+            let givens = world.side_at(side).map_or(0, |side| side.givens.len());
+            (0..Rank::try_from(givens).unwrap_or(Rank::MAX)).collect()
+        });
+        let givers = [BASE, HEAD].map(|side| Givers::of_side(world, side, budget));
+        Self { world, changes, found, givers, all, budget }
+    }
+
+    /// The patch of a box.
+    pub(super) fn patch(&self, boxed: &PointBox) -> Result<Patch, Uneven> {
+        let twins = &self.world.twins;
+        let without = self.without(boxed)?;
+        let tags = boxed.tags.iter().map(|list| twins.expand(Dimension::Tag, list));
+        Ok(Patch {
+            change: boxed.change.clone(),
+            requested: boxed.requested.clone(),
+            values: boxed.values.as_ref().map(|dimension, list| twins.expand(dimension, list)),
+            tags: tags.collect(),
+            models: boxed.models.clone(),
+            without: without.map(|_, patterns| PatternList::of(patterns)),
         })
     }
 
-    /// What would undo a part of a change, were it met as well.
-    fn without(&mut self, found: &Found, model: Option<&Pattern>) -> Without {
-        let change = &found.change;
+    /// What would undo a part of the change, were it met as well.
+    fn without(&self, boxed: &PointBox) -> Result<PerDimension<Vec<Pattern>>, Uneven> {
+        let change = &boxed.change;
         let pipes = change.pipes.clone().unwrap_or_default();
-        let elements = |guards: &[u32], own: &[u32], others: &[u32]| -> Vec<Element> {
-            let pipes = own
-                .iter()
-                .filter(|pipe| !others.contains(pipe))
-                .map(|pipe| Element::Pipeline(*pipe));
-            guards.iter().map(|guardrail| Element::Guardrail(*guardrail)).chain(pipes).collect()
-        };
         let sides = [
-            (BASE, elements(&change.lost, &pipes.0, &pipes.1)),
-            (HEAD, elements(&change.gained, &pipes.1, &pipes.0)),
+            (BASE, HEAD, elements(&change.lost, &pipes.0, &pipes.1)),
+            (HEAD, BASE, elements(&change.gained, &pipes.1, &pipes.0)),
         ];
-        let mut without = Without::default();
-        for (this, elements) in sides {
-            let other = 1 - this;
+
+        let mut without =
+            Without { boxed, out: PerDimension::default(), known: Default::default() };
+        for (this, other, elements) in sides {
+            let is_default = |side: usize| boxed.by_default.get(side) == Some(&true);
             for element in &elements {
-                let ranks = self.of(other, *element).to_vec();
-                self.exclude(
-                    found,
-                    model,
-                    other,
-                    &ranks,
-                    found.by_default.get(other) == Some(&true),
-                    &mut without,
-                );
+                let ranks = self.givers.get(other).map_or(&[][..], |givers| givers.of(*element));
+                self.exclude(other, ranks, is_default(other), &mut without)?;
             }
+
             // What comes by default goes where any other attachment matches.
-            if !elements.is_empty() && found.by_default.get(this) == Some(&true) {
-                let givens = self.world.side_at(this).map_or(0, |side| side.givens.len());
-                let ranks: Vec<Rank> = (0..Rank::try_from(givens).unwrap_or(Rank::MAX)).collect();
-                self.exclude(found, model, this, &ranks, false, &mut without);
+            if !elements.is_empty() && is_default(this) {
+                let all = self.all.get(this).map_or(&[][..], Vec::as_slice);
+                self.exclude(this, all, false, &mut without)?;
             }
         }
-        without
+        Ok(without.out)
     }
 
     fn exclude(
         &self,
-        found: &Found,
-        model: Option<&Pattern>,
         side: usize,
         ranks: &[Rank],
         defaults_too: bool,
-        without: &mut Without,
-    ) {
-        let Some(givens) = self.world.side_at(side).map(|side| &side.givens) else { return };
-        for rank in ranks {
-            let Some(given) = givens.get(*rank as usize) else { continue };
-            let near = (defaults_too || !given.default)
-                && self.may_match(given, model)
-                && given.zone.overlaps(&found.point)
-                && !given.zone.covers(&found.point);
-            if near && !without.has(&given.zone) {
-                without.add(&given.zone, &found.point);
+        without: &mut Without<'_>,
+    ) -> Result<(), Uneven> {
+        let Some(side) = self.world.side_at(side) else { return Ok(()) };
+        self.budget.spend(2 * ranks.len() as u64);
+        for given in ranks.iter().filter_map(|rank| side.givens.get(*rank as usize)) {
+            let counts = defaults_too || !given.default;
+            if counts && self.may_match(given, &without.boxed.any) {
+                without.leave_out(&given.zone)?;
             }
         }
+        Ok(())
     }
 
-    /// Whether an attachment's models and those of a term have some in common.
-    fn may_match(&self, given: &Given, model: Option<&Pattern>) -> bool {
+    /// Whether an attachment's models and those of some patterns have any in common.
+    fn may_match(&self, given: &Given, models: &[Pattern]) -> bool {
         let Some(items) = &given.models else { return true };
         let overlaps = |item: &u32, model: &Pattern| match self.world.items.get(*item) {
             Some(Item::Pattern(pattern)) => pattern.overlaps(model),
             _ => true,
         };
-        model.is_some_and(|model| items.iter().any(|item| overlaps(item, model)))
+        models.iter().any(|model| items.iter().any(|item| overlaps(item, model)))
+    }
+
+    /// The documents whose change a box comes from.
+    pub(super) fn causes(&self, boxed: &PointBox) -> BTreeSet<&Cause> {
+        let mut causes: BTreeSet<&Cause> = BTreeSet::new();
+        for found in boxed.sources.iter().filter_map(|source| self.found.get(*source)) {
+            if !self.budget.spend(8) && !causes.is_empty() {
+                break;
+            }
+            causes.extend(self.causes_of(found));
+        }
+        causes
+    }
+
+    /// The documents whose change one difference comes from.
+    fn causes_of(&self, found: &Found) -> BTreeSet<&Cause> {
+        let (world, changes) = (self.world, self.changes);
+        let mut causes: BTreeSet<&Cause> = BTreeSet::new();
+        if let Some(name) = &found.requested {
+            causes.extend(changes.behind_policy(name));
+        }
+        let flips = found.by_default.first() != found.by_default.last();
+        let is_ordered = found.change.lost.is_empty() && found.change.gained.is_empty();
+
+        let mut rest: BTreeSet<&Cause> = BTreeSet::new();
+        for side in [BASE, HEAD] {
+            for (rank, given) in active(world, found, side) {
+                let gives = |list: &[u32]| {
+                    list.iter().any(|guardrail| world.may_give(given.profile, *guardrail))
+                };
+                let has_part = gives(&found.change.lost)
+                    || gives(&found.change.gained)
+                    || (flips && !given.default && changes.is_changed(side, rank))
+                    || (is_ordered && world.pipe_of(given.profile).is_some());
+                let documents = changes.behind_attachment(side, rank);
+                if has_part { causes.extend(documents) } else { rest.extend(documents) }
+            }
+        }
+        if causes.is_empty() { rest } else { causes }
     }
 }
 
-impl Without {
-    /// Whether all of a zone is left out already.
-    fn has(&self, zone: &Zone) -> bool {
-        let all = |list: &Option<Vec<Pattern>>, out: &BTreeSet<Pattern>| {
-            list.as_ref().is_some_and(|list| list.iter().all(|pattern| out.contains(pattern)))
-        };
-        all(&zone.teams, &self.teams) || all(&zone.keys, &self.keys) || all(&zone.tags, &self.tags)
+impl Givers {
+    pub(super) fn of_side(world: &World<'_>, side: usize, budget: &super::Budget) -> Self {
+        let mut givers = Self::default();
+        let givens = world.side_at(side).map_or(&[][..], |side| &side.givens);
+        budget.spend(givens.len() as u64);
+        for (rank, given) in (0..).zip(givens) {
+            givers.add(world, rank, given);
+        }
+        givers
     }
 
-    /// Leaves a zone out, by the dimension in which the point is not in it and that takes the fewest words.
-    fn add(&mut self, zone: &Zone, point: &Point) {
-        let value = |list: &Option<Vec<Pattern>>, at: &Pattern| {
-            let list =
-                list.as_ref().filter(|list| !list.iter().any(|pattern| pattern.covers(at)))?;
-            Some(
-                list.iter()
-                    .filter(|pattern| pattern.overlaps(at))
-                    .cloned()
-                    .collect::<Vec<Pattern>>(),
-            )
-        };
-        let tags = zone.tags.clone().filter(|_| !zone.covers_tags(&point.tags));
-        let mut choices = [
-            (&mut self.teams, value(&zone.teams, &point.team)),
-            (&mut self.keys, value(&zone.keys, &point.key)),
-            (&mut self.tags, tags),
-        ];
-        let best = choices.iter_mut().filter(|(_, list)| list.is_some());
-        if let Some((out, list)) = best.min_by_key(|(_, list)| list.as_ref().map_or(0, Vec::len)) {
-            out.extend(list.take().unwrap_or_default());
+    fn add(&mut self, world: &World<'_>, rank: Rank, given: &Given) {
+        for guardrail in world.chain(given.profile).flat_map(|member| &member.add) {
+            let ranks = self.guardrails.entry(*guardrail).or_default();
+            if ranks.last() != Some(&rank) {
+                ranks.push(rank);
+            }
+        }
+        if let Some(pipe) = world.pipe_of(given.profile) {
+            self.pipes.entry(pipe).or_default().push(rank);
         }
     }
+
+    pub(super) fn of(&self, element: Element) -> &[Rank] {
+        let ranks = match element {
+            Element::Guardrail(guardrail) => self.guardrails.get(&guardrail),
+            Element::Pipeline(pipe) => self.pipes.get(&pipe),
+        };
+        ranks.map_or(&[], Vec::as_slice)
+    }
 }
 
-/// The documents whose change a difference comes from.
-fn because(world: &World<'_>, changes: &Changes<'_, '_>, found: &Found) -> BTreeSet<Cause> {
-    let mut causes: BTreeSet<Cause> = BTreeSet::new();
-    if let Some(name) = &found.requested {
-        causes.extend(changes.behind_policy(name));
-    }
-    let flips = found.by_default.first() != found.by_default.last();
-    let ordered = found.change.lost.is_empty() && found.change.gained.is_empty();
-    let mut rest: BTreeSet<Cause> = BTreeSet::new();
-    for (side, ranks) in found.ranks.iter().enumerate() {
-        for (rank, given) in active(world, found, side, ranks) {
-            let documents = changes.behind_attachment(side, rank);
-            let gives = |list: &[u32]| {
-                list.iter().any(|guardrail| world.may_give(given.profile, *guardrail))
+/// What is given on one side only.
+fn elements(guardrails: &[GuardId], own: &[PipeId], others: &[PipeId]) -> Vec<Element> {
+    let pipes = own.iter().filter(|pipe| !others.contains(pipe));
+    let pipes = pipes.map(|pipe| Element::Pipeline(*pipe));
+    guardrails.iter().map(|guardrail| Element::Guardrail(*guardrail)).chain(pipes).collect()
+}
+
+/// What a box is described without, while it is collected.
+struct Without<'b> {
+    boxed: &'b PointBox,
+    out: PerDimension<Vec<Pattern>>,
+    known: PerDimension<rustc_hash::FxHashSet<Pattern>>,
+}
+
+impl Without<'_> {
+    /// Leaves a zone out, by the dimension that takes the fewest words.
+    fn leave_out(&mut self, zone: &Zone) -> Result<(), Uneven> {
+        let mut best: Option<(Dimension, Vec<&Pattern>)> = None;
+        let mut covers_all = true;
+        for (dimension, list) in zone.narrowed() {
+            if self.is_left_out(dimension, list) {
+                return Ok(());
+            }
+            let cover = self.cover_of(dimension, list);
+            covers_all &= cover == Cover::All;
+            let patterns = match (dimension.is_set(), cover) {
+                (false, Cover::None) => self.overlapping(dimension, list),
+                (true, Cover::None) => list.iter().collect(),
+                _ => continue,
             };
-            let has_part = gives(&found.change.lost)
-                || gives(&found.change.gained)
-                || (flips && !given.default && changes.is_changed(side, rank))
-                || (ordered && world.pipe_of(given.profile).is_some());
-            if has_part { causes.extend(documents) } else { rest.extend(documents) }
+            // Nothing of the box is in the zone.
+            if patterns.is_empty() {
+                return Ok(());
+            }
+            if best.as_ref().is_none_or(|(_, known)| patterns.len() < known.len()) {
+                best = Some((dimension, patterns));
+            }
+        }
+
+        match best {
+            Some((dimension, patterns)) => {
+                for pattern in patterns {
+                    if self.known[dimension].insert(pattern.clone()) {
+                        self.out[dimension].push(pattern.clone());
+                    }
+                }
+                Ok(())
+            }
+            // It matches every point, and the change is there all the same.
+            None if covers_all => Ok(()),
+            None => Err(Uneven),
         }
     }
-    if causes.is_empty() { rest } else { causes }
+
+    fn is_left_out(&self, dimension: Dimension, list: &PatternList) -> bool {
+        !self.out[dimension].is_empty()
+            && list.iter().all(|pattern| self.known[dimension].contains(pattern))
+    }
+
+    /// At how many points of the box a list covers the value, or one of the tags.
+    fn cover_of(&self, dimension: Dimension, list: &PatternList) -> Cover {
+        if !dimension.is_set() {
+            let values = &self.boxed.values[dimension];
+            return Cover::of(values, list);
+        }
+        let covers = self.boxed.tags.iter().map(|tags| Cover::of(tags, list));
+        covers.max().unwrap_or(Cover::None)
+    }
+
+    /// The patterns of a list that have values in common with the box.
+    fn overlapping<'z>(&self, dimension: Dimension, list: &'z PatternList) -> Vec<&'z Pattern> {
+        let values = &self.boxed.values[dimension];
+        if values.len() < list.len() {
+            return values.iter().flat_map(|value| list.covered_by(value)).collect();
+        }
+        list.iter().filter(|pattern| values.covers(pattern)).collect()
+    }
 }
 
-/// The attachments of one side that are active for one of the classes.
+/// How many patterns of a list another list covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cover {
+    None,
+    Some,
+    All,
+}
+
+impl Cover {
+    fn of(patterns: &PatternList, by: &PatternList) -> Self {
+        let covered = if by.len() < patterns.len() {
+            by.iter().map(|pattern| patterns.covered_by(pattern).len()).sum()
+        } else {
+            patterns.iter().filter(|pattern| by.covers(pattern)).count()
+        };
+        match covered {
+            0 => Self::None,
+            all if all == patterns.len() => Self::All,
+            _ => Self::Some,
+        }
+    }
+}
+
+/// The attachments of one side that are active at a difference, for the first of its classes.
 fn active<'w>(
     world: &'w World<'_>,
     found: &'w Found,
     side: usize,
-    ranks: &'w [Rank],
 ) -> impl Iterator<Item = (Rank, &'w Given)> {
-    let givens = world.side_at(side).map_or(&[][..], |side| &side.givens);
+    let side = world.side_at(side);
+    let ranks = side.map(|side| side.index.matching(&side.givens, &found.point));
+    let givens = side.map_or(&[][..], |side| &side.givens);
     let class = found.classes.first().copied().unwrap_or(0);
     ranks
-        .iter()
-        .filter_map(|rank| Some((*rank, givens.get(*rank as usize)?)))
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|rank| Some((rank, givens.get(rank as usize)?)))
         .filter(move |(_, given)| eval::is_active(world, given, &found.space, class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(texts: &[String]) -> PatternList {
+        PatternList::of(texts.iter().map(|text| Pattern::parse(text)))
+    }
+
+    #[test]
+    fn many_names_become_few_prefixes_that_spare_the_patchs_own() {
+        let names: Vec<String> =
+            (0..90).map(|n| format!("{}-{n:02}", if n % 2 == 0 { "eu" } else { "us" })).collect();
+        let long = list(&names);
+        let short = common_prefixes(&long, &[list(&["asia*".to_owned()])], 5);
+        assert!(short.len() <= 5, "{short:?}");
+        assert!(long.iter().all(|name| short.covers(name)));
+
+        let own = [list(&["eu-44x".to_owned()])];
+        let spared = common_prefixes(&long, &own, 5);
+        assert!(long.iter().all(|name| spared.covers(name)));
+        assert!(own[0].iter().all(|pattern| !spared.overlaps(pattern)), "{spared:?}");
+        // Where all begin differently there is nothing to put together.
+        let few = list(&["a".to_owned(), "b".to_owned(), "c".to_owned()]);
+        assert_eq!(common_prefixes(&few, &[list(&["*".to_owned()])], 1), few);
+    }
 }

@@ -35,67 +35,78 @@ pub(super) fn look_at_order(search: &mut Search<'_, '_>) {
         first
     };
     let (in_base, in_head) = (first(base, &old), first(head, &new));
-    let mut pairs: Vec<(Rank, Rank)> = Vec::new();
-    for rank in in_base.iter().filter(|(key, _)| !in_head.contains_key(*key)).map(|(_, rank)| rank)
-    {
-        pairs.extend(new.iter().map(|other| (*rank, *other)));
+    let mut gone: Vec<Rank> =
+        in_base.iter().filter(|(key, _)| !in_head.contains_key(*key)).map(|(_, r)| *r).collect();
+    let mut added: Vec<Rank> =
+        in_head.iter().filter(|(key, _)| !in_base.contains_key(*key)).map(|(_, r)| *r).collect();
+    gone.sort_unstable();
+    added.sort_unstable();
+
+    // There can be many more pairs than fit in memory.
+    for rank in gone {
+        if new.iter().try_for_each(|other| look_at_pair(search, rank, *other)).is_none() {
+            return;
+        }
     }
-    for rank in in_head.iter().filter(|(key, _)| !in_base.contains_key(*key)).map(|(_, rank)| rank)
-    {
-        pairs.extend(old.iter().map(|other| (*other, *rank)));
+    for rank in added {
+        if old.iter().try_for_each(|other| look_at_pair(search, *other, rank)).is_none() {
+            return;
+        }
     }
     let both =
         in_base.iter().filter_map(|(key, before)| Some((*before, *in_head.get(key)?))).collect();
-    pairs.extend(swapped(both));
-    pairs.sort_unstable();
-    pairs.dedup();
-    look(search, &pairs);
+    for_each_swapped(both, |old, new| look_at_pair(search, old, new));
 }
 
-/// Of pairs of ranks before and after: the rank before of the one that stood first, and the rank after of
-/// the one that does now.
-fn swapped(mut both: Vec<(Rank, Rank)>) -> Vec<(Rank, Rank)> {
+/// Calls `visit` for pairs of ranks before and after that changed places: with the rank before of the one
+/// that stood first, and the rank after of the one that does now; until it says that it is enough.
+fn for_each_swapped(
+    mut both: Vec<(Rank, Rank)>,
+    mut visit: impl FnMut(Rank, Rank) -> Option<()>,
+) -> Option<()> {
     both.sort_unstable();
     let mut passed: BTreeMap<Rank, Rank> = BTreeMap::new();
-    let mut pairs = Vec::new();
     for (before, after) in both {
-        pairs.extend(
-            passed
-                .range((Bound::Excluded(after), Bound::Unbounded))
-                .map(|(_, first)| (*first, after)),
-        );
+        for (_, first) in passed.range((Bound::Excluded(after), Bound::Unbounded)) {
+            visit(*first, after)?;
+        }
         passed.insert(after, before);
     }
-    pairs
+    Some(())
 }
 
-fn look(search: &mut Search<'_, '_>, pairs: &[(Rank, Rank)]) {
-    let (Some(base), Some(head)) = (search.side(BASE), search.side(HEAD)) else { return };
+/// Looks where an attachment of BASE and one of HEAD meet; `None` once the budget is spent.
+fn look_at_pair(search: &mut Search<'_, '_>, old: Rank, new: Rank) -> Option<()> {
+    if !search.eval.budget.spend(4) {
+        search.skip("the order of pipelines".to_owned());
+        return None;
+    }
     let world = search.eval.world;
-    for (old, new) in pairs {
-        if !search.eval.budget.spend(4) {
-            search.skip("the order of pipelines".to_owned());
-            return;
-        }
-        let (Some(a), Some(b)) = (base.givens.get(*old as usize), head.givens.get(*new as usize))
-        else {
-            continue;
-        };
-        let pipe =
-            |profile| world.pipe_of(profile).and_then(|pipe| Some((pipe, world.pipes.get(pipe)?)));
-        let (Some((x, one)), Some((y, two))) = (pipe(a.profile), pipe(b.profile)) else { continue };
-        if x == y || one.mode != two.mode || !a.zone.meets(&b.zone) {
-            continue;
-        }
-        for point in search.points(BASE, *old, &Point::top()) {
-            for both in search.points(HEAD, *new, &point) {
-                if search.look(&both, None).is_none() {
-                    let label = search.label(HEAD, *new);
-                    search.skip(label);
+    let (a, b) = (
+        search.side(BASE)?.givens.get(old as usize)?,
+        search.side(HEAD)?.givens.get(new as usize)?,
+    );
+    let pipe =
+        |profile| world.pipe_of(profile).and_then(|pipe| Some((pipe, world.pipes.get(pipe)?)));
+    let (Some((x, one)), Some((y, two))) = (pipe(a.profile), pipe(b.profile)) else {
+        return Some(());
+    };
+    if x == y || one.mode != two.mode || !a.zone.meets(&b.zone) {
+        return Some(());
+    }
+
+    for point in search.points(BASE, old, &Point::top()) {
+        for both in search.points(HEAD, new, &point) {
+            if search.look(&both, None).is_none() {
+                let label = search.label(HEAD, new);
+                search.skip(label);
+                if search.eval.budget.spent() {
+                    return None;
                 }
             }
         }
     }
+    Some(())
 }
 
 #[cfg(test)]
@@ -104,6 +115,14 @@ mod tests {
 
     #[test]
     fn only_what_changed_places_is_a_pair() {
+        let swapped = |both| {
+            let mut pairs = Vec::new();
+            for_each_swapped(both, |old, new| {
+                pairs.push((old, new));
+                Some(())
+            });
+            pairs
+        };
         assert_eq!(swapped(vec![(0, 0), (1, 1), (2, 2)]), []);
         // Ranks 0, 1, 2 before are 2, 0, 1 after: the first fell behind both others.
         assert_eq!(swapped(vec![(0, 2), (1, 0), (2, 1)]), [(0, 0), (0, 1)]);

@@ -22,8 +22,34 @@ pub struct Impact {
     /// Such a request, where `weakens`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weakening: Option<Weakening>,
+    /// What keeps a `weakens` that is false from being exact, each in a sentence: those of `not_analysed` that
+    /// are about it.
+    #[serde(skip)]
+    pub weakening_doubts: Vec<String>,
     /// Requests whose guardrails or pipelines change, losses first.
     pub regions: Vec<Region>,
+    /// How many more regions there are that are left out: every guardrail that is lost or gained is in a
+    /// region that is shown, or named in `not_analysed`.
+    pub regions_left_out: usize,
+}
+
+/// How much of an impact is told. Whatever is cut is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detail {
+    /// Regions.
+    pub regions: usize,
+    /// Names in each list of what a region is without; where there are more, those that begin alike are put
+    /// together to prefixes.
+    pub names: usize,
+    /// Documents that a region is because of.
+    pub causes: usize,
+}
+
+impl Detail {
+    /// What a person can read.
+    pub const READABLE: Self = Self { regions: 200, names: 40, causes: 40 };
+    /// Everything.
+    pub const ALL: Self = Self { regions: usize::MAX, names: usize::MAX, causes: usize::MAX };
 }
 
 /// Requests that lose and gain the same.
@@ -49,6 +75,13 @@ pub struct Region {
     pub pipelines: Option<PipelineChange>,
     /// The documents whose change does it.
     pub because: Vec<Cause>,
+    /// How many more such documents there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub because_left_out: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Values of one dimension: those that match one of `any` and none of `none`.

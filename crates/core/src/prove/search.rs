@@ -12,15 +12,15 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::changes::{BASE, Changes, HEAD};
-use super::cone::Point;
+use super::cone::{Point, Points};
 use super::eval::{self, Evaluated, Evaluator, Named};
 use super::index::Rank;
 use super::models::Space;
 use super::pipelines;
 use super::world::{GuardId, PipeId, ProfileId, Side, World};
 
-/// Units of work that describing a difference takes.
-const PER_FOUND: u64 = 5_000;
+/// Units of work that keeping a difference takes.
+const PER_FOUND: u64 = 50;
 
 /// What the requests of some classes of models of a point lose and gain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +43,6 @@ pub(super) struct Request {
 pub(super) struct Found {
     pub point: Point,
     pub requested: Option<Arc<str>>,
-    pub ranks: Vec<Vec<Rank>>,
     pub space: Rc<Space>,
     pub classes: Vec<usize>,
     /// For each side, whether some class gets what default attachments give.
@@ -66,34 +65,62 @@ pub(super) struct Search<'w, 'a> {
     pub found: Vec<Found>,
     /// What was not looked at, each in a sentence.
     pub skipped: Vec<String>,
+    /// For each side, its default attachments.
+    defaults: [Vec<Rank>; 2],
     seen: FxHashSet<(Point, Option<Arc<str>>)>,
 }
 
 impl<'w, 'a> Search<'w, 'a> {
     pub(super) fn new(eval: Evaluator<'w, 'a>, changes: &'w Changes<'w, 'a>) -> Self {
-        Self { eval, changes, found: Vec::new(), skipped: Vec::new(), seen: FxHashSet::default() }
+        let defaults = [BASE, HEAD].map(|side| {
+            let givens = eval.world.side_at(side).map_or(&[][..], |side| &side.givens);
+            (0..).zip(givens).filter(|(_, given)| given.default).map(|(rank, _)| rank).collect()
+        });
+        Self {
+            eval,
+            changes,
+            found: Vec::new(),
+            skipped: Vec::new(),
+            defaults,
+            seen: FxHashSet::default(),
+        }
     }
 
     /// Looks everywhere.
     pub(super) fn run(&mut self) {
         for this in [BASE, HEAD] {
             for rank in self.changed(this) {
+                if self.is_over() {
+                    return;
+                }
                 self.own_points(this, rank);
             }
         }
         for this in [BASE, HEAD] {
             for rank in self.changed(1 - this) {
+                if self.is_over() {
+                    return;
+                }
                 self.switched_off(this, rank);
             }
         }
         for policy in &self.changes.policies {
+            if self.is_over() {
+                return;
+            }
             self.by_name(&Request { name: policy.name.clone(), named: policy.profiles.clone() });
         }
         pipelines::look_at_order(self);
-        // Loops that end early when the budget does say nothing themselves.
-        if self.eval.budget.spent() && self.skipped.is_empty() && !self.changes.is_empty() {
+        self.is_over();
+    }
+
+    /// Whether the budget is spent; that is said then.
+    fn is_over(&mut self) -> bool {
+        let is_over = self.eval.budget.spent() && !self.changes.is_empty();
+        if is_over && self.skipped.is_empty() {
             self.skip("some of what the change does".to_owned());
         }
+        is_over
     }
 
     fn changed(&self, side: usize) -> Vec<Rank> {
@@ -124,17 +151,17 @@ impl<'w, 'a> Search<'w, 'a> {
         self.skipped.push(format!("{what}: {why}"));
     }
 
-    /// The points of a zone within a cone, unless they are too many.
-    pub(super) fn points(&mut self, side: usize, rank: Rank, at: &Point) -> Vec<Point> {
+    /// The points of an attachment's zone within a cone; none where the budget is spent.
+    pub(super) fn points(&mut self, side: usize, rank: Rank, at: &Point) -> Points {
         let Some(given) = self.side(side).and_then(|side| side.givens.get(rank as usize)) else {
-            return Vec::new();
+            return Points::none();
         };
-        if self.eval.budget.spent() || !self.eval.budget.spend(given.zone.size()) {
+        if self.eval.budget.spent() || !self.eval.budget.spend(1 + given.distinct.weight()) {
             let label = self.label(side, rank);
             self.skip(label);
-            return Vec::new();
+            return Points::none();
         }
-        given.zone.points(at)
+        given.distinct.points(at)
     }
 
     /// Looks at a point and notes what differs there.
@@ -170,7 +197,6 @@ impl<'w, 'a> Search<'w, 'a> {
             self.found.push(Found {
                 point: evaluated.point.clone(),
                 requested: request.map(|request| request.name.clone()),
-                ranks: evaluated.ranks.clone(),
                 space: evaluated.space.clone(),
                 by_default: [default(BASE), default(HEAD)],
                 classes,
@@ -233,6 +259,10 @@ impl<'w, 'a> Search<'w, 'a> {
         request: Option<&Request>,
     ) {
         let Some(other) = self.side(1 - this) else { return };
+        if hidden.is_empty() {
+            return;
+        }
+        self.eval.budget.spend(other.givens.len() as u64);
         for (rank, given) in (0..).zip(&other.givens) {
             if hidden.is_empty() {
                 return;
@@ -253,9 +283,9 @@ impl<'w, 'a> Search<'w, 'a> {
                         self.skip(label);
                     }
                 }
-            }
-            if self.eval.budget.spent() {
-                return;
+                if self.eval.budget.spent() {
+                    return;
+                }
             }
         }
     }
@@ -263,28 +293,38 @@ impl<'w, 'a> Search<'w, 'a> {
     /// Where a new attachment switches off what the defaults of this set still give.
     fn switched_off(&mut self, this: usize, rank: Rank) {
         let Some(side) = self.side(this) else { return };
-        let defaults: Vec<Rank> = (0..)
-            .zip(&side.givens)
-            .filter(|(_, given)| given.default)
-            .map(|(rank, _)| rank)
-            .collect();
+        let defaults = self.defaults.get(this).cloned().unwrap_or_default();
         let switches = self.side(1 - this).and_then(|side| side.givens.get(rank as usize));
         if defaults.is_empty() || switches.is_none_or(|given| given.default) {
             return;
         }
+
         for point in self.points(1 - this, rank, &Point::top()) {
+            if !self.eval.budget.spend(defaults.len() as u64) {
+                let label = self.label(1 - this, rank);
+                self.skip(label);
+                return;
+            }
             let Some(seen) = self.look(&point, None) else { continue };
-            let alive =
+            let is_alive =
                 (0..seen.space.classes.len()).any(|class| !seen.outcome(this, class).non_default);
-            let near = |rank: &&Rank| {
-                side.givens.get(**rank as usize).is_some_and(|g| g.zone.overlaps(&point))
+            let is_near = |rank: &&Rank| {
+                side.givens.get(**rank as usize).is_some_and(|given| given.zone.overlaps(&point))
             };
-            for default in defaults.iter().filter(|_| alive).filter(near) {
-                for both in self.points(this, *default, &point) {
-                    if self.look(&both, None).is_none() {
-                        let label = self.label(this, *default);
-                        self.skip(label);
-                    }
+            for default in defaults.iter().filter(|_| is_alive).filter(is_near) {
+                self.look_at_both(this, *default, &point);
+            }
+        }
+    }
+
+    /// Looks where an attachment meets a cone.
+    fn look_at_both(&mut self, side: usize, rank: Rank, at: &Point) {
+        for both in self.points(side, rank, at) {
+            if self.look(&both, None).is_none() {
+                let label = self.label(side, rank);
+                self.skip(label);
+                if self.eval.budget.spent() {
+                    return;
                 }
             }
         }

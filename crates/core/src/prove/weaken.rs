@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::boxes::model_witness;
 use super::changes::{BASE, HEAD, order_key};
-use super::cone::Point;
+use super::cone::{Point, Points};
 use super::eval::{Evaluated, Named};
 use super::index::Rank;
 use super::names::Names;
-use super::patch::model_witness;
+use super::patch::Givers;
 use super::replay;
 use super::report::Weakening;
 use super::search::{Element, Search};
@@ -64,6 +65,8 @@ struct Hunt<'h, 'w, 'a> {
     default_pipes: bool,
     /// What each pipeline captures that makes a difference, by [`walk::pardons`].
     pardons: Rc<FxHashMap<PipeId, Vec<GuardId>>>,
+    /// The attachments of BASE by what they may give.
+    givers: Rc<Givers>,
     seen: FxHashSet<Start>,
     found: Option<Weakening>,
     skipped: bool,
@@ -84,6 +87,7 @@ pub(super) fn weakening(
                 .filter_map(|id| Some((id, walk::pardons(world.pipes.get(id)?, budget))))
                 .collect(),
         ),
+        givers: Rc::new(Givers::of_side(world, BASE, budget)),
         search,
         names,
         engines,
@@ -120,11 +124,14 @@ impl Hunt<'_, '_, '_> {
             self.look(Start { point: Point::top(), named: vec![policy.name.clone()] }, 0);
         }
         for capturer in &capturers {
-            let points = match capturer {
-                Capturer::Attached(rank) => self.search.points(HEAD, *rank, &Point::top()),
-                Capturer::Named(_) => vec![Point::top()],
-            };
-            self.captured_from_named(capturer, &points);
+            let top = Point::top();
+            match capturer {
+                Capturer::Attached(rank) => {
+                    let points = self.search.points(HEAD, *rank, &top);
+                    self.captured_from_named(capturer, points);
+                }
+                Capturer::Named(_) => self.captured_from_named(capturer, std::iter::once(top)),
+            }
         }
         self.captured_by_default();
     }
@@ -160,12 +167,11 @@ impl Hunt<'_, '_, '_> {
                     continue;
                 }
                 for default in &defaults {
-                    let zone =
-                        head.givens.get(*default as usize).map(|given| given.zone.points(&point));
-                    self.captured_from_named(
-                        &Capturer::Attached(*default),
-                        &zone.unwrap_or_default(),
-                    );
+                    let points = head
+                        .givens
+                        .get(*default as usize)
+                        .map_or_else(Points::none, |given| given.distinct.points(&point));
+                    self.captured_from_named(&Capturer::Attached(*default), points);
                 }
             }
         }
@@ -257,13 +263,14 @@ impl Hunt<'_, '_, '_> {
 
     /// What a pipeline that is new captures from attachments of BASE.
     fn captured_from_attached(&mut self, capturer: &Capturer) {
+        let givers = Rc::clone(&self.givers);
         for guardrail in self.captured_by(capturer) {
-            let others = self.givers(guardrail);
+            let others = givers.of(Element::Guardrail(guardrail));
             match capturer {
-                Capturer::Attached(rank) => self.together(*rank, &others),
+                Capturer::Attached(rank) => self.together(*rank, others),
                 Capturer::Named(name) => {
                     for rank in others {
-                        for point in self.search.points(BASE, rank, &Point::top()) {
+                        for point in self.search.points(BASE, *rank, &Point::top()) {
                             self.look(Start { point, named: vec![name.clone()] }, 0);
                         }
                         if self.over() {
@@ -276,26 +283,36 @@ impl Hunt<'_, '_, '_> {
     }
 
     /// What it captures from policies that a request names.
-    fn captured_from_named(&mut self, capturer: &Capturer, points: &[Point]) {
+    fn captured_from_named(&mut self, capturer: &Capturer, points: impl Iterator<Item = Point>) {
         let steps = self.captured_by(capturer);
         let Some(base) = self.search.side(BASE) else { return };
         let world = self.search.eval.world;
+
+        // Of policies that do the same one is enough.
         let mut profiles = FxHashSet::default();
-        for (policy, profile) in base.set.policies.iter().zip(&base.profiles) {
-            if !steps.iter().any(|guardrail| world.may_give(*profile, *guardrail))
-                || !profiles.insert(*profile)
-            {
-                continue;
-            }
-            for point in points {
-                let mut named = vec![policy.name.clone()];
+        self.search.eval.budget.spend(base.profiles.len() as u64);
+        let policies: Vec<&Arc<str>> = base
+            .set
+            .policies
+            .iter()
+            .zip(&base.profiles)
+            .filter(|(_, profile)| {
+                steps.iter().any(|guardrail| world.may_give(**profile, *guardrail))
+                    && profiles.insert(**profile)
+            })
+            .map(|(policy, _)| &policy.name)
+            .collect();
+
+        for point in points {
+            for policy in &policies {
+                let mut named = vec![Arc::clone(policy)];
                 if let Capturer::Named(name) = capturer {
                     named.push(name.clone());
                 }
                 self.look(Start { point: point.clone(), named }, 0);
-            }
-            if self.over() {
-                return;
+                if self.over() {
+                    return;
+                }
             }
         }
     }
@@ -318,17 +335,6 @@ impl Hunt<'_, '_, '_> {
         let side = self.search.side(side)?;
         let (id, _) = side.set.find(name)?;
         side.profiles.get(id.0 as usize).copied()
-    }
-
-    /// The attachments of BASE that may give a guardrail.
-    fn givers(&self, guardrail: GuardId) -> Vec<Rank> {
-        let world = self.search.eval.world;
-        let givens = self.search.side(BASE).map_or(&[][..], |side| &side.givens);
-        (0..)
-            .zip(givens)
-            .filter(|(_, g)| world.may_give(g.profile, guardrail))
-            .map(|(rank, _)| rank)
-            .collect()
     }
 
     /// Looks at a place, and from there at what may be met besides.
@@ -419,6 +425,7 @@ impl Hunt<'_, '_, '_> {
             };
             one_of(&wanted.captured) || (one_of(&wanted.captured_anew) && is_new())
         };
+        self.search.eval.budget.spend((head.givens.len() + head.profiles.len()) as u64);
         for (rank, given) in (0..).zip(&head.givens) {
             // A default one counts in HEAD where BASE has something else, though both have it.
             let is_new = || {
@@ -492,14 +499,14 @@ impl Hunt<'_, '_, '_> {
 
     fn because(&self, start: &Start, seen: &Evaluated) -> Vec<super::report::Cause> {
         let changes = self.search.changes;
-        let mut causes: Vec<_> =
+        let mut causes: Vec<&super::report::Cause> =
             start.named.iter().flat_map(|name| changes.behind_policy(name)).collect();
         for (side, ranks) in seen.ranks.iter().enumerate() {
             causes.extend(ranks.iter().flat_map(|rank| changes.behind_attachment(side, *rank)));
         }
         causes.sort_unstable();
         causes.dedup();
-        causes
+        causes.into_iter().cloned().collect()
     }
 }
 

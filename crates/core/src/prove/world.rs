@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::cone::{Zone, reduce_values};
 use super::index::Index;
+use super::twins::Twins;
 use crate::document::{Action, Dimension, Outcome, PipelineMode};
 use crate::policy::condition::ModelPattern;
 use crate::policy::{ConditionId, GuardrailId, Pattern, Policy, PolicySet};
@@ -119,6 +120,8 @@ impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
 #[derive(Debug)]
 pub(super) struct Given {
     pub zone: Zone,
+    /// The zone with one pattern of each group of twins: what its points are made of.
+    pub distinct: Zone,
     /// One of these must match; `None`: every model, also an absent one.
     pub models: Option<Vec<ItemId>>,
     pub default: bool,
@@ -160,6 +163,9 @@ pub(super) struct World<'a> {
     /// The first pattern of each text of a condition.
     pub conditions: FxHashMap<Arc<str>, ModelPattern>,
     pub sides: Vec<Side<'a>>,
+    pub twins: Twins,
+    /// What each profile gives to every model, sorted.
+    always: Vec<Vec<GuardId>>,
 }
 
 impl<'a> World<'a> {
@@ -172,12 +178,28 @@ impl<'a> World<'a> {
             profiles: Interner::new(),
             conditions: FxHashMap::default(),
             sides: Vec::new(),
+            twins: Twins::default(),
+            always: Vec::new(),
         };
         for set in sets {
             let side = world.side(set);
             world.sides.push(side);
         }
+        world.always =
+            world.profiles.numbers().map(|profile| world.unconditional(profile)).collect();
+        world.find_twins(&[]);
         world
+    }
+
+    /// Finds the patterns that nothing tells apart: no attachment, and none of these zones.
+    pub(super) fn find_twins(&mut self, others: &[Zone]) {
+        let attached =
+            self.sides.iter().flat_map(|side| side.givens.iter().map(|given| &given.zone));
+        let twins = Twins::of(attached.chain(others));
+        for given in self.sides.iter_mut().flat_map(|side| &mut side.givens) {
+            given.distinct = twins.representatives(&given.zone);
+        }
+        self.twins = twins;
     }
 
     fn side(&mut self, set: &'a PolicySet) -> Side<'a> {
@@ -212,6 +234,7 @@ impl<'a> World<'a> {
                 } else {
                     Zone::of(&attachment.targets)
                 },
+                distinct: Zone::default(),
                 models: self.model_items(
                     attachment.targets[Dimension::Model]
                         .as_deref()
@@ -235,7 +258,7 @@ impl<'a> World<'a> {
     /// What models are asked for by patterns; `None`: nothing.
     pub(super) fn model_items(&mut self, patterns: Option<&[Pattern]>) -> Option<Vec<ItemId>> {
         let list = reduce_values(patterns)?;
-        Some(sorted(list.into_iter().map(|pattern| self.items.number(Item::Pattern(pattern)))))
+        Some(sorted(list.iter().map(|pattern| self.items.number(Item::Pattern(pattern.clone())))))
     }
 
     fn profile(&mut self, policy: &Policy, own: &[u32], guards: &[GuardId]) -> ProfileId {
@@ -278,12 +301,26 @@ impl<'a> World<'a> {
         self.chain(profile).any(|member| member.add.binary_search(&guardrail).is_ok())
     }
 
-    /// Whether a policy gives a guardrail to every model: no member of its chain has a condition.
+    /// What a policy gives to every model: nothing where a member of its chain has a condition.
+    pub(super) fn always_given(&self, profile: ProfileId) -> &[GuardId] {
+        self.always.get(profile as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a policy gives a guardrail to every model.
     pub(super) fn always_gives(&self, profile: ProfileId, guardrail: GuardId) -> bool {
-        let free = self.chain(profile).all(|member| member.condition.is_none());
-        free && self.chain(profile).fold(false, |has, member| {
-            (has || member.add.contains(&guardrail)) && !member.remove.contains(&guardrail)
-        })
+        self.always_given(profile).binary_search(&guardrail).is_ok()
+    }
+
+    fn unconditional(&self, profile: ProfileId) -> Vec<GuardId> {
+        if self.chain(profile).any(|member| member.condition.is_some()) {
+            return Vec::new();
+        }
+        let mut given: Vec<GuardId> = Vec::new();
+        for member in self.chain(profile) {
+            given.extend_from_slice(&member.add);
+            given.retain(|guardrail| member.remove.binary_search(guardrail).is_err());
+        }
+        sorted(given.into_iter())
     }
 
     pub(super) fn pipe_of(&self, profile: ProfileId) -> Option<PipeId> {

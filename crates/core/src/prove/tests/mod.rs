@@ -1,7 +1,8 @@
 //! The analyses against brute force, laws that any analysis must keep, and known traps.
 
 mod brute;
-mod generate;
+pub(super) mod generate;
+mod growth;
 mod laws;
 mod oracle;
 mod traps;
