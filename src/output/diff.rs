@@ -52,8 +52,9 @@ fn counts(diff: &SetDiff) -> String {
 
 /// What is touched: `2 of 40 teams (a, b), all 3 keys`. `None` where no catalog lists anything.
 fn touches(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<String> {
-    let dimension = |touched: &Option<Touched>, one: &str, many: &str| {
-        let touched = touched.as_ref().filter(|touched| touched.of > 0)?;
+    let words = |(dimension, touched): (Dimension, Option<&Touched>)| {
+        let (one, many) = (dimension.singular(), dimension.plural());
+        let touched = touched.filter(|touched| touched.of > 0)?;
         if touched.count == touched.of {
             return Some(format!("all {}", count(touched.of, one, many)));
         }
@@ -65,16 +66,9 @@ fn touches(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<String> 
             if samples.is_empty() { String::new() } else { format!(" ({})", samples.join(", ")) };
         Some(format!("{} of {}{samples}", touched.count, count(touched.of, one, many)))
     };
-    let parts = [
-        dimension(&touches.teams, "team", "teams"),
-        dimension(&touches.keys, "key", "keys"),
-        dimension(&touches.models, "model", "models"),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let all = [&touches.teams, &touches.keys, &touches.models];
-    if !parts.is_empty()
-        && all.iter().all(|touched| touched.as_ref().is_none_or(|touched| touched.count == 0))
-    {
+    let parts: Vec<String> = touches.counted().filter_map(words).collect();
+    let mut counts = touches.counted().filter_map(|(_, touched)| Some(touched?.count));
+    if !parts.is_empty() && counts.all(|count| count == 0) {
         return Some("nothing in the catalog".to_owned());
     }
     (!parts.is_empty()).then(|| parts.join(", "))

@@ -1,8 +1,10 @@
 //! What a change does to requests: in sentences for a person, and for a pull request.
 
+use refguard_core::document::Dimension;
 use refguard_core::prove::{
-    Cause, How, Impact, Models, PipelineView, Region, Tags, Values, Weakening, Witness,
+    Cause, How, Impact, Models, PipelineView, Region, Tags, Values, Weakening,
 };
+use refguard_core::resolve::Context;
 
 use super::escape::{escape_terminal, markdown_code};
 use super::resolution::Paint;
@@ -120,10 +122,13 @@ impl Group<'_> {
     fn sentence(&self, code: Code<'_>) -> String {
         let region = self.region;
         let mut parts: Vec<String> = Vec::new();
-        parts.extend(values("team", &region.teams, code));
-        parts.extend(values("key", &region.keys, code));
-        parts.extend(models(&region.models, code));
-        parts.extend(tags(&region.tags, code));
+        for dimension in Dimension::WRITTEN {
+            parts.extend(match dimension {
+                Dimension::Model => models(&region.models, code),
+                set if set.is_set() => tags(&region.tags, code),
+                plain => values(plain.singular(), &region.values[plain], code),
+            });
+        }
         let every = parts.is_empty() && self.requested.is_empty();
         let mut text = if every { "every request".to_owned() } else { "requests".to_owned() };
         if !self.requested.is_empty() {
@@ -227,24 +232,24 @@ fn tags(tags: &Tags, code: Code<'_>) -> Option<String> {
 }
 
 /// A request in words.
-pub(super) fn request(witness: &Witness, code: Code<'_>) -> String {
-    let named = |what: &str, value: &Option<String>| {
-        value.as_ref().map(|value| format!("{what} {}", code(value)))
-    };
-    let mut parts: Vec<String> =
-        [("team", &witness.team), ("key", &witness.key), ("model", &witness.model)]
-            .into_iter()
-            .filter_map(|(what, value)| named(what, value))
-            .collect();
-    if !witness.tags.is_empty() {
-        let tags: Vec<String> = witness.tags.iter().map(|tag| code(tag)).collect();
-        parts.push(format!("tags {}", tags.join(", ")));
-    }
-    if parts.is_empty() {
-        "a request without team, key, model and tags".to_owned()
-    } else {
-        parts.join(", ")
-    }
+pub(super) fn request(witness: &Context, code: Code<'_>) -> String {
+    let parts: Vec<String> = Dimension::WRITTEN
+        .into_iter()
+        .filter(|dimension| !witness.values(*dimension).is_empty())
+        .map(|dimension| {
+            let values = witness.values(dimension).iter().map(|value| code(value));
+            let values: Vec<String> = values.collect();
+            format!("{} {}", dimension.context_field(), values.join(", "))
+        })
+        .collect();
+    if parts.is_empty() { without_values() } else { parts.join(", ") }
+}
+
+/// `a request without team, key, model and tags`
+fn without_values() -> String {
+    let fields = Dimension::WRITTEN.map(Dimension::context_field);
+    let [rest @ .., last] = &fields;
+    format!("a request without {} and {last}", rest.join(", "))
 }
 
 fn pipelines(region: &Region, code: Code<'_>) -> Vec<String> {

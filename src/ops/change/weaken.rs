@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use refguard_core::document::GateLevel;
-use refguard_core::prove::{Budget, Proof, ProveOptions, Weakening, Witness, prove, weakens};
-use refguard_core::resolve::Engine;
+use refguard_core::document::{Dimension, GateLevel};
+use refguard_core::prove::{Budget, Proof, ProveOptions, Weakening, prove, weakens};
+use refguard_core::resolve::{Context, Engine};
 
 use crate::ops::EnvironmentState;
 use crate::ops::change::gates::{GateWord, Lowered, Says, Verdict};
@@ -125,17 +125,12 @@ pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Op
 }
 
 /// A request in words.
-fn request(witness: &Witness) -> String {
-    let Witness { team, key, model, tags } = witness;
-    let part = |name: &str, value: &Option<String>| {
-        value.as_ref().map(|value| format!("{name} `{value}`"))
-    };
-    let tags = tags.iter().map(|tag| format!("tag `{tag}`"));
-    let parts: Vec<String> = [part("team", team), part("key", key), part("model", model)]
-        .into_iter()
-        .flatten()
-        .chain(tags)
-        .collect();
+fn request(witness: &Context) -> String {
+    let values = Dimension::WRITTEN.into_iter().flat_map(|dimension| {
+        let values = witness.values(dimension).iter();
+        values.map(move |value| format!("{} `{value}`", dimension.singular()))
+    });
+    let parts: Vec<String> = values.collect();
     if parts.is_empty() {
         "a request without anything".to_owned()
     } else {

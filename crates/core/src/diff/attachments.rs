@@ -15,12 +15,15 @@ use std::hash::{Hash, Hasher};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
+use crate::document::Dimension;
 use crate::policy::{Attachment, Pattern, PolicySet, Targets, attachment_json};
 
 /// Comparisons made to pair what is left of one policy; where it takes more, nothing is paired.
 const PAIRS: usize = 40_000;
 /// The fields that say which requests an attachment is for.
-const TARGETS: [&str; 5] = ["scope", "teams", "keys", "models", "tags"];
+fn target_fields() -> impl Iterator<Item = &'static str> {
+    std::iter::once("scope").chain(Dimension::WRITTEN.map(Dimension::plural))
+}
 
 /// An attachment and what it says.
 #[derive(Debug, Clone)]
@@ -75,19 +78,20 @@ impl<'a> Leaf<'a> {
     fn new(set: &PolicySet, attachment: &'a Attachment) -> Self {
         let json = attachment_json(set, attachment);
         let targets: Vec<&Value> =
-            TARGETS.iter().map(|key| json.get(*key).unwrap_or(&Value::Null)).collect();
+            target_fields().map(|key| json.get(key).unwrap_or(&Value::Null)).collect();
         let targets = targets.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         Self { attachment, targets, text: json.to_string(), json }
     }
 
     /// How alike two attachments of a policy are.
     fn likeness(&self, other: &Self) -> (usize, usize, usize) {
-        let equal = |keys: &[&str]| {
-            keys.iter().filter(|key| self.json.get(**key) == other.json.get(**key)).count()
-        };
-        let common =
-            TARGETS.iter().map(|key| common(self.json.get(*key), other.json.get(*key))).sum();
-        (equal(&TARGETS), common, equal(&["priority", "default"]))
+        let is_equal = |key: &&str| self.json.get(*key) == other.json.get(*key);
+        let common = target_fields().map(|key| common(self.json.get(key), other.json.get(key)));
+        (
+            target_fields().filter(is_equal).count(),
+            common.sum(),
+            ["priority", "default"].iter().copied().filter(is_equal).count(),
+        )
     }
 }
 

@@ -6,10 +6,11 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::document::Dimension;
 use crate::policy::{Policy, PolicySet, policy_json};
 
-/// The order in which the fields of a document are listed; what is not named here comes last.
-const ORDER: [&str; 20] = [
+/// The order in which the fields of a document are listed, up to the dimensions.
+const FIRST: [&str; 15] = [
     "name",
     "policy",
     "description",
@@ -25,12 +26,14 @@ const ORDER: [&str; 20] = [
     "on_fail",
     "on_error",
     "scope",
-    "teams",
-    "keys",
-    "models",
-    "tags",
-    "priority",
 ];
+
+/// Where a field is listed; one that is not named here comes last.
+fn place_of(field: &str) -> usize {
+    let known = FIRST.into_iter().chain(Dimension::WRITTEN.map(Dimension::plural));
+    let mut known = known.chain(["priority"]);
+    known.position(|name| name == field).unwrap_or(usize::MAX)
+}
 
 /// One field that differs. What is absent is null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,9 +96,7 @@ fn compare_objects(
 ) {
     let mut keys: Vec<&String> =
         a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();
-    keys.sort_by_key(|key| {
-        (ORDER.iter().position(|known| known == key).unwrap_or(ORDER.len()), *key)
-    });
+    keys.sort_by_key(|key| (place_of(key), *key));
     for key in keys {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         compare(&path, a.get(key), b.get(key), found);

@@ -9,9 +9,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::document::Dimension;
+use crate::document::{Dimension, PerDimension};
 use crate::policy::{Attachment, Catalog, ConditionId, Pattern, PolicyId, PolicySet};
 
 /// How many names are given as samples.
@@ -19,15 +19,23 @@ const SAMPLES: usize = 3;
 /// Ranges that may pile up before they are merged.
 const LOOSE: usize = 1_024;
 
-/// What of the catalog is touched; `None`: no catalog lists the dimension.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Touches {
-    /// Teams.
-    pub teams: Option<Touched>,
-    /// Keys.
-    pub keys: Option<Touched>,
-    /// Models.
-    pub models: Option<Touched>,
+/// What of the catalog is touched; `None`: no catalog lists the dimension. Tags are not counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touches(pub PerDimension<Option<Touched>>);
+
+impl Touches {
+    /// The dimensions that are counted, in the order of reports.
+    pub fn counted(&self) -> impl Iterator<Item = (Dimension, Option<&Touched>)> {
+        let counted = self.0.written().filter(|(dimension, _)| !dimension.is_set());
+        counted.map(|(dimension, touched)| (dimension, touched.as_ref()))
+    }
+}
+
+impl Serialize for Touches {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.counted();
+        serializer.collect_map(fields.map(|(dimension, touched)| (dimension.plural(), touched)))
+    }
 }
 
 /// How much of one dimension is touched.
@@ -52,9 +60,7 @@ struct Names<'a> {
 /// The catalogs of both sets.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
-    teams: Option<Names<'a>>,
-    keys: Option<Names<'a>>,
-    models: Option<Names<'a>>,
+    names: PerDimension<Option<Names<'a>>>,
 }
 
 /// Ranges of places in [`Names`].
@@ -63,9 +69,7 @@ type Ranges = Vec<Range<usize>>;
 /// What is reached in each dimension.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reach {
-    teams: Ranges,
-    keys: Ranges,
-    models: Ranges,
+    ranges: PerDimension<Ranges>,
     /// How many ranges were left when they were last merged.
     merged: usize,
 }
@@ -120,48 +124,38 @@ impl<'a> Names<'a> {
 
 impl<'a> Known<'a> {
     pub(super) fn new(base: &'a Catalog, head: &'a Catalog) -> Self {
-        let merge = |dimension| {
-            Names::merge(base.values[dimension].as_deref(), head.values[dimension].as_deref())
+        let merge = |dimension: Dimension| {
+            // Tags are free: a catalog lists some of them.
+            let values =
+                |of: &'a Catalog| of.values[dimension].as_deref().filter(|_| !dimension.is_set());
+            Names::merge(values(base), values(head))
         };
-        Self {
-            teams: merge(Dimension::Team),
-            keys: merge(Dimension::Key),
-            models: merge(Dimension::Model),
-        }
+        Self { names: PerDimension::from_fn(merge) }
     }
 
     /// The models that are listed by name.
     pub(super) fn models(&self) -> impl Iterator<Item = &'a str> {
-        self.models
+        self.names[Dimension::Model]
             .iter()
             .flat_map(|models| models.names.iter().map(|name| &***name))
             .filter(|name| !name.ends_with('*'))
     }
 
     pub(super) fn touches(&self, reach: Reach) -> Touches {
-        Touches {
-            teams: self.teams.as_ref().map(|names| names.touched(reach.teams)),
-            keys: self.keys.as_ref().map(|names| names.touched(reach.keys)),
-            models: self.models.as_ref().map(|names| names.touched(reach.models)),
-        }
+        let pairs = self.names.as_ref().zip(reach.ranges);
+        Touches(pairs.map(|_, (names, ranges)| Some(names.as_ref()?.touched(ranges))))
     }
 }
 
 impl Reach {
     pub(super) fn add(&mut self, other: &Self) {
-        let all = [
-            (&mut self.teams, &other.teams),
-            (&mut self.keys, &other.keys),
-            (&mut self.models, &other.models),
-        ];
         let mut len = 0;
-        for (mine, theirs) in all {
-            mine.extend_from_slice(theirs);
+        for (dimension, mine) in self.ranges.iter_mut() {
+            mine.extend_from_slice(&other.ranges[dimension]);
             len += mine.len();
         }
         if len > LOOSE + 2 * self.merged {
-            let all = [&mut self.teams, &mut self.keys, &mut self.models];
-            self.merged = all.into_iter().map(tidy).sum();
+            self.merged = self.ranges.iter_mut().map(|(_, ranges)| tidy(ranges)).sum();
         }
     }
 }
@@ -202,7 +196,6 @@ impl<'a> Survey<'a> {
     /// What one attachment reaches.
     pub(super) fn attachment(&mut self, attachment: &Attachment) -> Reach {
         let known = self.known;
-        let targets = &attachment.targets;
         let reached = |names: &Option<Names<'_>>, patterns: &Option<Vec<Pattern>>| {
             let mut found = Ranges::new();
             match (names, patterns) {
@@ -215,21 +208,17 @@ impl<'a> Survey<'a> {
             tidy(&mut found);
             found
         };
-        let mut models = reached(&known.models, &targets[Dimension::Model]);
+        let pairs = known.names.as_ref().zip(attachment.targets.as_ref());
+        let mut ranges = pairs.map(|_, (names, patterns)| reached(names, patterns));
         if let Some(holding) = self.holding(attachment.policy) {
-            models = intersection(&models, holding);
+            ranges[Dimension::Model] = intersection(&ranges[Dimension::Model], holding);
         }
-        Reach {
-            teams: reached(&known.teams, &targets[Dimension::Team]),
-            keys: reached(&known.keys, &targets[Dimension::Key]),
-            models,
-            merged: 0,
-        }
+        Reach { ranges, merged: 0 }
     }
 
     /// The models where a policy applies; `None`: all of them.
     fn holding(&mut self, policy: PolicyId) -> Option<&Ranges> {
-        let names = self.known.models.as_ref()?;
+        let names = self.known.names[Dimension::Model].as_ref()?;
         let set = self.set;
         let mut conditions = Vec::new();
         for member in set.policy(policy)?.chain.iter().filter_map(|id| set.policy(*id)) {

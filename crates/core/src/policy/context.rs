@@ -1,5 +1,7 @@
 //! A request as patterns look at it: its values, dimension by dimension.
 
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::document::{Dimension, PerDimension};
@@ -29,6 +31,15 @@ impl Context {
         values.push(value);
     }
 
+    /// Gives it these values of a dimension in place of those that it had; of a dimension that is no set,
+    /// the last of them.
+    pub fn set(&mut self, dimension: Dimension, values: impl IntoIterator<Item = String>) {
+        self.0[dimension].clear();
+        for value in values {
+            self.add(dimension, value);
+        }
+    }
+
     /// All values of a dimension, in the request's order.
     pub fn values(&self, dimension: Dimension) -> &[String] {
         &self.0[dimension]
@@ -50,6 +61,22 @@ impl Extend<(Dimension, String)> for Context {
         for (dimension, value) in values {
             self.add(dimension, value);
         }
+    }
+}
+
+impl Serialize for Context {
+    /// As the API takes it, what is absent too: `{"team":"eu","key":null,"model":"gpt-4","tags":[]}`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Dimension::COUNT))?;
+        for dimension in Dimension::WRITTEN {
+            let field = dimension.context_field();
+            if dimension.is_set() {
+                map.serialize_entry(field, self.values(dimension))?;
+            } else {
+                map.serialize_entry(field, &self.value(dimension))?;
+            }
+        }
+        map.end()
     }
 }
 

@@ -13,12 +13,12 @@ use super::eval::Evaluator;
 use super::names::Names;
 use super::patch::{Patch, Patcher, Uneven};
 use super::replay;
-use super::report::{Detail, Impact, PipelineChange, Region, Tags, Values, Weakening, Witness};
+use super::report::{Detail, Impact, PipelineChange, Region, Tags, Values, Weakening};
 use super::search::{Change, Found, Search};
 use super::weaken;
 use super::world::{GuardId, World};
-use crate::document::Dimension;
-use crate::policy::Pattern;
+use crate::document::{Dimension, PerDimension};
+use crate::policy::{Context, Pattern};
 use crate::resolve::Engine;
 
 /// How many sentences `not_analysed` has at most.
@@ -233,11 +233,11 @@ impl Describer<'_, '_, '_> {
     }
 
     /// The first request of the patch for which the engines say what it says.
-    fn confirm(&self, boxed: &PointBox, patch: &Patch) -> Option<(Witness, PipelineChange)> {
+    fn confirm(&self, boxed: &PointBox, patch: &Patch) -> Option<(Context, PipelineChange)> {
         let named: Vec<String> = patch.requested.iter().map(ToString::to_string).collect();
         for model in &boxed.witnesses {
             for mut witness in self.names.requests(&patch.point()) {
-                witness.model = model.model();
+                witness.set(Dimension::Model, model.model());
                 if !patch.has(&witness) {
                     continue;
                 }
@@ -258,7 +258,7 @@ impl Describer<'_, '_, '_> {
         &self,
         boxed: &PointBox,
         patch: &Patch,
-        witness: Witness,
+        witness: Context,
         pipelines: PipelineChange,
     ) -> Region {
         let guardrails = |ids: &[GuardId]| {
@@ -266,12 +266,11 @@ impl Describer<'_, '_, '_> {
             names.sort_unstable();
             names
         };
-        let values =
-            |dimension: Dimension| values(&patch.values[dimension], &patch.without[dimension]);
         let causes = self.patcher.causes(boxed);
         Region {
-            teams: values(Dimension::Team),
-            keys: values(Dimension::Key),
+            values: PerDimension::from_fn(|dimension| {
+                values(&patch.values[dimension], &patch.without[dimension])
+            }),
             models: patch.models.clone(),
             tags: tags(patch),
             requested: patch.requested.as_ref().map(ToString::to_string),

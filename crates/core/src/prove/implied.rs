@@ -38,9 +38,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::budget::Budget;
 use super::cone::{any, text_order};
 use super::names::KnownValues;
-use super::report::Witness;
 use crate::document::{Dimension, PerDimension};
-use crate::policy::{Invariant, Pattern, Targets};
+use crate::policy::{Context, Invariant, Pattern, Targets};
 
 /// Bits that the rooms of one question may take; a question that needs more is not answered.
 const MAX_BITS: usize = 1 << 30;
@@ -53,7 +52,7 @@ pub struct LostInvariant {
     /// The first of its promises that is lost.
     pub promise: LostPromise,
     /// A request of which HEAD does not demand it; `None` where the budget ended the search first.
-    pub witness: Option<Witness>,
+    pub witness: Option<Context>,
 }
 
 /// What an invariant of BASE promises and HEAD's together do not.
@@ -98,7 +97,7 @@ fn first_lost<'a>(
     invariant: &'a Invariant,
     demands: &Demands<'a>,
     budget: &Budget,
-) -> Option<(Promise<'a>, Option<Witness>)> {
+) -> Option<(Promise<'a>, Option<Context>)> {
     promises(invariant).find_map(|promise| {
         let escape = || {
             let question = Question::new(invariant, promise, demands, budget)?;
@@ -369,7 +368,7 @@ impl<'a> Question<'a> {
     }
 
     /// A request of a region.
-    fn witness(&self, region: &Region) -> Option<Witness> {
+    fn witness(&self, region: &Region) -> Option<Context> {
         let known = self.classes.as_ref().map(|_, classes| classes.known_values());
         let value = |dimension: Dimension| -> Option<String> {
             let pattern = self.classes[dimension].natural(region.values[dimension].as_ref()?)?;
@@ -382,12 +381,15 @@ impl<'a> Question<'a> {
         let mut tags: Vec<String> = tags.collect::<Option<_>>()?;
         tags.sort_unstable();
         tags.dedup();
-        Some(Witness {
-            team: value(Dimension::Team),
-            key: value(Dimension::Key),
-            model: value(Dimension::Model),
-            tags,
-        })
+
+        let mut request = Context::default();
+        for dimension in Dimension::ALL {
+            match dimension.is_set() {
+                true => request.set(dimension, tags.iter().cloned()),
+                false => request.set(dimension, value(dimension)),
+            }
+        }
+        Some(request)
     }
 }
 
@@ -698,11 +700,11 @@ mod tests {
         let found = lost(std::slice::from_ref(&audited), &head);
         let witness = found[0].witness.as_ref().expect("a request");
         assert_eq!((found[0].index, &found[0].promise), (0, &LostPromise::Require("g".into())));
-        assert_eq!(witness.team.as_deref(), Some("health"));
-        assert_eq!(witness.key.as_deref(), Some("ci-"));
+        assert_eq!(witness.value(Dimension::Team), Some("health"));
+        assert_eq!(witness.value(Dimension::Key), Some("ci-"));
 
         let gone = lost(&[audited], &[]);
-        assert_eq!(gone[0].witness.as_ref().and_then(|w| w.team.as_deref()), Some("health"));
+        assert_eq!(gone[0].witness.as_ref().and_then(|w| w.value(Dimension::Team)), Some("health"));
     }
 
     #[test]
@@ -759,9 +761,8 @@ mod tests {
         }
     }
 
-    fn speaks_of(invariant: &Invariant, request: &Witness) -> bool {
-        let context = request.context();
-        let is_in = |targets: &Targets| targets.matches(&context);
+    fn speaks_of(invariant: &Invariant, request: &Context) -> bool {
+        let is_in = |targets: &Targets| targets.matches(request);
         is_in(&invariant.applies) && !invariant.except.as_ref().is_some_and(is_in)
     }
 
@@ -784,7 +785,7 @@ mod tests {
         })
     }
 
-    fn requests() -> Vec<Witness> {
+    fn requests() -> Vec<Context> {
         let tag_sets = (0..1usize << TAGS.len()).map(|chosen| {
             let tags = TAGS.iter().enumerate().filter(|(at, _)| chosen & (1 << at) != 0);
             tags.map(|(_, tag)| (*tag).to_owned()).collect::<Vec<String>>()
@@ -794,8 +795,16 @@ mod tests {
             for team in TEAMS {
                 for key in KEYS {
                     for model in MODELS {
-                        let [team, key, model] = [team, key, model].map(|v| v.map(str::to_owned));
-                        requests.push(Witness { team, key, model, tags: tags.clone() });
+                        let mut request = Context::default();
+                        for (dimension, value) in [
+                            (Dimension::Team, team),
+                            (Dimension::Key, key),
+                            (Dimension::Model, model),
+                        ] {
+                            request.set(dimension, value.map(str::to_owned));
+                        }
+                        request.set(Dimension::Tag, tags.iter().cloned());
+                        requests.push(request);
                     }
                 }
             }

@@ -14,10 +14,10 @@ use super::index::Rank;
 use super::monotone;
 use super::names::Names;
 use super::replay;
-use super::report::{NearView, Proof, Verdict, Witness};
+use super::report::{NearView, Proof, Verdict};
 use super::world::{GuardId, ItemId, World};
 use crate::document::Dimension;
-use crate::policy::{Invariant, Targets};
+use crate::policy::{Context, Invariant, Targets};
 use crate::resolve::{self, Engine};
 
 /// How many attachments explain a counterexample.
@@ -137,8 +137,8 @@ fn no_unguarded(world: &mut World<'_>) -> Claim<'static> {
 }
 
 impl Room {
-    fn has(&self, witness: &Witness) -> bool {
-        self.targets.matches(&witness.context())
+    fn has(&self, witness: &Context) -> bool {
+        self.targets.matches(witness)
     }
 
     fn meets(&self, seen: &Evaluated, class: usize) -> bool {
@@ -319,14 +319,14 @@ impl Prover<'_, '_, '_> {
     fn confirm(&self, claim: &Claim<'_>, seen: &Evaluated, class: usize) -> Option<Verdict> {
         let model = seen.space.classes.get(class)?.witness.clone();
         self.names.requests(&seen.point).into_iter().find_map(|mut witness| {
-            witness.model = model.clone();
+            witness.set(Dimension::Model, model.clone());
             let spoken_of = claim.room.has(&witness)
                 && !claim.except.as_ref().is_some_and(|room| room.has(&witness));
             spoken_of.then(|| self.judge(claim, witness)).flatten()
         })
     }
 
-    fn judge(&self, claim: &Claim<'_>, witness: Witness) -> Option<Verdict> {
+    fn judge(&self, claim: &Claim<'_>, witness: Context) -> Option<Verdict> {
         let world = self.eval.world;
         let request = replay::request(&witness, &[]);
         let got: Vec<String> = self

@@ -7,9 +7,10 @@ use super::cone::Point;
 use super::eval::{Evaluated, Evaluator};
 use super::names::Names;
 use super::replay;
-use super::report::{Verdict, Witness};
+use super::report::Verdict;
 use super::world::{Given, GuardId, Side};
 use crate::document::Dimension;
+use crate::policy::Context;
 use crate::resolve::Engine;
 
 /// The verdict, and what was not looked at.
@@ -108,8 +109,8 @@ fn too_large(eval: &Evaluator<'_, '_>) -> String {
 
 /// A request, the same with more, and what it loses.
 struct Broken {
-    before: Witness,
-    after: Witness,
+    before: Context,
+    after: Context,
     got: Vec<String>,
     missing: Vec<String>,
 }
@@ -161,16 +162,24 @@ fn confirm(
     model: Option<String>,
 ) -> Option<Broken> {
     let pairs = names.requests(less).into_iter().rev().zip(names.requests(more).into_iter().rev());
-    let mut pairs: Vec<(Witness, Witness)> = pairs.collect();
+    let mut pairs: Vec<(Context, Context)> = pairs.collect();
     pairs.reverse();
     pairs.into_iter().find_map(|(mut before, mut after)| {
-        (before.model, after.model) = (model.clone(), model.clone());
-        let is_absent = |dimension| less.values[dimension].is_any();
-        before.team = after.team.clone().filter(|_| !is_absent(Dimension::Team));
-        before.key = after.key.clone().filter(|_| !is_absent(Dimension::Key));
-        let mut tags = before.tags.clone();
-        tags.extend(after.tags.iter().filter(|tag| !before.tags.contains(tag)).cloned());
-        after.tags = tags;
+        for dimension in Dimension::ALL {
+            if dimension == Dimension::Model {
+                before.set(dimension, model.clone());
+                after.set(dimension, model.clone());
+            } else if dimension.is_set() {
+                let had = before.values(dimension).to_vec();
+                let more = after.values(dimension).iter().filter(|value| !had.contains(value));
+                let all: Vec<String> = had.iter().chain(more).cloned().collect();
+                after.set(dimension, all);
+            } else {
+                // Of a value that the request had before it keeps that one.
+                let value = after.value(dimension).map(str::to_owned);
+                before.set(dimension, value.filter(|_| !less.values[dimension].is_any()));
+            }
+        }
         let had = guardrails(engine, &before);
         let got = guardrails(engine, &after);
         let missing: Vec<String> = had.into_iter().filter(|name| !got.contains(name)).collect();
@@ -178,7 +187,7 @@ fn confirm(
     })
 }
 
-fn guardrails(engine: &Engine, witness: &Witness) -> Vec<String> {
+fn guardrails(engine: &Engine, witness: &Context) -> Vec<String> {
     engine
         .resolve(&replay::request(witness, &[]))
         .guardrails

@@ -6,10 +6,9 @@ use rustc_hash::FxHashSet;
 
 use super::cone::{Point, Zone};
 use super::models;
-use super::report::Witness;
 use super::world::World;
-use crate::document::{Dimension, PerDimension};
-use crate::policy::Pattern;
+use crate::document::PerDimension;
+use crate::policy::{Context, Pattern};
 
 /// How many values of a catalog are tried.
 const CATALOG_TRIES: usize = 3;
@@ -50,22 +49,20 @@ impl Names {
         names
     }
 
-    /// Requests of a point's cone, the most natural first and the generic one last. `None` for a team, a key
-    /// is the absent one.
-    pub(super) fn requests(&self, point: &Point) -> Vec<Witness> {
-        let mut requests: Vec<Witness> = Vec::new();
+    /// Requests of a point's cone, the most natural first and the generic one last, without models.
+    pub(super) fn requests(&self, point: &Point) -> Vec<Context> {
+        let mut requests: Vec<Context> = Vec::new();
         for attempt in 0..=CATALOG_TRIES {
-            let value =
-                |dimension| self.dimensions[dimension].value(&point.values[dimension], attempt);
-            let tags = point.tags.iter();
-            let witness = Witness {
-                team: value(Dimension::Team),
-                key: value(Dimension::Key),
-                model: None,
-                tags: tags.map(|tag| self.dimensions[Dimension::Tag].tag(tag, attempt)).collect(),
-            };
-            if !requests.contains(&witness) {
-                requests.push(witness);
+            let mut request = Context::default();
+            for (dimension, known) in self.dimensions.iter() {
+                if dimension.is_set() {
+                    request.set(dimension, point.tags.iter().map(|tag| known.tag(tag, attempt)));
+                } else {
+                    request.set(dimension, known.value(&point.values[dimension], attempt));
+                }
+            }
+            if !requests.contains(&request) {
+                requests.push(request);
             }
         }
         requests

@@ -20,11 +20,11 @@ use super::changes::{BASE, Changes, HEAD};
 use super::cone::{PatternList, Point, Zone, any};
 use super::eval;
 use super::index::Rank;
-use super::report::{Cause, Models, Witness};
+use super::report::{Cause, Models, is_plain};
 use super::search::{Change, Element, Found};
 use super::world::{Given, GuardId, Item, PipeId, World};
 use crate::document::{Dimension, PerDimension};
-use crate::policy::Pattern;
+use crate::policy::{Context, Pattern};
 
 /// A box of requests that lose and gain the same.
 #[derive(Debug, Clone)]
@@ -42,15 +42,16 @@ pub(super) struct Patch {
 
 impl Patch {
     /// Whether a request, its model aside, is described by the patch.
-    pub(super) fn has(&self, witness: &Witness) -> bool {
-        let is_within = |dimension: Dimension, value: Option<&str>| {
+    pub(super) fn has(&self, witness: &Context) -> bool {
+        let is_within = |dimension: Dimension| {
+            let value = witness.value(dimension);
             let matches = |pattern: &Pattern| pattern.matches(value);
             self.values[dimension].iter().any(matches)
                 && (value.is_none() || !self.without[dimension].iter().any(matches))
         };
-        let has_tag = |pattern: &Pattern| witness.tags.iter().any(|tag| pattern.matches(Some(tag)));
-        is_within(Dimension::Team, witness.team.as_deref())
-            && is_within(Dimension::Key, witness.key.as_deref())
+        let tags = witness.values(Dimension::Tag);
+        let has_tag = |pattern: &Pattern| tags.iter().any(|tag| pattern.matches(Some(tag)));
+        Dimension::ALL.into_iter().filter(|dimension| is_plain(*dimension)).all(is_within)
             && self.tags.iter().all(|list| list.iter().any(has_tag))
             && !self.without[Dimension::Tag].iter().any(has_tag)
     }

@@ -1,17 +1,17 @@
 //! Witnesses run through the engine that serves: nothing is shown that it does not say too.
 
 use super::eval::in_running_order;
-use super::report::{PipelineView, StepView, Witness};
+use super::report::{PipelineView, StepView};
 use super::search::Change;
 use super::world::{GuardId, Pipe, PipeId, PipeStep, World};
 use crate::document::{Action, PipelineMode};
-use crate::policy::{Pipeline, PolicySet, Step};
+use crate::policy::{Context, Pipeline, PolicySet, Step};
 use crate::resolve::{Engine, Request, Requested, Resolution};
 
 /// A witness as a request.
-pub(super) fn request(witness: &Witness, named: &[String]) -> Request {
+pub(super) fn request(witness: &Context, named: &[String]) -> Request {
     Request {
-        context: witness.context(),
+        context: witness.clone(),
         policies: named.iter().cloned().map(Requested::Named).collect(),
     }
 }

@@ -1,8 +1,9 @@
 //! What an analysis found, as the JSON of the command line has it.
 
-use crate::document::Dimension;
+use serde::{Serialize, Serializer};
+
+use crate::document::{Dimension, PerDimension};
 use crate::policy::Context;
-use serde::Serialize;
 
 /// What a change does to every possible request.
 #[derive(Debug, Clone, Serialize)]
@@ -55,10 +56,9 @@ impl Detail {
 /// Requests that lose and gain the same.
 #[derive(Debug, Clone, Serialize)]
 pub struct Region {
-    /// Their teams.
-    pub teams: Values,
-    /// Their keys.
-    pub keys: Values,
+    /// Their values of the dimensions that are neither models nor tags.
+    #[serde(flatten, serialize_with = "serialize_values")]
+    pub values: PerDimension<Values>,
     /// Their models.
     pub models: Models,
     /// Their tags.
@@ -66,7 +66,7 @@ pub struct Region {
     /// The policy that they name themselves, where it is for that policy that they lose and gain.
     pub requested: Option<String>,
     /// One of them.
-    pub witness: Witness,
+    pub witness: Context,
     /// Guardrails that all of them have in BASE and not in HEAD; the witness loses no others.
     pub lost: Vec<String>,
     /// Guardrails that all of them have in HEAD and not in BASE; the witness gains no others.
@@ -78,6 +78,19 @@ pub struct Region {
     /// How many more such documents there are.
     #[serde(skip_serializing_if = "is_zero")]
     pub because_left_out: usize,
+}
+
+/// Whether a region says what it holds of a dimension by [`Values`]: models and tags have forms of their own.
+pub(super) fn is_plain(dimension: Dimension) -> bool {
+    !dimension.is_set() && dimension != Dimension::Model
+}
+
+fn serialize_values<S: Serializer>(
+    values: &PerDimension<Values>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let plain = values.written().filter(|(dimension, _)| is_plain(*dimension));
+    serializer.collect_map(plain.map(|(dimension, values)| (dimension.plural(), values)))
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -124,32 +137,6 @@ pub struct Tags {
     /// Lists of patterns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Vec<String>>,
-}
-
-/// A request that shows something.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Witness {
-    /// Its team.
-    pub team: Option<String>,
-    /// Its key.
-    pub key: Option<String>,
-    /// Its model.
-    pub model: Option<String>,
-    /// Its tags.
-    pub tags: Vec<String>,
-}
-
-impl Witness {
-    /// The request.
-    pub fn context(&self) -> Context {
-        let single = [
-            (Dimension::Team, &self.team),
-            (Dimension::Key, &self.key),
-            (Dimension::Model, &self.model),
-        ];
-        let single = single.into_iter().filter_map(|(of, value)| Some((of, value.as_deref()?)));
-        Context::of(single.chain(self.tags.iter().map(|tag| (Dimension::Tag, tag.as_str()))))
-    }
 }
 
 /// The pipelines of a request before and after.
@@ -218,7 +205,7 @@ pub enum How {
 #[derive(Debug, Clone, Serialize)]
 pub struct Weakening {
     /// The request.
-    pub witness: Witness,
+    pub witness: Context,
     /// The policies that it names itself.
     pub requested: Vec<String>,
     /// What its guardrails return; those not named pass.
@@ -263,10 +250,10 @@ pub struct Verdict {
     /// Whether no request was found that breaks it.
     pub holds: bool,
     /// A request that breaks it.
-    pub counterexample: Option<Witness>,
+    pub counterexample: Option<Context>,
     /// The same request with more, where it is by having more that it loses something.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub compared_with: Option<Witness>,
+    pub compared_with: Option<Context>,
     /// The guardrails that the request gets.
     pub got: Vec<String>,
     /// Those required that it does not get.

@@ -24,7 +24,7 @@ use super::report::Weakening;
 use super::search::{Element, Search};
 use super::walk::{self, Outcomes};
 use super::world::{Given, GuardId, PipeId, ProfileId, World};
-use crate::document::{FinalAction, Outcome};
+use crate::document::{Dimension, FinalAction, Outcome};
 use crate::resolve::{Engine, simulate};
 
 /// A place to look at: the generic requests of a point that name some policies.
@@ -476,7 +476,7 @@ impl Hunt<'_, '_, '_> {
             .collect();
         let given = outcomes.iter().map(|(name, outcome)| (name.as_str(), *outcome)).collect();
         for mut witness in self.names.requests(&start.point) {
-            witness.model = model.clone();
+            witness.set(Dimension::Model, model.clone());
             let request = replay::request(&witness, &named);
             let [before, after] =
                 self.engines.map(|engine| simulate(&engine.resolve(&request), &given));

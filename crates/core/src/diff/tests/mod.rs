@@ -7,7 +7,7 @@ mod property;
 use serde_json::json;
 
 use super::*;
-use crate::document::{Limits, Loaded, load_file};
+use crate::document::{Dimension, Limits, Loaded, load_file};
 use crate::policy::{Levels, check};
 
 /// A set from files. A document in `text` may leave its `apiVersion` out.
@@ -163,12 +163,12 @@ fn what_is_touched_is_counted_in_both_catalogs() {
     let head = BASE.replace("add: [audit]", "add: []");
     let diff = diff_sets(&with_catalog(BASE), &one(&head));
     let touches = &diff.policies.changed[0].touches;
-    let teams = touches.teams.clone().expect("a list of teams");
+    let teams = touches.0[Dimension::Team].clone().expect("a list of teams");
     assert_eq!(
         (teams.count, teams.of, names(&teams.samples)),
         (2, 4, vec!["health-eu", "health-us"])
     );
-    assert_eq!(touches.keys.as_ref().map(|keys| (keys.count, keys.of)), Some((3, 3)));
+    assert_eq!(touches.0[Dimension::Key].as_ref().map(|keys| (keys.count, keys.of)), Some((3, 3)));
     assert_eq!(diff.touches, *touches);
 }
 
@@ -182,8 +182,9 @@ fn an_entry_that_is_a_pattern_is_touched_from_both_sides() {
             &with_catalog(&BASE.replace("\"health-*\"", "\"nobody*\"")),
             &with_catalog(&head),
         );
-        let teams =
-            diff.attachments.changed[0].entry.touches.teams.clone().expect("a list of teams");
+        let teams = diff.attachments.changed[0].entry.touches.0[Dimension::Team]
+            .clone()
+            .expect("a list of teams");
         assert_eq!(teams.count, count, "{pattern}");
     }
 }
@@ -197,7 +198,9 @@ fn a_model_counts_only_where_the_policy_applies() {
     };
     let attachment = "kind: PolicyAttachment\npolicy: p\nteams: [finance]\n---\n";
     let of = |add: &str| with_catalog(&format!("{}{attachment}", policy(add)));
-    let models = diff_sets(&of("pii"), &of("audit")).touches.models.expect("a list of models");
+    let models = diff_sets(&of("pii"), &of("audit")).touches.0[Dimension::Model]
+        .clone()
+        .expect("a list of models");
     assert_eq!((models.count, models.of, names(&models.samples)), (2, 4, vec!["gpt-4", "gpt-4o"]));
 }
 

@@ -47,8 +47,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if item.raw.scope.is_none() && lists.iter().all(|(_, list)| list.is_none()) {
             let message =
                 format!("this attachment of `{}` has no target", item.raw.policy.as_str());
+            let fields: Vec<String> =
+                Dimension::WRITTEN.iter().map(|of| format!("`{}`", of.plural())).collect();
             let help =
-                "add `teams`, `keys`, `models` or `tags`, or `scope: \"*\"` for every request";
+                format!("add one of {}, or `scope: \"*\"` for every request", fields.join(", "));
             findings.push(item.finding(&RULE, item.raw.policy.span, message).help(help));
         }
         for (dimension, list) in lists {

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::engine_of;
+use crate::document::Dimension;
 use crate::prove::{Budget, ProveOptions, impact, prove};
 use crate::resolve::Engine;
 
@@ -188,7 +189,8 @@ fn patterns_that_nothing_tells_apart_make_one_region() {
     let found = impact(&base, &head, &Budget::default());
     let plain: Vec<_> = found.regions.iter().filter(|region| region.requested.is_none()).collect();
     assert_eq!(plain.len(), 1);
-    assert_eq!((plain[0].teams.any.len(), plain[0].keys.any.len()), (30, 30));
+    let values = [Dimension::Team, Dimension::Key].map(|of| plain[0].values[of].any.len());
+    assert_eq!(values, [30, 30]);
 }
 
 #[test]

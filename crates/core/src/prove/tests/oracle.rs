@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::super::report::is_plain;
 use super::brute::{self, Got, Requests, Table, got};
 use super::engine_of;
 use super::generate::{self, Random};
 use crate::document::Dimension;
 use crate::policy::{Invariant, Pattern, PolicySet, Targets};
 use crate::prove::{
-    Budget, Detail, Impact, Proof, ProveOptions, Region, Witness, impact, impact_in_detail, prove,
+    Budget, Detail, Impact, Proof, ProveOptions, Region, impact, impact_in_detail, prove,
 };
 use crate::resolve::{Context, Engine};
 
@@ -47,17 +48,12 @@ fn has(sets: &[&PolicySet], region: &Region, context: &Context) -> bool {
     let tag =
         |list: &[String]| context.values(Dimension::Tag).iter().any(|tag| matches(list, Some(tag)));
     let tags = &region.tags;
-    value(&region.teams, context.value(Dimension::Team))
-        && value(&region.keys, context.value(Dimension::Key))
+    region.values.iter().filter(|(of, _)| is_plain(*of)).all(|(of, d)| value(d, context.value(of)))
         && has_model(sets, region, context.model())
         && (tags.any.is_empty() || tag(&tags.any))
         && tags.also.iter().all(|list| tag(list))
         && !tag(&tags.none)
         && (tags.absent || !context.values(Dimension::Tag).is_empty())
-}
-
-fn context(witness: &Witness) -> Context {
-    witness.context()
 }
 
 fn lost_and_gained(before: &Got, after: &Got) -> [BTreeSet<String>; 2] {
@@ -142,7 +138,7 @@ fn check_regions(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
     let told = || format!("{} {impact:#?}", pair.told(seed));
     for region in &impact.regions {
         let named: Vec<&str> = region.requested.iter().map(String::as_str).collect();
-        let witness = context(&region.witness);
+        let witness = region.witness.clone();
         assert!(
             has(&sets, region, &witness),
             "a witness lies outside its region {region:#?} {}",
@@ -295,7 +291,7 @@ fn check_proof(engine: &Engine, yaml: &str, requests: &Requests, proof: &Proof) 
         let truth = all.iter().all(|(context, got)| keeps(invariant, context, got));
         assert_eq!(verdict.holds, truth, "{verdict:#?} {yaml}");
         if let Some(witness) = &verdict.counterexample {
-            let context = context(witness);
+            let context = witness.clone();
             assert!(
                 !keeps(invariant, &context, &got(engine, &context, &[])),
                 "{verdict:#?} {yaml}"

@@ -1,6 +1,7 @@
 //! Traps that a person, or a tool that samples, walks into.
 
 use super::engine_of;
+use crate::document::Dimension;
 use crate::prove::{Budget, Impact, ProveOptions, Verdict, impact, prove};
 use crate::resolve::Engine;
 
@@ -57,7 +58,7 @@ fn an_attachment_that_gives_nothing_switches_a_default_off() {
     assert_eq!(found.regions.len(), 1);
     let region = &found.regions[0];
     assert_eq!(
-        (region.lost.as_slice(), region.teams.any.as_slice()),
+        (region.lost.as_slice(), region.values[Dimension::Team].any.as_slice()),
         (&["audit".to_owned()][..], &["x".to_owned()][..])
     );
     assert_eq!(
@@ -68,9 +69,9 @@ fn an_attachment_that_gives_nothing_switches_a_default_off() {
     // The same set breaks both built-in invariants.
     let [unguarded, monotone] = built_in(&[&p, q, &default, &empty]);
     assert!(!unguarded.holds && !monotone.holds);
-    assert_eq!(unguarded.counterexample.expect("one").team.as_deref(), Some("x"));
-    assert_eq!(monotone.compared_with.expect("one").team.as_deref(), Some("x"));
-    assert_eq!(monotone.counterexample.expect("one").team, None);
+    assert_eq!(unguarded.counterexample.expect("one").value(Dimension::Team), Some("x"));
+    assert_eq!(monotone.compared_with.expect("one").value(Dimension::Team), Some("x"));
+    assert_eq!(monotone.counterexample.expect("one").value(Dimension::Team), None);
     assert!(built_in(&[&p, q, &default]).iter().all(|verdict| verdict.holds));
 }
 
@@ -84,7 +85,7 @@ fn a_new_pipeline_captures_what_another_policy_adds() {
     let found = of(&[&p, &q, &everyone, &team], &[&p, &piped, &everyone, &team]);
     assert!(found.regions.iter().all(|region| region.lost.is_empty() && region.gained.is_empty()));
     assert!(
-        found.regions.iter().any(|region| region.pipelines.is_some() && region.teams.any == ["x"])
+        found.regions.iter().any(|region| region.pipelines.is_some() && region.values[Dimension::Team].any == ["x"])
     );
     let weakening = found.weakening.expect("a failed audit blocked before");
     assert_eq!((weakening.before, weakening.after), ("block", "allow"));
