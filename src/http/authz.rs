@@ -12,13 +12,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use refguard_core::document::Dimension;
-use refguard_core::resolve::{Context, ObjectOnly, Request};
-use serde::Deserialize;
+use refguard_core::resolve::{Context, Request};
 
 use super::app::App;
 use super::body::read_body;
 use super::call::{AnyQuery, Call, decode, decoded_header, single_header};
 use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values};
+use super::forwarded::{Forwarded, Refusal, read_request};
 use super::problem::Problem;
 use super::reply::{COMMIT, commit_value};
 use super::resolve::policy_names;
@@ -119,7 +119,8 @@ async fn decide_here(call: Call<AnyQuery>) -> Result<Response, Problem> {
         true => call.set_by_header()?,
         false => call.set()?,
     };
-    decide(&call.app, set, call.head.headers, call.body).await
+    let uri = single_header(&call.head.headers, "x-forwarded-uri")?.map(str::to_owned);
+    decide(&call.app, set, uri, call.head.headers, call.body).await
 }
 
 /// Whether the query is the client's own: Caddy and Traefik ask with the query of the request that they forward, and
@@ -134,17 +135,20 @@ fn has_clients_query(head: &Parts) -> bool {
 /// not choose the set.
 async fn decide_below<P>(call: Call<AnyQuery, P>) -> Result<Response, Problem> {
     let set = call.set_by_header()?;
-    decide(&call.app, set, call.head.headers, call.body).await
+    let uri = call.head.uri.path_and_query().map(ToString::to_string);
+    let uri = uri.and_then(|uri| uri.strip_prefix("/v1/authz").map(str::to_owned));
+    decide(&call.app, set, uri, call.head.headers, call.body).await
 }
 
 async fn decide(
     app: &Arc<App>,
     set: Option<String>,
+    uri: Option<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let bytes = read_body(body, &app.options.limits).await?;
-    let context = context(&headers, &bytes)?;
+    let context = read_context(&headers, uri.as_deref(), &bytes)?;
     let options = &app.options.authz;
     if let Some(missing) =
         options.require.iter().find(|dimension| context.values(**dimension).is_empty())
@@ -212,10 +216,40 @@ fn list(names: &[&str]) -> String {
         .join(",")
 }
 
-fn context(headers: &HeaderMap, body: &[u8]) -> Result<Context, Problem> {
+/// The model that the forwarded request names; where it names none, that of the header. A header that names another than
+/// path or query is a proxy that reads them in another way than the gateway.
+fn read_model(
+    headers: &HeaderMap,
+    uri: Option<&str>,
+    body: &[u8],
+) -> Result<Option<String>, Problem> {
+    let (path, query) = match uri.map(|uri| uri.split_once('?').unwrap_or((uri, ""))) {
+        Some((path, query)) => (Some(path), Some(query)),
+        None => (None, None),
+    };
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let request = Forwarded { path, query, content_type: kind.unwrap_or(""), body };
+    let asked = read_request(&request).map_err(|refusal| match refusal {
+        Refusal::Malformed(detail) => Problem::bad_request(detail),
+        Refusal::Ambiguous(detail) => Problem::new(StatusCode::FORBIDDEN, detail),
+    })?;
+
     // A header that cannot be read is refused also where it would not count.
-    let said = decoded_header(headers, "x-refguard-model")?;
-    let model = body_model(headers, body)?.or(said);
+    let by_proxy = decoded_header(headers, "x-refguard-model")?;
+    let by_client = decoded_header(headers, "x-litellm-model")?;
+    let differs = |other: &Option<String>| other.is_some() && *other != asked.model;
+    if (asked.in_uri && differs(&by_proxy)) || (asked.model.is_some() && differs(&by_client)) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "a header names another model than the request",
+        ));
+    }
+    Ok(asked.model.or(by_proxy))
+}
+
+/// Reads who asks for what: from the headers that the proxy set, and the model from the request that it forwards.
+fn read_context(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<Context, Problem> {
+    let model = read_model(headers, uri, body)?;
     let mut context = Context::default();
     for (dimension, name) in
         [(Dimension::Team, "x-refguard-team"), (Dimension::Key, "x-refguard-key")]
@@ -232,39 +266,6 @@ fn context(headers: &HeaderMap, body: &[u8]) -> Result<Context, Problem> {
         }
     }
     context.within_limits().map_err(|fault| Problem::bad_request(fault.to_string()))
-}
-
-/// Only the model is of interest; one that is there twice is refused.
-#[derive(Deserialize)]
-struct Forwarded {
-    model: Option<String>,
-}
-
-/// The model of a forwarded body. A body that says it is JSON must be; another may be, since there are
-/// servers that take it for JSON whatever it says.
-fn body_model(headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, Problem> {
-    if body.is_empty() {
-        return Ok(None);
-    }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    let says_json = kind.to_ascii_lowercase().contains("json");
-    // With a byte order mark or in UTF-16 it is JSON for some servers, and for this one no text at all.
-    let is_marked = || {
-        [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].iter().any(|mark| body.starts_with(mark))
-    };
-    let is_wide = || body.iter().take(4).any(|byte| *byte == 0);
-    let looks_json = || {
-        is_marked()
-            || is_wide()
-            || body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
-    };
-    match serde_json::from_slice::<ObjectOnly<Forwarded>>(body) {
-        Ok(ObjectOnly(forwarded)) => Ok(forwarded.model),
-        Err(error) if says_json || looks_json() => {
-            Err(Problem::bad_request(format!("the forwarded body cannot be read: {error}")))
-        }
-        Err(_) => Ok(None),
-    }
 }
 
 #[cfg(test)]
@@ -287,7 +288,7 @@ mod tests {
             ("x-refguard-model", "gpt-4"),
             ("x-refguard-tags", "phi%20eu, b%2Cc,,"),
         ]);
-        let found = context(&map, b"").unwrap();
+        let found = read_context(&map, None, b"").unwrap();
         assert_eq!(found.value(Dimension::Team), Some("health,eu"));
         assert_eq!((found.value(Dimension::Key), found.model()), (None, Some("gpt-4")));
         assert_eq!(found.values(Dimension::Tag), ["phi eu", "b,c"]);
@@ -301,7 +302,7 @@ mod tests {
             headers(&[("x-refguard-team", "%zz")]),
             headers(&[("x-refguard-team", "%ff")]),
         ] {
-            assert!(context(&bad, b"").is_err(), "{bad:?}");
+            assert!(read_context(&bad, None, b"").is_err(), "{bad:?}");
         }
     }
 
@@ -309,22 +310,35 @@ mod tests {
     fn the_model_of_a_forwarded_body_goes_before_the_header() {
         let map = headers(&[("x-refguard-model", "cheap"), ("content-type", "application/json")]);
         assert_eq!(
-            context(&map, br#"{"model":"gpt-4","messages":[]}"#).unwrap().model(),
+            read_context(&map, None, br#"{"model":"gpt-4","messages":[]}"#).unwrap().model(),
             Some("gpt-4")
         );
-        assert_eq!(context(&map, br#"{"input":1}"#).unwrap().model(), Some("cheap"));
+        assert_eq!(read_context(&map, None, br#"{"input":1}"#).unwrap().model(), Some("cheap"));
         for bad in
             [&b"{\"model\":\"gpt-4\""[..], br#"{"model":1}"#, br#"{"model":"a","model":"b"}"#]
         {
-            assert!(context(&map, bad).is_err());
+            assert!(read_context(&map, None, bad).is_err());
         }
         for wide in [&b"\xef\xbb\xbf{\"model\":\"a\"}"[..], b"\xff\xfe{\0", b"\0{\0\"", b"{\0\"\0"]
         {
-            assert!(context(&headers(&[]), wide).is_err(), "{wide:?}");
+            assert!(read_context(&headers(&[]), None, wide).is_err(), "{wide:?}");
         }
         let plain = headers(&[("content-type", "text/plain"), ("x-refguard-model", "cheap")]);
-        assert_eq!(context(&plain, br#"{"model":"gpt-4"}"#).unwrap().model(), Some("gpt-4"));
-        assert_eq!(context(&plain, b"--boundary").unwrap().model(), Some("cheap"));
+        assert_eq!(
+            read_context(&plain, None, br#"{"model":"gpt-4"}"#).unwrap().model(),
+            Some("gpt-4")
+        );
+        assert_eq!(read_context(&plain, None, b"--boundary").unwrap().model(), Some("cheap"));
+    }
+
+    #[test]
+    fn a_header_that_names_another_model_than_the_path_is_refused() {
+        let uri = Some("/openai/deployments/gpt-4/chat/completions?n=1");
+        let with = |model| headers(&[("x-refguard-model", model)]);
+        assert_eq!(read_context(&with("gpt-4"), uri, b"").unwrap().model(), Some("gpt-4"));
+        assert_eq!(read_context(&with("gpt-3"), uri, b"").unwrap_err().status, 403);
+        let forged = headers(&[("x-litellm-model", "gpt-3")]);
+        assert_eq!(read_context(&forged, uri, b"").unwrap_err().status, 403);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod credentials;
 mod decisions;
 mod descriptors;
 mod endpoint;
+mod forwarded;
 mod guard;
 mod health;
 mod history;

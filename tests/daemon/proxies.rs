@@ -123,6 +123,26 @@ impl Gateway {
         self.unheard(&format!("{key} {model}"), status, || self.ask(key, model, FORGED));
     }
 
+    /// Asks for a hostile path: it is refused, or what the server behind gets is read by LiteLLM as it was judged.
+    fn refuses_or_judges(&self, path: &str, body: &str) {
+        let before = self.echo.seen();
+        let reply = self.send("sk-health", path, FORGED, body);
+        if reply.status != 200 {
+            assert!(matches!(reply.status, 400 | 403 | 404 | 500), "{path}: {reply:?}");
+            assert_eq!(self.echo.seen(), before, "{path}: it reached the server behind");
+            return;
+        }
+        let taken = reply.json()["path"].as_str().unwrap().to_owned();
+        let given = Gateway::seen(&reply, "x-refguard-guardrails").unwrap_or_default();
+        let model = taken
+            .strip_prefix("/openai/deployments/")
+            .and_then(|rest| rest.split('?').next()?.strip_suffix("/chat/completions"));
+        assert!(model.is_some(), "{path}: {taken}");
+        assert_eq!(model == Some("gpt-4"), !given.is_empty(), "{path}: {taken} {given}");
+        assert!(!taken.contains("..") && !taken.contains("//"), "{path}: {taken}");
+        assert!(!taken.contains("model="), "{path}: {taken}");
+    }
+
     fn unheard(&self, what: &str, status: &[u16], ask: impl FnOnce() -> Reply) {
         let before = self.echo.seen();
         let reply = ask();
@@ -140,6 +160,12 @@ const FORGED: &[(&str, &str)] = &[
     ("X-Refguard-Key", "forged"),
     ("X-Refguard-Model", "forged"),
     ("X-Refguard-Tags", "forged"),
+    ("X-Refguard-User", "forged"),
+    ("X-Refguard-Tool", "forged"),
+    ("X-Refguard-Server", "forged"),
+    ("X-Refguard-Set", "forged"),
+    ("X-Litellm-Model", "forged"),
+    ("X-Forwarded-Uri", "/openai/deployments/forged/chat/completions"),
 ];
 
 /// The secret that signs tokens.
@@ -292,7 +318,7 @@ fn the_upstream_gets_what_refguard_says_and_nothing_that_a_client_forged() {
             );
             assert_eq!(seen("x-refguard-policies").as_deref(), Some("health"));
             assert_eq!(seen("x-refguard-commit"), Some(gateway.commit.clone()));
-            for name in ["team", "key", "model", "tags"] {
+            for name in ["team", "key", "user", "model", "tags", "tool", "server", "set"] {
                 let said = seen(&format!("x-refguard-{name}")).unwrap_or_default();
                 assert!(!said.contains("forged"), "{name}: {reply:?}");
             }
@@ -339,38 +365,80 @@ fn a_request_that_no_policy_matches_can_be_refused() {
     });
 }
 
-/// What the proxy takes for the model must be what the server behind takes for it.
+/// Health gets guardrails for `gpt-4` alone. Whatever path reaches the server behind with its guardrails must be one that
+/// LiteLLM reads as `gpt-4`, and one without them must not be.
 #[test]
-fn a_path_that_could_be_read_in_two_ways_is_read_in_one() {
+fn a_path_that_could_be_read_in_two_ways_is_refused() {
     each(&[], |gateway| {
-        let (safe, other) = ("/openai/deployments/gpt-4", "gpt-3/chat/completions");
-        let paths = [
-            format!("{safe}/../{other}"),
-            format!("{safe}/%2e%2e/{other}"),
-            format!("{safe}%2F..%2F{other}"),
-            format!("{safe}%2Fx/{other}"),
-            "/openai/deployments/gpt-3/../gpt-4/x".to_owned(),
-            "/openai/deployments/gpt%2D4/x".to_owned(),
-            "/openai/deployments/gpt%252D4/x".to_owned(),
-            "//openai//deployments//gpt-4//x".to_owned(),
-        ];
-        for path in paths.iter().filter(|_| !gateway.reads_body) {
-            let reply = gateway.send("sk-health", path, FORGED, "{}");
-            if reply.status == 200 {
-                let (taken, given) =
-                    (reply.json()["path"].clone(), Gateway::seen(&reply, "x-refguard-guardrails"));
-                let parts: Vec<&str> = taken.as_str().unwrap().split('/').collect();
-                assert!(
-                    !parts.contains(&"..") && !taken.as_str().unwrap().contains('%'),
-                    "{path}: {taken}"
-                );
-                assert_eq!(parts[..3], ["", "openai", "deployments"], "{path}: {taken}");
-                assert_eq!(
-                    parts[3] == "gpt-4",
-                    given.is_some_and(|given| !given.is_empty()),
-                    "{path}: {taken}"
-                );
-            }
+        let (safe, end) = ("/openai/deployments/gpt-4", "chat/completions");
+        for path in [
+            format!("{safe}/%2e%2e/gpt-3/{end}"),
+            format!("{safe}%2F..%2Fgpt-3/{end}"),
+            format!("{safe}%2Fx/{end}"),
+            format!("{safe}%5C..%5Cgpt-3/{end}"),
+            format!("/openai/deployments/gpt%252D4/{end}"),
+            format!("/openai/deployments/gpt-3/{safe}/{end}"),
+            format!("{safe}/{end}/openai/deployments/gpt-3/{end}"),
+            format!("{safe}/{end}/embeddings"),
+            format!("{safe}/x"),
+            format!("{safe}/{end}?model=gpt-3"),
+            format!("{safe}/{end}?%6dodel=gpt-3"),
+            format!("/openai/deployments/gpt-4,gpt-3/{end}"),
+            format!("/azure{safe}/{end}"),
+        ] {
+            gateway.refuses_or_judges(&path, "{}");
+        }
+        // Proxies that normalize a path hand on what they asked about; others refuse it.
+        for path in [
+            format!("{safe}/../gpt-3/{end}"),
+            format!("/openai/deployments/gpt-3/../gpt-4/{end}"),
+            format!("//openai//deployments//gpt-3//{end}"),
+            format!("/openai/deployments/gpt%2D4/{end}"),
+        ] {
+            gateway.refuses_or_judges(&path, "{}");
+        }
+        let plain = gateway.send("sk-health", &format!("{safe}/{end}?n=1"), FORGED, "{}");
+        assert_eq!(plain.status, 200, "{plain:?}");
+        let given = Gateway::seen(&plain, "x-refguard-guardrails");
+        assert_eq!(given.as_deref(), Some("hipaa,pii%2C%20strict"));
+        // A model may hold slashes: it is no `bedrock`.
+        let other = format!("/openai/deployments/bedrock/gpt-4/{end}");
+        let other = gateway.send("sk-health", &other, FORGED, "{}");
+        assert_eq!(other.status, 200, "{other:?}");
+        assert_eq!(Gateway::seen(&other, "x-refguard-guardrails").unwrap_or_default(), "");
+    });
+}
+
+/// A path's model goes before the body's; one that a query names too, and what else a body lists, runs other models.
+#[test]
+fn a_request_that_names_two_models_is_refused_where_the_body_is_seen() {
+    each(&[], |gateway| {
+        if !gateway.reads_body {
+            return;
+        }
+        let chat = "/v1/chat/completions";
+        let deployment = "/openai/deployments/gpt-3/chat/completions";
+        let model = r#"{"model":"gpt-4","messages":[]}"#;
+        for (path, body) in [
+            (deployment, model),
+            ("/v1/chat/completions?model=gpt-3", model),
+            ("/v1/chat/completions?x=1&Model=gpt-3", model),
+            ("/v1/embeddings?model=gpt-3", model),
+            (chat, r#"{"model":"gpt-4","fallbacks":["gpt-3"]}"#),
+            (chat, r#"{"model":"gpt-4","fallbacks":[{"gpt-4":["gpt-3"]}]}"#),
+            (chat, r#"{"model":"gpt-4","context_window_fallbacks":["gpt-3"]}"#),
+            (chat, r#"{"model":"gpt-4","router_settings_override":{}}"#),
+            (chat, r#"{"model":"gpt-4,gpt-3"}"#),
+            ("/v1/realtime/calls", r#"{"model":"gpt-4","session":{"model":"gpt-3"}}"#),
+            ("/v1/files", r#"{"model":"gpt-4","target_model_names":"gpt-3"}"#),
+        ] {
+            gateway.unheard(path, &[403], || gateway.send("sk-health", path, FORGED, body));
+        }
+        for (path, body) in [(chat, model), ("/v1/chat/completions?model=gpt-4", model)] {
+            assert_eq!(gateway.send("sk-health", path, FORGED, body).status, 200, "{path}");
+        }
+        for body in [r#"[{"model":"gpt-3"}]"#, r#"{"requests":[{"model":"gpt-3"}]"#] {
+            gateway.unheard(body, &[400], || gateway.send("sk-health", chat, FORGED, body));
         }
     });
 }
