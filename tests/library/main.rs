@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod circles;
 mod dependencies;
 mod faults;
 mod fuzz_short;

@@ -55,7 +55,9 @@ pub(super) fn read(
     let mut base = chain.base;
     for (number, steps) in chain.steps.chunks(STEPS_AT_ONCE).enumerate() {
         let done = Done { steps: number * STEPS_AT_ONCE, of: chain.steps.len() };
-        let mut edits = Edits::read(repo, prefix, &holding, base, steps, done, progress)?;
+        // Opened anew, to let go of the objects that libgit2 caches for as long as a repository is open.
+        let repo = repo.reopen()?;
+        let mut edits = Edits::read(&repo, prefix, &holding, base, steps, done, progress)?;
         for (commit, changed) in edits.take() {
             let edit = edits.of(&changed);
             record(&mut changes, commit, holding.edit(&edit, true));
@@ -103,6 +105,8 @@ fn chain(
     };
     let mut steps = Vec::new();
     let mut next = Some(tip);
+    // As in `read`: opened anew now and then.
+    let mut fresh = repo.reopen()?;
     while let Some(id) = next {
         if until == Some(id) {
             steps.reverse();
@@ -111,7 +115,10 @@ fn chain(
         if steps.len() == most {
             return Ok(None);
         }
-        let link = repo.link(id)?;
+        if !steps.is_empty() && steps.len().is_multiple_of(STEPS_AT_ONCE) {
+            fresh = repo.reopen()?;
+        }
+        let link = fresh.link(id)?;
         steps.push((id, link.tree));
         next = link.parent;
     }
