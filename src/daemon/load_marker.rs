@@ -2,6 +2,7 @@
 //! that ran out, say. Such a commit must not be the first thing that the next start tries.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::private_file::read_private_file;
@@ -42,11 +43,20 @@ impl LoadMarker {
     /// Says that a commit is being loaded, after so many loads of it that ended the process. Where it cannot be written
     /// a death goes unnoticed, which the note on the state folder says.
     pub fn set(&self, commit: CommitId, deaths: u32) {
-        if let Some(folder) = self.path.parent() {
-            let _ = fs::create_dir_all(folder);
+        let text = format!("{commit} {}\n", deaths.saturating_add(1));
+        if let Err(error) = self.write(&text) {
+            tracing::debug!("cannot mark that {commit} is being loaded: {error}");
         }
-        let _ = fs::remove_file(&self.path);
-        let _ = fs::write(&self.path, format!("{commit} {}\n", deaths.saturating_add(1)));
+    }
+
+    /// Whole or not at all: the process may end in the middle of it.
+    fn write(&self, text: &str) -> io::Result<()> {
+        let folder = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new().prefix(".loading-").tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(&self.path).map_err(|error| error.error)?;
+        Ok(())
     }
 
     /// The load is over, or the daemon ends by itself.

@@ -133,6 +133,7 @@ fn the_same_request_again_gets_the_same_bytes_until_something_else_is_served() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &["--worktree"]);
     daemon.until_numbered("p0", 1);
+    daemon.until_status("drafts", |status| status["sets"][1]["digest"].is_string());
     let body = r#"{"context":{"team":"legal"},"policies":["nobody"]}"#;
     let repeated = || {
         let metrics = daemon.get("/metrics").body;

@@ -120,8 +120,7 @@ fn tls_is_spoken_with_the_certificate_given() {
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     assert_eq!(read_reply(&mut BufReader::new(stream)).unwrap().status, 200);
     // `wait` asks by TLS too, and trusts whom it is told to trust.
-    let commit = daemon.set()["commit"].as_str().map(str::to_owned);
-    let commit = commit.unwrap_or_else(|| repo.git(&["rev-parse", "production"]));
+    let commit = repo.git(&["rev-parse", "production"]);
     let port = daemon.address.rsplit(':').next().unwrap();
     let url = format!("https://localhost:{port}");
     let wait = |options: &[&str], timeout: &str| {
