@@ -4,7 +4,7 @@
 //! the other environments nor the follower. It must not know what is served by whom: orders come in, sets go out.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use refguard_core::document::{Finding, SourceFile};
@@ -22,6 +22,9 @@ use crate::repo::{CommitId, RefName, Repo, TreeId};
 
 /// How many commits are counted between what is served and what the ref holds.
 const MAX_BEHIND: usize = 1_000;
+
+/// How long a loader without orders keeps its pool of threads.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What a loader is to do.
 pub(super) enum Order {
@@ -145,14 +148,21 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, orders: &Receiver<Order>, reports: &Sender<Report>, done: &Sender<Hint>) {
-        // This thread is part of the pool, which lives as long as it does. Without a pool of its own, it shares the
-        // process's.
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let _pool =
-            rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build();
+        let mut pool = None;
+        loop {
+            let order = match orders.recv_timeout(IDLE) {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => {
+                    pool = None;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
 
-        while let Ok(order) = orders.recv() {
-            let report = self.obey(order);
+            let report = match pool.get_or_insert_with(build_pool) {
+                Some(pool) => pool.install(|| self.obey(order)),
+                None => self.obey(order),
+            };
             if reports.send(report).is_err() || done.send(Hint::Loaded).is_err() {
                 return;
             }
@@ -207,6 +217,12 @@ impl Worker {
             None => judge(Ok(self.reader.loaded())).map(index),
         }
     }
+}
+
+/// Threads that parse and judge for one loader. Without them, it shares the process's, which another loader may keep busy.
+fn build_pool() -> Option<rayon::ThreadPool> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()
 }
 
 fn index(set: refguard_core::policy::PolicySet) -> Engine {

@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub enum Subject {
     /// The decision log.
     Decisions,
+    /// Which environments there are.
+    Environments,
     /// Fetching from the remote.
     Fetch,
     /// The history of the publish branch.
