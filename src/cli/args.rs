@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use refguard_core::document::Level;
@@ -9,7 +10,7 @@ use refguard_core::policy::{BadLevel, Levels, rules};
 use refguard_core::prove::{Budget, Detail};
 
 use crate::ops::{Source, budget_within};
-use crate::output;
+use crate::output::Format;
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -158,34 +159,11 @@ pub(super) enum ChangeFormat {
     Markdown,
 }
 
-/// Formats of findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FindingsFormat {
-    /// For people: the line, the place, what to do
-    Human,
-    /// For programs: versioned and stable
-    Json,
-    /// SARIF 2.1.0, for code scanning
-    Sarif,
-    /// Annotations of GitHub Actions
-    Github,
-    /// JUnit XML
-    Junit,
-    /// GitLab code quality
-    Gitlab,
-}
-
-impl FindingsFormat {
-    pub(super) fn output(self) -> output::Format {
-        match self {
-            Self::Human => output::Format::Human,
-            Self::Json => output::Format::Json,
-            Self::Sarif => output::Format::Sarif,
-            Self::Github => output::Format::Github,
-            Self::Junit => output::Format::Junit,
-            Self::Gitlab => output::Format::Gitlab,
-        }
-    }
+/// A format of findings: those that `output` has.
+pub(super) fn findings_format() -> impl TypedValueParser<Value = Format> {
+    let possible =
+        Format::ALL.map(|format| PossibleValue::new(format.as_str()).help(format.description()));
+    PossibleValuesParser::new(possible).try_map(|name| name.parse::<Format>())
 }
 
 #[cfg(test)]

@@ -13,13 +13,14 @@ use refguard_core::diff::{
     AttachmentEntry, Because, FieldChange, PolicyChange, PolicyEntry, SetDiff, Touched, Touches,
 };
 use refguard_core::document::Dimension;
+use rustc_hash::FxHashSet;
 use serde_json::{Map, Value};
 
 use super::count;
-use super::escape::clip;
+use super::escape::clip_text;
 
-pub use human::{comparison, human};
-pub use markdown::{markdown, markdown_within};
+pub use human::{comparison_human, diff_human};
+pub use markdown::{diff_markdown, diff_markdown_within};
 
 /// Names of a list that are shown; the others are counted.
 const NAMES: usize = 20;
@@ -27,7 +28,7 @@ const NAMES: usize = 20;
 const VALUE: usize = 160;
 
 /// How many of what changed: `1 policy added, 2 changed; 1 attachment removed`.
-fn counts(diff: &SetDiff) -> String {
+fn count_changes(diff: &SetDiff) -> String {
     let (p, a) = (&diff.policies, &diff.attachments);
     let part = |one: &str, many: &str, counts: [usize; 3]| {
         let words = counts
@@ -51,7 +52,7 @@ fn counts(diff: &SetDiff) -> String {
 }
 
 /// What is touched: `2 of 40 teams (a, b), all 3 keys`. `None` where no catalog lists anything.
-fn touches(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<String> {
+fn touches_words(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<String> {
     let words = |(dimension, touched): (Dimension, Option<&Touched>)| {
         let (one, many) = (dimension.singular(), dimension.plural());
         let touched = touched.filter(|touched| touched.of > 0)?;
@@ -111,18 +112,18 @@ enum Subject<'a> {
 }
 
 /// Every change, what is lost first; policies before attachments.
-fn items(diff: &SetDiff) -> Vec<Item<'_>> {
+fn list_items(diff: &SetDiff) -> Vec<Item<'_>> {
     let (p, a) = (&diff.policies, &diff.attachments);
     let mut items: Vec<Item<'_>> = p.changed.iter().map(Item::changed_policy).collect();
-    items.extend(p.removed.iter().map(|entry| Item::policy(Event::Removed, entry)));
-    items.extend(p.added.iter().map(|entry| Item::policy(Event::Added, entry)));
-    items.extend(a.removed.iter().map(|entry| Item::attachment(Event::Removed, entry)));
+    items.extend(p.removed.iter().map(|entry| Item::whole_policy(Event::Removed, entry)));
+    items.extend(p.added.iter().map(|entry| Item::whole_policy(Event::Added, entry)));
+    items.extend(a.removed.iter().map(|entry| Item::whole_attachment(Event::Removed, entry)));
     items.extend(a.changed.iter().map(|change| {
         let warning = change.may_lose.then_some("may match fewer requests");
-        let item = Item::attachment(Event::Changed, &change.entry);
+        let item = Item::whole_attachment(Event::Changed, &change.entry);
         Item { fields: &change.fields, loses: change.may_lose, warning, ..item }
     }));
-    items.extend(a.added.iter().map(|entry| Item::attachment(Event::Added, entry)));
+    items.extend(a.added.iter().map(|entry| Item::whole_attachment(Event::Added, entry)));
     // Stable: among equals the order is the one above.
     items.sort_by_key(|item| match item.loses {
         true if item.event == Event::Removed || !item.lost[0].is_empty() => 0,
@@ -133,8 +134,8 @@ fn items(diff: &SetDiff) -> Vec<Item<'_>> {
 }
 
 impl<'a> Item<'a> {
-    fn policy(event: Event, entry: &'a PolicyEntry) -> Self {
-        let guardrails = [names(&entry.guardrails), Vec::new()];
+    fn whole_policy(event: Event, entry: &'a PolicyEntry) -> Self {
+        let guardrails = [as_names(&entry.guardrails), Vec::new()];
         let (lost, gained) = match event {
             Event::Added => (Default::default(), guardrails),
             _ => (guardrails, Default::default()),
@@ -163,16 +164,20 @@ impl<'a> Item<'a> {
             file: &change.place.file,
             line: change.place.line,
             loses: change.may_lose,
-            lost: split(&moved.lost, &moved.unsure.lost),
-            gained: split(&moved.gained, &moved.unsure.gained),
+            lost: split_unsure(&moved.lost, &moved.unsure.lost),
+            gained: split_unsure(&moved.gained, &moved.unsure.gained),
             warning: pipeline.then_some("its pipeline may block less"),
             fields: &change.fields,
-            via: if change.because == Because::Inherited { names(&change.via) } else { Vec::new() },
+            via: if change.because == Because::Inherited {
+                as_names(&change.via)
+            } else {
+                Vec::new()
+            },
             touches: Some(&change.touches),
         }
     }
 
-    fn attachment(event: Event, entry: &'a AttachmentEntry) -> Self {
+    fn whole_attachment(event: Event, entry: &'a AttachmentEntry) -> Self {
         Self {
             event,
             subject: Subject::Attachment(&entry.document),
@@ -189,21 +194,22 @@ impl<'a> Item<'a> {
     }
 }
 
-fn names(list: &[std::sync::Arc<str>]) -> Vec<&str> {
+fn as_names(list: &[std::sync::Arc<str>]) -> Vec<&str> {
     list.iter().map(|name| &**name).collect()
 }
 
 /// Those that are sure, and those that are not.
-fn split<'a>(all: &'a [std::sync::Arc<str>], unsure: &[std::sync::Arc<str>]) -> [Vec<&'a str>; 2] {
-    let (unsure, sure) = all
-        .iter()
-        .map(|name| &**name)
-        .partition(|name| unsure.iter().any(|other| **other == **name));
+fn split_unsure<'a>(
+    all: &'a [std::sync::Arc<str>],
+    unsure: &[std::sync::Arc<str>],
+) -> [Vec<&'a str>; 2] {
+    let unsure: FxHashSet<&str> = unsure.iter().map(|name| &**name).collect();
+    let (unsure, sure) = all.iter().map(|name| &**name).partition(|name| unsure.contains(name));
     [sure, unsure]
 }
 
 /// Names in a row; of many only the first.
-fn row(names: &[&str], quote: impl Fn(&str) -> String) -> String {
+fn join_names(names: &[&str], quote: impl Fn(&str) -> String) -> String {
     let mut shown: Vec<String> = names.iter().take(NAMES).map(|name| quote(name)).collect();
     if names.len() > NAMES {
         shown.push(format!("and {} more", names.len() - NAMES));
@@ -212,7 +218,7 @@ fn row(names: &[&str], quote: impl Fn(&str) -> String) -> String {
 }
 
 /// Which requests an attachment is for: `teams health-*; tags phi*; priority 10`.
-fn targets(document: &Map<String, Value>, quote: impl Fn(&str) -> String) -> String {
+fn target_words(document: &Map<String, Value>, quote: impl Fn(&str) -> String) -> String {
     let mut parts = Vec::new();
     if document.contains_key("scope") {
         parts.push("every request".to_owned());
@@ -220,7 +226,7 @@ fn targets(document: &Map<String, Value>, quote: impl Fn(&str) -> String) -> Str
     for key in Dimension::WRITTEN.map(Dimension::plural) {
         if let Some(patterns) = document.get(key).and_then(Value::as_array) {
             let patterns: Vec<&str> = patterns.iter().filter_map(Value::as_str).collect();
-            parts.push(format!("{key} {}", row(&patterns, &quote)));
+            parts.push(format!("{key} {}", join_names(&patterns, &quote)));
         }
     }
     if let Some(priority) = document.get("priority") {
@@ -243,16 +249,17 @@ enum Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    fn of(field: &'a FieldChange) -> Self {
+    fn between_sides(field: &'a FieldChange) -> Self {
         match (name_list(&field.a), name_list(&field.b)) {
             (Some(a), Some(b)) => {
-                let gone = a.iter().filter(|name| !b.contains(name)).copied().collect();
+                let (in_a, in_b): (FxHashSet<&str>, FxHashSet<&str>) =
+                    (a.iter().copied().collect(), b.iter().copied().collect());
                 Self::Names {
-                    gone,
-                    come: b.iter().filter(|name| !a.contains(name)).copied().collect(),
+                    gone: a.into_iter().filter(|name| !in_b.contains(name)).collect(),
+                    come: b.into_iter().filter(|name| !in_a.contains(name)).collect(),
                 }
             }
-            _ => Self::Values { a: value(&field.a), b: value(&field.b) },
+            _ => Self::Values { a: value_words(&field.a), b: value_words(&field.b) },
         }
     }
 }
@@ -266,9 +273,9 @@ fn name_list(value: &Value) -> Option<Vec<&str>> {
     }
 }
 
-fn value(value: &Value) -> String {
+fn value_words(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
-        value => clip(&value.to_string(), VALUE).into_owned(),
+        value => clip_text(&value.to_string(), VALUE).into_owned(),
     }
 }

@@ -142,7 +142,7 @@ pub fn annotation_property(text: &str) -> String {
 }
 
 /// Text or an attribute of XML 1.0, which has no way to write most control characters.
-pub fn xml(text: &str) -> String {
+pub fn escape_xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
@@ -159,7 +159,7 @@ pub fn xml(text: &str) -> String {
 }
 
 /// At most so many characters; what is left out shows as `…`.
-pub(super) fn clip(text: &str, characters: usize) -> Cow<'_, str> {
+pub(super) fn clip_text(text: &str, characters: usize) -> Cow<'_, str> {
     match text.char_indices().nth(characters) {
         None => Cow::Borrowed(text),
         Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or(""))),
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_clipped_text_says_so() {
-        assert_eq!(clip("äöü", 3), "äöü");
-        assert_eq!(clip("äöü!", 3), "äöü…");
+        assert_eq!(clip_text("äöü", 3), "äöü");
+        assert_eq!(clip_text("äöü!", 3), "äöü…");
     }
 }

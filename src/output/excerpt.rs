@@ -19,7 +19,7 @@ pub(super) struct Excerpt {
 impl Excerpt {
     /// The line around a byte of a text, at most `width` characters of it.
     pub(super) fn new(text: &str, at: usize, width: usize) -> Self {
-        let (start, end) = window(text, at, width);
+        let (start, end) = find_window(text, at, width);
         let mut excerpt = Self { text: String::new(), places: Vec::new() };
         if text
             .get(..start)
@@ -48,25 +48,25 @@ impl Excerpt {
     }
 
     /// Whether a byte of the source is shown, or is the end of what is shown.
-    pub(super) fn shows(&self, at: usize) -> bool {
+    pub(super) fn shows_byte(&self, at: usize) -> bool {
         let (first, last) = (self.places.first(), self.places.last());
         first.is_some_and(|first| first.0 <= at) && last.is_some_and(|last| at <= last.0)
     }
 
     /// The bytes of the text that show a span of the source; what lies outside is cut off.
-    pub(super) fn range(&self, start: usize, end: usize) -> std::ops::Range<usize> {
-        let (start, end) = (self.place(start), self.place(end));
+    pub(super) fn shown_range(&self, start: usize, end: usize) -> std::ops::Range<usize> {
+        let (start, end) = (self.shown_place(start), self.shown_place(end));
         start..end.max(start)
     }
 
-    fn place(&self, at: usize) -> usize {
+    fn shown_place(&self, at: usize) -> usize {
         let next = self.places.partition_point(|(source, _)| *source <= at);
         self.places.get(next.saturating_sub(1)).map_or(0, |(_, shown)| *shown)
     }
 }
 
 /// The bytes of the line around a byte, at most `width` characters: all of a line that fits.
-fn window(text: &str, at: usize, width: usize) -> (usize, usize) {
+fn find_window(text: &str, at: usize, width: usize) -> (usize, usize) {
     let at = text.floor_char_boundary(at);
     let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
     let starts: Vec<usize> = before
@@ -112,8 +112,8 @@ mod tests {
     fn a_short_line_is_shown_whole() {
         let excerpt = Excerpt::new("a: 1\nteam: [x]\nb: 2\n", 7, 80);
         assert_eq!(excerpt.text, "team: [x]");
-        assert_eq!(excerpt.range(5, 9), 0..4);
-        assert!(excerpt.shows(5) && excerpt.shows(14) && !excerpt.shows(15));
+        assert_eq!(excerpt.shown_range(5, 9), 0..4);
+        assert!(excerpt.shows_byte(5) && excerpt.shows_byte(14) && !excerpt.shows_byte(15));
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
         let text = format!("{}HERE{}", "a".repeat(500), "b".repeat(500));
         let excerpt = Excerpt::new(&text, 500, 20);
         assert_eq!(excerpt.text, "…aaaaaaaaaaHEREbbbbbb…");
-        assert_eq!(excerpt.text.get(excerpt.range(500, 504)), Some("HERE"));
+        assert_eq!(excerpt.text.get(excerpt.shown_range(500, 504)), Some("HERE"));
     }
 
     #[test]
@@ -136,6 +136,6 @@ mod tests {
     fn what_is_hidden_shows_and_keeps_its_place() {
         let excerpt = Excerpt::new("\u{feff}a\u{202e}b\t: é", 4, 80);
         assert_eq!(excerpt.text, "a\\u{202e}b    : é");
-        assert_eq!(excerpt.text.get(excerpt.range(4, 7)), Some("\\u{202e}"));
+        assert_eq!(excerpt.text.get(excerpt.shown_range(4, 7)), Some("\\u{202e}"));
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Fingerprints<'a> {
 
 impl<'a> Fingerprints<'a> {
     /// The next finding's, in hexadecimal.
-    pub(super) fn next(&mut self, finding: &'a Finding) -> String {
+    pub(super) fn next_for(&mut self, finding: &'a Finding) -> String {
         let parts = finding.identity();
         let nth = self.seen.entry(parts).or_default();
         *nth += 1;

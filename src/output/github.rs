@@ -1,16 +1,16 @@
 //! GitHub workflow commands, which the runner turns into annotations, and a plain line a finding.
 //!
-//! A step shows ten annotations of each level and drops the others without a word, and the log shows
-//! an annotation without its file. So the worst come first, one notice counts the rest, and every
-//! finding is a plain line besides.
+//! A step shows ten annotations of each level and drops the others without a word, and the log
+//! shows an annotation without its file. So the worst come first, one notice counts the rest, and
+//! every finding is a plain line besides.
 
 use std::borrow::Cow;
 use std::io;
 
 use refguard_core::document::{Finding, Severity};
 
-use super::escape::{annotation_message, annotation_property, clip, escape_terminal};
-use super::{Report, count, from_the_top};
+use super::escape::{annotation_message, annotation_property, clip_text, escape_terminal};
+use super::{Report, Style, count, from_the_top};
 
 /// Annotations of one level that GitHub shows for a step.
 const SHOWN: usize = 10;
@@ -32,9 +32,9 @@ pub(super) struct Annotation<'a> {
     pub message: Vec<String>,
 }
 
-pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let annotations: Vec<Annotation<'_>> =
-        report.findings.iter().map(|finding| annotate(finding, report.prefix)).collect();
+        report.findings.iter().map(|finding| annotate_finding(finding, report.prefix)).collect();
     write_annotations(&annotations, out)
 }
 
@@ -49,7 +49,9 @@ pub(super) fn write_annotations(
         (Severity::Warning, "more warning", "more warnings"),
     ] {
         let of_level = || annotations.iter().filter(|shown| shown.severity == severity);
-        of_level().take(SHOWN).try_for_each(|shown| writeln!(out, "{}", command(shown)))?;
+        of_level()
+            .take(SHOWN)
+            .try_for_each(|shown| writeln!(out, "{}", workflow_command(shown)))?;
         match of_level().count().saturating_sub(SHOWN) {
             0 => {}
             more => left_out.push(count(more, one, many)),
@@ -63,7 +65,7 @@ pub(super) fn write_annotations(
 }
 
 /// The workflow command.
-fn command(annotation: &Annotation<'_>) -> String {
+fn workflow_command(annotation: &Annotation<'_>) -> String {
     format!(
         "::{severity} file={file},{lines},title={title}::{message}",
         severity = annotation.severity.as_str(),
@@ -82,7 +84,7 @@ fn plain_line(annotation: &Annotation<'_>) -> String {
     escape_terminal(&format!("{file}:{place}: {severity}: {title}: {message}")).into_owned()
 }
 
-fn annotate<'f>(finding: &'f Finding, prefix: &str) -> Annotation<'f> {
+fn annotate_finding<'f>(finding: &'f Finding, prefix: &str) -> Annotation<'f> {
     let place = &finding.location;
     let (first, last) = (place.line, place.end_line.max(place.line));
     // GitHub refuses columns where the lines differ.
@@ -119,5 +121,5 @@ fn write_message(finding: &Finding) -> Vec<String> {
 
 /// One line of a message, of bounded length.
 pub(super) fn escape_clipped(text: &str) -> String {
-    escape_terminal(&clip(text, MESSAGE_CHARACTERS)).into_owned()
+    escape_terminal(&clip_text(text, MESSAGE_CHARACTERS)).into_owned()
 }

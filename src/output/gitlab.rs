@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::escape::escape_terminal;
 use super::fingerprint::Fingerprints;
-use super::{Report, from_the_top};
+use super::{Report, Style, from_the_top};
 
 #[derive(Serialize)]
 struct Issue<'a> {
@@ -31,18 +31,18 @@ struct Lines {
     end: u32,
 }
 
-pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let mut fingerprints = Fingerprints::default();
     let issues: Vec<_> = report
         .findings
         .iter()
-        .map(|finding| issue(finding, fingerprints.next(finding), report.prefix))
+        .map(|finding| describe_issue(finding, fingerprints.next_for(finding), report.prefix))
         .collect();
     serde_json::to_writer_pretty(&mut *out, &issues)?;
     writeln!(out)
 }
 
-fn issue<'f>(finding: &'f Finding, fingerprint: String, prefix: &str) -> Issue<'f> {
+fn describe_issue<'f>(finding: &'f Finding, fingerprint: String, prefix: &str) -> Issue<'f> {
     let place = &finding.location;
     let help = finding
         .help

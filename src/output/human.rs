@@ -13,7 +13,7 @@ use annotate_snippets::{
 use refguard_core::document::{Finding, Location, Severity, SourceFile};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::escape::{clip, escape_terminal};
+use super::escape::{clip_text, escape_terminal};
 use super::excerpt::{Excerpt, next_line};
 use super::{Report, Style, count};
 
@@ -30,9 +30,9 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
     for finding in report.findings {
         let source = sources.get(&*finding.location.file).filter(|file| !file.text().is_empty());
         let explain = explained.insert(finding.rule.code);
-        writeln!(out, "{}\n", page.finding(finding, source.copied(), explain))?;
+        writeln!(out, "{}\n", page.draw_finding(finding, source.copied(), explain))?;
     }
-    writeln!(out, "{}", page.summary(report))
+    writeln!(out, "{}", page.draw_summary(report))
 }
 
 /// How everything on one report is drawn.
@@ -55,24 +55,31 @@ impl Page {
         }
     }
 
-    fn finding(&self, finding: &Finding, source: Option<&SourceFile>, explain: bool) -> String {
+    fn draw_finding(
+        &self,
+        finding: &Finding,
+        source: Option<&SourceFile>,
+        explain: bool,
+    ) -> String {
         let level = match finding.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level.clone().primary_title(said(&finding.message)).id(finding.rule.code);
+        let title =
+            level.clone().primary_title(clip_message(&finding.message)).id(finding.rule.code);
         let place = &finding.location;
         let Some(source) = source else {
             let origin = Origin::path(escape_terminal(&place.file));
             let origin = origin.line(place.line as usize).char_column(place.column as usize);
-            let notes = notes(finding, |_| true, explain);
+            let notes = note_lines(finding, |_| true, explain);
             return self.renderer.render(&[title.element(origin).elements(notes)]);
         };
         let frame = Frame::new(finding, source, self.width);
-        let notes = notes(finding, |related| !frame.labels(related), explain);
-        let body = Group::with_level(level).element(frame.snippet()).elements(notes);
+        let notes = note_lines(finding, |related| !frame.has_label(related), explain);
+        let body = Group::with_level(level).element(frame.to_snippet()).elements(notes);
         let title = self.renderer.render(&[Group::with_title(title)]);
-        let arrow = self.styled(DEFAULT_LINE_NUM_STYLE, &format!("{:1$}--> ", "", frame.gutter()));
+        let arrow =
+            self.styled(DEFAULT_LINE_NUM_STYLE, &format!("{:1$}--> ", "", frame.gutter_width()));
         let file = escape_terminal(&place.file);
         format!(
             "{title}\n{arrow}{file}:{}:{}\n{}",
@@ -82,7 +89,7 @@ impl Page {
         )
     }
 
-    fn summary(&self, report: &Report<'_>) -> String {
+    fn draw_summary(&self, report: &Report<'_>) -> String {
         let (errors, warnings) = (report.errors(), report.warnings());
         let checked = report.checked;
         let files = count(checked.files, "file", "files");
@@ -107,24 +114,24 @@ impl Page {
     }
 }
 
-fn said(text: &str) -> String {
-    escape_terminal(&clip(text, MESSAGE_CHARACTERS)).into_owned()
+fn clip_message(text: &str) -> String {
+    escape_terminal(&clip_text(text, MESSAGE_CHARACTERS)).into_owned()
 }
 
 /// What stands below the lines: help, related places that are not among them, where to read on.
-fn notes<'a>(
+fn note_lines<'a>(
     finding: &Finding,
     elsewhere: impl Fn(&Location) -> bool,
     explain: bool,
 ) -> Vec<Message<'a>> {
-    let help = finding.help.iter().map(|help| Level::HELP.message(said(help)));
+    let help = finding.help.iter().map(|help| Level::HELP.message(clip_message(help)));
     let related =
         finding.related.iter().filter(|related| elsewhere(&related.location)).map(|related| {
             let place = &related.location;
             let file = escape_terminal(&place.file);
             Level::NOTE.message(format!(
                 "{}: {file}:{}:{}",
-                said(&related.message),
+                clip_message(&related.message),
                 place.line,
                 place.column
             ))
@@ -160,7 +167,9 @@ impl Frame {
             related.location.file == primary.file
                 && related.location.line.abs_diff(primary.line) <= NEAR_LINES
         });
-        wanted.extend(near.map(|r| (&r.location, AnnotationKind::Context, Some(said(&r.message)))));
+        wanted.extend(
+            near.map(|r| (&r.location, AnnotationKind::Context, Some(clip_message(&r.message)))),
+        );
         wanted.sort_by_key(|(location, ..)| location.line);
         let first = wanted.first().map_or(primary.line, |(location, ..)| location.line);
         let mut frame = Self { text: String::new(), first, last: first, marks: Vec::new() };
@@ -173,7 +182,7 @@ impl Frame {
             byte = lead.span.start as usize;
             let excerpt = Excerpt::new(source.text(), byte, width);
             for (location, kind, label) in on_line {
-                frame.mark(location, *kind, label.clone(), &excerpt);
+                frame.mark_place(location, *kind, label.clone(), &excerpt);
             }
             frame.text.push_str(&excerpt.text);
         }
@@ -196,7 +205,7 @@ impl Frame {
     }
 
     /// Marks a place on the line that comes next, if its window shows it.
-    fn mark(
+    fn mark_place(
         &mut self,
         location: &Location,
         kind: AnnotationKind,
@@ -204,24 +213,24 @@ impl Frame {
         excerpt: &Excerpt,
     ) {
         let (start, end) = (location.span.start as usize, location.span.end as usize);
-        if !excerpt.shows(start) && label.is_some() {
+        if !excerpt.shows_byte(start) && label.is_some() {
             return;
         }
-        let range = excerpt.range(start, end);
+        let range = excerpt.shown_range(start, end);
         let range = self.text.len() + range.start..self.text.len() + range.end;
         self.marks.push(Mark { kind, range, label, location: location.clone() });
     }
 
-    fn labels(&self, location: &Location) -> bool {
+    fn has_label(&self, location: &Location) -> bool {
         self.marks.iter().any(|mark| mark.label.is_some() && mark.location == *location)
     }
 
     /// Columns of the widest line number.
-    fn gutter(&self) -> usize {
+    fn gutter_width(&self) -> usize {
         self.last.max(1).ilog10() as usize + 1
     }
 
-    fn snippet(&self) -> Element<'_> {
+    fn to_snippet(&self) -> Element<'_> {
         let annotations = self.marks.iter().map(|mark| -> Annotation<'_> {
             mark.kind.span(mark.range.clone()).label(mark.label.as_deref())
         });

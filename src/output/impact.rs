@@ -18,7 +18,7 @@ const REGIONS: usize = 40;
 /// How a name is set off from the words around it.
 type Code<'c> = &'c dyn Fn(&str) -> String;
 
-fn plain(name: &str) -> String {
+fn quote_plain(name: &str) -> String {
     format!("`{}`", escape_terminal(name))
 }
 
@@ -26,18 +26,22 @@ fn plain(name: &str) -> String {
 pub fn impact_human(impact: &Impact, style: Style) -> String {
     let paint = Paint(style);
     let mut text = String::new();
-    for group in groups(&impact.regions).iter().take(REGIONS) {
+    for group in group_regions(&impact.regions).iter().take(REGIONS) {
         let mark = if group.region.lost.is_empty() { paint.good("+") } else { paint.bad("-") };
-        text.push_str(&format!("{mark} {}\n", group.sentence(&plain)));
-        text.push_str(&format!("    for example {}\n", request(&group.region.witness, &plain)));
-        for line in pipelines(group.region, &plain) {
+        text.push_str(&format!("{mark} {}\n", group.describe(&quote_plain)));
+        text.push_str(&format!(
+            "    for example {}\n",
+            request_words(&group.region.witness, &quote_plain)
+        ));
+        for line in pipeline_lines(group.region, &quote_plain) {
             text.push_str(&format!("    {line}\n"));
         }
         for cause in group.region.because.iter().take(NAMES) {
-            text.push_str(&format!("    because of {}\n", cause_words(cause, &plain)));
+            text.push_str(&format!("    because of {}\n", cause_words(cause, &quote_plain)));
         }
     }
-    let left_out = groups(&impact.regions).len().saturating_sub(REGIONS) + impact.regions_left_out;
+    let left_out =
+        group_regions(&impact.regions).len().saturating_sub(REGIONS) + impact.regions_left_out;
     if left_out > 0 {
         text.push_str(&format!(
             "  and {} more (all with --format json --all)\n",
@@ -46,12 +50,12 @@ pub fn impact_human(impact: &Impact, style: Style) -> String {
     }
     if let Some(weakening) = &impact.weakening {
         let word = paint.bad("weakens");
-        text.push_str(&format!("{word}: {}\n", weakening_words(weakening, &plain)));
+        text.push_str(&format!("{word}: {}\n", weakening_words(weakening, &quote_plain)));
     }
     for sentence in &impact.not_analysed {
         text.push_str(&format!("{}: {}\n", paint.bad("not analysed"), escape_terminal(sentence)));
     }
-    text.push_str(summary(impact));
+    text.push_str(summary_sentence(impact));
     text.push('\n');
     text
 }
@@ -59,19 +63,24 @@ pub fn impact_human(impact: &Impact, style: Style) -> String {
 /// The change for a pull request.
 pub fn impact_markdown(impact: &Impact) -> String {
     let code = |name: &str| markdown_code(name);
-    let mut text = format!("### What this change does to requests\n\n{}\n\n", summary(impact));
-    for group in groups(&impact.regions).iter().take(REGIONS) {
+    let mut text =
+        format!("### What this change does to requests\n\n{}\n\n", summary_sentence(impact));
+    for group in group_regions(&impact.regions).iter().take(REGIONS) {
         let mark = if group.region.lost.is_empty() { "" } else { "**loss** " };
-        text.push_str(&format!("- {mark}{}\n", group.sentence(&code)));
-        text.push_str(&format!("  - for example {}\n", request(&group.region.witness, &code)));
-        for line in pipelines(group.region, &code) {
+        text.push_str(&format!("- {mark}{}\n", group.describe(&code)));
+        text.push_str(&format!(
+            "  - for example {}\n",
+            request_words(&group.region.witness, &code)
+        ));
+        for line in pipeline_lines(group.region, &code) {
             text.push_str(&format!("  - {line}\n"));
         }
         for cause in group.region.because.iter().take(NAMES) {
             text.push_str(&format!("  - because of {}\n", cause_words(cause, &code)));
         }
     }
-    let left_out = groups(&impact.regions).len().saturating_sub(REGIONS) + impact.regions_left_out;
+    let left_out =
+        group_regions(&impact.regions).len().saturating_sub(REGIONS) + impact.regions_left_out;
     if left_out > 0 {
         text.push_str(&format!("- and {} more\n", count(left_out, "region", "regions")));
     }
@@ -84,7 +93,7 @@ pub fn impact_markdown(impact: &Impact) -> String {
     text
 }
 
-fn summary(impact: &Impact) -> &'static str {
+fn summary_sentence(impact: &Impact) -> &'static str {
     match (impact.regions.is_empty(), impact.exact) {
         (true, true) => "no request gets other guardrails or pipelines",
         (false, true) => "every other request gets what it got before",
@@ -98,7 +107,7 @@ struct Group<'r> {
     requested: Vec<&'r str>,
 }
 
-fn groups(regions: &[Region]) -> Vec<Group<'_>> {
+fn group_regions(regions: &[Region]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut known: std::collections::HashMap<_, usize> = std::collections::HashMap::new();
     for region in regions {
@@ -119,20 +128,20 @@ fn groups(regions: &[Region]) -> Vec<Group<'_>> {
 }
 
 impl Group<'_> {
-    fn sentence(&self, code: Code<'_>) -> String {
+    fn describe(&self, code: Code<'_>) -> String {
         let region = self.region;
         let mut parts: Vec<String> = Vec::new();
         for dimension in Dimension::WRITTEN {
             parts.extend(match dimension {
-                Dimension::Model => models(&region.models, code),
-                set if set.is_set() => tags(&region.tags, code),
-                plain => values(plain.singular(), &region.values[plain], code),
+                Dimension::Model => models_words(&region.models, code),
+                set if set.is_set() => tags_words(&region.tags, code),
+                plain => values_words(plain.singular(), &region.values[plain], code),
             });
         }
         let every = parts.is_empty() && self.requested.is_empty();
         let mut text = if every { "every request".to_owned() } else { "requests".to_owned() };
         if !self.requested.is_empty() {
-            text.push_str(&format!(" that name {}", names(&self.requested, " or ", code)));
+            text.push_str(&format!(" that name {}", join_names(&self.requested, " or ", code)));
         }
         if !parts.is_empty() {
             text.push_str(&format!(" {}", parts.join(", ")));
@@ -142,7 +151,7 @@ impl Group<'_> {
         for (verb, list) in [(lose, &region.lost), (gain, &region.gained)] {
             if !list.is_empty() {
                 let list: Vec<&str> = list.iter().map(String::as_str).collect();
-                verbs.push(format!("{verb} {}", names(&list, " and ", code)));
+                verbs.push(format!("{verb} {}", join_names(&list, " and ", code)));
             }
         }
         if region.pipelines.is_some() {
@@ -154,7 +163,7 @@ impl Group<'_> {
     }
 }
 
-fn names(list: &[&str], last: &str, code: Code<'_>) -> String {
+fn join_names(list: &[&str], last: &str, code: Code<'_>) -> String {
     let mut words: Vec<String> = list.iter().take(NAMES).map(|name| code(name)).collect();
     if list.len() > NAMES {
         words.push(format!("{} more", list.len() - NAMES));
@@ -166,7 +175,7 @@ fn names(list: &[&str], last: &str, code: Code<'_>) -> String {
     }
 }
 
-fn texts(list: &[String]) -> Vec<&str> {
+fn as_texts(list: &[String]) -> Vec<&str> {
     list.iter().map(String::as_str).collect()
 }
 
@@ -174,30 +183,33 @@ fn but_not(none: &[String], code: Code<'_>) -> String {
     if none.is_empty() {
         String::new()
     } else {
-        format!(" (but not {})", names(&texts(none), " or ", code))
+        format!(" (but not {})", join_names(&as_texts(none), " or ", code))
     }
 }
 
-fn values(what: &str, values: &Values, code: Code<'_>) -> Option<String> {
+fn values_words(what: &str, values: &Values, code: Code<'_>) -> Option<String> {
     let out = but_not(&values.none, code);
     match (values.any.iter().any(|pattern| pattern == "*"), values.absent) {
         (true, _) if out.is_empty() => None,
         (true, _) => Some(format!("of any {what} or none{out}")),
         (false, true) if values.any.is_empty() => Some(format!("of no {what}")),
-        _ => Some(format!("of a {what} {}{out}", names(&texts(&values.any), " or ", code))),
+        _ => Some(format!("of a {what} {}{out}", join_names(&as_texts(&values.any), " or ", code))),
     }
 }
 
-fn models(models: &Models, code: Code<'_>) -> Option<String> {
+fn models_words(models: &Models, code: Code<'_>) -> Option<String> {
     let any = models.any.iter().any(|pattern| pattern == "*");
     let mut parts = Vec::new();
     if !models.matches.is_empty() {
-        parts.push(format!("that matches {}", names(&texts(&models.matches), " and ", code)));
+        parts.push(format!(
+            "that matches {}",
+            join_names(&as_texts(&models.matches), " and ", code)
+        ));
     }
     if !models.not_matches.is_empty() {
         parts.push(format!(
             "that does not match {}",
-            names(&texts(&models.not_matches), " or ", code)
+            join_names(&as_texts(&models.not_matches), " or ", code)
         ));
     }
     let out = but_not(&models.none, code);
@@ -210,29 +222,31 @@ fn models(models: &Models, code: Code<'_>) -> Option<String> {
     let which = if any {
         "a model".to_owned()
     } else {
-        format!("model {}", names(&texts(&models.any), " or ", code))
+        format!("model {}", join_names(&as_texts(&models.any), " or ", code))
     };
     let more = if parts.is_empty() { String::new() } else { format!(" {}", parts.join(" and ")) };
     let absent = if models.absent { " or none" } else { "" };
     Some(format!("with {which}{more}{out}{absent}"))
 }
 
-fn tags(tags: &Tags, code: Code<'_>) -> Option<String> {
+fn tags_words(tags: &Tags, code: Code<'_>) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     if !tags.any.is_empty() {
-        parts.push(format!("tagged {}", names(&texts(&tags.any), " or ", code)));
+        parts.push(format!("tagged {}", join_names(&as_texts(&tags.any), " or ", code)));
     }
     parts.extend(
-        tags.also.iter().map(|list| format!("tagged also {}", names(&texts(list), " or ", code))),
+        tags.also
+            .iter()
+            .map(|list| format!("tagged also {}", join_names(&as_texts(list), " or ", code))),
     );
     if !tags.none.is_empty() {
-        parts.push(format!("not tagged {}", names(&texts(&tags.none), " or ", code)));
+        parts.push(format!("not tagged {}", join_names(&as_texts(&tags.none), " or ", code)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// A request in words.
-pub(super) fn request(witness: &Context, code: Code<'_>) -> String {
+pub(super) fn request_words(witness: &Context, code: Code<'_>) -> String {
     let parts: Vec<String> = Dimension::WRITTEN
         .into_iter()
         .filter(|dimension| !witness.values(*dimension).is_empty())
@@ -242,20 +256,20 @@ pub(super) fn request(witness: &Context, code: Code<'_>) -> String {
             format!("{} {}", dimension.context_field(), values.join(", "))
         })
         .collect();
-    if parts.is_empty() { without_values() } else { parts.join(", ") }
+    if parts.is_empty() { without_values_words() } else { parts.join(", ") }
 }
 
 /// `a request without team, key, model and tags`
-fn without_values() -> String {
+fn without_values_words() -> String {
     let fields = Dimension::WRITTEN.map(Dimension::context_field);
     let [rest @ .., last] = &fields;
     format!("a request without {} and {last}", rest.join(", "))
 }
 
-fn pipelines(region: &Region, code: Code<'_>) -> Vec<String> {
+fn pipeline_lines(region: &Region, code: Code<'_>) -> Vec<String> {
     let Some(change) = &region.pipelines else { return Vec::new() };
     let line = |word: &str, views: &[PipelineView]| {
-        let views: Vec<String> = views.iter().map(|view| pipeline(view, code)).collect();
+        let views: Vec<String> = views.iter().map(|view| pipeline_words(view, code)).collect();
         format!(
             "{word}: {}",
             if views.is_empty() { "no pipeline".to_owned() } else { views.join("; ") }
@@ -264,7 +278,7 @@ fn pipelines(region: &Region, code: Code<'_>) -> Vec<String> {
     vec![line("before", &change.before), line("after", &change.after)]
 }
 
-fn pipeline(view: &PipelineView, code: Code<'_>) -> String {
+fn pipeline_words(view: &PipelineView, code: Code<'_>) -> String {
     let steps: Vec<String> = view
         .steps
         .iter()
@@ -292,9 +306,12 @@ fn cause_words(cause: &Cause, code: Code<'_>) -> String {
 }
 
 fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
-    let mut whose = request(&weakening.witness, code);
+    let mut whose = request_words(&weakening.witness, code);
     if !weakening.requested.is_empty() {
-        whose.push_str(&format!(", naming {}", names(&texts(&weakening.requested), " and ", code)));
+        whose.push_str(&format!(
+            ", naming {}",
+            join_names(&as_texts(&weakening.requested), " and ", code)
+        ));
     }
     let outcomes: Vec<String> = weakening
         .outcomes

@@ -5,7 +5,7 @@ use std::io;
 use refguard_core::document::{Finding, Related};
 use serde::Serialize;
 
-use super::Report;
+use super::{Report, Style};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
@@ -38,10 +38,10 @@ struct JsonRelated<'a> {
     message: &'a str,
 }
 
-pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let json = JsonReport {
         version: 1,
-        findings: report.findings.iter().map(finding).collect(),
+        findings: report.findings.iter().map(finding_object).collect(),
         errors: report.errors(),
         warnings: report.warnings(),
     };
@@ -49,7 +49,7 @@ pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result
     writeln!(out)
 }
 
-fn finding(finding: &Finding) -> JsonFinding<'_> {
+fn finding_object(finding: &Finding) -> JsonFinding<'_> {
     let place = &finding.location;
     JsonFinding {
         code: finding.rule.code,
@@ -62,11 +62,11 @@ fn finding(finding: &Finding) -> JsonFinding<'_> {
         end_line: place.end_line,
         end_column: place.end_column,
         help: finding.help.as_deref(),
-        related: finding.related.iter().map(related).collect(),
+        related: finding.related.iter().map(related_object).collect(),
     }
 }
 
-fn related(related: &Related) -> JsonRelated<'_> {
+fn related_object(related: &Related) -> JsonRelated<'_> {
     let place = &related.location;
     JsonRelated {
         file: &place.file,
@@ -78,5 +78,5 @@ fn related(related: &Related) -> JsonRelated<'_> {
 
 /// One finding as its JSON object, for answers that hold findings among other things.
 pub fn finding_json(found: &Finding) -> serde_json::Value {
-    serde_json::to_value(finding(found)).unwrap_or_default()
+    serde_json::to_value(finding_object(found)).unwrap_or_default()
 }

@@ -10,11 +10,11 @@ use std::io;
 use refguard_core::document::Finding;
 use rustc_hash::FxHashMap;
 
-use super::Report;
-use super::escape::{escape_terminal, xml};
+use super::escape::{escape_terminal, escape_xml};
+use super::{Report, Style};
 
-pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let cases = by_file(report.findings);
+pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let cases = group_by_file(report.findings);
     let failures =
         cases.iter().filter(|case| case.findings.iter().any(|finding| finding.is_error())).count();
     let counts = format!(r#"tests="{}" failures="{failures}" errors="0""#, cases.len().max(1));
@@ -36,7 +36,7 @@ struct Case<'a> {
     findings: Vec<&'a Finding>,
 }
 
-fn by_file(findings: &[Finding]) -> Vec<Case<'_>> {
+fn group_by_file(findings: &[Finding]) -> Vec<Case<'_>> {
     let mut cases: Vec<Case<'_>> = Vec::new();
     let mut index: FxHashMap<&str, usize> = FxHashMap::default();
     for finding in findings {
@@ -56,23 +56,23 @@ fn write_case(case: &Case<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(
         out,
         r#"    <testcase name="{}" classname="refguard">"#,
-        xml(&escape_terminal(case.file))
+        escape_xml(&escape_terminal(case.file))
     )?;
     if let Some(first) = errors.first() {
-        let (message, code) = (xml(&escape_terminal(&first.message)), first.rule.code);
+        let (message, code) = (escape_xml(&escape_terminal(&first.message)), first.rule.code);
         writeln!(
             out,
             r#"      <failure message="{message}" type="{code}">{}</failure>"#,
-            text(&errors)
+            list_findings(&errors)
         )?;
     }
     if !warnings.is_empty() {
-        writeln!(out, "      <system-out>{}</system-out>", text(&warnings))?;
+        writeln!(out, "      <system-out>{}</system-out>", list_findings(&warnings))?;
     }
     writeln!(out, "    </testcase>")
 }
 
-fn text(findings: &[&Finding]) -> String {
+fn list_findings(findings: &[&Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let _ = writeln!(text, "{}", escape_terminal(&finding.to_string()));
@@ -90,5 +90,5 @@ fn text(findings: &[&Finding]) -> String {
             );
         }
     }
-    xml(text.trim_end())
+    escape_xml(text.trim_end())
 }

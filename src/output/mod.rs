@@ -40,19 +40,19 @@ use refguard_core::document::{Finding, SourceFile};
 
 pub use impact::{impact_human, impact_markdown};
 pub use json::finding_json;
-pub use policy::policy;
-pub use promotion_log::promotion_log;
+pub use policy::format_policy;
+pub use promotion_log::format_promotion_log;
 pub use prove::{proof_human, proof_markdown};
-pub use resolution::resolution;
+pub use resolution::format_resolution;
 pub use review::{review_human, review_json, review_markdown};
-pub use rules::{explain, rules_markdown};
+pub use rules::{format_rule, rules_markdown};
 pub use safeguards::{safeguards_human, safeguards_markdown};
-pub use status::status;
+pub use status::format_status;
 pub use table::format_table;
 pub use tests_report::{tests_github, tests_human, tests_junit};
-pub use versions::{version, versions};
+pub use versions::{format_version, format_versions};
 
-/// How a report is written.
+/// How a report is written. A new format is a file, a variant, and its line in [`Format::row`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// For a person, in the manner of rustc.
@@ -69,21 +69,38 @@ pub enum Format {
     Gitlab,
 }
 
+/// What there is to know of a format: its name as it is typed, a line of help, and how it is
+/// written.
+struct Row(&'static str, &'static str, Renderer);
+
+type Renderer = fn(&Report<'_>, Style, &mut dyn io::Write) -> io::Result<()>;
+
 impl Format {
     /// Every format, in the order that help texts list them.
     pub const ALL: [Self; 6] =
         [Self::Human, Self::Json, Self::Sarif, Self::Github, Self::Junit, Self::Gitlab];
 
+    fn row(self) -> Row {
+        match self {
+            Self::Human => {
+                Row("human", "For people: the line, the place, what to do", human::render)
+            }
+            Self::Json => Row("json", "For programs: versioned and stable", json::render),
+            Self::Sarif => Row("sarif", "SARIF 2.1.0, for code scanning", sarif::render),
+            Self::Github => Row("github", "Annotations of GitHub Actions", github::render),
+            Self::Junit => Row("junit", "JUnit XML", junit::render),
+            Self::Gitlab => Row("gitlab", "GitLab code quality", gitlab::render),
+        }
+    }
+
     /// The name as it is typed.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Human => "human",
-            Self::Json => "json",
-            Self::Sarif => "sarif",
-            Self::Github => "github",
-            Self::Junit => "junit",
-            Self::Gitlab => "gitlab",
-        }
+        self.row().0
+    }
+
+    /// What it is for, in a line of help.
+    pub fn description(self) -> &'static str {
+        self.row().1
     }
 }
 
@@ -95,7 +112,7 @@ impl fmt::Display for Format {
 
 /// A name that no format has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format `{0}`: it is one of human, json, sarif, github, junit, gitlab")]
+#[error("unknown format `{0}`: it is one of {names}", names = Format::ALL.map(Format::as_str).join(", "))]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {
@@ -176,17 +193,16 @@ pub fn render(
     style: Style,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    match format {
-        Format::Human => human::render(report, style, out),
-        Format::Json => json::render(report, out),
-        Format::Sarif => sarif::render(report, out),
-        Format::Github => github::render(report, out),
-        Format::Junit => junit::render(report, out),
-        Format::Gitlab => gitlab::render(report, out),
-    }
+    let Row(_, _, render) = format.row();
+    render(report, style, out)
 }
 
 /// `1 error`, `2 errors`.
 fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The beginning of a commit's hash: enough for a person to find it.
+fn short_commit(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
 }

@@ -6,23 +6,23 @@ use super::escape::escape_terminal;
 use crate::ops::ShownPolicy;
 
 /// A policy with its chain, children and attachments.
-pub fn policy(shown: &ShownPolicy) -> String {
-    let mut text = fields(&shown.policy);
-    line(
+pub fn format_policy(shown: &ShownPolicy) -> String {
+    let mut text = format_fields(&shown.policy);
+    push_line(
         &mut text,
         "chain",
         if shown.chain.len() > 1 { shown.chain.join(" -> ") } else { String::new() },
     );
-    line(&mut text, "guardrails", shown.guardrails.join(", "));
-    line(&mut text, "children", shown.children.join(", "));
+    push_line(&mut text, "guardrails", shown.guardrails.join(", "));
+    push_line(&mut text, "children", shown.children.join(", "));
     for attached in &shown.attached {
-        line(&mut text, "attached to", attached.clone());
+        push_line(&mut text, "attached to", attached.clone());
     }
     text
 }
 
 /// What a policy's document says, and where it stands.
-pub(super) fn fields(document: &Value) -> String {
+pub(super) fn format_fields(document: &Value) -> String {
     let field = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
     let list = |pointer: &str, sign: &str| {
         let names = document.pointer(pointer).and_then(Value::as_array);
@@ -40,13 +40,13 @@ pub(super) fn fields(document: &Value) -> String {
         ("inherits", "inherit"),
     ];
     for (name, key) in plain {
-        line(&mut text, name, field(key));
+        push_line(&mut text, name, field(key));
     }
-    line(&mut text, "place", place);
-    line(&mut text, "digest", field("digest"));
-    line(&mut text, "own", own.trim().to_owned());
-    line(&mut text, "for models", list("/condition/model", ""));
-    line(
+    push_line(&mut text, "place", place);
+    push_line(&mut text, "digest", field("digest"));
+    push_line(&mut text, "own", own.trim().to_owned());
+    push_line(&mut text, "for models", list("/condition/model", ""));
+    push_line(
         &mut text,
         "pipeline",
         document.pointer("/pipeline/mode").and_then(Value::as_str).unwrap_or("").to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn fields(document: &Value) -> String {
     {
         let word = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or("");
         let (pass, fail, error) = (word("on_pass"), word("on_fail"), word("on_error"));
-        line(
+        push_line(
             &mut text,
             "step",
             format!("{}: pass {pass}, fail {fail}, error {error}", word("guardrail")),
@@ -64,7 +64,7 @@ pub(super) fn fields(document: &Value) -> String {
     text
 }
 
-fn line(text: &mut String, name: &str, value: String) {
+fn push_line(text: &mut String, name: &str, value: String) {
     if !value.is_empty() {
         text.push_str(&format!("{name:<12} {}\n", escape_terminal(&value)));
     }

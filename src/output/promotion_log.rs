@@ -1,28 +1,27 @@
 //! The history of an environment, for a person.
 
-use super::Style;
 use super::escape::escape_terminal;
 use super::resolution::Paint;
+use super::{Style, short_commit};
 use crate::ops::{LogEntry, PromotionLog};
 
 /// A block a promotion: number, time and person, then why and what.
-pub fn promotion_log(log: &PromotionLog, style: Style) -> String {
+pub fn format_promotion_log(log: &PromotionLog, style: Style) -> String {
     let paint = Paint(style);
     if log.promotions.is_empty() {
         return format!("nothing was promoted to {} yet\n", escape_terminal(&log.environment));
     }
-    log.promotions.iter().map(|entry| block(log, entry, &paint)).collect()
+    log.promotions.iter().map(|entry| format_entry(log, entry, &paint)).collect()
 }
 
-fn block(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
-    let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
+fn format_entry(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
     let number = entry
         .number
         .map_or_else(|| "external".to_owned(), |number| format!("{}#{number}", log.environment));
     let what = match (entry.kind, entry.rollback, &entry.promoted) {
         ("external", ..) => paint.warn("moved by something else"),
         (_, Some(to), _) => paint.warn(&format!("rolled back to {to}")),
-        (_, None, Some(promoted)) => format!("promoted {}", short(promoted)),
+        (_, None, Some(promoted)) => format!("promoted {}", short_commit(promoted)),
         (_, None, None) => String::new(),
     };
     let mut text = format!(
@@ -30,7 +29,7 @@ fn block(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
         paint.strong(&escape_terminal(&number)),
         entry.time,
         escape_terminal(&entry.author),
-        short(&entry.commit),
+        short_commit(&entry.commit),
     );
     if let Some(reason) = &entry.reason {
         text.push_str(&format!("    {}\n", escape_terminal(reason)));
@@ -39,13 +38,13 @@ fn block(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
         text.push_str(&format!("    on hold: {}\n", escape_terminal(hold)));
     }
     if !entry.policies.is_empty() {
-        text.push_str(&format!("    changes {}\n", escape_terminal(&few(&entry.policies))));
+        text.push_str(&format!("    changes {}\n", escape_terminal(&join_few(&entry.policies))));
     }
     text
 }
 
 /// The first names, and how many more there are.
-fn few(names: &[String]) -> String {
+fn join_few(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {

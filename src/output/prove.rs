@@ -4,7 +4,7 @@ use refguard_core::prove::{Proof, Verdict};
 
 use super::Style;
 use super::escape::{escape_markdown, escape_terminal, markdown_code};
-use super::impact::request;
+use super::impact::request_words;
 use super::resolution::Paint;
 
 /// How a name is set off from the words around it.
@@ -22,24 +22,24 @@ pub fn proof_human(proof: &Proof, style: Style) -> String {
             text.push_str(&format!(" ({}:{line})", escape_terminal(file)));
         }
         text.push('\n');
-        for line in details(verdict, &code, &|text| escape_terminal(text).into_owned()) {
+        for line in detail_lines(verdict, &code, &|text| escape_terminal(text).into_owned()) {
             text.push_str(&format!("    {line}\n"));
         }
     }
     for sentence in &proof.not_analysed {
         text.push_str(&format!("{}: {}\n", paint.bad("not analysed"), escape_terminal(sentence)));
     }
-    text.push_str(&summary(proof));
+    text.push_str(&summary_sentence(proof));
     text
 }
 
 /// The verdicts for a pull request.
 pub fn proof_markdown(proof: &Proof) -> String {
     let code = |name: &str| markdown_code(name);
-    let mut text = format!("### Invariants\n\n{}\n", summary(proof));
+    let mut text = format!("### Invariants\n\n{}\n", summary_sentence(proof));
     for verdict in proof.invariants.iter().filter(|verdict| !verdict.holds) {
         text.push_str(&format!("- **broken** {}\n", markdown_code(&verdict.name)));
-        for line in details(verdict, &code, &escape_markdown) {
+        for line in detail_lines(verdict, &code, &escape_markdown) {
             text.push_str(&format!("  - {line}\n"));
         }
     }
@@ -49,19 +49,19 @@ pub fn proof_markdown(proof: &Proof) -> String {
     text
 }
 
-fn summary(proof: &Proof) -> String {
+fn summary_sentence(proof: &Proof) -> String {
     let holding = proof.invariants.iter().filter(|verdict| verdict.holds).count();
     let doubt = if proof.exact { "" } else { "; not everything was analysed" };
     format!("{holding} of {} invariants hold for every request{doubt}\n", proof.invariants.len())
 }
 
-fn details(verdict: &Verdict, code: Code<'_>, words: Code<'_>) -> Vec<String> {
+fn detail_lines(verdict: &Verdict, code: Code<'_>, words: Code<'_>) -> Vec<String> {
     let Some(witness) = &verdict.counterexample else { return Vec::new() };
     let list =
         |names: &[String]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
-    let mut lines = vec![format!("for example {}", request(witness, code))];
+    let mut lines = vec![format!("for example {}", request_words(witness, code))];
     if let Some(more) = &verdict.compared_with {
-        lines.push(format!("compared with {}", request(more, code)));
+        lines.push(format!("compared with {}", request_words(more, code)));
     }
     let got = if verdict.got.is_empty() { "no guardrail".to_owned() } else { list(&verdict.got) };
     lines.push(format!("gets {got}"));

@@ -7,7 +7,7 @@ use super::Style;
 use super::escape::escape_terminal;
 
 /// An answer in words: guardrails first, then where they come from.
-pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
+pub fn format_resolution(answer: &Answer<'_>, style: Style) -> String {
     let paint = Paint(style);
     let got = answer.resolution;
     let mut text = String::new();
@@ -46,7 +46,7 @@ pub fn resolution(answer: &Answer<'_>, style: Style) -> String {
         text.push_str(&format!("{}: {}\n", paint.warn("asked for, but unknown"), list(&names)));
     }
     if let Some(near) = answer.explain {
-        text.push_str(&explanation(near, &paint));
+        text.push_str(&format_explanation(near, &paint));
     }
     let commit = answer
         .origin
@@ -75,7 +75,7 @@ fn pipeline_lines(resolved: &ResolvedPipeline<'_>) -> String {
 }
 
 /// The attachments that came near, those that matched first.
-pub(super) fn explanation(near: &[Near], paint: &Paint) -> String {
+pub(super) fn format_explanation(near: &[Near], paint: &Paint) -> String {
     if near.is_empty() {
         return "no attachment comes near this request\n".to_owned();
     }

@@ -7,7 +7,7 @@ use refguard_core::diff::DiffReport;
 use refguard_core::document::Finding;
 use serde_json::{Value, json};
 
-use super::escape::{clip, escape_markdown, escape_terminal, markdown_code};
+use super::escape::{clip_text, escape_markdown, escape_terminal, markdown_code};
 use super::resolution::Paint;
 use super::{
     Style, count, diff, finding_json, impact_human, impact_markdown, safeguards_human,
@@ -81,25 +81,29 @@ fn coverage_json(tests: &ReviewedTests) -> Option<Value> {
 
 /// The review as a comment on a pull request.
 pub fn review_markdown(review: &Review) -> String {
-    let (base, head) =
-        (markdown_code(&clip(&review.base, NAME)), markdown_code(&clip(&review.head, NAME)));
-    let mut page =
-        format!("{MARK}\n## Policies: {base} → {head}\n\n{}\n", summary(review, &markdown_code));
+    let (base, head) = (
+        markdown_code(&clip_text(&review.base, NAME)),
+        markdown_code(&clip_text(&review.head, NAME)),
+    );
+    let mut page = format!(
+        "{MARK}\n## Policies: {base} → {head}\n\n{}\n",
+        summary_paragraph(review, &markdown_code)
+    );
     if let Some(safeguards) = review.safeguards.as_ref().filter(|diff| !diff.is_empty()) {
         page.push('\n');
         page.push_str(&safeguards_markdown(safeguards));
     }
-    list(&mut page, "New findings", review.new.iter().map(finding_line));
+    push_list(&mut page, "New findings", review.new.iter().map(finding_line));
     if let Some(tests) = &review.tests {
         let failed = tests.report.cases.iter().filter(|case| !case.ok);
-        list(&mut page, "Failed tests", failed.map(case_line));
+        push_list(&mut page, "Failed tests", failed.map(case_line));
     }
-    list(&mut page, "Gates", gate_words(review).map(|(env, word)| gate_line(env, &word)));
+    push_list(&mut page, "Gates", gate_words(review).map(|(env, word)| gate_line(env, &word)));
     if let Some(changes) = review.diff.as_ref().filter(|diff| !diff.is_empty()) {
-        let (base, head) = (clip(&review.base, NAME), clip(&review.head, NAME));
+        let (base, head) = (clip_text(&review.base, NAME), clip_text(&review.head, NAME));
         let report = DiffReport::new(&base, &head, changes);
         page.push('\n');
-        page.push_str(&diff::markdown_within(&report, LOSSES, DETAILS));
+        page.push_str(&diff::diff_markdown_within(&report, LOSSES, DETAILS));
     }
     if let Some(impact) =
         review.impact.as_ref().filter(|impact| !impact.regions.is_empty() || !impact.exact)
@@ -107,23 +111,27 @@ pub fn review_markdown(review: &Review) -> String {
         page.push('\n');
         page.push_str(&whole_lines(&impact_markdown(impact), IMPACT));
     }
-    list(&mut page, "Versions that the merge makes", versions(review).iter().map(version_line));
+    push_list(
+        &mut page,
+        "Versions that the merge makes",
+        coming_versions(review).iter().map(version_line),
+    );
     if let Some(tests) = &review.tests {
         let line = |item: &refguard_core::resolve::CoverageItem| {
-            let place = place(&item.file, item.line);
+            let place = place_code(&item.file, item.line);
             format!(
                 "- {} of {} ({place})\n",
                 kind_words(item, &markdown_code),
                 markdown_code(&item.policy)
             )
         };
-        list(&mut page, "No test exercises", tests.uncovered.iter().map(line));
+        push_list(&mut page, "No test exercises", tests.uncovered.iter().map(line));
     }
     page
 }
 
 /// A heading and as many lines as are read; nothing where there is none.
-fn list(page: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
+fn push_list(page: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() {
         return;
@@ -160,25 +168,30 @@ fn whole_lines(text: &str, bytes: usize) -> String {
 }
 
 /// A sentence in which nothing is markup.
-fn said(text: &str) -> String {
-    escape_markdown(&clip(text, SENTENCE))
+fn clip_sentence(text: &str) -> String {
+    escape_markdown(&clip_text(text, SENTENCE))
 }
 
-fn place(file: &str, line: u32) -> String {
-    markdown_code(&clip(&format!("{file}:{line}"), SENTENCE))
+fn place_code(file: &str, line: u32) -> String {
+    markdown_code(&clip_text(&format!("{file}:{line}"), SENTENCE))
 }
 
 fn finding_line(finding: &Finding) -> String {
     let mark = if finding.is_error() { "**error**" } else { "warning" };
-    let help = finding.help.iter().map(|help| format!("; {}", said(help))).collect::<String>();
+    let help =
+        finding.help.iter().map(|help| format!("; {}", clip_sentence(help))).collect::<String>();
     let location = &finding.location;
-    let place = place(&location.file, location.line);
-    format!("- {mark} {} {place}: {}{help}\n", finding.rule.code, said(&finding.message))
+    let place = place_code(&location.file, location.line);
+    format!("- {mark} {} {place}: {}{help}\n", finding.rule.code, clip_sentence(&finding.message))
 }
 
 fn case_line(case: &CaseReport) -> String {
-    let name = said(&format!("{}: {}", case.test, case.case));
-    format!("- {} {name}: {}\n", place(&case.file, case.line), said(&case.differences.join("; ")))
+    let name = clip_sentence(&format!("{}: {}", case.test, case.case));
+    format!(
+        "- {} {name}: {}\n",
+        place_code(&case.file, case.line),
+        clip_sentence(&case.differences.join("; "))
+    )
 }
 
 fn gate_line(environment: &Foreseen, word: &GateWord) -> String {
@@ -188,18 +201,19 @@ fn gate_line(environment: &Foreseen, word: &GateWord) -> String {
         Says::Warned => "warns",
     };
     let place =
-        word.file.iter().zip(word.line).map(|(file, line)| format!(" {}", place(file, line)));
+        word.file.iter().zip(word.line).map(|(file, line)| format!(" {}", place_code(file, line)));
     let place: String = place.collect();
-    let name = markdown_code(&clip(&environment.environment, NAME));
-    format!("- {name}, gate *{}* {says}{place}: {}\n", word.gate, said(&word.message))
+    let name = markdown_code(&clip_text(&environment.environment, NAME));
+    format!("- {name}, gate *{}* {says}{place}: {}\n", word.gate, clip_sentence(&word.message))
 }
 
 fn version_line(version: &ComingVersion) -> String {
-    let name = markdown_code(&clip(&format!("{}@{}", version.policy, version.number), NAME + 12));
+    let name =
+        markdown_code(&clip_text(&format!("{}@{}", version.policy, version.number), NAME + 12));
     format!("- {name}{}\n", if version.removed { " (removed)" } else { "" })
 }
 
-fn versions(review: &Review) -> &[ComingVersion] {
+fn coming_versions(review: &Review) -> &[ComingVersion] {
     match &review.versions {
         ComingVersions::Known(versions) => versions,
         ComingVersions::Unknown(_) => &[],
@@ -220,7 +234,7 @@ fn kind_words(
 }
 
 /// The answers in one paragraph.
-fn summary(review: &Review, code: &dyn Fn(&str) -> String) -> String {
+fn summary_paragraph(review: &Review, code: &dyn Fn(&str) -> String) -> String {
     let mut words: Vec<String> = Vec::new();
     let errors = review.new.iter().filter(|finding| finding.is_error()).count();
     words.push(match (errors, review.new.len() - errors) {
@@ -254,7 +268,7 @@ fn summary(review: &Review, code: &dyn Fn(&str) -> String) -> String {
     {
         words.push(format!(
             "the versions that the merge makes are unknown: {}",
-            code(&clip(why, SENTENCE))
+            code(&clip_text(why, SENTENCE))
         ));
     }
     if let Some(lost) = review.safeguards.as_ref().map(|diff| diff.lost.len()).filter(|n| *n > 0) {
@@ -262,7 +276,7 @@ fn summary(review: &Review, code: &dyn Fn(&str) -> String) -> String {
     }
     let environments = review.environments.iter().take(ENVIRONMENTS).map(|environment| {
         let could = if environment.could { "could" } else { "could **not**" };
-        format!("{} {could} take it", code(&clip(&environment.environment, NAME)))
+        format!("{} {could} take it", code(&clip_text(&environment.environment, NAME)))
     });
     words.extend(environments);
     if review.impact.as_ref().is_some_and(|impact| impact.weakens) {
@@ -271,7 +285,8 @@ fn summary(review: &Review, code: &dyn Fn(&str) -> String) -> String {
     format!("{}.", words.join("; "))
 }
 
-/// What the gates would say, one entry for all that the gate *safeguards* says: its losses are listed by themselves.
+/// What the gates would say, one entry for all that the gate *safeguards* says: its losses are
+/// listed by themselves.
 fn gate_words(review: &Review) -> impl Iterator<Item = (&Foreseen, GateWord)> {
     review.environments.iter().flat_map(|environment| {
         let (mut losses, mut words) = (0, Vec::new());
@@ -301,7 +316,7 @@ fn coverage_words(tests: &ReviewedTests) -> Option<String> {
 pub fn review_human(review: &Review, style: Style) -> String {
     let paint = Paint(style);
     let plain = |name: &str| format!("`{}`", escape_terminal(name));
-    let mut text = format!("{}\n", summary(review, &plain).replace("**", ""));
+    let mut text = format!("{}\n", summary_paragraph(review, &plain).replace("**", ""));
     if let Some(safeguards) = &review.safeguards {
         text.push_str(&safeguards_human(safeguards, style));
     }
@@ -331,7 +346,7 @@ pub fn review_human(review: &Review, style: Style) -> String {
         };
         line(mark, format!("{}, gate `{}`: {}", environment.environment, word.gate, word.message));
     }
-    for version in versions(review) {
+    for version in coming_versions(review) {
         let removed = if version.removed { " (removed)" } else { "" };
         line(
             "the merge makes".to_owned(),
@@ -350,7 +365,7 @@ pub fn review_human(review: &Review, style: Style) -> String {
     }
     if let Some(changes) = review.diff.as_ref().filter(|diff| !diff.is_empty()) {
         text.push('\n');
-        text.push_str(&diff::human(
+        text.push_str(&diff::diff_human(
             &DiffReport::new(&review.base, &review.head, changes),
             style.color,
         ));

@@ -10,13 +10,13 @@ use super::escape::{escape_terminal, markdown_block};
 const WIDTH: usize = 80;
 
 /// A rule for a person at a terminal.
-pub fn explain(rule: &Rule) -> String {
+pub fn format_rule(rule: &Rule) -> String {
     let mut text = format!("{} {} ({})\n\n", rule.code, rule.name, rule.severity.as_str());
     push_wrapped(&mut text, rule.summary);
     text.push('\n');
     push_wrapped(&mut text, rule.why);
     text.push('\n');
-    push_wrapped(&mut text, &level(rule));
+    push_wrapped(&mut text, &level_sentence(rule));
     push_example(&mut text, bad_title(rule), rule.bad);
     push_example(&mut text, "Good", rule.good);
     text
@@ -30,7 +30,7 @@ fn bad_title(rule: &Rule) -> &'static str {
 }
 
 /// What can be done about the rule itself.
-fn level(rule: &Rule) -> String {
+fn level_sentence(rule: &Rule) -> String {
     match rule.severity {
         Severity::Error => "This is an error: it cannot be lowered.".to_owned(),
         Severity::Warning => {
@@ -81,7 +81,7 @@ pub fn rules_markdown(rules: &[&Rule]) -> String {
         let _ = writeln!(
             page,
             "| [{code}](#{}) | `{name}` | {} | {summary} |",
-            anchor(code, name),
+            heading_anchor(code, name),
             severity.as_str()
         );
     }
@@ -92,7 +92,7 @@ pub fn rules_markdown(rules: &[&Rule]) -> String {
 }
 
 /// What forges make of a section's heading.
-fn anchor(code: &str, name: &str) -> String {
+fn heading_anchor(code: &str, name: &str) -> String {
     format!("{code}-{name}").to_lowercase()
 }
 

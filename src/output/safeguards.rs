@@ -2,7 +2,7 @@
 
 use refguard_core::safeguards::{SafeguardChange, SafeguardDiff};
 
-use super::escape::{clip, escape_terminal, markdown_code};
+use super::escape::{clip_text, escape_terminal, markdown_code};
 use super::resolution::Paint;
 use super::{Style, count};
 
@@ -19,15 +19,15 @@ pub fn safeguards_human(diff: &SafeguardDiff, style: Style) -> String {
     let mut text = String::new();
 
     for change in diff.lost.iter().take(SHOWN) {
-        let sentence = clip(&change.sentence(), MESSAGE).into_owned();
-        let line = format!("safeguard lost: {}{sentence}", place(change));
+        let sentence = clip_text(&change.sentence(), MESSAGE).into_owned();
+        let line = format!("safeguard lost: {}{sentence}", place_prefix(change));
         text.push_str(&format!("{} {}\n", paint.bad("-"), escape_terminal(&line)));
     }
     push_count_of_rest(&mut text, "  ", diff.lost.len());
 
     for change in diff.gained.iter().take(SHOWN) {
-        let sentence = clip(&change.sentence(), MESSAGE).into_owned();
-        let line = format!("safeguard gained: {}{sentence}", place(change));
+        let sentence = clip_text(&change.sentence(), MESSAGE).into_owned();
+        let line = format!("safeguard gained: {}{sentence}", place_prefix(change));
         text.push_str(&format!("{} {}\n", paint.good("+"), escape_terminal(&line)));
     }
     push_count_of_rest(&mut text, "  ", diff.gained.len());
@@ -61,18 +61,19 @@ fn push_count_of_rest(text: &mut String, indent: &str, total: usize) {
 }
 
 /// `file:line: `, or nothing where the change has no place.
-fn place(change: &SafeguardChange) -> String {
+fn place_prefix(change: &SafeguardChange) -> String {
     match (&change.file, change.line) {
-        (Some(file), Some(line)) => format!("{}:{line}: ", clip(file, NAME)),
+        (Some(file), Some(line)) => format!("{}:{line}: ", clip_text(file, NAME)),
         _ => String::new(),
     }
 }
 
 /// A sentence in which every name is a code span, so that no markup in a name counts.
 fn markdown_sentence(change: &SafeguardChange) -> String {
-    let name = markdown_code(&clip(&change.name, NAME));
-    // The names that a message quotes are between backticks; every other piece is refguard's own words.
-    let message: String = clip(&change.message, MESSAGE)
+    let name = markdown_code(&clip_text(&change.name, NAME));
+    // The names that a message quotes are between backticks; every other piece is refguard's own
+    // words.
+    let message: String = clip_text(&change.message, MESSAGE)
         .split('`')
         .enumerate()
         .map(|(at, piece)| match at % 2 {
@@ -82,7 +83,7 @@ fn markdown_sentence(change: &SafeguardChange) -> String {
         .collect();
     let place = match (&change.file, change.line) {
         (Some(file), Some(line)) => {
-            format!(" ({})", markdown_code(&format!("{}:{line}", clip(file, NAME))))
+            format!(" ({})", markdown_code(&format!("{}:{line}", clip_text(file, NAME))))
         }
         _ => String::new(),
     };

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::escape::escape_terminal;
 use super::fingerprint::Fingerprints;
 use super::rules::markdown_body;
-use super::{Report, from_the_top};
+use super::{Report, Style, from_the_top};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -130,7 +130,7 @@ struct Region {
     end_column: u32,
 }
 
-pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let rules: BTreeMap<&str, &Rule> =
         report.findings.iter().map(|f| (f.rule.code, f.rule)).collect();
     let index: BTreeMap<&str, usize> =
@@ -138,7 +138,7 @@ pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result
     let mut fingerprints = Fingerprints::default();
     let results = report.findings.iter().map(|finding| {
         let rule_index = index.get(finding.rule.code).copied().unwrap_or_default();
-        outcome(finding, rule_index, fingerprints.next(finding), report.prefix)
+        describe_finding(finding, rule_index, fingerprints.next_for(finding), report.prefix)
     });
     let run = Run {
         tool: Tool {
@@ -146,12 +146,12 @@ pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result
                 name: "refguard",
                 version: env!("CARGO_PKG_VERSION"),
                 semantic_version: env!("CARGO_PKG_VERSION"),
-                rules: rules.values().map(|rule| descriptor(rule)).collect(),
+                rules: rules.values().map(|rule| describe_rule(rule)).collect(),
             },
         },
         original_uri_base_ids: [(
             ROOT,
-            BaseId { description: text("the root of the git repository") },
+            BaseId { description: message_text("the root of the git repository") },
         )]
         .into(),
         column_kind: "unicodeCodePoints",
@@ -164,12 +164,12 @@ pub(super) fn render(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result
     writeln!(out)
 }
 
-fn descriptor(rule: &Rule) -> Descriptor<'_> {
+fn describe_rule(rule: &Rule) -> Descriptor<'_> {
     Descriptor {
         id: rule.code,
         name: rule.name,
-        short_description: text(rule.summary),
-        full_description: text(rule.why),
+        short_description: message_text(rule.summary),
+        full_description: message_text(rule.why),
         help: Help {
             text: format!("{}\n\n{}", rule.summary, rule.why),
             markdown: markdown_body(rule),
@@ -178,27 +178,30 @@ fn descriptor(rule: &Rule) -> Descriptor<'_> {
     }
 }
 
-fn outcome<'f>(
+fn describe_finding<'f>(
     finding: &'f Finding,
     rule_index: usize,
     fingerprint: String,
     prefix: &str,
 ) -> Outcome<'f> {
-    let help =
-        finding.help.as_ref().map(|help| format!("\nhelp: {}", literal(help))).unwrap_or_default();
+    let help = finding
+        .help
+        .as_ref()
+        .map(|help| format!("\nhelp: {}", escape_message(help)))
+        .unwrap_or_default();
     let related = finding.related.iter().enumerate().map(|(id, related)| Place {
         id: Some(id + 1),
-        physical_location: physical(&related.location, prefix),
-        message: Some(Text { text: literal(&related.message) }),
+        physical_location: physical_place(&related.location, prefix),
+        message: Some(Text { text: escape_message(&related.message) }),
     });
     Outcome {
         rule_id: finding.rule.code,
         rule_index,
         level: finding.severity.as_str(),
-        message: Text { text: format!("{}{help}", literal(&finding.message)) },
+        message: Text { text: format!("{}{help}", escape_message(&finding.message)) },
         locations: [Place {
             id: None,
-            physical_location: physical(&finding.location, prefix),
+            physical_location: physical_place(&finding.location, prefix),
             message: None,
         }],
         related_locations: related.collect(),
@@ -206,7 +209,7 @@ fn outcome<'f>(
     }
 }
 
-fn physical(place: &Location, prefix: &str) -> Physical {
+fn physical_place(place: &Location, prefix: &str) -> Physical {
     let uri = utf8_percent_encode(&from_the_top(prefix, &place.file), PATH).to_string();
     let (end_line, end_column) = (place.end_line, place.end_column).max((place.line, place.column));
     Physical {
@@ -215,25 +218,28 @@ fn physical(place: &Location, prefix: &str) -> Physical {
     }
 }
 
-fn text(text: &str) -> Text {
+fn message_text(text: &str) -> Text {
     Text { text: text.to_owned() }
 }
 
 /// A message for people, without placeholders (3.11.5) and links (3.11.6): braces are doubled, and
 /// brackets take a backslash where they would make a link.
-fn literal(message: &str) -> String {
+fn escape_message(message: &str) -> String {
     let message = escape_terminal(message).replace('{', "{{").replace('}', "}}");
     if message.contains("](") { message.replace('[', "\\[").replace(']', "\\]") } else { message }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::literal;
+    use super::escape_message;
 
     #[test]
     fn a_message_has_no_placeholder_and_no_link() {
-        assert_eq!(literal("a{2} {0}"), "a{{2}} {{0}}");
-        assert_eq!(literal("[docs](https://example.com)"), "\\[docs\\](https://example.com)");
-        assert_eq!(literal("add: [x]"), "add: [x]");
+        assert_eq!(escape_message("a{2} {0}"), "a{{2}} {{0}}");
+        assert_eq!(
+            escape_message("[docs](https://example.com)"),
+            "\\[docs\\](https://example.com)"
+        );
+        assert_eq!(escape_message("add: [x]"), "add: [x]");
     }
 }

@@ -1,19 +1,19 @@
 //! Where everything stands, for a person.
 
-use super::Style;
 use super::escape::escape_terminal;
 use super::resolution::Paint;
+use super::{Style, short_commit};
 use crate::ops::{EnvironmentStatus, PolicyChanges, Status};
 
 /// Drafts first, then the environments.
-pub fn status(status: &Status, style: Style) -> String {
+pub fn format_status(status: &Status, style: Style) -> String {
     let paint = Paint(style);
     let mut text = match &status.published {
         Some(published) => {
             format!(
                 "published: {} at {}\n",
                 escape_terminal(&published.branch),
-                short(&published.commit)
+                short_commit(&published.commit)
             )
         }
         None => "published: nothing yet\n".to_owned(),
@@ -23,23 +23,23 @@ pub fn status(status: &Status, style: Style) -> String {
         Some(drafts) if drafts.is_empty() => text.push_str("drafts: none\n"),
         Some(drafts) => {
             text.push_str("drafts in the work tree:\n");
-            text.push_str(&changes(drafts, &paint));
+            text.push_str(&format_changes(drafts, &paint));
         }
     }
     for environment in &status.environments {
-        text.push_str(&block(environment, status, &paint));
+        text.push_str(&format_environment(environment, status, &paint));
     }
     text
 }
 
-fn block(environment: &EnvironmentStatus, status: &Status, paint: &Paint) -> String {
+fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &Paint) -> String {
     let name = paint.strong(&escape_terminal(&environment.name));
     let Some(commit) = &environment.commit else {
         return format!("{name}: nothing was promoted yet\n");
     };
     let promotion =
         environment.promotion.map_or_else(String::new, |number| format!("promotion {number}, "));
-    let mut text = format!("{name}: {promotion}{}\n", short(commit));
+    let mut text = format!("{name}: {promotion}{}\n", short_commit(commit));
     if environment.external {
         text.push_str(&format!("  {}\n", paint.warn("something else than a promotion moved it")));
     }
@@ -57,12 +57,12 @@ fn block(environment: &EnvironmentStatus, status: &Status, paint: &Paint) -> Str
     }
     if !environment.policies.is_empty() {
         text.push_str(&format!("  {} has what it lacks:\n", escape_terminal(branch)));
-        text.push_str(&changes(&environment.policies, paint));
+        text.push_str(&format_changes(&environment.policies, paint));
     }
     text
 }
 
-fn changes(changes: &PolicyChanges, paint: &Paint) -> String {
+fn format_changes(changes: &PolicyChanges, paint: &Paint) -> String {
     let mut text = String::new();
     let lists = [("+", &changes.added), ("-", &changes.removed), ("~", &changes.changed)];
     for (sign, names) in lists {
@@ -75,8 +75,4 @@ fn changes(changes: &PolicyChanges, paint: &Paint) -> String {
         text.push_str(&format!("    {}\n", paint.warn(&escape_terminal(&said))));
     }
     text
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..10).unwrap_or(commit)
 }

@@ -244,7 +244,7 @@ fn sarif() {
 fn a_rule_explained() {
     let unknown_field =
         fixture().findings.iter().map(|f| f.rule).find(|rule| rule.code == "RG012").unwrap();
-    insta::assert_snapshot!(explain(unknown_field));
+    insta::assert_snapshot!(format_rule(unknown_field));
     insta::assert_snapshot!(rules_markdown(&[unknown_field]));
 }
 
@@ -253,7 +253,7 @@ fn explanations_of_all_rules_hold_no_control_character() {
     let rules = refguard_core::document::rules::ALL;
     let page = rules_markdown(rules);
     for rule in rules {
-        let text = explain(rule);
+        let text = format_rule(rule);
         assert!(text.starts_with(rule.code) && text.contains(rule.name), "{text}");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
         assert_eq!(page.matches(&format!("\n## {} {}\n", rule.code, rule.name)).count(), 1);

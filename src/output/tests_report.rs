@@ -6,9 +6,9 @@ use refguard_core::document::Severity;
 use refguard_core::resolve::{CoverageItem, CoverageKind, CoverageReport};
 
 use super::distinct::DistinctNames;
-use super::escape::{escape_terminal, xml};
+use super::escape::{escape_terminal, escape_xml};
 use super::github::{Annotation, escape_clipped, write_annotations};
-use super::resolution::{Paint, explanation};
+use super::resolution::{Paint, format_explanation};
 use super::table::format_table;
 use super::{Style, from_the_top};
 use crate::ops::{CaseReport, TestReport};
@@ -28,7 +28,7 @@ pub fn tests_human(report: &TestReport, style: Style) -> String {
         for difference in &case.differences {
             text.push_str(&format!("  {}\n", escape_terminal(difference)));
         }
-        for line in explanation(&case.near, &paint).lines() {
+        for line in format_explanation(&case.near, &paint).lines() {
             text.push_str(&format!("  {line}\n"));
         }
         text.push('\n');
@@ -71,8 +71,8 @@ fn coverage_human(coverage: &CoverageReport) -> String {
     text
 }
 
-/// JUnit XML in the dialect that Jenkins publishes a schema for: one suite a test document, one case a
-/// case. Names that are equal are told apart by a number: readers keep one case a name.
+/// JUnit XML in the dialect that Jenkins publishes a schema for: one suite a test document, one
+/// case a case. Names that are equal are told apart by a number: readers keep one case a name.
 pub fn tests_junit(report: &TestReport) -> String {
     let mut suites: BTreeMap<(&str, &str), Vec<&CaseReport>> = BTreeMap::new();
     for case in &report.cases {
@@ -123,20 +123,21 @@ fn junit_counts(tests: usize, failures: usize) -> String {
 }
 
 fn plain_xml(text: &str) -> String {
-    xml(&escape_terminal(text))
+    escape_xml(&escape_terminal(text))
 }
 
-/// An annotation for each failed case; `prefix`: the folder of the policies within its git repository.
+/// An annotation for each failed case; `prefix`: the folder of the policies within its git
+/// repository.
 pub fn tests_github(report: &TestReport, prefix: &str) -> String {
     let failed = report.cases.iter().filter(|case| !case.ok);
-    let annotations: Vec<Annotation<'_>> = failed.map(|case| annotate(case, prefix)).collect();
+    let annotations: Vec<Annotation<'_>> = failed.map(|case| annotate_case(case, prefix)).collect();
     let mut out = Vec::new();
     // Writing to memory does not fail.
     let _ = write_annotations(&annotations, &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn annotate<'r>(case: &'r CaseReport, prefix: &str) -> Annotation<'r> {
+fn annotate_case<'r>(case: &'r CaseReport, prefix: &str) -> Annotation<'r> {
     let name = format!("{}: {}", case.test, case.case);
     let lines = std::iter::once(&name).chain(&case.differences);
     Annotation {

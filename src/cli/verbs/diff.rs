@@ -141,8 +141,8 @@ pub(super) fn change_text(shell: &Shell, change: &Change<'_>, format: ChangeForm
         _ if change.diff.diff.is_empty() && !change.safeguards.is_empty() => {
             "policies and attachments mean the same\n".to_owned()
         }
-        true => output::diff::markdown(&change.diff),
-        false => output::diff::human(&change.diff, style.color),
+        true => output::diff::diff_markdown(&change.diff),
+        false => output::diff::diff_human(&change.diff, style.color),
     };
     let impact = change.impact.filter(|_| !change.diff.diff.is_empty()).map(|impact| {
         if is_markdown {

@@ -43,7 +43,7 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
             .iter()
             .find(|rule| rule.code.eq_ignore_ascii_case(word) || rule.name == word)
         {
-            Some(rule) => output::explain(rule),
+            Some(rule) => output::format_rule(rule),
             None => {
                 let known = rules.iter().flat_map(|rule| [rule.code, rule.name]);
                 let near = did_you_mean(word, known)

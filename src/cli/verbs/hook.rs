@@ -110,14 +110,14 @@ struct PreReceiveArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &HookArgs) -> Result<Exit> {
     match &args.hook {
-        Hook::Install(args) => install(shell, args),
+        Hook::Install(args) => install_hooks(shell, args),
         Hook::PreCommit(args) => pre_commit(shell, args),
         Hook::PrePush(args) => pre_push(shell, args),
         Hook::PreReceive(args) => pre_receive(shell, args),
     }
 }
 
-fn install(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
+fn install_hooks(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
     let program = std::env::current_exe().unwrap_or_else(|_| "refguard".into());
     let current = std::env::current_dir().unwrap_or_default();
     let near = |path: &Path| path.strip_prefix(&current).unwrap_or(path).display().to_string();
@@ -147,7 +147,7 @@ fn install(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
 
 fn pre_commit(shell: &Shell, args: &PreCommitArgs) -> Result<Exit> {
     let said = match Workspace::open_in_hook(&shell.dir)?.judge_staged()? {
-        StagedVerdict::Faulty(faults) => return say_faults(shell, &faults),
+        StagedVerdict::Faulty(faults) => return print_faults(shell, &faults),
         StagedVerdict::NothingStaged => "no policy is staged".to_owned(),
         StagedVerdict::NoSet => "this repository holds no policies of refguard".to_owned(),
         StagedVerdict::Sound(None) => "the staged set is sound".to_owned(),
@@ -162,7 +162,7 @@ fn pre_commit(shell: &Shell, args: &PreCommitArgs) -> Result<Exit> {
 }
 
 /// Everything that stands in the way of the commit, on stderr.
-fn say_faults(shell: &Shell, faults: &StagedFaults) -> Result<Exit> {
+fn print_faults(shell: &Shell, faults: &StagedFaults) -> Result<Exit> {
     if faults.checked.findings.iter().any(Finding::is_error) {
         print_findings(&faults.checked, shell.color);
     }
@@ -193,9 +193,9 @@ fn print_warnings(warnings: &[Finding]) {
 }
 
 fn pre_push(shell: &Shell, args: &PrePushArgs) -> Result<Exit> {
-    let updates = updates(RefUpdate::from_sent)?;
+    let updates = read_updates(RefUpdate::from_sent)?;
     match judge_sent(&shell.dir, &args.remote, &updates) {
-        Ok(refusals) => say_refusals("warning: the remote may refuse", &refusals),
+        Ok(refusals) => print_refusals("warning: the remote may refuse", &refusals),
         // A remote that was not fetched for a while is no reason to hold a push up.
         Err(error) => {
             print::write_message(&format!("refguard: the push was not judged: {error:#}"))
@@ -205,21 +205,21 @@ fn pre_push(shell: &Shell, args: &PrePushArgs) -> Result<Exit> {
 }
 
 fn pre_receive(shell: &Shell, args: &PreReceiveArgs) -> Result<Exit> {
-    let updates = updates(RefUpdate::from_received)?;
+    let updates = read_updates(RefUpdate::from_received)?;
     let options = ReceiveOptions { root: args.root.clone(), pusher: args.pusher.clone() };
     let refusals = judge_received(&shell.dir, &updates, options)?;
-    say_refusals("refguard refuses", &refusals);
+    print_refusals("refguard refuses", &refusals);
     Ok(Exit::fault_if(!refusals.is_empty()))
 }
 
 /// What git says on standard input.
-fn updates(parse: fn(&str) -> Result<RefUpdate>) -> Result<Vec<RefUpdate>> {
+fn read_updates(parse: fn(&str) -> Result<RefUpdate>) -> Result<Vec<RefUpdate>> {
     let text =
         std::io::read_to_string(std::io::stdin().lock()).context("cannot read what git says")?;
     text.lines().filter(|line| !line.is_empty()).map(parse).collect()
 }
 
-fn say_refusals(word: &str, refusals: &[PushRefusal]) {
+fn print_refusals(word: &str, refusals: &[PushRefusal]) {
     for PushRefusal { name, message, words } in refusals {
         print::write_message(&format!("{word} {name}: {message}"));
         change::say_words(words);

@@ -6,12 +6,12 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use refguard_core::document::Finding;
 
-use crate::cli::args::FindingsFormat;
+use crate::cli::args::findings_format;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::ops::{self, DatabaseReport};
-use crate::output::{self, Checked, Report};
+use crate::output::{self, Checked, Format, Report};
 
 /// Make a policy repository from another system's policies
 ///
@@ -57,8 +57,8 @@ struct LitellmArgs {
     out: PathBuf,
 
     /// How findings are written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    format: FindingsFormat,
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = findings_format())]
+    format: Format,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
@@ -72,7 +72,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
                 &shell.dir.join(attachments),
                 &out,
             )?;
-            say_database(&done);
+            print_database(&done);
             done.report
         }
         (None, ..) => bail!("a config, or `--policies` and `--attachments`, is needed"),
@@ -90,13 +90,13 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
         prefix: "",
     };
     let mut text = Vec::new();
-    output::render(&report, args.format.output(), print::choose_style(shell.color), &mut text)?;
+    output::render(&report, args.format, print::choose_style(shell.color), &mut text)?;
     print::write_results(&String::from_utf8_lossy(&text))?;
     Ok(Exit::fault_if(imported.findings.iter().any(Finding::is_error)))
 }
 
 /// What was made of a database, on stderr: findings are the result.
-fn say_database(done: &DatabaseReport) {
+fn print_database(done: &DatabaseReport) {
     if done.commits > 0 {
         print::write_message(&format!("made {} commits", done.commits));
     }

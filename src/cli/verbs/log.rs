@@ -45,9 +45,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
     }
     match args.format {
         BasicFormat::Json => print::write_json(&log)?,
-        BasicFormat::Human => {
-            print::write_results(&output::promotion_log(&log, print::choose_style(shell.color)))?
-        }
+        BasicFormat::Human => print::write_results(&output::format_promotion_log(
+            &log,
+            print::choose_style(shell.color),
+        ))?,
     }
     Ok(Exit::Fine)
 }

@@ -70,27 +70,28 @@ pub(in crate::cli) struct ResolveArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
-    let context = context(args)?;
+    let context = read_context(args)?;
     let valid = shell.load_valid_set(&args.source.source())?;
     let mut history = VersionHistory::new(&valid.workspace);
     if let Some(file) = &args.batch {
-        return batch(&valid, &mut history, file, args.explain);
+        return answer_batch(&valid, &mut history, file, args.explain);
     }
-    let request = request(&mut history, context, &args.policies)?;
-    let version = numbering(&mut history, &valid);
+    let request = build_request(&mut history, context, &args.policies)?;
+    let version = number_versions(&mut history, &valid);
     let resolution = valid.engine.resolve(&request);
     let near = args.explain.then(|| explain(&valid.engine, &request));
     let answer = valid.answer(&resolution, near.as_deref(), &version);
     match args.format {
         BasicFormat::Json => print::write_json_bytes(&add_version(answer.to_json()))?,
-        BasicFormat::Human => {
-            print::write_results(&output::resolution(&answer, print::choose_style(shell.color)))?
-        }
+        BasicFormat::Human => print::write_results(&output::format_resolution(
+            &answer,
+            print::choose_style(shell.color),
+        ))?,
     }
     Ok(Exit::Fine)
 }
 
-fn context(args: &ResolveArgs) -> Result<Context> {
+fn read_context(args: &ResolveArgs) -> Result<Context> {
     match &args.context {
         None => {
             let single = [
@@ -121,7 +122,7 @@ impl ValidSet {
 }
 
 /// A request, with the policies that it asks for by name or as `NAME@N`.
-fn request(
+fn build_request(
     history: &mut VersionHistory<'_>,
     context: Context,
     policies: &[String],
@@ -132,7 +133,7 @@ fn request(
 
 /// Numbers of the versions that a set holds, where history is at hand: an answer does not wait for
 /// it.
-fn numbering<'h>(
+fn number_versions<'h>(
     history: &'h mut VersionHistory<'_>,
     valid: &ValidSet,
 ) -> impl Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64> + use<'h> {
@@ -141,7 +142,7 @@ fn numbering<'h>(
 }
 
 /// Answers in the order of the requests; a line that cannot be answered says so in its place.
-fn batch(
+fn answer_batch(
     valid: &ValidSet,
     history: &mut VersionHistory<'_>,
     file: &str,
@@ -181,10 +182,10 @@ fn answer_line(
         bail!("not an object of the form {{\"context\":{{…}}}}");
     }
     let (context, policies) = Request::parts_from_json(&value)?;
-    let request = request(history, context, &policies)?;
+    let request = build_request(history, context, &policies)?;
     let resolution = valid.engine.resolve(&request);
     let near = with_explain.then(|| explain(&valid.engine, &request));
-    let version = numbering(history, valid);
+    let version = number_versions(history, valid);
     let mut line = add_version(valid.answer(&resolution, near.as_deref(), &version).to_json());
     line.push(b'\n');
     Ok(line)

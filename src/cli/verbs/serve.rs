@@ -147,7 +147,7 @@ struct SafetyArgs {
 #[command(next_help_heading = "Forward auth (/v1/authz)")]
 struct AuthzArgs {
     /// What a request must have, or get 403; empty: nothing
-    #[arg(long, value_name = "LIST", default_value = "model", value_delimiter = ',', num_args = 0..=1, value_parser = required())]
+    #[arg(long, value_name = "LIST", default_value = "model", value_delimiter = ',', num_args = 0..=1, value_parser = required_dimension())]
     require: Vec<Option<Dimension>>,
 
     /// Refuse a request that no policy matches
@@ -164,7 +164,7 @@ struct AuthzArgs {
 }
 
 /// A dimension by its field in a context, or nothing: an empty text.
-fn required() -> impl TypedValueParser<Value = Option<Dimension>> {
+fn required_dimension() -> impl TypedValueParser<Value = Option<Dimension>> {
     let fields = Dimension::WRITTEN.map(Dimension::context_field);
     let words = std::iter::once("").chain(fields);
     PossibleValuesParser::new(words).map(|word| {
@@ -285,7 +285,7 @@ fn make_repository(dir: &Path) -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
-fn invitation(address: &str) -> String {
+fn first_steps(address: &str) -> String {
     format!(
         "try:
   curl -s {address}/v1/status
@@ -362,7 +362,7 @@ impl ServeArgs {
 
         if self.init.is_some() {
             daemon.wait_for_first_look();
-            let first = shown.first().map(|address| invitation(address));
+            let first = shown.first().map(|address| first_steps(address));
             let _ = print::write_results(&first.unwrap_or_default());
         }
     }

@@ -33,7 +33,7 @@ pub(in crate::cli) struct ShowArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     let address = Address::parse(&args.name);
     if address.which.is_some() {
-        return version(shell, args, address);
+        return show_version(shell, args, address);
     }
     let valid = shell.load_valid_set(&args.source.source())?;
     let set = valid.engine.set();
@@ -45,12 +45,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     let shown = ops::show_policy(set, policy);
     match args.format {
         BasicFormat::Json => print::write_json(&shown)?,
-        BasicFormat::Human => print::write_results(&output::policy(&shown))?,
+        BasicFormat::Human => print::write_results(&output::format_policy(&shown))?,
     }
     Ok(Exit::Fine)
 }
 
-fn version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit> {
+fn show_version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit> {
     if args.source.is_given() {
         bail!(
             "`{}` is one version, wherever the set is read from: leave out --worktree, --staged and --at",
@@ -62,7 +62,7 @@ fn version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit>
         VersionHistory::new(&workspace).show_version(address, &progress::Bar::of_commits())?;
     match args.format {
         BasicFormat::Json => print::write_json(&shown)?,
-        BasicFormat::Human => print::write_results(&output::version(&shown))?,
+        BasicFormat::Human => print::write_results(&output::format_version(&shown))?,
     }
     Ok(Exit::Fine)
 }

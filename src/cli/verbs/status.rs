@@ -29,7 +29,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &StatusArgs) -> Result<Exit> {
     match args.format {
         BasicFormat::Json => print::write_json(&status)?,
         BasicFormat::Human => {
-            print::write_results(&output::status(&status, print::choose_style(shell.color)))?
+            print::write_results(&output::format_status(&status, print::choose_style(shell.color)))?
         }
     }
     Ok(Exit::Fine)

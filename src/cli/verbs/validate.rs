@@ -6,11 +6,11 @@ use anyhow::Result;
 use clap::Args;
 use refguard_core::document::Finding;
 
-use crate::cli::args::{FindingsFormat, LevelArgs, SourceArgs};
+use crate::cli::args::{LevelArgs, SourceArgs, findings_format};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, report_of};
-use crate::output::{self, Report};
+use crate::output::{self, Format, Report};
 
 /// Check a policy set by every rule
 ///
@@ -27,8 +27,8 @@ pub(in crate::cli) struct ValidateArgs {
     levels: LevelArgs,
 
     /// How findings are written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    format: FindingsFormat,
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = findings_format())]
+    format: Format,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
@@ -38,7 +38,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
     let checked = &loaded.checked;
     let mut text = Vec::new();
     let report = Report { prefix: workspace.root().prefix(), ..report_of(checked) };
-    output::render(&report, args.format.output(), print::choose_style(shell.color), &mut text)?;
+    output::render(&report, args.format, print::choose_style(shell.color), &mut text)?;
     print::write_results(&String::from_utf8_lossy(&text))?;
     let errors = checked.findings.iter().any(Finding::is_error);
     Ok(Exit::fault_if(errors || (args.levels.deny_warnings && !checked.findings.is_empty())))

@@ -32,7 +32,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &VersionsArgs) -> Result<Exit> {
         VersionHistory::new(&workspace).version_list(&args.name, &progress::Bar::of_commits())?;
     match args.format {
         BasicFormat::Json => print::write_json(&list)?,
-        BasicFormat::Human => print::write_results(&output::versions(&list))?,
+        BasicFormat::Human => print::write_results(&output::format_versions(&list))?,
     }
     Ok(Exit::Fine)
 }

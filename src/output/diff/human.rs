@@ -3,45 +3,49 @@
 use annotate_snippets::renderer::{AnsiColor, Style};
 use refguard_core::diff::{Comparison, DiffReport, FieldChange, VersionName};
 
-use super::{Change, Event, Item, Subject, counts, items, policy_of, row, targets, touches};
+use super::{
+    Change, Event, Item, Subject, count_changes, join_names, list_items, policy_of, target_words,
+    touches_words,
+};
 use crate::output::escape::escape_terminal;
 
 /// A diff for a terminal.
-pub fn human(report: &DiffReport<'_>, color: bool) -> String {
+pub fn diff_human(report: &DiffReport<'_>, color: bool) -> String {
     let paint = Paint { color };
     let (base, head) = (escape_terminal(report.base), escape_terminal(report.head));
     if report.diff.is_empty() {
         return format!("{base} and {head} mean the same\n");
     }
     let mut page =
-        format!("{}: {}\n", paint.bold(&format!("{base} → {head}")), counts(report.diff));
-    if let Some(touches) = touches(&report.diff.touches, |name| escape_terminal(name).into_owned())
+        format!("{}: {}\n", paint.bold(&format!("{base} → {head}")), count_changes(report.diff));
+    if let Some(touches) =
+        touches_words(&report.diff.touches, |name| escape_terminal(name).into_owned())
     {
         page.push_str(&format!("touches {touches}\n"));
     }
-    for item in items(report.diff) {
+    for item in list_items(report.diff) {
         page.push('\n');
-        page.push_str(&paint.item(&item));
+        page.push_str(&paint.draw_item(&item));
     }
     page
 }
 
 /// Two versions of a policy for a terminal.
-pub fn comparison(comparison: &Comparison<'_>, color: bool) -> String {
+pub fn comparison_human(comparison: &Comparison<'_>, color: bool) -> String {
     let paint = Paint { color };
     let policy = escape_terminal(comparison.policy);
-    let (a, b) = (version(comparison.a), version(comparison.b));
+    let (a, b) = (version_words(comparison.a), version_words(comparison.b));
     if comparison.fields.is_empty() {
         return format!("{policy}: {a} and {b} mean the same\n");
     }
     let mut page = format!("{}\n", paint.bold(&format!("{policy}: {a} → {b}")));
     for field in &comparison.fields {
-        page.push_str(&paint.field(field));
+        page.push_str(&paint.draw_field(field));
     }
     page
 }
 
-fn version(name: VersionName<'_>) -> String {
+fn version_words(name: VersionName<'_>) -> String {
     let commit = name.commit.map(|commit| clip_commit(&escape_terminal(commit)));
     match (name.number, commit) {
         (Some(number), Some(commit)) => format!("@{number} ({commit})"),
@@ -77,7 +81,7 @@ impl Paint {
         self.styled(AnsiColor::Green.on_default(), text)
     }
 
-    fn item(&self, item: &Item<'_>) -> String {
+    fn draw_item(&self, item: &Item<'_>) -> String {
         let sign = match item.event {
             Event::Removed => self.bad("-"),
             Event::Changed => self.styled(AnsiColor::Yellow.on_default(), "~"),
@@ -87,14 +91,14 @@ impl Paint {
             Subject::Policy(name) => format!("policy {}", self.bold(&escape_terminal(name))),
             Subject::Attachment(document) => {
                 let policy = self.bold(&escape_terminal(policy_of(document)));
-                format!("attachment of {policy} to {}", targets(document, said))
+                format!("attachment of {policy} to {}", target_words(document, escape_name))
             }
         };
         let mut text = format!("{sign} {subject}  {}:{}\n", escape_terminal(item.file), item.line);
         let mut line = |words: String| text.push_str(&format!("    {words}\n"));
         for (word, guardrails) in ["loses", "may lose"].into_iter().zip(&item.lost) {
             if !guardrails.is_empty() {
-                line(format!("{} {}", self.bad(word), row(guardrails, said)));
+                line(format!("{} {}", self.bad(word), join_names(guardrails, escape_name)));
             }
         }
         if let Some(warning) = item.warning {
@@ -102,25 +106,25 @@ impl Paint {
         }
         for (word, guardrails) in ["gains", "may gain"].into_iter().zip(&item.gained) {
             if !guardrails.is_empty() {
-                line(format!("{} {}", self.good(word), row(guardrails, said)));
+                line(format!("{} {}", self.good(word), join_names(guardrails, escape_name)));
             }
         }
         if !item.via.is_empty() {
-            line(format!("through {}", row(&item.via, said)));
+            line(format!("through {}", join_names(&item.via, escape_name)));
         }
-        item.fields.iter().for_each(|field| text.push_str(&self.field(field)));
-        if let Some(touches) = item.touches.and_then(|list| touches(list, said)) {
+        item.fields.iter().for_each(|field| text.push_str(&self.draw_field(field)));
+        if let Some(touches) = item.touches.and_then(|list| touches_words(list, escape_name)) {
             text.push_str(&format!("    touches {touches}\n"));
         }
         text
     }
 
-    fn field(&self, field: &FieldChange) -> String {
+    fn draw_field(&self, field: &FieldChange) -> String {
         let path = escape_terminal(&field.path);
-        let change = match Change::of(field) {
+        let change = match Change::between_sides(field) {
             Change::Names { gone, come } => {
-                let gone = gone.iter().map(|name| self.bad(&format!("-{}", said(name))));
-                let come = come.iter().map(|name| self.good(&format!("+{}", said(name))));
+                let gone = gone.iter().map(|name| self.bad(&format!("-{}", escape_name(name))));
+                let come = come.iter().map(|name| self.good(&format!("+{}", escape_name(name))));
                 gone.chain(come).collect::<Vec<_>>().join(" ")
             }
             Change::Values { a, b } => format!("{} → {}", escape_terminal(&a), escape_terminal(&b)),
@@ -129,6 +133,6 @@ impl Paint {
     }
 }
 
-fn said(name: &str) -> String {
+fn escape_name(name: &str) -> String {
     escape_terminal(name).into_owned()
 }

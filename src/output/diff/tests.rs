@@ -84,7 +84,7 @@ fn a_diff_for_a_person() {
     let diff = diff_sets(&base(), &head());
     insta::assert_snapshot!(
         "human",
-        super::human(&DiffReport::new("production", "worktree", &diff), false)
+        super::diff_human(&DiffReport::new("production", "worktree", &diff), false)
     );
 }
 
@@ -93,17 +93,17 @@ fn a_diff_for_a_pull_request() {
     let diff = diff_sets(&base(), &head());
     insta::assert_snapshot!(
         "markdown",
-        super::markdown(&DiffReport::new("production", "worktree", &diff))
+        super::diff_markdown(&DiffReport::new("production", "worktree", &diff))
     );
 }
 
 #[test]
 fn losses_come_first_and_are_red() {
     let diff = diff_sets(&base(), &head());
-    let text = super::human(&DiffReport::new("a", "b", &diff), true);
+    let text = super::diff_human(&DiffReport::new("a", "b", &diff), true);
     let first = text.split("\n\n").nth(1).expect("an item");
     assert!(first.contains("\u{1b}[1m\u{1b}[31mloses\u{1b}[0m"), "{first:?}");
-    let plain = super::human(&DiffReport::new("a", "b", &diff), false);
+    let plain = super::diff_human(&DiffReport::new("a", "b", &diff), false);
     assert!(!plain.contains('\u{1b}'));
 }
 
@@ -111,9 +111,9 @@ fn losses_come_first_and_are_red() {
 fn no_change_is_said_in_both_forms() {
     let diff = diff_sets(&base(), &base());
     let report = DiffReport::new("production", "HEAD~1", &diff);
-    assert_eq!(super::human(&report, true), "production and HEAD~1 mean the same\n");
+    assert_eq!(super::diff_human(&report, true), "production and HEAD~1 mean the same\n");
     assert_eq!(
-        super::markdown(&report),
+        super::diff_markdown(&report),
         "### Policies: no change\n\n`production` and `HEAD~1` mean the same.\n"
     );
 }
@@ -122,7 +122,7 @@ fn no_change_is_said_in_both_forms() {
 fn a_change_that_loses_nothing_says_so() {
     let more = set(&[("policies.yaml", &BASE.replace("add: [audit]", "add: [audit, secrets]"))]);
     let diff = diff_sets(&base(), &more);
-    let text = super::markdown(&DiffReport::new("a", "b", &diff));
+    let text = super::diff_markdown(&DiffReport::new("a", "b", &diff));
     assert!(text.contains("No policy gives less") && !text.contains("**"), "{text}");
 }
 
@@ -133,14 +133,14 @@ fn two_versions_side_by_side() {
         let (a, b) = (base.find(name).expect("a policy").1, head.find(name).expect("a policy").1);
         let a_name = VersionName { number: Some(3), commit: Some("0123456789abcdef0123") };
         let fields = compare_policies((&base, a), (&head, b));
-        super::comparison(
+        super::comparison_human(
             &Comparison::new(name, a_name, VersionName { number: None, commit: None }, fields),
             false,
         )
     };
     insta::assert_snapshot!("comparison", ["baseline", "health", "checked"].map(of).join("\n"));
     let same = VersionName { number: Some(1), commit: None };
-    let text = super::comparison(&Comparison::new("p", same, same, Vec::new()), false);
+    let text = super::comparison_human(&Comparison::new("p", same, same, Vec::new()), false);
     assert_eq!(text, "p: @1 and @1 mean the same\n");
 }
 
@@ -155,10 +155,10 @@ fn a_hostile_name_stays_a_name() {
     let (before, after) = (policy("<b>"), policy("</details>`::error::"));
     let diff = diff_sets(&before, &after);
     let report = DiffReport::new("<a>", "b\u{1b}[2J\n::error::", &diff);
-    let text = super::human(&report, false);
+    let text = super::diff_human(&report, false);
     assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
     assert!(!text.lines().any(|line| line.trim_start().starts_with("::")), "{text}");
-    let text = super::markdown(&report);
+    let text = super::diff_markdown(&report);
     assert!(!text.contains('\u{202e}'), "{text:?}");
     let outside = outside_of_code(&text);
     assert_eq!(outside.matches("</details>").count(), 1, "{outside}");
@@ -188,7 +188,7 @@ fn a_comment_fits_however_much_changed() {
         set(&[("all.yaml", &(0..900).map(policy).collect::<String>())])
     };
     let diff = diff_sets(&many("pii"), &many("audit"));
-    let text = super::markdown(&DiffReport::new("a", "b", &diff));
+    let text = super::diff_markdown(&DiffReport::new("a", "b", &diff));
     assert!(text.len() < 65_536, "{}", text.len());
     assert!(
         text.contains("**Less protection** in 900 places") && text.contains("- … and "),

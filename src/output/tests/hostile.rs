@@ -6,6 +6,7 @@ use refguard_core::document::{Related, Span};
 
 use super::super::escape::*;
 use super::*;
+use crate::ops::{CaseReport, Got, TestReport};
 
 /// Text with much of what hurts.
 fn text() -> impl Strategy<Value = String> {
@@ -171,5 +172,95 @@ proptest! {
         prop_assert!(is_plain(&junit) && !forbidden);
         let mut reader = quick_xml::Reader::from_str(&junit);
         while !matches!(reader.read_event().unwrap(), quick_xml::events::Event::Eof) {}
+    }
+}
+
+/// A report of test cases whose names and differences are of any text, long or short.
+fn test_report() -> impl Strategy<Value = TestReport> {
+    let case =
+        (text(), text(), text(), prop::collection::vec(text(), 0..3), any::<bool>(), 1usize..800);
+    let case = case.prop_map(|(file, test, case, differences, ok, repeat)| CaseReport {
+        file,
+        line: 1,
+        test,
+        case: case.repeat(repeat),
+        ok,
+        got: Got {
+            guardrails: Vec::new(),
+            policies: Vec::new(),
+            action: refguard_core::document::FinalAction::Allow,
+        },
+        want: serde_json::Value::Null,
+        differences: differences.into_iter().map(|line| line.repeat(repeat)).collect(),
+        near: Vec::new(),
+    });
+    prop::collection::vec(case, 0..14).prop_map(|cases| TestReport {
+        version: 1,
+        passed: cases.iter().filter(|case| case.ok).count(),
+        failed: cases.iter().filter(|case| !case.ok).count(),
+        cases,
+        coverage: None,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn long_texts_render_in_every_format_at_a_bounded_size(
+        (file, findings) in report(),
+        repeat in 1usize..4_000,
+        width in 0usize..400,
+    ) {
+        let file = SourceFile::new(file.path().to_string(), file.text().repeat(repeat));
+        let long: Vec<Finding> = findings
+            .into_iter()
+            .map(|found| Finding {
+                message: found.message.repeat(repeat),
+                help: found.help.map(|help| help.repeat(repeat)),
+                ..found
+            })
+            .collect();
+        let given: usize = long
+            .iter()
+            .map(|found| found.message.len() + found.help.as_ref().map_or(0, String::len))
+            .sum();
+        for format in Format::ALL {
+            let style = Style { color: false, width };
+            let text = rendered(&long, std::slice::from_ref(&file), format, style);
+            // The longest escape of a byte has eight; `&#8203;` and the like come in threes.
+            prop_assert!(text.len() <= 24 * given + 60_000, "{format}: {} of {given}", text.len());
+        }
+    }
+
+    #[test]
+    fn results_of_tests_stay_in_their_formats(report in test_report()) {
+        let junit = tests_junit(&report);
+        let forbidden = junit.contains(['\u{fffe}', '\u{ffff}']);
+        prop_assert!(is_plain(&junit) && !forbidden);
+        let mut names = std::collections::BTreeSet::new();
+        let mut reader = quick_xml::Reader::from_str(&junit);
+        loop {
+            match reader.read_event().unwrap() {
+                quick_xml::events::Event::Eof => break,
+                quick_xml::events::Event::Start(tag) | quick_xml::events::Event::Empty(tag)
+                    if tag.name().as_ref() == b"testcase" =>
+                {
+                    let attributes: Vec<_> =
+                        tag.attributes().map(|attribute| attribute.unwrap().value.into_owned()).collect();
+                    prop_assert!(names.insert(attributes), "two cases have one name");
+                }
+                _ => {}
+            }
+        }
+        prop_assert_eq!(names.len(), report.cases.len());
+
+        let github = tests_github(&report, "policies");
+        prop_assert!(is_plain(&github));
+        let commands = github.lines().filter(|line| line.starts_with("::error ")).count();
+        prop_assert_eq!(commands, report.failed.min(10));
+        let plain = github.lines().filter(|line| line.starts_with("policies/")).count();
+        prop_assert_eq!(plain, report.failed);
+        prop_assert!(is_plain(&tests_human(&report, Style::default())));
     }
 }
