@@ -6,11 +6,12 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use jiff::Timestamp;
 use refguard_core::interop;
 use refguard_core::policy::{PolicyId, attachment_json, policy_json};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::app::App;
@@ -284,10 +285,18 @@ fn write(
                 let fields = object.as_object_mut()?;
                 fields.insert("digest".to_owned(), policy.digest.as_ref().into());
                 fields.insert("version".to_owned(), version.into());
-                Some(object)
+                with_fields(object, &["requestable"])
             });
             let attachments = List(set.attachments.len(), |n: usize| {
-                Some(attachment_json(set, set.attachments.get(n)?))
+                let attachment = attachment_json(set, set.attachments.get(n)?);
+                with_fields(attachment, &["expires", "reason"])
+            });
+            let guardrails = set.catalog.guardrails.as_deref();
+            let guardrails = guardrails.map(|names| {
+                List(names.len(), |n: usize| {
+                    let guardrail = json!({ "name": names.get(n)? });
+                    with_fields(guardrail, &["modes", "default_on", "stream_scope"])
+                })
             });
             to_json(&Bundle {
                 version: 1,
@@ -295,6 +304,9 @@ fn write(
                 commit: origin.commit,
                 promotion: origin.promotion,
                 digest: &set.digest,
+                instant: None,
+                valid_until: None,
+                guardrails,
                 policies,
                 attachments,
             })
@@ -302,13 +314,29 @@ fn write(
     }
 }
 
+/// An object with all fields that the format has: null where the document does not say.
+fn with_fields(mut object: Value, fields: &[&str]) -> Option<Value> {
+    let known = object.as_object_mut()?;
+    for field in fields {
+        known.entry(*field).or_insert(Value::Null);
+    }
+    Some(object)
+}
+
+/// A set in the format of refguard, version 1: docs/bundle.md.
 #[derive(Serialize)]
-struct Bundle<'a, P: Serialize, A: Serialize> {
+struct Bundle<'a, G: Serialize, P: Serialize, A: Serialize> {
     version: u32,
     set: &'a str,
     commit: Option<&'a str>,
     promotion: Option<u64>,
     digest: &'a str,
+    /// The instant that the set is of; `None` where it is the same at any.
+    instant: Option<Timestamp>,
+    /// When another instant begins.
+    valid_until: Option<Timestamp>,
+    /// What the catalogs list; `None` where they list none.
+    guardrails: Option<G>,
     policies: P,
     attachments: A,
 }

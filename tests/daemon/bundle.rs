@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Client, Daemon, PATIENCE, Repo};
 
@@ -46,6 +46,72 @@ fn a_bundle_has_a_tag_and_is_not_sent_twice() {
     assert_eq!(json.json()["policy_attachments"][0], json!({ "policy": "p0", "scope": "*" }));
     for format in ["other", "litellm-json", "litellmjson"] {
         assert_eq!(daemon.get(&format!("/v1/bundle?format={format}")).status, 400);
+    }
+}
+
+/// The page that followers are written by: its example has the fields of a real bundle, and no others.
+#[test]
+fn the_page_of_the_format_shows_what_is_served() {
+    let page = include_str!("../../docs/bundle.md");
+    let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let example: Value = serde_json::from_str(example).unwrap();
+    let repo = Repo::new();
+    repo.write(
+        "all.yaml",
+        "apiVersion: refguard/v1
+kind: Catalog
+guardrails: [hipaa_audit, debug_log]
+---
+apiVersion: refguard/v1
+kind: Policy
+name: base
+guardrails: {add: [debug_log]}
+---
+apiVersion: refguard/v1
+kind: Policy
+name: health
+description: HIPAA guardrails
+owner: health-platform
+inherit: base
+guardrails: {add: [hipaa_audit], remove: [debug_log]}
+condition: {model: gpt-4.*}
+pipeline: {mode: pre_call, steps: [{guardrail: hipaa_audit, on_pass: next}]}
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: health
+teams: [health-*]
+tags: [phi*]
+priority: 10
+",
+    );
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&commit);
+    let served = daemon.get("/v1/bundle").json();
+
+    let fields = |value: &Value| -> Vec<String> {
+        let mut fields: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+        fields.sort();
+        fields
+    };
+    assert_eq!(fields(&served), fields(&example));
+    let health = served["policies"].as_array().unwrap().iter().find(|p| p["name"] == "health");
+    for (served, example) in [
+        (&served["guardrails"][0], &example["guardrails"][0]),
+        (health.unwrap(), &example["policies"][0]),
+        (&served["attachments"][0], &example["attachments"][0]),
+    ] {
+        assert_eq!(fields(served), fields(example));
+    }
+    for same in ["guardrails", "condition", "pipeline", "requestable"] {
+        assert_eq!(health.unwrap()[same], example["policies"][0][same], "{same}");
+    }
+    assert_eq!(served["attachments"], example["attachments"]);
+    assert_eq!((&served["valid_until"], &served["version"]), (&json!(null), &json!(1)));
+    for field in served.as_object().unwrap().keys() {
+        assert!(page.contains(&format!("`{field}`")) || page.contains(&format!("\"{field}\"")));
     }
 }
 
@@ -104,7 +170,9 @@ fn a_long_poll_ends_with_the_next_set_and_only_with_a_tag_waits_at_all() {
     repo.promote("HEAD");
     let reply = client.reply().unwrap();
     assert_eq!((reply.status, reply.header("x-refguard-commit")), (200, Some(second.as_str())));
-    let etag = reply.header("etag").unwrap().to_owned();
+    // Its versions get their numbers a little later: that is another body.
+    daemon.until_numbered("p0", 2);
+    let etag = daemon.get("/v1/bundle").header("etag").unwrap().to_owned();
     let short =
         daemon.ask("GET", "/v1/bundle", &[("Prefer", "wait=1"), ("If-None-Match", &etag)], "");
     assert_eq!(short.status, 304);
