@@ -7,7 +7,7 @@
 use std::ops::{Index, IndexMut};
 
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// One dimension of a request. The order of the variants is the order of rising specificity: of two
 /// attachments without other differences, the one whose highest dimension is higher comes later.
@@ -80,7 +80,9 @@ impl Dimension {
 }
 
 /// One value for each dimension.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct PerDimension<T> {
     team: T,
     key: T,

@@ -6,13 +6,14 @@ use rustc_hash::FxHashMap;
 
 use super::condition::ModelPattern;
 use super::draft::{DraftSet, Item};
+use super::rules::{Scope, SetRule};
 use super::{
     Attachment, Catalog, ConditionId, Environment, GuardrailId, Invariant, Levels, Pattern,
     Pipeline, Place, Policy, PolicyId, PolicySet, Settings, Step, Targets, canonical, cases, rules,
 };
 use crate::document::{
     Dimension, Finding, GateLevel, Loaded, Name, PatternList, PerDimension, RawAttachment, RawBox,
-    RawCatalog, RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Rule,
+    RawCatalog, RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep,
     Severity, SourceFile, Spanned,
 };
 
@@ -55,24 +56,42 @@ pub struct Counts {
 ///
 /// `flags` are levels from the command line; they go over those of refguard.yaml.
 pub fn check(loaded: Loaded, flags: &Levels) -> Checked {
-    judged(loaded, flags, |_, _| true, true)
+    judge(loaded, flags, |_, _| true, true)
 }
 
 /// As [`check`], for those who have the set from elsewhere: only judges.
 pub fn check_findings(loaded: Loaded, flags: &Levels) -> Checked {
-    judged(loaded, flags, |_, _| true, false)
+    judge(loaded, flags, |_, _| true, false)
 }
 
 /// As [`check`], for those who only want to know whether there is a set: no warning is looked for,
 /// unless refguard.yaml makes it an error.
 pub fn check_errors(loaded: Loaded) -> Checked {
-    judged(loaded, &Levels::default(), |rule, levels| levels.of(rule) == Severity::Error, true)
+    judge(loaded, &Levels::default(), is_error, true)
 }
 
-fn judged(
+/// The set of some documents of a set whose other documents are known to be sound: judged by the rules that
+/// look at one document. `None` where one is broken, or where the settings make an error of a rule that
+/// needs the whole set.
+pub(super) fn check_part(loaded: Loaded) -> Option<PolicySet> {
+    let settings = DraftSet::new(&loaded).repository.first().map(|item| rules::levels_of(item.raw));
+    if settings.is_some_and(|levels| rules::raises_whole_rule(&levels)) {
+        return None;
+    }
+
+    let shows_here =
+        |rule: &SetRule, levels: &Levels| rule.scope != Scope::Whole && is_error(rule, levels);
+    judge(loaded, &Levels::default(), shows_here, true).set
+}
+
+fn is_error(rule: &SetRule, levels: &Levels) -> bool {
+    levels.of(rule.rule) == Severity::Error
+}
+
+fn judge(
     mut loaded: Loaded,
     flags: &Levels,
-    wanted: fn(&Rule, &Levels) -> bool,
+    wanted: fn(&SetRule, &Levels) -> bool,
     build: bool,
 ) -> Checked {
     let mut findings = std::mem::take(&mut loaded.findings);

@@ -3,27 +3,29 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use super::condition::ModelPattern;
+use super::kept::UncheckedSet;
 use super::{Context, Levels, Pattern};
 use crate::document::{
     Action, Dimension, FinalAction, GateLevel, Outcome, PerDimension, PipelineMode, RawStep,
 };
 
 /// Index of a policy in its set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PolicyId(pub u32);
 
 /// Index of a guardrail in its set; in the order of the names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GuardrailId(pub u32);
 
 /// Index of a distinct condition pattern in its set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConditionId(pub u32);
 
 /// Where a document stands.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     /// Path relative to the root, with `/`.
     pub file: Arc<str>,
@@ -32,7 +34,7 @@ pub struct Place {
 }
 
 /// Which guardrails.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Policy {
     /// Its identity.
     pub name: Arc<str>,
@@ -61,7 +63,7 @@ pub struct Policy {
 }
 
 /// Ordered execution.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pipeline {
     /// When it runs.
     pub mode: PipelineMode,
@@ -70,7 +72,7 @@ pub struct Pipeline {
 }
 
 /// One step, defaults filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The guardrail that runs.
     pub guardrail: GuardrailId,
@@ -114,7 +116,7 @@ impl Step {
 }
 
 /// A box of requests: the patterns of each dimension; `None`: not named, so that any value is in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Targets(pub PerDimension<Option<Vec<Pattern>>>);
 
 impl Targets {
@@ -158,7 +160,7 @@ pub fn is_asked_for(patterns: &[Pattern], value: &str) -> bool {
 }
 
 /// Which requests.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Attachment {
     /// The policy.
     pub policy: PolicyId,
@@ -191,7 +193,7 @@ impl Attachment {
 }
 
 /// What exists. A list that no catalog gives is `None`: not checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
     /// Guardrails.
     pub guardrails: Option<Vec<Arc<str>>>,
@@ -200,7 +202,7 @@ pub struct Catalog {
 }
 
 /// Settings, defaults filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// The branch whose first-parent history makes versions.
     pub publish_branch: String,
@@ -230,7 +232,7 @@ impl Default for Settings {
 }
 
 /// A named ref that promotions move.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// Its name.
     pub name: String,
@@ -261,7 +263,7 @@ impl Environment {
 }
 
 /// A PolicyTest document.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TestSuite {
     /// Its name.
     pub name: Arc<str>,
@@ -272,11 +274,12 @@ pub struct TestSuite {
 }
 
 /// One case.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TestCase {
     /// Its name.
     pub name: String,
     /// The request.
+    #[serde(with = "super::kept::context_as_lists")]
     pub context: Context,
     /// Policies asked for by name.
     pub policies: Vec<String>,
@@ -289,7 +292,7 @@ pub struct TestCase {
 }
 
 /// What a case must get; what is `None` is not checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expect {
     /// Exactly these guardrails.
     pub guardrails: Option<Vec<String>>,
@@ -304,7 +307,7 @@ pub struct Expect {
 }
 
 /// An Invariant document.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Invariant {
     /// Its name.
     pub name: Arc<str>,
@@ -324,7 +327,8 @@ pub struct Invariant {
 
 /// All documents of one tree, parsed and checked together. A set that exists is valid. The default is
 /// the empty set: what an environment holds before its first promotion.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedSet")]
 pub struct PolicySet {
     /// Settings.
     pub settings: Settings,
@@ -343,6 +347,7 @@ pub struct PolicySet {
     /// Distinct condition patterns; [`ConditionId`] is the index.
     pub conditions: Vec<ModelPattern>,
     /// Policies by name.
+    #[serde(skip)]
     pub by_name: FxHashMap<Arc<str>, PolicyId>,
     /// SHA-256 of the canonical JSON of the set, lower-case hex.
     pub digest: Arc<str>,

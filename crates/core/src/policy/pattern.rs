@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A pattern of an attachment, an invariant or a catalog.
 ///
 /// A pattern that ends in `*` matches a value that starts with what stands before that last star; any
 /// other pattern matches only the same string. Case-sensitive, by code points. An absent value matches
 /// only `*`. (The rules of LiteLLM's `PolicyMatcher`.)
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Pattern {
     /// Only this string.
     Exact(Arc<str>),

@@ -34,7 +34,11 @@ impl Engine {
 
     /// The same for a set that was made from this one's: what did not change is shared.
     pub fn patched(&self, patched: Patched) -> Self {
-        let Patched { set, policies: changed, attachments } = patched;
+        let Patched { set, policies: changed, attachments, renumbered } = patched;
+        if renumbered {
+            return Self::new(Arc::new(set));
+        }
+
         let index =
             if attachments { Arc::new(Index::new(&set.attachments)) } else { self.index.clone() };
         let changed: FxHashSet<PolicyId> = changed.into_iter().collect();

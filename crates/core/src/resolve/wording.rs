@@ -206,7 +206,12 @@ scope: '*'
         policies(&engine, "gpt-4", None);
         let set = many("own");
         let (changed, _) = set.find("p000").unwrap();
-        let patched = engine.patched(Patched { set, policies: vec![changed], attachments: false });
+        let patched = engine.patched(Patched {
+            set,
+            policies: vec![changed],
+            attachments: false,
+            renumbered: false,
+        });
         let written = policies(&patched, "gpt-4", None);
         assert_eq!(written, policies(&Engine::new(Arc::new(many("own"))), "gpt-4", None));
         let of = |n: usize| written[n]["guardrails"].clone();

@@ -1,25 +1,42 @@
 //! A set in which the documents of some files are others, made from the set before: what did not change is
 //! shared, not judged and not built again.
 //!
-//! It rests on this: every rule whose breach is an error looks at one document, at the policies above it
-//! or named by it, at the catalog and the settings. So where the names and the parents of the policies
-//! stay as they are, no other document can become faulty, and the changed ones can be judged in that
-//! company alone. Everything else is refused here and goes the long way; tests hold the two ways
-//! against each other.
+//! What makes it sound is the [`Scope`](super::rules::Scope) of the rules. A rule of scope `Local` says of an
+//! unchanged document what it said before, as long as the catalogs and the settings stay; so only the changed
+//! documents are judged by those, in a small set of their own. What rules of scope `Lineage` say follows from
+//! the names and parents of the policies, which are asked here for the whole new set. There is no error rule of
+//! another scope: it would not compile. Everything else is refused here and goes the long way; tests hold the
+//! two ways against each other.
+//!
+//! An example. The set has the policies `a`, `b` (from `a`) and `d`; a change removes the file of `d` and brings
+//! one with `c` (from `a`), which adds a guardrail that no policy named before:
+//!
+//! ```text
+//! before   a:0  b:1        d:2      guardrails  log:0         pii:1
+//! around   a                        (named by what comes: `c` is judged beside it)
+//! after              c
+//! new      a:0  b:1  c:2            guardrails  log:0  new:1  pii:2
+//! ```
+//!
+//! `a` and `b` are not judged, but written anew with the numbers that their guardrails have now.
 
+mod numbers;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use self::numbers::{IdMap, Renumbering};
+use super::build::check_part;
+use super::condition::ModelPattern;
 use super::{
-    Attachment, ConditionId, GuardrailId, Pipeline, Policy, PolicyId, PolicySet, Step, canonical,
-    check_errors,
+    Attachment, Lineage, MAX_CHAIN, Pipeline, Policy, PolicyId, PolicySet, REGEX_TOTAL, Step,
+    canonical,
 };
-use crate::document::{Body, Document, Level, Loaded, RawPolicy};
+use crate::document::{Body, Document, Loaded, RawPolicy};
 
 /// What the files that changed held, and hold now.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +45,8 @@ pub struct FileChange<'a> {
     pub before: &'a [Document],
     /// Their documents now, all of them sound in form.
     pub after: &'a [Document],
-    /// The catalogs, the settings, and the policies that [`named_policies`] finds in `after`, with all above them.
+    /// The catalogs, the settings, and the policies that [`named_policies`] finds in `after`, with all above
+    /// them. Where [`changes_cases`] holds: all other tests and invariants too.
     pub around: &'a [Document],
 }
 
@@ -41,6 +59,8 @@ pub struct Patched {
     pub policies: Vec<PolicyId>,
     /// Whether an attachment is another one, or stands at another place in the order.
     pub attachments: bool,
+    /// Whether a policy, guardrail or condition has another id than before.
+    pub renumbered: bool,
 }
 
 /// The policies that documents name: parents, and what is attached.
@@ -52,56 +72,25 @@ pub fn named_policies(documents: &[Document]) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Whether some of these documents are tests or invariants.
+pub fn changes_cases(documents: &[Document]) -> bool {
+    documents.iter().any(|document| matches!(document.body, Body::Test(_) | Body::Invariant(_)))
+}
+
 impl PolicySet {
     /// This set with some files changed; `None` where that cannot be told from the change alone, or where
     /// something is wrong with it: then the whole tree must be judged.
     pub fn patched(&self, change: FileChange<'_>) -> Option<Patched> {
-        if !is_local(change) || raises_warnings(change.around) {
+        let judges_others =
+            |document: &Document| matches!(document.body, Body::Catalog(_) | Body::Repository(_));
+        if change.before.iter().chain(change.after).any(judges_others) {
             return None;
         }
+
         let documents = [change.around, change.after].concat();
-        let judged = check_errors(Loaded { documents, ..Loaded::default() }).set?;
-        let patch = Patch { old: self, judged: &judged };
-        let mut set = self.clone();
-        let mut policies = Vec::new();
-        for raw in policies_of(change.after) {
-            let (id, policy) = patch.policy(raw)?;
-            *set.policies.get_mut(id.0 as usize)? = Arc::new(policy);
-            policies.push(id);
-        }
-        if !patch.uses_all(&set, &policies) {
-            return None;
-        }
-        let attachments = patch.attachments(&mut set, change)?;
-        set.digest = canonical::set_digest(&set);
-        Some(Patched { set, policies, attachments })
+        let part = check_part(Loaded { documents, ..Loaded::default() })?;
+        Patch::new(self, &part, change)?.finish()
     }
-}
-
-/// Whether only policies and attachments change, and no policy comes, goes, or gets another parent.
-fn is_local(change: FileChange<'_>) -> bool {
-    let plain =
-        |document: &Document| matches!(document.body, Body::Policy(_) | Body::Attachment(_));
-    let family = |documents| -> Vec<(String, Option<String>)> {
-        let names = |raw: &RawPolicy| {
-            (raw.name.as_str().to_owned(), raw.inherit.as_ref().map(|p| p.value.clone()))
-        };
-        let mut family: Vec<_> = policies_of(documents).map(names).collect();
-        family.sort_unstable();
-        family
-    };
-    change.before.iter().chain(change.after).all(plain)
-        && family(change.before) == family(change.after)
-}
-
-/// Whether the settings make a warning an error: warnings look at everything.
-fn raises_warnings(around: &[Document]) -> bool {
-    around.iter().any(|document| match &document.body {
-        Body::Repository(raw) => {
-            raw.rules.iter().flat_map(|rules| &rules.0).any(|(_, l)| l.value == Level::Error)
-        }
-        _ => false,
-    })
 }
 
 fn policies_of(documents: &[Document]) -> impl Iterator<Item = &RawPolicy> {
@@ -111,124 +100,242 @@ fn policies_of(documents: &[Document]) -> impl Iterator<Item = &RawPolicy> {
     })
 }
 
-/// From the small set in which the change was judged to the old set's own ids.
-struct Patch<'a> {
-    old: &'a PolicySet,
-    judged: &'a PolicySet,
+fn names_of(documents: &[Document]) -> FxHashSet<&str> {
+    policies_of(documents).map(|raw| raw.name.as_str()).collect()
 }
 
-impl Patch<'_> {
-    fn policy(&self, raw: &RawPolicy) -> Option<(PolicyId, Policy)> {
-        let (_, judged) = self.judged.find(&raw.name)?;
-        let (id, old) = self.old.find(&raw.name)?;
-        let condition = judged.condition.as_ref();
-        Some((
-            id,
-            Policy {
-                // Its line did not change, so neither did what is above it.
-                parent: old.parent,
-                chain: old.chain.clone(),
-                add: self.guardrails(&judged.add)?,
-                remove: self.guardrails(&judged.remove)?,
-                condition: condition.map(|ids| self.conditions(ids).ok_or(())).transpose().ok()?,
-                pipeline: judged
-                    .pipeline
-                    .as_ref()
-                    .map(|p| self.pipeline(p).ok_or(()))
-                    .transpose()
-                    .ok()?,
-                ..judged.clone()
-            },
-        ))
-    }
+/// A policy of the new set, by where it comes from.
+#[derive(Debug, Clone, Copy)]
+enum Origin<'a> {
+    /// The set before.
+    Kept(&'a Arc<Policy>),
+    /// The small set in which the change was judged.
+    Changed(&'a Policy),
+}
 
-    fn guardrails(&self, ids: &[GuardrailId]) -> Option<Vec<GuardrailId>> {
-        ids.iter().map(|id| self.guardrail(*id)).collect()
+impl<'a> Origin<'a> {
+    fn policy(self) -> &'a Policy {
+        match self {
+            Self::Kept(policy) => policy,
+            Self::Changed(policy) => policy,
+        }
     }
+}
 
-    /// A guardrail that no policy has named before has no id yet: all would have to be numbered anew.
-    fn guardrail(&self, id: GuardrailId) -> Option<GuardrailId> {
-        let name = self.judged.guardrail(id);
-        let found = self.old.guardrails.binary_search_by(|known| (**known).cmp(name)).ok()?;
-        u32::try_from(found).ok().map(GuardrailId)
-    }
+/// The new set while it is put together.
+struct Patch<'a> {
+    old: &'a PolicySet,
+    /// The changed documents and their company, judged and built as a set of their own.
+    part: &'a PolicySet,
+    change: FileChange<'a>,
+    /// The policies of the new set, by name.
+    policies: Vec<Origin<'a>>,
+    by_name: FxHashMap<Arc<str>, PolicyId>,
+    /// From the ids of the old set, and of the part, to those of the new one.
+    from_old: Renumbering,
+    from_part: Renumbering,
+    guardrails: Vec<Arc<str>>,
+    conditions: Vec<ModelPattern>,
+}
 
-    fn conditions(&self, ids: &[ConditionId]) -> Option<Vec<ConditionId>> {
-        let one = |id: &ConditionId| {
-            let text = self.judged.conditions.get(id.0 as usize)?.text();
-            let found =
-                self.old.conditions.binary_search_by(|known| known.text().cmp(text)).ok()?;
-            u32::try_from(found).ok().map(ConditionId)
+impl<'a> Patch<'a> {
+    /// Finds the policies of the new set and gives them their numbers. `None` where a name stands twice.
+    fn new(old: &'a PolicySet, part: &'a PolicySet, change: FileChange<'a>) -> Option<Self> {
+        let (before, after) = (names_of(change.before), names_of(change.after));
+        if after.iter().any(|name| old.by_name.contains_key(*name) && !before.contains(name)) {
+            return None;
+        }
+
+        let kept = old.policies.iter().filter(|policy| !before.contains(&*policy.name));
+        let kept = kept.map(Origin::Kept);
+        let changed = part.policies.iter().filter(|policy| after.contains(&*policy.name));
+        let changed = changed.map(|policy| Origin::Changed(policy));
+        let mut policies: Vec<Origin<'a>> = kept.chain(changed).collect();
+        policies.sort_by(|a, b| a.policy().name.cmp(&b.policy().name));
+
+        let same_names = before == after;
+        let by_name = match same_names {
+            true => old.by_name.clone(),
+            false => number_names(&policies),
         };
-        ids.iter().map(one).collect()
-    }
+        let to_new = |set: &PolicySet| match same_names && std::ptr::eq(set, old) {
+            true => IdMap::identity(set.policies.len()),
+            false => IdMap::of(set.policies.iter().map(|p| by_name.get(&p.name).map(|id| id.0))),
+        };
+        let (old_ids, part_ids) = (to_new(old), to_new(part));
+        let (guardrails, old_guardrails, part_guardrails) =
+            numbers::merge_guardrails(old, part, &policies);
+        let (conditions, old_conditions, part_conditions) =
+            numbers::merge_conditions(old, part, &policies);
 
-    fn pipeline(&self, judged: &Pipeline) -> Option<Pipeline> {
-        let step =
-            |step: &Step| Some(Step { guardrail: self.guardrail(step.guardrail)?, ..step.clone() });
-        Some(Pipeline {
-            mode: judged.mode,
-            steps: judged.steps.iter().map(step).collect::<Option<_>>()?,
+        Some(Self {
+            old,
+            part,
+            change,
+            policies,
+            by_name,
+            from_old: Renumbering {
+                policies: old_ids,
+                guardrails: old_guardrails,
+                conditions: old_conditions,
+            },
+            from_part: Renumbering {
+                policies: part_ids,
+                guardrails: part_guardrails,
+                conditions: part_conditions,
+            },
+            guardrails,
+            conditions,
         })
     }
 
-    /// Whether what the changed policies used before is still used by one: a set knows no name that
-    /// nobody says.
-    fn uses_all(&self, set: &PolicySet, changed: &[PolicyId]) -> bool {
-        let (mut guardrails, mut conditions) = (FxHashSet::default(), FxHashSet::default());
-        for policy in changed.iter().filter_map(|id| self.old.policy(*id)) {
-            guardrails.extend(guardrails_of(policy));
-            conditions.extend(policy.condition.iter().flatten().copied());
+    fn finish(self) -> Option<Patched> {
+        // The long way reads patterns in the order of the files and stops at the limit: near it, only it
+        // can tell.
+        if self.conditions.iter().map(ModelPattern::compiled_size).sum::<usize>() > REGEX_TOTAL {
+            return None;
         }
-        for policy in &set.policies {
-            if guardrails.is_empty() && conditions.is_empty() {
-                break;
-            }
-            for id in guardrails_of(policy) {
-                guardrails.remove(&id);
-            }
-            for id in policy.condition.iter().flatten() {
-                conditions.remove(id);
-            }
+
+        let parents: Vec<Option<PolicyId>> =
+            self.policies.iter().map(|origin| self.parent(*origin)).collect::<Option<_>>()?;
+        let chains = self.new_chains(&parents)?;
+        let renumbered = !self.from_old.is_identity();
+        let mut policies = Vec::with_capacity(self.policies.len());
+        let mut changed = Vec::new();
+        for (at, origin) in self.policies.iter().enumerate() {
+            let chain = chains.as_ref().and_then(|chains| chains.get(at));
+            let parent = parents.get(at).copied()?;
+            let id = PolicyId(u32::try_from(at).ok()?);
+            policies.push(match *origin {
+                Origin::Kept(policy) if !renumbered && chain.is_none_or(|c| *c == policy.chain) => {
+                    policy.clone()
+                }
+                Origin::Kept(policy) => {
+                    let chain = chain.unwrap_or(&policy.chain).clone();
+                    Arc::new(self.from_old.apply(policy, parent, chain)?)
+                }
+                Origin::Changed(policy) => {
+                    changed.push(id);
+                    let chain = match (chain, self.old.find(&policy.name)) {
+                        (Some(chain), _) => chain.clone(),
+                        (None, Some((_, before))) => before.chain.clone(),
+                        (None, None) => return None,
+                    };
+                    Arc::new(self.from_part.apply(policy, parent, chain)?)
+                }
+            });
         }
-        guardrails.is_empty() && conditions.is_empty()
+
+        let (attachments, moved) = self.attachments()?;
+        let cases = changes_cases(self.change.before) || changes_cases(self.change.after);
+        let cases_of = if cases { self.part } else { self.old };
+        let mut set = PolicySet {
+            settings: self.old.settings.clone(),
+            catalog: self.old.catalog.clone(),
+            policies,
+            attachments,
+            tests: cases_of.tests.clone(),
+            invariants: cases_of.invariants.clone(),
+            guardrails: self.guardrails,
+            conditions: self.conditions,
+            by_name: self.by_name,
+            digest: "".into(),
+        };
+        set.digest = canonical::set_digest(&set);
+        Some(Patched { set, policies: changed, attachments: moved, renumbered })
     }
 
-    /// Puts the attachments of the files that changed into their places; says whether the order of
-    /// evaluation is another one now.
-    fn attachments(&self, set: &mut PolicySet, change: FileChange<'_>) -> Option<bool> {
-        let files: BTreeSet<&str> =
-            change.before.iter().chain(change.after).map(|d| &**d.file.path()).collect();
-        let own = |attachment: &&Arc<Attachment>| files.contains(&*attachment.place.file);
-        let fresh = |judged: &Arc<Attachment>| {
-            let policy = &self.judged.policy(judged.policy)?.name;
-            let (policy, _) = self.old.find(policy)?;
-            Some(Arc::new(Attachment { policy, ..(**judged).clone() }))
+    /// A policy's parent in the new set; the outer `None`: it has one that is gone.
+    fn parent(&self, origin: Origin<'_>) -> Option<Option<PolicyId>> {
+        let renumbering = match origin {
+            Origin::Kept(..) => &self.from_old,
+            Origin::Changed(_) => &self.from_part,
         };
-        let fresh: Vec<Arc<Attachment>> =
-            self.judged.attachments.iter().filter(own).map(fresh).collect::<Option<_>>()?;
-        let stale: Vec<usize> =
-            (0..).zip(&set.attachments).filter(|(_, a)| own(a)).map(|(at, _)| at).collect();
-        let said = |at: &usize| set.attachments.get(*at).map(|attachment| &attachment.canonical);
-        if stale.iter().filter_map(said).eq(fresh.iter().map(|attachment| &attachment.canonical))
-            && stay_in_place(set, &stale, &fresh)
-        {
-            for (at, attachment) in stale.into_iter().zip(fresh) {
-                *set.attachments.get_mut(at)? = attachment;
-            }
-            return Some(false);
+        match origin.policy().parent {
+            None => Some(None),
+            Some(parent) => renumbering.policy(parent).map(Some),
         }
-        set.attachments.retain(|attachment| !own(&attachment));
-        set.attachments.extend(fresh);
-        set.attachments.sort_by(|a, b| evaluation(a).cmp(&evaluation(b)));
-        Some(true)
+    }
+
+    /// Every chain of the new set; `Some(None)` where each is what it was. `None` where one is a cycle or
+    /// too long.
+    fn new_chains(&self, parents: &[Option<PolicyId>]) -> Option<Option<Vec<Arc<[PolicyId]>>>> {
+        let same_parent = |(parent, origin): (&Option<PolicyId>, &Origin<'_>)| match origin {
+            Origin::Kept(..) => true,
+            Origin::Changed(policy) => {
+                self.old.find(&policy.name).is_some_and(|(_, before)| before.parent == *parent)
+            }
+        };
+        let same_ids = self.from_old.policies.is_identity();
+        if same_ids && parents.iter().zip(&self.policies).all(same_parent) {
+            return Some(None);
+        }
+
+        let indexes: Vec<Option<usize>> =
+            parents.iter().map(|parent| parent.map(|id| id.0 as usize)).collect();
+        let lineage = Lineage::new(&indexes);
+        let is_sound = |depth: &Option<usize>| depth.is_some_and(|depth| depth <= MAX_CHAIN);
+        if !lineage.depths.iter().all(is_sound) {
+            return None;
+        }
+        Some(Some((0..parents.len()).map(|at| chain_of(at, &indexes)).collect()))
+    }
+
+    /// The attachments of the new set; with whether the order of evaluation is another one now.
+    fn attachments(&self) -> Option<(Vec<Arc<Attachment>>, bool)> {
+        let documents = self.change.before.iter().chain(self.change.after);
+        let files: BTreeSet<&str> = documents.map(|document| &**document.file.path()).collect();
+        let is_own = |attachment: &&Arc<Attachment>| files.contains(&*attachment.place.file);
+
+        let fresh: Vec<Arc<Attachment>> = self
+            .part
+            .attachments
+            .iter()
+            .filter(is_own)
+            .map(|attachment| self.from_part.apply_to_attachment(attachment))
+            .collect::<Option<_>>()?;
+        let kept = |attachment: &Arc<Attachment>| self.from_old.apply_to_attachment(attachment);
+        let stale: Vec<&Arc<Attachment>> = self.old.attachments.iter().filter(is_own).collect();
+
+        if say_the_same(&stale, &fresh) {
+            let mut fresh = fresh.into_iter();
+            let in_place =
+                self.old.attachments.iter().map(|attachment| match is_own(&attachment) {
+                    true => fresh.next(),
+                    false => kept(attachment),
+                });
+            return Some((in_place.collect::<Option<_>>()?, false));
+        }
+
+        let others = self.old.attachments.iter().filter(|attachment| !is_own(attachment));
+        let mut attachments: Vec<Arc<Attachment>> = others.map(kept).collect::<Option<_>>()?;
+        attachments.extend(fresh);
+        attachments.sort_by(|a, b| evaluation(a).cmp(&evaluation(b)));
+        Some((attachments, true))
     }
 }
 
-/// Whether attachments that say the same also stand in the same files: then their order is the same too.
-fn stay_in_place(set: &PolicySet, stale: &[usize], fresh: &[Arc<Attachment>]) -> bool {
-    let file = |at: &usize| set.attachments.get(*at).map(|attachment| &attachment.place.file);
-    stale.iter().map(file).eq(fresh.iter().map(|attachment| Some(&attachment.place.file)))
+fn number_names(policies: &[Origin<'_>]) -> FxHashMap<Arc<str>, PolicyId> {
+    let names = policies.iter().map(|origin| origin.policy().name.clone());
+    names.zip((0..).map(PolicyId)).collect()
+}
+
+/// A policy and its ancestors, root first, where no line is a cycle.
+fn chain_of(policy: usize, parents: &[Option<usize>]) -> Arc<[PolicyId]> {
+    let above = |at: &usize| parents.get(*at).copied().flatten();
+    let line = std::iter::successors(Some(policy), above).take(MAX_CHAIN);
+    let mut chain: Vec<PolicyId> =
+        line.map(|at| PolicyId(u32::try_from(at).unwrap_or(u32::MAX))).collect();
+    chain.reverse();
+    chain.into()
+}
+
+/// Whether attachments say the same and stand in the same files: then their order is the same too.
+fn say_the_same(stale: &[&Arc<Attachment>], fresh: &[Arc<Attachment>]) -> bool {
+    let same = |(a, b): (&&Arc<Attachment>, &Arc<Attachment>)| {
+        a.canonical == b.canonical && a.place.file == b.place.file
+    };
+    stale.len() == fresh.len() && stale.iter().zip(fresh).all(same)
 }
 
 /// The order of evaluation, to the last.
@@ -236,8 +343,50 @@ fn evaluation(attachment: &Attachment) -> ((bool, i32, u8, u8), &str, u32) {
     (attachment.order(), &attachment.place.file, attachment.place.line)
 }
 
-fn guardrails_of(policy: &Policy) -> impl Iterator<Item = GuardrailId> + '_ {
-    let steps =
-        policy.pipeline.iter().flat_map(|pipeline| &pipeline.steps).map(|step| step.guardrail);
-    policy.add.iter().chain(&policy.remove).copied().chain(steps)
+impl Renumbering {
+    /// A policy with the numbers of the new set.
+    fn apply(
+        &self,
+        policy: &Policy,
+        parent: Option<PolicyId>,
+        chain: Arc<[PolicyId]>,
+    ) -> Option<Policy> {
+        let guardrails =
+            |ids: &[_]| ids.iter().map(|id| self.guardrail(*id)).collect::<Option<_>>();
+        let condition = match &policy.condition {
+            None => None,
+            Some(ids) => Some(ids.iter().map(|id| self.condition(*id)).collect::<Option<_>>()?),
+        };
+        let pipeline = match &policy.pipeline {
+            None => None,
+            Some(pipeline) => Some(self.apply_to_pipeline(pipeline)?),
+        };
+        Some(Policy {
+            parent,
+            chain,
+            add: guardrails(&policy.add)?,
+            remove: guardrails(&policy.remove)?,
+            condition,
+            pipeline,
+            ..policy.clone()
+        })
+    }
+
+    fn apply_to_pipeline(&self, pipeline: &Pipeline) -> Option<Pipeline> {
+        let step =
+            |step: &Step| Some(Step { guardrail: self.guardrail(step.guardrail)?, ..step.clone() });
+        Some(Pipeline {
+            mode: pipeline.mode,
+            steps: pipeline.steps.iter().map(step).collect::<Option<_>>()?,
+        })
+    }
+
+    /// An attachment of the new set; `None` where its policy is gone.
+    fn apply_to_attachment(&self, attachment: &Arc<Attachment>) -> Option<Arc<Attachment>> {
+        let policy = self.policy(attachment.policy)?;
+        Some(match policy == attachment.policy {
+            true => attachment.clone(),
+            false => Arc::new(Attachment { policy, ..(**attachment).clone() }),
+        })
+    }
 }

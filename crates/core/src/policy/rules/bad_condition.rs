@@ -1,9 +1,13 @@
 //! RG114 `bad-condition`: a condition outside the grammar
 
+use super::Scope;
 use crate::document::rules::limit_exceeded;
 use crate::document::{Finding, Rule, Severity, SourceFile, Span, Spanned};
 use crate::policy::DraftSet;
 use crate::policy::condition::ConditionFault;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::Scope;
 use crate::document::{
     Dimension, Finding, Name, RawBox, RawInvariant, Rule, Severity, Span, Spanned,
 };
@@ -9,6 +10,9 @@ use crate::policy::{DraftSet, Item, Pattern};
 
 /// Pairs of patterns that are compared, at most, to see whether an exception leaves anything.
 const MOST_PAIRS: usize = 1_000_000;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -2,11 +2,15 @@
 
 use rustc_hash::FxHashMap;
 
+use super::Scope;
 use crate::document::{Finding, RawEnvironment, RawRepository, Rule, Severity, Span, Spanned};
 use crate::policy::{BadLevel, DraftSet, Environment, Item, Levels, Settings};
 
 /// The one place of the settings.
 const PLACE: &str = "refguard.yaml";
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,9 +1,13 @@
 //! RG118 `bad-test`: a test that cannot fail
 
+use super::Scope;
 use crate::document::rules::limit_exceeded;
 use crate::document::{Finding, RawCase, RawExpect, RawPolicyTest, Rule, Severity, Spanned};
 use crate::policy::cases::{MAX_CASES, product};
 use crate::policy::{DraftSet, Item};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -2,9 +2,13 @@
 
 use rustc_hash::FxHashSet;
 
+use super::Scope;
 use crate::document::{Finding, PipelineMode, RawStep, Rule, Severity};
 use crate::policy::reach::{Budget, Meeting};
 use crate::policy::{DraftSet, Item};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

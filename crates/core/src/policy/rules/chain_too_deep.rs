@@ -1,5 +1,6 @@
 //! RG104 `chain-too-deep`: more than a hundred policies in one chain
 
+use super::Scope;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::{DraftSet, MAX_CHAIN};
 
@@ -27,6 +28,9 @@ macro_rules! ten {
         )
     };
 }
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Lineage;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -2,10 +2,14 @@
 
 use rustc_hash::FxHashMap;
 
+use super::Scope;
 use crate::document::{Dimension, Finding, Kind, Rule, Severity};
 use crate::policy::condition::ModelPattern;
 use crate::policy::reach::{Budget, Leads};
 use crate::policy::{DraftSet, Known};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

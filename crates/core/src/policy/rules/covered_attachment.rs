@@ -1,8 +1,12 @@
 //! RG202 `covered-attachment`: an attachment that adds no request
 
+use super::Scope;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
 use crate::policy::reach::{Area, Budget, Index};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

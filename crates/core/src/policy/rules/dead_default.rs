@@ -1,7 +1,11 @@
 //! RG210 `dead-default`: a default attachment that never counts
 
+use super::Scope;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,7 +1,11 @@
 //! RG101 `duplicate-policy`: two policies of one name
 
+use super::Scope;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Lineage;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,7 +1,11 @@
 //! RG106 `empty-pipeline`: a pipeline without steps
 
+use super::Scope;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

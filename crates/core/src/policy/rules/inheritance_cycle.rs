@@ -1,10 +1,14 @@
 //! RG103 `inheritance-cycle`: a policy that is its own ancestor
 
+use super::Scope;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
 
 /// How many names of a cycle a message shows.
 const SHOWN: usize = 8;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Lineage;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,7 +1,11 @@
 //! RG203 `inner-wildcard`: a star that is no wildcard
 
+use super::Scope;
 use crate::document::{Dimension, Finding, Rule, Severity, SourceFile, Spanned};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

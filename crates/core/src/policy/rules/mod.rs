@@ -47,18 +47,36 @@ pub mod wildcard_matches_nothing;
 use rayon::prelude::*;
 
 use super::{DraftSet, Levels};
-use crate::document::{Action, Finding, Name, RawPolicy, RawRepository, RawStep, Rule, Spanned};
+use crate::document::{
+    Action, Finding, Name, RawPolicy, RawRepository, RawStep, Rule, Severity, Spanned,
+};
+
+/// How much of a set a rule looks at: what tells whether a breach of it can be found, or ruled out, from a
+/// change alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One document, beside the catalogs and the settings. (Of tests, and of invariants, all together: when
+    /// one changes, all are judged again.) What other documents say makes no difference.
+    Local,
+    /// Which policies there are and who inherits from whom, by their names alone. A changed set is asked for
+    /// this as a whole, without its documents: [`patch`](super::patch) does it.
+    Lineage,
+    /// Anything else: other attachments, what an ancestor adds, a budget that all documents share.
+    Whole,
+}
 
 /// A rule and the function that looks for breaches of it.
 pub struct SetRule {
     /// What it is.
     pub rule: &'static Rule,
+    /// How much of the set `check` looks at.
+    pub scope: Scope,
     /// Adds a finding for each breach.
     pub check: fn(&DraftSet<'_>, &mut Vec<Finding>),
 }
 
 macro_rules! table {
-    ($($module:ident),* $(,)?) => { &[$(SetRule { rule: &$module::RULE, check: $module::check }),*] };
+    ($($module:ident),* $(,)?) => { &[$(SetRule { rule: &$module::RULE, scope: $module::SCOPE, check: $module::check }),*] };
 }
 
 /// Every rule of the set, by code.
@@ -102,15 +120,35 @@ pub const ALL: &[SetRule] = table![
     lookalike_name,
 ];
 
+// A changed set is judged by what changed. An error that only the whole set shows would go unseen there, so
+// a rule of that kind does not compile: it has to be a warning, or `patch` has to learn it first.
+const _: () = assert!(errors_show_in_changes(ALL), "an error rule with `Scope::Whole`");
+
+const fn errors_show_in_changes(mut rules: &[SetRule]) -> bool {
+    while let Some((first, rest)) = rules.split_first() {
+        if matches!((first.rule.severity, first.scope), (Severity::Error, Scope::Whole)) {
+            return false;
+        }
+        rules = rest;
+    }
+    true
+}
+
+/// Whether some rule that looks at the whole set is an error by these levels.
+pub(super) fn raises_whole_rule(levels: &Levels) -> bool {
+    let is_error = |rule: &SetRule| levels.of(rule.rule) == Severity::Error;
+    ALL.iter().any(|rule| rule.scope == Scope::Whole && is_error(rule))
+}
+
 /// Judges a draft by every rule that is wanted.
 pub(super) fn judge(
     draft: &DraftSet<'_>,
-    wanted: &(dyn Fn(&Rule) -> bool + Sync),
+    wanted: &(dyn Fn(&SetRule) -> bool + Sync),
     findings: &mut Vec<Finding>,
 ) {
     let found: Vec<Vec<Finding>> = ALL
         .par_iter()
-        .filter(|rule| wanted(rule.rule))
+        .filter(|rule| wanted(rule))
         .map(|rule| {
             let mut findings = Vec::new();
             (rule.check)(draft, &mut findings);

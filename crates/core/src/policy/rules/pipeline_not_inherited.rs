@@ -1,7 +1,11 @@
 //! RG212 `pipeline-not-inherited`: a parent's pipeline that its child has not
 
+use super::Scope;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,8 +1,11 @@
 //! RG208 `remove-not-inherited`: a `remove` of what no ancestor adds
 
-use super::removed;
+use super::{Scope, removed};
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -2,10 +2,13 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{added, removed};
+use super::{Scope, added, removed};
 use crate::document::{Finding, Name, Rule, Severity, Spanned};
 use crate::policy::DraftSet;
 use crate::policy::reach::{Budget, Meeting};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

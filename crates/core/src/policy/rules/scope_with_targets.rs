@@ -1,7 +1,11 @@
 //! RG112 `scope-with-targets`: every request, and only some
 
+use super::Scope;
 use crate::document::{Dimension, Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

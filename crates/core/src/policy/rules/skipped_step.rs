@@ -1,8 +1,11 @@
 //! RG213 `skipped-step`: a step that a pass of the one before skips
 
-use super::actions;
+use super::{Scope, actions};
 use crate::document::{Action, Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

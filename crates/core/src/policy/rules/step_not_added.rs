@@ -2,9 +2,13 @@
 
 use rustc_hash::FxHashSet;
 
+use super::Scope;
 use super::suggestions::Suggestions;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,8 +1,12 @@
 //! RG216 `test-unknown-policy`: a test case that names no policy of the set
 
+use super::Scope;
 use super::suggestions::Suggestions;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,8 +1,12 @@
 //! RG105 `unknown-guardrail`: a guardrail that the catalog lacks
 
+use super::Scope;
 use super::suggestions::Suggestions;
 use crate::document::{Finding, Kind, Name, Rule, Severity, Spanned};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,8 +1,12 @@
 //! RG109 `unknown-policy`: an attachment to no policy
 
+use super::Scope;
 use super::suggestions::Suggestions;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Lineage;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,8 +1,12 @@
 //! RG113 `unknown-target`: a team, key or model that the catalog lacks
 
+use super::Scope;
 use super::suggestions::Suggestions;
 use crate::document::{Dimension, Finding, Kind, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -2,8 +2,12 @@
 
 use rustc_hash::FxHashSet;
 
+use super::Scope;
 use crate::document::{Finding, Kind, Rule, Severity};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -2,8 +2,12 @@
 
 use rustc_hash::FxHashSet;
 
+use super::Scope;
 use crate::document::{Dimension, Finding, Kind, Rule, Severity};
 use crate::policy::{DraftSet, Pattern};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {
