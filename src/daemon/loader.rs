@@ -17,7 +17,7 @@ use super::state::{self, Restored};
 use super::state_folder::StateFolder;
 use super::status::Hold;
 use super::watch::Hint;
-use crate::ops::SetReader;
+use crate::ops::TrackedSet;
 use crate::repo::{CommitId, RefName, Repo, TreeId};
 
 /// How many commits are counted between what is served and what the ref holds.
@@ -103,7 +103,7 @@ impl Loader {
         let (report, reports) = channel();
         let worker = Worker {
             environment: environment.to_owned(),
-            reader: SetReader::default(),
+            reader: TrackedSet::default(),
             served_tree: None,
         };
         background::spawn("refguard-load", Way::Little, move || {
@@ -141,7 +141,7 @@ impl Loader {
 
 struct Worker {
     environment: String,
-    reader: SetReader,
+    reader: TrackedSet,
     /// The tree that the last good set was read from; none where it came from a file.
     served_tree: Option<TreeId>,
 }
@@ -208,13 +208,14 @@ impl Worker {
             Err(error) => return judge(Err(error)).map(index),
         };
 
-        let of_served = delta.filter(|delta| self.served_tree == Some(delta.from));
+        let of_served = delta
+            .filter(|delta| delta.from.is_some() && self.served_tree == delta.from);
         let patched = of_served
             .zip(order.served.as_ref())
-            .and_then(|(delta, served)| self.reader.patch(&delta, &served.engine));
+            .and_then(|(delta, served)| self.reader.patch(&order.repo, &delta, &served.engine));
         match patched.filter(|engine| !engine.set().is_empty()) {
             Some(engine) => Outcome::Good(engine),
-            None => judge(Ok(self.reader.loaded())).map(index),
+            None => judge(self.reader.loaded(&order.repo)).map(index),
         }
     }
 }

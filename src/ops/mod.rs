@@ -37,18 +37,17 @@ pub use hook::{
 pub use source::import::{ImportReport, import_litellm};
 pub use source::import_database::{DatabaseReport, import_litellm_database};
 pub use source::init::{Initialised, init, init_here};
-pub use source::judged::{Judged, TrackedSet};
+pub use source::judged::Judged;
 pub use source::listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object,
     show_policy,
 };
-pub use source::load::{NoProgress, Progress};
-pub use source::reader::{
-    Delta, FileStamp, SetReader, first_settings, holds_files, read_files, read_worktree,
-    worktree_files,
+pub use source::load::{
+    FileStamp, NoProgress, Progress, holds_files, read_files, read_worktree, worktree_files,
 };
 pub use source::testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
-pub use source::workspace::{LoadedSet, SetOrigin, Source, Workspace};
+pub use source::tracked::{Delta, TrackedSet};
+pub use source::workspace::{LoadedSet, SetOrigin, Source, Workspace, first_settings};
 
 /// Every rule there is, of form, of the set and of import, by code.
 pub fn all_rules() -> Vec<&'static Rule> {

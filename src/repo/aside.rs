@@ -1,10 +1,11 @@
 //! Files that refguard keeps for itself in the git directory, under `refguard/`: what they hold can be
 //! worked out again, so they may be deleted at any time, and nothing depends on their being written.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::{Repo, RepoError};
@@ -12,19 +13,60 @@ use super::{Repo, RepoError};
 /// Bytes of the checksum that a file begins with.
 const CHECKSUM: usize = 32;
 
+/// The name of such a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AsideName(String);
+
+impl AsideName {
+    /// What is kept of one kind for the set in a folder of commits. The name only keeps folders apart: what
+    /// is in the file says which one it is of.
+    pub fn of_folder(kind: &str, prefix: &str) -> Self {
+        let digest = HEXLOWER.encode(&Sha256::digest(prefix.as_bytes()));
+        Self(format!("{kind}-{}", digest.get(..16).unwrap_or_default()))
+    }
+}
+
+/// Passes on what is written, and its checksum.
+struct Summing<W> {
+    to: W,
+    sum: Sha256,
+}
+
+impl<W: Write> Write for Summing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.sum.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
 impl Repo {
-    /// What was written under this name; `None` where it is not there, or not as it was written.
-    pub fn read_aside(&self, name: &str) -> Option<Vec<u8>> {
-        unseal(fs::read(self.aside(name)).ok()?)
+    /// What was written under this name; `None` where it is not there, is larger than `limit` bytes, or is
+    /// not as it was written.
+    pub fn read_aside(&self, name: &AsideName, limit: u64) -> Option<Vec<u8>> {
+        let file = File::open(self.aside(name)).ok()?;
+        let found = file.metadata().ok().filter(|found| found.is_file() && found.len() <= limit)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(found.len()).ok()?);
+        file.take(limit).read_to_end(&mut bytes).ok()?;
+
+        unseal(bytes)
     }
 
-    /// Writes a file whole or not at all.
-    pub fn write_aside(&self, name: &str, content: &[u8]) -> Result<(), RepoError> {
-        let path = self.aside(name);
-        write_sealed(&self.aside(""), name, content).map_err(RepoError::io("write", path))
+    /// Writes a file whole or not at all: beside the old one first, then in its place.
+    pub fn write_aside(
+        &self,
+        name: &AsideName,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), RepoError> {
+        let folder = self.common_dir().join("refguard");
+        seal(&folder, &name.0, write).map_err(RepoError::io("write", self.aside(name)))
     }
 
-    fn aside(&self, name: &str) -> PathBuf {
+    fn aside(&self, AsideName(name): &AsideName) -> PathBuf {
         self.common_dir().join("refguard").join(name)
     }
 }
@@ -44,10 +86,25 @@ pub fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 /// # Errors
 /// Where the folder cannot be made or written.
 pub fn write_sealed(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    seal(folder, name, |out| out.write_all(content))
+}
+
+fn seal(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-    file.write_all(&Sha256::digest(content))?;
-    file.write_all(content)?;
+    file.write_all(&[0; CHECKSUM])?;
+    let mut out = BufWriter::new(Summing { to: &mut file, sum: Sha256::new() });
+    write(&mut out)?;
+    let summing = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+
+    // Only now is it known what the file begins with.
+    let checksum = summing.sum.finalize();
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&checksum)?;
     file.persist(folder.join(name)).map_err(|error| error.error)?;
     Ok(())
 }
@@ -56,28 +113,49 @@ pub fn write_sealed(folder: &Path, name: &str, content: &[u8]) -> io::Result<()>
 mod tests {
     use std::fs;
 
+    use super::AsideName;
     use crate::repo::testing::TestRepo;
+
+    const LIMIT: u64 = 1_000;
 
     #[test]
     fn a_file_is_read_as_it_was_written_or_not_at_all() {
         let repo = TestRepo::new();
         let git = repo.open();
-        assert_eq!(git.read_aside("x"), None);
-        git.write_aside("x", b"one").unwrap();
-        git.write_aside("x", b"two").unwrap();
-        assert_eq!(git.read_aside("x"), Some(b"two".to_vec()));
-        let path = repo.path().join(".git/refguard/x");
+        let name = AsideName::of_folder("x", "");
+        assert_eq!(git.read_aside(&name, LIMIT), None);
+        git.write_aside(&name, |out| out.write_all(b"one")).unwrap();
+        git.write_aside(&name, |out| out.write_all(b"two")).unwrap();
+        assert_eq!(git.read_aside(&name, LIMIT), Some(b"two".to_vec()));
+        assert_eq!(git.read_aside(&name, 34), None, "larger than the limit");
+
+        let path = git.aside(&name);
         let sound = fs::read(&path).unwrap();
         for at in [0, 31, 32, sound.len() - 1] {
             let mut bytes = sound.clone();
             bytes[at] ^= 1;
             fs::write(&path, bytes).unwrap();
-            assert_eq!(git.read_aside("x"), None, "{at}");
+            assert_eq!(git.read_aside(&name, LIMIT), None, "{at}");
         }
         for length in [0, 31, 32, sound.len() - 1] {
             fs::write(&path, &sound[..length]).unwrap();
-            assert_eq!(git.read_aside("x"), None, "{length}");
+            assert_eq!(git.read_aside(&name, LIMIT), None, "{length}");
         }
         assert_eq!(fs::read_dir(repo.path().join(".git/refguard")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_what_was_there() {
+        let repo = TestRepo::new();
+        let git = repo.open();
+        let name = AsideName::of_folder("x", "a/b");
+        git.write_aside(&name, |out| out.write_all(b"one")).unwrap();
+        let failed = git.write_aside(&name, |out| {
+            out.write_all(b"tw")?;
+            Err(std::io::Error::other("the disk is full"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(git.read_aside(&name, LIMIT), Some(b"one".to_vec()));
+        assert_ne!(name, AsideName::of_folder("x", "a"));
     }
 }

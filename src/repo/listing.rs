@@ -5,13 +5,15 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::BlobId;
 
 /// More entries than this, wanted or not, are refused: crossed trees can name any number.
 pub(super) const MAX_ENTRIES: usize = 5_000_000;
 
 /// What stands at a path. All but [`EntryKind::File`] have no content to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EntryKind {
     /// A file with content.
     File,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use git2::{ErrorCode, RepositoryOpenFlags};
+use sha2::{Digest as _, Sha256};
 
 use super::{CommitId, GitEnv, RefName, RepoError};
 
@@ -126,6 +127,18 @@ impl Repo {
     /// Where git's own commands run.
     pub(super) fn base(&self) -> &Path {
         self.work_tree.as_deref().unwrap_or(&self.git_dir)
+    }
+
+    /// What git's own files say about the parents of commits beside the commits themselves (`info/grafts`,
+    /// `shallow`), as a checksum: history that was read under another one may have another shape.
+    pub fn history_overrides(&self) -> [u8; 32] {
+        let mut sum = Sha256::new();
+        for name in ["info/grafts", "shallow"] {
+            let content = fs::read(self.common_dir.join(name)).unwrap_or_default();
+            sum.update(content.len().to_le_bytes());
+            sum.update(content);
+        }
+        sum.finalize().into()
     }
 
     /// The commits at which a shallow clone was cut: libgit2 shows them without parents.

@@ -113,6 +113,21 @@ impl Repo {
         Ok(sides)
     }
 
+    /// A listing of paths whose sides are known already.
+    pub fn list_sides(&self, sides: &[(Arc<str>, Side)]) -> Result<Listing<'_>, RepoError> {
+        let odb = self.odb()?;
+        let mut entries = Vec::with_capacity(sides.len());
+        for (path, side) in sides {
+            let mut entry = Entry { blob: side.blob, ..Entry::new(path.clone(), side.kind) };
+            if let Some(blob) = side.blob {
+                let header = odb.read_header(blob.oid()).map_err(RepoError::object(blob.oid()))?;
+                entry.size = header.0 as u64;
+            }
+            entries.push(entry);
+        }
+        Ok(Listing::new(entries, Reader::Blobs(odb)))
+    }
+
     /// The tree of a commit.
     pub fn tree_of(&self, commit: CommitId) -> Result<TreeId, RepoError> {
         let found = self.git.find_commit(commit.oid()).map_err(RepoError::object(commit.oid()))?;

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use refguard_core::document::Finding;
-use refguard_core::policy::{Checked, check_errors};
-use refguard_core::resolve::Engine;
+use refguard_core::policy::{Checked, Counts};
 
-use super::facts::{self, Facts};
-use super::look::{self, Contents};
-use super::staged_set::{find_new_warnings, holds_set};
-use crate::ops::source::filter::Filter;
-use crate::ops::source::load::{self, NoProgress};
-use crate::ops::{TestOptions, TestReport, VersionHistory, Workspace, run_tests};
-use crate::repo::{BlobId, Repo, Side};
+use super::staged_set::{Sides, find_new_warnings, holds_set};
+use crate::ops::source::load;
+use crate::ops::{
+    Judged, TestOptions, TestReport, TrackedSet, VersionHistory, Workspace, run_tests,
+};
+use crate::repo::{Repo, Side};
 
 /// What the index came to.
 #[derive(Debug)]
@@ -49,28 +47,33 @@ impl Workspace {
     pub fn judge_staged(&self) -> Result<StagedVerdict> {
         let (repo, prefix) = (self.repo()?, self.root().prefix());
         let staged = repo.staged_sides(prefix, &load::wanted)?;
-        let kept = facts::kept(repo, prefix);
-        if let Some(known) = kept.as_deref().and_then(|bytes| Facts::decode(bytes, prefix)) {
-            let changes = look::changes(&known, &staged);
-            // What stands in the way of a fast look is met again, and reported, by the judgement of
-            // the whole.
-            if changes.is_empty() || look::is_sound(&known, &changes, repo).unwrap_or(false) {
-                return Ok(StagedVerdict::Sound(Some(changes.len())));
-            }
-        }
-        let committed = self.committed_sides(repo)?;
-        if committed == staged {
-            return Ok(StagedVerdict::NothingStaged);
-        }
-        if !holds_set(repo, &staged)? && !holds_set(repo, &committed)? {
-            return Ok(StagedVerdict::NoSet);
+        let mut sets = TrackedSet::default();
+        // Without a kept set the judgement reads everything: not for a commit that changes nothing.
+        if !sets.begin_from_kept(self)
+            && let Some(verdict) = self.dismiss_staged(repo, &staged)?
+        {
+            return Ok(verdict);
         }
 
-        let mut verdict = self.judge_whole(repo)?;
+        let mut verdict = self.judge_index(&mut sets, &staged)?;
         if let StagedVerdict::Faulty(faults) = &mut verdict {
+            // A fault that is committed already is none of this commit.
+            if let Some(dismissed) = self.dismiss_staged(repo, &staged)? {
+                return Ok(dismissed);
+            }
             faults.warnings = find_new_warnings(repo, prefix)?;
         }
         Ok(verdict)
+    }
+
+    /// The verdict where no set needs to be judged: nothing is staged, or there is no set.
+    fn dismiss_staged(&self, repo: &Repo, staged: &Sides) -> Result<Option<StagedVerdict>> {
+        let committed = self.committed_sides(repo)?;
+        if committed == staged {
+            return Ok(Some(StagedVerdict::NothingStaged));
+        }
+        let is_no_set = !holds_set(repo, staged)? && !holds_set(repo, &committed)?;
+        Ok(is_no_set.then_some(StagedVerdict::NoSet))
     }
 
     /// What the commit holds that is checked out; nothing before the first one.
@@ -79,47 +82,28 @@ impl Workspace {
         Ok(repo.tree_sides(repo.tree_of(head)?, self.root().prefix(), &load::wanted)?)
     }
 
-    fn judge_whole(&self, repo: &Repo) -> Result<StagedVerdict> {
-        let prefix = self.root().prefix();
-        let listing = repo.list_index(prefix, &load::wanted)?;
-        let entries = listing.entries.clone();
-        let loaded = load::read(listing, &NoProgress).context("cannot read the set `staged`")?;
-        let filter = Filter::of_documents(&loaded.documents)?;
-        let gathered = facts::gather(prefix, &entries, &|path| filter.admits(path), &loaded);
-        let mut checked = check_errors(loaded);
-        let Some(set) = checked.set.take() else {
-            return Ok(StagedVerdict::Faulty(Box::new(StagedFaults {
-                checked,
-                tests: None,
-                warnings: Vec::new(),
-            })));
+    fn judge_index(&self, sets: &mut TrackedSet, staged: &Sides) -> Result<StagedVerdict> {
+        let (judged, files_read) = sets.judge_index(self, staged)?;
+        let faults = |checked: Checked, tests: Option<TestReport>| {
+            StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests, warnings: Vec::new() }))
         };
-        let regex = set.conditions.iter().map(|condition| condition.compiled_size() as u64).sum();
-        let engine = Engine::new(Arc::new(set));
+        let engine = match judged {
+            Judged::Sound(engine) => engine,
+            Judged::Faulty(checked) => return Ok(faults(*checked, None)),
+        };
+
         let mut history = VersionHistory::new(self);
         let report =
             run_tests(&engine, &TestOptions::default(), &mut |name| history.requested(name))?;
-        if report.failed > 0 {
-            checked.findings.retain(Finding::is_error);
-            return Ok(StagedVerdict::Faulty(Box::new(StagedFaults {
-                checked,
-                tests: Some(report),
-                warnings: Vec::new(),
-            })));
+        if report.failed == 0 {
+            return Ok(StagedVerdict::Sound(files_read));
         }
-        if let Some(gathered) = gathered {
-            facts::keep(repo, prefix, gathered, regex);
-        }
-        Ok(StagedVerdict::Sound(None))
-    }
-}
-
-impl Contents for Repo {
-    fn size(&self, blob: BlobId) -> Result<u64> {
-        Ok(self.blob_size(blob)?)
-    }
-
-    fn read(&self, blob: BlobId) -> Result<Vec<u8>> {
-        Ok(self.read_blob(blob)?)
+        let nothing_found = Checked {
+            set: None,
+            findings: Vec::new(),
+            sources: Vec::new(),
+            counts: Counts::default(),
+        };
+        Ok(faults(nothing_found, Some(report)))
     }
 }

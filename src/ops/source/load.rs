@@ -1,14 +1,16 @@
 //! From a listing to documents: what is of interest, what passes a limit, and reading in parallel.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
 use rayon::prelude::*;
 use refguard_core::document::{Limits, Loaded, is_yaml_name, load_file, our_folder};
 
 use crate::ops::source::filter::{Filter, SETTINGS};
-use crate::repo::{Entry, EntryKind, Listing};
+use crate::repo::{BlobId, CommitId, Entry, EntryKind, Listing, Repo, Root};
 
 /// Hears how far reading has come.
 pub trait Progress: Sync {
@@ -61,7 +63,7 @@ pub(in crate::ops) fn read_parts(
     let done = AtomicUsize::new(0);
     let tick = || progress.step(done.fetch_add(1, Ordering::Relaxed) + 1, files);
     let in_git = listing.entries.iter().any(|entry| entry.blob.is_some());
-    if in_git { read_git(listing, &tick) } else { read_files(listing, &tick) }
+    if in_git { read_git(listing, &tick) } else { read_disk(listing, &tick) }
 }
 
 /// Refuses a set that is too large as a whole.
@@ -76,7 +78,7 @@ pub(in crate::ops) fn within_limits(files: usize, bytes: u64) -> Result<()> {
 }
 
 /// From disk: each thread reads and parses its own files.
-fn read_files(listing: &Listing<'_>, tick: &(dyn Fn() + Sync)) -> Result<Vec<Loaded>> {
+fn read_disk(listing: &Listing<'_>, tick: &(dyn Fn() + Sync)) -> Result<Vec<Loaded>> {
     let read = |entry: &Entry| {
         let loaded = match skipped(entry) {
             Some(loaded) => loaded,
@@ -154,4 +156,57 @@ pub(in crate::ops) fn filter(listing: &Listing<'_>) -> Result<Filter> {
     };
     // What is wrong with the settings is found when the whole set is read.
     Filter::of_documents(&parse(entry, content(listing, entry)?).documents)
+}
+
+/// Documents of texts that somebody kept, by their paths: judged as if they came from git.
+pub fn read_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Loaded {
+    let mut loaded = Loaded::default();
+    for (path, text) in files {
+        loaded.append(load_file(path, text.as_bytes().to_owned(), &LIMITS));
+    }
+    loaded
+}
+
+/// Whether a commit holds exactly these texts at these paths below a prefix; `None` where the repository does not have
+/// the commit or its trees. Nothing is parsed: contents are compared by their ids.
+pub fn holds_files<'a>(
+    repo: &Repo,
+    commit: CommitId,
+    prefix: &str,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Option<bool> {
+    let sides = repo.tree_sides(repo.tree_of(commit).ok()?, prefix, &wanted).ok()?;
+    let held: BTreeMap<Arc<str>, Option<BlobId>> =
+        sides.into_iter().map(|(path, side)| (path, side.blob)).collect();
+    let is_held = |(path, text): (&str, &[u8])| {
+        held.get(path).is_some_and(|blob| *blob == Some(BlobId::of(text)))
+    };
+    Some(files.into_iter().all(is_held))
+}
+
+/// The documents of the work tree.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn read_worktree(root: &Root) -> Result<Loaded> {
+    read(root.list_work_tree(&wanted)?, &NoProgress)
+}
+
+/// A file as a look at its folder shows it: path, size and time of change.
+pub type FileStamp = (Arc<str>, u64, Option<SystemTime>);
+
+/// The files of the work tree that would be read.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn worktree_files(root: &Root) -> Result<Vec<FileStamp>> {
+    let dir = root.dir()?;
+    let changed =
+        |path: &str| std::fs::metadata(dir.join(path)).and_then(|found| found.modified()).ok();
+    let listing = root.list_work_tree(&wanted)?;
+    Ok(listing
+        .entries
+        .into_iter()
+        .map(|entry| (entry.path.clone(), entry.size, changed(&entry.path)))
+        .collect())
 }

@@ -202,6 +202,11 @@ impl Workspace {
     }
 }
 
+/// The settings before any set is served: those that people work on.
+pub fn first_settings(root: &Root) -> Settings {
+    worked_on(root).unwrap_or_default()
+}
+
 /// The root of a folder as a hook sees it.
 fn root_in_hook(dir: &Path) -> Result<Root> {
     let here = std::env::current_dir().context("cannot tell the current folder")?;

@@ -1,121 +1,176 @@
 //! An index as a file in the git directory, so that the next run need not walk again.
 //!
 //! Never trusted over history: it says of which commit it is, and is only continued from there; a file
-//! of another format, of another folder, or with any fault is as good as none.
+//! of another program, of another folder, or with any fault is as good as none. So is one that was written while
+//! git took other parents for some commits (`info/grafts`, a shallow clone).
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::documents;
 use super::holding::{Content, Held, Holding, Texts};
 use super::{Change, VersionIndex};
 use crate::ops::source::filter::Filter;
-use crate::ops::source::packed::{Reader, Writer};
-use crate::repo::{BlobId, CommitId, Repo};
+use crate::ops::source::program::Program;
+use crate::repo::{AsideName, BlobId, CommitId, Repo};
 
-/// Raised where the same history would give another index: by the format of this file, by the rules of a
-/// change, or by what a document's digest is made of. A new release begins anew by itself.
-const FORMAT: &str = concat!("refguard versions 1 ", env!("CARGO_PKG_VERSION"));
+/// Raised where the same bytes would mean something else.
+const FORMAT: u32 = 2;
+
+/// Larger histories are walked again.
+const MOST_BYTES: u64 = 512 << 20;
+
+/// What the file is of. It comes first, so that a file of another program is not read further.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Key {
+    format: u32,
+    program: Program,
+    prefix: String,
+    history_overrides: [u8; 32],
+}
+
+impl Key {
+    fn new(repo: &Repo, prefix: &str) -> Option<Self> {
+        Some(Self {
+            format: FORMAT,
+            program: Program::this()?,
+            prefix: prefix.to_owned(),
+            history_overrides: repo.history_overrides(),
+        })
+    }
+}
+
+/// The rest of the file.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptIndex {
+    tip: [u8; 20],
+    settings: Option<[u8; 20]>,
+    names: Vec<Arc<str>>,
+    paths: Vec<Arc<str>>,
+    files: Vec<(u32, Vec<KeptDocument>)>,
+    changes: Vec<Vec<KeptChange>>,
+}
+
+/// A document in a file.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptDocument {
+    name: u32,
+    digest: [u8; 32],
+    blob: [u8; 20],
+}
+
+/// A version, with its document's digest, content and path.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptChange {
+    commit: [u8; 20],
+    content: Option<([u8; 32], [u8; 20], u32)>,
+}
 
 /// What was kept for a folder.
 pub(super) fn read(repo: &Repo, prefix: &str) -> Option<VersionIndex> {
-    let bytes = repo.read_aside(&name(prefix))?;
+    let bytes = repo.read_aside(&AsideName::of_folder("versions", prefix), MOST_BYTES)?;
     decode_for(repo, prefix, &bytes)
 }
 
 /// The index that [`encode`] has written for a folder.
 pub(super) fn decode_for(repo: &Repo, prefix: &str, bytes: &[u8]) -> Option<VersionIndex> {
-    let index = decode(bytes, &|settings| documents::settings(repo, settings))?;
-    (index.prefix == prefix).then_some(index)
+    let (key, rest) = postcard::take_from_bytes::<Key>(bytes).ok()?;
+    if key != Key::new(repo, prefix)? {
+        return None;
+    }
+    let kept: KeptIndex = postcard::from_bytes(rest).ok()?;
+    kept.restore(key.prefix, &|settings| documents::settings(repo, settings))
 }
 
 /// Keeps an index. That it cannot be written costs the next run time, and nothing else.
 pub(super) fn write(repo: &Repo, index: &VersionIndex) {
-    let _ = repo.write_aside(&name(&index.prefix), &encode(index));
+    let Some(bytes) = encode(repo, index) else { return };
+    // One file a folder: two publish branches of one folder share it, and the one read last is kept.
+    let name = AsideName::of_folder("versions", &index.prefix);
+    let _ = repo.write_aside(&name, |out| out.write_all(&bytes));
 }
 
-/// One file a folder: two publish branches of one folder share it, and the one read last is kept.
-fn name(prefix: &str) -> String {
-    // FNV-1a: the name only keeps folders apart, what is in the file says which one it is of.
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    format!("versions-{:016x}", prefix.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
+/// An index as bytes; `None` where this program cannot tell itself from others.
+pub(super) fn encode(repo: &Repo, index: &VersionIndex) -> Option<Vec<u8>> {
+    let key = postcard::to_stdvec(&Key::new(repo, &index.prefix)?).ok()?;
+    postcard::to_extend(&KeptIndex::of(index), key).ok()
 }
 
-/// An index as bytes.
-pub(super) fn encode(index: &VersionIndex) -> Vec<u8> {
-    let VersionIndex { tip, prefix, holding, changes } = index;
-    let mut out = Writer::default();
-    out.text(FORMAT);
-    out.text(prefix);
-    out.bytes(&tip.to_bytes());
-    out.option(holding.settings, |out, settings| out.bytes(&settings.to_bytes()));
-    for texts in [&holding.names, &holding.paths] {
-        out.list(texts.all(), |out, text| out.text(text));
+impl KeptIndex {
+    fn of(index: &VersionIndex) -> Self {
+        let VersionIndex { tip, prefix: _, holding, changes } = index;
+        let documents = |held: &Vec<Held>| held.iter().map(KeptDocument::of).collect();
+        let versions = |changes: &Vec<Change>| changes.iter().map(KeptChange::of).collect();
+        Self {
+            tip: tip.to_bytes(),
+            settings: holding.settings.map(BlobId::to_bytes),
+            names: holding.names.all().to_vec(),
+            paths: holding.paths.all().to_vec(),
+            files: holding.files.iter().map(|(path, held)| (*path, documents(held))).collect(),
+            changes: changes.iter().map(versions).collect(),
+        }
     }
-    let files: Vec<(&u32, &Vec<Held>)> = holding.files.iter().collect();
-    out.list(&files, |out, (path, held)| {
-        out.number(**path);
-        out.list(held, |out, held| {
-            out.number(held.name);
-            out.bytes(&held.digest.0);
-            out.bytes(&held.blob.to_bytes());
-        });
-    });
-    out.list(changes, |out, changes| {
-        out.list(changes, |out, change| {
-            out.bytes(&change.commit.to_bytes());
-            out.option(change.content, |out, content| {
-                out.bytes(&content.digest.0);
-                out.bytes(&content.blob.to_bytes());
-                out.number(content.path);
-            });
-        });
-    });
-    out.0
-}
 
-/// `filter_of` reads the settings that say which files count.
-fn decode(bytes: &[u8], filter_of: &dyn Fn(BlobId) -> Option<Arc<Filter>>) -> Option<VersionIndex> {
-    let mut input = Reader(bytes);
-    if input.text()? != FORMAT {
-        return None;
-    }
-    let prefix = input.text()?.to_owned();
-    let tip = CommitId::from_bytes(input.array()?);
-    let settings = match input.option(|input| input.array().map(BlobId::from_bytes))? {
-        Some(settings) => Some((settings, filter_of(settings)?)),
-        None => None,
-    };
-    let [names, paths] = [texts(&mut input)?, texts(&mut input)?];
-    let files = input.list(|input| {
-        let path = input.number()?;
-        let held = input.list(|input| {
-            let (name, digest) = (input.number()?, Digest(input.array()?));
-            Some(Held { name, digest, blob: BlobId::from_bytes(input.array()?) })
-        })?;
-        Some((path, held))
-    })?;
-    let changes = input.list(|input| {
-        input.list(|input| {
-            let commit = CommitId::from_bytes(input.array()?);
-            let content = input.option(|input| {
-                let (digest, blob) = (Digest(input.array()?), BlobId::from_bytes(input.array()?));
-                Some(Content { digest, blob, path: input.number()? })
-            })?;
-            Some(Change { commit, content })
+    /// `filter_of` reads the settings that say which files count.
+    fn restore(
+        self,
+        prefix: String,
+        filter_of: &dyn Fn(BlobId) -> Option<Arc<Filter>>,
+    ) -> Option<VersionIndex> {
+        let settings = match self.settings.map(BlobId::from_bytes) {
+            Some(settings) => Some((settings, filter_of(settings)?)),
+            None => None,
+        };
+        let documents = |held: Vec<KeptDocument>| held.into_iter().map(KeptDocument::restore);
+        let files: FxHashMap<u32, Vec<Held>> =
+            self.files.into_iter().map(|(path, held)| (path, documents(held).collect())).collect();
+        let versions =
+            |changes: Vec<KeptChange>| changes.into_iter().map(KeptChange::restore).collect();
+        Some(VersionIndex {
+            tip: CommitId::from_bytes(self.tip),
+            prefix,
+            holding: Holding::kept(numbered(&self.names), numbered(&self.paths), files, settings),
+            changes: self.changes.into_iter().map(versions).collect(),
         })
-    })?;
-    let holding =
-        Holding::kept(names, paths, files.into_iter().collect::<FxHashMap<_, _>>(), settings);
-    input.0.is_empty().then_some(VersionIndex { tip, prefix, holding, changes })
+    }
 }
 
-fn texts(input: &mut Reader<'_>) -> Option<Texts> {
-    let mut texts = Texts::default();
-    for text in input.list(|input| input.text().map(Arc::<str>::from))? {
-        texts.number(&text);
+impl KeptDocument {
+    fn of(held: &Held) -> Self {
+        Self { name: held.name, digest: held.digest.0, blob: held.blob.to_bytes() }
     }
-    Some(texts)
+
+    fn restore(self) -> Held {
+        let Self { name, digest, blob } = self;
+        Held { name, digest: Digest(digest), blob: BlobId::from_bytes(blob) }
+    }
+}
+
+impl KeptChange {
+    fn of(change: &Change) -> Self {
+        let content =
+            change.content.map(|Content { digest, blob, path }| (digest.0, blob.to_bytes(), path));
+        Self { commit: change.commit.to_bytes(), content }
+    }
+
+    fn restore(self) -> Change {
+        let content = self.content.map(|(digest, blob, path)| Content {
+            digest: Digest(digest),
+            blob: BlobId::from_bytes(blob),
+            path,
+        });
+        Change { commit: CommitId::from_bytes(self.commit), content }
+    }
+}
+
+/// Texts by the numbers that they had.
+fn numbered(kept: &[Arc<str>]) -> Texts {
+    let mut texts = Texts::default();
+    for text in kept {
+        texts.number(text);
+    }
+    texts
 }

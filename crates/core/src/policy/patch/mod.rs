@@ -4,7 +4,8 @@
 //! What makes it sound is the [`Scope`](super::rules::Scope) of the rules. A rule of scope `Local` says of an
 //! unchanged document what it said before, as long as the catalogs and the settings stay; so only the changed
 //! documents are judged by those, in a small set of their own. What rules of scope `Lineage` say follows from
-//! the names and parents of the policies, which are asked here for the whole new set. There is no error rule of
+//! the names and parents of the policies, which are asked here for the whole new set. One of scope `Names` has
+//! nothing new to say of unchanged tests and invariants while no name is lost. There is no error rule of
 //! another scope: it would not compile. Everything else is refused here and goes the long way; tests hold the
 //! two ways against each other.
 //!
@@ -28,6 +29,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::{Map, Value};
 
 use self::numbers::{IdMap, Renumbering};
 use super::build::check_part;
@@ -227,6 +229,9 @@ impl<'a> Patch<'a> {
         }
 
         let (attachments, moved) = self.attachments()?;
+        if !self.keeps_names(&attachments) {
+            return None;
+        }
         let cases = changes_cases(self.change.before) || changes_cases(self.change.after);
         let cases_of = if cases { self.part } else { self.old };
         let mut set = PolicySet {
@@ -313,6 +318,82 @@ impl<'a> Patch<'a> {
         attachments.sort_by(|a, b| evaluation(a).cmp(&evaluation(b)));
         Some((attachments, true))
     }
+}
+
+// What rules of scope `Names` look at.
+impl Patch<'_> {
+    /// Whether every name is still there that an unchanged test or invariant may speak of.
+    fn keeps_names(&self, attachments: &[Arc<Attachment>]) -> bool {
+        let nobody_speaks = self.old.tests.is_empty() && self.old.invariants.is_empty();
+        nobody_speaks
+            || (self.keeps_policies()
+                && self.keeps_guardrails()
+                && self.keeps_patterns(attachments))
+    }
+
+    fn keeps_policies(&self) -> bool {
+        names_of(self.change.before).iter().all(|name| self.by_name.contains_key(*name))
+    }
+
+    fn keeps_guardrails(&self) -> bool {
+        // What a catalog lists can be named whether a policy adds it or not.
+        if self.old.catalog.guardrails.is_some() {
+            return true;
+        }
+        let mut lost: FxHashSet<&str> = FxHashSet::default();
+        for name in names_of(self.change.before) {
+            let policy = self.old.find(name);
+            lost.extend(policy.iter().flat_map(|(_, policy)| added(self.old, policy)));
+        }
+        for origin in &self.policies {
+            let set = match origin {
+                Origin::Kept(_) => self.old,
+                Origin::Changed(_) => self.part,
+            };
+            if lost.is_empty() {
+                break;
+            }
+            for name in added(set, origin.policy()) {
+                lost.remove(name);
+            }
+        }
+        lost.is_empty()
+    }
+
+    fn keeps_patterns(&self, attachments: &[Arc<Attachment>]) -> bool {
+        let files: BTreeSet<&str> =
+            self.change.before.iter().map(|document| &**document.file.path()).collect();
+        let stale = self.old.attachments.iter().filter(|a| files.contains(&*a.place.file));
+        let mut lost: FxHashSet<(String, String)> = stale.flat_map(|a| patterns_of(a)).collect();
+        // Most likely the changed files still have them.
+        let (own, others): (Vec<_>, Vec<_>) =
+            attachments.iter().partition(|a| files.contains(&*a.place.file));
+        for attachment in own.into_iter().chain(others) {
+            if lost.is_empty() {
+                break;
+            }
+            for pattern in patterns_of(attachment) {
+                lost.remove(&pattern);
+            }
+        }
+        lost.is_empty()
+    }
+}
+
+fn added<'a>(set: &'a PolicySet, policy: &'a Policy) -> impl Iterator<Item = &'a str> {
+    policy.add.iter().map(|id| set.guardrail(*id))
+}
+
+/// The patterns of an attachment, each with the name of its list.
+fn patterns_of(attachment: &Attachment) -> Vec<(String, String)> {
+    let fields: Map<String, Value> =
+        serde_json::from_str(&attachment.canonical).unwrap_or_default();
+    let mut patterns = Vec::new();
+    for (list, texts) in fields {
+        let texts = texts.as_array().into_iter().flatten().filter_map(Value::as_str);
+        patterns.extend(texts.map(|text| (list.clone(), text.to_owned())));
+    }
+    patterns
 }
 
 fn number_names(policies: &[Origin<'_>]) -> FxHashMap<Arc<str>, PolicyId> {

@@ -2,8 +2,12 @@
 
 use rustc_hash::FxHashMap;
 
+use super::Scope;
 use crate::document::{Finding, RawPolicyTest, Rule, Severity};
 use crate::policy::{DraftSet, Item};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
 
 /// The rule.
 pub static RULE: Rule = Rule {

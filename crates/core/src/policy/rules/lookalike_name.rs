@@ -3,9 +3,13 @@
 use rustc_hash::FxHashMap;
 use unicode_security::confusable_detection::skeleton;
 
+use super::Scope;
 use crate::document::rules::bad_name;
 use crate::document::{Dimension, Finding, Rule, Severity, SourceFile, Span};
 use crate::policy::DraftSet;
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Whole;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -61,6 +61,10 @@ pub enum Scope {
     /// Which policies there are and who inherits from whom, by their names alone. A changed set is asked for
     /// this as a whole, without its documents: [`patch`](super::patch) does it.
     Lineage,
+    /// The tests and invariants, beside the names that the set has: its policies, the guardrails that they
+    /// add, the patterns of its attachments. A name more never makes a breach, so it can only appear where
+    /// such a name is gone or a test or invariant changes.
+    Names,
     /// Anything else: other attachments, what an ancestor adds, a budget that all documents share.
     Whole,
 }

@@ -2,12 +2,16 @@
 
 use rustc_hash::FxHashSet;
 
+use super::Scope;
 use super::suggestions::Suggestions;
 use crate::document::{
     Dimension, Finding, Kind, Name, RawBox, RawCase, RawExpect, RawInvariant, RawPolicyTest, Rule,
     Severity, Spanned,
 };
 use crate::policy::{DraftSet, Item, Pattern};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Names;
 
 /// The rule.
 pub static RULE: Rule = Rule {

@@ -1,0 +1,116 @@
+//! A set that was found sound, as a file in the git directory: the next run begins from it instead of reading
+//! the whole tree.
+//!
+//! What makes it safe to use: `aside` gives back only what was written (a checksum); the file names the program
+//! that wrote it and the folder it is of; and it names every file of the set by the id of its content, so it is
+//! as right in another repository that holds the same contents. What is at fault in any way is as good as not
+//! there. It may be deleted at any time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use refguard_core::policy::PolicySet;
+use serde::{Deserialize, Serialize};
+
+use crate::ops::source::filter::{Filter, SETTINGS};
+use crate::ops::source::load;
+use crate::ops::source::program::Program;
+use crate::ops::source::tracked::{Known, TrackedFile};
+use crate::repo::{AsideName, BlobId, Entry, EntryKind, Repo, Side, TreeId};
+
+/// Raised where the same bytes would mean something else.
+const FORMAT: u32 = 1;
+
+/// Larger sets are not kept: reading them back would take as much memory again.
+const MOST_BYTES: u64 = 512 << 20;
+
+/// What the file is of. It comes first, so that a file of another program is not read further.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Key {
+    format: u32,
+    program: Program,
+    prefix: String,
+}
+
+impl Key {
+    fn new(prefix: &str) -> Option<Self> {
+        Some(Self { format: FORMAT, program: Program::this()?, prefix: prefix.to_owned() })
+    }
+}
+
+/// The rest of the file; `S` is the set, owned or borrowed.
+#[derive(Serialize, Deserialize)]
+struct Kept<S> {
+    tree: Option<[u8; 20]>,
+    files: Vec<KeptFile>,
+    set: S,
+}
+
+/// One file of the set.
+#[derive(Serialize, Deserialize)]
+struct KeptFile {
+    path: Arc<str>,
+    kind: EntryKind,
+    blob: Option<[u8; 20]>,
+    size: u64,
+    /// Whether it has documents that are neither policies nor attachments.
+    is_other: bool,
+}
+
+/// The set that was kept for a folder, and the files that it is of.
+pub(super) fn read(repo: &Repo, prefix: &str) -> Option<(Known, PolicySet)> {
+    let bytes = repo.read_aside(&AsideName::of_folder("set", prefix), MOST_BYTES)?;
+    let (key, rest) = postcard::take_from_bytes::<Key>(&bytes).ok()?;
+    if key != Key::new(prefix)? {
+        return None;
+    }
+    let kept: Kept<PolicySet> = postcard::from_bytes(rest).ok()?;
+    let known = known(repo, prefix, kept.tree, kept.files)?;
+    Some((known, kept.set))
+}
+
+fn known(repo: &Repo, prefix: &str, tree: Option<[u8; 20]>, kept: Vec<KeptFile>) -> Option<Known> {
+    let mut files = BTreeMap::new();
+    let mut others = BTreeSet::new();
+    let mut bytes: u64 = 0;
+    for KeptFile { path, kind, blob, size, is_other } in kept {
+        if is_other {
+            others.insert(path.clone());
+        }
+        bytes = bytes.checked_add(size)?;
+        let side = Side { kind, blob: blob.map(BlobId::from_bytes) };
+        files.insert(path, TrackedFile { side, size, loaded: None });
+    }
+    let filter = match files.get(SETTINGS) {
+        None => Filter::default(),
+        Some(file) => settings_filter(repo, file)?,
+    };
+    let tree = tree.map(TreeId::from_bytes);
+    Some(Known { tree, prefix: prefix.to_owned(), filter, files, others, bytes })
+}
+
+/// Which files count, by the settings that the set was read with.
+fn settings_filter(repo: &Repo, file: &TrackedFile) -> Option<Filter> {
+    let TrackedFile { side, size, .. } = file;
+    let content = repo.read_blob(side.blob?).ok()?;
+    let entry = Entry { path: SETTINGS.into(), kind: side.kind, size: *size, blob: side.blob };
+    Filter::of_documents(&load::parse(&entry, content).documents).ok()
+}
+
+/// Keeps a sound set. That it cannot be written costs the next run time, and nothing else.
+pub(super) fn write(repo: &Repo, known: &Known, set: &PolicySet) {
+    let Some(key) = Key::new(&known.prefix) else { return };
+    let files = known.files.iter().map(|(path, file)| KeptFile {
+        path: path.clone(),
+        kind: file.side.kind,
+        blob: file.side.blob.map(BlobId::to_bytes),
+        size: file.size,
+        is_other: known.others.contains(path),
+    });
+    let tree = known.tree.map(TreeId::to_bytes);
+    let kept = Kept { tree, files: files.collect(), set };
+    let _ = repo.write_aside(&AsideName::of_folder("set", &known.prefix), |out| {
+        postcard::to_io(&key, &mut *out).map_err(std::io::Error::other)?;
+        postcard::to_io(&kept, out).map(drop).map_err(std::io::Error::other)
+    });
+}
