@@ -20,7 +20,7 @@ use super::state_folder::StateFolder;
 use crate::ops::{
     Address, NoProgress, PublishedTip, VersionHistory, VersionIndex, Which, Workspace,
 };
-use crate::repo::{Ledger, unseal, write_sealed};
+use crate::repo::{Ledger, Repo, unseal, write_sealed};
 
 /// The file that keeps the index of versions.
 const KEPT: &str = "versions";
@@ -296,7 +296,7 @@ impl History {
                 let published = PublishedTip { prefix: workspace.root().prefix(), tip };
                 let kept = self.read_kept();
                 let index = VersionIndex::read_from(repo, published, kept.as_deref(), &NoProgress)?;
-                self.keep(&index);
+                self.keep(repo, &index);
                 index
             }
         };
@@ -312,10 +312,10 @@ impl History {
 
     /// Keeps what the first walk came to, so that the next start need not walk again: it goes on from there. Where it
     /// cannot be written, the next start takes longer, and the note on the state folder says why.
-    fn keep(&self, index: &VersionIndex) {
+    fn keep(&self, repo: &Repo, index: &VersionIndex) {
         let Some(folder) = lock(&self.folder).clone() else { return };
-        let written =
-            folder.claim().and_then(|()| Ok(write_sealed(&folder.path, KEPT, &index.to_bytes())?));
+        let Some(bytes) = index.to_bytes(repo) else { return };
+        let written = folder.claim().and_then(|()| Ok(write_sealed(&folder.path, KEPT, &bytes)?));
         if let Err(error) = written {
             tracing::debug!("the versions are not kept: {error:#}");
         }

@@ -66,7 +66,12 @@ fn is_passing(error: &Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some()
             || cause.downcast_ref::<RepoError>().is_some_and(|error| {
-                !matches!(error, RepoError::TooManyEntries { .. } | RepoError::NotUtf8 { .. })
+                !matches!(
+                    error,
+                    RepoError::TooManyEntries { .. }
+                        | RepoError::TwoEntries { .. }
+                        | RepoError::NotUtf8 { .. }
+                )
             })
     })
 }

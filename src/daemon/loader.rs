@@ -208,8 +208,8 @@ impl Worker {
             Err(error) => return judge(Err(error)).map(index),
         };
 
-        let of_served = delta
-            .filter(|delta| delta.from.is_some() && self.served_tree == delta.from);
+        let of_served =
+            delta.filter(|delta| delta.from.is_some() && self.served_tree == delta.from);
         let patched = of_served
             .zip(order.served.as_ref())
             .and_then(|(delta, served)| self.reader.patch(&order.repo, &delta, &served.engine));

@@ -8,11 +8,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use git2::ObjectType;
-use rustc_hash::FxHashMap;
+use memchr::memmem;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::listing::{MAX_ENTRIES, is_dot, last_name};
-use super::tree::{TreeItem, named};
+use super::tree::{TreeItem, named, two_entries};
 use super::{BlobId, EntryKind, Repo, RepoError, TreeId, Wanted};
+
+/// More entries of a folder than this are looked through at once.
+const FEW_ENTRIES: usize = 16;
 
 /// A path that two trees hold differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +84,7 @@ impl TreeDiffs<'_> {
         while let Some((at, old, new)) = pending.pop() {
             let (before, after) = (self.folder(old)?, self.folder(new)?);
             let entries = differing(&before, &after)?;
+            refuse_two_entries(&at, &after, &entries)?;
             seen += entries.len();
             if seen > MAX_ENTRIES {
                 return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
@@ -197,6 +202,30 @@ fn differing<'a>(mut old: &'a [u8], mut new: &'a [u8]) -> Result<Vec<Entries<'a>
         found.push((left, right));
     }
     Ok(found)
+}
+
+/// Refuses a folder in which an entry that differs has the name of another one. Those that do not differ were
+/// looked at when they came.
+fn refuse_two_entries(at: &str, folder: &[u8], entries: &[Entries<'_>]) -> Result<(), RepoError> {
+    let new: Vec<&[u8]> = entries.iter().filter_map(|(_, new)| Some(new.as_ref()?.name)).collect();
+    let is_suspect = |name: &&[u8]| {
+        let written = [&b" "[..], name, &b"\0"[..]].concat();
+        memmem::find_iter(folder, &written).nth(1).is_some()
+    };
+    // A few names are looked for in the bytes; of many, every entry is read.
+    if new.len() <= FEW_ENTRIES && !new.iter().any(is_suspect) {
+        return Ok(());
+    }
+
+    let mut names: FxHashSet<&[u8]> = FxHashSet::default();
+    let mut rest = folder;
+    while let Some(entry) = RawEntry::first(rest)? {
+        if !names.insert(entry.name) {
+            return Err(two_entries(at, entry.name));
+        }
+        rest = rest.get(length_of_first(rest).unwrap_or(rest.len())..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// How many bytes of whole entries two folders begin with alike.

@@ -101,6 +101,12 @@ pub enum RepoError {
         /// The limit.
         limit: usize,
     },
+    /// A tree with two entries of one name: which of them counts, each reader of git decides for itself.
+    #[error("the tree holds `{path}` twice")]
+    TwoEntries {
+        /// The path, relative to the root.
+        path: String,
+    },
     /// A path of ours that git could hold and we cannot.
     #[error("the path `{path}` is not UTF-8")]
     NotUtf8 {
@@ -189,6 +195,9 @@ impl RepoError {
             Self::Shallow { .. } => "fetch the rest with `git fetch --unshallow`".into(),
             Self::MissingObject { .. } => {
                 "a partial clone lacks objects: run `git fetch --refetch --no-filter`; otherwise see `git fsck`".into()
+            }
+            Self::TwoEntries { .. } => {
+                "no git command makes such a tree: `git fsck` names it; commit the folder anew from a checkout".into()
             }
             Self::NoIdentity => {
                 "run `git config --global user.name NAME` and `git config --global user.email ADDRESS`".into()

@@ -89,6 +89,8 @@ pub struct Listing<'r> {
 pub(super) enum Reader<'r> {
     Files(PathBuf),
     Blobs(git2::Odb<'r>),
+    /// What has a blob comes from git, the rest from the folder.
+    FilesAndBlobs(PathBuf, git2::Odb<'r>),
 }
 
 impl<'r> Listing<'r> {
@@ -100,8 +102,10 @@ impl<'r> Listing<'r> {
     /// The content of one entry, which must be of this listing and a file. Check its size first.
     pub fn read(&self, entry: &Entry) -> io::Result<Vec<u8>> {
         match (&self.reader, entry.blob) {
-            (Reader::Files(root), _) => read_file(&root.join(&*entry.path), entry.size),
-            (Reader::Blobs(odb), Some(blob)) => {
+            (Reader::Files(root), _) | (Reader::FilesAndBlobs(root, _), None) => {
+                read_file(&root.join(&*entry.path), entry.size)
+            }
+            (Reader::Blobs(odb) | Reader::FilesAndBlobs(_, odb), Some(blob)) => {
                 let object = odb.read(blob.oid()).map_err(|error| read_error(blob, &error))?;
                 Ok(object.data().to_owned())
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use git2::ObjectType;
+use rustc_hash::FxHashSet;
 
 use super::listing::{MAX_ENTRIES, Reader, is_dot, last_name};
 use super::{BlobId, CommitId, Entry, EntryKind, Listing, Repo, RepoError, Side, TreeId, Wanted};
@@ -174,10 +175,15 @@ impl Repo {
         let mut seen = 0;
         let mut folders = vec![(String::new(), root)];
         while let Some((at, folder)) = folders.pop() {
-            for entry in &self.find_tree(folder)? {
+            let folder = self.find_tree(folder)?;
+            let mut names: FxHashSet<Vec<u8>> = FxHashSet::default();
+            for entry in &folder {
                 seen += 1;
                 if seen > MAX_ENTRIES {
                     return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
+                }
+                if !names.insert(entry.name_bytes().to_owned()) {
+                    return Err(two_entries(&at, entry.name_bytes()));
                 }
                 let item = TreeItem::of(&entry);
                 let (path, kind) = named(&at, entry.name_bytes(), item.kind());
@@ -203,6 +209,10 @@ pub(super) fn named(at: &str, name: &[u8], kind: Option<EntryKind>) -> (String, 
         Ok(name) => (format!("{at}{name}"), kind),
         Err(_) => (format!("{at}{}", String::from_utf8_lossy(name)), Some(EntryKind::NotUtf8)),
     }
+}
+
+pub(super) fn two_entries(at: &str, name: &[u8]) -> RepoError {
+    RepoError::TwoEntries { path: format!("{at}{}", String::from_utf8_lossy(name)) }
 }
 
 fn measured(odb: &git2::Odb<'_>, mut entry: Entry, item: &TreeItem) -> Result<Entry, RepoError> {

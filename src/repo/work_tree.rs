@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::ignored::Ignored;
-use super::index::IndexEntry;
+use super::index::{IndexEntry, entry_of};
 use super::listing::{MAX_ENTRIES, Reader, in_dot_folder, is_dot};
 use super::{Entry, EntryKind, Listing, Repo, RepoError, Root, Wanted};
 
@@ -34,8 +34,18 @@ impl Root {
         }
         let listed = fs::read_dir(root).map_err(RepoError::io("read the folder", root))?;
         walk.folder("", root, listed, false)?;
+        let left_out = walk.take_left_out();
         walk.add_tracked_in_ignored_folders();
-        Ok(Listing::new(measured(root, walk.entries), Reader::Files(root.to_owned())))
+        let mut entries = measured(root, walk.entries);
+        let Some((repo, false)) = self.maybe_repo().zip(Some(left_out.is_empty())) else {
+            return Ok(Listing::new(entries, Reader::Files(root.to_owned())));
+        };
+
+        let odb = repo.odb()?;
+        for (path, found) in &left_out {
+            entries.push(entry_of(&odb, path.clone(), found)?);
+        }
+        Ok(Listing::new(entries, Reader::FilesAndBlobs(root.to_owned(), odb)))
     }
 }
 
@@ -187,6 +197,24 @@ impl Walk<'_> {
             let tracked = !folder && git.tracked.contains_key(path);
             !tracked && git.ignored.ignores(place, folder)
         })
+    }
+
+    /// The files that a sparse checkout leaves out of the work tree, and which are not there: for git they
+    /// are unchanged, not deleted.
+    fn take_left_out(&mut self) -> Vec<(String, IndexEntry)> {
+        let Some(git) = &mut self.git else { return Vec::new() };
+        let (root, wanted) = (self.root, self.wanted);
+        let is_left_out = |path: &str, found: &IndexEntry| {
+            found.is_left_out
+                && !in_dot_folder(path)
+                && wanted(path, found.kind)
+                && root.join(path).symlink_metadata().is_err()
+        };
+        let tracked = std::mem::take(&mut git.tracked);
+        let (left_out, tracked): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            tracked.into_iter().partition(|(path, found)| is_left_out(path, found));
+        git.tracked = tracked;
+        left_out.into_iter().collect()
     }
 
     /// A folder that is ignored is not searched, but what git tracks in it counts.

@@ -301,3 +301,62 @@ fn changes_are_what_two_listings_tell_apart() {
         }
     }
 }
+
+#[test]
+fn a_sparse_checkout_hides_no_file_and_a_file_that_is_there_counts_as_it_is() {
+    let repo = TestRepo::new();
+    repo.write("a/1.yaml", "one").write("b/2.yaml", "two").write("top.yaml", "top").commit("one");
+    repo.git(["sparse-checkout", "set", "--no-cone", "/a/"]);
+    assert!(!repo.path().join("b/2.yaml").exists());
+    let listed = || texts(&repo.root().list_work_tree(&everything).unwrap());
+    assert_eq!(listed(), ["one", "two", "top"]);
+    // Whoever writes the file again means what it says now.
+    repo.write("b/2.yaml", "mine");
+    assert_eq!(listed(), ["one", "mine", "top"]);
+}
+
+#[test]
+fn an_index_in_parts_is_read_as_git_reads_it() {
+    let repo = TestRepo::new();
+    repo.write("a.yaml", "one").write("s/b.yaml", "two").commit("one");
+    let whole = repo.open().staged_sides("", &everything).unwrap();
+    repo.git(["update-index", "--split-index"]);
+    repo.write("s/b.yaml", "other").git(["add", "-A"]);
+    let staged = repo.open().staged_sides("", &everything).unwrap();
+    let names = |sides: &[(std::sync::Arc<str>, crate::repo::Side)]| -> Vec<String> {
+        sides.iter().map(|(path, _)| path.to_string()).collect()
+    };
+    assert_eq!(names(&staged), names(&whole));
+    assert_eq!(staged[0], whole[0]);
+    assert_ne!(staged[1], whole[1]);
+    let listing = repo.open();
+    assert_eq!(texts(&listing.list_index("s", &everything).unwrap()), ["other"]);
+}
+
+#[test]
+fn a_tree_with_two_entries_of_one_name_is_refused_by_every_reader() {
+    let repo = TestRepo::new();
+    let git = repo.open();
+    let blob = |text: &str| git.write_blob(text).unwrap();
+    let (one, two) = (blob("one"), blob("two"));
+    let twice = |names: [&str; 2]| {
+        let mut bytes = Vec::new();
+        for (name, id) in names.into_iter().zip([one, two]) {
+            bytes.extend(format!("100644 {name}\0").into_bytes());
+            bytes.extend(id.to_bytes());
+        }
+        let raw = git2::Repository::open(repo.path()).unwrap();
+        let odb = raw.odb().unwrap();
+        odb.write(git2::ObjectType::Tree, &bytes).unwrap().into()
+    };
+    let sound: crate::repo::TreeId = twice(["a.yaml", "b.yaml"]);
+    let unsound: crate::repo::TreeId = twice(["a.yaml", "a.yaml"]);
+    let message = "the tree holds `a.yaml` twice";
+    assert_eq!(git.list_tree(unsound, "", &everything).unwrap_err().to_string(), message);
+    assert_eq!(git.tree_sides(unsound, "", &everything).unwrap_err().to_string(), message);
+    for old in [None, Some(sound)] {
+        let error = git.diff_trees(old, Some(unsound), "", &everything).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+    assert!(git.diff_trees(Some(unsound), Some(sound), "", &everything).is_ok());
+}

@@ -135,9 +135,9 @@ impl VersionIndex {
         index.context("the history of the publish branch was not read")
     }
 
-    /// The index as bytes, for [`Self::read_from`].
-    pub fn to_bytes(&self) -> Vec<u8> {
-        cache::encode(self)
+    /// The index as bytes, for [`Self::read_from`]; `None` where this program cannot tell itself from others.
+    pub fn to_bytes(&self, repo: &Repo) -> Option<Vec<u8>> {
+        cache::encode(repo, self)
     }
 
     /// The same for a branch that may have moved on since this index was read. A whole walk, if it has to be.
