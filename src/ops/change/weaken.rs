@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use refguard_core::document::{Dimension, GateLevel};
+use refguard_core::document::GateLevel;
 use refguard_core::prove::{Budget, Proof, ProveOptions, Weakening, prove, weakens};
-use refguard_core::resolve::{Context, Engine};
+use refguard_core::resolve::Engine;
 
 use crate::ops::EnvironmentState;
 use crate::ops::change::gates::{GateWord, Lowered, Says, Verdict};
@@ -38,7 +38,7 @@ pub(in crate::ops) fn invariants(engine: &Engine) -> Vec<GateWord> {
         let request = verdict
             .counterexample
             .as_ref()
-            .map_or_else(String::new, |w| format!(": not for {}", request(w)));
+            .map_or_else(String::new, |w| format!(": not for {}", w.describe()));
         refused(
             format!("the invariant `{}` does not hold{request}", verdict.name),
             verdict.file.clone(),
@@ -114,7 +114,7 @@ pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Op
         };
         return Some(format!(
             "less is blocked than before: {}{when}: {} before, {} after",
-            request(&weakening.witness),
+            weakening.witness.describe(),
             weakening.before,
             weakening.after
         ));
@@ -122,18 +122,4 @@ pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Op
     (!open.is_empty()).then(|| {
         format!("a loss of protection cannot be ruled out: not analysed: {}", open.join("; "))
     })
-}
-
-/// A request in words.
-fn request(witness: &Context) -> String {
-    let values = Dimension::WRITTEN.into_iter().flat_map(|dimension| {
-        let values = witness.values(dimension).iter();
-        values.map(move |value| format!("{} `{value}`", dimension.singular()))
-    });
-    let parts: Vec<String> = values.collect();
-    if parts.is_empty() {
-        "a request without anything".to_owned()
-    } else {
-        format!("a request with {}", parts.join(", "))
-    }
 }

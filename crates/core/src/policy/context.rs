@@ -22,6 +22,21 @@ impl Context {
         context
     }
 
+    /// The request in words: ``a request with team `eu`, tag `phi` ``.
+    pub fn describe(&self) -> String {
+        let values = Dimension::WRITTEN.into_iter().flat_map(|dimension| {
+            let values = self.values(dimension).iter();
+            values.map(move |value| format!("{} `{value}`", dimension.singular()))
+        });
+
+        let parts: Vec<String> = values.collect();
+        if parts.is_empty() {
+            "a request without anything".to_owned()
+        } else {
+            format!("a request with {}", parts.join(", "))
+        }
+    }
+
     /// Gives it a value: of a set one more, else in place of the one that it had.
     pub fn add(&mut self, dimension: Dimension, value: String) {
         let values = &mut self.0[dimension];

@@ -162,6 +162,58 @@ fn settings_that_are_gone_fall_back_to_what_the_defaults_say() {
     assert_eq!(gained, NONE);
 }
 
+const HEALTH: &str = "\
+kind: Invariant
+name: health-is-audited
+for: {teams: [health*]}
+require: [audit]
+";
+
+#[test]
+fn an_invariant_may_be_renamed_and_split_and_not_be_narrowed() {
+    let split = "\
+kind: Invariant
+name: health-eu
+for: {teams: [health-eu]}
+require: [audit]
+---
+kind: Invariant
+name: health-elsewhere
+for: {teams: [health*]}
+except: {teams: [health-eu]}
+require: [audit, pii]
+";
+    let narrowed = HEALTH.replace("[health*]", "[health-*]");
+
+    assert_eq!(changes(&[("i.yaml", HEALTH)], &[("i.yaml", split)]).0, NONE);
+    let (lost, _) = changes(&[("i.yaml", HEALTH)], &[("i.yaml", &narrowed)]);
+    let [lost] = lost.as_slice() else { panic!("{lost:?}") };
+    let said = "invariant `health-is-audited` is lost: `audit` is no longer required, for example";
+    assert!(lost.starts_with(said), "{lost}");
+}
+
+#[test]
+fn an_invariant_that_asks_for_more_is_gained() {
+    let more = HEALTH.replace("[audit]", "[audit, pii]");
+
+    let (lost, gained) = changes(&[("i.yaml", HEALTH)], &[("i.yaml", &more)]);
+
+    assert_eq!(lost, NONE);
+    assert_eq!(gained, ["invariant `health-is-audited` promises more"]);
+}
+
+#[test]
+fn what_the_budget_does_not_allow_to_be_shown_counts_as_lost() {
+    let base = set(&[("p.yaml", POLICIES), ("i.yaml", HEALTH)]);
+    let split =
+        HEALTH.replace("name: health-is-audited", "name: other").replace("[audit]", "[pii, audit]");
+    let head = set(&[("p.yaml", POLICIES), ("i.yaml", &split)]);
+
+    let diff = compare_safeguards(&base, &head, &|_| true, &Budget::units(0));
+
+    assert_eq!(diff.lost.len(), 1, "{diff:?}");
+}
+
 #[test]
 fn a_file_that_is_left_out_is_lost_and_a_glob_that_hits_nothing_is_not() {
     let head = settings("exclude: ['tests/**', 'vendor/**']\n");
@@ -209,7 +261,8 @@ fn levels_are_listed_by_the_names_of_their_rules() {
 
 #[test]
 fn a_set_keeps_its_own_safeguards() {
-    let all = [("t.yaml", CASE), ("c.yaml", "kind: Catalog\nguardrails: [audit, pii]\n")];
+    let all =
+        [("t.yaml", CASE), ("c.yaml", "kind: Catalog\nguardrails: [audit, debug_log, pii]\n")];
 
     assert_eq!(changes(&all, &all), (Vec::new(), Vec::new()));
 }
