@@ -12,8 +12,10 @@ use crate::support::{Daemon, Repo, StuckObject, refguard, until};
 
 const TWO: &str = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production}, {name: staging}]\n";
 
+/// A set of the status; null where there is none yet.
 fn set<'a>(status: &'a Value, name: &str) -> &'a Value {
-    status["sets"].as_array().unwrap().iter().find(|set| set["name"] == json!(name)).unwrap()
+    let sets = status["sets"].as_array().unwrap();
+    sets.iter().find(|set| set["name"] == json!(name)).unwrap_or(&Value::Null)
 }
 
 /// Production and staging, both at generation 1.

@@ -273,4 +273,11 @@ fn the_first_process_of_a_container_collects_what_others_leave_and_ends_when_tol
     until("twenty fetches", || calls() >= 20);
     let count = || fs::read_to_string(&zombies).unwrap_or_default().trim().parse::<usize>();
     until("no zombies", || count().is_ok_and(|count| count < 3));
+
+    // The first process of the container is the child of `unshare`, which ends as it does.
+    let id = daemon.id();
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    let first = children.split_whitespace().next().unwrap();
+    assert!(Command::new("kill").args(["-s", "TERM", first]).status().unwrap().success());
+    assert_eq!(daemon.wait().code(), Some(0));
 }

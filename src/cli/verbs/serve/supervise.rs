@@ -6,6 +6,7 @@
 
 use std::env;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -26,19 +27,20 @@ pub(super) fn supervise_if_first() -> Result<Option<Exit>> {
     if std::process::id() != 1 {
         return Ok(None);
     }
+    // Without `/proc` the program does not find itself: it serves all the same, and collects nothing.
+    let Ok(program) = env::current_exe() else { return Ok(None) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let code = runtime.block_on(supervise())?;
+    let code = runtime.block_on(supervise(&program))?;
     std::process::exit(code)
 }
 
-async fn supervise() -> Result<i32> {
+async fn supervise(program: &Path) -> Result<i32> {
     // Caught before the child is there: none of its signals may be missed.
     let mut ended = signal(SignalKind::child())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
 
-    let program = env::current_exe().context("cannot find the program")?;
     let mut args = env::args_os();
     let name = args.next().unwrap_or_default();
     let child = Command::new(program).arg0(name).args(args).spawn();
