@@ -96,9 +96,21 @@ impl Worker {
 
     /// Fetches the environments' branches; returns those that the remote does not have.
     fn fetch_once(&self) -> Result<Vec<RefName>, RepoError> {
-        let branches = lock(&self.branches).clone();
-        let repo = Repo::open(&self.dir, &self.env)?;
-        repo.fetch_branches(&self.fetch.remote, &branches, &self.cancel)
+        let mut branches = lock(&self.branches).clone();
+        let remote = self.fetch.remote.as_str();
+        let repo = Repo::open(&self.dir, &self.env)?.following(Some(remote));
+        if matches!(repo.publish_branch(), Err(RepoError::UnnamedPublishBranch { .. }))
+            && let Some(head) = repo.list_remote(remote)?.head
+        {
+            repo.follow_remote_head(remote, &head)?;
+        }
+
+        // Version numbers are counted on it, and it declares environments that nothing was promoted to yet.
+        let publish = repo.publish_branch().ok().flatten();
+        branches.extend(publish.clone().filter(|publish| !branches.contains(publish)));
+        let mut missing = repo.fetch_branches(remote, &branches, &self.cancel)?;
+        missing.retain(|branch| Some(branch) != publish.as_ref());
+        Ok(missing)
     }
 
     fn report(&self, fetched: &Result<Vec<RefName>, RepoError>) {

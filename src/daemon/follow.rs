@@ -18,7 +18,7 @@ use super::state_writer::StateWriter;
 use super::watch::{Folder, Hint, Watcher, ref_folders};
 use super::worktree::{Drafts, DraftsLook};
 use super::{Config, Hub, Systemd};
-use crate::ops::first_settings;
+use crate::ops::{FollowedEnvironments, followed_environments};
 use crate::repo::{RefName, Repo, Root};
 
 /// A running daemon. Dropped, it ends.
@@ -263,7 +263,8 @@ impl Follower {
     fn look_at_refs(&mut self, root: &Root, repo: &Repo, look: Look) {
         let state = self.state_folder(Some(root));
         for _ in 0..3 {
-            self.adopt(&self.settings(root).environments);
+            let FollowedEnvironments { declared, served } = self.environments();
+            self.adopt(&declared.iter().map(|name| Environment::named(name)).collect::<Vec<_>>());
             // Before the refs are read: what moves from then on gives a hint.
             self.watch(root, Some(repo.common_dir()));
             let context = Context {
@@ -275,19 +276,35 @@ impl Follower {
                 urged: look.urged,
                 fetched: self.config.fetch.is_none() || look.fetched,
             };
-            self.tracked.iter_mut().for_each(|tracked| tracked.follow(&context, repo));
-            if self.are_tracked(&self.settings(root).environments) {
+            // One that nothing was promoted to is listed and not served, whatever its branch holds.
+            let to_serve = self.tracked.iter_mut().filter(|it| served.contains(&it.environment));
+            to_serve.for_each(|tracked| tracked.follow(&context, repo));
+            let agreed = self.environments();
+            if declared == agreed.declared && served == agreed.served {
                 return;
             }
         }
     }
 
-    /// Of the production set; before there is one, of the work tree or the newest commit.
-    fn settings(&self, root: &Root) -> Settings {
-        match self.hub.snapshot_for_settings() {
-            Some(snapshot) => snapshot.set().settings.clone(),
-            None => first_settings(root),
+    /// Those that the repository's own past declares; where that cannot be read, the ones that are followed.
+    fn environments(&self) -> FollowedEnvironments {
+        let remote = self.config.fetch.as_ref().map(|fetch| fetch.remote.as_str());
+        let found = followed_environments(&self.config.dir, &self.config.env, remote);
+        let trouble =
+            found.as_ref().err().map(|error| format!("cannot tell the environments: {error:#}"));
+        self.hub.notes().report(Subject::Repository, "environments", trouble);
+        let known = || -> Vec<String> {
+            let tracked = self.tracked.iter().map(|tracked| tracked.environment.clone());
+            let default = Settings::default().environments.into_iter().map(|it| it.name);
+            if self.tracked.is_empty() { default.collect() } else { tracked.collect() }
+        };
+        let found =
+            found.unwrap_or_else(|_| FollowedEnvironments { declared: known(), served: known() });
+        if let Some(fetcher) = &self.fetcher {
+            let branches = found.declared.iter().map(|name| RefName::branch(name));
+            fetcher.set_branches(branches.filter_map(Result::ok).collect());
         }
+        found
     }
 
     fn are_tracked(&self, environments: &[Environment]) -> bool {
@@ -313,10 +330,6 @@ impl Follower {
         }
 
         self.set_slots();
-        if let Some(fetcher) = &self.fetcher {
-            let branches = self.tracked.iter().map(|tracked| RefName::new(&tracked.reference));
-            fetcher.set_branches(branches.filter_map(Result::ok).collect());
-        }
     }
 
     fn set_slots(&self) {

@@ -103,12 +103,6 @@ impl Hub {
         self.max_staleness.is_some_and(|limit| slot.follows_a_ref() && slot.unchecked_for() > limit)
     }
 
-    /// The set that says which environments there are.
-    pub(super) fn snapshot_for_settings(&self) -> Option<Arc<Snapshot>> {
-        let slots = self.slots.load();
-        find_primary(&slots).filter(|slot| slot.follows_a_ref()).and_then(|slot| slot.snapshot())
-    }
-
     /// Calls a function after each swap of a snapshot.
     pub fn on_change(&self, listener: impl Fn() + Send + Sync + 'static) {
         self.listeners.add(listener);

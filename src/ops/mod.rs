@@ -10,8 +10,11 @@ mod source;
 
 use refguard_core::document::Rule;
 
-pub use change::environment::EnvironmentState;
-pub use change::gates::{Candidate, GateWord, Lowered, Says, Verdict};
+pub use change::environment::{
+    EnvironmentState, FollowedEnvironments, followed_environments, refuse_renamed_environments,
+};
+pub use change::gates::{Candidate, GateWord, Lowered, Says, SourceTip, Verdict};
+pub use change::home::{Home, HomeRequest};
 pub use change::partial::Selection;
 pub use change::promote::{Plan, PromoteRequest};
 pub use change::publish::{Lost, Published, Refused};
@@ -22,7 +25,7 @@ pub use change::weaken::budget_within;
 pub use history::address::{Address, Which};
 pub use history::compare::Compared;
 pub use history::draft::Draft;
-pub use history::log::{LogEntry, LogPage, PromotionLog};
+pub use history::log::{LogEntry, LogPage, PassedGate, PromotionLog};
 pub use history::pins::pin;
 pub use history::status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, Status};
 pub use history::version_list::{ShownVersion, VersionList, VersionRow};
@@ -47,7 +50,7 @@ pub use source::load::{
 };
 pub use source::testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use source::tracked::{Delta, TrackedSet};
-pub use source::workspace::{LoadedSet, SetOrigin, Source, Workspace, first_settings};
+pub use source::workspace::{LoadedSet, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.
 pub fn all_rules() -> Vec<&'static Rule> {

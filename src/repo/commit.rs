@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{CommitId, Repo, RepoError, TreeId};
+use super::git::failure;
+use super::{CommitId, Repo, RepoError, TreeId, commit_text};
 
 /// A commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,17 +84,21 @@ impl std::fmt::Display for Time {
 }
 
 impl Repo {
-    /// Reads a commit.
+    /// Reads a commit, however odd its author and committer lines are: old history cannot be mended.
     pub fn commit(&self, id: CommitId) -> Result<Commit, RepoError> {
-        let found = self.git.find_commit(id.oid()).map_err(RepoError::object(id.oid()))?;
-        Ok(Commit {
-            id,
-            tree: found.tree_id().into(),
-            parents: found.parent_ids().map(CommitId::from).collect(),
-            author: person(&found.author()),
-            committer: person(&found.committer()),
-            message: String::from_utf8_lossy(found.message_bytes()).into_owned(),
-        })
+        let odb = self.odb()?;
+        let object = odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
+        if object.kind() != git2::ObjectType::Commit {
+            let kind = object.kind().to_string();
+            return Err(RepoError::NotACommit { name: id.to_string(), kind });
+        }
+        let mut commit = commit_text::parse_commit(id, object.data())
+            .ok_or(RepoError::MalformedCommit { commit: id })?;
+        // Where a shallow clone was cut, the parents that the commit names are not there.
+        if self.shallow().contains(&id) {
+            commit.parents.clear();
+        }
+        Ok(commit)
     }
 
     /// A commit and the first parents before it, the newest first. Where a shallow clone was cut the
@@ -104,12 +109,12 @@ impl Repo {
 
     /// What a walk needs of a commit. Where a shallow clone was cut the parent is not known: an error.
     pub fn link(&self, id: CommitId) -> Result<Link, RepoError> {
-        let found = self.git.find_commit(id.oid()).map_err(RepoError::object(id.oid()))?;
-        let parent = match found.parent_ids().next() {
-            Some(parent) => Some(parent.into()),
+        let found = self.commit(id)?;
+        let parent = match found.parents.first() {
+            Some(parent) => Some(*parent),
             None => self.ends_at(id)?,
         };
-        Ok(Link { tree: found.tree_id().into(), parent })
+        Ok(Link { tree: found.tree, parent })
     }
 
     /// Whether `old` is a commit before `new`, or `new` itself.
@@ -119,7 +124,7 @@ impl Repo {
         }
         if self.shallow().is_empty() {
             let found = self.git.graph_descendant_of(new.oid(), old.oid());
-            return found.map_err(RepoError::object(new.oid()));
+            return found.or_else(|_| self.ask_is_ancestor(old, new));
         }
         self.is_ancestor_in_shallow(old, new)
     }
@@ -134,7 +139,10 @@ impl Repo {
         if !self.shallow().is_empty() {
             return Ok(None);
         }
-        self.git.graph_ahead_behind(a.oid(), b.oid()).map(Some).map_err(RepoError::object(a.oid()))
+        match self.git.graph_ahead_behind(a.oid(), b.oid()) {
+            Ok(counts) => Ok(Some(counts)),
+            Err(_) => self.ask_ahead_behind(a, b).map(Some),
+        }
     }
 
     /// Whether a commit is on the first-parent chain that ends at `tip`.
@@ -158,7 +166,36 @@ impl Repo {
                 Some(&at) => Err(RepoError::Shallow { at }),
                 None => Ok(None),
             },
-            Err(error) => Err(RepoError::object(a.oid())(error)),
+            Err(_) => self.ask_merge_base(a, b),
+        }
+    }
+
+    /// As git tells it: libgit2 gives up where a commit on the way has a malformed author.
+    fn ask_is_ancestor(&self, old: CommitId, new: CommitId) -> Result<bool, RepoError> {
+        Ok(self.ask_merge_base(old, new)? == Some(old))
+    }
+
+    fn ask_merge_base(&self, a: CommitId, b: CommitId) -> Result<Option<CommitId>, RepoError> {
+        let (a, b) = (a.to_string(), b.to_string());
+        let ending = self.command(["merge-base", &a, &b]).finish()?;
+        let text = String::from_utf8_lossy(&ending.stdout);
+        match text.trim() {
+            "" if ending.stderr.is_empty() => Ok(None),
+            found if ending.success => {
+                let message = || format!("its answer `{found}` is no object id");
+                found.parse().map(Some).map_err(|_| failure("merge-base", &message()))
+            }
+            _ => Err(failure("merge-base", &ending.stderr)),
+        }
+    }
+
+    fn ask_ahead_behind(&self, a: CommitId, b: CommitId) -> Result<(usize, usize), RepoError> {
+        let range = format!("{a}...{b}");
+        let text = self.command(["rev-list", "--left-right", "--count", &range]).run()?.text();
+        let mut counts = text.split_ascii_whitespace().map(str::parse);
+        match (counts.next(), counts.next()) {
+            (Some(Ok(ahead)), Some(Ok(behind))) => Ok((ahead, behind)),
+            _ => Err(failure("rev-list", &format!("its answer `{text}` is no pair of numbers"))),
         }
     }
 
@@ -217,15 +254,5 @@ impl Iterator for FirstParents<'_> {
             };
         }
         Some(commit)
-    }
-}
-
-fn person(signature: &git2::Signature<'_>) -> Person {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let when = signature.when();
-    Person {
-        name: text(signature.name_bytes()),
-        email: text(signature.email_bytes()),
-        time: Time { seconds: when.seconds(), offset_minutes: when.offset_minutes() },
     }
 }

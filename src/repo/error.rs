@@ -75,6 +75,18 @@ pub enum RepoError {
         /// What kind of object it is.
         kind: String,
     },
+    /// Nothing in the repository says which branch is published.
+    #[error("nothing says which branch is published")]
+    UnnamedPublishBranch {
+        /// The remote whose `HEAD` is not known here; `None`: there are several remotes.
+        remote: Option<String>,
+    },
+    /// A commit object without a tree line: git itself cannot read it either.
+    #[error("the commit {commit} is damaged: it names no tree")]
+    MalformedCommit {
+        /// Its id.
+        commit: CommitId,
+    },
     /// A branch that somebody has checked out must not be moved under them.
     #[error("the branch `{}` is checked out in `{}`", name.short(), work_tree.display())]
     CheckedOut {
@@ -198,6 +210,14 @@ impl RepoError {
             }
             Self::TwoEntries { .. } => {
                 "no git command makes such a tree: `git fsck` names it; commit the folder anew from a checkout".into()
+            }
+            Self::UnnamedPublishBranch { remote: Some(remote) } => format!(
+                "run `git config refguard.publishBranch NAME`, or `git remote set-head {remote} --auto`"
+            ),
+            Self::UnnamedPublishBranch { remote: None } => {
+                "run `git config refguard.publishBranch NAME`; of several remotes \
+                 `git config refguard.remote NAME` says which counts"
+                    .into()
             }
             Self::NoIdentity => {
                 "run `git config --global user.name NAME` and `git config --global user.email ADDRESS`".into()

@@ -1,6 +1,6 @@
 //! Fetching branches from a remote, by `git` itself.
 
-use super::git::{Cancel, NETWORK};
+use super::git::Cancel;
 use super::{RefName, Repo, RepoError};
 
 /// How git says that a branch is not there. It stops the fetch of all branches.
@@ -29,6 +29,27 @@ impl Repo {
         Ok(missing)
     }
 
+    /// Fetches by refspecs, and nothing else that git's configuration may ask for.
+    pub(super) fn fetch_refspecs(
+        &self,
+        remote: &str,
+        refspecs: &[String],
+        cancel: &Cancel,
+    ) -> Result<(), RepoError> {
+        let options = [
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--no-auto-maintenance",
+            "--",
+            remote,
+        ];
+        let words = options.into_iter().chain(refspecs.iter().map(String::as_str));
+        self.command(words).over_network().cancelled_by(cancel).run().map(drop)
+    }
+
     fn fetch_all(
         &self,
         remote: &str,
@@ -38,17 +59,7 @@ impl Repo {
         let refspec = |branch: &RefName| Ok(format!("+{branch}:{}", branch.tracking(remote)?));
         let refspecs: Vec<String> =
             branches.iter().map(refspec).collect::<Result<_, RepoError>>()?;
-        let options = [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-            "--",
-            remote,
-        ];
-        let words = options.into_iter().chain(refspecs.iter().map(String::as_str));
-        self.command(words).limit(NETWORK).cancelled_by(cancel).run().map(drop)
+        self.fetch_refspecs(remote, &refspecs, cancel)
     }
 
     /// Those of some branches that a remote has.
@@ -60,7 +71,7 @@ impl Repo {
     ) -> Result<Vec<RefName>, RepoError> {
         let options = ["ls-remote", "--refs", "--quiet", "--", remote];
         let words = options.into_iter().chain(branches.iter().map(RefName::as_str));
-        let text = self.command(words).limit(NETWORK).cancelled_by(cancel).run()?.text();
+        let text = self.command(words).over_network().cancelled_by(cancel).run()?.text();
         let names = text.lines().filter_map(|line| line.split_once('\t')).map(|(_, name)| name);
         Ok(names.filter_map(|name| RefName::new(name).ok()).collect())
     }

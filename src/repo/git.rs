@@ -1,6 +1,6 @@
 //! Running `git` itself: in a clean environment, under a time limit, never asking anybody.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) const QUICK: Duration = Duration::from_secs(30);
 /// For commands that write here: a hook may run, a person may be asked for the key of a signature.
 pub(super) const LOCAL: Duration = Duration::from_secs(120);
 /// For commands that talk to another machine.
-pub(super) const NETWORK: Duration = Duration::from_secs(300);
+const NETWORK: Duration = Duration::from_secs(300);
 
 /// Ends git commands that run, from another thread.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +66,8 @@ pub(super) struct GitCommand {
     input: Vec<u8>,
     limit: Duration,
     cancel: Option<Cancel>,
+    /// The user's `GIT_ALLOW_PROTOCOL`.
+    own_protocols: Option<OsString>,
 }
 
 /// What a git command that succeeded wrote.
@@ -98,19 +100,39 @@ impl GitCommand {
             verb = if *option == "-c" { words.nth(1) } else { words.next() };
         }
         let mut command = Command::new("git");
-        command.args(&args).current_dir(dir).env_clear().envs(env.without_location());
+        let no_monitor = ["-c", "core.fsmonitor=false"];
+        command
+            .args(no_monitor)
+            .args(&args)
+            .current_dir(dir)
+            .env_clear()
+            .envs(env.without_location());
         // Replaced objects: libgit2 does not know them, so git must not either. The language: what git
         // says is read by us.
         let fixed =
             [("GIT_TERMINAL_PROMPT", "0"), ("GIT_NO_REPLACE_OBJECTS", "1"), ("LC_ALL", "C")];
-        command.envs(fixed);
+        // A crafted repository must run nothing: a missing object is an error and never fetched, and no
+        // transport may start, not even a configured `ext::` command. See `Self::over_network`.
+        let no_transport = [("GIT_NO_LAZY_FETCH", "1"), ("GIT_ALLOW_PROTOCOL", "none")];
+        command.envs(fixed).envs(no_transport);
+        let own_protocols = env.get("GIT_ALLOW_PROTOCOL").map(OsStr::to_owned);
         Self {
             verb: verb.copied().unwrap_or("").to_owned(),
             command,
             input: Vec::new(),
             limit: LOCAL,
             cancel: None,
+            own_protocols,
         }
+    }
+
+    /// Lets it talk to other repositories, by the protocols that the user's own settings allow.
+    pub fn over_network(mut self) -> Self {
+        match self.own_protocols.take() {
+            Some(allowed) => self.command.env("GIT_ALLOW_PROTOCOL", allowed),
+            None => self.command.env_remove("GIT_ALLOW_PROTOCOL"),
+        };
+        self.limit(NETWORK)
     }
 
     pub fn env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {

@@ -15,7 +15,7 @@ use super::RepoError;
 macro_rules! object_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name([u8; 20]);
 
         impl $name {
@@ -121,6 +121,11 @@ impl RefName {
     /// Where an environment's last promotion is kept beside its branch.
     pub fn ledger(environment: &str) -> Result<Self, RepoError> {
         Self::new(format!("refs/refguard/ledger/{environment}"))
+    }
+
+    /// The copy of an environment's ledger at a remote.
+    pub fn remote_ledger(remote: &str, environment: &str) -> Result<Self, RepoError> {
+        Self::new(format!("refs/refguard/remotes/{remote}/ledger/{environment}"))
     }
 
     /// The copy of this branch that `git fetch REMOTE` keeps by default.

@@ -71,12 +71,18 @@ impl Ignored {
 }
 
 fn global_excludes(repo: &Repo) -> Option<PathBuf> {
-    let configured = repo.git.config().and_then(|config| config.get_path("core.excludesfile"));
+    let home = || repo.env.get("HOME").map(PathBuf::from);
+    let expand = |path: &str| match path.strip_prefix("~/") {
+        Some(rest) => home().map(|home| home.join(rest)),
+        None => Some(repo.base().join(path)),
+    };
+    // A configuration that git cannot read names no file; every other git command says so.
+    let config = repo.config().ok();
+    let configured = config.and_then(|config| expand(config.get("core.excludesfile")?));
     let default = || {
         let config = repo.env.get("XDG_CONFIG_HOME").map(PathBuf::from);
-        let config =
-            config.or_else(|| repo.env.get("HOME").map(|home| Path::new(home).join(".config")));
+        let config = config.or_else(|| home().map(|home| home.join(".config")));
         config.map(|config| config.join("git/ignore"))
     };
-    configured.ok().or_else(default)
+    configured.or_else(default)
 }

@@ -15,8 +15,12 @@ pub struct Ledger {
     pub tip: Option<CommitId>,
     /// What the ledger's ref held; behind the tip after a crash, or where only the branch was fetched.
     pub recorded: Option<CommitId>,
-    /// The promotions, the newest first, without gaps.
+    /// The promotions, the newest first, without gaps: of the branch and the ledger the chain that reaches
+    /// the greater number, the ledger's where both reach the same.
     pub promotions: Vec<Promotion>,
+    /// The shorter chain, where neither contains the other: the branch holds promotions that the ledger does
+    /// not know. Its holds and its *older* marks count too.
+    pub rival: Vec<Promotion>,
 }
 
 /// One line of an environment's history.
@@ -61,14 +65,15 @@ impl Repo {
             Some(tip) => self.newest_on_branch(environment, tip)?,
             None => Vec::new(),
         };
-        let follows = |id: CommitId| on_branch.iter().any(|promotion| promotion.commit.id == id);
+        let is_on_branch =
+            |id: CommitId| on_branch.iter().any(|promotion| promotion.commit.id == id);
         let kept = match recorded {
-            Some(recorded) if !follows(recorded) => self.promotions(environment, recorded)?,
+            Some(recorded) if !is_on_branch(recorded) => self.promotions(environment, recorded)?,
             _ => Vec::new(),
         };
-        let promotions = if kept.is_empty() { on_branch } else { kept };
+        let (promotions, rival) = choose_chain(on_branch, kept);
         let (ref_name, ledger_name) = (ref_name.clone(), RefName::ledger(environment)?);
-        Ok(Ledger { ref_name, ledger_name, tip, recorded, promotions })
+        Ok(Ledger { ref_name, ledger_name, tip, recorded, promotions, rival })
     }
 
     /// What a commit records for an environment, if it is a promotion as far as the commit itself and
@@ -80,7 +85,31 @@ impl Repo {
     ) -> Result<Option<Promotion>, RepoError> {
         let Some(promotion) = self.recorded_at(environment, commit)? else { return Ok(None) };
         let first = promotion.record.number == 1;
-        Ok(if first || self.before(&promotion)?.is_some() { Some(promotion) } else { None })
+        Ok(if first || self.promotion_before(&promotion)?.is_some() {
+            Some(promotion)
+        } else {
+            None
+        })
+    }
+
+    /// The nearest promotion on the first-parent chain, as [`Self::promotion_at`] tells it.
+    pub fn newest_promotion(
+        &self,
+        environment: &str,
+        tip: CommitId,
+    ) -> Result<Option<Promotion>, RepoError> {
+        for commit in self.first_parents(tip) {
+            let commit = match commit {
+                Ok(commit) => commit,
+                // What lies behind the boundary of a shallow clone is not known here.
+                Err(RepoError::Shallow { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            if let Some(found) = self.promotion_at(environment, commit.id)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The promotions of the nearest promotion on the first-parent chain.
@@ -107,7 +136,7 @@ impl Repo {
         let mut next = self.recorded_at(environment, from)?;
         while let Some(promotion) = next {
             let first = promotion.record.number == 1;
-            next = if first { None } else { self.before(&promotion)? };
+            next = if first { None } else { self.promotion_before(&promotion)? };
             found.push(promotion);
             if first {
                 return Ok(found);
@@ -116,17 +145,23 @@ impl Repo {
         Ok(Vec::new())
     }
 
-    /// The promotion that one follows: its first parent, or its last where something else had moved the ref.
-    fn before(&self, promotion: &Promotion) -> Result<Option<Promotion>, RepoError> {
-        let commit = &promotion.commit;
+    /// The promotion that one follows: the one that it names, which must be among its parents so that it
+    /// stays reachable; of an older one its first parent, or its last where something else had moved the ref.
+    pub fn promotion_before(&self, promotion: &Promotion) -> Result<Option<Promotion>, RepoError> {
+        let Promotion { commit, record } = promotion;
         if commit.parents.is_empty() && self.shallow().contains(&commit.id) {
             return Err(RepoError::Shallow { at: commit.id });
         }
-        for parent in [commit.parents.first(), commit.parents.last()].into_iter().flatten() {
-            let found = self.recorded_at(&promotion.record.environment, *parent)?;
-            if let Some(found) =
-                found.filter(|it| it.record.number.checked_add(1) == Some(promotion.record.number))
-            {
+        let named = record.previous.map(|previous| commit.parents.contains(&previous));
+        let candidates = match (record.previous, named) {
+            (Some(previous), Some(true)) => [Some(previous), None],
+            (Some(_), _) => [None, None],
+            (None, _) => [commit.parents.first().copied(), commit.parents.last().copied()],
+        };
+        for parent in candidates.into_iter().flatten() {
+            let found = self.recorded_at(&record.environment, parent)?;
+            let follows = |it: &Promotion| it.record.number.checked_add(1) == Some(record.number);
+            if let Some(found) = found.filter(follows) {
                 return Ok(Some(found));
             }
         }
@@ -168,7 +203,13 @@ impl Ledger {
 
     /// Why no promotion may follow, if the last one says so. An external move does not end a hold.
     pub fn hold(&self) -> Option<(&Promotion, &str)> {
-        self.last().and_then(|last| Some((last, last.record.hold.as_deref()?)))
+        let newest = [self.promotions.first(), self.rival.first()];
+        newest.into_iter().flatten().find_map(|last| Some((last, last.record.hold.as_deref()?)))
+    }
+
+    /// Every promotion that is known, also those of a rival chain.
+    pub fn all_promotions(&self) -> impl Iterator<Item = &Promotion> {
+        self.promotions.iter().chain(&self.rival)
     }
 
     /// The parents of the next promotion: the old tip, the promoted commit, and the last promotion
@@ -209,6 +250,21 @@ impl Ledger {
         });
         self.external().map(HistoryEntry::External).into_iter().chain(rest)
     }
+}
+
+/// The chain that numbers go on from, and the other one where it is no part of it.
+fn choose_chain(
+    on_branch: Vec<Promotion>,
+    kept: Vec<Promotion>,
+) -> (Vec<Promotion>, Vec<Promotion>) {
+    let reach = |chain: &[Promotion]| chain.first().map_or(0, |last| last.record.number);
+    let (longer, shorter) =
+        if reach(&kept) >= reach(&on_branch) { (kept, on_branch) } else { (on_branch, kept) };
+    // A branch that was set back to an earlier promotion has no chain of its own.
+    let is_part = shorter
+        .first()
+        .is_none_or(|first| longer.iter().any(|known| known.commit.id == first.commit.id));
+    if is_part { (longer, Vec::new()) } else { (longer, shorter) }
 }
 
 /// Where the ref stood when a promotion was made, if the promotion before had not put it there.

@@ -14,6 +14,8 @@
 mod aside;
 mod changes;
 mod commit;
+mod commit_text;
+mod config;
 mod env;
 mod error;
 mod fault;
@@ -31,6 +33,7 @@ mod objects;
 mod open;
 mod promotion;
 mod remote;
+mod remotes;
 mod revision;
 mod root;
 #[cfg(test)]
@@ -56,8 +59,9 @@ pub use ledger::{HistoryEntry, Ledger};
 pub use listing::{Entry, EntryKind, Listing, Wanted};
 pub use objects::NewCommit;
 pub use open::Repo;
-pub use promotion::{Allow, Promotion, Record, is_reason};
-pub use remote::{Push, PushOutcome, RemoteRefs};
+pub use promotion::{Allow, Promotion, Record, Target, is_reason};
+pub use remote::{Listed, Push, PushOutcome, RemoteRefs};
+pub use remotes::Remote;
 pub use root::Root;
 pub use trailers::Malformed;
 pub use transaction::{Locked, Lost, Outcome, Transaction};

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use git2::{ErrorCode, RepositoryOpenFlags};
 use sha2::{Digest as _, Sha256};
 
+use super::config::GitConfig;
+use super::git::{GitCommand, QUICK};
 use super::{CommitId, GitEnv, RefName, RepoError};
 
 /// An open repository: objects and refs are read through libgit2, written through `git`.
@@ -22,8 +24,14 @@ pub struct Repo {
     work_tree: Option<PathBuf>,
     index_file: PathBuf,
     shallow: OnceLock<BTreeSet<CommitId>>,
+    /// Git's configuration, once somebody has asked.
+    pub(super) config: OnceLock<GitConfig>,
     /// Refs that are taken to hold something else than they do.
     pub(super) refs: BTreeMap<RefName, Option<CommitId>>,
+    /// Whether the refs of this repository alone count, as at the server that takes a push.
+    pub(super) is_imagined: bool,
+    /// The remote that counts, where it was named for this process.
+    pub(super) followed_remote: Option<String>,
 }
 
 impl std::fmt::Debug for Repo {
@@ -56,7 +64,7 @@ impl Repo {
             fs::canonicalize(&git_dir).map_err(RepoError::io("open the repository", git_dir))?;
         let common_dir = common_dir(&git_dir, env, &dir)?;
         refuse_unreadable(&common_dir)?;
-        let git = open(&git_dir)?;
+        let git = open(&git_dir, &dir, env)?;
         add_object_directories(&git, &dir, env)?;
         let work_tree = work_tree(&git, &dir, env)?;
         let index_file = env.path("GIT_INDEX_FILE", &dir).unwrap_or_else(|| git_dir.join("index"));
@@ -71,13 +79,16 @@ impl Repo {
             work_tree,
             index_file,
             shallow,
+            config: OnceLock::new(),
             refs,
+            is_imagined: false,
+            followed_remote: None,
         }))
     }
 
     /// The same repository, opened afresh: for another thread, or to let go of packs that are gone.
     pub fn reopen(&self) -> Result<Self, RepoError> {
-        let git = open(&self.git_dir)?;
+        let git = open(&self.git_dir, &self.opened_at, &self.env)?;
         add_object_directories(&git, &self.opened_at, &self.env)?;
         Ok(Self {
             git,
@@ -88,7 +99,10 @@ impl Repo {
             work_tree: self.work_tree.clone(),
             index_file: self.index_file.clone(),
             shallow: OnceLock::new(),
+            config: OnceLock::new(),
             refs: self.refs.clone(),
+            is_imagined: self.is_imagined,
+            followed_remote: self.followed_remote.clone(),
         })
     }
 
@@ -96,6 +110,14 @@ impl Repo {
     #[must_use]
     pub fn with_refs(mut self, refs: BTreeMap<RefName, Option<CommitId>>) -> Self {
         self.refs.extend(refs);
+        self.is_imagined = true;
+        self
+    }
+
+    /// The same repository, in which one remote counts whatever the configuration says.
+    #[must_use]
+    pub fn following(mut self, remote: Option<&str>) -> Self {
+        self.followed_remote = remote.map(str::to_owned);
         self
     }
 
@@ -221,14 +243,42 @@ fn refuse_unreadable(common_dir: &Path) -> Result<(), RepoError> {
     Ok(())
 }
 
-fn open(git_dir: &Path) -> Result<git2::Repository, RepoError> {
+/// Opens a repository that git would open. libgit2's ownership check looks for `safe.directory` in other
+/// places than git does, so where the owner is another user, git is asked.
+fn open(git_dir: &Path, dir: &Path, env: &GitEnv) -> Result<git2::Repository, RepoError> {
     let none: [&Path; 0] = [];
-    git2::Repository::open_ext(
-        git_dir,
-        RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT,
-        none,
-    )
-    .map_err(|error| match error.code() {
+    let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
+    match git2::Repository::open_ext(git_dir, flags, none) {
+        Ok(git) if is_own(git_dir) => Ok(git),
+        Ok(git) if git_trusts(dir, env)? => Ok(git),
+        Err(error) if error.code() == ErrorCode::Owner && git_trusts(dir, env)? => {
+            open_trusted(git_dir)
+        }
+        Ok(_) => Err(RepoError::ForeignOwner { dir: as_git_names_it(git_dir) }),
+        Err(error) => Err(refused_open(git_dir, &error)),
+    }
+}
+
+/// Opens without libgit2's ownership check, which `open_bare` does not make. The work tree is set
+/// afterwards, for a repository that has one.
+fn open_trusted(git_dir: &Path) -> Result<git2::Repository, RepoError> {
+    let refused = |error: git2::Error| refused_open(git_dir, &error);
+    let git = git2::Repository::open_bare(git_dir).map_err(refused)?;
+    let is_bare = git.config().and_then(|config| config.get_bool("core.bare")).unwrap_or(false);
+    let gitlink = fs::read_to_string(git_dir.join("gitdir")).ok();
+    let top = match &gitlink {
+        // A linked work tree: its git directory names the `.git` file in it.
+        Some(text) => Path::new(text.trim_end()).parent(),
+        None => git_dir.parent().filter(|_| git_dir.ends_with(".git")),
+    };
+    if let Some(top) = top.filter(|_| gitlink.is_some() || !is_bare) {
+        git.set_workdir(top, false).map_err(refused)?;
+    }
+    Ok(git)
+}
+
+fn refused_open(git_dir: &Path, error: &git2::Error) -> RepoError {
+    match error.code() {
         ErrorCode::Owner => RepoError::ForeignOwner { dir: as_git_names_it(git_dir) },
         ErrorCode::NotFound => RepoError::NotARepository { dir: git_dir.to_owned() },
         _ if error.message().contains("unsupported extension") => {
@@ -238,8 +288,35 @@ fn open(git_dir: &Path) -> Result<git2::Repository, RepoError> {
                 help: "keep the policies in a repository of git's plain format",
             }
         }
-        _ => RepoError::objects(format!("open the repository `{}`", git_dir.display()))(error),
-    })
+        _ => RepoError::Objects {
+            what: format!("open the repository `{}`", git_dir.display()),
+            message: error.message().to_owned(),
+        },
+    }
+}
+
+/// Whether git itself would work in the folder: it checks the owner unless `GIT_DIR` names the repository.
+fn git_trusts(dir: &Path, env: &GitEnv) -> Result<bool, RepoError> {
+    if env.get("GIT_DIR").is_some() {
+        return Ok(true);
+    }
+    let asked = GitCommand::new(dir, env, ["rev-parse", "--git-dir"]).limit(QUICK).finish()?;
+    Ok(asked.success)
+}
+
+/// Whether the repository belongs to the user who runs this process.
+#[cfg(unix)]
+fn is_own(git_dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = |path: &Path| fs::metadata(path).map(|found| found.uid()).ok();
+    // Where the system does not say who we are, git is asked.
+    let me = owner(Path::new("/proc/self"));
+    me.is_some() && owner(git_dir) == me
+}
+
+#[cfg(not(unix))]
+fn is_own(_: &Path) -> bool {
+    true
 }
 
 /// The folder that `safe.directory` is about: the work tree, unless the repository is bare.

@@ -15,8 +15,8 @@ pub struct Promotion {
     pub commit: Commit,
 }
 
-/// What the trailers of a promotion say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the trailers of a promotion say. The default says nothing yet and cannot be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     /// From 1, without gaps.
     pub number: u64,
@@ -30,12 +30,48 @@ pub struct Record {
     pub reason: Option<String>,
     /// The policies that were promoted or removed, if not all.
     pub policies: Vec<String>,
-    /// The number of the promotion that this one goes back to.
-    pub rollback: Option<u64>,
+    /// Of a rollback: what it goes back to.
+    pub rollback: Option<Target>,
     /// Why no promotion may follow for now.
     pub hold: Option<String>,
     /// Gates that were lowered, each with a reason or an empty one.
     pub allow: Vec<Allow>,
+    /// The promotion before this one. Older ones do not say: theirs is found among their parents.
+    pub previous: Option<CommitId>,
+    /// The folder of the set in commits, `.` at their top. Older ones do not say.
+    pub root: Option<String>,
+    /// The release of refguard that made it. Absent: 0.1.0.
+    pub version: Option<String>,
+}
+
+/// What a rollback goes back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    /// A promotion, by its number.
+    Promotion(u64),
+    /// What something else than a promotion had put there, by its commit.
+    Commit(CommitId),
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Promotion(number) => write!(f, "{number}"),
+            Self::Commit(commit) => write!(f, "{commit}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Target {
+    type Err = Malformed;
+
+    /// A number in its one spelling, or a commit's whole id.
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let by_commit = || text.parse().ok().map(Self::Commit);
+        number(text).map(Self::Promotion).or_else(by_commit).ok_or_else(|| {
+            Malformed(format!("`{}` is no promotion and no commit", text.escape_debug()))
+        })
+    }
 }
 
 /// A gate that was lowered for one promotion.
@@ -93,12 +129,20 @@ impl Record {
             },
             rollback: fields
                 .get("Rollback")
-                .map(|text| number(text).ok_or_else(|| bad("Rollback")))
+                .map(|text| text.parse().map_err(|_| bad("Rollback")))
                 .transpose()?,
             hold: fields.reason("Hold")?,
+            previous: fields
+                .get("Previous")
+                .map(|text| text.parse().map_err(|_| bad("Previous")))
+                .transpose()?,
+            root: fields.get("Root").map(str::to_owned),
+            version: fields.get("Version").map(str::to_owned),
             allow: fields.allow,
         };
-        if record.rollback.is_some_and(|to| to >= record.number) {
+        if let Some(Target::Promotion(to)) = record.rollback
+            && to >= record.number
+        {
             return Err(bad("Rollback"));
         }
         Ok(Some(record))
@@ -119,6 +163,9 @@ impl Record {
             ("Commit", self.source.to_string()),
             ("Digest", self.digest.clone()),
         ];
+        all.extend(self.previous.map(|commit| ("Previous", commit.to_string())));
+        all.extend(self.root.clone().map(|root| ("Root", root)));
+        all.extend(self.version.clone().map(|version| ("Version", version)));
         all.extend(self.reason.clone().map(|reason| ("Reason", reason)));
         all.extend((!self.policies.is_empty()).then(|| ("Policies", joined(&self.policies))));
         all.extend(self.rollback.map(|to| ("Rollback", to.to_string())));
@@ -242,7 +289,10 @@ mod tests {
             digest: "ab".repeat(32),
             reason: Some("the audit asks for it".into()),
             policies: vec!["plain".into(), "with, comma".into(), "\"quoted\"".into()],
-            rollback: Some(3),
+            rollback: Some(Target::Promotion(3)),
+            previous: Some("89abcdef012345670123456789abcdef01234567".parse().unwrap()),
+            root: Some("policies/eu".into()),
+            version: Some("0.2.0".into()),
             hold: Some("wait for legal".into()),
             allow: vec![
                 Allow { gate: "older".into(), reason: String::new() },
@@ -282,6 +332,8 @@ mod tests {
             ("Commit: 0123", "Commit: 123"),
             ("Digest: ab", "Digest: AB"),
             ("Rollback: 3", "Rollback: 7"),
+            ("Rollback: 3", "Rollback: main"),
+            ("Previous: 89ab", "Previous: 9ab"),
             ("Allow: hold", "Allow: older"),
             ("plain, ", "plain,, "),
         ] {
@@ -308,7 +360,10 @@ mod tests {
             number in 2..u64::MAX,
             reason in proptest::option::of("[^\\p{Cc}\\s]([^\\p{Cc}]{0,30}[^\\p{Cc}\\s])?"),
             policies in proptest::collection::vec("[^\\p{Cc}\\s@]([^\\p{Cc}@]{0,9}[^\\p{Cc}\\s@])?", 0..4),
-            rollback in proptest::option::of(1..2_u64),
+            rollback in proptest::option::of(prop_oneof![
+                (1..2_u64).prop_map(Target::Promotion),
+                Just(Target::Commit(record().source)),
+            ]),
             allow in proptest::collection::btree_map("[a-z]{1,6}", "([a-z]{1,6}( [a-z]{1,6})?)?", 0..3),
         ) {
             let allow = allow.into_iter().map(|(gate, reason)| Allow { gate, reason }).collect();

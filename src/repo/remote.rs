@@ -3,15 +3,31 @@
 
 use std::collections::BTreeMap;
 
-use super::git::{Ending, NETWORK, failure};
-use super::transaction::{Move, OTHER_VALUE};
+use super::git::{Cancel, Ending, failure};
+use super::transaction::{Move, OTHER_VALUE, Outcome};
 use super::{CommitId, Expected, RefName, Repo, RepoError};
 
 /// What some refs of a remote hold; those that it lacks are absent.
 pub type RemoteRefs = BTreeMap<RefName, CommitId>;
 
-/// How often a fetch is begun again because the remote moved under it.
-const FETCH_ATTEMPTS: usize = 3;
+/// Where environments' ledgers are.
+const LEDGERS: &str = "refs/refguard/ledger/";
+
+/// What a remote shows of its branches and ledgers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The branch that its `HEAD` names.
+    pub head: Option<RefName>,
+    /// Branches and ledgers.
+    pub refs: RemoteRefs,
+}
+
+impl Listed {
+    /// The names of the environments that have a ledger there.
+    pub fn ledgers(&self) -> impl Iterator<Item = &str> {
+        self.refs.keys().filter_map(|name| name.as_str().strip_prefix(LEDGERS))
+    }
+}
 
 /// Refs that are to move together on a remote, each from an expected value. Nothing has happened yet.
 #[derive(Debug)]
@@ -26,8 +42,11 @@ pub struct Push<'r> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a push that was not taken is no error of its own"]
 pub enum PushOutcome {
-    /// The remote has all refs at their new values.
-    Taken,
+    /// The remote has the ref that counts at its new value.
+    Taken {
+        /// Refs that the remote did not take with it: a forge may take branches only.
+        missing: Vec<RefName>,
+    },
     /// Somebody else was first.
     Lost {
         /// The ref.
@@ -59,52 +78,77 @@ impl Repo {
         let words = ["ls-remote", "--quiet", "--", remote]
             .into_iter()
             .chain(names.iter().map(|name| name.as_str()));
-        let listed = self.command(words).limit(NETWORK).run()?.text();
+        let listed = self.command(words).over_network().run()?.text();
         let pairs = listed.lines().filter_map(|line| line.split_once('\t'));
         // The names are patterns to git, which match the ends of other names too.
         let known = pairs.filter(|(_, name)| names.iter().any(|due| due.as_str() == *name));
         known.map(|(id, name)| Ok((RefName::new(name)?, remote_id(id)?))).collect()
     }
 
-    /// Fetches some refs with all their history, and says what they hold. Local refs stay as they are,
-    /// but for the copies that git's configuration asks for.
-    pub fn fetch_refs(&self, remote: &str, names: &[&RefName]) -> Result<RemoteRefs, RepoError> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let found = self.remote_refs(remote, names)?;
-            if found.is_empty() {
-                return Ok(found);
-            }
-            let words = [
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-write-fetch-head",
-                "--no-recurse-submodules",
-                "--",
-                remote,
-            ];
-            let fetched = self
-                .command(words.into_iter().chain(found.keys().map(RefName::as_str)))
-                .limit(NETWORK)
-                .run();
-            let missing = found.values().find_map(|commit| self.commit(*commit).err());
-            match (fetched, missing) {
-                (Ok(_), None) => return Ok(found),
-                (Err(error), _) | (Ok(_), Some(error)) if attempts == FETCH_ATTEMPTS => {
-                    return Err(error);
+    /// What a remote shows of its branches and ledgers now.
+    pub fn list_remote(&self, remote: &str) -> Result<Listed, RepoError> {
+        let patterns = ["HEAD", "refs/heads/*", "refs/refguard/ledger/*"];
+        let words = ["ls-remote", "--quiet", "--symref", "--", remote];
+        let answer = self.command(words.into_iter().chain(patterns)).over_network().run()?.text();
+        let mut listed = Listed::default();
+        for (value, name) in answer.lines().filter_map(|line| line.split_once('\t')) {
+            match value.strip_prefix("ref: ") {
+                Some(target) if name == "HEAD" => listed.head = RefName::new(target).ok(),
+                // The patterns match the ends of other names too.
+                None if name.starts_with("refs/heads/") || name.starts_with(LEDGERS) => {
+                    listed.refs.insert(RefName::new(name)?, remote_id(value)?);
                 }
                 _ => {}
             }
         }
+        Ok(listed)
+    }
+
+    /// Brings the copies of some environments and branches up to date with what a remote has of them, by full
+    /// names on both sides. A copy of what the remote no longer has is dropped.
+    pub fn fetch_environments(
+        &self,
+        remote: &str,
+        listed: &Listed,
+        names: &[String],
+    ) -> Result<(), RepoError> {
+        let mut refspecs = Vec::new();
+        for name in names {
+            let branch = RefName::branch(name)?;
+            let copies = [
+                (branch.clone(), branch.tracking(remote)?),
+                (RefName::ledger(name)?, RefName::remote_ledger(remote, name)?),
+            ];
+            for (source, copy) in copies {
+                let held = self.read_ref(&copy)?;
+                match listed.refs.get(&source) {
+                    Some(there) if Some(*there) == held => {}
+                    Some(_) => refspecs.push(format!("+{source}:{copy}")),
+                    None if held.is_some() => self.drop_ref(&copy)?,
+                    None => {}
+                }
+            }
+        }
+        refspecs.sort_unstable();
+        refspecs.dedup();
+        if refspecs.is_empty() {
+            Ok(())
+        } else {
+            self.fetch_refspecs(remote, &refspecs, &Cancel::default())
+        }
+    }
+
+    /// Takes what a remote's `HEAD` names as what this clone is told by, as `git clone` does.
+    pub fn follow_remote_head(&self, remote: &str, head: &RefName) -> Result<(), RepoError> {
+        let (name, target) = (format!("refs/remotes/{remote}/HEAD"), head.tracking(remote)?);
+        self.command(["symbolic-ref", &name, target.as_str()]).run().map(drop)
     }
 
     /// Fetches what git's configuration asks for, as `git fetch REMOTE` does.
     pub fn fetch(&self, remote: &str) -> Result<(), RepoError> {
         let words =
             ["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--", remote];
-        self.command(words).limit(NETWORK).run().map(drop)
+        self.command(words).over_network().run().map(drop)
     }
 
     /// A push that moves nothing yet.
@@ -131,8 +175,11 @@ impl Push<'_> {
         }
         self.repo.env.pass("before-push")?;
         let outcome = match self.run() {
-            Ok(ending) if ending.success => PushOutcome::Taken,
-            Ok(ending) => self.judge(&ending)?,
+            Ok(ending) if ending.success => PushOutcome::Taken { missing: Vec::new() },
+            Ok(ending) => match self.taken_all_the_same() {
+                Some(taken) => taken,
+                None => self.judge(&ending)?,
+            },
             Err(RepoError::NoGit) => return Err(RepoError::NoGit),
             Err(error) => self.ask(error)?,
         };
@@ -140,7 +187,51 @@ impl Push<'_> {
         Ok(outcome)
     }
 
+    /// Whether the remote holds the new value of the ref that counts, although git says that the push failed:
+    /// a server that hides other refs applies a part even of an atomic push. What it holds decides.
+    fn taken_all_the_same(&self) -> Option<PushOutcome> {
+        let names: Vec<&RefName> = self.moves.iter().map(|it| &it.name).collect();
+        let refs = self.repo.remote_refs(&self.remote, &names).ok()?;
+        let holds = |it: &Move| refs.get(&it.name) == Some(&it.new);
+        let missing = || self.moves.iter().filter(|it| !holds(it)).map(|it| it.name.clone());
+        let counts = self.moves.first()?;
+        holds(counts).then(|| PushOutcome::Taken { missing: missing().collect() })
+    }
+
     fn run(&self) -> Result<Ending, RepoError> {
+        let by_name = |it: &Move| format!("{}:{}", it.new, it.name);
+        let ending = self.run_with(self.moves.iter().map(by_name).collect())?;
+        if !ending.success && ending.stderr.contains("matches more than one") {
+            return self.run_by_pattern();
+        }
+        Ok(ending)
+    }
+
+    /// Pushes from refs made for it, by a pattern. Of a full name git asks besides whether the remote has a tag
+    /// like it (`refs/tags/refs/heads/production`), and gives up where it has; names that a pattern makes are
+    /// exact.
+    fn run_by_pattern(&self) -> Result<Ending, RepoError> {
+        let folder = format!("refs/refguard/outgoing/{}/", std::process::id());
+        let mut made = Vec::new();
+        let mut transaction = self.repo.transaction("refguard: push");
+        for it in &self.moves {
+            let rest = it.name.as_str().strip_prefix("refs/").unwrap_or(it.name.as_str());
+            let name = RefName::new(format!("{folder}{rest}"))?;
+            let held = self.repo.read_ref(&name)?;
+            transaction = transaction.set(&name, held.into(), it.new);
+            made.push(name);
+        }
+        let ending = match transaction.commit()? {
+            Outcome::Moved => self.run_with(vec![format!("{folder}*:refs/*")]),
+            _ => Err(failure("push", "the refs to push from are locked")),
+        };
+        for name in &made {
+            self.repo.drop_ref(name)?;
+        }
+        ending
+    }
+
+    fn run_with(&self, refspecs: Vec<String>) -> Result<Ending, RepoError> {
         let lease = |it: &Move| {
             let old = it.expected.commit().map(|old| old.to_string()).unwrap_or_default();
             format!("--force-with-lease={}:{old}", it.name)
@@ -151,8 +242,8 @@ impl Push<'_> {
                 .into();
         words.extend(self.moves.iter().map(lease));
         words.extend(["--".to_owned(), self.remote.clone()]);
-        words.extend(self.moves.iter().map(|it| format!("{}:{}", it.new, it.name)));
-        self.repo.command(words.iter().map(String::as_str)).limit(NETWORK).finish()
+        words.extend(refspecs);
+        self.repo.command(words.iter().map(String::as_str)).over_network().finish()
     }
 
     /// What a push that failed means, ref by ref.
@@ -203,8 +294,12 @@ impl Push<'_> {
             return Ok(PushOutcome::Unknown { reason: error.to_string() });
         };
         let holds = |it: &Move| refs.get(&it.name).copied();
-        if self.moves.iter().all(|it| holds(it) == Some(it.new)) {
-            return Ok(PushOutcome::Taken);
+        if let Some(counts) = self.moves.first()
+            && holds(counts) == Some(counts.new)
+        {
+            let missing = self.moves.iter().filter(|it| holds(it) != Some(it.new));
+            let missing = missing.map(|it| it.name.clone()).collect();
+            return Ok(PushOutcome::Taken { missing });
         }
         match self.moves.iter().find(|it| holds(it) != it.expected.commit()) {
             Some(it) => Ok(PushOutcome::Lost {

@@ -56,6 +56,12 @@ impl Root {
         Self { repo: self.repo.map(|repo| repo.with_refs(refs)), ..self }
     }
 
+    /// The same folder, of a repository in which one remote counts whatever the configuration says.
+    #[must_use]
+    pub fn following(self, remote: Option<&str>) -> Self {
+        Self { repo: self.repo.map(|repo| repo.following(remote)), ..self }
+    }
+
     /// Another folder of the same repository, by its place in commits: a bare repository cannot be looked
     /// into for it.
     #[must_use]

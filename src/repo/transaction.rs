@@ -89,6 +89,11 @@ impl Repo {
         Transaction { repo: self, why: why.into(), moves: Vec::new() }
     }
 
+    /// Drops a copy of a remote's ref.
+    pub(super) fn drop_ref(&self, name: &RefName) -> Result<(), RepoError> {
+        self.command(["update-ref", "--no-deref", "-d", name.as_str()]).run().map(drop)
+    }
+
     /// The work tree, of any that the repository has, in which a branch is checked out.
     pub fn checked_out_in(&self, name: &RefName) -> Result<Option<PathBuf>, RepoError> {
         let listed = self.command(["worktree", "list", "--porcelain"]).run()?.text();

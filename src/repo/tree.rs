@@ -131,8 +131,7 @@ impl Repo {
 
     /// The tree of a commit.
     pub fn tree_of(&self, commit: CommitId) -> Result<TreeId, RepoError> {
-        let found = self.git.find_commit(commit.oid()).map_err(RepoError::object(commit.oid()))?;
-        Ok(found.tree_id().into())
+        Ok(self.commit(commit)?.tree)
     }
 
     /// What a tree holds at a path, if anything.
@@ -143,6 +142,20 @@ impl Repo {
             here = self.find_tree(folder)?.get_name(name).map(|entry| TreeItem::of(&entry));
         }
         Ok(here)
+    }
+
+    /// The folders of a tree that are roots of policy sets, `""` for its top, sorted.
+    pub fn roots_in(&self, tree: TreeId) -> Result<Vec<String>, RepoError> {
+        let is_mark = |path: &str, kind: EntryKind| {
+            kind == EntryKind::File && (path == "refguard.yaml" || path.ends_with("/refguard.yaml"))
+        };
+        let marks = self.tree_sides(tree, "", &is_mark)?;
+        let folder = |path: &str| {
+            path.strip_suffix("refguard.yaml").unwrap_or("").trim_end_matches('/').to_owned()
+        };
+        let mut roots: Vec<String> = marks.iter().map(|(path, _)| folder(path)).collect();
+        roots.sort_unstable();
+        Ok(roots)
     }
 
     /// The folder at a prefix of a tree.

@@ -397,5 +397,9 @@ fn a_commit_cannot_switch_off_its_own_gates() {
     repo.git(["checkout", "-q", "-b", "side"]);
     let settings = "apiVersion: refguard/v1\nkind: Repository\npublish_branch: side\n";
     repo.write("refguard.yaml", settings).commit("publish from the side");
+    let said = repo.run(["promote", "side"]).fails(1);
+    assert!(said.contains("names `side` as the publish branch"), "{said}");
+    repo.remove("refguard.yaml").policy("base", "guardrails: {add: [pii, audit]}");
+    repo.commit("silent again");
     assert!(repo.run(["promote", "side"]).fails(1).contains("history of `main`"));
 }

@@ -26,6 +26,7 @@ fn guarded() -> (TestRepo, TestRepo) {
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let author = TestRepo::new();
     author.git(["remote", "add", "origin", &format!("file://{}", server.path().display())]);
+    author.git(["config", "refguard.publishBranch", "main"]);
     author
         .policy("base", "guardrails: {add: [pii]}")
         .write("attachments/all.yaml", ATTACHED)
@@ -113,7 +114,7 @@ fn several_promotions_and_what_they_come_from_go_in_one_push() {
     let (server, author) = guarded();
     for fields in ["guardrails: {add: [a]}", "guardrails: {add: [b]}"] {
         author.policy("base", fields).commit(fields);
-        author.run(["promote"]).ok();
+        author.run(["promote", "--local"]).ok();
     }
     let said = refused(&author, &["production"]);
     assert!(said.contains("gate `published`"), "{said}");
@@ -133,7 +134,7 @@ fn only_promotions_move_an_environment() {
     let first = author.id("production");
     publish(&author, "guardrails: {add: [pii, audit]}");
     let main = author.id("main");
-    author.run(["promote"]).ok();
+    author.run(["promote", "--local"]).ok();
     let good = author.id("production");
     let text = message(&author, &good);
     let case = |commit: String, due: &str| {
@@ -228,10 +229,18 @@ fn nothing_else_stands_for_an_environment() {
     assert!(refused(&author, &[":refs/refguard/ledger/production"]).contains("must stay"));
     author.git(["push", "-q", "origin", "main:refs/tags/v1", "main:refs/heads/feature"]);
     // A symbolic ref of the server's own.
+    server.git(["symbolic-ref", "refs/heads/alias", "refs/heads/production"]);
+    let by_hand = forged(&author, &["production"], "main", "by hand");
+    assert!(
+        refused(&author, &[&format!("{by_hand}:refs/heads/alias")]).contains("is no promotion")
+    );
+    for name in ["refs/tags/refs/heads/main", "refs/heads/refs/heads/main"] {
+        assert!(refused(&author, &[&format!("main:{name}")]).contains("no branch or tag is named"));
+    }
+    // Where production is another name of `main`, a push of `main` would be a promotion.
     server.git(["symbolic-ref", "refs/heads/production", "refs/heads/main"]);
-    publish(&author, "guardrails: {add: [pii, audit]}");
-    author.run(["promote"]).ok();
-    assert!(refused(&author, &["production"]).contains("is symbolic"));
+    author.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    assert!(refused(&author, &["main"]).contains("is symbolic"));
 }
 
 #[test]
@@ -367,8 +376,8 @@ fn an_environment_behind_another_takes_what_that_one_has() {
     );
     author.write("refguard.yaml", &settings);
     publish(&author, "guardrails: {add: [pii, audit]}");
-    author.run(["promote", "--to", "staging"]).ok();
-    author.run(["promote"]).ok();
+    author.run(["promote", "--to", "staging", "--local"]).ok();
+    author.run(["promote", "--local"]).ok();
     let said = refused(&author, &["production"]);
     assert!(said.contains("gate `published`"), "{said}");
     author.git(["push", "-q", "origin", "staging", "production"]);
@@ -382,7 +391,7 @@ fn an_environment_behind_another_takes_what_that_one_has() {
     author.git(["push", "-q", "origin", "main"]);
     author.run(["promote", "--to", "staging", "--push", "origin"]).ok();
     let held = author.id("production");
-    author.run(["promote"]).ok();
+    author.run(["promote", "--local"]).ok();
     let record = message(&author, "production");
     let parents: Vec<String> = author
         .git(["log", "-1", "--format=%P", "production"])

@@ -323,10 +323,16 @@ fn a_shallow_clone_gives_an_error_and_never_a_number() {
 fn a_clone_without_the_branch_reads_the_copy_of_its_origin() {
     let repo = three();
     repo.git(["checkout", "-q", "-b", "feature"]);
+    repo.git(["checkout", "-q", "main"]);
     let clone = repo.cloned(&["--branch=feature"]);
     assert_eq!(numbers(&clone, "base"), [3, 2, 1]);
     clone.git(["update-ref", "-d", "refs/remotes/origin/main"]);
-    assert!(clone.run(["versions", "base"]).fails(2).contains("no publish branch `main`"));
+    assert!(
+        clone
+            .run(["versions", "base"])
+            .fails(2)
+            .contains("the publish branch `main` does not exist")
+    );
 }
 
 #[test]
@@ -335,9 +341,9 @@ fn bare_repositories_and_other_branches_have_versions_too() {
     let bare = TestRepo::bare();
     repo.git(["push", "-q", bare.path().to_str().unwrap(), "main"]);
     assert_eq!(numbers(&bare, "base"), [3, 2, 1]);
-    let settings = "apiVersion: refguard/v1\nkind: Repository\npublish_branch: trunk\n";
-    repo.write("refguard.yaml", settings).commit("another branch");
-    repo.git(["branch", "trunk", "main~3"]);
+    repo.git(["branch", "trunk", "main~2"]);
+    assert_eq!(numbers(&repo, "base"), [3, 2, 1], "of the usual names `main` comes first");
+    repo.git(["config", "refguard.publishBranch", "trunk"]);
     assert_eq!(numbers(&repo, "base"), [1]);
 }
 

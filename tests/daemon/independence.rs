@@ -24,7 +24,7 @@ fn two_environments() -> Repo {
     repo.write("refguard.yaml", TWO);
     repo.generation(1);
     repo.promote("HEAD");
-    repo.git(&["update-ref", "refs/heads/staging", "HEAD"]);
+    repo.refguard(&["promote", "--to", "staging"]);
     repo
 }
 
@@ -69,32 +69,9 @@ fn a_commit_that_is_read_for_ever_delays_no_other_environment_and_no_watchdog() 
 }
 
 #[test]
-fn a_name_that_gets_another_ref_keeps_its_set_until_that_has_a_good_one() {
-    let repo = Repo::serving();
-    let daemon = Daemon::start(&repo.path(), &[]);
-    daemon.until("ready", |set| set["commit"].is_string());
-    repo.write(
-        "refguard.yaml",
-        "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, ref: refs/heads/elsewhere}]\n",
-    );
-    let second = repo.generation(2);
-    repo.promote("HEAD");
-    // Whether the new name is followed or refused: the set stays.
-    daemon.until("seen", |set| {
-        set["ref"] == json!("refs/heads/elsewhere") || set["rejected"]["commit"] == json!(second)
-    });
-    let seen = daemon.set()["checked_at"].clone();
-    daemon.signal("HUP");
-    let after = daemon.until("looked at again", |set| {
-        set["checked_at"] != seen || set["failing"]["message"].is_string()
-    });
-    assert!(after["commit"].is_string(), "{after}");
-    assert_eq!(daemon.get("/readyz").status, 200);
-}
-
-#[test]
 fn an_environment_without_a_branch_at_the_remote_stops_no_other_one() {
     let origin = two_environments();
+    let staged = origin.git(&["rev-parse", "refs/heads/staging"]);
     origin.git(&["update-ref", "-d", "refs/heads/staging"]);
     let clone = Repo::new();
     clone.git(&["remote", "add", "origin", origin.path().to_str().unwrap()]);
@@ -106,8 +83,8 @@ fn an_environment_without_a_branch_at_the_remote_stops_no_other_one() {
     let told = |status: &Value| status["notes"].to_string().contains("no branch `staging`");
     daemon.until_status("told", told);
     assert!(daemon.get("/metrics").body.contains("refguard_fetch_failing 0"));
-    origin.git(&["update-ref", "refs/heads/staging", &second]);
-    daemon.until_status("staging", |status| set(status, "staging")["commit"] == json!(second));
+    origin.git(&["update-ref", "refs/heads/staging", &staged]);
+    daemon.until_status("staging", |status| set(status, "staging")["commit"] == json!(staged));
     daemon.until_status("no complaint", |status| !told(status));
 }
 

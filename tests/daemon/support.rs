@@ -90,6 +90,12 @@ impl Repo {
         self.git(&["rev-parse", revision])
     }
 
+    /// Runs refguard in the repository; it must succeed.
+    pub fn refguard(&self, args: &[&str]) {
+        let out = refguard().arg("-C").arg(self.path()).args(args).output().unwrap();
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+
     /// The pack files.
     pub fn packs(&self) -> Vec<PathBuf> {
         let files = fs::read_dir(self.path().join(".git/objects/pack")).unwrap();

@@ -179,15 +179,24 @@ fn several_environments_are_followed_as_the_production_set_names_them() {
     assert_eq!(daemon.get("/readyz").status, 200);
     assert_eq!(daemon.get("/v1/policies?set=staging").status, 503);
     assert_eq!(daemon.get("/v1/policies?set=nowhere").status, 404);
+    // A branch of that name is not enough: only a promotion makes it one to serve.
     let second = repo.generation(2);
     repo.git(&["update-ref", "refs/heads/staging", "HEAD"]);
+    repo.promote("HEAD");
+    daemon.until_served(&second);
+    assert_eq!(daemon.get("/v1/policies?set=staging").status, 503);
+    repo.git(&["update-ref", "-d", "refs/heads/staging"]);
+    let third = repo.generation(3);
+    repo.refguard(&["promote", "--to", "staging"]);
+    let second = repo.git(&["rev-parse", "refs/heads/staging"]);
     daemon.until_status("serving staging", |status| status["sets"][1]["commit"] == json!(second));
-    assert_eq!(daemon.guardrails(), ["gen-1"]);
+    assert_eq!(daemon.guardrails(), ["gen-2"]);
+    assert_ne!(third, second);
     // A third one appears with the production set that names it.
     repo.write("refguard.yaml", &settings.replace("staging}", "staging}, {name: canary}"));
     repo.commit();
-    repo.git(&["update-ref", "refs/heads/canary", "HEAD"]);
     repo.promote("HEAD");
+    repo.refguard(&["promote", "--to", "canary"]);
     daemon.until_status("serving canary", |status| status["sets"][2]["commit"].is_string());
 }
 

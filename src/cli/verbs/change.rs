@@ -64,24 +64,25 @@ pub(super) fn refused(environment: &str, verdict: &Verdict, format: ChangeFormat
 
 /// The end of one that was made.
 pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> Result<Exit> {
+    for note in &published.notes {
+        print::write_message(&format!("note: {note}"));
+    }
     if format == ChangeFormat::Json {
         print::write_json(published)?;
         return Ok(Exit::Fine);
     }
+    let address = published.address();
     let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
     let tip = published.commit.as_deref().map(short).unwrap_or_default();
     let text = if published.changed {
         let previous = published.previous.as_deref().map_or_else(|| "nothing".to_owned(), short);
         let promoted = short(&published.promoted);
         format!(
-            "{}: {what}, promotion {} of {promoted}; {previous} -> {tip}",
-            published.environment, published.promotion
+            "{address}: {what}, promotion {} of {promoted}; {previous} -> {tip}",
+            published.promotion
         )
     } else {
-        format!(
-            "{}: already there, at promotion {}, {tip}",
-            published.environment, published.promotion
-        )
+        format!("{address}: already there, at promotion {}, {tip}", published.promotion)
     };
     print::write_line(&text)?;
     Ok(Exit::Fine)

@@ -7,7 +7,7 @@ use super::change;
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
-use crate::ops::Workspace;
+use crate::ops::{HomeRequest, Workspace};
 
 /// Let no promotion follow until the hold is released
 ///
@@ -23,9 +23,13 @@ pub(in crate::cli) struct HoldArgs {
     #[arg(long, value_name = "ENV", default_value = "production")]
     environment: String,
 
-    /// Push to REMOTE, and move the local refs only after it took the hold
+    /// Make the hold at REMOTE (default: where the environment lives); what is here follows
     #[arg(long, value_name = "REMOTE")]
     push: Option<String>,
+
+    /// Move what is here, without asking any remote
+    #[arg(long, conflicts_with = "push")]
+    local: bool,
 
     /// How the result is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -34,7 +38,10 @@ pub(in crate::cli) struct HoldArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &HoldArgs) -> Result<Exit> {
     let workspace = Workspace::open(&shell.dir)?;
-    let plan = workspace.plan_hold(&args.environment, &args.reason, args.push.as_deref())?;
+    let plan = {
+        let home = HomeRequest { push: args.push.clone(), local: args.local };
+        workspace.plan_hold(&args.environment, &args.reason, &home)?
+    };
     change::say_gates(&plan.verdict);
     if plan.verdict.refuses() {
         return change::refused(&args.environment, &plan.verdict, args.format);

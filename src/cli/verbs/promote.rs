@@ -7,7 +7,7 @@ use super::change;
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
-use crate::ops::{Lowered, PromoteRequest, Selection, Workspace};
+use crate::ops::{HomeRequest, Lowered, PromoteRequest, Selection, Workspace};
 
 /// Move an environment to a commit, in one step
 ///
@@ -49,9 +49,13 @@ pub(in crate::cli) struct PromoteArgs {
     #[arg(long, value_name = "OLD")]
     expect: Option<String>,
 
-    /// Push to REMOTE, and move the local refs only after it took the promotion
+    /// Make the promotion at REMOTE (default: where the environment lives); what is here follows
     #[arg(long, value_name = "REMOTE")]
     push: Option<String>,
+
+    /// Move what is here, without asking any remote
+    #[arg(long, conflicts_with = "push")]
+    local: bool,
 
     /// Pass the gate *published*; recorded
     #[arg(long)]
@@ -86,7 +90,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
         selection: Selection { policies: args.policies.clone(), removed: args.removed.clone() },
         reason: args.reason.clone(),
         expect: args.expect.clone(),
-        push: args.push.clone(),
+        home: HomeRequest { push: args.push.clone(), local: args.local },
         lowered: Lowered {
             unpublished: args.allow_unpublished,
             older: args.allow_older,

@@ -7,7 +7,8 @@ use super::change;
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
-use crate::ops::{RollbackRequest, Workspace};
+use crate::ops::{HomeRequest, RollbackRequest, Workspace};
+use crate::repo::Target;
 
 /// Bring back what was in an environment before, and hold it there
 ///
@@ -17,9 +18,9 @@ use crate::ops::{RollbackRequest, Workspace};
 /// Example: refguard rollback --reason "false positives in support"
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RollbackArgs {
-    /// The promotion to go back to (default: the one before, with another set)
-    #[arg(long, value_name = "N")]
-    to: Option<u64>,
+    /// The promotion to go back to, or the commit of an external move (default: what was in force before)
+    #[arg(long, value_name = "N|COMMIT")]
+    to: Option<Target>,
 
     /// The environment
     #[arg(long, value_name = "ENV", default_value = "production")]
@@ -33,9 +34,13 @@ pub(in crate::cli) struct RollbackArgs {
     #[arg(long, value_name = "OLD")]
     expect: Option<String>,
 
-    /// Push to REMOTE, and move the local refs only after it took the rollback
+    /// Make the rollback at REMOTE (default: where the environment lives); what is here follows
     #[arg(long, value_name = "REMOTE")]
     push: Option<String>,
+
+    /// Move what is here, without asking any remote
+    #[arg(long, conflicts_with = "push")]
+    local: bool,
 
     /// How the result is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -49,7 +54,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &RollbackArgs) -> Result<Exit> {
         to: args.to,
         reason: args.reason.clone(),
         expect: args.expect.clone(),
-        push: args.push.clone(),
+        home: HomeRequest { push: args.push.clone(), local: args.local },
     })?;
     change::say_gates(&plan.verdict);
     if plan.verdict.refuses() {

@@ -227,6 +227,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
         Some(target) => make_repository(&shell.dir.join(target))?,
         None => shell.dir.clone(),
     };
+    ops::refuse_renamed_environments(&dir, &GitEnv::from_process(), args.fetch.as_deref())?;
     let secrets = args.safety.secrets();
     let credentials = Arc::<Credentials>::default();
     secrets.read_into(&credentials)?;

@@ -1,88 +1,295 @@
 //! Environments: which there are, where each stands, and the revisions that speak of them.
+//!
+//! The decisions are pure and in `declared`; here the refs, ledgers and trees are read that they need. Where an
+//! environment lives is told by `home`.
+
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use refguard_core::document::{Body, Limits, did_you_mean, load_file};
+use refguard_core::document::{Body, Finding, Limits, did_you_mean, load_file};
 use refguard_core::policy::{Environment, Settings, settings};
 
-use crate::ops::Workspace;
-use crate::repo::{CommitId, Ledger, Promotion, RefName, Repo, RepoError, Root, TreeId};
+use super::declared::{self, PRODUCTION, Past};
+use super::home::{Home, Place};
+use crate::ops::source::judged::judge_tree_at;
+use crate::ops::source::load::NoProgress;
+use crate::ops::{Refused, TrackedSet, Workspace};
+use crate::repo::{CommitId, GitEnv, Ledger, Promotion, RefName, Repo, RepoError, Root, TreeId};
 
 /// An environment and what one look at it found.
 #[derive(Debug, Clone)]
 pub struct EnvironmentState {
-    /// Its settings: those of the tree at its tip, where that names it.
+    /// Its settings: the strictest reading of all judges.
     pub settings: Environment,
-    /// The branch whose first-parent history makes versions, by the same tree.
-    pub publish_branch: String,
-    /// Its ref.
+    /// Every settings by which its next promotion is judged; of each one, what it refuses is refused.
+    pub judges: Vec<Environment>,
+    /// Its branch where it lives, by its full name.
     pub ref_name: RefName,
     /// Its promotions.
     pub ledger: Ledger,
+    /// Where it lives.
+    pub home: Home,
+}
+
+/// Which environments there are, and what was read to tell.
+#[derive(Debug)]
+struct Declared {
+    names: Vec<String>,
+    /// Settings of production's last promotions, see [`declared::list_environments`].
+    promoted: Vec<Arc<Settings>>,
+    /// Settings of the publish branch's tip, where they are sound.
+    published: Option<Arc<Settings>>,
+}
+
+/// How closely the publish branch's tip is looked at before what it declares counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Its whole set must be valid.
+    WholeSet,
+    /// Its refguard.yaml must have no fault of form: for who only follows environments that have a promotion,
+    /// each of which was judged when it was made. A thread that follows refs must not read whole sets.
+    SettingsOnly,
+}
+
+impl EnvironmentState {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
 }
 
 impl Workspace {
-    /// The environments with their refs, as the settings that people work on name them.
+    /// The environments that there are, by name, with the ref that each is read from.
     ///
     /// # Errors
-    /// Where a ref is no full name.
+    /// Where git cannot be read.
     pub fn environment_refs(&self) -> Result<Vec<(String, RefName)>> {
-        let named =
-            |env: &Environment| Ok((env.name.clone(), RefName::new(env.reference.as_str())?));
-        self.settings()?.environments.iter().map(named).collect()
+        let names = self.declared_environments(Look::WholeSet)?.names;
+        names.into_iter().map(|name| Ok((name.clone(), self.place(&name)?.read_from))).collect()
     }
 
-    /// An environment by its name. Its own tip decides about its gates, so that a commit cannot switch
-    /// off what is to judge it.
-    ///
-    /// # Errors
-    /// Where there is no such environment, or its ref cannot be read.
-    pub fn environment(&self, name: &str) -> Result<EnvironmentState> {
-        let (settings, publish_branch, ref_name) = self.environment_settings(name)?;
-        let ledger = self.repo()?.ledger(name, &ref_name)?;
-        Ok(EnvironmentState { settings, publish_branch, ref_name, ledger })
-    }
-
-    pub(in crate::ops) fn environment_settings(
-        &self,
-        name: &str,
-    ) -> Result<(Environment, String, RefName)> {
-        let repo = self.repo()?;
-        let worked_on = self.settings()?;
-        let Some(found) = worked_on.environments.iter().find(|env| env.name == name) else {
-            let known: Vec<&str> =
-                worked_on.environments.iter().map(|env| env.name.as_str()).collect();
-            let near = did_you_mean(name, known.iter().copied());
-            let help = near.map_or(format!("there are {}", known.join(", ")), |near| {
-                format!("did you mean `{near}`?")
-            });
-            bail!("there is no environment `{name}`: {help}");
-        };
-        let ref_name = RefName::new(found.reference.as_str())?;
-        let tip = repo.read_ref(&ref_name)?;
-        let (own, publish_branch) = self.own_settings(found, &worked_on.publish_branch, tip)?;
-        Ok((own, publish_branch, ref_name))
-    }
-
-    /// An environment's settings and publish branch as the tree at its tip has them, where that names it;
-    /// else as given.
-    pub(in crate::ops) fn own_settings(
-        &self,
-        found: &Environment,
-        publish_branch: &str,
-        tip: Option<CommitId>,
-    ) -> Result<(Environment, String)> {
-        if let Some(tip) = tip {
-            let repo = self.repo()?;
-            let at_tip = settings_at(self.root(), repo, repo.tree_of(tip)?)?;
-            let own = at_tip
-                .environments
-                .iter()
-                .find(|e| e.name == found.name && e.reference == found.reference);
-            if let Some(own) = own {
-                return Ok((own.clone(), at_tip.publish_branch));
+    /// See [`followed_environments`].
+    fn followed_here(&self) -> Result<FollowedEnvironments> {
+        let mut served = Vec::new();
+        let anchor = self.anchor()?;
+        let names = self.declared_environments(Look::SettingsOnly)?.names;
+        for name in &names {
+            let is_served =
+                *name == anchor || !self.deciding_promotions(name, &self.place(name)?)?.is_empty();
+            if is_served {
+                served.push(name.clone());
             }
         }
-        Ok((found.clone(), publish_branch.to_owned()))
+        Ok(FollowedEnvironments { declared: names, served })
+    }
+
+    /// Settings of before that put an environment or the publish branch elsewhere, with what mends it. The
+    /// publish branch is only heard where nothing was promoted: no commit on it may keep a daemon from starting.
+    fn renaming_fault_of_past(&self) -> Result<Option<String>> {
+        let Declared { promoted, published, .. } =
+            self.declared_environments(Look::SettingsOnly)?;
+        let publish_branch = self.repo()?.publish_branch().ok().flatten();
+        let heard = if promoted.is_empty() { published.into_iter().collect() } else { promoted };
+        let publish_branch = publish_branch.as_ref();
+        Ok(heard.iter().find_map(|settings| convention_fault(settings, publish_branch)))
+    }
+
+    /// An environment by its name, as reading verbs see it. Its own past decides about its gates, so that no
+    /// commit can switch off what is to judge it.
+    ///
+    /// # Errors
+    /// Where there is no such environment, it belongs to another root, or its ref cannot be read.
+    pub fn environment(&self, name: &str) -> Result<EnvironmentState> {
+        let place = self.place(name)?;
+        self.environment_at(name, place)
+    }
+
+    /// As [`Self::environment`], at a place that was looked up.
+    pub(in crate::ops) fn environment_at(
+        &self,
+        name: &str,
+        place: Place,
+    ) -> Result<EnvironmentState> {
+        let declared = self.declared_environments(Look::WholeSet)?;
+        let ledger = self.ledger_at(name, &place)?;
+        if !declared.names.iter().any(|known| known == name) {
+            // What the publish branch declares is only known where it is known which one that is.
+            self.repo()?.publish_branch()?;
+            bail!(unknown_environment(name, &declared.names));
+        }
+        self.refuse_other_root(name, &ledger)?;
+        let judges = self.judges_of(name, &ledger, &declared)?;
+        let settings = declared::strictest(name, &judges);
+        let (ref_name, home) = (RefName::branch(name)?, place.home);
+        Ok(EnvironmentState { settings, judges, ref_name, ledger, home })
+    }
+
+    /// The settings by which the next promotion after those of a ledger is judged.
+    pub(in crate::ops) fn judges_for(
+        &self,
+        name: &str,
+        ledger: &Ledger,
+    ) -> Result<Vec<Environment>> {
+        let declared = self.declared_environments(Look::WholeSet)?;
+        self.judges_of(name, ledger, &declared)
+    }
+
+    fn judges_of(
+        &self,
+        name: &str,
+        ledger: &Ledger,
+        declared: &Declared,
+    ) -> Result<Vec<Environment>> {
+        let chains = [past_of(&ledger.promotions), past_of(&ledger.rival)];
+        let first = || {
+            let others = declared.promoted.iter().chain(&declared.published);
+            others.into_iter().find_map(|settings| declared::find_environment(name, settings))
+        };
+        declared::judging_settings(name, &chains, first, |tree| self.settings_in(tree))
+    }
+
+    /// The environment that stands for `production` in this root: `production` itself if it is this root's or
+    /// nobody's, else one below the root's own name.
+    pub(in crate::ops) fn anchor(&self) -> Result<String> {
+        let prefix = self.root().prefix();
+        if prefix.is_empty() {
+            return Ok(PRODUCTION.to_owned());
+        }
+        let place = self.place(PRODUCTION)?;
+        let owner = self.owner_of(&self.ledger_at(PRODUCTION, &place)?)?;
+        Ok(match owner {
+            Some(owner) if owner != own_root(prefix) => format!("{prefix}/{PRODUCTION}"),
+            _ => PRODUCTION.to_owned(),
+        })
+    }
+
+    /// Which environments there are: `production`, those that its last promotion declares, and those that the
+    /// publish branch's tip declares if it is valid.
+    fn declared_environments(&self, look: Look) -> Result<Declared> {
+        let anchor = self.anchor()?;
+        let place = self.place(&anchor)?;
+        let mut promoted = Vec::new();
+        for promotion in self.deciding_promotions(&anchor, &place)? {
+            promoted.push(self.settings_in(promotion.commit.tree)?);
+        }
+        let published = self.published_settings(&place.home, &anchor, &promoted, look)?;
+        let names = declared::list_environments(&anchor, &promoted, published.as_deref());
+        Ok(Declared { names, promoted, published })
+    }
+
+    /// The last promotion and, where that is a rollback, the last one that is none.
+    fn deciding_promotions(&self, name: &str, place: &Place) -> Result<Vec<Promotion>> {
+        let repo = self.repo()?;
+        // Either ref may be ahead: the ledger after an external move, the branch after a plain push.
+        let newest = [place.tip, place.recorded].into_iter().flatten();
+        let found: Vec<Promotion> = newest
+            .filter_map(|commit| repo.newest_promotion(name, commit).transpose())
+            .collect::<Result<_, RepoError>>()?;
+        let mut deciding = Vec::new();
+        let mut next = found.into_iter().max_by_key(|promotion| promotion.record.number);
+        while let Some(promotion) = next {
+            let goes_back = is_rollback(&promotion);
+            next = if goes_back { repo.promotion_before(&promotion)? } else { None };
+            let is_first = deciding.is_empty();
+            if is_first || !goes_back {
+                deciding.push(promotion);
+            }
+        }
+        Ok(deciding)
+    }
+
+    /// What the publish branch's tip says. A tip that names environments that production does not know must be
+    /// a valid set as a whole, and is only then looked at that closely.
+    fn published_settings(
+        &self,
+        home: &Home,
+        anchor: &str,
+        promoted: &[Arc<Settings>],
+        look: Look,
+    ) -> Result<Option<Arc<Settings>>> {
+        let repo = self.repo()?;
+        let Some(tip) = self.publish_tip(home)? else { return Ok(None) };
+        let tree = repo.tree_of(tip)?;
+        let Some(published) = sound_settings(self.root(), repo, tree)? else { return Ok(None) };
+        let known = declared::list_environments(anchor, promoted, None);
+        let names_more = published.environments.iter().any(|it| !known.contains(&it.name));
+        if names_more
+            && look == Look::WholeSet
+            && TrackedSet::default().judge_tree(self, tree, &NoProgress)?.sound().is_none()
+        {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(published)))
+    }
+
+    /// What the publish branch holds where an environment lives; `None` where nothing says which branch it is.
+    pub(in crate::ops) fn publish_tip(&self, home: &Home) -> Result<Option<CommitId>> {
+        let repo = self.repo()?;
+        let Ok(Some(branch)) = repo.publish_branch() else { return Ok(None) };
+        match home {
+            Home::Here => Ok(read_followed(repo, &branch)?),
+            Home::At(remote) => Ok(read_followed(repo, &branch.tracking(remote)?)?),
+        }
+    }
+
+    /// The settings of a tree that was promoted; a tree without the file has every default.
+    fn settings_in(&self, tree: TreeId) -> Result<Arc<Settings>> {
+        Ok(Arc::new(settings_at(self.root(), self.repo()?, tree)?))
+    }
+
+    /// An environment's promotions, where it lives.
+    pub(in crate::ops) fn ledger_at(&self, name: &str, place: &Place) -> Result<Ledger> {
+        let branch = RefName::branch(name)?;
+        Ok(self.repo()?.ledger_from(name, &branch, place.tip, place.recorded)?)
+    }
+
+    /// A branch that is gone while its ledger stands is no first promotion.
+    pub(in crate::ops) fn refuse_lost_branch(&self, state: &EnvironmentState) -> Result<()> {
+        let (Some(last), None) = (state.ledger.last(), state.ledger.tip) else { return Ok(()) };
+        let (name, id) = (state.name(), last.commit.id);
+        let restore = match &state.home {
+            Home::Here => format!("git update-ref refs/heads/{name} {id}"),
+            Home::At(remote) => format!("git push {remote} {id}:refs/heads/{name}"),
+        };
+        bail!(Refused(format!(
+            "the branch of `{name}` is gone, but its ledger stands at promotion {}: restore it with `{restore}`",
+            last.record.number
+        )))
+    }
+
+    /// An environment belongs to the root that made its first promotion.
+    fn refuse_other_root(&self, name: &str, ledger: &Ledger) -> Result<()> {
+        let own = own_root(self.root().prefix());
+        match self.owner_of(ledger)? {
+            Some(owner) if owner != own => bail!(Refused(format!(
+                "`{name}` belongs to the root `{owner}`, not to `{own}`: other roots of the repository use other environments, such as `{}/{PRODUCTION}`",
+                self.root().prefix()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The root that an environment belongs to, by its newest promotion that names one. Older promotions do
+    /// not: they belong to the root whose set has their digest, which is only looked up where the promoted
+    /// tree has more roots than one.
+    fn owner_of(&self, ledger: &Ledger) -> Result<Option<String>> {
+        let Some(last) = ledger.last() else { return Ok(None) };
+        let named = ledger.promotions.iter().find_map(|promotion| promotion.record.root.clone());
+        if named.is_some() {
+            return Ok(named);
+        }
+        let roots = self.repo()?.roots_in(last.commit.tree)?;
+        if roots.len() < 2 {
+            return Ok(None);
+        }
+        for root in roots {
+            let judged = judge_tree_at(self.repo()?, last.commit.tree, &root)?;
+            let digest = judged.sound().map(|engine| engine.set().digest.clone());
+            if digest.as_deref() == Some(last.record.digest.as_str()) {
+                return Ok(Some(own_root(&root)));
+            }
+        }
+        Ok(None)
     }
 
     /// The commit that a revision names, and the promotion where it names one.
@@ -98,16 +305,16 @@ impl Workspace {
         if let Some((name, ref_name)) =
             refs.iter().find(|(name, full)| name == revision || full.as_str() == revision)
         {
-            let tip = repo.require_ref(ref_name)?;
+            let tip = self.require_environment(name, ref_name)?;
             let promotion = repo.promotion_at(name, tip)?.map(|promotion| promotion.record.number);
             return Ok((tip, promotion));
         }
         if let Some((name, number)) = revision.rsplit_once('#') {
-            let name = if name.is_empty() { "production" } else { name };
+            let name = if name.is_empty() { PRODUCTION } else { name };
             return self.promotion(name, number).map(|p| (p.commit.id, Some(p.record.number)));
         }
         if let Ok(time) = revision.parse::<jiff::Timestamp>() {
-            let ledger = self.environment("production")?.ledger;
+            let ledger = self.environment(PRODUCTION)?.ledger;
             let found = ledger.at_time(time.as_second());
             let found =
                 found.with_context(|| format!("nothing was in production at {revision}"))?;
@@ -116,6 +323,17 @@ impl Workspace {
         let known: Vec<(&str, &RefName)> =
             refs.iter().map(|(name, full)| (name.as_str(), full)).collect();
         Ok((repo.resolve(revision, &known)?, None))
+    }
+
+    /// The tip of an environment that must have one.
+    fn require_environment(&self, name: &str, ref_name: &RefName) -> Result<CommitId> {
+        let tip = self.repo()?.require_ref(ref_name);
+        match self.place(name)?.not_fetched() {
+            Some(command) if tip.is_err() => tip.with_context(|| {
+                format!("nothing is known of `{name}` here: fetch it with `{command}`")
+            }),
+            _ => Ok(tip?),
+        }
     }
 
     fn promotion(&self, environment: &str, number: &str) -> Result<Promotion> {
@@ -130,18 +348,105 @@ impl Workspace {
     }
 }
 
-/// See [`Workspace::settings`].
-pub(in crate::ops) fn worked_on(root: &Root) -> Result<Settings, RepoError> {
-    if let Some(repo) = root.maybe_repo() {
-        for name in ["refs/heads/main", "HEAD"] {
-            if let Ok(commit) = repo.resolve(name, &[]) {
-                return settings_at(root, repo, repo.tree_of(commit)?);
-            }
+/// The environments that a daemon follows.
+#[derive(Debug, Clone)]
+pub struct FollowedEnvironments {
+    /// All that are declared, by name: what a fetch asks for and `/v1/status` lists.
+    pub declared: Vec<String>,
+    /// Those to serve: `production` whatever moved its ref, each other one from its first promotion on.
+    pub served: Vec<String>,
+}
+
+/// The environments that a daemon in a folder follows; `remote` is where they live, if that was named.
+///
+/// # Errors
+/// Where git cannot be read.
+pub fn followed_environments(
+    dir: &std::path::Path,
+    env: &GitEnv,
+    remote: Option<&str>,
+) -> Result<FollowedEnvironments> {
+    Workspace::open_in(dir, env, remote)?.followed_here()
+}
+
+/// Refuses to serve a repository whose settings put an environment or the publish branch where they no longer
+/// are. A folder in no repository, or one that cannot be read, has nothing to refuse.
+///
+/// # Errors
+/// What has to be renamed, with the commands.
+pub fn refuse_renamed_environments(
+    dir: &std::path::Path,
+    env: &GitEnv,
+    remote: Option<&str>,
+) -> Result<()> {
+    // What cannot be read names nothing: the daemon serves its last good set then.
+    let fault = Workspace::open_in(dir, env, remote).and_then(|it| it.renaming_fault_of_past());
+    match fault {
+        Ok(Some(fault)) => bail!(Refused(fault)),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+/// Why settings cannot be followed: they name a ref or a publish branch that is not the one that counts.
+pub(in crate::ops) fn convention_fault(
+    settings: &Settings,
+    publish_branch: Option<&RefName>,
+) -> Option<String> {
+    for Environment { name, reference, .. } in &settings.environments {
+        if *reference != format!("refs/heads/{name}") {
+            let old = reference.strip_prefix("refs/heads/").unwrap_or(reference);
+            return Some(format!(
+                "refguard.yaml puts `{name}` at `{reference}`, but an environment is always the branch of its name: \
+                 run `git branch -m {old} {name}`, at a remote `git push REMOTE {name} :{old}` \
+                 (its ledger `refs/refguard/ledger/{name}` keeps its name), and remove `ref`"
+            ));
         }
     }
-    let file = root.dir().ok().map(|dir| dir.join("refguard.yaml"));
-    let bytes = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
-    Ok(settings_of(bytes).unwrap_or_default())
+    let named = &settings.publish_branch;
+    let is_default = *named == Settings::default().publish_branch;
+    match publish_branch {
+        Some(branch) if !is_default && branch.short() != named => Some(format!(
+            "refguard.yaml names `{named}` as the publish branch, but the repository says `{}`: run \
+             `git config refguard.publishBranch {named}`, on a server `git symbolic-ref HEAD refs/heads/{named}`, \
+             and remove `publish_branch`",
+            branch.short()
+        )),
+        _ => None,
+    }
+}
+
+/// A chain of promotions as the decision about settings needs it.
+fn past_of(promotions: &[Promotion]) -> Vec<Past<TreeId>> {
+    let past = promotions.iter().map(|promotion| Past {
+        promotion: promotion.commit.tree,
+        is_rollback: is_rollback(promotion),
+    });
+    past.collect()
+}
+
+/// Whether a promotion goes back to an earlier one.
+fn is_rollback(promotion: &Promotion) -> bool {
+    promotion.record.rollback.is_some()
+}
+
+/// A root as trailers name it.
+pub(in crate::ops) fn own_root(prefix: &str) -> String {
+    if prefix.is_empty() { ".".to_owned() } else { prefix.to_owned() }
+}
+
+fn unknown_environment(name: &str, known: &[String]) -> anyhow::Error {
+    let near = did_you_mean(name, known.iter().map(String::as_str));
+    let help = near.map_or_else(
+        || format!("there are {}", known.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    anyhow::anyhow!("there is no environment `{name}`: {help}")
+}
+
+/// What a branch holds that is only read: another name for a branch is fine then.
+pub(in crate::ops) fn read_followed(repo: &Repo, name: &RefName) -> Result<Option<CommitId>> {
+    let target = repo.symbolic_target(name.as_str());
+    Ok(repo.read_ref(target.as_ref().unwrap_or(name))?)
 }
 
 /// The settings that a tree holds; where it holds none: the defaults, which are then its settings.
@@ -150,6 +455,23 @@ pub(in crate::ops) fn settings_at(
     repo: &Repo,
     tree: TreeId,
 ) -> Result<Settings, RepoError> {
+    Ok(read_settings(root, repo, tree)?.map(|(settings, _)| settings).unwrap_or_default())
+}
+
+/// The settings that a tree holds, if the file has no fault of form.
+fn sound_settings(root: &Root, repo: &Repo, tree: TreeId) -> Result<Option<Settings>, RepoError> {
+    Ok(match read_settings(root, repo, tree)? {
+        None => Some(Settings::default()),
+        Some((settings, is_sound)) => Some(settings).filter(|_| is_sound),
+    })
+}
+
+/// The settings of a tree and whether their file has no fault of form; `None`: there is no such file.
+fn read_settings(
+    root: &Root,
+    repo: &Repo,
+    tree: TreeId,
+) -> Result<Option<(Settings, bool)>, RepoError> {
     let prefix = root.prefix();
     let path = if prefix.is_empty() {
         "refguard.yaml".to_owned()
@@ -157,15 +479,16 @@ pub(in crate::ops) fn settings_at(
         format!("{prefix}/refguard.yaml")
     };
     let blob = repo.item_at(tree, &path)?.and_then(|item| item.blob());
-    let own = blob.map(|blob| repo.read_blob(blob)).transpose()?.and_then(settings_of);
-    Ok(own.unwrap_or_default())
+    Ok(blob.map(|blob| repo.read_blob(blob)).transpose()?.map(settings_of))
 }
 
-/// The settings that a refguard.yaml holds, if it holds sound ones.
-fn settings_of(bytes: Vec<u8>) -> Option<Settings> {
+/// The settings that a refguard.yaml holds, and whether it has no fault of form.
+fn settings_of(bytes: Vec<u8>) -> (Settings, bool) {
     let loaded = load_file("refguard.yaml", bytes, &Limits::DEFAULT);
-    loaded.documents.into_iter().find_map(|document| match document.body {
+    let is_sound = !loaded.findings.iter().any(Finding::is_error);
+    let found = loaded.documents.into_iter().find_map(|document| match document.body {
         Body::Repository(raw) => Some(settings(Some(&raw))),
         _ => None,
-    })
+    });
+    (found.unwrap_or_default(), is_sound)
 }

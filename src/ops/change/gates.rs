@@ -73,7 +73,7 @@ pub struct Lowered {
 }
 
 /// What is to be promoted, as the gates see it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Candidate {
     /// The commit it comes from.
     pub source: CommitId,
@@ -81,8 +81,27 @@ pub struct Candidate {
     pub tree: TreeId,
     /// Whether that is another tree than it has.
     pub changes: bool,
-    /// The tip that counts as published: of the environment's `from`, perhaps a remote's copy.
-    pub published_tip: Option<CommitId>,
+    /// Where the set must come from: the source of each of the environment's judges, with its tip where the
+    /// environment lives.
+    pub sources: Vec<SourceTip>,
+}
+
+/// A branch that an environment's sets come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceTip {
+    /// Its name, for people.
+    pub name: String,
+    /// What it holds; `None`: it does not exist.
+    pub tip: Option<CommitId>,
+}
+
+/// The two sets that a promotion is about.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::ops) struct Sets<'s> {
+    /// What the environment has; `None` where it has nothing, or an unsound set.
+    pub base: Option<&'s Engine>,
+    /// What it is to have.
+    pub head: &'s Engine,
 }
 
 /// What the gates came to.
@@ -151,32 +170,43 @@ pub(in crate::ops) fn judge(
 ) -> Result<Verdict> {
     let mut verdict = Verdict { words: Vec::new(), engine: None, allow: Vec::new() };
     valid(workspace, sets, candidate.tree, &mut verdict)?;
-    if verdict.engine.is_some() {
+    if let Some(head) = verdict.engine.clone() {
         tests(workspace, &mut verdict)?;
         empty(&mut verdict);
         if candidate.changes {
-            crate::ops::change::weaken::gate(environment, before, lowered, &mut verdict);
-            let after = verdict.engine.clone();
-            if let Some(after) = after {
-                let before = before.map(|before| &**before.set());
-                safeguards::ask_gate(environment, before, after.set(), lowered, &mut verdict)?;
-            }
+            let sets = Sets { base: before, head: &head };
+            ask_gates(environment, sets, lowered, &mut verdict)?;
         }
     }
-    if !only_valid {
-        let repo = workspace.repo()?;
-        published(repo, environment, candidate, lowered, &mut verdict)?;
-        older(repo, &environment.ledger, candidate, lowered, &mut verdict)?;
-        hold(&environment.ledger, lowered, &mut verdict);
-    } else {
-        let soft = |word: &mut GateWord| {
-            if word.gate != "valid" && word.says == Says::Refused {
-                word.says = Says::Warned;
-            }
-        };
-        verdict.words.iter_mut().for_each(soft);
+    if only_valid {
+        verdict.words.iter_mut().for_each(soften);
+        return Ok(verdict);
     }
+    let repo = workspace.repo()?;
+    published(repo, candidate, lowered, &mut verdict)?;
+    older(repo, &environment.ledger, candidate, lowered, &mut verdict)?;
+    hold(&environment.ledger, lowered, &mut verdict);
     Ok(verdict)
+}
+
+/// The gates that compare what an environment has with what it is to have, each as strict as the environment's
+/// settings ask for.
+fn ask_gates(
+    environment: &EnvironmentState,
+    sets: Sets<'_>,
+    lowered: &Lowered,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    crate::ops::change::weaken::gate(environment, sets, lowered, verdict);
+    let base = sets.base.map(|base| &**base.set());
+    safeguards::ask_gate(environment, base, sets.head.set(), lowered, verdict)
+}
+
+/// Of a rollback only an unsound set is refused.
+fn soften(word: &mut GateWord) {
+    if word.gate != "valid" && word.says == Says::Refused {
+        word.says = Says::Warned;
+    }
 }
 
 fn valid(
@@ -255,24 +285,24 @@ pub(in crate::ops) fn foresee(
     Ok(verdict.words)
 }
 
+/// The set must be on the first-parent history of every source that a judge names.
 fn published(
     repo: &Repo,
-    environment: &EnvironmentState,
     candidate: &Candidate,
     lowered: &Lowered,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let from = environment.settings.from.as_deref().unwrap_or(&environment.publish_branch);
-    let is_published = match candidate.published_tip {
-        Some(tip) => repo.on_first_parents(candidate.source, tip)?,
-        None => false,
-    };
-    if !is_published {
-        let message = format!(
-            "commit {} is not on the first-parent history of `{from}`",
-            candidate.source.short()
-        );
-        verdict.refuse_unless("published", lowered.unpublished.then_some(""), message);
+    for SourceTip { name, tip } in &candidate.sources {
+        let is_published = match tip {
+            Some(tip) => repo.on_first_parents(candidate.source, *tip)?,
+            None => false,
+        };
+        if !is_published {
+            let source = candidate.source.short();
+            let message = format!("commit {source} is not on the first-parent history of `{name}`");
+            verdict.refuse_unless("published", lowered.unpublished.then_some(""), message);
+            break;
+        }
     }
     Ok(())
 }
@@ -286,7 +316,7 @@ fn older(
     verdict: &mut Verdict,
 ) -> Result<()> {
     let mut asked: Vec<CommitId> = Vec::new();
-    for promotion in &ledger.promotions {
+    for promotion in ledger.all_promotions() {
         let source = promotion.record.source;
         if source == candidate.source || asked.contains(&source) {
             continue;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use refguard_core::resolve::Engine;
 
-use crate::ops::change::gates::{self, Candidate, Lowered, Verdict};
+use crate::ops::change::environment::{convention_fault, read_followed, settings_at};
+use crate::ops::change::gates::{self, Candidate, Lowered, SourceTip, Verdict};
+use crate::ops::change::home::{Home, HomeRequest, RefsExpected};
 use crate::ops::change::partial::{self, Selection};
 use crate::ops::change::publish::{self, Ending, Published};
 use crate::ops::source::load::NoProgress;
-use crate::ops::{EnvironmentState, TrackedSet, Workspace};
-use crate::repo::{CommitId, Record, RefName, RemoteRefs, TreeId, is_reason};
+use crate::ops::{EnvironmentState, Refused, TrackedSet, Workspace};
+use crate::repo::{CommitId, Record, RefName, TreeId, is_reason};
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +27,8 @@ pub struct PromoteRequest {
     pub reason: Option<String>,
     /// The tip that the environment must have.
     pub expect: Option<String>,
-    /// The remote that must take it first.
-    pub push: Option<String>,
+    /// Where the environment is looked for.
+    pub home: HomeRequest,
     /// Gates that are lowered.
     pub lowered: Lowered,
 }
@@ -48,7 +50,7 @@ pub struct Plan {
     /// Nothing would change.
     pub already_there: bool,
     request: PromoteRequest,
-    remote: Option<RemoteRefs>,
+    expected: RefsExpected,
 }
 
 impl Workspace {
@@ -65,37 +67,15 @@ impl Workspace {
             check_reason(reason)?;
         }
         let repo = self.repo()?;
-        let (settings, publish_branch, ref_name) = self.environment_settings(&request.to)?;
-        let from = self.source_ref(&settings, &publish_branch)?;
-        let remote = match &request.push {
-            None => None,
-            Some(remote) => {
-                let ledger = RefName::ledger(&request.to)?;
-                Some(repo.fetch_refs(remote, &[&ref_name, &ledger, &from])?)
-            }
-        };
-        let ledger = match &remote {
-            None => repo.ledger(&request.to, &ref_name)?,
-            Some(refs) => {
-                let recorded = refs.get(&RefName::ledger(&request.to)?).copied();
-                repo.ledger_from(&request.to, &ref_name, refs.get(&ref_name).copied(), recorded)?
-            }
-        };
-        let environment = EnvironmentState { settings, publish_branch, ref_name, ledger };
+        let place = self.place_to_move(&request.to, &request.home)?;
+        let expected = place.expected;
+        let environment = self.environment_at(&request.to, place)?;
         publish::check_expect(self, &environment, request.expect.as_deref())?;
-        let published_tip = match &remote {
-            None => repo.read_ref(&from)?,
-            Some(refs) => refs.get(&from).copied(),
-        };
+        self.refuse_lost_branch(&environment)?;
+        let sources = self.sources_of(&environment)?;
         let source = match &request.revision {
             Some(revision) => self.revision(revision)?.0,
-            None => published_tip.with_context(|| {
-                format!(
-                    "`{}` does not exist, and `{}` is promoted from it",
-                    from.short(),
-                    request.to
-                )
-            })?,
+            None => self.newest_source(&environment, &sources)?,
         };
         let base = environment.ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
         let tree = match request.selection.is_empty() {
@@ -104,12 +84,15 @@ impl Workspace {
         };
         let releases = request.lowered.hold.is_some() && environment.ledger.hold().is_some();
         let already_there = base == Some(tree) && !releases;
-        let candidate = Candidate { source, tree, changes: base != Some(tree), published_tip };
+        let candidate = Candidate { source, tree, changes: base != Some(tree), sources };
         let mut sets = TrackedSet::default();
         let before = match (base, already_there) {
             (Some(base), false) => sets.judge_tree(self, base, &NoProgress)?.sound(),
             _ => None,
         };
+        if let Some(fault) = self.renaming_fault(tree)? {
+            bail!(Refused(fault));
+        }
         let verdict = match already_there {
             true => Verdict::nothing(),
             false => gates::judge(
@@ -122,7 +105,7 @@ impl Workspace {
                 false,
             )?,
         };
-        Ok(Plan { environment, source, tree, verdict, before, already_there, request, remote })
+        Ok(Plan { environment, source, tree, verdict, before, already_there, request, expected })
     }
 
     /// Makes the promotion that was worked out.
@@ -133,7 +116,7 @@ impl Workspace {
         let repo = self.repo()?;
         let ledger = &plan.environment.ledger;
         if plan.already_there {
-            return Ok(publish::unchanged(ledger, plan.source));
+            return publish::unchanged(repo, &plan.environment, plan.source);
         }
         let (Some(digest), false) = (plan.verdict.digest(), plan.verdict.refuses()) else {
             bail!("a gate refuses this promotion");
@@ -149,33 +132,93 @@ impl Workspace {
             rollback: None,
             hold: None,
             allow: plan.verdict.allow.clone(),
+            ..publish::next_record(self, ledger)
         };
         let what =
             if selection.is_empty() { plan.source.short() } else { selection.names().join(", ") };
         let subject = clipped(format!("promote {what} to {}", plan.request.to));
         let parents = ledger.next_parents(Some(plan.source));
         let ending = Ending { record, subject, tree: plan.tree, parents };
-        publish::publish(
-            repo,
-            &plan.environment,
-            ending,
-            plan.request.push.as_deref(),
-            plan.remote.as_ref(),
-        )
+        publish::publish(repo, &plan.environment, &plan.expected, ending)
     }
 
-    /// The ref that an environment's sets come from: another environment's, or a branch.
-    pub(in crate::ops) fn source_ref(
-        &self,
-        settings: &refguard_core::policy::Environment,
-        publish_branch: &str,
-    ) -> Result<RefName> {
-        let from = settings.from.as_deref().unwrap_or(publish_branch);
-        let environments = self.environment_refs()?;
-        if let Some((_, name)) = environments.into_iter().find(|(name, _)| name == from) {
-            return Ok(name);
+    /// What the set to promote says of refs, where that is not what counts.
+    fn renaming_fault(&self, tree: TreeId) -> Result<Option<String>> {
+        let repo = self.repo()?;
+        let settings = settings_at(self.root(), repo, tree)?;
+        Ok(convention_fault(&settings, repo.publish_branch()?.as_ref()))
+    }
+
+    /// Where each judge of an environment says that its sets come from.
+    pub(in crate::ops) fn sources_of(&self, state: &EnvironmentState) -> Result<Vec<SourceTip>> {
+        let mut sources: Vec<SourceTip> = Vec::new();
+        for judge in &state.judges {
+            let source = self.source_of(state, judge.from.as_deref())?;
+            if !sources.contains(&source) {
+                sources.push(source);
+            }
         }
-        Ok(if from.starts_with("refs/") { RefName::new(from)? } else { RefName::branch(from)? })
+        Ok(sources)
+    }
+
+    /// The publish branch, or another declared environment, where this one lives.
+    fn source_of(&self, state: &EnvironmentState, from: Option<&str>) -> Result<SourceTip> {
+        let repo = self.repo()?;
+        let publish_branch = repo.publish_branch();
+        let is_publish_branch = |from: &str| {
+            publish_branch
+                .as_ref()
+                .is_ok_and(|branch| branch.as_ref().is_some_and(|branch| branch.short() == from))
+        };
+        match from {
+            Some(from) if !is_publish_branch(from) => {
+                let names = self.environment_refs()?;
+                if !names.iter().any(|(name, _)| name == from) {
+                    bail!(
+                        "`{}` takes its sets from `{from}`, which is no environment: `from` names another environment, or nothing for the publish branch",
+                        state.name()
+                    );
+                }
+                let tip = self.tip_at(from, &state.home)?;
+                Ok(SourceTip { name: from.to_owned(), tip })
+            }
+            _ => match publish_branch? {
+                Some(branch) => {
+                    let tip = self.publish_tip(&state.home)?;
+                    Ok(SourceTip { name: branch.short().to_owned(), tip })
+                }
+                None => bail!(
+                    "there is no publish branch to promote from: make a commit, or name one with `git config refguard.publishBranch NAME`"
+                ),
+            },
+        }
+    }
+
+    /// What is promoted where no commit is named: the tip of the newest judge's source.
+    fn newest_source(&self, state: &EnvironmentState, sources: &[SourceTip]) -> Result<CommitId> {
+        let source = sources.first().context("an environment has a source")?;
+        let tip = source.tip.with_context(|| {
+            format!("`{}` does not exist, and `{}` is promoted from it", source.name, state.name())
+        })?;
+        self.refuse_unpushed(&source.name, &state.home, tip)?;
+        Ok(tip)
+    }
+
+    /// What was committed here and not pushed would be left out of a promotion at the remote in silence.
+    fn refuse_unpushed(&self, branch: &str, home: &Home, pushed: CommitId) -> Result<()> {
+        let (repo, Some(remote)) = (self.repo()?, home.remote()) else { return Ok(()) };
+        let Some(local) = read_followed(repo, &RefName::branch(branch)?)? else { return Ok(()) };
+        if local == pushed || !repo.is_ancestor(pushed, local)? {
+            return Ok(());
+        }
+        let ahead = match repo.ahead_behind(local, pushed)? {
+            Some((1, _)) => "1 commit".to_owned(),
+            Some((count, _)) => format!("{count} commits"),
+            None => "some commits".to_owned(),
+        };
+        bail!(Refused(format!(
+            "`{branch}` is {ahead} ahead of `{remote}/{branch}`: push it first, or name the commit to promote"
+        )))
     }
 }
 

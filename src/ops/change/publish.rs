@@ -3,10 +3,12 @@
 use anyhow::{Result, bail};
 use serde::Serialize;
 
+use crate::ops::change::environment::own_root;
+use crate::ops::change::home::{Home, RefsExpected, is_past};
 use crate::ops::{EnvironmentState, Workspace};
 use crate::repo::{
     CommitId, Expected, Ledger, Locked, Lost as LostRef, NewCommit, Outcome, PushOutcome, Record,
-    RemoteRefs, Repo, RepoError, TreeId,
+    RefName, Repo, TreeId,
 };
 
 /// Somebody else was first: exit 3.
@@ -33,6 +35,20 @@ pub struct Published {
     pub previous: Option<String>,
     /// The digest of the set.
     pub digest: Option<String>,
+    /// The remote that it was made at; absent: here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    /// What else is to be known: of copies that were left as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Published {
+    /// The environment with its home, for people.
+    pub fn address(&self) -> String {
+        let home = self.home.clone().map_or(Home::Here, Home::At);
+        home.address(&self.environment)
+    }
 }
 
 /// The commit that is to be the new tip.
@@ -43,21 +59,42 @@ pub(in crate::ops) struct Ending {
     pub parents: Vec<CommitId>,
 }
 
-/// Nothing was to be done.
-pub(in crate::ops) fn unchanged(ledger: &Ledger, source: CommitId) -> Published {
+/// What every new record says of its place in the chain.
+pub(in crate::ops) fn next_record(workspace: &Workspace, ledger: &Ledger) -> Record {
+    Record {
+        number: ledger.next_number(),
+        previous: ledger.last().map(|last| last.commit.id),
+        root: Some(own_root(workspace.root().prefix())),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        ..Record::default()
+    }
+}
+
+/// Nothing was to be done, but for copies here that an earlier run may have left behind.
+pub(in crate::ops) fn unchanged(
+    repo: &Repo,
+    environment: &EnvironmentState,
+    source: CommitId,
+) -> Result<Published> {
+    let ledger = &environment.ledger;
+    let notes = match (&environment.home, ledger.tip) {
+        (Home::At(remote), Some(tip)) => follow_remote(repo, environment, remote, tip),
+        _ => Vec::new(),
+    };
     let tip = ledger.tip.map(|tip| tip.to_string());
     let last = ledger.last().map(|last| &last.record);
-    Published {
+    Ok(Published {
         version: 1,
-        environment: last
-            .map_or_else(|| ledger.ref_name.short().to_owned(), |last| last.environment.clone()),
+        environment: environment.name().to_owned(),
         changed: false,
         promotion: last.map_or(0, |last| last.number),
         commit: tip.clone(),
         promoted: last.map_or(source, |last| last.source).to_string(),
         previous: tip,
         digest: last.map(|last| last.digest.clone()),
-    }
+        home: environment.home.remote().map(str::to_owned),
+        notes,
+    })
 }
 
 /// A wrong `--expect` is a lost race.
@@ -87,40 +124,29 @@ pub(in crate::ops) fn check_expect(
     )))
 }
 
-/// Writes the commit and moves the refs: the remote's first, where there is one.
+/// Writes the commit and moves the refs where the environment lives: here in one step, or at the remote, which
+/// the copies here then follow.
 pub(in crate::ops) fn publish(
     repo: &Repo,
     environment: &EnvironmentState,
+    expected: &RefsExpected,
     ending: Ending,
-    push: Option<&str>,
-    remote: Option<&RemoteRefs>,
 ) -> Result<Published> {
     let Ending { record, subject, tree, parents } = ending;
     let ledger = &environment.ledger;
     let message = record.message(&subject)?;
     let commit = repo.write_commit(&NewCommit { tree, parents, message, author: None })?;
-    if let Some(remote) = push {
-        // What would refuse the local move must be known before the remote takes it.
-        repo.read_ref(&ledger.ref_name)?;
-        if let Some(work_tree) = repo.checked_out_in(&ledger.ref_name)? {
-            bail!(RepoError::CheckedOut { name: ledger.ref_name.clone(), work_tree });
+    let notes = match &environment.home {
+        Home::Here => {
+            move_here(repo, environment, expected, commit, &subject)?;
+            Vec::new()
         }
-        send(repo, remote, ledger, commit)?;
-    }
-    // What the local refs hold may be older than the remote: both were only looked at now.
-    let (expected, expected_ledger) = match remote {
-        None => ledger.expected(),
-        Some(_) => {
-            (repo.read_ref(&ledger.ref_name)?.into(), repo.read_ref(&ledger.ledger_name)?.into())
+        Home::At(remote) => {
+            let mut notes = push_to(repo, environment, remote, expected, commit)?;
+            notes.extend(follow_remote(repo, environment, remote, commit));
+            notes
         }
     };
-    let why = format!("refguard: {subject}");
-    let moving = repo.transaction(why).set(&ledger.ref_name, expected, commit);
-    match moving.set(&ledger.ledger_name, expected_ledger, commit).commit()? {
-        Outcome::Moved => {}
-        Outcome::Lost(lost) => bail!(Lost(lost_words(repo, &record.environment, &lost))),
-        Outcome::Locked(locked) => bail!(Lost(locked_words(&locked))),
-    }
     Ok(Published {
         version: 1,
         environment: record.environment,
@@ -130,14 +156,66 @@ pub(in crate::ops) fn publish(
         promoted: record.source.to_string(),
         previous: ledger.tip.map(|tip| tip.to_string()),
         digest: Some(record.digest),
+        home: environment.home.remote().map(str::to_owned),
+        notes,
     })
 }
 
-fn send(repo: &Repo, remote: &str, ledger: &Ledger, commit: CommitId) -> Result<()> {
-    let (expected, expected_ledger) = ledger.expected();
-    let push = repo.push(remote).set(&ledger.ref_name, expected, commit);
-    match push.set(&ledger.ledger_name, expected_ledger, commit).send()? {
-        PushOutcome::Taken => Ok(()),
+/// Both refs of this repository, from what was expected.
+fn move_here(
+    repo: &Repo,
+    environment: &EnvironmentState,
+    expected: &RefsExpected,
+    commit: CommitId,
+    subject: &str,
+) -> Result<()> {
+    let ledger = &environment.ledger;
+    let moving = repo.transaction(format!("refguard: {subject}"));
+    let moving = moving.set(&ledger.ref_name, expected.branch, commit);
+    match moving.set(&ledger.ledger_name, expected.ledger, commit).commit()? {
+        Outcome::Moved => Ok(()),
+        Outcome::Lost(lost) => bail!(Lost(lost_words(repo, environment.name(), &lost))),
+        Outcome::Locked(locked) => bail!(Lost(locked_words(&locked))),
+    }
+}
+
+/// Both refs of the remote; what the remote holds afterwards decides. The ledger stays behind where a remote
+/// takes branches only: the branch is then its own ledger.
+fn push_to(
+    repo: &Repo,
+    environment: &EnvironmentState,
+    remote: &str,
+    expected: &RefsExpected,
+    commit: CommitId,
+) -> Result<Vec<String>> {
+    let ledger = &environment.ledger;
+    let branch_only = || repo.push(remote).set(&ledger.ref_name, expected.branch, commit);
+    if repo.takes_branches_only(remote)? {
+        return settle(remote, branch_only().send()?).map(|_| Vec::new());
+    }
+    let both = branch_only().set(&ledger.ledger_name, expected.ledger, commit);
+    let missing = match both.send()? {
+        // Only the ledger is unwelcome: of an atomic push nothing was taken then.
+        PushOutcome::Refused { name, .. } if name == ledger.ledger_name => {
+            settle(remote, branch_only().send()?)?;
+            vec![name]
+        }
+        outcome => settle(remote, outcome)?,
+    };
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    repo.remember_branches_only(remote)?;
+    Ok(vec![format!(
+        "`{remote}` takes no `refs/refguard/*`: its branch `{}` is the ledger from now on",
+        ledger.ref_name.short()
+    )])
+}
+
+/// The refs that the remote did not take, or why it took none.
+fn settle(remote: &str, outcome: PushOutcome) -> Result<Vec<RefName>> {
+    match outcome {
+        PushOutcome::Taken { missing } => Ok(missing),
         PushOutcome::Lost { name, expected, actual, reason } => {
             let was = word(expected);
             let is = actual.map_or_else(|| "another value".to_owned(), |id| id.short());
@@ -153,6 +231,78 @@ fn send(repo: &Repo, remote: &str, ledger: &Ledger, commit: CommitId) -> Result<
             bail!("it is unknown whether `{remote}` took the promotion: {reason}")
         }
     }
+}
+
+/// Brings what is here up to date with what the remote has taken. The promotion is made, so nothing here is an
+/// error any more: what could not follow is said, and the next run tries it again.
+fn follow_remote(
+    repo: &Repo,
+    environment: &EnvironmentState,
+    remote: &str,
+    commit: CommitId,
+) -> Vec<String> {
+    let name = environment.name();
+    let copies = [environment.ref_name.tracking(remote), RefName::remote_ledger(remote, name)];
+    let mut notes = Vec::new();
+    for copy in copies {
+        let moved =
+            copy.map_err(anyhow::Error::from).and_then(|copy| set_copy(repo, &copy, commit));
+        notes.extend(moved.err().map(|error| left_behind(remote, name, &error)));
+    }
+    match follow_in_branch(repo, environment, remote, commit) {
+        Ok(note) => notes.extend(note),
+        Err(error) => notes.push(left_behind(remote, name, &error)),
+    }
+    notes.dedup();
+    notes
+}
+
+fn left_behind(remote: &str, name: &str, error: &anyhow::Error) -> String {
+    format!(
+        "`{remote}` has it, but the copy of `{name}` here could not follow: {error:#}; the next run brings it up to date"
+    )
+}
+
+fn set_copy(repo: &Repo, copy: &RefName, commit: CommitId) -> Result<()> {
+    let held = repo.read_ref(copy)?;
+    if held == Some(commit) {
+        return Ok(());
+    }
+    let moving = repo.transaction("refguard: follow the remote").set(copy, held.into(), commit);
+    match moving.commit()? {
+        Outcome::Moved | Outcome::Lost(_) => Ok(()),
+        Outcome::Locked(locked) => bail!(locked_words(&locked)),
+    }
+}
+
+/// The local branch of the same name and its ledger: moved forward, and left alone where they have diverged.
+fn follow_in_branch(
+    repo: &Repo,
+    environment: &EnvironmentState,
+    remote: &str,
+    commit: CommitId,
+) -> Result<Option<String>> {
+    let ledger = &environment.ledger;
+    let name = environment.name();
+    let diverged = |id: CommitId| {
+        Some(format!(
+            "the branch `{name}` here is at {} and has diverged from `{remote}`: it is left as it is",
+            id.short()
+        ))
+    };
+    let branch = repo.read_ref(&ledger.ref_name)?;
+    let recorded = repo.read_ref(&ledger.ledger_name)?;
+    for held in [branch, recorded].into_iter().flatten() {
+        if !is_past(repo, ledger, held, commit)? {
+            return Ok(diverged(held));
+        }
+    }
+    if branch == Some(commit) && recorded == Some(commit) {
+        return Ok(None);
+    }
+    let expected = RefsExpected { branch: branch.into(), ledger: recorded.into() };
+    move_here(repo, environment, &expected, commit, &format!("follow {remote}"))?;
+    Ok(None)
 }
 
 /// A hook or a protected branch said no: exit 1.

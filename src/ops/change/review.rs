@@ -171,10 +171,7 @@ impl Workspace {
         let (new, gone) =
             unmatched(&before.findings, &after.findings, &|file| after.files.contains(file));
         Ok(Review {
-            base: base.map_or_else(
-                || Ok(self.settings()?.publish_branch.clone()),
-                |b| anyhow::Ok(b.to_owned()),
-            )?,
+            base: base.map_or_else(|| self.publish_branch_name(), |b| anyhow::Ok(b.to_owned()))?,
             base_commit: began,
             head: head_name(head),
             counts: after.counts,
@@ -215,12 +212,12 @@ impl Workspace {
         tests: Option<&ReviewedTests>,
         impact: Option<&Impact>,
     ) -> Result<Vec<Foreseen>> {
-        let (repo, settings) = (self.repo()?, self.settings()?);
+        let (repo, publish_branch) = (self.repo()?, self.publish_branch_name()?);
         let mut found = Vec::new();
-        for environment in &settings.environments {
-            let state = self.environment(&environment.name)?;
+        for (name, _) in self.environment_refs()? {
+            let state = self.environment(&name)?;
             let from_elsewhere =
-                state.settings.from.as_ref().is_some_and(|from| *from != state.publish_branch);
+                state.settings.from.as_ref().is_some_and(|from| *from != publish_branch);
             if from_elsewhere {
                 continue;
             }
@@ -238,7 +235,7 @@ impl Workspace {
             let kept = engine.as_deref().map(|engine| &**engine.set());
             let gates = gates::foresee(&state, &after.findings, kept, set, loss)?;
             let could = gates.iter().all(|word| word.says != Says::Refused);
-            found.push(Foreseen { environment: environment.name.clone(), could, gates });
+            found.push(Foreseen { environment: name, could, gates });
         }
         Ok(found)
     }

@@ -1,27 +1,29 @@
-//! `rollback` and `hold`: back to what was in production, and no further promotion for now.
+//! `rollback` and `hold`: back to what was in force, and no further promotion for now.
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::ops::change::gates::{self, Candidate, Lowered, Verdict};
+use crate::ops::change::home::{HomeRequest, RefsExpected};
 use crate::ops::change::promote::check_reason;
 use crate::ops::change::publish::{self, Ending, Published};
+use crate::ops::change::undo::{StepKind, UndoEntry, UndoStack, UndoStep};
 use crate::ops::source::load::NoProgress;
-use crate::ops::{EnvironmentState, TrackedSet, Workspace};
-use crate::repo::{Ledger, Promotion, Record, RefName, RemoteRefs, TreeId};
+use crate::ops::{EnvironmentState, Refused, TrackedSet, Workspace};
+use crate::repo::{CommitId, HistoryEntry, Ledger, Promotion, Record, Repo, Target, TreeId};
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct RollbackRequest {
     /// The environment.
     pub environment: String,
-    /// The promotion to go back to; `None`: the one before.
-    pub to: Option<u64>,
+    /// The promotion or commit to go back to; `None`: what was in force before.
+    pub to: Option<Target>,
     /// Why.
     pub reason: Option<String>,
     /// The tip that the environment must have.
     pub expect: Option<String>,
-    /// The remote that must take it first.
-    pub push: Option<String>,
+    /// Where the environment is looked for.
+    pub home: HomeRequest,
 }
 
 /// A rollback or a hold that is worked out and not made yet.
@@ -32,21 +34,34 @@ pub struct RollbackPlan {
     pub environment: EnvironmentState,
     /// What the gates say; only *valid* refuses.
     pub verdict: Verdict,
+    /// The set that the environment has now; `None` where it is not valid.
+    pub before: Option<std::sync::Arc<refguard_core::resolve::Engine>>,
     back: Back,
     digest: String,
-    push: Option<String>,
-    remote: Option<RemoteRefs>,
+    expected: RefsExpected,
 }
 
 /// What is to be written.
 #[derive(Debug)]
 struct Back {
-    target: Promotion,
+    source: CommitId,
     tree: TreeId,
     subject: String,
     hold: String,
     reason: Option<String>,
-    rollback: Option<u64>,
+    rollback: Option<Target>,
+}
+
+impl RollbackPlan {
+    /// What it goes back to, in words.
+    pub fn target(&self) -> Option<String> {
+        self.back.rollback.map(describe)
+    }
+
+    /// The commit that the set once came from.
+    pub fn source(&self) -> CommitId {
+        self.back.source
+    }
 }
 
 impl Workspace {
@@ -55,67 +70,60 @@ impl Workspace {
     /// # Errors
     /// Where there is nothing to go back to, or git cannot be read.
     pub fn plan_rollback(&self, request: &RollbackRequest) -> Result<RollbackPlan> {
-        let (environment, remote) =
-            self.looked_at(&request.environment, request.push.as_deref())?;
+        let (environment, expected) = self.looked_at(&request.environment, &request.home)?;
         publish::check_expect(self, &environment, request.expect.as_deref())?;
-        let ledger = &environment.ledger;
-        let target = match request.to {
-            Some(number) => ledger.find(number).with_context(|| {
-                format!(
-                    "`{}` has no promotion {number}; the newest is {}",
-                    request.environment,
-                    ledger.next_number() - 1
-                )
+        let (name, ledger) = (&request.environment, &environment.ledger);
+        let stack = undo_stack(self.repo()?, ledger)?;
+        let entry = match request.to {
+            Some(target) => stack.find(target).with_context(|| {
+                let newest = ledger.next_number() - 1;
+                let what = describe(target);
+                format!("`{name}` has no {what} to go back to; the newest promotion is {newest}")
             })?,
-            None => self.before(ledger)?.with_context(|| {
-                format!(
-                    "`{}` has no earlier promotion with another set to go back to",
-                    request.environment
-                )
-            })?,
+            None => match stack.below_top() {
+                Some(entry) => entry,
+                None => bail!(Refused(format!(
+                    "`{name}` has no earlier set to go back to: everything before was rolled back already, or is the same set"
+                ))),
+            },
         };
-        let number = target.record.number;
+        let words = describe(entry.target);
         let back = Back {
-            target: target.clone(),
-            tree: target.commit.tree,
-            subject: format!("roll {} back to promotion {number}", request.environment),
-            hold: request
-                .reason
-                .clone()
-                .unwrap_or_else(|| format!("rolled back to promotion {number}")),
+            source: source_of(ledger, &entry),
+            tree: entry.tree,
+            subject: format!("roll {name} back to {words}"),
+            hold: request.reason.clone().unwrap_or_else(|| format!("rolled back to {words}")),
             reason: request.reason.clone(),
-            rollback: Some(number),
+            rollback: Some(entry.target),
         };
-        self.plan_back(environment, back, request.push.clone(), remote)
+        self.plan_back(environment, back, expected)
     }
 
     /// Works out a hold without a rollback: a promotion of the tree that is there.
     ///
     /// # Errors
     /// Where nothing was promoted yet, or git cannot be read.
-    pub fn plan_hold(&self, name: &str, reason: &str, push: Option<&str>) -> Result<RollbackPlan> {
-        let (environment, remote) = self.looked_at(name, push)?;
-        let (Some(last), Some(tip)) = (environment.ledger.last().cloned(), environment.ledger.tip)
-        else {
+    pub fn plan_hold(&self, name: &str, reason: &str, home: &HomeRequest) -> Result<RollbackPlan> {
+        let (environment, expected) = self.looked_at(name, home)?;
+        let (Some(last), Some(tip)) = (environment.ledger.last(), environment.ledger.tip) else {
             bail!("nothing was promoted to `{name}` yet, so there is nothing to hold");
         };
         let back = Back {
-            target: last,
+            source: last.record.source,
             tree: self.repo()?.tree_of(tip)?,
             subject: format!("hold {name}"),
             hold: reason.to_owned(),
             reason: Some(reason.to_owned()),
             rollback: None,
         };
-        self.plan_back(environment, back, push.map(str::to_owned), remote)
+        self.plan_back(environment, back, expected)
     }
 
     fn plan_back(
         &self,
         environment: EnvironmentState,
         back: Back,
-        push: Option<String>,
-        remote: Option<RemoteRefs>,
+        expected: RefsExpected,
     ) -> Result<RollbackPlan> {
         check_reason(&back.hold)?;
         let base = environment
@@ -124,27 +132,22 @@ impl Workspace {
             .map(|tip| self.repo()?.tree_of(tip).map_err(anyhow::Error::from))
             .transpose()?;
         let candidate = Candidate {
-            source: back.target.record.source,
+            source: back.source,
             tree: back.tree,
             changes: base != Some(back.tree),
-            published_tip: None,
+            sources: Vec::new(),
         };
         let mut sets = TrackedSet::default();
         let before = match base.filter(|base| *base != back.tree) {
             Some(base) => sets.judge_tree(self, base, &NoProgress)?.sound(),
             None => None,
         };
-        let verdict = gates::judge(
-            self,
-            &mut sets,
-            &environment,
-            before.as_deref(),
-            &candidate,
-            &Lowered::default(),
-            true,
-        )?;
+        let lowered = Lowered::default();
+        let before_engine = before.as_deref();
+        let verdict =
+            gates::judge(self, &mut sets, &environment, before_engine, &candidate, &lowered, true)?;
         let digest = verdict.digest().map(|digest| digest.to_string()).unwrap_or_default();
-        Ok(RollbackPlan { environment, verdict, back, digest, push, remote })
+        Ok(RollbackPlan { environment, verdict, before, back, digest, expected })
     }
 
     /// Makes the rollback or hold that was worked out.
@@ -153,66 +156,83 @@ impl Workspace {
     /// As of [`Workspace::promote`].
     pub fn roll_back(&self, plan: &RollbackPlan) -> Result<Published> {
         if plan.verdict.refuses() {
-            bail!("the set of promotion {} is not valid", plan.back.target.record.number);
+            bail!("the set to go back to is not valid");
         }
         let (back, ledger) = (&plan.back, &plan.environment.ledger);
         let record = Record {
-            number: ledger.next_number(),
-            environment: plan.environment.settings.name.clone(),
-            source: back.target.record.source,
+            environment: plan.environment.name().to_owned(),
+            source: back.source,
             digest: plan.digest.clone(),
             reason: back.reason.clone(),
-            policies: Vec::new(),
             rollback: back.rollback,
             hold: Some(back.hold.clone()),
-            allow: Vec::new(),
+            ..publish::next_record(self, ledger)
         };
         let parents = ledger.next_parents(None);
         let ending = Ending { record, subject: back.subject.clone(), tree: back.tree, parents };
-        publish::publish(
-            self.repo()?,
-            &plan.environment,
-            ending,
-            plan.push.as_deref(),
-            plan.remote.as_ref(),
-        )
+        publish::publish(self.repo()?, &plan.environment, &plan.expected, ending)
     }
 
-    /// An environment, here or on a remote as just fetched.
+    /// An environment where it lives, as it stands there now.
     fn looked_at(
         &self,
         name: &str,
-        push: Option<&str>,
-    ) -> Result<(EnvironmentState, Option<RemoteRefs>)> {
-        let Some(remote) = push else { return Ok((self.environment(name)?, None)) };
-        let (settings, publish_branch, ref_name) = self.environment_settings(name)?;
-        let (repo, recorded) = (self.repo()?, RefName::ledger(name)?);
-        let refs = repo.fetch_refs(remote, &[&ref_name, &recorded])?;
-        let ledger = repo.ledger_from(
-            name,
-            &ref_name,
-            refs.get(&ref_name).copied(),
-            refs.get(&recorded).copied(),
-        )?;
-        Ok((EnvironmentState { settings, publish_branch, ref_name, ledger }, Some(refs)))
+        home: &HomeRequest,
+    ) -> Result<(EnvironmentState, RefsExpected)> {
+        let place = self.place_to_move(name, home)?;
+        let expected = place.expected;
+        let environment = self.environment_at(name, place)?;
+        self.refuse_lost_branch(&environment)?;
+        Ok((environment, expected))
     }
+}
 
-    /// The newest promotion, no rollback, that is older than the one the tip's tree came from and has
-    /// another tree: so a second rollback goes further back.
-    fn before<'l>(&self, ledger: &'l Ledger) -> Result<Option<&'l Promotion>> {
-        let Some(tip) = ledger.tip else { return Ok(None) };
-        let tree = self.repo()?.tree_of(tip)?;
-        // Follow rollbacks and holds to the promotion that brought the tree.
-        let mut came_from =
-            ledger.promotions.iter().find(|promotion| promotion.commit.tree == tree);
-        while let Some(back) = came_from.and_then(|promotion| promotion.record.rollback) {
-            came_from = ledger.find(back);
-        }
-        let newest = came_from.map_or(u64::MAX, |promotion| promotion.record.number);
-        let is_earlier = |promotion: &&Promotion| {
-            let record = &promotion.record;
-            record.number < newest && record.rollback.is_none() && promotion.commit.tree != tree
-        };
-        Ok(ledger.promotions.iter().find(is_earlier))
+fn describe(target: Target) -> String {
+    match target {
+        Target::Promotion(number) => format!("promotion {number}"),
+        Target::Commit(commit) => format!("commit {}", commit.short()),
     }
+}
+
+/// The commit that an entry's set came from: of an external one, the commit itself.
+pub(in crate::ops) fn source_of(ledger: &Ledger, entry: &UndoEntry) -> CommitId {
+    match entry.target {
+        Target::Promotion(number) => {
+            ledger.find(number).map_or(entry.commit, |promotion| promotion.record.source)
+        }
+        Target::Commit(commit) => commit,
+    }
+}
+
+/// What there is to go back to, after everything that happened to an environment.
+pub(in crate::ops) fn undo_stack(repo: &Repo, ledger: &Ledger) -> Result<UndoStack> {
+    let entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
+    let mut steps: Vec<UndoStep> = Vec::with_capacity(entries.len());
+    for entry in entries.iter().rev() {
+        let before = steps.last().map(|step| step.tree);
+        steps.push(match entry {
+            HistoryEntry::Promotion(promotion) => promotion_step(promotion, before),
+            HistoryEntry::External(commit) => {
+                let tree = repo.tree_of(*commit)?;
+                UndoStep { number: None, commit: *commit, tree, kind: StepKind::Push }
+            }
+        });
+    }
+    Ok(UndoStack::replay(steps))
+}
+
+fn promotion_step(promotion: &Promotion, before: Option<TreeId>) -> UndoStep {
+    let Promotion { record, commit } = promotion;
+    let stays = before == Some(commit.tree) && (record.hold.is_some() || releases_hold(record));
+    let kind = match record.rollback {
+        Some(target) => StepKind::BackTo(target),
+        None if stays => StepKind::Stay,
+        None => StepKind::Push,
+    };
+    UndoStep { number: Some(record.number), commit: commit.id, tree: commit.tree, kind }
+}
+
+/// Whether a promotion ended a hold.
+pub(in crate::ops) fn releases_hold(record: &Record) -> bool {
+    record.allow.iter().any(|allow| allow.gate == "hold")
 }

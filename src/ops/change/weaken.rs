@@ -7,7 +7,7 @@ use refguard_core::prove::{Budget, Proof, ProveOptions, Weakening, prove, weaken
 use refguard_core::resolve::Engine;
 
 use crate::ops::EnvironmentState;
-use crate::ops::change::gates::{GateWord, Lowered, Says, Verdict};
+use crate::ops::change::gates::{GateWord, Lowered, Says, Sets, Verdict};
 
 /// How long a gate may think. What is not finished by then counts as a refusal.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,15 +53,14 @@ pub(in crate::ops) fn invariants(engine: &Engine) -> Vec<GateWord> {
 /// The gate *weaken*: whether some request would be blocked or changed before, and is not after.
 pub(in crate::ops) fn gate(
     environment: &EnvironmentState,
-    before: Option<&Engine>,
+    sets: Sets<'_>,
     lowered: &Lowered,
     verdict: &mut Verdict,
 ) {
-    let (Some(after), false) = (&verdict.engine, environment.settings.weaken == GateLevel::Off)
-    else {
+    if environment.settings.weaken == GateLevel::Off {
         return;
-    };
-    if let Some(message) = loss_between(environment, before, after) {
+    }
+    if let Some(message) = loss_between(environment, sets.base, sets.head) {
         say_loss(environment, lowered, verdict, message);
     }
 }

@@ -1,16 +1,20 @@
 //! `log`: what happened to an environment, the newest first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use anyhow::Result;
+use rayon::prelude::*;
 use refguard_core::document::{Body, Limits, is_yaml_name, load_file};
 use refguard_core::policy::{raw_attachment_json, raw_policy_json};
 use serde::Serialize;
 
 use crate::ops::Workspace;
+use crate::ops::change::rollback::releases_hold;
 use crate::ops::source::load;
-use crate::repo::{BlobId, Change, Commit, HistoryEntry, Ledger, Promotion, RefName, Repo, TreeId};
+use crate::repo::{
+    BlobId, Change, Commit, HistoryEntry, Ledger, Promotion, Record, Repo, Target, TreeId,
+};
 
 /// The history of an environment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,14 +52,28 @@ pub struct LogEntry {
     pub author: String,
     /// Why.
     pub reason: Option<String>,
-    /// `promote`, `rollback` or `external`.
+    /// `promote`, `rollback`, `hold`, `release` or `external`.
     pub kind: &'static str,
+    /// Gates that were passed by a flag.
+    pub allowed: Vec<PassedGate>,
+    /// Of an external move: the first line of the commit's message.
+    pub message: Option<String>,
     /// The policies that it changed, by their documents or attachments.
     pub policies: Vec<String>,
-    /// Of a rollback: the promotion it goes back to.
-    pub rollback: Option<u64>,
+    /// Of a rollback: the promotion it goes back to, or the commit where that was none.
+    #[serde(serialize_with = "write_target")]
+    pub rollback: Option<Target>,
     /// Why no promotion may follow.
     pub hold: Option<String>,
+}
+
+/// A gate that was passed by a flag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PassedGate {
+    /// The gate's name.
+    pub gate: String,
+    /// Why; may be empty.
+    pub reason: String,
 }
 
 impl Workspace {
@@ -106,16 +124,11 @@ impl Workspace {
 
     /// The ledger as the refs have it now.
     fn ledger_now(&self, environment: &str, known: Option<Arc<Ledger>>) -> Result<Arc<Ledger>> {
-        let (_, _, ref_name) = self.environment_settings(environment)?;
-        let repo = self.repo()?;
-        let tip = repo.read_ref(&ref_name)?;
-        let recorded = repo.read_ref(&RefName::ledger(environment)?)?;
-        let known = known.filter(|known| {
-            known.ref_name == ref_name && (known.tip, known.recorded) == (tip, recorded)
-        });
+        let place = self.place(environment)?;
+        let known = known.filter(|it| (it.tip, it.recorded) == (place.tip, place.recorded));
         match known {
             Some(known) => Ok(known),
-            None => Ok(Arc::new(repo.ledger_from(environment, &ref_name, tip, recorded)?)),
+            None => Ok(Arc::new(self.environment(environment)?.ledger)),
         }
     }
 
@@ -128,12 +141,59 @@ impl Workspace {
         let repo = self.repo()?;
         let commits: Vec<Commit> =
             entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
-        let describe = |(index, (entry, commit)): (usize, (&HistoryEntry<'_>, &Commit))| {
-            let before = commits.get(index + 1).map(|commit| commit.tree);
-            let policies = changed_policies(self, before, commit.tree)?;
-            Ok(log_entry(entry, commit, policies.into_iter().collect()))
-        };
-        entries.iter().zip(&commits).take(count).enumerate().map(describe).collect()
+        let trees: Vec<TreeId> = commits.iter().map(|commit| commit.tree).collect();
+        let changed = self.policies_by_entry(&trees, count)?;
+        let described = entries.iter().zip(&commits).zip(changed).enumerate();
+        let described = described.map(|(index, ((entry, commit), policies))| {
+            let is_same = trees.get(index + 1) == Some(&commit.tree);
+            log_entry(entry, commit, is_same, policies.into_iter().collect())
+        });
+        Ok(described.collect())
+    }
+}
+
+impl Workspace {
+    /// The policies that each of the first `count` trees has otherwise than the next one, which is older; of the
+    /// last, all of them.
+    fn policies_by_entry(&self, trees: &[TreeId], count: usize) -> Result<Vec<BTreeSet<String>>> {
+        let prefix = self.root().prefix();
+        // A repository is read by one thread, so each batch gets one of its own.
+        let mut batches = Vec::new();
+        for start in (0..trees.len().min(count)).step_by(BATCH) {
+            let end = trees.len().min(start + BATCH + 1);
+            let batch = trees.get(start..end).unwrap_or_default();
+            batches.push((self.repo()?.reopen()?, batch));
+        }
+        let read = |(repo, batch): (Repo, &[TreeId])| read_batch(&repo, prefix, batch);
+        let found: Vec<_> = batches.into_par_iter().map(read).collect::<Result<_>>()?;
+        Ok(found.into_iter().flatten().take(count).collect())
+    }
+}
+
+/// Trees that are compared by one thread.
+const BATCH: usize = 256;
+
+/// The policies that differ between each tree of a batch and the one after it. A whole batch has one tree more
+/// than it answers for.
+fn read_batch(repo: &Repo, prefix: &str, trees: &[TreeId]) -> Result<Vec<BTreeSet<String>>> {
+    let mut known = HashMap::new();
+    let mut found = Vec::with_capacity(trees.len());
+    for (index, tree) in trees.iter().enumerate().take(BATCH) {
+        let before = trees.get(index + 1).copied();
+        found.push(changed_policies(repo, prefix, before, *tree, &mut known)?);
+    }
+    Ok(found)
+}
+
+/// A promotion as a number, a commit as a text.
+fn write_target<S: serde::Serializer>(
+    target: &Option<Target>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match target {
+        None => serializer.serialize_none(),
+        Some(Target::Promotion(number)) => serializer.serialize_some(number),
+        Some(Target::Commit(commit)) => serializer.serialize_some(&commit.to_string()),
     }
 }
 
@@ -144,7 +204,12 @@ fn commit_of(repo: &Repo, entry: &HistoryEntry<'_>) -> Result<Commit> {
     }
 }
 
-fn log_entry(entry: &HistoryEntry<'_>, commit: &Commit, policies: Vec<String>) -> LogEntry {
+fn log_entry(
+    entry: &HistoryEntry<'_>,
+    commit: &Commit,
+    is_same: bool,
+    policies: Vec<String>,
+) -> LogEntry {
     let record = match entry {
         HistoryEntry::Promotion(Promotion { record, .. }) => Some(record),
         HistoryEntry::External(_) => None,
@@ -156,10 +221,11 @@ fn log_entry(entry: &HistoryEntry<'_>, commit: &Commit, policies: Vec<String>) -
         time: commit.committer.time.to_string(),
         author: commit.author.to_string(),
         reason: record.and_then(|record| record.reason.clone()),
-        kind: match record {
-            None => "external",
-            Some(record) if record.rollback.is_some() => "rollback",
-            Some(_) => "promote",
+        kind: record.map_or("external", |record| kind_of(record, is_same)),
+        allowed: record.map(passed_gates).unwrap_or_default(),
+        message: match record {
+            None => Some(commit.summary().to_owned()),
+            Some(_) => None,
         },
         policies,
         rollback: record.and_then(|record| record.rollback),
@@ -167,30 +233,59 @@ fn log_entry(entry: &HistoryEntry<'_>, commit: &Commit, policies: Vec<String>) -
     }
 }
 
-/// The policies whose documents or attachments differ between two trees. Only files that changed are read.
-pub(in crate::ops) fn changed_policies(
-    workspace: &Workspace,
+/// What a promotion does. `is_same`: its set is that of the entry before.
+fn kind_of(record: &Record, is_same: bool) -> &'static str {
+    match record {
+        Record { rollback: Some(_), .. } => "rollback",
+        Record { hold: Some(_), .. } => "hold",
+        _ if is_same && releases_hold(record) => "release",
+        _ => "promote",
+    }
+}
+
+fn passed_gates(record: &Record) -> Vec<PassedGate> {
+    let passed = record.allow.iter();
+    passed.map(|it| PassedGate { gate: it.gate.clone(), reason: it.reason.clone() }).collect()
+}
+
+/// What files say of policies, by their content: a policy's name and a canonical text.
+type Sayings = HashMap<(Arc<str>, BlobId), Arc<[(String, String)]>>;
+
+/// The policies whose documents or attachments differ between two trees. Only files that changed are read, each
+/// content once.
+fn changed_policies(
+    repo: &Repo,
+    prefix: &str,
     old: Option<TreeId>,
     new: TreeId,
+    known: &mut Sayings,
 ) -> Result<BTreeSet<String>> {
-    let repo = workspace.repo()?;
-    let changes = repo.diff_trees(old, Some(new), workspace.root().prefix(), &load::wanted)?;
+    if old == Some(new) {
+        return Ok(BTreeSet::new());
+    }
+    let changes = repo.diff_trees(old, Some(new), prefix, &load::wanted)?;
     let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
     for Change { path, old, new } in &changes {
         for (side, said) in [(old, &mut before), (new, &mut after)] {
-            if let Some(blob) =
-                side.as_ref().and_then(|side| side.blob).filter(|_| is_yaml_name(path))
-            {
-                said.extend(sayings(repo, path, blob)?);
+            let blob = side.as_ref().and_then(|side| side.blob).filter(|_| is_yaml_name(path));
+            if let Some(blob) = blob {
+                said.extend(read_sayings(repo, path, blob, known)?.iter().cloned());
             }
         }
     }
     Ok(before.symmetric_difference(&after).map(|(policy, _)| policy.clone()).collect())
 }
 
-/// What a file says, as pairs of a policy's name and a canonical text.
-fn sayings(repo: &Repo, path: &str, blob: BlobId) -> Result<Vec<(String, String)>> {
-    let loaded = load_file(path, repo.read_blob(blob)?, &Limits::DEFAULT);
+fn read_sayings(
+    repo: &Repo,
+    path: &Arc<str>,
+    blob: BlobId,
+    known: &mut Sayings,
+) -> Result<Arc<[(String, String)]>> {
+    if let Some(said) = known.get(&(path.clone(), blob)) {
+        return Ok(said.clone());
+    }
+    let loaded = load_file(path.clone(), repo.read_blob(blob)?, &Limits::DEFAULT);
     let said = loaded.documents.iter().filter_map(|document| match &document.body {
         Body::Policy(raw) => Some((raw.name.as_str().to_owned(), raw_policy_json(raw).to_string())),
         Body::Attachment(raw) => {
@@ -198,5 +293,7 @@ fn sayings(repo: &Repo, path: &str, blob: BlobId) -> Result<Vec<(String, String)
         }
         _ => None,
     });
-    Ok(said.collect())
+    let said: Arc<[(String, String)]> = said.collect();
+    known.insert((path.clone(), blob), said.clone());
+    Ok(said)
 }

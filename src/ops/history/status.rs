@@ -99,21 +99,24 @@ impl Workspace {
     /// Where git cannot be read.
     pub fn status(&self) -> Result<Status> {
         let repo = self.repo()?;
-        let settings = self.settings()?;
         let published = self.published().ok();
         let tree = published.map(|tip| repo.tree_of(tip)).transpose()?;
-        let in_force = |environment: &refguard_core::policy::Environment| {
-            let state = self.environment(&environment.name)?;
-            self.environment_status(repo, &environment.name, &state, published, tree)
+        let names = self.environment_refs()?.into_iter().map(|(name, _)| name);
+        let in_force = |name: String| {
+            let state = self.environment(&name)?;
+            self.environment_status(repo, &name, &state, published, tree)
         };
         Ok(Status {
             version: 1,
-            published: published.map(|tip| PublishedStatus {
-                branch: settings.publish_branch.clone(),
-                commit: tip.to_string(),
-            }),
+            published: match published {
+                Some(tip) => Some(PublishedStatus {
+                    branch: self.publish_branch_name()?,
+                    commit: tip.to_string(),
+                }),
+                None => None,
+            },
             drafts: self.root().dir().is_ok().then(|| self.drafts(repo, tree)).transpose()?,
-            environments: settings.environments.iter().map(in_force).collect::<Result<_>>()?,
+            environments: names.map(in_force).collect::<Result<_>>()?,
         })
     }
 

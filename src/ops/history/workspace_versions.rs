@@ -7,10 +7,11 @@ use refguard_core::document::{Body, Document, RawPolicy, did_you_mean, load_file
 use refguard_core::policy::raw_policy_digest;
 
 use crate::ops::Workspace;
+use crate::ops::change::environment::read_followed;
 use crate::ops::history::address::{Address, Which};
 use crate::ops::history::versions::{Effort, PublishedTip, Version, VersionDocument, VersionIndex};
 use crate::ops::source::load::{LIMITS, NoProgress, Progress};
-use crate::repo::{CommitId, RefName, Repo, RepoError};
+use crate::repo::{CommitId, Remote, Repo};
 
 /// How far an answer that is about something else goes for a number.
 const CHEAP_COMMITS: usize = 256;
@@ -19,26 +20,35 @@ const CHEAP_COMMITS: usize = 256;
 const CHEAP_POLICIES: usize = 1_000;
 
 impl Workspace {
-    /// What the publish branch holds: the branch here, or where a clone has none, `origin`'s copy of it.
+    /// What the publish branch holds: the branch here, or where a clone has none, the remote's copy of it.
     ///
     /// # Errors
-    /// Where there is neither.
+    /// Where nothing says which branch it is, or there is neither.
     pub fn published(&self) -> Result<CommitId> {
         let repo = self.repo()?;
-        let branch = RefName::branch(&self.settings()?.publish_branch)?;
-        for name in [&branch, &branch.tracking("origin")?] {
-            match repo.read_ref(name) {
-                Ok(Some(tip)) => return Ok(tip),
-                Ok(None) => {}
-                // Another name for a branch is fine here: it is only read.
-                Err(RepoError::SymbolicRef { .. }) => return Ok(repo.resolve(name.as_str(), &[])?),
-                Err(error) => return Err(error.into()),
-            }
+        let Some(branch) = repo.publish_branch()? else {
+            bail!(
+                "there is no publish branch yet: make a commit, or name one with `git config refguard.publishBranch NAME`"
+            )
+        };
+        if let Some(tip) = read_followed(repo, &branch)? {
+            return Ok(tip);
+        }
+        if let Remote::Named(remote) = repo.chosen_remote()?
+            && let Some(tip) = read_followed(repo, &branch.tracking(&remote)?)?
+        {
+            return Ok(tip);
         }
         bail!(
-            "there is no publish branch `{}`: commit to it, or name another as `publish_branch`",
+            "the publish branch `{}` does not exist yet: commit to it, or name another with `git config refguard.publishBranch NAME`",
             branch.short()
         )
+    }
+
+    /// The publish branch's name, for people.
+    pub(in crate::ops) fn publish_branch_name(&self) -> Result<String> {
+        let branch = self.repo()?.publish_branch()?;
+        Ok(branch.map_or_else(|| "main".to_owned(), |branch| branch.short().to_owned()))
     }
 }
 

@@ -8,26 +8,27 @@ use refguard_core::policy::Environment;
 use refguard_core::resolve::Engine;
 
 use super::push::{PushRefusal, PushViews, RefUpdate};
+use crate::ops::change::declared;
+use crate::ops::change::environment::own_root;
 use crate::ops::change::gates::{self, Candidate, Lowered};
 use crate::ops::change::partial;
-use crate::ops::{EnvironmentState, GateWord, NoProgress, TrackedSet, Verdict};
+use crate::ops::change::rollback::{source_of, undo_stack};
+use crate::ops::{EnvironmentState, GateWord, Home, NoProgress, TrackedSet, Verdict};
 use crate::repo::{Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
 
-/// Judges the move of an environment's branch. `settings` are those of the environment where its own tip does
-/// not say.
+/// Judges the move of an environment's branch.
 pub(super) fn judge(
     views: &PushViews,
     sets: &mut TrackedSet,
     update: &RefUpdate,
-    settings: &Environment,
-    publish_branch: &str,
+    environment: &str,
 ) -> Result<Option<PushRefusal>> {
     let refuse = |message: String| Ok(Some(PushRefusal::new(&update.name, message)));
     let Some(new) = update.new else {
-        return refuse(format!("the environment `{}` must stay", settings.name));
+        return refuse(format!("the environment `{environment}` must stay"));
     };
-    let (repo, ref_name) = (views.before.repo()?, RefName::new(update.name.as_str())?);
-    let mut ledger = match repo.ledger(&settings.name, &ref_name) {
+    let (repo, ref_name) = (views.before.repo()?, RefName::branch(environment)?);
+    let mut ledger = match repo.ledger(environment, &ref_name) {
         Ok(ledger) => ledger,
         Err(error @ RepoError::SymbolicRef { .. }) => return refuse(error.to_string()),
         Err(error) => return Err(error.into()),
@@ -41,9 +42,18 @@ pub(super) fn judge(
             old.short()
         ));
     }
+    if let (None, Some(last)) = (ledger.tip, ledger.last()) {
+        let id = last.commit.id;
+        if new != id && !views.after.repo()?.on_first_parents(id, new)? {
+            return refuse(format!(
+                "its ledger stands at promotion {}: only `git push REMOTE {id}:{ref_name}` restores it",
+                last.record.number
+            ));
+        }
+    }
     let mut held = None;
-    for commit in path(views, &ledger, &settings.name, new)? {
-        let step = Step { views, settings, publish_branch, ref_name: &ref_name, ledger: &ledger };
+    for commit in path(views, &ledger, environment, new)? {
+        let step = Step { views, name: environment, ref_name: &ref_name, ledger: &ledger };
         match step.judge(sets, &commit, held.take())? {
             Ok(engine) => held = Some((commit.tree, engine)),
             Err(refusal) => {
@@ -51,7 +61,12 @@ pub(super) fn judge(
                 return Ok(Some(PushRefusal { message, ..refusal }));
             }
         }
-        ledger = repo.ledger_from(&settings.name, &ref_name, Some(commit.id), Some(commit.id))?;
+        ledger = views.after.repo()?.ledger_from(
+            environment,
+            &ref_name,
+            Some(commit.id),
+            Some(commit.id),
+        )?;
     }
     Ok(None)
 }
@@ -85,8 +100,7 @@ fn path(
 /// One promotion that somebody else made, beside what was there before it.
 struct Step<'s> {
     views: &'s PushViews,
-    settings: &'s Environment,
-    publish_branch: &'s str,
+    name: &'s str,
     ref_name: &'s RefName,
     ledger: &'s Ledger,
 }
@@ -111,7 +125,7 @@ impl Step<'_> {
         held: Option<(TreeId, Arc<Engine>)>,
     ) -> Result<Judged> {
         let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
-        let name = &self.settings.name;
+        let name = self.name;
         let record = match Record::parse(&commit.message, name) {
             Ok(Some(record)) => record,
             Ok(None) => return refuse(format!("it is no promotion to `{name}`")),
@@ -137,6 +151,9 @@ impl Step<'_> {
         }
         if commit.tree != due.tree {
             return refuse("its tree is not what its trailers say".to_owned());
+        }
+        if let Some(message) = self.chain_fault(&record) {
+            return refuse(message);
         }
         if record.source != due.source {
             return refuse("its source is not that of what it goes back to".to_owned());
@@ -181,9 +198,9 @@ impl Step<'_> {
         }
         let parents = self.ledger.next_parents(None);
         let target = match record.rollback {
-            Some(number) => {
-                self.ledger.find(number).map(|target| (target.commit.tree, target.record.source))
-            }
+            Some(target) => undo_stack(repo, self.ledger)?
+                .find(target)
+                .map(|entry| (entry.tree, source_of(self.ledger, &entry))),
             None => base.zip(self.ledger.last()).map(|(base, last)| (base, last.record.source)),
         };
         let Some((tree, source)) = target else {
@@ -202,29 +219,30 @@ impl Step<'_> {
         held: Option<(TreeId, Arc<Engine>)>,
     ) -> Result<Judged> {
         let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
-        let (after, repo) = (&self.views.after, self.views.after.repo()?);
-        let (settings, publish_branch) =
-            after.own_settings(self.settings, self.publish_branch, self.ledger.tip)?;
-        if let Err(message) = self.may_lower(commit, record, &settings) {
+        let after = &self.views.after;
+        let environment = self.state()?;
+        let settings = &environment.settings;
+        if let Err(message) = self.may_lower(commit, record, settings) {
             return refuse(message);
         }
         let Some(lowered) = lowered(record) else {
             return refuse("it passes a gate that there is not".to_owned());
         };
-        let from = after.source_ref(&settings, &publish_branch)?;
+        let sources = match after.sources_of(&environment) {
+            Ok(sources) => sources,
+            Err(error) => return refuse(format!("{error:#}")),
+        };
         let candidate = Candidate {
             source: record.source,
             tree: commit.tree,
             changes: base != Some(commit.tree),
-            published_tip: repo.read_ref(&from)?,
+            sources,
         };
         let before = match (base.filter(|base| *base != commit.tree), held) {
             (Some(base), Some((tree, engine))) if tree == base => Some(engine),
             (Some(base), _) => sets.judge_tree(after, base, &NoProgress)?.sound(),
             (None, _) => None,
         };
-        let (ref_name, ledger) = (self.ref_name.clone(), self.ledger.clone());
-        let environment = EnvironmentState { settings, publish_branch, ref_name, ledger };
         let verdict = gates::judge(
             after,
             sets,
@@ -246,6 +264,31 @@ impl Step<'_> {
         match verdict.engine {
             Some(engine) => Ok(Ok(engine)),
             None => refuse("its set is not valid".to_owned()),
+        }
+    }
+
+    /// The environment as it stood before this step: what the push brings does not judge itself.
+    fn state(&self) -> Result<EnvironmentState> {
+        let judges = self.views.judges(self.name, self.ledger)?;
+        let settings = declared::strictest(self.name, &judges);
+        let (ref_name, ledger) = (self.ref_name.clone(), self.ledger.clone());
+        Ok(EnvironmentState { settings, judges, ref_name, ledger, home: Home::Here })
+    }
+
+    /// What the record says of its place in the chain, where it says it: older releases do not.
+    fn chain_fault(&self, record: &Record) -> Option<String> {
+        let last = self.ledger.last();
+        if record.previous.is_some() && record.previous != last.map(|last| last.commit.id) {
+            return Some("the promotion before it is not the one that it names".to_owned());
+        }
+        let own = own_root(self.views.after.root().prefix());
+        let known = self.ledger.promotions.iter().find_map(|it| it.record.root.clone());
+        let due = known.as_ref().unwrap_or(&own);
+        match &record.root {
+            Some(root) if root != due => {
+                Some(format!("it is of the root `{root}`, and `{}` belongs to `{due}`", self.name))
+            }
+            _ => None,
         }
     }
 

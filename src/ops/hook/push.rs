@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use refguard_core::policy::{Environment, Settings};
+use refguard_core::policy::Environment;
 
 use super::environment;
-use crate::ops::change::environment::settings_at;
-use crate::ops::{GateWord, Judged, NoProgress, TrackedSet, Workspace};
-use crate::repo::{CommitId, Record, RefName};
+use crate::ops::{GateWord, Home, Judged, NoProgress, TrackedSet, Workspace};
+use crate::repo::{CommitId, Ledger, Record, RefName, Repo, RepoError};
 
 /// Where the ledgers of environments are.
 const LEDGERS: &str = "refs/refguard/ledger/";
@@ -89,9 +88,9 @@ pub(super) struct PushViews {
 /// Refs that only move by rules.
 #[derive(Debug, Default)]
 struct Guarded {
-    publish: BTreeSet<RefName>,
-    /// By ref, also one that an environment had before.
-    environments: BTreeMap<RefName, (Environment, String)>,
+    publish: Option<RefName>,
+    /// Environments by their branch, also those that are no longer declared.
+    environments: BTreeMap<RefName, String>,
 }
 
 impl PushViews {
@@ -104,27 +103,28 @@ impl PushViews {
         pusher: Option<String>,
     ) -> Result<Self> {
         let mut then = known.clone();
+        let before = Workspace::imagined(dir, prefix, known)?;
         for update in updates {
-            then.insert(RefName::new(update.name.as_str())?, update.new);
+            then.insert(resolve_symbolic(before.repo()?, &update.name)?, update.new);
         }
-        let (before, after) =
-            (Workspace::imagined(dir, prefix, known)?, Workspace::imagined(dir, prefix, then)?);
+        let after = Workspace::imagined(dir, prefix, then)?;
         Ok(Self { before, after, pusher })
     }
 
     /// Everything that stands in the way of the push.
     pub fn judge(&self, updates: &[RefUpdate]) -> Result<Vec<PushRefusal>> {
-        let guarded = self.guarded()?;
+        let guarded = self.guarded(updates)?;
         let mut sets = TrackedSet::default();
         let mut refusals = Vec::new();
         for update in updates {
-            let name = RefName::new(update.name.as_str())?;
-            if guarded.publish.contains(&name) {
+            // A symbolic branch is judged as what it stands for: git moves that one.
+            let name = resolve_symbolic(self.before.repo()?, &update.name)?;
+            if guarded.publish.as_ref() == Some(&name) {
                 refusals.extend(self.publish(&mut sets, update, &name)?);
             }
-            if let Some((settings, publish_branch)) = guarded.environments.get(&name) {
-                let judged = environment::judge(self, &mut sets, update, settings, publish_branch)?;
-                refusals.extend(judged);
+            if let Some(environment) = guarded.environments.get(&name) {
+                refusals.extend(self.without_publish_branch(update)?);
+                refusals.extend(environment::judge(self, &mut sets, update, environment)?);
             }
             refusals.extend(self.ledger(update, &guarded)?);
             refusals.extend(lookalike(update, &guarded));
@@ -132,22 +132,59 @@ impl PushViews {
         Ok(refusals)
     }
 
-    fn guarded(&self) -> Result<Guarded> {
-        let mut guarded = Guarded::default();
-        // What comes first counts: the settings before the push.
-        guarded.add(self.before.settings()?)?;
+    /// The settings by which the next promotion is judged: those of before the push, or where there was no
+    /// publish branch before it, those that the push brings.
+    pub fn judges(&self, name: &str, ledger: &Ledger) -> Result<Vec<Environment>> {
+        let had_settings =
+            ledger.last().is_some() || self.before.publish_tip(&Home::Here)?.is_some();
+        let view = if had_settings { &self.before } else { &self.after };
+        view.judges_for(name, ledger)
+    }
+
+    /// What was an environment before the push, what has a ledger or a promotion at its tip although nothing
+    /// declares it any more, and what the push declares.
+    fn guarded(&self, updates: &[RefUpdate]) -> Result<Guarded> {
         let repo = self.before.repo()?;
-        for (ledger, tip) in repo.refs_below(LEDGERS)? {
-            let Some(name) = ledger.as_str().strip_prefix(LEDGERS) else { continue };
-            let settings = settings_at(self.before.root(), repo, repo.tree_of(tip)?)?;
-            let own = settings.environments.iter().find(|environment| environment.name == name);
-            guarded.add_environment(
-                own.unwrap_or(&Environment::named(name)),
-                &settings.publish_branch,
-            )?;
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for view in [&self.before, &self.after] {
+            names.extend(view.environment_refs()?.into_iter().map(|(name, _)| name));
         }
-        guarded.add(self.after.settings()?)?;
-        Ok(guarded)
+        for (ledger, _) in repo.refs_below(LEDGERS)? {
+            names.extend(ledger.as_str().strip_prefix(LEDGERS).map(str::to_owned));
+        }
+        for update in updates {
+            let branch = resolve_symbolic(repo, &update.name)?;
+            if let Some(tip) = repo.read_ref(&branch)?
+                && let Some(environment) = Record::environment_of(&repo.commit(tip)?.message)
+                && branch == RefName::branch(&environment)?
+            {
+                names.insert(environment);
+            }
+        }
+        let publish = match named_publish_branch(repo)? {
+            Some(branch) => Some(branch),
+            None => named_publish_branch(self.after.repo()?)?,
+        };
+        let environments = names
+            .into_iter()
+            .map(|name| Ok((RefName::branch(&name)?, name)))
+            .collect::<Result<_>>()?;
+        Ok(Guarded { publish, environments })
+    }
+
+    /// A bare repository whose `HEAD` names no branch cannot tell what is published.
+    fn without_publish_branch(&self, update: &RefUpdate) -> Result<Option<PushRefusal>> {
+        let after = self.after.repo()?;
+        let Some(branch) = named_publish_branch(after)? else { return Ok(None) };
+        let is_bare = after.work_tree().is_none();
+        if !is_bare || update.new.is_none() || after.read_ref(&branch)?.is_some() {
+            return Ok(None);
+        }
+        let message = format!(
+            "`HEAD` of this repository names `{branch}`, which does not exist: push it first, or name the publish \
+             branch here with `git symbolic-ref HEAD refs/heads/NAME`"
+        );
+        Ok(Some(PushRefusal::new(&update.name, message)))
     }
 
     /// The publish branch only moves forward on first parents, holds no promotion, and is a valid set.
@@ -201,53 +238,58 @@ impl PushViews {
         }
         let refuse = |message: String| Ok(Some(PushRefusal::new(&update.name, message)));
         let environment = update.name.strip_prefix(LEDGERS).unwrap_or("");
-        let refs =
-            guarded.environments.iter().filter(|(_, (settings, _))| settings.name == environment);
-        let refs: Vec<&RefName> = refs.map(|(name, _)| name).collect();
-        if refs.is_empty() {
+        let Some((name, _)) = guarded.environments.iter().find(|(_, name)| *name == environment)
+        else {
             return refuse(
                 "below `refs/refguard/` there are only ledgers of environments".to_owned(),
             );
-        }
+        };
         let Some(new) = update.new else { return refuse("a ledger must stay".to_owned()) };
         let repo = self.after.repo()?;
-        for name in refs {
-            let ledger = repo.ledger_from(environment, name, repo.read_ref(name)?, None)?;
-            if ledger.last().is_some_and(|last| last.commit.id == new) {
-                return Ok(None);
-            }
+        let ledger = repo.ledger_from(environment, name, repo.read_ref(name)?, None)?;
+        if ledger.last().is_some_and(|last| last.commit.id == new) {
+            return Ok(None);
         }
         refuse(format!("{} is not the last promotion to `{environment}`", new.short()))
     }
 }
 
-impl Guarded {
-    fn add(&mut self, settings: &Settings) -> Result<()> {
-        self.publish.insert(RefName::branch(&settings.publish_branch)?);
-        settings
-            .environments
-            .iter()
-            .try_for_each(|own| self.add_environment(own, &settings.publish_branch))
+/// The ref that git moves where a symbolic one is pushed to.
+fn resolve_symbolic(repo: &Repo, name: &str) -> Result<RefName> {
+    const DEEPEST: usize = 5;
+    let mut name = RefName::new(name)?;
+    for _ in 0..DEEPEST {
+        match repo.symbolic_target(name.as_str()) {
+            Some(target) => name = target,
+            None => return Ok(name),
+        }
     }
+    anyhow::bail!("the symbolic ref `{name}` leads to no ref")
+}
 
-    fn add_environment(&mut self, environment: &Environment, publish_branch: &str) -> Result<()> {
-        let name = RefName::new(environment.reference.as_str())?;
-        self.environments
-            .entry(name)
-            .or_insert_with(|| (environment.clone(), publish_branch.to_owned()));
-        Ok(())
+/// The publish branch, where the repository names it: what is not named is not guarded.
+fn named_publish_branch(repo: &Repo) -> Result<Option<RefName>> {
+    match repo.publish_branch() {
+        Ok(branch) => Ok(branch),
+        Err(RepoError::UnnamedPublishBranch { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// A tag, or a ref outside of git's folders, that git would take for an environment.
 fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
     update.new?;
-    let short =
-        ["refs/tags/", "refs/"].iter().find_map(|folder| update.name.strip_prefix(folder))?;
-    let stands_for = |(name, (settings, _)): &(&RefName, &(Environment, String))| {
-        name.as_str() != update.name && (settings.name == short || name.short() == short)
-    };
-    let (_, (settings, _)) = guarded.environments.iter().find(stands_for)?;
-    let message = format!("git could take it for the environment `{}`", settings.name);
+    let folders = ["refs/heads/", "refs/tags/", "refs/"];
+    let short = folders.iter().find_map(|folder| update.name.strip_prefix(folder))?;
+    if short.starts_with("refs/") {
+        let message =
+            format!("git could take it for `{short}`: no branch or tag is named like a ref");
+        return Some(PushRefusal::new(&update.name, message));
+    }
+    if update.name.starts_with("refs/heads/") {
+        return None;
+    }
+    let environment = guarded.environments.values().find(|environment| *environment == short)?;
+    let message = format!("git could take it for the environment `{environment}`");
     Some(PushRefusal::new(&update.name, message))
 }

@@ -46,9 +46,9 @@ pub fn judge_sent(dir: &Path, remote: &str, updates: &[RefUpdate]) -> Result<Vec
     let workspace = Workspace::open_in_hook(dir)?;
     let repo = workspace.repo()?;
     let mut known: BTreeMap<RefName, Option<CommitId>> = BTreeMap::new();
-    for environment in &workspace.settings()?.environments {
-        known.insert(RefName::new(environment.reference.as_str())?, None);
-        known.insert(RefName::ledger(&environment.name)?, None);
+    for (environment, _) in workspace.environment_refs()? {
+        known.insert(RefName::branch(&environment)?, None);
+        known.insert(RefName::ledger(&environment)?, None);
     }
     let copies = format!("{REMOTES}{remote}/");
     for (name, commit) in repo.refs_below(&copies)? {

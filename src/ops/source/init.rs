@@ -35,6 +35,7 @@ pub fn init(dir: &Path) -> Result<Initialised> {
     refuse_nested(dir, "`--here` adds the policies to that repository, and commits nothing")?;
     let files = write_example(dir)?;
     let repo = Repo::init(dir, &GitEnv::from_process())?;
+    repo.name_publish_branch("main")?;
     let first = || repo.commit_files(files.iter().map(String::as_str), "policies: first set");
     let (commit, anonymous) = match first() {
         Ok(commit) => (commit, false),

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use refguard_core::policy::Checked;
+use anyhow::Result;
+use refguard_core::policy::{Checked, check_errors};
 use refguard_core::resolve::Engine;
+
+use crate::ops::source::load::{self, NoProgress};
+use crate::repo::{Repo, TreeId};
 
 /// What a tree came to.
 #[derive(Debug)]
@@ -31,4 +35,10 @@ impl From<Checked> for Judged {
             None => Self::Faulty(Box::new(checked)),
         }
     }
+}
+
+/// Reads and judges the set of another root of a tree.
+pub(in crate::ops) fn judge_tree_at(repo: &Repo, tree: TreeId, root: &str) -> Result<Judged> {
+    let listing = repo.list_tree(tree, root, &load::wanted)?;
+    Ok(check_errors(load::read(listing, &NoProgress)?).into())
 }

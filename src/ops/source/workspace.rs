@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use refguard_core::policy::{Checked, Levels, Settings, check, check_errors};
+use refguard_core::policy::{Checked, Levels, check, check_errors};
 use refguard_core::resolve::Origin;
 
-use crate::ops::change::environment::worked_on;
 use crate::ops::source::load::{self, Progress};
 use crate::ops::{Judged, Keep, TrackedSet};
-use crate::repo::{CommitId, GitEnv, Listing, RefName, Repo, RepoError, Root};
+use crate::repo::{CommitId, GitEnv, Listing, RefName, Repo, Root};
 
 /// Where a set is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,24 +55,7 @@ impl SetOrigin {
 #[derive(Debug)]
 pub struct Workspace {
     root: Root,
-    settings: Result<Settings, UnreadSettings>,
     keep: Keep,
-}
-
-/// The settings that people work on could not be read. Only verbs that need them fail.
-#[derive(Debug, Clone)]
-struct UnreadSettings(Arc<RepoError>);
-
-impl std::fmt::Display for UnreadSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("cannot read the settings")
-    }
-}
-
-impl std::error::Error for UnreadSettings {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.0)
-    }
 }
 
 impl Workspace {
@@ -83,7 +64,15 @@ impl Workspace {
     /// # Errors
     /// Where the folder is not there, or git's repository cannot be read.
     pub fn open(dir: &Path) -> Result<Self> {
-        Ok(Self::of_root(Root::find(dir, &GitEnv::from_process())?, Keep::InGitDir))
+        Self::open_in(dir, &GitEnv::from_process(), None)
+    }
+
+    /// As [`Workspace::open`], with the variables that are to count, and a remote that does.
+    ///
+    /// # Errors
+    /// As there.
+    pub(in crate::ops) fn open_in(dir: &Path, env: &GitEnv, remote: Option<&str>) -> Result<Self> {
+        Ok(Self::of_root(Root::find(dir, env)?.following(remote), Keep::InGitDir))
     }
 
     /// As [`Workspace::open`], for a hook: git's variables speak from the folder in which git runs it.
@@ -106,17 +95,7 @@ impl Workspace {
     }
 
     fn of_root(root: Root, keep: Keep) -> Self {
-        let settings = worked_on(&root).map_err(|error| UnreadSettings(Arc::new(error)));
-        Self { root, settings, keep }
-    }
-
-    /// The settings of the set that people work on, read when the workspace was opened: those of the publish
-    /// branch's tip, else of HEAD, else of the work tree.
-    ///
-    /// # Errors
-    /// Where git could not read them.
-    pub fn settings(&self) -> Result<&Settings> {
-        Ok(self.settings.as_ref().map_err(UnreadSettings::clone)?)
+        Self { root, keep }
     }
 
     /// Whether what is learnt of the repository is kept in its git directory for the next run.
@@ -200,11 +179,6 @@ impl Workspace {
             SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) },
         ))
     }
-}
-
-/// The settings before any set is served: those that people work on.
-pub fn first_settings(root: &Root) -> Settings {
-    worked_on(root).unwrap_or_default()
 }
 
 /// The root of a folder as a hook sees it.

@@ -19,10 +19,7 @@ fn record(ledger: &Ledger, source: CommitId, reason: &str) -> Record {
         source,
         digest: "0a".repeat(32),
         reason: Some(reason.into()),
-        policies: Vec::new(),
-        rollback: None,
-        hold: None,
-        allow: Vec::new(),
+        ..Record::default()
     }
 }
 

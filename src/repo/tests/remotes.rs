@@ -15,6 +15,11 @@ fn world() -> World {
     World { bare: seed.cloned(&["--bare"]), first }
 }
 
+/// Taken whole.
+fn taken() -> PushOutcome {
+    PushOutcome::Taken { missing: Vec::new() }
+}
+
 fn names() -> [RefName; 2] {
     [branch("production"), RefName::ledger("production").unwrap()]
 }
@@ -22,9 +27,12 @@ fn names() -> [RefName; 2] {
 /// The remote's ledger, as just fetched.
 fn fetched(git: &Repo) -> Ledger {
     let [tip, ledger] = names();
-    let found = git.fetch_refs("origin", &[&tip, &ledger]).unwrap();
-    git.ledger_from("production", &tip, found.get(&tip).copied(), found.get(&ledger).copied())
-        .unwrap()
+    let listed = git.list_remote("origin").unwrap();
+    git.fetch_environments("origin", &listed, &["production".to_owned()]).unwrap();
+    let copies = [tip.tracking("origin"), RefName::remote_ledger("origin", "production")];
+    let [at, recorded] = copies.map(|copy| git.read_ref(&copy.unwrap()).unwrap());
+    assert_eq!([listed.refs.get(&tip), listed.refs.get(&ledger)], [at.as_ref(), recorded.as_ref()]);
+    git.ledger_from("production", &tip, at, recorded).unwrap()
 }
 
 fn push(git: &Repo, ledger: &Ledger, commit: CommitId) -> Result<PushOutcome, RepoError> {
@@ -42,12 +50,12 @@ fn a_push_is_taken_and_fetched_by_the_next() {
     let (git, other) = (one.open(), two.open());
     let ledger = fetched(&git);
     let commit = promotion(&git, &ledger, world.first, "one").unwrap();
-    assert_eq!(push(&git, &ledger, commit).unwrap(), PushOutcome::Taken);
+    assert_eq!(push(&git, &ledger, commit).unwrap(), taken());
     assert_eq!(publish(&git, &production(&git), commit).unwrap(), Outcome::Moved);
     let ledger = fetched(&other);
     assert_eq!((ledger.tip, ledger.next_number(), ledger.is_behind()), (Some(commit), 2, false));
     let next = promotion(&other, &ledger, world.first, "two").unwrap();
-    assert_eq!(push(&other, &ledger, next).unwrap(), PushOutcome::Taken);
+    assert_eq!(push(&other, &ledger, next).unwrap(), taken());
     let tips = git.remote_refs("origin", &[&names()[0]]).unwrap();
     assert_eq!(tips.into_values().collect::<Vec<_>>(), [next]);
 }
@@ -61,7 +69,7 @@ fn of_two_clones_one_wins_and_the_other_is_told_who() {
         let (mine, theirs) = (fetched(&git), fetched(&other));
         let commit = promotion(&git, &mine, world.first, &format!("one {round}")).unwrap();
         let late = promotion(&other, &theirs, world.first, &format!("two {round}")).unwrap();
-        assert_eq!(push(&git, &mine, commit).unwrap(), PushOutcome::Taken);
+        assert_eq!(push(&git, &mine, commit).unwrap(), taken());
         match push(&other, &theirs, late).unwrap() {
             PushOutcome::Lost { name, expected, actual, .. } => {
                 assert_eq!(
@@ -103,12 +111,12 @@ fn many_that_push_at_once_make_one_chain() {
     let tip = world.bare.id("production");
     for (commit, outcome) in &ended {
         match outcome {
-            PushOutcome::Taken => assert_eq!(*commit, tip),
+            PushOutcome::Taken { .. } => assert_eq!(*commit, tip),
             PushOutcome::Lost { .. } => {}
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(ended.iter().filter(|(_, outcome)| *outcome == PushOutcome::Taken).count(), 1);
+    assert_eq!(ended.iter().filter(|(_, outcome)| *outcome == taken()).count(), 1);
     assert_eq!(world.bare.id("refs/refguard/ledger/production"), tip);
 }
 
@@ -162,12 +170,12 @@ fn where_there_is_no_answer_the_remote_is_asked() {
     let pushed = format!("{commit}:refs/heads/production");
     let ledgered = format!("{commit}:refs/refguard/ledger/production");
     world.bare.git(["fetch", "-q", clone.path().to_str().unwrap(), &pushed, &ledgered]);
-    assert_eq!(push(&git, &ledger, commit).unwrap(), PushOutcome::Taken);
+    assert_eq!(push(&git, &ledger, commit).unwrap(), taken());
 
     clone.git(["config", "remote.origin.url", "/nowhere"]);
     assert!(matches!(push(&git, &ledger, commit).unwrap(), PushOutcome::Unknown { .. }));
-    assert!(git.fetch_refs("origin", &[&names()[0]]).is_err());
-    assert!(git.fetch_refs("--upload-pack=touch pwned", &[&names()[0]]).is_err());
+    assert!(git.list_remote("origin").is_err());
+    assert!(git.list_remote("--upload-pack=touch pwned").is_err());
     assert!(!clone.path().join("pwned").exists());
 }
 
@@ -190,4 +198,31 @@ fn a_plain_fetch_brings_the_remotes_branches() {
     let git = two.open();
     git.fetch("origin").unwrap();
     assert_eq!(git.require_ref(&branch("main").tracking("origin").unwrap()).unwrap(), second);
+}
+
+#[test]
+fn a_remote_that_hides_its_ledgers_has_taken_the_branch_all_the_same() {
+    let world = world();
+    world.bare.git(["config", "receive.hideRefs", "refs/refguard"]);
+    let clone = world.bare.cloned(&[]);
+    let git = clone.open();
+    let ledger = fetched(&git);
+    let commit = promotion(&git, &ledger, world.first, "r").unwrap();
+    let missing = vec![names()[1].clone()];
+    assert_eq!(push(&git, &ledger, commit).unwrap(), PushOutcome::Taken { missing });
+    assert_eq!(world.bare.id("production"), commit);
+}
+
+#[test]
+fn a_copy_of_what_the_remote_no_longer_has_is_dropped() {
+    let world = world();
+    let clone = world.bare.cloned(&[]);
+    let git = clone.open();
+    let ledger = fetched(&git);
+    let commit = promotion(&git, &ledger, world.first, "r").unwrap();
+    assert_eq!(push(&git, &ledger, commit).unwrap(), taken());
+    assert_eq!(fetched(&git).tip, Some(commit));
+    world.bare.git(["update-ref", "-d", "refs/heads/production"]);
+    let ledger = fetched(&git);
+    assert_eq!((ledger.tip, ledger.recorded), (None, Some(commit)));
 }

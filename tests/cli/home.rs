@@ -1,0 +1,214 @@
+//! Where an environment lives: clones, remotes that take less than they are given, and what is said of it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::TestRepo;
+
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+
+/// An author's repository and the bare one that it knows as `origin`, with one promotion there.
+fn shared() -> (TestRepo, TestRepo) {
+    let server = TestRepo::bare();
+    let author = TestRepo::new();
+    author.git(["remote", "add", "origin", &format!("file://{}", server.path().display())]);
+    author
+        .policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .commit("one");
+    author.git(["push", "-q", "origin", "main"]);
+    author.run(["promote", "--push", "origin"]).ok();
+    (server, author)
+}
+
+fn publish(repo: &TestRepo, guardrail: &str) -> String {
+    let id = repo.policy("base", &format!("guardrails: {{add: [{guardrail}]}}")).commit(guardrail);
+    repo.git(["push", "-q", "origin", "main"]);
+    id
+}
+
+fn numbers(repo: &TestRepo) -> Vec<Value> {
+    let log = repo.run(["log", "--format", "json"]).json();
+    log["promotions"].as_array().unwrap().iter().map(|entry| entry["number"].clone()).collect()
+}
+
+#[test]
+fn a_fresh_clone_sees_what_the_remote_has_and_goes_on_from_there() {
+    let (server, author) = shared();
+    let clone = server.cloned(&[]);
+    assert_eq!(numbers(&clone), [json!(1)]);
+    assert!(clone.run(["diff"]).ok().contains("mean the same"));
+    let status = clone.run(["status", "--format", "json"]).json();
+    assert_eq!(status["environments"][0]["promotion"], json!(1));
+    assert_eq!(
+        clone.run(["resolve", "--at", "production", "--format", "json"]).json()["guardrails"],
+        json!(["pii"])
+    );
+    publish(&clone, "audit");
+    let said = clone.run(["promote", "--reason", "r"]).ok();
+    assert!(said.starts_with("production@origin: promoted, promotion 2"), "{said}");
+    let message = server.git(["log", "-1", "--format=%B", "production"]);
+    assert!(message.contains("Refguard-Promotion: 2"), "no rival promotion 1: {message}");
+    // The author has not fetched; its next verb that moves asks the remote.
+    author.git(["pull", "-q", "origin", "main"]);
+    assert!(author.run(["promote"]).ok().contains("already there, at promotion 2"));
+    assert_eq!(author.id("refs/remotes/origin/production"), server.id("production"));
+}
+
+#[test]
+fn what_is_not_pushed_is_not_left_out_in_silence() {
+    let (server, _author) = shared();
+    let clone = server.cloned(&[]);
+    clone.policy("base", "guardrails: {add: [audit]}").commit("local");
+    let said = clone.run(["promote"]).fails(1);
+    assert!(said.contains("`main` is 1 commit ahead of `origin/main`: push it first"), "{said}");
+}
+
+#[test]
+fn rollbacks_and_holds_go_to_where_the_environment_lives() {
+    let (server, author) = shared();
+    publish(&author, "audit");
+    author.run(["promote"]).ok();
+    let clone = server.cloned(&[]);
+    assert!(
+        clone.run(["rollback"]).ok().starts_with("production@origin: rolled back, promotion 3")
+    );
+    assert!(clone.run(["hold", "audit week"]).ok().contains("promotion 4"));
+    let message = server.git(["log", "-1", "--format=%B", "production"]);
+    assert!(message.contains("Refguard-Hold: audit week"), "{message}");
+    assert_eq!(server.id("refs/refguard/ledger/production"), server.id("production"));
+}
+
+#[test]
+fn where_the_first_promotion_goes_must_be_said() {
+    let (server, _) = (TestRepo::bare(), ());
+    let author = TestRepo::new();
+    author.git(["remote", "add", "origin", &format!("file://{}", server.path().display())]);
+    author
+        .policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .commit("one");
+    author.git(["push", "-q", "origin", "main"]);
+    let said = author.run(["promote"]).fails(2);
+    assert!(said.contains("with `--push origin` or `--local`"), "{said}");
+    author.run(["promote", "--local"]).ok();
+    // It lives here now, and a later push to the remote takes its past along.
+    publish(&author, "audit");
+    assert!(author.run(["promote"]).ok().starts_with("production: promoted, promotion 2"));
+    publish(&author, "log");
+    assert!(author.run(["promote", "--push", "origin"]).ok().contains("promotion 3"));
+    let log = server.git(["log", "--first-parent", "--format=%s", "production"]);
+    assert_eq!(log.lines().filter(|line| line.starts_with("promote ")).count(), 3, "{log}");
+}
+
+#[test]
+fn without_the_remote_only_local_moves_and_a_plain_push_sends_it() {
+    let (server, author) = shared();
+    publish(&author, "audit");
+    author.git(["config", "remote.origin.url", "/nowhere"]);
+    let said = author.run(["promote"]).fails(2);
+    assert!(said.contains("`--local` moves what is here"), "{said}");
+    assert!(author.run(["promote", "--local"]).ok().starts_with("production: promoted"));
+    author.git(["config", "remote.origin.url", &format!("file://{}", server.path().display())]);
+    author.git(["push", "-q", "origin", "production", "refs/refguard/ledger/production"]);
+    assert!(server.git(["log", "-1", "--format=%B", "production"]).contains("Promotion: 2"));
+    // A branch that went another way is no base for anything.
+    author.git(["update-ref", "refs/heads/production", "main"]);
+    author.git(["fetch", "-q"]);
+    assert!(author.run(["promote", "--local"]).fails(1).contains("has diverged from `origin`"));
+    publish(&author, "log");
+    let out = author.run(["promote"]).ends(0);
+    assert!(out.stderr.contains("it is left as it is"), "{}", out.stderr);
+    assert_eq!(author.id("refs/heads/production"), author.id("main~1"));
+}
+
+#[test]
+fn a_remote_that_hides_ledgers_has_the_promotion_and_it_is_said_once() {
+    let (server, author) = shared();
+    server.git(["update-ref", "-d", "refs/refguard/ledger/production"]);
+    server.git(["config", "receive.hideRefs", "refs/refguard"]);
+    publish(&author, "audit");
+    let run = author.run(["promote"]).ends(0);
+    assert!(run.stderr.contains("`origin` takes no `refs/refguard/*`"), "{}", run.stderr);
+    assert!(server.git(["log", "-1", "--format=%B", "production"]).contains("Promotion: 2"));
+    publish(&author, "log");
+    let run = author.run(["promote"]).ends(0);
+    assert!(!run.stderr.contains("takes no"), "{}", run.stderr);
+    assert_eq!(numbers(&server.cloned(&[])), [json!(3), json!(2), json!(1)]);
+}
+
+#[test]
+fn a_remote_that_refuses_other_refs_than_branches_still_works() {
+    let (server, author) = shared();
+    server.git(["update-ref", "-d", "refs/refguard/ledger/production"]);
+    let hook = server.path().join("hooks/update");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, "#!/bin/sh\ncase $1 in refs/heads/*) ;; *) exit 1 ;; esac\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    publish(&author, "audit");
+    let run = author.run(["promote"]).ends(0);
+    assert!(run.stderr.contains("takes no `refs/refguard/*`"), "{}", run.stderr);
+    assert!(server.git(["log", "-1", "--format=%B", "production"]).contains("Promotion: 2"));
+}
+
+#[test]
+fn what_could_not_follow_here_is_said_and_the_next_run_heals_it() {
+    let (server, author) = shared();
+    publish(&author, "audit");
+    let run = author.run_with(["promote"], &[("REFGUARD_TEST_FAIL_AT", "before-ref")]).ends(0);
+    assert!(run.stderr.contains("`origin` has it, but the copy"), "{}", run.stderr);
+    assert_ne!(author.id("refs/heads/production"), server.id("production"));
+    assert!(author.run(["promote"]).ok().contains("already there, at promotion 2"));
+    assert_eq!(author.id("refs/heads/production"), server.id("production"));
+    assert_eq!(author.id("refs/refguard/ledger/production"), server.id("production"));
+}
+
+#[test]
+fn a_mirror_moves_nothing() {
+    let (server, _author) = shared();
+    let mirror = server.cloned(&["--mirror"]);
+    for verb in [vec!["promote"], vec!["rollback"], vec!["hold", "x"]] {
+        let said = mirror.run(verb.iter().copied()).fails(1);
+        assert!(said.contains("is a mirror of origin (file://"), "{said}");
+    }
+}
+
+#[test]
+fn of_several_remotes_one_must_be_named() {
+    let (server, author) = shared();
+    author.git(["remote", "add", "fork", "/nowhere"]);
+    for verb in ["promote", "log"] {
+        let said = author.run([verb]).fails(2);
+        assert!(said.contains("`git config refguard.remote NAME`"), "{said}");
+    }
+    author.git(["config", "refguard.remote", "origin"]);
+    publish(&author, "audit");
+    author.run(["promote"]).ok();
+    assert!(server.git(["log", "-1", "--format=%B", "production"]).contains("Promotion: 2"));
+}
+
+#[test]
+fn a_branch_that_is_gone_at_the_remote_is_restored_and_not_begun_anew() {
+    let (server, author) = shared();
+    let last = server.id("production");
+    server.git(["update-ref", "-d", "refs/heads/production"]);
+    publish(&author, "audit");
+    let said = author.run(["promote"]).fails(1);
+    assert!(said.contains(&format!("git push origin {last}:refs/heads/production")), "{said}");
+    author.git(["push", "-q", "origin", &format!("{last}:refs/heads/production")]);
+    assert!(author.run(["promote"]).ok().contains("promotion 2"));
+}
+
+#[test]
+fn tags_named_like_branches_confuse_no_push_and_no_fetch() {
+    let (server, author) = shared();
+    for name in ["refs/heads/production", "production", "refs/refguard/ledger/production"] {
+        server.git(["update-ref", &format!("refs/tags/{name}"), "main"]);
+    }
+    publish(&author, "audit");
+    assert!(author.run(["promote"]).ok().contains("promotion 2"));
+    assert_eq!(server.id("refs/heads/production"), author.id("refs/remotes/origin/production"));
+}

@@ -1,0 +1,283 @@
+//! What a commit may decide, and what not: content is judged and never chooses its judge.
+
+use serde_json::{Value, json};
+
+use crate::support::TestRepo;
+
+const ATTACHED: &str =
+    "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+const SETTINGS: &str = "apiVersion: refguard/v1\nkind: Repository\n";
+
+/// One policy with two guardrails, promoted, whose loss is refused.
+fn strict() -> TestRepo {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .write(
+            "refguard.yaml",
+            &environments("  - name: production\n    gates: {weaken: refuse}\n"),
+        )
+        .commit("one");
+    repo.run(["promote"]).ok();
+    repo
+}
+
+fn environments(lines: &str) -> String {
+    format!("{SETTINGS}environments:\n{lines}")
+}
+
+fn weakened(repo: &TestRepo, settings: &str) {
+    let fields = "guardrails: {add: [pii]}\npipeline: {mode: pre_call, steps: [{guardrail: pii}]}";
+    repo.policy("base", fields).write("refguard.yaml", settings).commit("weaker");
+}
+
+fn guardrails(repo: &TestRepo) -> Value {
+    repo.run(["resolve", "--at", "production", "--format", "json"]).json()["guardrails"].clone()
+}
+
+#[test]
+fn no_file_says_which_ref_is_an_environment() {
+    let repo = strict();
+    let before = repo.id("refs/heads/production");
+    let elsewhere = "  - name: production\n    ref: refs/heads/prod\n    gates: {weaken: off}\n";
+    repo.write("refguard.yaml", &environments(elsewhere)).commit("another ref");
+    let said = repo.run(["promote"]).fails(1);
+    assert!(said.contains("git branch -m prod production"), "{said}");
+    assert!(!repo.try_git(&["rev-parse", "-q", "--verify", "refs/heads/prod"]).status.success());
+    // A branch that the file points at is served to nobody, and read by no verb.
+    repo.git(["branch", "prod", &before]);
+    let log = repo.run(["log", "--format", "json"]).json();
+    assert_eq!(log["environment"], json!("production"));
+    assert_eq!(repo.id("refs/refguard/ledger/production"), repo.id("refs/heads/production"));
+}
+
+#[test]
+fn a_repository_of_before_with_another_ref_is_told_how_to_rename_it() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .write("refguard.yaml", &environments("  - name: production\n    ref: refs/heads/prod\n"))
+        .commit("one");
+    repo.git(["branch", "prod"]);
+    let said = repo.run(["serve", "--listen", "127.0.0.1:0"]).fails(1);
+    assert!(said.contains("git branch -m prod production"), "{said}");
+}
+
+#[test]
+fn a_deleted_branch_with_a_standing_ledger_makes_no_first_promotion() {
+    let repo = strict();
+    let last = repo.id("production");
+    repo.git(["update-ref", "-d", "refs/heads/production"]);
+    weakened(&repo, &environments("  - name: production\n    gates: {weaken: off}\n"));
+    let said = repo.run(["promote"]).fails(1);
+    assert!(said.contains(&format!("git update-ref refs/heads/production {last}")), "{said}");
+}
+
+#[test]
+fn after_an_external_move_the_settings_of_the_ledger_still_count() {
+    let repo = strict();
+    // Somebody moves production by hand to a tree that switches everything off.
+    let lax = environments(
+        "  - name: production\n    gates: {weaken: off}\n    allow: [eve@example.org]\n",
+    );
+    repo.write("refguard.yaml", &lax).commit("lax");
+    repo.git(["update-ref", "refs/heads/production", "main"]);
+    repo.policy(
+        "base",
+        "guardrails: {add: [pii]}\npipeline: {mode: pre_call, steps: [{guardrail: pii}]}",
+    );
+    repo.write("refguard.yaml", &environments("  - name: production\n    from: nowhere\n"));
+    repo.commit("from elsewhere");
+    // The source is the one that the last promotion names: the publish branch.
+    let run = repo.run(["promote", "--dry-run"]);
+    assert!(run.stderr.contains("refused: gate `weaken`"), "{}", run.stderr);
+    assert!(!run.stderr.contains("history of `nowhere`"), "{}", run.stderr);
+}
+
+#[test]
+fn an_invalid_publish_branch_declares_no_environment() {
+    let repo = strict();
+    let declared = environments("  - name: production\n  - name: live\n");
+    repo.write("refguard.yaml", &declared).policy("bad", "gaurdrails: {}").commit("broken");
+    assert!(repo.run(["log", "--environment", "live"]).code != Some(0));
+    let status = repo.run(["status", "--format", "json"]).json();
+    assert_eq!(status["environments"].as_array().unwrap().len(), 1);
+    repo.remove("policies/bad.yaml").commit("mended");
+    let status = repo.run(["status", "--format", "json"]).json();
+    assert_eq!(status["environments"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_publish_branch_is_named_by_the_repository() {
+    let repo = strict();
+    repo.git(["checkout", "-q", "-b", "trunk"]);
+    repo.write("refguard.yaml", &format!("{SETTINGS}publish_branch: trunk\n")).commit("trunk");
+    let said = repo.run(["promote", "trunk"]).fails(1);
+    assert!(said.contains("`git config refguard.publishBranch trunk`"), "{said}");
+    repo.git(["config", "refguard.publishBranch", "trunk"]);
+    let run = repo.run(["promote", "trunk"]);
+    assert!(!run.stderr.contains("gate `published`"), "{}", run.stderr);
+}
+
+#[test]
+fn a_tag_named_like_the_publish_branch_owns_nothing() {
+    let repo = strict();
+    repo.git(["checkout", "-q", "--orphan", "x"]);
+    repo.write("refguard.yaml", &environments("  - name: evil\n")).commit("x");
+    repo.git(["update-ref", "refs/tags/refs/heads/main", "x"]);
+    repo.git(["checkout", "-q", "main"]);
+    let status = repo.run(["status", "--format", "json"]).json();
+    assert_eq!(status["environments"][0]["name"], json!("production"));
+    assert_eq!(status["environments"].as_array().unwrap().len(), 1);
+    assert_eq!(status["published"]["commit"], json!(repo.id("refs/heads/main")));
+}
+
+#[test]
+fn what_was_rolled_away_does_not_come_back_with_the_next_rollback() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [good]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .commit("good");
+    repo.run(["promote"]).ok();
+    repo.policy("base", "guardrails: {add: [bad]}").commit("bad");
+    repo.run(["promote"]).ok();
+    repo.run(["rollback", "--reason", "bad is bad"]).ok();
+    repo.policy("base", "guardrails: {add: [hotfix]}").commit("hotfix");
+    repo.git(["update-ref", "refs/heads/production", "main"]);
+    assert_eq!(guardrails(&repo), json!(["hotfix"]));
+    repo.run(["rollback", "--reason", "undo the hotfix"]).ok();
+    assert_eq!(guardrails(&repo), json!(["good"]));
+    assert!(repo.run(["rollback"]).fails(1).contains("no earlier set to go back to"));
+    // By name it can be brought back, and so can what somebody else had put there.
+    repo.run(["rollback", "--to", "2"]).ok();
+    assert_eq!(guardrails(&repo), json!(["bad"]));
+    repo.run(["rollback", "--to", &repo.id("main")]).ok();
+    assert_eq!(guardrails(&repo), json!(["hotfix"]));
+    let message = repo.git(["log", "-1", "--format=%B", "production"]);
+    assert!(message.contains(&format!("Refguard-Rollback: {}", repo.id("main"))), "{message}");
+}
+
+#[test]
+fn an_environment_belongs_to_one_root() {
+    let repo = TestRepo::new();
+    for (root, guardrail) in [("eu", "pii"), ("us", "log")] {
+        let policy = crate::support::policy("base", &format!("guardrails: {{add: [{guardrail}]}}"));
+        repo.write(&format!("{root}/refguard.yaml"), SETTINGS)
+            .write(&format!("{root}/policies/base.yaml"), &policy)
+            .write(&format!("{root}/attachments/all.yaml"), ATTACHED);
+    }
+    repo.commit("two roots");
+    repo.run(["-C", "eu", "promote"]).ok();
+    let message = repo.git(["log", "-1", "--format=%B", "production"]);
+    assert!(message.contains("Refguard-Root: eu"), "{message}");
+    let said = repo.run(["-C", "us", "promote"]).fails(2);
+    assert!(said.contains("there are us/production") || said.contains("us/production"), "{said}");
+    repo.run(["-C", "us", "promote", "--to", "us/production"]).ok();
+    let message = repo.git(["log", "-1", "--format=%B", "us/production"]);
+    assert!(message.contains("Refguard-Root: us"), "{message}");
+    let status = repo.run(["-C", "us", "status", "--format", "json"]).json();
+    assert_eq!(status["environments"][0]["name"], json!("us/production"));
+}
+
+#[test]
+fn every_later_promotion_names_the_one_before() {
+    let repo = strict();
+    let first = repo.id("production");
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("two");
+    repo.run(["promote"]).ok();
+    let message = repo.git(["log", "-1", "--format=%B", "production"]);
+    assert!(message.contains(&format!("Refguard-Previous: {first}")), "{message}");
+    assert!(message.contains("Refguard-Version: "), "{message}");
+    assert!(message.contains("Refguard-Root: ."), "{message}");
+}
+
+/// A commit object as git's own checks would not let it be made.
+fn odd_commit(repo: &TestRepo, header: &str) -> String {
+    let file = repo.path().with_file_name("commit");
+    std::fs::write(&file, format!("{header}\n\nold\n")).unwrap();
+    repo.git(["hash-object", "-t", "commit", "-w", "--literally", file.to_str().unwrap()])
+}
+
+#[test]
+fn one_malformed_author_line_in_old_history_breaks_no_verb() {
+    let empty = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+    for header in [
+        format!(
+            "tree {empty}\nauthor builder 1200000000 +0000\ncommitter builder 1200000000 +0000"
+        ),
+        format!("tree {empty}\ncommitter C <c@d> 99999999999999999999 +9999"),
+        format!("tree {empty}"),
+    ] {
+        let repo = TestRepo::new();
+        repo.git(["mktree", "--missing", "-z"].into_iter().take(1)); // the empty tree
+        let old = odd_commit(&repo, &header);
+        repo.git(["update-ref", "refs/heads/main", &old]);
+        repo.policy("base", "guardrails: {add: [pii]}")
+            .write("attachments/all.yaml", ATTACHED)
+            .commit("one");
+        repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+        repo.run(["versions", "base"]).ok();
+        repo.run(["review", "main~1", "main"]).ok();
+        repo.run(["promote"]).ok();
+        repo.run(["log"]).ok();
+        repo.run(["status"]).ok();
+    }
+}
+
+#[test]
+fn gits_own_answer_says_whether_a_foreign_repository_is_trusted() {
+    let repo = strict();
+    let chown = std::process::Command::new("chown").args(["-R", "12345"]).arg(repo.path()).status();
+    if !chown.is_ok_and(|status| status.success()) {
+        println!("only root may give files away: not tested");
+        return;
+    }
+    assert!(repo.run(["log"]).fails(2).contains("belongs to another user"));
+    let trusted = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "safe.directory"),
+        ("GIT_CONFIG_VALUE_0", "*"),
+    ];
+    repo.run_with(["log"], &trusted).ok();
+    repo.run_with(["validate"], &trusted).ok();
+    let explicit = repo.path().join(".git");
+    repo.run_with(["log"], &[("GIT_DIR", explicit.to_str().unwrap())]).ok();
+}
+
+#[test]
+fn reading_runs_nothing_that_the_repository_asks_for() {
+    let repo = strict();
+    let run = repo.path().join("ran");
+    let command = format!("ext::sh -c 'touch {}'", run.display());
+    for (key, value) in [
+        ("remote.origin.url", command.as_str()),
+        ("remote.origin.promisor", "true"),
+        ("extensions.partialClone", "origin"),
+        ("protocol.ext.allow", "always"),
+        ("core.repositoryformatversion", "1"),
+        ("core.fsmonitor", "touch ran; false"),
+    ] {
+        repo.git(["config", key, value]);
+    }
+    let missing = "0123456789012345678901234567890123456789";
+    let _ = repo.run(["resolve", "--at", missing]);
+    let _ = repo.run(["status"]);
+    let _ = repo.run(["versions", "base"]);
+    let _ = repo.run(["validate", "--staged"]);
+    assert!(!run.exists(), "a configured command was run");
+}
+
+#[test]
+fn git_configuration_is_read_where_git_reads_it() {
+    let repo = strict();
+    repo.policy("slip", "gaurdrails: {}");
+    repo.run(["validate"]).fails(1);
+    let ignored = repo.path().with_file_name("excludes");
+    std::fs::write(&ignored, "slip.yaml\n").unwrap();
+    let excludes = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "core.excludesFile"),
+        ("GIT_CONFIG_VALUE_0", ignored.to_str().unwrap()),
+    ];
+    repo.run_with(["validate"], &excludes).ok();
+}
