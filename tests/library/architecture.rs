@@ -91,10 +91,15 @@ const TABLE: &[Row] = &[
     },
     Row { folder: "policy", knows: &["document", "policy"], shuns: PURE },
     Row { folder: "resolve", knows: &["document", "policy", "resolve"], shuns: PURE },
-    Row { folder: "diff", knows: &["document", "policy", "resolve", "diff"], shuns: PURE },
+    Row { folder: "effect", knows: &["document", "policy", "effect"], shuns: PURE },
+    Row {
+        folder: "diff",
+        knows: &["document", "policy", "resolve", "effect", "diff"],
+        shuns: PURE,
+    },
     Row {
         folder: "prove",
-        knows: &["document", "policy", "resolve", "diff", "prove"],
+        knows: &["document", "policy", "resolve", "effect", "prove"],
         shuns: PURE,
     },
     Row {

@@ -7,7 +7,6 @@
 //! What a change does to requests, exactly, is a question for impact analysis; this is about documents,
 //! and about the guardrails of each policy by itself. See [`PolicyChange`] for the bounds of that.
 
-mod atoms;
 mod attachments;
 mod effective;
 mod fields;
@@ -42,7 +41,7 @@ pub fn diff_sets(base: &PolicySet, head: &PolicySet) -> SetDiff {
     let mut differ = Differ {
         base,
         head,
-        effects: Effects::new(known.models()),
+        effects: Effects::new(),
         before: Survey::new(&known, base),
         after: Survey::new(&known, head),
         known: &known,
@@ -61,7 +60,7 @@ pub fn diff_sets(base: &PolicySet, head: &PolicySet) -> SetDiff {
 struct Differ<'a> {
     base: &'a PolicySet,
     head: &'a PolicySet,
-    effects: Effects<'a>,
+    effects: Effects,
     before: Survey<'a>,
     after: Survey<'a>,
     known: &'a Known<'a>,

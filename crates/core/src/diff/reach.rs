@@ -133,14 +133,6 @@ impl<'a> Known<'a> {
         Self { names: PerDimension::from_fn(merge) }
     }
 
-    /// The models that are listed by name.
-    pub(super) fn models(&self) -> impl Iterator<Item = &'a str> {
-        self.names[Dimension::Model]
-            .iter()
-            .flat_map(|models| models.names.iter().map(|name| &***name))
-            .filter(|name| !name.ends_with('*'))
-    }
-
     pub(super) fn touches(&self, reach: Reach) -> Touches {
         let pairs = self.names.as_ref().zip(reach.ranges);
         Touches(pairs.map(|_, (names, ranges)| Some(names.as_ref()?.touched(ranges))))

@@ -18,20 +18,22 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::budget::Budget;
 use super::cone::PatternList;
-use super::models::{Class, Space};
 use super::report::Models;
 use super::search::{Change, Found};
 use super::terms::{self, Term};
 use super::world::World;
 use crate::document::{Dimension, PerDimension};
+use crate::effect::Budget;
+use crate::effect::{Class, Space};
 use crate::policy::Pattern;
 
 /// Boxes of one bucket that a further one is tried against.
 const MAX_LAYERS: usize = 8;
 /// Models that are kept as witnesses of a box.
 const MAX_WITNESSES: usize = 4;
+/// Units of work that making a box takes, and holding it against others of its kind.
+const PER_BOX: u64 = 200;
 /// Most lists of tags whose boxes are joined.
 const MAX_TAG_LISTS: usize = 3;
 
@@ -103,11 +105,17 @@ impl<'w, 'a> Boxes<'w, 'a> {
         Self { world, budget, terms: FxHashMap::default() }
     }
 
-    /// The boxes of all differences, joined and in the order in which they are shown.
-    pub(super) fn join_all(&mut self, found: &[Found]) -> Vec<PointBox> {
+    /// The boxes of all differences, joined and in the order in which they are shown; and how many
+    /// differences are in none of them because the budget was spent.
+    pub(super) fn join_all(&mut self, found: &[Found]) -> (Vec<PointBox>, usize) {
         let mut boxes = Vec::new();
+        let mut left_out = 0;
         for (source, found) in found.iter().enumerate() {
-            boxes.extend(self.of(source, found));
+            if self.budget.spent() {
+                left_out += 1;
+            } else {
+                boxes.extend(self.of(source, found));
+            }
         }
 
         let tags = (0..MAX_TAG_LISTS).map(Along::Tags);
@@ -118,13 +126,13 @@ impl<'w, 'a> Boxes<'w, 'a> {
             boxes = join(boxes, along, self.budget);
         }
         boxes.sort_by_cached_key(order);
-        boxes
+        (boxes, left_out)
     }
 
     /// The boxes of one difference: one for each description of its models.
     pub(super) fn of(&mut self, source: usize, found: &Found) -> Vec<PointBox> {
         let terms = self.terms_of(&found.space, &found.classes);
-        self.budget.spend(4 * terms.len() as u64);
+        self.budget.spend(PER_BOX * terms.len() as u64);
 
         let single = |pattern: &Pattern| PatternList::of([pattern.clone()]);
         terms
@@ -187,10 +195,13 @@ fn order(boxed: &PointBox) -> impl Ord + use<> {
 
 /// Joins boxes that differ in one dimension only.
 fn join(boxes: Vec<PointBox>, along: Along, budget: &Budget) -> Vec<PointBox> {
+    if budget.spent() {
+        return boxes;
+    }
     let mut numbers: FxHashMap<_, usize> = FxHashMap::default();
     let mut buckets: Vec<Vec<PointBox>> = Vec::new();
     for boxed in boxes {
-        budget.spend(1 + boxed.weight());
+        budget.spend(PER_BOX + boxed.weight());
         let number = *numbers.entry(boxed.key(along)).or_insert(buckets.len());
         match buckets.get_mut(number) {
             Some(bucket) => bucket.push(boxed),

@@ -2,13 +2,11 @@
 
 use std::rc::Rc;
 
-use super::automata::TooLarge;
-use super::budget::Budget;
 use super::cone::Point;
 use super::index::Rank;
-use super::models::{Space, Spaces};
-use super::world::{Given, GuardId, PipeId, ProfileId, Side, World};
+use super::world::{Given, GuardId, Member, PipeId, ProfileId, Side, World};
 use crate::document::PipelineMode;
+use crate::effect::{self, Budget, Space, Spaces, TooLarge, holds};
 
 /// What a policy does for one class of models.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,7 +84,7 @@ impl<'w, 'a> Evaluator<'w, 'a> {
         }
         items.sort_unstable();
         items.dedup();
-        let space = self.spaces.space(self.world, &items, self.budget)?;
+        let space = self.spaces.space(&self.world.items, &items, self.budget)?;
         let work = ranks.iter().map(|ranks| 8 + ranks.len() as u64).sum::<u64>()
             * space.classes.len() as u64;
         if !self.budget.spend(work) {
@@ -116,16 +114,7 @@ pub(super) fn is_active(world: &World<'_>, given: &Given, space: &Space, class: 
         .models
         .as_ref()
         .is_none_or(|items| items.iter().any(|item| space.meets(class, *item)));
-    matches && applies(world, given.profile, space, class)
-}
-
-/// Whether a policy applies: some member of its chain has no condition, or one that holds.
-fn applies(world: &World<'_>, profile: ProfileId, space: &Space, class: usize) -> bool {
-    world.chain(profile).any(|member| holds(member.condition.as_deref(), space, class))
-}
-
-fn holds(condition: Option<&[u32]>, space: &Space, class: usize) -> bool {
-    condition.is_none_or(|items| items.iter().any(|item| space.meets(class, *item)))
+    matches && effect::applies(world.chain(given.profile), space, class)
 }
 
 /// What a policy does for a class of models; `None` where it does not apply.
@@ -135,20 +124,12 @@ pub(super) fn effect(
     space: &Space,
     class: usize,
 ) -> Option<Effect> {
-    if !applies(world, profile, space, class) {
+    if !effect::applies(world.chain(profile), space, class) {
         return None;
     }
-    let mut gives: Vec<GuardId> = Vec::new();
-    let mut own_holds = false;
-    for member in world.chain(profile) {
-        own_holds = holds(member.condition.as_deref(), space, class);
-        if own_holds {
-            gives.extend_from_slice(&member.add);
-            gives.retain(|guardrail| member.remove.binary_search(guardrail).is_err());
-        }
-    }
-    gives.sort_unstable();
-    gives.dedup();
+    let is_on = |member: &Member| holds(member.condition.as_deref(), space, class);
+    let gives = effect::given_by(world.chain(profile), is_on);
+    let own_holds = world.chain(profile).last().is_some_and(is_on);
     Some(Effect { gives, pipe: world.pipe_of(profile).filter(|_| own_holds) })
 }
 

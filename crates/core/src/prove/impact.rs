@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashSet;
 
 use super::boxes::{Boxes, PointBox};
-use super::budget::Budget;
 use super::changes::{BASE, Changes, HEAD};
 use super::cone::PatternList;
 use super::eval::Evaluator;
@@ -18,6 +17,7 @@ use super::search::{Change, Found, Search};
 use super::weaken;
 use super::world::{GuardId, World};
 use crate::document::{Dimension, PerDimension};
+use crate::effect::Budget;
 use crate::policy::{Context, Pattern};
 use crate::resolve::Engine;
 
@@ -27,8 +27,10 @@ const MAX_SENTENCES: usize = 20;
 const MAX_NAMES: usize = 10;
 /// The share of the budget that is used when the search for differences has to end.
 const SEARCH_ENDS: f64 = 0.45;
-/// The same of the search for a weakening. The rest is for describing what was found.
+/// The same of the search for a weakening.
 const WEAKENING_ENDS: f64 = 0.75;
+/// The same of joining differences to boxes. The rest is for describing those that are shown.
+const JOINING_ENDS: f64 = 0.9;
 /// Units of work that running one witness through both engines takes.
 const PER_REPLAY: u64 = 400;
 
@@ -72,7 +74,7 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
     impact.weakening_doubts = search.skipped.get(before..).unwrap_or_default().to_vec();
     impact.weakens = impact.weakening.is_some();
 
-    budget.begin_phase(1.0);
+    budget.begin_phase(JOINING_ENDS);
     let Search { found, mut skipped, .. } = search;
     let patcher = Patcher::new(&world, &changes, &found, budget);
     let mut describer = Describer {
@@ -130,7 +132,9 @@ fn told(change: &Change) -> impl Iterator<Item = Told> + '_ {
 
 impl Describer<'_, '_, '_> {
     fn describe_all(&mut self) {
-        let boxes = self.boxes.join_all(self.found);
+        let (boxes, unboxed) = self.boxes.join_all(self.found);
+        self.left_out = unboxed;
+        self.budget.begin_phase(1.0);
 
         // Boxes that name a guardrail that none before them does.
         let mut named: FxHashSet<Told> = FxHashSet::default();
@@ -140,7 +144,7 @@ impl Describer<'_, '_, '_> {
             .collect();
         let mut reserved = is_needed.iter().filter(|needed| **needed).count();
 
-        let mut is_cut_short = false;
+        let mut is_cut_short = unboxed > 0;
         for (boxed, is_needed) in boxes.into_iter().zip(is_needed) {
             if is_needed {
                 reserved -= 1;

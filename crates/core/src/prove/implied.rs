@@ -35,10 +35,10 @@ use std::sync::Arc;
 use fixedbitset::FixedBitSet;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::budget::Budget;
 use super::cone::{any, text_order};
 use super::names::KnownValues;
 use crate::document::{Dimension, PerDimension};
+use crate::effect::Budget;
 use crate::policy::{Context, Invariant, Pattern, Targets};
 
 /// Bits that the rooms of one question may take; a question that needs more is not answered.

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use super::boxes::model_witness;
-use super::budget::Budget;
 use super::cone::{Point, Points, Zone};
 use super::eval::{Evaluated, Evaluator};
 use super::index::Rank;
@@ -17,6 +16,7 @@ use super::replay;
 use super::report::{NearView, Proof, Verdict};
 use super::world::{GuardId, ItemId, World};
 use crate::document::Dimension;
+use crate::effect::Budget;
 use crate::policy::{Context, Invariant, Targets};
 use crate::resolve::{self, Engine};
 

@@ -4,9 +4,7 @@
 //! conditions are regular expressions, so each dimension of a request falls into finitely many classes;
 //! docs/prove.md says how they are used. Must not know git, YAML, HTTP or the terminal.
 
-mod automata;
 mod boxes;
-mod budget;
 mod changes;
 mod cone;
 mod eval;
@@ -14,7 +12,6 @@ mod impact;
 mod implied;
 mod index;
 mod invariants;
-mod models;
 mod monotone;
 mod names;
 mod patch;
@@ -25,13 +22,12 @@ mod search;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod trie;
 mod twins;
 mod walk;
 mod weaken;
 mod world;
 
-pub use budget::Budget;
+pub use crate::effect::Budget;
 pub use impact::{Weakens, impact, impact_in_detail, weakens};
 pub use implied::{LostInvariant, LostPromise, lost_invariants};
 pub use invariants::{ProveOptions, prove};

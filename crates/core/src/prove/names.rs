@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::cone::{Point, Zone};
-use super::models;
 use super::world::World;
 use crate::document::PerDimension;
+use crate::effect::catalog_values;
 use crate::policy::{Context, Pattern};
 
 /// How many values of a catalog are tried.
@@ -37,7 +37,7 @@ impl Names {
         for (dimension, known) in names.dimensions.iter_mut() {
             let catalogs = world.sides.iter().rev().map(|side| &side.set.catalog);
             let lists = catalogs.filter_map(|catalog| catalog.values[dimension].as_deref());
-            known.catalog = models::values(lists);
+            known.catalog = catalog_values(lists);
             known.catalog.sort_unstable();
         }
 

@@ -152,7 +152,7 @@ pub(super) struct Patcher<'w, 'a> {
     givers: [Givers; 2],
     /// Every attachment of each side.
     all: [Vec<Rank>; 2],
-    budget: &'w super::Budget,
+    budget: &'w crate::effect::Budget,
 }
 
 /// Why a box is no patch: some attachment would undo the change at some of its points only.
@@ -164,7 +164,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
         world: &'w World<'a>,
         changes: &'w Changes<'w, 'a>,
         found: &'w [Found],
-        budget: &'w super::Budget,
+        budget: &'w crate::effect::Budget,
     ) -> Self {
         let all = [BASE, HEAD].map(|side| {
             let givens = world.side_at(side).map_or(0, |side| side.givens.len());
@@ -285,7 +285,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
 }
 
 impl Givers {
-    pub(super) fn of_side(world: &World<'_>, side: usize, budget: &super::Budget) -> Self {
+    pub(super) fn of_side(world: &World<'_>, side: usize, budget: &crate::effect::Budget) -> Self {
         let mut givers = Self::default();
         let givens = world.side_at(side).map_or(&[][..], |side| &side.givens);
         budget.spend(givens.len() as u64);

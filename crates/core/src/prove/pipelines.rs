@@ -100,7 +100,7 @@ fn look_at_pair(search: &mut Search<'_, '_>, old: Rank, new: Rank) -> Option<()>
             if search.look(&both, None).is_none() {
                 let label = search.label(HEAD, new);
                 search.skip(label);
-                if search.eval.budget.spent() {
+                if search.is_full() {
                     return None;
                 }
             }

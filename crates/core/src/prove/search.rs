@@ -15,12 +15,14 @@ use super::changes::{BASE, Changes, HEAD};
 use super::cone::{Point, Points};
 use super::eval::{self, Evaluated, Evaluator, Named};
 use super::index::Rank;
-use super::models::Space;
 use super::pipelines;
 use super::world::{GuardId, PipeId, ProfileId, Side, World};
+use crate::effect::Space;
 
 /// Units of work that keeping a difference takes.
 const PER_FOUND: u64 = 50;
+/// Differences that are kept at most: a bound on memory.
+const MAX_FOUND: usize = 150_000;
 
 /// What the requests of some classes of models of a point lose and gain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,9 +116,14 @@ impl<'w, 'a> Search<'w, 'a> {
         self.is_over();
     }
 
-    /// Whether the budget is spent; that is said then.
+    /// Whether no more can be looked at.
+    pub(super) fn is_full(&self) -> bool {
+        self.eval.budget.spent() || self.found.len() >= MAX_FOUND
+    }
+
+    /// Whether the search has to end; that is said then.
     fn is_over(&mut self) -> bool {
-        let is_over = self.eval.budget.spent() && !self.changes.is_empty();
+        let is_over = self.is_full() && !self.changes.is_empty();
         if is_over && self.skipped.is_empty() {
             self.skip("some of what the change does".to_owned());
         }
@@ -145,6 +152,8 @@ impl<'w, 'a> Search<'w, 'a> {
     pub(super) fn skip(&mut self, what: String) {
         let why = if self.eval.budget.spent() {
             "the budget is spent"
+        } else if self.found.len() >= MAX_FOUND {
+            "there are too many differences"
         } else {
             "its conditions are too large together"
         };
@@ -166,6 +175,9 @@ impl<'w, 'a> Search<'w, 'a> {
 
     /// Looks at a point and notes what differs there.
     pub(super) fn look(&mut self, point: &Point, request: Option<&Request>) -> Option<Evaluated> {
+        if self.is_full() {
+            return None;
+        }
         let named: Vec<Named> = request.map(|request| request.named.clone()).into_iter().collect();
         let evaluated = self.eval.evaluate(point, &named, &[]).ok()?;
         let name = request.map(|request| request.name.clone());
@@ -283,7 +295,7 @@ impl<'w, 'a> Search<'w, 'a> {
                         self.skip(label);
                     }
                 }
-                if self.eval.budget.spent() {
+                if self.is_full() {
                     return;
                 }
             }
@@ -305,7 +317,12 @@ impl<'w, 'a> Search<'w, 'a> {
                 self.skip(label);
                 return;
             }
-            let Some(seen) = self.look(&point, None) else { continue };
+            let Some(seen) = self.look(&point, None) else {
+                if self.is_full() {
+                    return;
+                }
+                continue;
+            };
             let is_alive =
                 (0..seen.space.classes.len()).any(|class| !seen.outcome(this, class).non_default);
             let is_near = |rank: &&Rank| {
@@ -323,7 +340,7 @@ impl<'w, 'a> Search<'w, 'a> {
             if self.look(&both, None).is_none() {
                 let label = self.label(side, rank);
                 self.skip(label);
-                if self.eval.budget.spent() {
+                if self.is_full() {
                     return;
                 }
             }

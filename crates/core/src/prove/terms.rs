@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 
 use super::cone::any;
-use super::models::Space;
 use super::report::Models;
 use super::world::{Item, World};
+use crate::effect::Space;
 use crate::policy::Pattern;
 
 /// Classes of one space that have the same description.

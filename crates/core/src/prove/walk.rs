@@ -1,12 +1,12 @@
 //! Pipelines walked together: whether some outcomes of their guardrails make one thing act and leave all
 //! others in peace.
 
-use super::automata::TooLarge;
-use super::budget::Budget;
 use super::eval::Outcome as Got;
 use super::search::Element;
 use super::world::{GuardId, Pipe, World};
 use crate::document::{Action, Outcome};
+use crate::effect::Budget;
+use crate::effect::TooLarge;
 
 /// Steps that one walk may take.
 const MAX_STEPS: u32 = 200_000;

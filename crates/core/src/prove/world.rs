@@ -3,32 +3,18 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::cone::{Zone, reduce_values};
 use super::index::Index;
 use super::twins::Twins;
 use crate::document::{Action, Dimension, Outcome, PipelineMode};
-use crate::policy::condition::ModelPattern;
+pub(super) use crate::effect::{GuardId, Interner, Item, ItemId, Items, Member};
+use crate::effect::{given_by, sorted};
 use crate::policy::{ConditionId, GuardrailId, Pattern, Policy, PolicySet};
 
-/// The number of a guardrail's name.
-pub(super) type GuardId = u32;
 /// The number of what a pipeline does.
 pub(super) type PipeId = u32;
-/// The number of something that a model is asked for.
-pub(super) type ItemId = u32;
 /// The number of what a policy does.
 pub(super) type ProfileId = u32;
-
-/// Something that a model is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Item {
-    /// By an attachment or an invariant.
-    Pattern(Pattern),
-    /// By a condition; its text.
-    Condition(Arc<str>),
-}
 
 /// What a pipeline does, whichever policy it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -60,60 +46,11 @@ impl PipeStep {
     }
 }
 
-/// What one member of a chain does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Member {
-    /// One of these must hold; `None`: always.
-    pub condition: Option<Vec<ItemId>>,
-    pub add: Vec<GuardId>,
-    pub remove: Vec<GuardId>,
-}
-
 /// What a policy does: its chain from the root, and its own pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Profile {
     pub members: Vec<u32>,
     pub pipe: Option<PipeId>,
-}
-
-/// Values by number.
-#[derive(Debug)]
-pub(super) struct Interner<T> {
-    numbers: FxHashMap<T, u32>,
-    values: Vec<T>,
-}
-
-impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
-    fn new() -> Self {
-        Self { numbers: FxHashMap::default(), values: Vec::new() }
-    }
-
-    pub(super) fn number(&mut self, value: T) -> u32 {
-        if let Some(number) = self.numbers.get(&value) {
-            return *number;
-        }
-        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.values.push(value.clone());
-        self.numbers.insert(value, number);
-        number
-    }
-
-    pub(super) fn get(&self, number: u32) -> Option<&T> {
-        self.values.get(number as usize)
-    }
-
-    /// Every number.
-    pub(super) fn numbers(&self) -> std::ops::Range<u32> {
-        0..u32::try_from(self.values.len()).unwrap_or(u32::MAX)
-    }
-
-    pub(super) fn find<Q>(&self, value: &Q) -> Option<u32>
-    where
-        T: std::borrow::Borrow<Q>,
-        Q: Eq + std::hash::Hash + ?Sized,
-    {
-        self.numbers.get(value).copied()
-    }
 }
 
 /// An attachment, in the order of evaluation.
@@ -157,11 +94,9 @@ impl Given {
 pub(super) struct World<'a> {
     pub guardrails: Interner<Arc<str>>,
     pub pipes: Interner<Pipe>,
-    pub items: Interner<Item>,
+    pub items: Items,
     pub members: Interner<Member>,
     pub profiles: Interner<Profile>,
-    /// The first pattern of each text of a condition.
-    pub conditions: FxHashMap<Arc<str>, ModelPattern>,
     pub sides: Vec<Side<'a>>,
     pub twins: Twins,
     /// What each profile gives to every model, sorted.
@@ -171,12 +106,11 @@ pub(super) struct World<'a> {
 impl<'a> World<'a> {
     pub(super) fn new(sets: &[&'a PolicySet]) -> Self {
         let mut world = World {
-            guardrails: Interner::new(),
-            pipes: Interner::new(),
-            items: Interner::new(),
-            members: Interner::new(),
-            profiles: Interner::new(),
-            conditions: FxHashMap::default(),
+            guardrails: Interner::default(),
+            pipes: Interner::default(),
+            items: Items::default(),
+            members: Interner::default(),
+            profiles: Interner::default(),
             sides: Vec::new(),
             twins: Twins::default(),
             always: Vec::new(),
@@ -207,7 +141,7 @@ impl<'a> World<'a> {
             set.guardrails.iter().map(|name| self.guardrails.number(name.clone())).collect();
         let guard = |id: &GuardrailId| guards.get(id.0 as usize).copied();
         let conditions: Vec<ItemId> =
-            set.conditions.iter().map(|pattern| self.condition(pattern)).collect();
+            set.conditions.iter().map(|pattern| self.items.condition(pattern)).collect();
         let condition = |id: &ConditionId| conditions.get(id.0 as usize).copied();
         let own: Vec<u32> = set
             .policies
@@ -249,16 +183,10 @@ impl<'a> World<'a> {
         Side { set, givens, profiles, own, pipes, index }
     }
 
-    fn condition(&mut self, pattern: &ModelPattern) -> ItemId {
-        let text: Arc<str> = pattern.text().into();
-        self.conditions.entry(text.clone()).or_insert_with(|| pattern.clone());
-        self.items.number(Item::Condition(text))
-    }
-
     /// What models are asked for by patterns; `None`: nothing.
     pub(super) fn model_items(&mut self, patterns: Option<&[Pattern]>) -> Option<Vec<ItemId>> {
         let list = reduce_values(patterns)?;
-        Some(sorted(list.iter().map(|pattern| self.items.number(Item::Pattern(pattern.clone())))))
+        Some(sorted(list.iter().map(|pattern| self.items.pattern(pattern.clone()))))
     }
 
     fn profile(&mut self, policy: &Policy, own: &[u32], guards: &[GuardId]) -> ProfileId {
@@ -315,12 +243,7 @@ impl<'a> World<'a> {
         if self.chain(profile).any(|member| member.condition.is_some()) {
             return Vec::new();
         }
-        let mut given: Vec<GuardId> = Vec::new();
-        for member in self.chain(profile) {
-            given.extend_from_slice(&member.add);
-            given.retain(|guardrail| member.remove.binary_search(guardrail).is_err());
-        }
-        sorted(given.into_iter())
+        given_by(self.chain(profile), |_| true)
     }
 
     pub(super) fn pipe_of(&self, profile: ProfileId) -> Option<PipeId> {
@@ -343,12 +266,4 @@ impl<'a> World<'a> {
     pub(super) fn guardrail(&self, id: GuardId) -> String {
         self.guardrails.get(id).map(|name| name.to_string()).unwrap_or_default()
     }
-}
-
-/// Numbers in order, each once.
-pub(super) fn sorted(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
-    let mut list: Vec<u32> = numbers.collect();
-    list.sort_unstable();
-    list.dedup();
-    list
 }

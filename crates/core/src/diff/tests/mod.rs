@@ -27,7 +27,7 @@ pub(crate) fn set(files: &[(&str, &str)]) -> PolicySet {
     checked.set.unwrap_or_else(|| panic!("no set: {said:#?}"))
 }
 
-fn one(text: &str) -> PolicySet {
+pub(in crate::diff) fn one(text: &str) -> PolicySet {
     set(&[("all.yaml", text)])
 }
 

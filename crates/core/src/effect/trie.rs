@@ -6,7 +6,7 @@ use crate::policy::Pattern;
 
 /// Where a string read so far stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(crate) struct Place {
     node: u32,
     /// Whether the string has left the trie; then the node is where its deepest prefix ends.
     left: bool,
@@ -23,20 +23,20 @@ struct Node {
 
 /// The trie of some patterns, each with a number.
 #[derive(Debug)]
-pub(super) struct Trie {
+pub(crate) struct Trie {
     nodes: Vec<Node>,
     edges: FxHashMap<(u32, u8), u32>,
     bytes: FxHashSet<u8>,
 }
 
 impl Trie {
-    pub(super) fn new(patterns: usize) -> Self {
+    pub(crate) fn new(patterns: usize) -> Self {
         let mut nodes = Vec::with_capacity(patterns + 1);
         nodes.push(Node::default());
         Self { nodes, edges: FxHashMap::default(), bytes: FxHashSet::default() }
     }
 
-    pub(super) fn insert(&mut self, pattern: &Pattern, number: usize) {
+    pub(crate) fn insert(&mut self, pattern: &Pattern, number: usize) {
         let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
         let mut at = 0;
         for byte in text.bytes() {
@@ -61,7 +61,7 @@ impl Trie {
     }
 
     /// To be called once all patterns are in: finds where a string goes that leaves the trie.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         // Parents stand before their children.
         for at in 0..self.nodes.len() {
             let Some(node) = self.nodes.get(at) else { continue };
@@ -77,11 +77,11 @@ impl Trie {
         }
     }
 
-    pub(super) fn root(&self) -> Place {
+    pub(crate) fn root(&self) -> Place {
         Place { node: 0, left: false }
     }
 
-    pub(super) fn next(&self, place: Place, byte: u8) -> Place {
+    pub(crate) fn next(&self, place: Place, byte: u8) -> Place {
         if place.left {
             return place;
         }
@@ -95,12 +95,12 @@ impl Trie {
     }
 
     /// Whether some pattern tells this byte from others.
-    pub(super) fn knows(&self, byte: u8) -> bool {
+    pub(crate) fn knows(&self, byte: u8) -> bool {
         self.bytes.contains(&byte)
     }
 
     /// The patterns that a string that stands here matches.
-    pub(super) fn met(&self, place: Place, found: &mut impl FnMut(usize)) {
+    pub(crate) fn met(&self, place: Place, found: &mut impl FnMut(usize)) {
         let mut at = self.nodes.get(place.node as usize);
         if let Some(node) = at.filter(|_| !place.left) {
             node.exact.iter().for_each(|number| found(*number));

@@ -62,7 +62,7 @@ impl Budget {
     }
 
     /// Takes units; false once there are none left, or the phase is over.
-    pub(super) fn spend(&self, units: u64) -> bool {
+    pub(crate) fn spend(&self, units: u64) -> bool {
         self.used.set(self.used.get().saturating_add(units));
         let until = self.until_asked.get();
         if units < until {
@@ -78,12 +78,12 @@ impl Budget {
     }
 
     /// Whether nothing is left for the phase under way.
-    pub(super) fn spent(&self) -> bool {
+    pub(crate) fn spent(&self) -> bool {
         self.is_spent.get()
     }
 
     /// Begins a phase that ends when `share` of the budget is used.
-    pub(super) fn begin_phase(&self, share: f64) {
+    pub(crate) fn begin_phase(&self, share: f64) {
         self.phase_end.set(share);
         self.is_spent.set(self.used.get() >= self.phase_units());
         self.look_at_the_clock();
@@ -91,7 +91,7 @@ impl Budget {
 
     /// The units that were taken so far.
     #[cfg(test)]
-    pub(super) fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.used.get()
     }
 

@@ -16,22 +16,22 @@ const SIZE_LIMIT: usize = 1 << 21;
 
 /// An automaton that would be larger than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooLarge;
+pub(crate) struct TooLarge;
 
 /// A deterministic automaton that reads a whole string.
 #[derive(Debug)]
-pub(super) struct Dfa {
+pub(crate) struct Dfa {
     dense: dense::DFA<Vec<u32>>,
     start: StateID,
 }
 
 /// The automaton that accepts exactly the models that the pattern holds for.
-pub(super) fn automaton(pattern: &ModelPattern) -> Result<Dfa, TooLarge> {
+pub(crate) fn automaton(pattern: &ModelPattern) -> Result<Dfa, TooLarge> {
     Dfa::of(pattern.language())
 }
 
 /// The automaton that accepts exactly valid UTF-8.
-pub(super) fn utf8() -> Result<Dfa, TooLarge> {
+pub(crate) fn utf8() -> Result<Dfa, TooLarge> {
     let any = regex_syntax::parse("(?s:.)*").map_err(|_| TooLarge)?;
     Dfa::of(Hir::concat(vec![Hir::look(Look::Start), any, Hir::look(Look::End)]))
 }
@@ -59,27 +59,27 @@ impl Dfa {
     }
 
     /// The state before the first byte.
-    pub(super) fn start(&self) -> StateID {
+    pub(crate) fn start(&self) -> StateID {
         self.start
     }
 
     /// The state after one byte more.
-    pub(super) fn next(&self, state: StateID, byte: u8) -> StateID {
+    pub(crate) fn next(&self, state: StateID, byte: u8) -> StateID {
         self.dense.next_state(state, byte)
     }
 
     /// Whether the string read so far is accepted.
-    pub(super) fn accepts(&self, state: StateID) -> bool {
+    pub(crate) fn accepts(&self, state: StateID) -> bool {
         self.dense.is_match_state(self.dense.next_eoi_state(state))
     }
 
     /// Whether nothing that follows can be accepted.
-    pub(super) fn is_dead(&self, state: StateID) -> bool {
+    pub(crate) fn is_dead(&self, state: StateID) -> bool {
         self.dense.is_dead_state(state)
     }
 
     /// Which bytes it never tells apart: bytes of one number go the same way everywhere.
-    pub(super) fn byte_class(&self, byte: u8) -> u8 {
+    pub(crate) fn byte_class(&self, byte: u8) -> u8 {
         self.dense.byte_classes().get(byte)
     }
 }

@@ -9,8 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::automata::{self, Dfa, TooLarge};
 use super::budget::Budget;
+use super::chain::{Item, ItemId, Items};
 use super::trie::{Place, Trie};
-use super::world::{Item, ItemId, World};
 use crate::document::Dimension;
 use crate::policy::{Catalog, Pattern};
 
@@ -21,7 +21,7 @@ const MAX_CATALOG: usize = 2_000;
 
 /// Which items a model meets, one bit for each item of a space.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Bits(Vec<u64>);
+pub(crate) struct Bits(Vec<u64>);
 
 impl Bits {
     fn new(len: usize) -> Self {
@@ -34,14 +34,14 @@ impl Bits {
         }
     }
 
-    pub(super) fn has(&self, bit: usize) -> bool {
+    pub(crate) fn has(&self, bit: usize) -> bool {
         self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
     }
 }
 
 /// Models that no item of the space tells apart.
 #[derive(Debug)]
-pub(super) struct Class {
+pub(crate) struct Class {
     pub bits: Bits,
     /// One of them; `None`: the absent model.
     pub witness: Option<String>,
@@ -51,7 +51,7 @@ pub(super) struct Class {
 
 /// The classes that some items make. The first is the absent model.
 #[derive(Debug)]
-pub(super) struct Space {
+pub(crate) struct Space {
     /// Sorted.
     pub items: Vec<ItemId>,
     pub classes: Vec<Class>,
@@ -60,18 +60,18 @@ pub(super) struct Space {
 
 impl Space {
     /// Whether the models of a class meet an item. An item that the space lacks is met by none.
-    pub(super) fn meets(&self, class: usize, item: ItemId) -> bool {
+    pub(crate) fn meets(&self, class: usize, item: ItemId) -> bool {
         self.items
             .binary_search(&item)
             .is_ok_and(|bit| self.classes.get(class).is_some_and(|class| class.bits.has(bit)))
     }
 
-    pub(super) fn is_absent(&self, class: usize) -> bool {
+    pub(crate) fn is_absent(&self, class: usize) -> bool {
         class == 0
     }
 
     /// The class that a class of a finer space lies in.
-    pub(super) fn class_of(&self, finer: &Space, class: usize) -> Option<usize> {
+    pub(crate) fn class_of(&self, finer: &Space, class: usize) -> Option<usize> {
         if finer.is_absent(class) {
             return Some(0);
         }
@@ -87,7 +87,7 @@ impl Space {
 
 /// Makes spaces, each once; automata, each once.
 #[derive(Debug)]
-pub(super) struct Spaces {
+pub(crate) struct Spaces {
     made: FxHashMap<Vec<ItemId>, Result<Rc<Space>, TooLarge>>,
     automata: FxHashMap<ItemId, Result<Rc<Dfa>, TooLarge>>,
     utf8: Result<Rc<Dfa>, TooLarge>,
@@ -98,12 +98,12 @@ pub(super) struct Spaces {
 
 impl Spaces {
     /// Witnesses come from the catalogs, the first of them first.
-    pub(super) fn new(catalogs: &[&Catalog]) -> Self {
+    pub(crate) fn new(catalogs: &[&Catalog]) -> Self {
         Self {
             made: FxHashMap::default(),
             automata: FxHashMap::default(),
             utf8: automata::utf8().map(Rc::new),
-            catalog: values(
+            catalog: catalog_values(
                 catalogs.iter().filter_map(|catalog| catalog.values[Dimension::Model].as_deref()),
             ),
             met: FxHashMap::default(),
@@ -111,16 +111,16 @@ impl Spaces {
     }
 
     /// The classes that the items make; they are sorted, each once.
-    pub(super) fn space(
+    pub(crate) fn space(
         &mut self,
-        world: &World<'_>,
+        known: &Items,
         items: &[ItemId],
         budget: &Budget,
     ) -> Result<Rc<Space>, TooLarge> {
         if let Some(made) = self.made.get(items) {
             return made.clone();
         }
-        let space = self.make(world, items, budget).map(Rc::new);
+        let space = self.make(known, items, budget).map(Rc::new);
         // A later phase of the budget can succeed where this one ended.
         if space.is_err() && budget.spent() {
             return space;
@@ -131,16 +131,16 @@ impl Spaces {
 
     fn make(
         &mut self,
-        world: &World<'_>,
+        known: &Items,
         items: &[ItemId],
         budget: &Budget,
     ) -> Result<Space, TooLarge> {
         let mut trie = Trie::new(items.len());
         let mut automata = Vec::new();
         for (bit, item) in items.iter().enumerate() {
-            match world.items.get(*item) {
+            match known.get(*item) {
                 Some(Item::Pattern(pattern)) => trie.insert(pattern, bit),
-                Some(Item::Condition(_)) => automata.push((bit, self.automaton(world, *item)?)),
+                Some(Item::Condition(_)) => automata.push((bit, self.automaton(known, *item)?)),
                 None => return Err(TooLarge),
             }
         }
@@ -153,21 +153,18 @@ impl Spaces {
             space.numbers.insert(bits.clone(), space.classes.len());
             space.classes.push(Class { bits, witness: Some(witness), known: false });
         }
-        self.name(world, &mut space);
+        self.name(known, &mut space);
         Ok(space)
     }
 
-    fn automaton(&mut self, world: &World<'_>, item: ItemId) -> Result<Rc<Dfa>, TooLarge> {
+    fn automaton(&mut self, known: &Items, item: ItemId) -> Result<Rc<Dfa>, TooLarge> {
         if let Some(made) = self.automata.get(&item) {
             return made.clone();
         }
-        let made = match world.items.get(item) {
-            Some(Item::Condition(text)) => world
-                .conditions
-                .get(text)
-                .ok_or(TooLarge)
-                .and_then(automata::automaton)
-                .map(Rc::new),
+        let made = match known.get(item) {
+            Some(Item::Condition(text)) => {
+                known.condition_of(text).ok_or(TooLarge).and_then(automata::automaton).map(Rc::new)
+            }
             _ => Err(TooLarge),
         };
         self.automata.insert(item, made.clone());
@@ -175,9 +172,9 @@ impl Spaces {
     }
 
     /// Puts the catalog's models where they are of a class.
-    fn name(&mut self, world: &World<'_>, space: &mut Space) {
+    fn name(&mut self, known: &Items, space: &mut Space) {
         let met: Vec<Rc<Vec<bool>>> =
-            space.items.iter().map(|item| self.met(world, *item)).collect();
+            space.items.iter().map(|item| self.met(known, *item)).collect();
         for (at, value) in self.catalog.iter().enumerate() {
             let mut bits = Bits::new(space.items.len());
             for (bit, met) in met.iter().enumerate() {
@@ -193,14 +190,14 @@ impl Spaces {
         }
     }
 
-    fn met(&mut self, world: &World<'_>, item: ItemId) -> Rc<Vec<bool>> {
+    fn met(&mut self, known: &Items, item: ItemId) -> Rc<Vec<bool>> {
         if let Some(met) = self.met.get(&item) {
             return met.clone();
         }
-        let meets = |value: &Arc<str>| match world.items.get(item) {
+        let meets = |value: &Arc<str>| match known.get(item) {
             Some(Item::Pattern(pattern)) => pattern.matches(Some(value)),
             Some(Item::Condition(text)) => {
-                world.conditions.get(text).is_some_and(|pattern| pattern.matches(value))
+                known.condition_of(text).is_some_and(|pattern| pattern.matches(value))
             }
             None => false,
         };
@@ -211,7 +208,7 @@ impl Spaces {
 }
 
 /// The exact values of catalogs, without the empty one.
-pub(super) fn values<'a>(lists: impl Iterator<Item = &'a [Arc<str>]>) -> Vec<Arc<str>> {
+pub(crate) fn catalog_values<'a>(lists: impl Iterator<Item = &'a [Arc<str>]>) -> Vec<Arc<str>> {
     lists
         .flatten()
         .filter(|value| !value.is_empty() && matches!(Pattern::parse(value), Pattern::Exact(_)))
