@@ -91,6 +91,8 @@ impl Hub {
     fn find_slot(&self, name: Option<&str>) -> Result<Arc<Slot>, Unserved> {
         let slots = self.slots.load();
         match name {
+            // Before the first look nothing is known of any set: that is no reason to deny one.
+            Some(name) if slots.is_empty() => Err(not_ready(name, None)),
             Some(name) => {
                 let named = slots.iter().find(|slot| &*slot.name == name);
                 named.cloned().ok_or_else(|| Unserved::Unknown(name.to_owned()))
