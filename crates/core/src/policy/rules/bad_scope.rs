@@ -13,7 +13,7 @@ pub static RULE: Rule = Rule {
     name: "bad-scope",
     severity: Severity::Error,
     summary: "`scope` is `\"*\"` or not there",
-    why: "Other engines take `scope: prod` for every request, as they look only whether there is a scope. A part of the requests is named by `teams`, `keys`, `models` and `tags`.",
+    why: "Other engines take `scope: prod` for every request, as they look only whether there is a scope. A part of the requests is named by lists such as `teams`.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -50,7 +50,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if let Some(scope) = item.raw.scope.as_ref().filter(|scope| scope.value != "*") {
             let message =
                 format!("`scope` cannot be `{}`: it is `*` or not there", scope.escape_debug());
-            let help = "write `scope: \"*\"` for every request, or name `teams`, `keys`, `models` or `tags`";
+            let help = "write `scope: \"*\"` for every request, or a list such as `teams`";
             findings.push(item.finding(&RULE, scope.span, message).help(help));
         }
     }

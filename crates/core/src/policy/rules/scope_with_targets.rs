@@ -12,7 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG112",
     name: "scope-with-targets",
     severity: Severity::Error,
-    summary: "`scope` does not stand together with `teams`, `keys`, `models` or `tags`",
+    summary: "`scope` does not stand together with a list such as `teams`",
     why: "`scope: \"*\"` is every request, whatever else stands there: the lists would have no effect, and a reviewer would think that they have.",
     bad: &[(
         "policies/baseline.yaml",
