@@ -5,6 +5,7 @@ use std::io;
 use std::process::{ExitCode, Termination};
 
 use refguard_core::document::Finding;
+use refguard_core::interop::BeyondLitellm;
 use refguard_core::policy::Checked;
 use serde_json::json;
 
@@ -74,7 +75,10 @@ impl ErrorKind {
         } else if has(|cause| cause.is::<Lost>()) {
             Self::LostRace
         } else if has(|cause| {
-            cause.is::<Refused>() || cause.is::<FaultySet>() || cause.is::<FaultBesideResults>()
+            cause.is::<Refused>()
+                || cause.is::<FaultySet>()
+                || cause.is::<FaultBesideResults>()
+                || cause.is::<BeyondLitellm>()
         }) {
             Self::PoliciesAtFault
         } else {

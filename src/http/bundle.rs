@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use jiff::Timestamp;
-use refguard_core::interop;
+use refguard_core::interop::{self, BeyondLitellm};
 use refguard_core::policy::{PolicyId, attachment_json, policy_json};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
@@ -53,7 +53,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_answer(StatusCode::OK, "The set", contents)
             .with_answer(StatusCode::NOT_MODIFIED, "Unchanged", Vec::new())
             .with_answer_headers(&[("ETag", "Names everything that the body depends on")])
-            .with_refusals([StatusCode::TOO_MANY_REQUESTS]),
+            .with_refusals([StatusCode::UNPROCESSABLE_ENTITY, StatusCode::TOO_MANY_REQUESTS]),
     ]
 }
 
@@ -265,6 +265,11 @@ async fn build_once(
     Ok(bytes)
 }
 
+/// LiteLLM's formats cannot hold the set.
+fn refuse_beyond(beyond: BeyondLitellm) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, beyond.to_string())
+}
+
 fn write(
     snapshot: &Snapshot,
     format: Format,
@@ -272,8 +277,10 @@ fn write(
 ) -> Result<Vec<u8>, Problem> {
     let set = snapshot.set();
     match format {
-        Format::Litellm => Ok(interop::export_litellm(set).text.into_bytes()),
-        Format::LitellmJson => to_json(&interop::export_json(set)),
+        Format::Litellm => interop::export_litellm(set)
+            .map(|exported| exported.text.into_bytes())
+            .map_err(refuse_beyond),
+        Format::LitellmJson => to_json(&interop::export_json(set).map_err(refuse_beyond)?),
         Format::Refguard => {
             let origin = snapshot.origin();
             let policies = List(set.policies.len(), |n: usize| {

@@ -73,3 +73,87 @@ fn a_value_beyond_the_limit_is_refused_at_every_door() {
     let run = repo.run(["test"]).ends(1);
     assert!(format!("{}{}", run.stdout, run.stderr).contains(limit), "{}", run.stderr);
 }
+
+/// The documents of a set that looks at users and tools.
+fn users_and_tools() -> TestRepo {
+    let repo = TestRepo::new();
+    for name in ["contractors", "issues", "everyone"] {
+        repo.policy(name, &format!("guardrails: {{add: [g_{name}]}}"));
+    }
+    let attachment = |policy: &str, lists: &str| {
+        format!("apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {policy}\n{lists}\n---\n")
+    };
+    let attachments = attachment("issues", "tools: [\"github/*\"]")
+        + &attachment("contractors", "users: [\"c-*\"]\ntools: [\"*\"]")
+        + &attachment("contractors", "users: [\"d-*\"]\ntools: [\"github/*\"]")
+        + &attachment("everyone", "teams: [t]");
+    repo.write("attachments/all.yaml", &attachments);
+    repo.write(
+        "catalog.yaml",
+        "apiVersion: refguard/v1\nkind: Catalog\nusers: [\"c-*\", u-17]\ntools: [github/create_issue]\n",
+    );
+    repo
+}
+
+#[test]
+fn users_and_tools_choose_requests_as_teams_do() {
+    let repo = users_and_tools();
+    let request = ["--team", "t", "--user", "c-1", "--tool", "github/create_issue"];
+    let answer = repo.run(["resolve", "--format", "json"].into_iter().chain(request)).json();
+    let policies: Vec<(&str, &str)> = answer["policies"]
+        .as_array()
+        .expect("policies")
+        .iter()
+        .map(|policy| (policy["name"].as_str().unwrap(), policy["matched_via"].as_str().unwrap()))
+        .collect();
+    // Less specific first: teams; tools alone; tools and another dimension.
+    assert_eq!(
+        policies,
+        [
+            ("everyone", "team:t"),
+            ("issues", "tool:github/create_issue"),
+            ("contractors", "user:c-1+tool:github/create_issue"),
+        ]
+    );
+
+    let context = "{\"user\":\"u-17\",\"tool\":\"github/x\"}";
+    let answer = repo.run(["resolve", "--format", "json", "--context", context]).json();
+    assert_eq!(answer["guardrails"], serde_json::json!(["g_issues"]));
+    let near = repo.run(["resolve", "--user", "u-17", "--tool", "github/x", "--explain"]).ok();
+    assert!(near.contains("user `u-17` is not `d-*`"), "{near}");
+}
+
+#[test]
+fn a_set_with_users_is_judged_tested_proven_and_not_exported() {
+    let repo = users_and_tools();
+    let invariant = "apiVersion: refguard/v1\nkind: Invariant\nname: contractors-are-watched\nfor: {users: [\"c-*\"]}\nrequire: [g_contractors]\n";
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n- name: c\n  context: {user: c-1}\n  matrix: {tools: [github/create_issue, other/x]}\n  expect: {includes: [g_contractors]}\n";
+    repo.write("invariants/i.yaml", invariant).write("tests/t.yaml", test);
+    repo.run(["test"]).ok();
+    repo.run(["prove"]).ok();
+
+    repo.write(
+        "invariants/i.yaml",
+        &invariant.replace("for: {users: [\"c-*\"]}", "for: {tools: [\"github/*\"]}"),
+    );
+    let proof = repo.run(["prove", "--format", "json"]).ends(1).stdout;
+    let proof: serde_json::Value = serde_json::from_str(&proof).expect("JSON");
+    let example = &proof["invariants"][0]["counterexample"];
+    assert_eq!(example["user"], serde_json::Value::Null, "{proof}");
+    assert!(example["tool"].as_str().expect("a tool").starts_with("github/"), "{proof}");
+
+    let refused = repo.run(["export", "litellm"]).ends(1);
+    assert_eq!(refused.stdout, "");
+    assert!(
+        refused.stderr.contains("attachments/all.yaml:1: the attachment of `issues` names `tools`"),
+        "{}",
+        refused.stderr
+    );
+
+    repo.write(
+        "attachments/typo.yaml",
+        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: everyone\nusers: [u-71]\n",
+    );
+    let findings = repo.run(["validate"]).ends(1).stdout;
+    assert!(findings.contains("the catalog has no user `u-71`"), "{findings}");
+}

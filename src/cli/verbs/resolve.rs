@@ -43,17 +43,25 @@ pub(in crate::cli) struct ResolveArgs {
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
 
+    /// The user whose key it is
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
+    /// The tool that it calls: server/tool of an MCP call
+    #[arg(long, value_name = "TOOL")]
+    tool: Option<String>,
+
     /// A policy that the request asks for: NAME or NAME@N (repeatable)
     #[arg(long = "policy", value_name = "NAME")]
     policies: Vec<String>,
 
-    /// The request as JSON: {"team":…,"key":…,"model":…,"tags":[…]}
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["team", "key", "model", "tags"])]
+    /// The request as JSON: {"team":…,"key":…,"model":…,"tags":[…],"user":…,"tool":…}
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["team", "key", "model", "tags", "user", "tool"])]
     context: Option<String>,
 
     /// Read requests as JSON Lines ({"context":{…},"policies":[…]}) from a file or `-`; answer as
     /// JSON Lines
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["team", "key", "model", "tags", "policies", "context", "format"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["team", "key", "model", "tags", "user", "tool", "policies", "context", "format"])]
     batch: Option<String>,
 
     /// Say of each attachment that came near why it did or did not match
@@ -98,6 +106,8 @@ fn read_context(args: &ResolveArgs) -> Result<Context> {
                 (Dimension::Team, &args.team),
                 (Dimension::Key, &args.key),
                 (Dimension::Model, &args.model),
+                (Dimension::User, &args.user),
+                (Dimension::Tool, &args.tool),
             ];
             let single = single.into_iter().filter_map(|(of, value)| Some((of, value.as_deref()?)));
             let tags = args.tags.iter().map(|tag| (Dimension::Tag, tag.as_str()));

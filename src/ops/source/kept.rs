@@ -19,7 +19,7 @@ use crate::ops::source::tracked::{Known, TrackedFile};
 use crate::repo::{AsideName, BlobId, Entry, EntryKind, Repo, Side, TreeId};
 
 /// Raised where the same bytes would mean something else.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Larger sets are not kept: reading them back would take as much memory again.
 const MOST_BYTES: u64 = 512 << 20;

@@ -17,35 +17,45 @@ pub enum Dimension {
     Team,
     /// The key that it asks with.
     Key,
+    /// The user whose key it is. Of refguard's own: LiteLLM has none.
+    User,
     /// The tags of the request.
     Tag,
     /// The model that it asks for.
     Model,
+    /// The tool that it calls, `server/tool` of an MCP call. Of refguard's own: LiteLLM has none.
+    Tool,
 }
 
 impl Dimension {
     /// How many there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 6;
 
     /// Every dimension, in the order of rising specificity: `ALL[n]` has the discriminant `n`.
-    pub const ALL: [Self; Self::COUNT] = [Self::Team, Self::Key, Self::Tag, Self::Model];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Team, Self::Key, Self::User, Self::Tag, Self::Model, Self::Tool];
 
     /// Every dimension, in the order in which documents, reports and messages list them.
-    pub const WRITTEN: [Self; Self::COUNT] = [Self::Team, Self::Key, Self::Model, Self::Tag];
+    pub const WRITTEN: [Self; Self::COUNT] =
+        [Self::Team, Self::Key, Self::Model, Self::Tag, Self::User, Self::Tool];
 
     /// The dimensions that LiteLLM has too, in the order in which its configurations list them.
     pub const LITELLM: [Self; 4] = [Self::Team, Self::Key, Self::Model, Self::Tag];
 
-    /// Every dimension, in the order in which LiteLLM names them in the reason of a match.
-    pub const REASONED: [Self; Self::COUNT] = [Self::Tag, Self::Team, Self::Key, Self::Model];
+    /// Every dimension, in the order in which the reason of a match names them: LiteLLM's as it does, then
+    /// refguard's own.
+    pub const REASONED: [Self; Self::COUNT] =
+        [Self::Tag, Self::Team, Self::Key, Self::Model, Self::User, Self::Tool];
 
     /// One value of it, as contexts and messages call it: `team`.
     pub const fn singular(self) -> &'static str {
         match self {
             Self::Team => "team",
             Self::Key => "key",
+            Self::User => "user",
             Self::Tag => "tag",
             Self::Model => "model",
+            Self::Tool => "tool",
         }
     }
 
@@ -54,8 +64,10 @@ impl Dimension {
         match self {
             Self::Team => "teams",
             Self::Key => "keys",
+            Self::User => "users",
             Self::Tag => "tags",
             Self::Model => "models",
+            Self::Tool => "tools",
         }
     }
 
@@ -69,7 +81,7 @@ impl Dimension {
         match self {
             Self::Team => Some("team_alias"),
             Self::Key => Some("key_alias"),
-            Self::Tag | Self::Model => None,
+            Self::User | Self::Tag | Self::Model | Self::Tool => None,
         }
     }
 
@@ -86,8 +98,10 @@ impl Dimension {
 pub struct PerDimension<T> {
     team: T,
     key: T,
+    user: T,
     tag: T,
     model: T,
+    tool: T,
 }
 
 impl<T> PerDimension<T> {
@@ -101,8 +115,10 @@ impl<T> PerDimension<T> {
         PerDimension {
             team: make(Dimension::Team, self.team),
             key: make(Dimension::Key, self.key),
+            user: make(Dimension::User, self.user),
             tag: make(Dimension::Tag, self.tag),
             model: make(Dimension::Model, self.model),
+            tool: make(Dimension::Tool, self.tool),
         }
     }
 
@@ -111,14 +127,23 @@ impl<T> PerDimension<T> {
         PerDimension {
             team: (self.team, other.team),
             key: (self.key, other.key),
+            user: (self.user, other.user),
             tag: (self.tag, other.tag),
             model: (self.model, other.model),
+            tool: (self.tool, other.tool),
         }
     }
 
     /// The same with references, to map or zip without giving the values away.
     pub const fn as_ref(&self) -> PerDimension<&T> {
-        PerDimension { team: &self.team, key: &self.key, tag: &self.tag, model: &self.model }
+        PerDimension {
+            team: &self.team,
+            key: &self.key,
+            user: &self.user,
+            tag: &self.tag,
+            model: &self.model,
+            tool: &self.tool,
+        }
     }
 
     /// As [`Self::as_ref`], to change the values.
@@ -126,8 +151,10 @@ impl<T> PerDimension<T> {
         PerDimension {
             team: &mut self.team,
             key: &mut self.key,
+            user: &mut self.user,
             tag: &mut self.tag,
             model: &mut self.model,
+            tool: &mut self.tool,
         }
     }
 
@@ -192,8 +219,10 @@ impl<T> IntoIterator for PerDimension<T> {
         [
             (Dimension::Team, self.team),
             (Dimension::Key, self.key),
+            (Dimension::User, self.user),
             (Dimension::Tag, self.tag),
             (Dimension::Model, self.model),
+            (Dimension::Tool, self.tool),
         ]
         .into_iter()
     }
@@ -206,8 +235,10 @@ impl<T> Index<Dimension> for PerDimension<T> {
         match dimension {
             Dimension::Team => &self.team,
             Dimension::Key => &self.key,
+            Dimension::User => &self.user,
             Dimension::Tag => &self.tag,
             Dimension::Model => &self.model,
+            Dimension::Tool => &self.tool,
         }
     }
 }
@@ -217,8 +248,10 @@ impl<T> IndexMut<Dimension> for PerDimension<T> {
         match dimension {
             Dimension::Team => &mut self.team,
             Dimension::Key => &mut self.key,
+            Dimension::User => &mut self.user,
             Dimension::Tag => &mut self.tag,
             Dimension::Model => &mut self.model,
+            Dimension::Tool => &mut self.tool,
         }
     }
 }
@@ -232,7 +265,7 @@ mod tests {
     #[test]
     fn the_lists_hold_every_dimension_once_and_all_is_in_the_order_of_specificity() {
         assert!(Dimension::ALL.is_sorted());
-        assert_eq!(Dimension::ALL.map(|dimension| dimension as usize), [0, 1, 2, 3]);
+        assert_eq!(Dimension::ALL.map(|dimension| dimension as usize), [0, 1, 2, 3, 4, 5]);
         for list in [Dimension::ALL, Dimension::WRITTEN, Dimension::REASONED] {
             assert_eq!(BTreeSet::from(list).len(), Dimension::COUNT);
         }
@@ -263,7 +296,7 @@ mod tests {
 
         words[Dimension::Key] = "changed";
         words.iter_mut().filter(|(of, _)| *of == Dimension::Tag).for_each(|(_, word)| *word = "");
-        assert!(words.values().eq(&["team", "changed", "", "model"]));
+        assert!(words.values().eq(&["team", "changed", "user", "", "model", "tool"]));
     }
 
     #[test]
@@ -280,8 +313,9 @@ mod tests {
             values: PerDimension::default(),
         };
         let text = serde_json::to_string(&report).unwrap();
-        let counts = "\"teams\":4,\"keys\":3,\"models\":5,\"tags\":3";
-        let values = "\"team\":null,\"key\":null,\"model\":null,\"tags\":null";
+        let counts = "\"teams\":4,\"keys\":3,\"models\":5,\"tags\":3,\"users\":4,\"tools\":4";
+        let values =
+            "\"team\":null,\"key\":null,\"model\":null,\"tags\":null,\"user\":null,\"tool\":null";
         assert_eq!(text, format!("{{{counts},{values}}}"));
     }
 }

@@ -178,6 +178,10 @@ pub struct RawCatalog {
     pub models: Option<Vec<Spanned<String>>>,
     /// Tags; an entry may end in `*`.
     pub tags: Option<Vec<Spanned<String>>>,
+    /// Users; an entry may end in `*`.
+    pub users: Option<Vec<Spanned<String>>>,
+    /// Tools, each `server/tool` of an MCP call; an entry may end in `*`.
+    pub tools: Option<Vec<Spanned<String>>>,
 }
 
 impl RawCatalog {
@@ -186,8 +190,10 @@ impl RawCatalog {
         match dimension {
             Dimension::Team => self.teams.as_deref(),
             Dimension::Key => self.keys.as_deref(),
+            Dimension::User => self.users.as_deref(),
             Dimension::Tag => self.tags.as_deref(),
             Dimension::Model => self.models.as_deref(),
+            Dimension::Tool => self.tools.as_deref(),
         }
     }
 }
@@ -302,7 +308,7 @@ pub struct RawAttachment {
     pub kind: PolicyAttachmentTag,
     /// The policy by name.
     pub policy: Spanned<String>,
-    /// `"*"`: every request. Instead of teams, keys, models and tags.
+    /// `"*"`: every request. Instead of the lists.
     pub scope: Option<Spanned<String>>,
     /// Teams; a final `*` matches any rest.
     pub teams: Option<Spanned<Vec<Spanned<String>>>>,
@@ -312,6 +318,10 @@ pub struct RawAttachment {
     pub models: Option<Spanned<Vec<Spanned<String>>>>,
     /// Tags, any of which must match any of the request's; a final `*` matches any rest.
     pub tags: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Users; a final `*` matches any rest.
+    pub users: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Tools, each `server/tool` of an MCP call; a final `*` matches any rest.
+    pub tools: Option<Spanned<Vec<Spanned<String>>>>,
     /// Lower runs first; attachments with a priority run before those without.
     #[schemars(range(min = -2_147_483_648i64, max = 2_147_483_647i64))]
     pub priority: Option<Spanned<i32>>,
@@ -325,8 +335,10 @@ impl RawAttachment {
         match dimension {
             Dimension::Team => self.teams.as_ref(),
             Dimension::Key => self.keys.as_ref(),
+            Dimension::User => self.users.as_ref(),
             Dimension::Tag => self.tags.as_ref(),
             Dimension::Model => self.models.as_ref(),
+            Dimension::Tool => self.tools.as_ref(),
         }
     }
 }
@@ -381,6 +393,10 @@ pub struct RawMatrix {
     pub models: Option<Vec<Spanned<String>>>,
     /// Tags; each entry is one tag, or the list of tags of one request (`[]`: none).
     pub tags: Option<Vec<OneOrMany<Spanned<String>>>>,
+    /// Users.
+    pub users: Option<Vec<Spanned<String>>>,
+    /// Tools, each `server/tool` of an MCP call.
+    pub tools: Option<Vec<Spanned<String>>>,
 }
 
 impl RawMatrix {
@@ -390,6 +406,8 @@ impl RawMatrix {
             Dimension::Team => &self.teams,
             Dimension::Key => &self.keys,
             Dimension::Model => &self.models,
+            Dimension::User => &self.users,
+            Dimension::Tool => &self.tools,
             Dimension::Tag => {
                 let lists = self.tags.as_ref()?;
                 return Some(lists.iter().map(|list| list.0.as_slice()).collect());
@@ -426,6 +444,10 @@ pub struct RawContext {
     pub model: Option<Spanned<String>>,
     /// The tags.
     pub tags: Option<Vec<Spanned<String>>>,
+    /// The user whose key it is.
+    pub user: Option<Spanned<String>>,
+    /// The tool that it calls: `server/tool` of an MCP call.
+    pub tool: Option<Spanned<String>>,
 }
 
 impl RawContext {
@@ -435,7 +457,9 @@ impl RawContext {
             Dimension::Team => one_of(&self.team, &self.team_alias),
             Dimension::Key => one_of(&self.key, &self.key_alias),
             Dimension::Tag => self.tags.as_deref().unwrap_or_default(),
+            Dimension::User => self.user.as_slice(),
             Dimension::Model => self.model.as_slice(),
+            Dimension::Tool => self.tool.as_slice(),
         }
     }
 
@@ -444,7 +468,7 @@ impl RawContext {
         let (own, alias) = match dimension {
             Dimension::Team => (&self.team, &self.team_alias),
             Dimension::Key => (&self.key, &self.key_alias),
-            Dimension::Tag | Dimension::Model => return None,
+            _ => return None,
         };
         Some([own.as_ref()?, alias.as_ref()?])
     }
@@ -538,6 +562,10 @@ pub struct RawBox {
     pub models: Option<Spanned<Vec<Spanned<String>>>>,
     /// Tags.
     pub tags: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Users.
+    pub users: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Tools, each `server/tool` of an MCP call.
+    pub tools: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 impl RawBox {
@@ -546,8 +574,10 @@ impl RawBox {
         match dimension {
             Dimension::Team => self.teams.as_ref(),
             Dimension::Key => self.keys.as_ref(),
+            Dimension::User => self.users.as_ref(),
             Dimension::Tag => self.tags.as_ref(),
             Dimension::Model => self.models.as_ref(),
+            Dimension::Tool => self.tools.as_ref(),
         }
     }
 }

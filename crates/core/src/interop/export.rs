@@ -1,12 +1,14 @@
 //! A policy set as the `policies` and `policy_attachments` of a LiteLLM config.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::model::{AttachmentDoc, PolicyDoc, Text};
 use super::write;
 use super::yaml::{Tree, Value, Writer};
-use crate::document::Span;
-use crate::policy::PolicySet;
+use crate::document::{Dimension, Span};
+use crate::policy::{Attachment, Place, PolicySet};
 
 /// A set for LiteLLM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,20 +19,66 @@ pub struct Exported {
     pub warnings: Vec<String>,
 }
 
+/// Why a set cannot be said in LiteLLM's words: an attachment chooses requests by something that LiteLLM
+/// does not look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeyondLitellm {
+    /// The attachment's place.
+    pub place: Place,
+    /// Its policy.
+    pub policy: Arc<str>,
+    /// What it names.
+    pub dimension: Dimension,
+}
+
+impl std::fmt::Display for BeyondLitellm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Place { file, line } = &self.place;
+        let (policy, list) = (self.policy.escape_debug(), self.dimension.plural());
+        write!(
+            f,
+            "{file}:{line}: the attachment of `{policy}` names `{list}`, which LiteLLM does not know"
+        )
+    }
+}
+
+impl std::error::Error for BeyondLitellm {}
+
 /// The set as YAML for a LiteLLM config: attachments in the order of evaluation, which keeps ties as
 /// they are. An `owner` has no place there and is left out.
-pub fn export_litellm(set: &PolicySet) -> Exported {
+///
+/// # Errors
+/// Where LiteLLM cannot tell the requests of an attachment from others.
+pub fn export_litellm(set: &PolicySet) -> Result<Exported, BeyondLitellm> {
     let mut writer = Writer::default();
-    writer.document(&tree(set));
-    Exported { text: writer.text, warnings: warnings(set) }
+    writer.document(&tree(set)?);
+    Ok(Exported { text: writer.text, warnings: warnings(set) })
 }
 
 /// The same as JSON.
-pub fn export_json(set: &PolicySet) -> Json {
-    tree(set).to_json()
+///
+/// # Errors
+/// As of [`export_litellm`].
+pub fn export_json(set: &PolicySet) -> Result<Json, BeyondLitellm> {
+    Ok(tree(set)?.to_json())
 }
 
-fn tree(set: &PolicySet) -> Tree {
+fn require_litellm(set: &PolicySet, attachment: &Attachment) -> Result<(), BeyondLitellm> {
+    let named = attachment.targets.written().filter(|(_, patterns)| patterns.is_some());
+    let mut beyond =
+        named.map(|(dimension, _)| dimension).filter(|of| !Dimension::LITELLM.contains(of));
+    match beyond.next() {
+        None => Ok(()),
+        Some(dimension) => {
+            let policy =
+                set.policy(attachment.policy).map_or("".into(), |policy| policy.name.clone());
+            Err(BeyondLitellm { place: attachment.place.clone(), policy, dimension })
+        }
+    }
+}
+
+fn tree(set: &PolicySet) -> Result<Tree, BeyondLitellm> {
+    set.attachments.iter().try_for_each(|attachment| require_litellm(set, attachment))?;
     let at = Span::default();
     let policies = set.policies.iter().map(|policy| {
         let tree = write::litellm_policy(&PolicyDoc::of(set, policy));
@@ -42,7 +90,7 @@ fn tree(set: &PolicySet) -> Tree {
         ("policies".to_owned(), Tree::new(Value::Map(policies.collect()), at)),
         ("policy_attachments".to_owned(), Tree::new(Value::List(attachments.collect()), at)),
     ];
-    Tree::new(Value::Map(fields), at)
+    Ok(Tree::new(Value::Map(fields), at))
 }
 
 /// LiteLLM takes a requested name with this prefix for the id of a version.
@@ -87,13 +135,15 @@ fn replaceable(policy: &PolicyDoc) -> impl Iterator<Item = Text> + use<> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::{Limits, load_file};
     use crate::interop::import_config;
+    use crate::policy::{Levels, check};
 
     #[test]
     fn what_litellm_would_read_otherwise_is_said() {
         let config = "policies:\n  policy_a: {guardrails: [g], condition: {model: [os.environ/M]}}\npolicy_attachments:\n- {policy: policy_a, scope: '*'}\n";
         let imported = import_config("config.yaml", config.to_owned());
-        let exported = export_litellm(&imported.set.expect("a set"));
+        let exported = export_litellm(&imported.set.expect("a set")).expect("LiteLLM's words");
         let want = "policies:\n  policy_a:\n    guardrails:\n      add:\n        - g\n    condition:\n      model:\n        - os.environ/M\npolicy_attachments:\n  - policy: policy_a\n    scope: \"*\"\n";
         assert_eq!(exported.text, want);
         let [warning] = exported.warnings.as_slice() else { panic!("{:?}", exported.warnings) };
@@ -101,5 +151,23 @@ mod tests {
             warning.starts_with("policies/policy-a.yaml:1: a request that names `policy_a`"),
             "{warning}"
         );
+    }
+
+    #[test]
+    fn a_set_that_looks_at_users_or_tools_is_refused_with_the_place() {
+        for field in ["users", "tools"] {
+            let text = format!(
+                "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {{add: [g]}}\n---\n\
+                 apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [t]\n{field}: ['*']\n"
+            );
+            let loaded = load_file("x.yaml", text.into_bytes(), &Limits::DEFAULT);
+            let set = check(loaded, &Levels::default()).set.expect("a set");
+            let refused = export_litellm(&set).expect_err("LiteLLM has no such list");
+            assert_eq!(export_json(&set), Err(refused.clone()));
+            let want = format!(
+                "x.yaml:6: the attachment of `p` names `{field}`, which LiteLLM does not know"
+            );
+            assert_eq!(refused.to_string(), want);
+        }
     }
 }

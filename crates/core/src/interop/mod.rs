@@ -20,7 +20,7 @@ mod written;
 mod yaml;
 
 pub use database::{Commit, DatabaseImport, Draft, import_database};
-pub use export::{Exported, export_json, export_litellm};
+pub use export::{BeyondLitellm, Exported, export_json, export_litellm};
 pub use import::{Imported, import_config};
 pub use slug::slug;
 pub use write::{write_attachment, write_policy};

@@ -617,24 +617,25 @@ mod tests {
     use crate::prove::tests::generate::Random;
 
     const GUARDRAILS: [&str; 3] = ["g", "h", "i"];
-    const VALUES: [&[&str]; Dimension::COUNT] = [
-        &["a", "ab", "a*", "b", "ab*", "*"],
-        &["k", "k*", "*"],
-        &["t", "t*", "tu", "s", "*"],
-        &["m", "m*", "n"],
+    const VALUES: [(Dimension, &[&str]); 5] = [
+        (Dimension::Team, &["a", "ab", "a*", "b", "ab*", "*"]),
+        (Dimension::Key, &["k", "k*", "*"]),
+        (Dimension::User, &["u", "*"]),
+        (Dimension::Tag, &["t", "t*", "tu", "s", "*"]),
+        (Dimension::Model, &["m", "m*", "n"]),
     ];
     /// A value of each class that these patterns make.
     const TEAMS: [Option<&str>; 6] =
         [None, Some("a"), Some("ab"), Some("ac"), Some("b"), Some("abc")];
     const KEYS: [Option<&str>; 3] = [None, Some("k"), Some("kk")];
+    const USERS: [Option<&str>; 2] = [None, Some("u")];
     const MODELS: [Option<&str>; 4] = [None, Some("m"), Some("mm"), Some("n")];
     const TAGS: [&str; 5] = ["t", "tu", "tz", "s", "z"];
 
-    fn targets(lists: [Option<Vec<&str>>; Dimension::COUNT]) -> Targets {
+    fn targets<'p>(lists: impl IntoIterator<Item = (Dimension, Vec<&'p str>)>) -> Targets {
         let mut targets = Targets::default();
-        for (dimension, list) in Dimension::ALL.into_iter().zip(lists) {
-            let patterns = |list: Vec<&str>| list.into_iter().map(Pattern::parse).collect();
-            targets.0[dimension] = list.map(patterns);
+        for (dimension, list) in lists {
+            targets.0[dimension] = Some(list.into_iter().map(Pattern::parse).collect());
         }
         targets
     }
@@ -656,11 +657,11 @@ mod tests {
     }
 
     fn teams(list: &[&str]) -> Targets {
-        targets([Some(list.to_vec()), None, None, None])
+        targets([(Dimension::Team, list.to_vec())])
     }
 
     fn tags(list: &[&str]) -> Targets {
-        targets([None, None, Some(list.to_vec()), None])
+        targets([(Dimension::Tag, list.to_vec())])
     }
 
     fn lost(base: &[Invariant], head: &[Invariant]) -> Vec<LostInvariant> {
@@ -692,7 +693,7 @@ mod tests {
     #[test]
     fn what_is_lost_is_named_with_a_request() {
         let audited = invariant(teams(&["health*"]), &["g"]);
-        let except = targets([None, Some(vec!["ci-*"]), None, None]);
+        let except = targets([(Dimension::Key, vec!["ci-*"])]);
         let head = [
             invariant(teams(&["health-eu*"]), &["g"]),
             Invariant { except: Some(except), ..audited.clone() },
@@ -744,7 +745,13 @@ mod tests {
     }
 
     fn random_targets(random: &mut Random) -> Targets {
-        targets(VALUES.map(|values| random.chance(45).then(|| random.some(values, 3))))
+        let mut lists = Vec::new();
+        for (dimension, values) in VALUES {
+            if random.chance(45) {
+                lists.push((dimension, random.some(values, 3)));
+            }
+        }
+        targets(lists)
     }
 
     fn random_invariant(random: &mut Random) -> Invariant {
@@ -792,22 +799,25 @@ mod tests {
         });
         let mut requests = Vec::new();
         for tags in tag_sets {
-            for team in TEAMS {
-                for key in KEYS {
-                    for model in MODELS {
-                        let mut request = Context::default();
-                        for (dimension, value) in [
-                            (Dimension::Team, team),
-                            (Dimension::Key, key),
-                            (Dimension::Model, model),
-                        ] {
-                            request.set(dimension, value.map(str::to_owned));
-                        }
-                        request.set(Dimension::Tag, tags.iter().cloned());
-                        requests.push(request);
-                    }
-                }
-            }
+            let mut tagged = Context::default();
+            tagged.set(Dimension::Tag, tags);
+            requests.push(tagged);
+        }
+        for (dimension, values) in [
+            (Dimension::Team, &TEAMS[..]),
+            (Dimension::Key, &KEYS),
+            (Dimension::User, &USERS),
+            (Dimension::Model, &MODELS),
+        ] {
+            let spread = |request: &Context| {
+                let with = |value: &Option<&str>| {
+                    let mut request = request.clone();
+                    request.set(dimension, value.map(str::to_owned));
+                    request
+                };
+                values.iter().map(with).collect::<Vec<_>>()
+            };
+            requests = requests.iter().flat_map(spread).collect();
         }
         requests
     }

@@ -86,6 +86,8 @@ struct RawContext {
     model: Option<String>,
     #[serde(default)]
     tags: Option<Vec<String>>,
+    user: Option<String>,
+    tool: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +105,8 @@ impl RawContext {
             Dimension::Team => (self.team.take(), self.team_alias.take()),
             Dimension::Key => (self.key.take(), self.key_alias.take()),
             Dimension::Model => (self.model.take(), None),
+            Dimension::User => (self.user.take(), None),
+            Dimension::Tool => (self.tool.take(), None),
             Dimension::Tag => return Ok(self.tags.take().unwrap_or_default()),
         };
         if let (Some(_), Some(_), Some(alias)) = (&value, &alias, dimension.alias()) {
@@ -233,6 +237,8 @@ mod tests {
             ("key", json!({"key_alias": "é".repeat(513)})),
             ("model", json!({"model": "é".repeat(513)})),
             ("tags", json!({"tags": ["short", "é".repeat(513)]})),
+            ("user", json!({"user": "é".repeat(513)})),
+            ("tool", json!({"tool": "é".repeat(513)})),
         ] {
             let want = format!(
                 "a value of `{dimension}` has 1026 bytes: the limit `request-value` is 1024"

@@ -93,7 +93,7 @@ fn litellm_answers_from_the_export_as_we_do() {
             .collect();
         format!(
             "{}\n",
-            json!({ "config": export_litellm(case.engine.set()).text, "queries": queries })
+            json!({ "config": export_litellm(case.engine.set()).expect("LiteLLM's words").text, "queries": queries })
         )
     };
     let theirs = ask(&python, cases.iter().map(line).collect());
@@ -104,13 +104,13 @@ fn litellm_answers_from_the_export_as_we_do() {
             theirs.get("error"),
             None,
             "LiteLLM refuses\n{}",
-            export_litellm(case.engine.set()).text
+            export_litellm(case.engine.set()).expect("LiteLLM's words").text
         );
         for ((context, names), theirs) in
             case.queries.iter().zip(theirs["answers"].as_array().expect("answers"))
         {
             matched += usize::from(!theirs["policies"].as_array().expect("policies").is_empty());
-            let text = || export_litellm(case.engine.set()).text;
+            let text = || export_litellm(case.engine.set()).expect("LiteLLM's words").text;
             assert_eq!(&ours(case, context, names), theirs, "{context} {names:?}\n{}", text());
         }
     }

@@ -30,11 +30,11 @@ proptest! {
         requests in prop::collection::vec((context(), requested()), 12),
     ) {
         let first = engine(&config);
-        let exported = export_litellm(first.set());
+        let exported = export_litellm(first.set()).expect("LiteLLM's words");
         let second = engine(&exported.text);
         prop_assert_eq!(&first.set().digest, &second.set().digest, "{}", exported.text);
-        prop_assert_eq!(&export_litellm(second.set()).text, &exported.text);
-        let from_json = engine(&export_json(first.set()).to_string());
+        prop_assert_eq!(&export_litellm(second.set()).expect("LiteLLM's words").text, &exported.text);
+        let from_json = engine(&export_json(first.set()).expect("LiteLLM's words").to_string());
         prop_assert_eq!(&first.set().digest, &from_json.set().digest);
         for (context, names) in requests {
             let request = request(&context, &names);

@@ -3,16 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::document::{Dimension, FinalAction, Outcome};
+use crate::document::{Dimension, FinalAction, Outcome, PerDimension};
 use crate::policy::{Pattern, PolicySet, Targets};
 use crate::resolve::{Context, Engine, Request, Requested, simulate};
 
 /// Requests that between them show everything that the sets can do.
 pub struct Requests {
-    pub teams: Vec<Option<String>>,
-    pub keys: Vec<Option<String>>,
-    pub models: Vec<Option<String>>,
-    pub tags: Vec<Vec<String>>,
+    /// What a request may have of each dimension.
+    values: PerDimension<Vec<Vec<String>>>,
 }
 
 /// All strings over an alphabet, the shortest first.
@@ -92,36 +90,50 @@ impl Requests {
                 .map(|(_, t)| t.clone())
                 .collect()
         });
-        Self {
-            teams: values(&["a", "b", "z"], 2, patterns(Dimension::Team)),
-            keys: values(&["k", "z"], 2, patterns(Dimension::Key)),
-            models,
-            tags: subsets.collect(),
-        }
+        let choices = |dimension| -> Vec<Vec<String>> {
+            let values = match dimension {
+                Dimension::Tag => return subsets.clone().collect(),
+                Dimension::Model => models.clone(),
+                Dimension::Team => values(&["a", "b", "z"], 2, patterns(dimension)),
+                Dimension::Key => values(&["k", "z"], 2, patterns(dimension)),
+                Dimension::User => values(&["u", "z"], 2, patterns(dimension)),
+                Dimension::Tool => values(&["s", "/", "a"], 3, patterns(dimension)),
+            };
+            values.into_iter().map(|value| value.into_iter().collect()).collect()
+        };
+        Self { values: PerDimension::from_fn(choices) }
     }
 
     pub fn len(&self) -> usize {
-        self.teams.len() * self.keys.len() * self.models.len() * self.tags.len()
+        self.values.values().map(Vec::len).product()
     }
 
     pub fn all(&self) -> impl Iterator<Item = Context> + '_ {
-        self.models.iter().flat_map(move |model| self.with(model))
+        self.values[Dimension::Model].iter().flat_map(move |model| self.with(model))
     }
 
-    pub fn with<'a>(&'a self, model: &'a Option<String>) -> impl Iterator<Item = Context> + 'a {
-        self.teams.iter().flat_map(move |team| {
-            self.keys.iter().flat_map(move |key| {
-                self.tags.iter().map(move |tags| {
-                    let single =
-                        [(Dimension::Team, team), (Dimension::Key, key), (Dimension::Model, model)];
-                    let mut context = Context::default();
-                    context.extend(single.into_iter().filter_map(|(of, v)| Some((of, v.clone()?))));
-                    context.extend(tags.iter().map(|tag| (Dimension::Tag, tag.clone())));
-                    context
-                })
-            })
-        })
+    /// Every request for a model; of none: for no model.
+    pub fn with(&self, model: &[String]) -> impl Iterator<Item = Context> + use<> {
+        let mut start = Context::default();
+        start.set(Dimension::Model, model.iter().cloned());
+        let mut contexts = vec![start];
+        for (dimension, choices) in self.values.iter().filter(|(of, _)| *of != Dimension::Model) {
+            let spread = |context: &Context| {
+                choices
+                    .iter()
+                    .map(|values| with_values(context, dimension, values))
+                    .collect::<Vec<_>>()
+            };
+            contexts = contexts.iter().flat_map(spread).collect();
+        }
+        contexts.into_iter()
     }
+}
+
+fn with_values(context: &Context, dimension: Dimension, values: &[String]) -> Context {
+    let mut context = context.clone();
+    context.set(dimension, values.iter().cloned());
+    context
 }
 
 /// What a request gets: its guardrails, and its pipelines as they run.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::document::{Dimension, PerDimension};
+
 /// A generator of numbers: the same seed, the same set.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -41,6 +43,8 @@ const TEAMS: [&str; 5] = ["a", "ab", "a*", "b", "*"];
 const KEYS: [&str; 3] = ["k", "k*", "*"];
 const MODELS: [&str; 5] = ["m", "m*", "mx", "n*", "*"];
 const TAGS: [&str; 5] = ["t", "t*", "tu", "s", "*"];
+const USERS: [&str; 4] = ["u", "u*", "uz", "*"];
+const TOOLS: [&str; 4] = ["s/a", "s/*", "s*", "*"];
 const CONDITIONS: [&str; 7] = ["m", "m.*", "(m|n)x?", "n", ".+", "[a-m]x*", "m(x|y)+"];
 const ACTIONS: [&str; 4] = ["next", "next", "allow", "block"];
 
@@ -57,18 +61,21 @@ pub struct Policy {
     pub pipeline: Option<(bool, Vec<Step>)>,
 }
 
+/// The patterns of a box.
+pub type Lists = PerDimension<Option<Vec<&'static str>>>;
+
 #[derive(Debug, Clone)]
 pub struct Attachment {
     pub policy: usize,
-    pub lists: [Option<Vec<&'static str>>; 4],
+    pub lists: Lists,
     pub priority: Option<usize>,
     pub default: bool,
 }
 
 #[derive(Debug, Clone)]
 pub struct Invariant {
-    pub applies: [Option<Vec<&'static str>>; 4],
-    pub except: Option<[Option<Vec<&'static str>>; 4]>,
+    pub applies: Lists,
+    pub except: Option<Lists>,
     pub lists: [Vec<&'static str>; 3],
 }
 
@@ -111,13 +118,18 @@ fn policy(r: &mut Random, name: usize) -> Policy {
     }
 }
 
-fn lists(r: &mut Random) -> [Option<Vec<&'static str>>; 4] {
-    [
-        r.chance(40).then(|| r.some(&TEAMS, 2)),
-        r.chance(25).then(|| r.some(&KEYS, 2)),
-        r.chance(30).then(|| r.some(&MODELS, 2)),
-        r.chance(40).then(|| r.some(&TAGS, 2)),
-    ]
+fn lists(r: &mut Random) -> Lists {
+    PerDimension::from_fn(|dimension| {
+        let (percent, pool): (usize, &[&str]) = match dimension {
+            Dimension::Team => (40, &TEAMS),
+            Dimension::Key => (25, &KEYS),
+            Dimension::User => (15, &USERS),
+            Dimension::Tag => (40, &TAGS),
+            Dimension::Model => (30, &MODELS),
+            Dimension::Tool => (15, &TOOLS),
+        };
+        r.chance(percent).then(|| r.some(pool, 2))
+    })
 }
 
 fn attachment(r: &mut Random, policies: usize) -> Attachment {
@@ -192,12 +204,10 @@ fn list(values: &[&str]) -> String {
     format!("[{}]", quoted.join(", "))
 }
 
-fn boxed(lists: &[Option<Vec<&str>>; 4]) -> String {
-    let names = ["teams", "keys", "models", "tags"];
-    let parts = names
-        .iter()
-        .zip(lists)
-        .filter_map(|(name, l)| Some(format!("{name}: {}", list(l.as_ref()?))));
+fn boxed(lists: &Lists) -> String {
+    let parts = lists.written().filter_map(|(dimension, patterns)| {
+        Some(format!("{}: {}", dimension.plural(), list(patterns.as_ref()?)))
+    });
     parts.collect::<Vec<_>>().join(", ")
 }
 

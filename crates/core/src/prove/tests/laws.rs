@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::engine_of;
 use super::generate::{self, Random};
+use crate::document::Dimension;
 use crate::prove::{Budget, Impact, impact};
 use crate::resolve::Engine;
 
@@ -74,8 +75,8 @@ fn an_attachment_that_is_covered_changes_nothing() {
         set.policies.iter_mut().for_each(|policy| policy.pipeline = None);
         let Some(base) = engine_of(&set.yaml()) else { continue };
         let mut narrow = r.pick(&set.attachments).clone();
-        narrow.lists[0].get_or_insert_with(|| vec!["b"]);
-        narrow.lists[3].get_or_insert_with(|| vec!["t*"]);
+        narrow.lists[Dimension::Team].get_or_insert_with(|| vec!["b"]);
+        narrow.lists[Dimension::Tag].get_or_insert_with(|| vec!["t*"]);
         set.attachments.push(narrow);
         let head = engine_of(&set.yaml()).expect("only a warning");
         let added = of(&base, &head);

@@ -307,8 +307,7 @@ fn check_proof(engine: &Engine, yaml: &str, requests: &Requests, proof: &Proof) 
     let more = |a: &Context, b: &Context| {
         let same = |of| a.value(of).is_none() || a.value(of) == b.value(of);
         a.model() == b.model()
-            && same(Dimension::Team)
-            && same(Dimension::Key)
+            && Dimension::ALL.into_iter().filter(|of| is_plain(*of)).all(same)
             && a.values(Dimension::Tag).iter().all(|tag| b.values(Dimension::Tag).contains(tag))
     };
     let loses = |(a, one): &(Context, Got)| {
