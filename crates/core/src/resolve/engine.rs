@@ -1,4 +1,21 @@
-//! The engine: section 3 of the design, step by step.
+//! The engine: from a request to its policies and guardrails, step by step.
+//!
+//! For a request of the team `health-eu` for `gpt-4`, and the set
+//!
+//! ```text
+//! baseline    scope: "*"              adds log, pii
+//! health      teams: ["health-*"]     inherits baseline, adds hipaa, removes log; condition: gpt-4.*
+//! late        teams: ["health-*"]     default: true
+//! ```
+//!
+//! 1. the index finds the attachments that match, in the order of evaluation: all three;
+//! 2. those stay whose policy applies, which is if some member of its chain has no condition or one that
+//!    holds: all three;
+//! 3. default ones stay only where there are no others: `late` goes;
+//! 4. each policy's chain is walked from its root ancestor: `health` gives hipaa and pii. The request gets
+//!    the union, so `log` too: a `remove` takes nothing away that another matched policy gives;
+//! 5. policies that the request names come after those, each once, and only if they apply;
+//! 6. pipelines are those of the listed policies whose own condition holds.
 
 use std::sync::Arc;
 

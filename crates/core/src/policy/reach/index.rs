@@ -1,10 +1,26 @@
 //! Attachments by a key and by their patterns, so that what may cover or overlap one is found by search.
+//!
+//! A key is a small number that the caller chooses: the policy, or a guardrail that it may give. Under a
+//! key, attachments are grouped by the dimensions that they ask for, their *signature*, and in each group
+//! filed under every pattern of every such dimension:
+//!
+//! ```text
+//! a  teams: [health*]                     group {team}          team health*
+//! b  teams: [health-eu], keys: [ci]       group {team, key}     team health-eu, key ci
+//! c  models: [gpt-4]                      group {model}         model gpt-4
+//! ```
+//!
+//! What may overlap `teams: [health-eu]` is then, in the groups {team} and {team, key}, filed under
+//! `health-eu`, a prefix of it or something below it: `a` and `b`. In the group {model}, which shares no
+//! dimension with it, everything overlaps it: `c`. What may cover it has a signature within its own, so
+//! that only the group {team} is searched: `a`. What the search finds, the caller's areas confirm.
 
 use super::areas::{Area, Areas, Signature, apart};
 use super::order::PatternNo;
 use crate::document::Dimension;
 
-/// How many candidates a rule may look at, so that no set makes it run long. What is left then is not said.
+/// Number of candidates that a rule may look at, so that no set makes it run long. Once it is spent, the
+/// remaining breaches go unreported.
 #[derive(Debug)]
 pub struct Budget(u32);
 

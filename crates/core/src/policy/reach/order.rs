@@ -1,4 +1,19 @@
 //! The distinct patterns of one dimension, numbered so that what a prefix covers is a range of numbers.
+//!
+//! Sorted by their texts, a prefix comes right before all that it covers:
+//!
+//! ```text
+//! number    pattern      covers     nearest prefix above
+//!      0    *            1..6       none
+//!      1    finance      nothing    0
+//!      2    health*      3..5       0
+//!      3    health-eu    nothing    2
+//!      4    health-us*   nothing    2
+//!      5    legal        nothing    0
+//! ```
+//!
+//! So whether `[2]` covers `[3, 4]` is two steps upwards, and whether `[2]` overlaps `[4, 5]` is one search
+//! for a number of 3..5 in the list.
 
 use rustc_hash::FxHashMap;
 
