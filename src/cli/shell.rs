@@ -34,9 +34,10 @@ impl Shell {
         &self,
         source: &Source,
         levels: &Levels,
+        allow_empty: bool,
     ) -> Result<(Workspace, LoadedSet)> {
         let workspace = Workspace::open(&self.dir)?;
-        let loaded = workspace.load(source, levels, &progress::Bar::new())?;
+        let loaded = workspace.load(source, levels, allow_empty, &progress::Bar::new())?;
         Ok((workspace, loaded))
     }
 

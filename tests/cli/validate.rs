@@ -21,3 +21,148 @@ fn each_source_is_judged_for_itself() {
     );
     assert_eq!(finding["file"], "policies/base.yaml");
 }
+
+/// The places, codes and severities of what `validate` finds, with the first words of each help.
+fn findings(repo: &TestRepo, args: &[&str]) -> Vec<String> {
+    let args = ["validate", "--format", "json"].into_iter().chain(args.iter().copied());
+    let report: serde_json::Value = serde_json::from_str(&repo.run(args).stdout).unwrap();
+    let line = |finding: &serde_json::Value| {
+        let text = |field: &str| finding[field].as_str().unwrap_or("").to_owned();
+        let (file, line, code) = (text("file"), &finding["line"], text("code"));
+        format!("{file}:{line} {code} {}: {} ({})", text("severity"), text("message"), text("help"))
+    };
+    report["findings"].as_array().unwrap().iter().map(line).collect()
+}
+
+fn assert_finds(repo: &TestRepo, expected: &[&str]) {
+    let found = findings(repo, &[]);
+    let fits = |(found, expected): (&String, &&str)| {
+        expected.split(" … ").all(|part| found.contains(part))
+    };
+    assert!(
+        found.len() == expected.len() && found.iter().zip(expected).all(fits),
+        "found:\n{}\nexpected:\n{}",
+        found.join("\n"),
+        expected.join("\n")
+    );
+}
+
+const BASE: &str = "apiVersion: refguard/v1\nkind: Policy\nname: base\nguardrails: {add: [pii]}\n---\n\
+    apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+
+#[test]
+fn nothing_of_ours_is_an_error_wherever_it_comes_from() {
+    let repo = TestRepo::plain();
+    assert_finds(&repo, &["refguard.yaml:1 RG019 error: no policy document … `-C DIR`"]);
+    let _ = repo.run(["validate", "--allow-empty"]).ok();
+    repo.write(
+        "refguard.yaml",
+        "apiVersion: refguard/v1\nkind: Repository\ninclude: ['polices/**']\n",
+    );
+    repo.write("policies/base.yaml", BASE);
+    assert_finds(
+        &repo,
+        &[
+            "refguard.yaml:1 RG019 error: no policy",
+            "refguard.yaml:3 RG218 warning: `polices/**` under `include` matches no file",
+        ],
+    );
+}
+
+#[test]
+fn a_glob_that_matches_nothing_is_said_where_it_stands() {
+    let repo = TestRepo::new();
+    let settings =
+        "apiVersion: refguard/v1\nkind: Repository\nexclude:\n  - policies/old/**\n  - charts/**\n";
+    repo.write("refguard.yaml", settings).write("policies/base.yaml", BASE);
+    repo.write("policies/old/base.yaml", BASE).commit("sound");
+    for args in [&[][..], &["--at", "HEAD"], &["--staged"]] {
+        let found = findings(&repo, args);
+        assert!(found[0].starts_with("refguard.yaml:5 RG218 warning: `charts/**`"), "{found:?}");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+    let long = settings.replace("charts/**", &"{a,".repeat(400));
+    let said = repo.write("refguard.yaml", &long).run(["validate"]).fails(2);
+    assert!(said.contains("refguard.yaml:5:5: this glob has 1200 bytes"), "{said}");
+}
+
+#[test]
+fn a_file_of_another_encoding_or_name_does_not_vanish() {
+    let repo = TestRepo::new();
+    repo.write("policies/base.yaml", BASE).write("values.YAML", "a: b\n");
+    let wide = |text: &str, mark: &[u8]| {
+        [mark.to_vec(), text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat()
+    };
+    std::fs::write(repo.path().join("catalog.yaml"), wide("apiVersion: refguard/v1\n", &[]))
+        .unwrap();
+    std::fs::write(repo.path().join("other.yaml"), wide("a: b\n", &[0xff, 0xfe])).unwrap();
+    repo.write("policies/more.Yml", BASE).write("elsewhere/more.YAML", BASE);
+    assert_finds(
+        &repo,
+        &[
+            "catalog.yaml:1 RG002 error: this file is UTF-16, not UTF-8 … iconv",
+            "elsewhere/more.YAML:1 RG018 error: this file is not read",
+            "other.yaml:1 RG002 error: this file is UTF-16",
+            "policies/more.Yml:1 RG018 error: this file is not read: its name ends in `.Yml` … ends in `.yml`",
+        ],
+    );
+    repo.commit("one");
+    assert_eq!(findings(&repo, &["--at", "HEAD"]), findings(&repo, &[]));
+}
+
+#[test]
+fn messages_speak_of_documents_and_not_of_the_program() {
+    let repo = TestRepo::new();
+    let attached = |field: &str| BASE.replace("scope: \"*\"", &format!("scope: \"*\"\n{field}"));
+    for (text, said) in [
+        (
+            attached("priority: 1.0"),
+            "expected a whole number, without a point or an exponent, found the number `1.0`",
+        ),
+        (attached("priority: 2147483648"), "`priority`"),
+        (attached("~: x"), "the key before this `:` is missing"),
+        (
+            BASE.replace("{add: [pii]}", "[pii]"),
+            "`guardrails`: expected a mapping, found a list (write `add: …` below it; its fields are `add`, `remove`)",
+        ),
+        (
+            BASE.replace("name: base\n", "name: ba\u{200b}se\n"),
+            "has the character U+200B, which cannot be seen",
+        ),
+        (
+            BASE.replace("name: base\n", "name: \"ba\\U000E0041se\"\n"),
+            "has the character U+E0041, which cannot be seen",
+        ),
+        (
+            BASE.replace(
+                "kind: Policy\n",
+                "kind: Policy\n<<<<<<< HEAD\nowner: a\n=======\nowner: b\n>>>>>>> theirs\n",
+            ),
+            "git left both sides here",
+        ),
+    ] {
+        let found = findings(repo.write("policies/base.yaml", &text), &[]);
+        assert!(found[0].contains(said), "{found:?}");
+        assert_eq!(found.iter().filter(|line| line.contains("error")).count(), 1, "{found:?}");
+        for word in ["i32", "u32", "struct", "enum", "sequence", "invalid type", "newtype"] {
+            assert!(!found[0].contains(word), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn another_tools_file_full_of_aliases_is_left_alone() {
+    let repo = TestRepo::new();
+    repo.write("policies/base.yaml", BASE);
+    let scalar = format!("a: &a {}\nb: [{}*a]\n", "x".repeat(900 << 10), "*a,".repeat(9_900));
+    repo.write("other.yaml", &scalar);
+    let nested = |n: usize| format!("&b{n} [");
+    let anchors: String = (0..60).map(nested).collect();
+    repo.write("nested.yaml", &format!("{anchors}{}{}\n", "a,".repeat(400_000), "]".repeat(60)));
+    // Expanded, the first is 9 GB and the second 24,000,000 nodes.
+    let program = env!("CARGO_BIN_EXE_refguard");
+    let limited = format!("ulimit -v 1000000; RAYON_NUM_THREADS=1 exec {program} validate");
+    let mut shell = repo.prepared(std::process::Command::new("sh"));
+    let out = shell.args(["-c", &limited]).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}

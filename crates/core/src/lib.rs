@@ -17,6 +17,8 @@
 pub mod diff;
 pub mod document;
 mod effect;
+#[cfg(test)]
+mod growth;
 pub mod interop;
 pub mod policy;
 pub mod prove;

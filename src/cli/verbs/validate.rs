@@ -26,13 +26,18 @@ pub(in crate::cli) struct ValidateArgs {
     #[command(flatten)]
     levels: LevelArgs,
 
+    /// Accept a tree without any document
+    #[arg(long)]
+    allow_empty: bool,
+
     /// How findings are written
     #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = findings_format())]
     format: Format,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
-    let (workspace, loaded) = shell.load_set(&args.source.source(), &args.levels.levels())?;
+    let (source, levels) = (args.source.source(), args.levels.levels());
+    let (workspace, loaded) = shell.load_set(&source, &levels, args.allow_empty)?;
     // The process ends with this verb: freeing a large set piece by piece would be for nothing.
     let loaded = ManuallyDrop::new(loaded);
     let checked = &loaded.checked;

@@ -7,7 +7,10 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
 use rayon::prelude::*;
-use refguard_core::document::{Limits, Loaded, is_yaml_name, load_file, our_folder};
+use refguard_core::document::rules::empty_set;
+use refguard_core::document::{
+    Body, Document, Finding, Limits, Loaded, SourceFile, is_read_name, load_file, our_folder,
+};
 
 use crate::ops::source::filter::{Filter, SETTINGS};
 use crate::repo::{BlobId, CommitId, Entry, EntryKind, Listing, Repo, Root};
@@ -36,18 +39,20 @@ pub(in crate::ops) fn wanted(path: &str, kind: EntryKind) -> bool {
     let ours = our_folder(path).is_some() || refguard_core::document::OUR_FOLDERS.contains(&path);
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     match kind {
-        EntryKind::File => is_yaml_name(name) || (ours && !name.starts_with('.')),
+        EntryKind::File => is_read_name(name) || (ours && !name.starts_with('.')),
         EntryKind::Submodule => ours,
         EntryKind::Unreadable | EntryKind::NotUtf8 => true,
-        _ => is_yaml_name(name) || ours,
+        _ => is_read_name(name) || ours,
     }
 }
 
 /// Reads every entry of a listing into documents and findings, in the order of the paths.
 pub(in crate::ops) fn read(mut listing: Listing<'_>, progress: &dyn Progress) -> Result<Loaded> {
     let filter = filter(&listing)?;
+    let idle = filter.idle_globs(listing.entries.iter().map(|entry| &*entry.path));
     let mut loaded = Loaded::default();
     read_parts(&mut listing, &filter, progress)?.into_iter().for_each(|part| loaded.append(part));
+    loaded.findings.extend(idle.findings(&loaded.documents));
     Ok(loaded)
 }
 
@@ -139,7 +144,7 @@ pub(in crate::ops) fn skipped(entry: &Entry) -> Option<Loaded> {
     if entry.kind != EntryKind::File {
         return Some(Loaded::not_a_file(entry.path.clone(), entry.kind.describe()));
     }
-    if !is_yaml_name(&entry.path) {
+    if !is_read_name(&entry.path) {
         return Some(Loaded::stray(entry.path.clone(), our_folder(&entry.path).unwrap_or("")));
     }
     // A large file may be somebody else's.
@@ -209,4 +214,15 @@ pub fn worktree_files(root: &Root) -> Result<Vec<FileStamp>> {
         .into_iter()
         .map(|entry| (entry.path.clone(), entry.size, changed(&entry.path)))
         .collect())
+}
+
+/// The finding that a tree holds nothing of ours besides its settings, if that is so.
+pub(in crate::ops) fn empty_set(loaded: &Loaded) -> Option<Finding> {
+    let is_settings = |document: &Document| matches!(document.body, Body::Repository(_));
+    let holds_nothing = loaded.documents.iter().all(is_settings) && loaded.lost.is_empty();
+    holds_nothing.then(|| {
+        let settings = loaded.sources.iter().find(|file| &**file.path() == SETTINGS);
+        let missing = SourceFile::new(SETTINGS, String::new());
+        empty_set::finding(settings.unwrap_or(&missing))
+    })
 }

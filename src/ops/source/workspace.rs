@@ -116,7 +116,7 @@ impl Workspace {
         Ok(self.root.repo()?)
     }
 
-    /// Reads and judges a set.
+    /// Reads and judges a set. Unless `allow_empty`, one without any document is at fault.
     ///
     /// # Errors
     /// Where it cannot be read at all; what is wrong with its documents is among its findings.
@@ -124,11 +124,15 @@ impl Workspace {
         &self,
         source: &Source,
         levels: &Levels,
+        allow_empty: bool,
         progress: &dyn Progress,
     ) -> Result<LoadedSet> {
         let (listing, origin) = self.list(source)?;
-        let loaded = load::read(listing, progress)
+        let mut loaded = load::read(listing, progress)
             .with_context(|| format!("cannot read the set `{}`", origin.name))?;
+        if !allow_empty {
+            loaded.findings.extend(load::empty_set(&loaded));
+        }
         Ok(LoadedSet { checked: check(loaded, levels), origin })
     }
 

@@ -10,12 +10,13 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{StrDeserializer, U32Deserializer};
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
 
+use super::work::step;
 use super::{Node, NodeValue, Span, scalar};
 
 const SPANNED: &str = "$refguard::Spanned";
@@ -52,6 +53,48 @@ impl serde::de::Error for DeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self { message: message.to_string(), span: None }
     }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = expected.to_string();
+        let (expected, found) = (expected_words(&expected), found_words(found));
+        Self::custom(format!("expected {expected}, found {found}"))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+}
+
+/// What serde or a visitor of ours expects, in the words of documents instead of Rust's.
+fn expected_words(expected: &str) -> &str {
+    match expected {
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128"
+        | "usize" => "a whole number, without a point or an exponent",
+        "f32" | "f64" => "a number",
+        "a boolean" | "bool" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        "unit" => "nothing",
+        words if words.starts_with("struct ") => "a mapping",
+        words if words.starts_with("enum ") => "one word",
+        words if words.starts_with("tuple ") => "a list",
+        words => words,
+    }
+}
+
+fn found_words(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(value) => format!("the boolean `{value}`"),
+        Unexpected::Unsigned(value) => format!("the number `{value}`"),
+        Unexpected::Signed(value) => format!("the number `{value}`"),
+        Unexpected::Float(value) => format!("the number `{value:?}`"),
+        Unexpected::Char(value) => format!("the string `{}`", value.escape_debug()),
+        Unexpected::Str(value) => format!("the string `{}`", value.escape_debug()),
+        Unexpected::Unit | Unexpected::Option => "null".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a mapping".to_owned(),
+        _ => "another value".to_owned(),
+    }
 }
 
 /// A value and where it stands. Equal when the values are, wherever they stand.
@@ -73,6 +116,7 @@ impl<T> std::ops::Deref for Spanned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
+        step(1);
         &self.value
     }
 }

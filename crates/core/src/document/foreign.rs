@@ -1,6 +1,6 @@
 //! Another tool's YAML as spanned trees, for those who translate it.
 
-use super::{Finding, Limits, Node, SourceFile, load, yaml};
+use super::{Finding, Limits, Node, SourceFile, Span, load, yaml};
 
 /// One document of another tool's file.
 #[derive(Debug)]
@@ -16,10 +16,15 @@ pub fn read_foreign(file: &SourceFile, limits: &Limits) -> Vec<ForeignDocument> 
     if let Some(finding) = load::forbidden_character(file) {
         return vec![ForeignDocument { root: None, findings: vec![finding] }];
     }
-    let documents = yaml::parse(file, limits, yaml::Dialect::Foreign).into_iter();
+    let documents = yaml::parse(file, limits, yaml::Dialect::Foreign, |_| true).into_iter();
     documents
         .map(|document| ForeignDocument { root: document.root, findings: document.findings })
         .collect()
+}
+
+/// Where the comments of such a file stand, in order: a tree has none.
+pub fn find_comments(file: &SourceFile, limits: &Limits) -> Vec<Span> {
+    yaml::comments(file, limits)
 }
 
 #[cfg(test)]
@@ -54,5 +59,14 @@ mod tests {
     fn lists_may_stand_under_their_key_without_indentation() {
         let document = read("a:\n- x\n- y\nb: {\n}\n");
         assert!(document.root.is_some() && document.findings.is_empty());
+    }
+
+    #[test]
+    fn a_sign_within_a_text_is_no_comment() {
+        let text = "# one\na: 'x # y' # two\nb: |\n  # z\nc: x#y\n";
+        let file = SourceFile::new("config.yaml", text.to_owned());
+        let found = find_comments(&file, &Limits::DEFAULT);
+        let texts = found.iter().map(|span| &text[span.start as usize..span.end as usize]);
+        assert_eq!(texts.collect::<Vec<_>>(), ["# one", "# two"]);
     }
 }

@@ -99,6 +99,19 @@ pub fn is_yaml_name(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
+/// Whether a file is given to `load_file`: it has a YAML name, or one but for the case of its ending,
+/// which is refused if the file is ours.
+pub fn is_read_name(path: &str) -> bool {
+    is_yaml_name(path) || is_miscased_name(path)
+}
+
+/// Whether only the case of its ending keeps a file from being read.
+pub(super) fn is_miscased_name(path: &str) -> bool {
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+    !is_yaml_name(path)
+        && (ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml"))
+}
+
 /// The folder of [`OUR_FOLDERS`] that a path stands in.
 pub fn our_folder(path: &str) -> Option<&'static str> {
     let first = path.split_once('/')?.0;
@@ -202,6 +215,11 @@ fn is_ours(version: &Node) -> bool {
     version.text().is_some_and(is_nearly_ours)
 }
 
+/// Whether the version may be an alias that is not expanded yet: such a node is an empty text.
+pub(super) fn is_hidden(root: &Node) -> bool {
+    root.get("apiVersion").is_some_and(|version| version.text() == Some(""))
+}
+
 /// Contains our name, or is within two edits of our version.
 fn is_nearly_ours(text: &str) -> bool {
     text.to_lowercase().contains("refguard")
@@ -224,8 +242,9 @@ pub(super) fn may_be_ours(path: &str, text: &str) -> bool {
             .next()
     };
     match value_of("apiVersion") {
-        Some(version) => is_nearly_ours(version),
-        None => value_of("kind").is_some_and(|kind| Kind::from_word(kind).is_some()),
+        Some(version) if !version.starts_with('*') => is_nearly_ours(version),
+        // An alias may stand for anything.
+        _ => value_of("kind").is_some_and(|kind| Kind::from_word(kind).is_some()),
     }
 }
 

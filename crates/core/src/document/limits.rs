@@ -15,6 +15,10 @@ pub struct Limits {
     pub yaml_depth: usize,
     /// Nodes that aliases may add to one file.
     pub alias_nodes: usize,
+    /// Bytes of scalars that aliases may add to one file.
+    pub alias_bytes: usize,
+    /// Findings that are reported of the form of one file.
+    pub findings_per_file: usize,
     /// Documents in one file.
     pub documents_per_file: usize,
     /// Files of one set.
@@ -29,6 +33,8 @@ impl Limits {
         file_bytes: 1 << 20,
         yaml_depth: 64,
         alias_nodes: 10_000,
+        alias_bytes: 1 << 20,
+        findings_per_file: 1_000,
         documents_per_file: 1_000,
         files: 500_000,
         total_bytes: 1 << 30,

@@ -1,8 +1,14 @@
 //! One file, from bytes to typed documents and findings.
 
+use std::string::FromUtf8Error;
 use std::sync::Arc;
 
-use super::rules::{bad_encoding, foreign_file, limit_exceeded, link_or_pointer, wrong_type};
+use super::encoding::{self, WideText};
+use super::header::{is_miscased_name, our_folder};
+use super::rules::{
+    bad_encoding, bad_name, foreign_file, limit_exceeded, link_or_pointer, misnamed_file,
+    wrong_type, yaml_syntax,
+};
 use super::{
     Finding, Kind, Limits, Node, RawAttachment, RawCatalog, RawInvariant, RawPolicy, RawPolicyTest,
     RawRepository, SourceFile, Span, de, header, requests::judge_requests, shape, yaml,
@@ -88,6 +94,22 @@ impl Loaded {
         self
     }
 
+    /// A file whose name ends in another case than that of the files that are read.
+    pub fn misnamed(path: impl Into<Arc<str>>) -> Self {
+        Self::fault(path, misnamed_file::finding).losing(Lost::default())
+    }
+
+    /// A file in UTF-16 or UTF-32.
+    fn wide(path: Arc<str>, wide: WideText) -> Self {
+        let file = SourceFile::new(path, wide.text);
+        Self {
+            findings: vec![bad_encoding::wide(&file, wide.encoding)],
+            sources: vec![file],
+            ..Self::default()
+        }
+        .losing(Lost::default())
+    }
+
     fn fault(path: impl Into<Arc<str>>, finding: impl FnOnce(&SourceFile) -> Finding) -> Self {
         let file = SourceFile::new(path, String::new());
         Self { findings: vec![finding(&file)], sources: vec![file], ..Self::default() }
@@ -97,6 +119,24 @@ impl Loaded {
 /// Reads one file with a YAML name. `path` is relative to the root, with `/`.
 pub fn load_file(path: impl Into<Arc<str>>, bytes: Vec<u8>, limits: &Limits) -> Loaded {
     let path = path.into();
+    if !is_miscased_name(&path) {
+        return load_bytes(path, bytes, limits);
+    }
+    // Such a file is not read. It is refused where it is meant for us.
+    if our_folder(&path).is_none() {
+        let loaded = load_bytes(path.clone(), bytes, limits);
+        if loaded.documents.is_empty() && loaded.findings.is_empty() {
+            return Loaded::default();
+        }
+    }
+    Loaded::misnamed(path)
+}
+
+fn load_bytes(path: Arc<str>, bytes: Vec<u8>, limits: &Limits) -> Loaded {
+    if let Some(wide) = WideText::read(&bytes) {
+        let ours = wide.has_mark || header::may_be_ours(&path, &wide.text);
+        return if ours { Loaded::wide(path, wide) } else { Loaded::default() };
+    }
     if bytes.len() > limits.file_bytes {
         let ours = header::may_be_ours(&path, &String::from_utf8_lossy(&bytes));
         return if ours {
@@ -107,19 +147,22 @@ pub fn load_file(path: impl Into<Arc<str>>, bytes: Vec<u8>, limits: &Limits) -> 
     }
     match String::from_utf8(bytes) {
         Ok(text) => load_text(SourceFile::new(path, text), limits),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let file = SourceFile::new(path, text);
-            let mut loaded = Loaded::default();
-            if header::may_be_ours(file.path(), file.text()) {
-                loaded.findings.push(bad_encoding::not_utf8(&file, at));
-                loaded.lost.push(Lost::default());
-                loaded.sources.push(file);
-            }
-            loaded
-        }
+        Err(error) => load_other_text(path, &error),
     }
+}
+
+/// A file that is not UTF-8, and does not begin as UTF-16 or UTF-32 does.
+fn load_other_text(path: Arc<str>, error: &FromUtf8Error) -> Loaded {
+    let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    let file = SourceFile::new(path, text);
+    let mut loaded = Loaded::default();
+    if header::may_be_ours(file.path(), file.text()) || encoding::has_wide_mark(error.as_bytes()) {
+        loaded.findings.push(bad_encoding::not_utf8(&file, at));
+        loaded.lost.push(Lost::default());
+        loaded.sources.push(file);
+    }
+    loaded
 }
 
 fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
@@ -127,15 +170,26 @@ fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
     if file.text().starts_with(link_or_pointer::LFS_HEADER) {
         loaded.findings.push(link_or_pointer::pointer(&file));
         loaded.lost.push(Lost::default());
+    } else if let Some(conflict) = merge_conflict(file.text()) {
+        if header::may_be_ours(file.path(), file.text()) {
+            loaded.findings.push(yaml_syntax::merge_conflict(&file, conflict));
+            loaded.lost.push(Lost::default());
+        }
     } else if let Some(finding) = forbidden_character(&file) {
         if header::may_be_ours(file.path(), file.text()) {
             loaded.findings.push(finding);
             loaded.lost.push(Lost::default());
         }
     } else {
-        for document in yaml::parse(&file, limits, yaml::Dialect::Ours) {
-            load_document(&file, document, &mut loaded);
+        let is_ours = |root: &Node| {
+            let header = header::judge(&file, root);
+            header::is_hidden(root)
+                || !matches!(header, header::Header::Foreign | header::Header::Empty)
+        };
+        for document in yaml::parse(&file, limits, yaml::Dialect::Ours, is_ours) {
+            load_document(&file, document, limits, &mut loaded);
         }
+        cap_findings(&file, limits, &mut loaded.findings);
     }
     if !loaded.findings.is_empty() || !loaded.documents.is_empty() {
         loaded.sources.push(file);
@@ -154,8 +208,43 @@ pub(super) fn forbidden_character(file: &SourceFile) -> Option<Finding> {
     file.text().char_indices().find(bad).map(|(at, c)| bad_encoding::character(file, at, c))
 }
 
-fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut Loaded) {
-    let yaml::YamlDocument { root, span, mut findings } = document;
+/// The first line that git wrote for a merge that a person must finish: `<<<<<<< HEAD`, where lines
+/// `=======` and `>>>>>>> other` follow. All begin their lines, which no YAML of ours does so.
+fn merge_conflict(text: &str) -> Option<Span> {
+    let mut first = None;
+    let mut has_middle = false;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim_end();
+        if bare.starts_with("<<<<<<< ") {
+            first = first.or(Some(Span::new(at, at + bare.len())));
+        } else if bare == "=======" {
+            has_middle = first.is_some();
+        } else if bare.starts_with(">>>>>>> ") && has_middle {
+            return first;
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// Leaves the first findings of a file, by their places, and says that there are more.
+fn cap_findings(file: &SourceFile, limits: &Limits, findings: &mut Vec<Finding>) {
+    if findings.len() > limits.findings_per_file {
+        findings.sort_by_key(|finding| finding.location.span);
+        let rest = findings.split_off(limits.findings_per_file);
+        let place = rest.first().map_or_else(Span::default, |finding| finding.location.span);
+        findings.push(limit_exceeded::findings(file, place, limits));
+    }
+}
+
+fn load_document(
+    file: &SourceFile,
+    document: yaml::YamlDocument,
+    limits: &Limits,
+    loaded: &mut Loaded,
+) {
+    let yaml::YamlDocument { root, span, mut findings, .. } = document;
     let Some(root) = root else {
         let text = file.text().get(span.start as usize..span.end as usize).unwrap_or("");
         if header::may_be_ours(file.path(), text) {
@@ -172,8 +261,13 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
             loaded.findings.push(finding);
         }
         header::Header::Ours(kind) => {
+            if loaded.findings.len() > limits.findings_per_file {
+                loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
+                return;
+            }
             let body = typed(kind, &root);
-            findings.append(&mut shape::judge(file, kind, &root, body.is_ok()));
+            let most = limits.findings_per_file + 1;
+            findings.append(&mut shape::judge(file, kind, &root, body.is_ok(), most));
             if findings.is_empty() {
                 match body {
                     Ok(body) => {
@@ -185,8 +279,7 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
                         });
                     }
                     Err(error) => {
-                        let place = error.span.unwrap_or(root.span);
-                        findings.push(wrong_type::unreadable(file, place, &error.message));
+                        findings.push(type_fault(file, &root, &error));
                         loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
                     }
                 }
@@ -195,6 +288,19 @@ fn load_document(file: &SourceFile, document: yaml::YamlDocument, loaded: &mut L
             }
             loaded.findings.append(&mut findings);
         }
+    }
+}
+
+/// Why a document that its schema accepts is not of its type: a name with an invisible character, or
+/// `10.0` for a whole number.
+fn type_fault(file: &SourceFile, root: &Node, error: &de::DeError) -> Finding {
+    let place = error.span.unwrap_or(root.span);
+    let name = root.scalar_at(place).unwrap_or("");
+    match bad_name::fault(name) {
+        Some(fault) if error.message.contains(&fault) => {
+            bad_name::finding(file, place, name, &fault)
+        }
+        _ => wrong_type::unreadable(file, place, &error.message),
     }
 }
 

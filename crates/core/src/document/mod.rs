@@ -10,6 +10,7 @@
 
 mod de;
 mod dimension;
+mod encoding;
 mod finding;
 mod foreign;
 mod header;
@@ -26,13 +27,14 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+pub(crate) mod work;
 mod yaml;
 
 pub use de::{OneOrMany, Spanned, SpannedMap};
 pub use dimension::{Dimension, PerDimension};
 pub use finding::{Finding, Level, Location, Related, Severity};
-pub use foreign::{ForeignDocument, read_foreign};
-pub use header::{KINDS, Kind, OUR_FOLDERS, is_yaml_name, our_folder};
+pub use foreign::{ForeignDocument, find_comments, read_foreign};
+pub use header::{KINDS, Kind, OUR_FOLDERS, is_read_name, is_yaml_name, our_folder};
 pub use limits::{Limits, MAX_TAGS, MAX_VALUE};
 pub use load::{Body, Document, Loaded, Lost, load_file};
 pub use node::{Node, NodeValue, Span};

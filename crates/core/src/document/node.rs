@@ -1,5 +1,7 @@
 //! The spanned YAML tree: what the text says, and where.
 
+use super::work::step;
+
 /// A half-open range of bytes in a file's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Span {
@@ -55,23 +57,26 @@ impl Node {
     pub fn entry(&self, key: &str) -> Option<(&Node, &Node)> {
         match &self.value {
             NodeValue::Map(entries) => {
+                step(entries.len());
                 entries.iter().find(|(k, _)| k.text() == Some(key)).map(|(k, v)| (k, v))
             }
             NodeValue::Scalar { .. } | NodeValue::Seq(_) => None,
         }
     }
 
+    /// The scalar that stands at a place of this tree, if one does.
+    pub fn scalar_at(&self, place: Span) -> Option<&str> {
+        match &self.value {
+            NodeValue::Scalar { text, .. } => (self.span == place).then_some(&**text),
+            NodeValue::Seq(items) => items.iter().find_map(|item| item.scalar_at(place)),
+            NodeValue::Map(entries) => entries
+                .iter()
+                .find_map(|(key, value)| key.scalar_at(place).or_else(|| value.scalar_at(place))),
+        }
+    }
+
     /// The value of `key`, if this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, value)| value)
-    }
-
-    /// How many nodes this tree has, itself included.
-    pub fn count(&self) -> usize {
-        1 + match &self.value {
-            NodeValue::Scalar { .. } => 0,
-            NodeValue::Seq(items) => items.iter().map(Node::count).sum(),
-            NodeValue::Map(entries) => entries.iter().map(|(k, v)| k.count() + v.count()).sum(),
-        }
     }
 }

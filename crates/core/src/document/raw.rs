@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rules::bad_name;
+use super::work::step;
 use super::{Dimension, Level, OneOrMany, Spanned, SpannedMap};
 
 /// The version of the format.
@@ -46,6 +47,7 @@ pub struct Name(String);
 impl Name {
     /// The name as text.
     pub fn as_str(&self) -> &str {
+        step(1);
         &self.0
     }
 }
@@ -54,6 +56,7 @@ impl std::ops::Deref for Name {
     type Target = str;
 
     fn deref(&self) -> &str {
+        step(1);
         &self.0
     }
 }

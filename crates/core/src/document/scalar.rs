@@ -9,11 +9,16 @@ use serde_json::Value;
 /// The value of a plain scalar by the core schema.
 pub(super) fn resolve(text: &str) -> Value {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        _ if is_null(text) => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
         "false" | "False" | "FALSE" => Value::Bool(false),
         _ => resolve_number(text).unwrap_or_else(|| Value::String(text.to_owned())),
     }
+}
+
+/// Whether the core schema reads a plain scalar as null.
+pub(super) fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 fn resolve_number(text: &str) -> Option<Value> {

@@ -8,19 +8,28 @@ use serde_json::Value;
 use super::rules::{
     ambiguous_scalar, bad_name, bad_value, missing_field, null_value, unknown_field, wrong_type,
 };
+use super::work::step;
 use super::{Finding, Kind, Node, NodeValue, SourceFile, is_ambiguous, scalar, schema};
 
 /// Every fault of form of one document. One that is `typed`, that is of its kind's type, has none that a
 /// schema could tell: a test holds that what the types take is what the schemas take. So the schema is
 /// asked only where something is wrong, and then tells every fault and not just the first.
-pub(super) fn judge(file: &SourceFile, kind: Kind, root: &Node, typed: bool) -> Vec<Finding> {
+///
+/// About `most` findings are made, and at least one where there is any.
+pub(super) fn judge(
+    file: &SourceFile,
+    kind: Kind,
+    root: &Node,
+    typed: bool,
+    most: usize,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut said_at: FxHashSet<u32> = FxHashSet::default();
     if !typed {
-        faults(file, kind, root, &mut findings, &mut said_at);
+        faults(file, kind, root, most, &mut findings, &mut said_at);
     }
     said_at.extend(words_of_settings(kind, root));
-    traps(file, root, &said_at, &mut findings);
+    traps(file, root, &said_at, most, &mut findings);
     findings
 }
 
@@ -28,6 +37,7 @@ fn faults(
     file: &SourceFile,
     kind: Kind,
     root: &Node,
+    most: usize,
     findings: &mut Vec<Finding>,
     said_at: &mut FxHashSet<u32>,
 ) {
@@ -35,7 +45,10 @@ fn faults(
     match schema::validator(kind) {
         Some(validator) => {
             for error in validator.iter_errors(&instance) {
-                translate(file, kind, root, &error, findings, said_at);
+                if findings.len() >= most {
+                    break;
+                }
+                translate(file, kind, root, &error, most, findings, said_at);
             }
         }
         None => findings.push(wrong_type::finding(
@@ -119,6 +132,7 @@ fn translate(
     kind: Kind,
     root: &Node,
     error: &ValidationError<'_>,
+    most: usize,
     findings: &mut Vec<Finding>,
     said_at: &mut FxHashSet<u32>,
 ) {
@@ -130,10 +144,12 @@ fn translate(
             let known = known_fields(kind, error);
             let unexpected: FxHashSet<&str> = unexpected.iter().map(String::as_str).collect();
             let NodeValue::Map(entries) = &found.node.value else { return };
-            for (key, _) in entries {
-                if let Some(field) = key.text().filter(|text| unexpected.contains(text)) {
-                    findings.push(unknown_field::finding(file, key.span, field, &known, &of));
-                }
+            let unknown = entries
+                .iter()
+                .filter_map(|(key, _)| Some((key.span, key.text()?)))
+                .filter(|(_, field)| unexpected.contains(field));
+            for (place, field) in unknown.take(most) {
+                findings.push(unknown_field::finding(file, place, field, &known, &of));
             }
         }
         ValidationErrorKind::Required { property } => {
@@ -142,7 +158,7 @@ fn translate(
         }
         ValidationErrorKind::Type { kind: expected } => {
             if said_at.insert(span.start) {
-                findings.push(type_fault(file, &found, expected));
+                findings.push(type_fault(file, kind, &found, error, expected));
             }
         }
         ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. } => {
@@ -186,8 +202,15 @@ fn known_fields(kind: Kind, error: &ValidationError<'_>) -> Vec<&'static str> {
     properties.map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default()
 }
 
-fn type_fault(file: &SourceFile, found: &Found<'_>, kind: &TypeKind) -> Finding {
-    let expected = expected_words(kind);
+fn type_fault(
+    file: &SourceFile,
+    kind: Kind,
+    found: &Found<'_>,
+    error: &ValidationError<'_>,
+    expected: &TypeKind,
+) -> Finding {
+    let expected = expected_words(expected);
+    let fields = (expected == "a mapping").then(|| fields_help(&known_fields(kind, error)));
     let field = if found.field.is_empty() { "document" } else { &found.field };
     let span = found.node.span;
     match &found.node.value {
@@ -204,19 +227,31 @@ fn type_fault(file: &SourceFile, found: &Found<'_>, kind: &TypeKind) -> Finding 
             value => {
                 let finding =
                     wrong_type::finding(file, span, field, &expected, &found_words(&value));
-                finding.maybe_help(boolean_help(&expected, text))
+                finding.maybe_help(fields.flatten()).maybe_help(boolean_help(&expected, text))
             }
         },
         NodeValue::Scalar { text, plain: false } => {
             let finding = wrong_type::finding(file, span, field, &expected, "a string");
             let list = expected == "a list";
-            finding.maybe_help(list.then(|| format!("write a list: [\"{text}\"]")))
+            let list = list.then(|| format!("write a list: [\"{text}\"]"));
+            finding.maybe_help(fields.flatten()).maybe_help(list)
         }
-        NodeValue::Seq(_) => wrong_type::finding(file, span, field, &expected, "a list"),
+        NodeValue::Seq(_) => {
+            let finding = wrong_type::finding(file, span, field, &expected, "a list");
+            let single = (expected == "a string").then(|| "write one value".to_owned());
+            finding.maybe_help(fields.flatten()).maybe_help(single)
+        }
         NodeValue::Map(_) => {
             wrong_type::finding(file, first_line(found.node), field, &expected, "a mapping")
         }
     }
+}
+
+/// What a mapping that is due may hold, such as `add` and `remove` for `guardrails: [x]`.
+fn fields_help(fields: &[&str]) -> Option<String> {
+    let [first, ..] = fields else { return None };
+    let list: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+    Some(format!("write `{first}: …` below it; its fields are {}", list.join(", ")))
 }
 
 fn is_null(node: &Node, text: &str) -> bool {
@@ -299,10 +334,19 @@ fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_
 }
 
 /// Scalars that two YAML versions read differently, where the schema had nothing to say.
-fn traps(file: &SourceFile, node: &Node, said_at: &FxHashSet<u32>, findings: &mut Vec<Finding>) {
+fn traps(
+    file: &SourceFile,
+    node: &Node,
+    said_at: &FxHashSet<u32>,
+    most: usize,
+    findings: &mut Vec<Finding>,
+) {
+    step(1);
     match &node.value {
         NodeValue::Scalar { text, plain: true }
-            if is_ambiguous(text) && !said_at.contains(&node.span.start) =>
+            if findings.len() < most
+                && is_ambiguous(text)
+                && !said_at.contains(&node.span.start) =>
         {
             findings.push(match scalar::resolve(text) {
                 Value::Number(_) => ambiguous_scalar::number(file, node.span, text),
@@ -315,11 +359,13 @@ fn traps(file: &SourceFile, node: &Node, said_at: &FxHashSet<u32>, findings: &mu
             });
         }
         NodeValue::Scalar { .. } => {}
-        NodeValue::Seq(items) => items.iter().for_each(|item| traps(file, item, said_at, findings)),
+        NodeValue::Seq(items) => {
+            items.iter().for_each(|item| traps(file, item, said_at, most, findings));
+        }
         NodeValue::Map(entries) => {
             for (key, value) in entries {
-                traps(file, key, said_at, findings);
-                traps(file, value, said_at, findings);
+                traps(file, key, said_at, most, findings);
+                traps(file, value, said_at, most, findings);
             }
         }
     }

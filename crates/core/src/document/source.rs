@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::work::step;
 use super::{Location, Span};
 
 /// The text of one file of the set. Cheap to clone and to share.
@@ -12,13 +13,13 @@ pub struct SourceFile(Arc<Inner>);
 struct Inner {
     path: Arc<str>,
     text: String,
-    line_starts: OnceLock<Vec<usize>>,
+    lines: OnceLock<Lines>,
 }
 
 impl SourceFile {
     /// A file by its path relative to the root, with `/`, and its text.
     pub fn new(path: impl Into<Arc<str>>, text: String) -> Self {
-        Self(Arc::new(Inner { path: path.into(), text, line_starts: OnceLock::new() }))
+        Self(Arc::new(Inner { path: path.into(), text, lines: OnceLock::new() }))
     }
 
     /// The path relative to the root, with `/`.
@@ -42,13 +43,56 @@ impl SourceFile {
     fn position(&self, offset: usize) -> (u32, u32) {
         let text = self.text();
         let offset = text.floor_char_boundary(offset.min(text.len()));
-        let starts = self.0.line_starts.get_or_init(|| line_starts(text));
-        let line = starts.partition_point(|&start| start <= offset).saturating_sub(1);
-        let start = starts.get(line).copied().unwrap_or(0);
-        let before = text.get(start..offset).unwrap_or("").trim_start_matches('\u{feff}');
+        let lines = self.0.lines.get_or_init(|| Lines::new(text));
+        let line = lines.starts.partition_point(|&start| start <= offset).saturating_sub(1);
+        let start = lines.starts.get(line).copied().unwrap_or(0);
+
+        let characters = lines.characters(text, offset) - lines.characters(text, start);
+        let has_mark = start == 0 && offset > 0 && text.starts_with('\u{feff}');
+        let before = characters - usize::from(has_mark);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        (count(line + 1), count(before.chars().count() + 1))
+        (count(line + 1), count(before + 1))
     }
+}
+
+/// Where the lines of a text begin, and how many characters stand before some of its bytes.
+///
+/// The second makes a column cost the same wherever it stands: a line may be as long as a file, and
+/// counting from its start for each of its places took time by the square of its length.
+#[derive(Debug)]
+struct Lines {
+    starts: Vec<usize>,
+    /// Characters before each multiple of [`STRIDE`] bytes.
+    characters: Vec<u32>,
+}
+
+/// Bytes between two counts: a column costs at most a walk over so many.
+const STRIDE: usize = 256;
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        let mut characters = vec![0];
+        let mut total = 0;
+        for chunk in text.as_bytes().chunks(STRIDE) {
+            total += count_starts(chunk);
+            characters.push(u32::try_from(total).unwrap_or(u32::MAX));
+        }
+        Self { starts: line_starts(text), characters }
+    }
+
+    /// Characters that begin before a byte.
+    fn characters(&self, text: &str, offset: usize) -> usize {
+        let chunk = offset / STRIDE;
+        let counted = self.characters.get(chunk).map_or(0, |&before| before as usize);
+        let rest = text.as_bytes().get(chunk * STRIDE..offset).unwrap_or_default();
+        counted + count_starts(rest)
+    }
+}
+
+/// Characters that begin in some bytes of UTF-8.
+fn count_starts(bytes: &[u8]) -> usize {
+    step(bytes.len());
+    bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()
 }
 
 /// YAML's line breaks: LF, CRLF, and a CR alone.
@@ -64,6 +108,8 @@ fn line_starts(text: &str) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str, offset: usize) -> (u32, u32) {
@@ -83,5 +129,17 @@ mod tests {
     fn a_byte_order_mark_is_no_column_and_offsets_past_the_end_are_clamped() {
         assert_eq!(at("\u{feff}name: x", 3), (1, 1));
         assert_eq!(at("ab", 99), (1, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn columns_are_counted_as_by_a_walk(text in "[aé🦀\\n]{0,900}", at_char in 0usize..900) {
+            let offset = text.char_indices().nth(at_char).map_or(text.len(), |(offset, _)| offset);
+            let before = text.get(..offset).unwrap_or("");
+            let line = before.rsplit('\n').next().unwrap_or("");
+            let walked = (before.matches('\n').count() + 1, line.chars().count() + 1);
+            let (row, column) = at(&text, offset);
+            prop_assert_eq!((row as usize, column as usize), walked);
+        }
     }
 }

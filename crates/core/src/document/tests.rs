@@ -41,7 +41,7 @@ const INTRUDERS: &[&str] = &[
 
 fn parse(text: &str) -> Node {
     let file = SourceFile::new("f.yaml", text.to_owned());
-    yaml::parse(&file, &Limits::DEFAULT, yaml::Dialect::Ours).remove(0).root.unwrap()
+    yaml::parse(&file, &Limits::DEFAULT, yaml::Dialect::Ours, |_| true).remove(0).root.unwrap()
 }
 
 fn kind_of(root: &Node) -> Option<Kind> {
@@ -137,4 +137,83 @@ fn a_whole_number_with_a_point_is_refused_where_it_stands() {
     assert!(loaded.documents.is_empty());
     let finding = &loaded.findings[0];
     assert_eq!((finding.location.line, finding.location.column), (5, 11), "{finding}");
+}
+
+/// Nodes of a tree, and bytes of its scalars.
+fn size_of(node: &Node) -> (usize, usize) {
+    let inner = match &node.value {
+        NodeValue::Scalar { text, .. } => return (1, text.len()),
+        NodeValue::Seq(items) => items.iter().map(size_of).collect::<Vec<_>>(),
+        NodeValue::Map(entries) => {
+            entries.iter().flat_map(|(key, value)| [size_of(key), size_of(value)]).collect()
+        }
+    };
+    inner.into_iter().fold((1, 0), |(nodes, bytes), (n, b)| (nodes + n, bytes + b))
+}
+
+/// What may be in memory of one file at once, by the limits.
+fn read_within_bounds(text: &str, is_ours: bool) -> (Vec<yaml::YamlDocument>, (usize, usize)) {
+    let file = SourceFile::new("f.yaml", text.to_owned());
+    let limits = Limits::DEFAULT;
+    let documents = yaml::parse(&file, &limits, yaml::Dialect::Ours, |_| is_ours);
+    let sizes = documents.iter().filter_map(|document| document.root.as_ref()).map(size_of);
+    let size = sizes.fold((0, 0), |(nodes, bytes), (n, b)| (nodes + n, bytes + b));
+    let (alias_nodes, alias_bytes) = match is_ours {
+        true => (limits.alias_nodes, limits.alias_bytes),
+        false => (0, 0),
+    };
+    assert!(size.0 <= text.len() + 1 + alias_nodes, "{size:?} of {} bytes", text.len());
+    // An alias has two bytes at least, with a comma, and a short scalar may stand for each.
+    assert!(size.1 <= text.len() * 64 / 3 + alias_bytes, "{size:?} of {} bytes", text.len());
+    (documents, size)
+}
+
+#[test]
+fn aliases_are_expanded_in_our_documents_only_and_under_budgets_of_nodes_and_bytes() {
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(200_000), "*a, ".repeat(5_000));
+    let many = format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(5_000), "*a, ".repeat(500));
+    let nested: String = (0..60).map(|n| format!("&a{n} [")).collect();
+    let nested =
+        format!("{nested}{}{}\n---\nb: [*a1, *a2]\n", "x, ".repeat(50_000), "]".repeat(60));
+    let laughs = "a: &a [xxxxx, xxxxx]\nb: &b [*a, *a]\nc: &c [*b, *b]\n".to_owned()
+        + &(0..12).map(|n| format!("d{n}: [{}]\n", "*c, ".repeat(200))).collect::<String>();
+    for text in [&long, &many, &laughs] {
+        let (foreign, _) = read_within_bounds(text, false);
+        assert!(foreign[0].findings.is_empty() && foreign[0].root.is_some());
+        let (ours, _) = read_within_bounds(text, true);
+        assert_eq!(ours[0].findings.len(), 1, "{:?}", ours[0].findings);
+        assert_eq!(ours[0].findings[0].rule.code, "RG004");
+        assert!(ours[0].root.is_none());
+    }
+    read_within_bounds(&nested, false);
+    read_within_bounds(&nested, true);
+}
+
+#[test]
+fn aliases_within_the_budgets_are_what_they_stand_for() {
+    let text = "apiVersion: &v refguard/v1\nkind: Policy\nname: p\ndescription: &d a text of more than sixty-four bytes, so that it is no short scalar at all\nowner: *d\nguardrails: {add: &g [a, b], remove: *g}\n---\napiVersion: *v\nkind: Policy\nname: q\n";
+    let loaded = load_file("f.yaml", text.as_bytes().to_vec(), &Limits::DEFAULT);
+    let super::Body::Policy(policy) = &loaded.documents[0].body else { panic!("a policy") };
+    assert_eq!(policy.owner, policy.description);
+    let own = policy.guardrails.as_ref().unwrap();
+    assert_eq!(own.add, own.remove);
+    // An anchor ends with its document.
+    assert_eq!(loaded.findings.len(), 1, "{:?}", loaded.findings);
+}
+
+#[test]
+fn a_file_with_very_many_faults_says_so_instead_of_all_of_them() {
+    let names = "[], ".repeat(3_000);
+    let header = "apiVersion: refguard/v1\nkind: Policy\nname: p\n";
+    for text in [
+        format!("{header}guardrails: {{add: [{names}]}}\n"),
+        format!("{header}{{{}}}\n", "a, ".repeat(3_000)),
+        format!("{header}description: [{}]\n", "0755, ".repeat(3_000)),
+        format!("{{{}}}\n", "a, ".repeat(3_000)),
+    ] {
+        let loaded = load_file("policies/f.yaml", text.into_bytes(), &Limits::DEFAULT);
+        let most = Limits::DEFAULT.findings_per_file + 1;
+        assert!(loaded.findings.len() <= most, "{} findings", loaded.findings.len());
+        assert!(loaded.documents.is_empty() && !loaded.lost.is_empty());
+    }
 }

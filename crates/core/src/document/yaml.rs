@@ -1,15 +1,23 @@
 //! Text to spanned trees. The only file that knows the YAML parser.
 //!
 //! Stricter than YAML: tags, merge keys, directives, keys that are not scalars, and duplicate keys are
-//! findings; aliases are expanded under a budget. A document with a fault is reported and the next one
-//! is still read, so that one run shows all there is. YAML of another tool is read more freely: see
-//! [`Dialect`].
+//! findings. A document with a fault is reported and the next one is still read, so that one run shows
+//! all there is. YAML of another tool is read more freely: see [`Dialect`].
+//!
+//! # Aliases and memory
+//!
+//! Without aliases a text of *n* bytes makes at most *n* + 1 nodes and *n* bytes of scalars. So a file
+//! is read without expanding them first, each alias of more than a short scalar being an empty node
+//! ([`Expand::Nothing`]). Only documents that the caller wants, its own, are read again with their
+//! aliases expanded, under two budgets: `Limits::alias_nodes` nodes and `Limits::alias_bytes` bytes of
+//! scalars a file. Nothing is copied for another tool's document that merely stands in the repository.
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::rules::{duplicate_key, forbidden_yaml, limit_exceeded, yaml_syntax};
-use super::{Finding, Limits, Node, NodeValue, SourceFile, Span};
+use super::work::step;
+use super::{Finding, Limits, Node, NodeValue, SourceFile, Span, scalar};
 
 /// One YAML document of a file: its tree if it has a sound one, and what is wrong with it.
 #[derive(Debug)]
@@ -20,7 +28,23 @@ pub(super) struct YamlDocument {
     pub span: Span,
     /// Faults of this document.
     pub findings: Vec<Finding>,
+    /// Whether an alias is an empty node in the tree instead of what it stands for.
+    has_aliases: bool,
 }
+
+/// Which documents of a file have their aliases expanded.
+enum Expand {
+    Nothing,
+    /// The documents at these places in the file, and the anchors that aliases of the file name.
+    These {
+        documents: FxHashSet<usize>,
+        anchors: FxHashSet<usize>,
+    },
+}
+
+/// An alias to a scalar of at most so many bytes is always that scalar: a copy costs little, and the
+/// header of a document can be judged.
+const SHORT_SCALAR: usize = 64;
 
 /// Whose YAML it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,29 +56,108 @@ pub(super) enum Dialect {
     Foreign,
 }
 
-/// All documents of a file, in order.
-pub(super) fn parse(file: &SourceFile, limits: &Limits, dialect: Dialect) -> Vec<YamlDocument> {
+/// All documents of a file, in order. Aliases are expanded in those for which `wanted` says so, which
+/// is asked of trees in which they are not.
+pub(super) fn parse(
+    file: &SourceFile,
+    limits: &Limits,
+    dialect: Dialect,
+    wanted: impl Fn(&Node) -> bool,
+) -> Vec<YamlDocument> {
+    let mut reader = Reader::new(file, limits, dialect, Expand::Nothing);
+    let documents = reader.documents();
+
+    let to_expand: FxHashSet<usize> = documents
+        .iter()
+        .enumerate()
+        .filter(|(_, document)| document.has_aliases)
+        .filter(|(_, document)| document.root.as_ref().is_some_and(&wanted))
+        .map(|(index, _)| index)
+        .collect();
+    if to_expand.is_empty() {
+        return documents;
+    }
+    let anchors = std::mem::take(&mut reader.aliased);
+    let expand = Expand::These { documents: to_expand, anchors };
+    Reader::new(file, limits, dialect, expand).documents()
+}
+
+/// Where the comments of a text stand, in order, as far as it is well-formed.
+pub(super) fn comments(file: &SourceFile, limits: &Limits) -> Vec<Span> {
+    let mut options = options(limits, Dialect::Foreign);
+    options.emit_comments = true;
+    let mut parser: Parser<'_, StrInput<'_>> =
+        Parser::new_from_str_with_options(file.text(), options);
+    let mut comments = Vec::new();
+    while let Some(Ok((event, span))) = parser.next_event() {
+        step(1);
+        if let (Event::Comment(..), Some(place)) = (event, span.byte_range()) {
+            comments.push(Span::new(place.start, place.end));
+        }
+    }
+    comments
+}
+
+fn options(limits: &Limits, dialect: Dialect) -> Options {
     let mut options = Options::default();
     options.strict_indentation = dialect == Dialect::Ours;
     options.disallow_directives = false;
     options.emit_comments = false;
     options.flow_nesting_limit = limits.yaml_depth;
     options.block_nesting_limit = limits.yaml_depth;
-    let parser = Parser::new_from_str_with_options(file.text(), options);
-    let mut reader = Reader {
-        parser,
-        file,
-        limits,
-        dialect,
-        offset: 0,
-        before: 0,
-        anchors: FxHashMap::default(),
-        alias_nodes: 0,
-        alias_limit_said: false,
-        depth: 0,
-        findings: Vec::new(),
-    };
-    reader.documents()
+    options
+}
+
+/// What an anchor stands for.
+enum Anchored {
+    Node {
+        node: Node,
+        size: Size,
+    },
+    /// A node that passes what is left of the budgets.
+    TooLarge,
+}
+
+/// What a tree costs in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+}
+
+impl Size {
+    /// The size of a tree, counted no further than the limits reach.
+    fn of(node: &Node, limits: &Limits) -> Self {
+        let mut size = Self::default();
+        size.add_tree(node, limits);
+        size
+    }
+
+    fn add_tree(&mut self, node: &Node, limits: &Limits) {
+        if self.passes(limits) {
+            return;
+        }
+        step(1);
+        self.nodes += 1;
+        match &node.value {
+            NodeValue::Scalar { text, .. } => self.bytes += text.len(),
+            NodeValue::Seq(items) => items.iter().for_each(|item| self.add_tree(item, limits)),
+            NodeValue::Map(entries) => {
+                for (key, value) in entries {
+                    self.add_tree(key, limits);
+                    self.add_tree(value, limits);
+                }
+            }
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { nodes: self.nodes + other.nodes, bytes: self.bytes + other.bytes }
+    }
+
+    fn passes(self, limits: &Limits) -> bool {
+        self.nodes > limits.alias_nodes || self.bytes > limits.alias_bytes
+    }
 }
 
 struct Reader<'a> {
@@ -66,26 +169,67 @@ struct Reader<'a> {
     offset: usize,
     /// Where the text between the last document and this one begins.
     before: usize,
-    anchors: FxHashMap<usize, Node>,
-    alias_nodes: usize,
+    anchors: FxHashMap<usize, Anchored>,
+    expand: Expand,
+    /// The anchors that aliases name which are not expanded.
+    aliased: FxHashSet<usize>,
+    /// Whether the document's aliases are expanded.
+    expands: bool,
+    /// Whether an alias of the document is not expanded.
+    has_aliases: bool,
+    /// What the file's aliases were expanded to so far.
+    expanded: Size,
+    /// What is kept for aliases to come. Each kept node is named by an alias at least once, so where
+    /// this passes a limit, `expanded` would.
+    kept: Size,
     alias_limit_said: bool,
     depth: usize,
     findings: Vec<Finding>,
+    /// Findings of the file so far, those that are left out included.
+    reported: usize,
 }
 
 /// The document cannot be read on; the reason is among the findings.
 struct Abandoned;
 
 impl<'a> Reader<'a> {
+    fn new(file: &'a SourceFile, limits: &'a Limits, dialect: Dialect, expand: Expand) -> Self {
+        Self {
+            parser: Parser::new_from_str_with_options(file.text(), options(limits, dialect)),
+            file,
+            limits,
+            dialect,
+            offset: 0,
+            before: 0,
+            anchors: FxHashMap::default(),
+            expand,
+            aliased: FxHashSet::default(),
+            expands: false,
+            has_aliases: false,
+            expanded: Size::default(),
+            kept: Size::default(),
+            alias_limit_said: false,
+            depth: 0,
+            findings: Vec::new(),
+            reported: 0,
+        }
+    }
+
     fn documents(&mut self) -> Vec<YamlDocument> {
         let mut documents = Vec::new();
         loop {
             let start = self.offset;
+            self.expands = match &self.expand {
+                Expand::Nothing => false,
+                Expand::These { documents: places, .. } => places.contains(&documents.len()),
+            };
             let outcome = self.document();
             let ended = matches!(outcome, Ok(None));
             let abandoned = outcome.is_err();
             let findings = std::mem::take(&mut self.findings);
+            let has_aliases = std::mem::take(&mut self.has_aliases);
             self.anchors.clear();
+            self.kept = Size::default();
             self.depth = 0;
             if !ended || !findings.is_empty() {
                 let end = self.file.text().len();
@@ -93,6 +237,7 @@ impl<'a> Reader<'a> {
                     root: outcome.ok().flatten(),
                     span: Span::new(start, end),
                     findings,
+                    has_aliases,
                 });
             }
             if ended || (abandoned && !self.recover()) {
@@ -143,7 +288,7 @@ impl<'a> Reader<'a> {
             if bare.starts_with('%') {
                 let begin = at + line.len() - bare.len();
                 let place = Span::new(begin, begin + bare.trim_end().len());
-                self.findings.push(forbidden_yaml::directive(self.file, place));
+                self.report(place, |file| forbidden_yaml::directive(file, place));
             }
             at += line.len();
         }
@@ -154,19 +299,17 @@ impl<'a> Reader<'a> {
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), Abandoned> {
+        step(1);
         match self.parser.next_event() {
             Some(Ok((event, span))) => {
                 let start = span.start.byte_offset().unwrap_or(0);
                 let end = span.end.byte_offset().unwrap_or(start);
                 self.offset = self.offset.max(end);
                 let shape_only = self.dialect == Dialect::Foreign && has_shape_tag(&event);
-                if let Some(tag) = span.tag_span().and_then(|tag| tag.byte_range())
-                    && !shape_only
-                {
-                    self.findings
-                        .push(forbidden_yaml::tag(self.file, Span::new(tag.start, tag.end)));
-                } else if event.tag().is_some() && !shape_only {
-                    self.findings.push(forbidden_yaml::tag(self.file, Span::new(start, end)));
+                if event.tag().is_some() && !shape_only {
+                    let tag = span.tag_span().and_then(|tag| tag.byte_range());
+                    let place = tag.map_or(Span::new(start, end), |t| Span::new(t.start, t.end));
+                    self.report(place, |file| forbidden_yaml::tag(file, place));
                 }
                 Ok((event, self.trim(start, end)))
             }
@@ -226,9 +369,35 @@ impl<'a> Reader<'a> {
         };
         self.depth -= 1;
         if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+            self.keep(anchor, &node);
         }
         Ok(node)
+    }
+
+    /// Keeps what an anchor stands for, if an alias will be that.
+    fn keep(&mut self, anchor: usize, node: &Node) {
+        if is_short_scalar(node) {
+            let size = Size { nodes: 1, bytes: SHORT_SCALAR };
+            self.anchors.insert(anchor, Anchored::Node { node: node.clone(), size });
+            return;
+        }
+        let is_named = match &self.expand {
+            Expand::These { anchors, .. } => self.expands && anchors.contains(&anchor),
+            Expand::Nothing => false,
+        };
+        if !is_named {
+            return;
+        }
+        // Once the budget is spent no tree is measured again, however deep anchors are nested.
+        if !self.kept.passes(self.limits) {
+            let size = Size::of(node, self.limits);
+            self.kept = self.kept.plus(size);
+            if !self.kept.passes(self.limits) {
+                self.anchors.insert(anchor, Anchored::Node { node: node.clone(), size });
+                return;
+            }
+        }
+        self.anchors.insert(anchor, Anchored::TooLarge);
     }
 
     fn sequence(&mut self, open: Span) -> Result<Node, Abandoned> {
@@ -275,7 +444,7 @@ impl<'a> Reader<'a> {
             };
             for map in maps {
                 let NodeValue::Map(more) = map.value else {
-                    self.findings.push(forbidden_yaml::merge_key(self.file, span));
+                    self.report(span, |file| forbidden_yaml::merge_key(file, span));
                     return;
                 };
                 for (key, value) in more {
@@ -289,17 +458,32 @@ impl<'a> Reader<'a> {
     }
 
     fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut Keys) -> bool {
+        let place = key.span;
         let NodeValue::Scalar { text, .. } = &key.value else {
-            self.findings.push(forbidden_yaml::complex_key(self.file, key.span));
+            self.report(place, |file| forbidden_yaml::complex_key(file, place));
             return false;
         };
         if is_merge_key(key) {
-            self.findings.push(forbidden_yaml::merge_key(self.file, key.span));
+            self.report(place, |file| forbidden_yaml::merge_key(file, place));
             return false;
         }
-        let Some(first) = seen.first(text, key.span, entries) else { return true };
-        self.findings.push(duplicate_key::finding(self.file, key.span, text, first));
+        if self.dialect == Dialect::Ours && is_null(key) {
+            self.report(place, |file| forbidden_yaml::null_key(file, place));
+            return false;
+        }
+        let Some(first) = seen.first(text, place, entries) else { return true };
+        self.report(place, |file| duplicate_key::finding(file, place, text, first));
         false
+    }
+
+    /// Adds a finding, as long as the file has not too many.
+    fn report(&mut self, place: Span, finding: impl FnOnce(&SourceFile) -> Finding) {
+        self.reported += 1;
+        if self.reported <= self.limits.findings_per_file {
+            self.findings.push(finding(self.file));
+        } else if self.reported == self.limits.findings_per_file + 1 {
+            self.findings.push(limit_exceeded::findings(self.file, place, self.limits));
+        }
     }
 
     /// A block collection's end event is an empty place on a later line: end at its last item instead.
@@ -310,24 +494,44 @@ impl<'a> Reader<'a> {
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Abandoned> {
-        let Some(node) = self.anchors.get(&id) else {
-            self.findings.push(yaml_syntax::finding(
-                self.file,
-                span,
-                "this alias refers to the node it stands in",
-            ));
-            return Err(Abandoned);
-        };
-        self.alias_nodes += node.count();
-        if self.alias_nodes > self.limits.alias_nodes {
-            if !self.alias_limit_said {
-                self.alias_limit_said = true;
-                self.findings.push(limit_exceeded::aliases(self.file, span, self.limits));
-            }
-            return Err(Abandoned);
+        let kept = self.anchors.get(&id);
+        if let Some(Anchored::Node { node, .. }) = kept
+            && is_short_scalar(node)
+        {
+            return Ok(node.clone());
         }
-        Ok(node.clone())
+        if !self.expands {
+            self.has_aliases = true;
+            self.aliased.insert(id);
+            return Ok(Node { span, value: NodeValue::Scalar { text: "".into(), plain: false } });
+        }
+        match kept {
+            Some(Anchored::Node { node, size }) => {
+                self.expanded = self.expanded.plus(*size);
+                if !self.expanded.passes(self.limits) {
+                    return Ok(node.clone());
+                }
+            }
+            Some(Anchored::TooLarge) => {}
+            None => {
+                self.findings.push(yaml_syntax::finding(
+                    self.file,
+                    span,
+                    "this alias refers to the node it stands in",
+                ));
+                return Err(Abandoned);
+            }
+        }
+        if !self.alias_limit_said {
+            self.alias_limit_said = true;
+            self.findings.push(limit_exceeded::aliases(self.file, span, self.limits));
+        }
+        Err(Abandoned)
     }
+}
+
+fn is_short_scalar(node: &Node) -> bool {
+    node.text().is_some_and(|text| text.len() <= SHORT_SCALAR)
 }
 
 /// The keys of a mapping so far: a look at each while there are few, as there are in every honest document;
@@ -339,6 +543,7 @@ impl Keys {
     /// Where a key of that text stands already; if nowhere, it is taken note of.
     fn first(&mut self, text: &str, place: Span, entries: &[(Node, Node)]) -> Option<Span> {
         const FEW: usize = 16;
+        step(1);
         if entries.len() < FEW {
             return entries
                 .iter()
@@ -359,6 +564,10 @@ impl Keys {
 
 fn null_at(span: Span) -> Node {
     Node { span, value: NodeValue::Scalar { text: "".into(), plain: true } }
+}
+
+fn is_null(key: &Node) -> bool {
+    matches!(&key.value, NodeValue::Scalar { text, plain: true } if scalar::is_null(text))
 }
 
 fn is_merge_key(key: &Node) -> bool {

@@ -16,7 +16,7 @@ pub struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn new(texts: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn new(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut known = Self::default();
         for text in texts {
             match text.strip_suffix('*') {
@@ -57,6 +57,14 @@ impl<'a> Known<'a> {
                     || begins(&self.prefixes, prefix)
                     || self.has_prefix_of(prefix)
             }
+        }
+    }
+
+    /// Whether one of the names or patterns matches every value that a pattern matches.
+    pub fn covers(&self, pattern: &Pattern) -> bool {
+        match pattern {
+            Pattern::Exact(text) => self.has(text),
+            Pattern::Prefix(prefix) => self.has_prefix_of(prefix),
         }
     }
 
@@ -128,6 +136,8 @@ mod tests {
             let wild = Pattern::parse(&format!("{value}*"));
             let scan = texts.iter().any(|text| Pattern::parse(text).overlaps(&wild));
             assert_eq!(known.touches(&wild), scan, "{value}*");
+            let scan = texts.iter().any(|text| Pattern::parse(text).covers(&wild));
+            assert_eq!(known.covers(&wild), scan, "{value}*");
         }
     }
 }

@@ -77,7 +77,7 @@ impl std::error::Error for BadContext {}
 
 /// As it is written: both spellings, so that two of one dimension can be told.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
 struct RawContext {
     team: Option<String>,
     team_alias: Option<String>,
@@ -91,7 +91,7 @@ struct RawContext {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
 struct RawRequest {
     context: ObjectOnly<RawContext>,
     #[serde(default)]
@@ -170,7 +170,7 @@ pub enum Asked {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
 struct RawAsked {
     context: Option<ObjectOnly<RawContext>>,
     policies: Option<Vec<String>>,

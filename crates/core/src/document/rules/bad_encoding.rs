@@ -37,6 +37,12 @@ pub(crate) fn not_utf8(file: &SourceFile, at: usize) -> Finding {
         .help("save the file as UTF-8")
 }
 
+/// UTF-16 or UTF-32.
+pub(crate) fn wide(file: &SourceFile, encoding: &str) -> Finding {
+    Finding::new(&RULE, file, Span::default(), format!("this file is {encoding}, not UTF-8"))
+        .help(format!("save it as UTF-8, for example by `iconv -f {encoding} -t UTF-8`"))
+}
+
 /// A character that a policy file must not hold.
 pub(crate) fn character(file: &SourceFile, at: usize, found: char) -> Finding {
     let code = u32::from(found);

@@ -62,3 +62,9 @@ pub(crate) fn complex_key(file: &SourceFile, span: Span) -> Finding {
     Finding::new(&RULE, file, span, "a key must be a plain or quoted word")
         .help("write the key as one word")
 }
+
+/// `: value` or `~: value`: null as a key.
+pub(crate) fn null_key(file: &SourceFile, span: Span) -> Finding {
+    Finding::new(&RULE, file, span, "the key before this `:` is missing")
+        .help("write the field's name, or quote the key if it is a name")
+}

@@ -72,10 +72,21 @@ pub(crate) fn depth(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
         .help("no policy document needs more than six levels")
 }
 
-/// More nodes by aliases than a file may have.
+/// More by aliases than a file may have.
 pub(crate) fn aliases(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
-    finding(file, span, "alias-nodes", limits.alias_nodes, "aliases expand to too many nodes")
+    let Limits { alias_nodes, alias_bytes, .. } = limits;
+    let message = format!(
+        "aliases expand to too much: the limits are {alias_nodes} values (`alias-nodes`) and {alias_bytes} bytes (`alias-bytes`)"
+    );
+    Finding::new(&RULE, file, span, message)
         .help("write the values out instead of repeating them by alias")
+}
+
+/// More findings than are reported of a file.
+pub(crate) fn findings(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
+    let limit = limits.findings_per_file;
+    finding(file, span, "findings-per-file", limit, "this file has more faults than are shown")
+        .help("mend those that are shown and look again")
 }
 
 /// More documents than a file may have.

@@ -5,11 +5,14 @@ pub mod bad_encoding;
 pub mod bad_name;
 pub mod bad_value;
 pub mod duplicate_key;
+pub mod empty_set;
 pub mod forbidden_yaml;
 pub mod foreign_document;
 pub mod foreign_file;
+pub mod idle_glob;
 pub mod limit_exceeded;
 pub mod link_or_pointer;
+pub mod misnamed_file;
 pub mod missing_field;
 pub mod mistyped_header;
 pub mod null_value;
@@ -59,7 +62,11 @@ pub const ALL: &[&Rule] = &[
     &foreign_document::RULE,
     &foreign_file::RULE,
     &link_or_pointer::RULE,
+    &misnamed_file::RULE,
 ];
+
+/// Every rule about which files a tree has, by code: their breaches are found where files are listed.
+pub const OF_TREES: &[&Rule] = &[&empty_set::RULE, &idle_glob::RULE];
 
 #[cfg(test)]
 mod tests {

@@ -53,5 +53,5 @@ pub(crate) fn finding(
 
 /// A value that the schema let through and the type does not take, such as `10.0` for a whole number.
 pub(crate) fn unreadable(file: &SourceFile, span: Span, said: &str) -> Finding {
-    Finding::new(&RULE, file, span, said.to_lowercase())
+    Finding::new(&RULE, file, span, said)
 }

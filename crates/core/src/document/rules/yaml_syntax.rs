@@ -34,6 +34,12 @@ scope: "*"
     )],
 };
 
+/// The lines that git leaves where it could not merge.
+pub(crate) fn merge_conflict(file: &SourceFile, span: Span) -> Finding {
+    Finding::new(&RULE, file, span, "this is a merge that is not finished: git left both sides here")
+        .help("keep what is right of the two sides, and remove the lines `<<<<<<<`, `=======` and `>>>>>>>`")
+}
+
 /// What the parser says, at its place.
 pub(crate) fn finding(file: &SourceFile, span: Span, said: &str) -> Finding {
     let line =

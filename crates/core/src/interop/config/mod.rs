@@ -12,7 +12,7 @@ use super::model::{AttachmentDoc, PolicyDoc, Text};
 use super::rules;
 use crate::document::rules::{duplicate_key, limit_exceeded, wrong_type, yaml_syntax};
 use crate::document::{
-    Finding, Limits, Node, NodeValue, SourceFile, Span, did_you_mean, read_foreign,
+    Finding, Limits, Node, NodeValue, SourceFile, Span, did_you_mean, find_comments, read_foreign,
 };
 pub(super) use reader::{Reader, is_null};
 
@@ -20,7 +20,12 @@ pub(super) use reader::{Reader, is_null};
 const SECTIONS: [&str; 4] = ["policies", "policy_attachments", "guardrails", "model_list"];
 
 /// A config may hold far more than a policy file, and anchors are common in it.
-const LIMITS: Limits = Limits { file_bytes: 64 << 20, alias_nodes: 1_000_000, ..Limits::DEFAULT };
+const LIMITS: Limits = Limits {
+    file_bytes: 64 << 20,
+    alias_nodes: 1_000_000,
+    alias_bytes: 64 << 20,
+    ..Limits::DEFAULT
+};
 
 /// What a config says.
 #[derive(Debug, Default)]
@@ -50,11 +55,27 @@ pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
     attachment::read_all(&mut reader, root.get("policy_attachments"), &mut config);
     config.guardrails = catalog::guardrails(&mut reader, root.get("guardrails"));
     config.models = catalog::models(&mut reader, &root, &config.attachments);
+    report_comments(&mut reader, &root);
     if config.policies.is_empty() && config.broken.is_empty() {
         let place = root.entry("policies").map_or(Span::default(), |(key, _)| key.span);
         reader.push(rules::no_policies::finding(file, place));
     }
     config
+}
+
+/// Comments of the sections that become documents. The rest of a config stays LiteLLM's, with its own.
+fn report_comments(reader: &mut Reader<'_>, root: &Node) {
+    let NodeValue::Map(entries) = &root.value else { return };
+    let is_ours = |comment: &Span| {
+        let above = entries.iter().take_while(|(key, _)| key.span.start < comment.start);
+        let section = above.last().and_then(|(key, _)| key.text());
+        section.is_some_and(|section| matches!(section, "policies" | "policy_attachments"))
+    };
+    let comments = find_comments(reader.file, &LIMITS);
+    let ours: Vec<Span> = comments.into_iter().filter(is_ours).collect();
+    if let Some(first) = ours.first() {
+        reader.push(rules::comments::finding(reader.file, *first, ours.len()));
+    }
 }
 
 /// `policy_attachment:`, or `attachments:` as a comment in LiteLLM's own code has it, is read by nobody: the

@@ -3,6 +3,7 @@
 //! Faults of plain form (wrong type, bad value, missing field, YAML) have the codes of `document::rules`;
 //! faults of the set (unknown parent, dangling attachment, …) those of `policy::rules`.
 
+pub mod comments;
 pub mod dead_condition;
 pub mod empty_condition;
 pub mod everywhere;
@@ -28,6 +29,7 @@ pub const ALL: &[&Rule] = &[
     &no_policies::RULE,
     &idle_attachment::RULE,
     &two_productions::RULE,
+    &comments::RULE,
 ];
 
 #[cfg(test)]

@@ -6,10 +6,8 @@ use super::Scope;
 use crate::document::{
     Dimension, Finding, Name, RawBox, RawInvariant, Rule, Severity, Span, Spanned,
 };
+use crate::policy::known::Known;
 use crate::policy::{DraftSet, Item, Pattern};
-
-/// Pairs of patterns that are compared, at most, to see whether an exception leaves anything.
-const MOST_PAIRS: usize = 1_000_000;
 
 /// What it looks at.
 pub(super) const SCOPE: Scope = Scope::Local;
@@ -156,17 +154,12 @@ fn nobody(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
 
 /// Whether `outer` leaves out no value of a dimension that `inner` has.
 fn covers(outer: &RawBox, inner: &RawBox, dimension: Dimension) -> bool {
-    let list = |raw: &RawBox| -> Option<Vec<Pattern>> {
-        Some(raw.patterns(dimension)?.iter().map(|text| Pattern::parse(text)).collect())
-    };
-    let (Some(outer), inner) = (list(outer), list(inner)) else { return true };
-    match inner {
+    let Some(outer) = outer.patterns(dimension) else { return true };
+    let outer = Known::new(outer.iter().map(|text| text.as_str()));
+    match inner.patterns(dimension) {
         // No tag at all is not matched by `*`, an absent team is.
-        None => !dimension.is_set() && outer.iter().any(Pattern::is_any),
-        Some(inner) => {
-            outer.len().saturating_mul(inner.len()) <= MOST_PAIRS
-                && inner.iter().all(|pattern| outer.iter().any(|by| by.covers(pattern)))
-        }
+        None => !dimension.is_set() && outer.covers(&Pattern::parse("*")),
+        Some(inner) => inner.iter().all(|text| outer.covers(&Pattern::parse(text))),
     }
 }
 

@@ -48,7 +48,7 @@ use rayon::prelude::*;
 
 use super::{DraftSet, Levels};
 use crate::document::{
-    Action, Finding, Name, RawPolicy, RawRepository, RawStep, Rule, Severity, Spanned,
+    self, Action, Finding, Name, RawPolicy, RawRepository, RawStep, Rule, Severity, Spanned,
 };
 
 /// How much of a set a rule looks at: what tells whether a breach of it can be found, or ruled out, from a
@@ -162,10 +162,10 @@ pub(super) fn judge(
     findings.extend(found.into_iter().flatten());
 }
 
-/// Every rule that a finding of `validate` can have, of form and of the set, by code.
+/// Every rule that a finding of `validate` can have, of form, of the set and of the tree, by code.
 pub fn all() -> Vec<&'static Rule> {
-    let mut rules: Vec<&'static Rule> =
-        crate::document::rules::ALL.iter().copied().chain(ALL.iter().map(|r| r.rule)).collect();
+    let of_form = document::rules::ALL.iter().chain(document::rules::OF_TREES).copied();
+    let mut rules: Vec<&'static Rule> = of_form.chain(ALL.iter().map(|rule| rule.rule)).collect();
     rules.sort_by_key(|rule| rule.code);
     rules
 }

@@ -71,10 +71,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 .map(|name| name.as_str())
         };
         let known: FxHashSet<&str> = added().collect();
+        let mut suggestions = Suggestions::new(added());
         for step in pipeline.steps.iter().filter(|step| !known.contains(step.guardrail.as_str())) {
             let (policy, name) = (item.raw.name.as_str(), step.guardrail.as_str());
             let message = format!("`{policy}` runs `{name}` in its pipeline, but does not add it");
-            let near = Suggestions::new(added()).help(name);
+            let near = suggestions.help(name);
             let finding = item.finding(&RULE, step.guardrail.span, message);
             findings.push(
                 finding

@@ -5,8 +5,8 @@ use rustc_hash::FxHashSet;
 use super::Scope;
 use super::suggestions::Suggestions;
 use crate::document::{
-    Dimension, Finding, Kind, Name, RawBox, RawCase, RawExpect, RawInvariant, RawPolicyTest, Rule,
-    Severity, Spanned,
+    Dimension, Finding, Kind, RawBox, RawCase, RawExpect, RawInvariant, RawPolicyTest, Rule,
+    Severity, Span,
 };
 use crate::policy::{DraftSet, Item, Pattern};
 
@@ -19,7 +19,7 @@ pub static RULE: Rule = Rule {
     name: "unknown-name",
     severity: Severity::Error,
     summary: "a test's expectations and an invariant name guardrails, policies and requests that exist",
-    why: "`forbid: [debug_lgo]` and `excludes: [debug_lgo]` hold whatever the policies do, and an invariant for the team `helth-eu` speaks of no request: a typo there passes for ever and looks like cover. Guardrails, teams, keys, models, tags are those of the catalog, where one lists them, and those that the set itself uses; policies are those of the set. What a test's `context` and `matrix` hold is free: a test may ask for a stranger.",
+    why: "`forbid: [debug_lgo]` and `excludes: [debug_lgo]` hold whatever the policies do, and an invariant for the team `helth-eu` speaks of no request: a typo there passes for ever and looks like cover. Guardrails, teams, keys, models and tags are those of the catalog, where it lists them; policies are those of the set. What a test's `context` and `matrix` hold is free: a test may ask for a stranger.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -88,7 +88,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.invariants {
         let RawInvariant { require, any_of, forbid, .. } = item.raw;
         for name in [require, any_of, forbid].into_iter().flatten().flat_map(|list| list.iter()) {
-            findings.extend(guardrails.judge(item, name));
+            findings.extend(guardrails.judge(item, name.span, name));
         }
     }
     check_boxes(draft, findings);
@@ -100,67 +100,28 @@ fn expectations(case: &RawCase) -> impl Iterator<Item = &RawExpect> {
     std::iter::once(&case.expect.value).chain(exceptions)
 }
 
-/// The guardrails that there are: those of the catalog and those that policies add.
+/// The guardrails that the catalog lists. What a policy adds is among them, or an error itself.
 struct Guardrails<'a> {
-    known: FxHashSet<&'a str>,
-    /// Whether a catalog lists guardrails, so that no other name can be right.
-    listed: bool,
-    /// Whether all policies could be read, so that no other name has an effect.
-    complete: bool,
+    /// `None` where no catalog lists any, or one cannot be read: then every name may be right.
+    known: Option<&'a FxHashSet<&'a str>>,
     suggestions: Suggestions<'a>,
 }
 
 impl<'a> Guardrails<'a> {
-    fn new(draft: &DraftSet<'a>) -> Self {
-        let mut known: FxHashSet<&str> = draft.guardrails().names().collect();
-        let listed = draft.catalog.guardrails.as_ref().filter(|_| !draft.may_lack(Kind::Catalog));
-        known.extend(listed.into_iter().flatten().copied());
-        Self {
-            listed: listed.is_some(),
-            complete: !draft.may_lack(Kind::Policy),
-            suggestions: Suggestions::new(known.iter().copied()),
-            known,
-        }
+    fn new(draft: &'a DraftSet<'_>) -> Self {
+        let known = draft.catalog.guardrails.as_ref().filter(|_| !draft.may_lack(Kind::Catalog));
+        Self { suggestions: Suggestions::new(known.into_iter().flatten().copied()), known }
     }
 
-    /// A finding, if no guardrail of that name can be.
-    fn judge<T>(&mut self, item: &Item<'_, T>, name: &Spanned<impl AsName>) -> Option<Finding> {
-        let text = name.value.as_name();
-        if !self.listed || self.known.contains(text) {
+    /// A finding, if there is no guardrail of that name.
+    fn judge<T>(&mut self, item: &Item<'_, T>, span: Span, name: &str) -> Option<Finding> {
+        if self.known?.contains(name) {
             return None;
         }
-        let message = format!("the catalog has no guardrail `{}`", text.escape_debug());
+        let message = format!("the catalog has no guardrail `{}`", name.escape_debug());
         let help = "list it in the catalog, or mend its name";
-        let finding = item.finding(&RULE, name.span, message).help(help);
-        Some(finding.maybe_help(self.suggestions.help(text)))
-    }
-
-    /// A finding, if no policy of the set runs a guardrail of that name.
-    fn judge_outcome<T>(&mut self, item: &Item<'_, T>, name: &Spanned<String>) -> Option<Finding> {
-        if self.listed || !self.complete || self.known.contains(name.as_str()) {
-            return self.judge(item, name);
-        }
-        let message = format!("no policy adds the guardrail `{}`", name.escape_debug());
-        let help = "mend its name, or remove the line";
-        let finding = item.finding(&RULE, name.span, message).help(help);
+        let finding = item.finding(&RULE, span, message).help(help);
         Some(finding.maybe_help(self.suggestions.help(name)))
-    }
-}
-
-/// What can be looked up as a guardrail's name.
-trait AsName {
-    fn as_name(&self) -> &str;
-}
-
-impl AsName for String {
-    fn as_name(&self) -> &str {
-        self
-    }
-}
-
-impl AsName for Name {
-    fn as_name(&self) -> &str {
-        self.as_str()
     }
 }
 
@@ -171,7 +132,7 @@ fn check_outcomes(
     findings: &mut Vec<Finding>,
 ) {
     for (name, _) in case.outcomes.iter().flat_map(|outcomes| &outcomes.0) {
-        findings.extend(guardrails.judge_outcome(item, name));
+        findings.extend(guardrails.judge(item, name.span, name));
     }
 }
 
@@ -183,7 +144,7 @@ fn check_guardrails(
 ) {
     let lists = [&expect.guardrails, &expect.includes, &expect.excludes];
     for name in lists.into_iter().flatten().flat_map(|list| list.iter()) {
-        findings.extend(guardrails.judge(item, name));
+        findings.extend(guardrails.judge(item, name.span, name));
     }
 }
 
@@ -204,8 +165,7 @@ fn check_policies(
     }
 }
 
-/// The patterns of invariants and of `expect_for`: what they name is in the catalog, or an attachment
-/// names it too.
+/// The patterns of invariants and of `expect_for`: the catalog has what they name.
 fn check_boxes(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
@@ -213,17 +173,9 @@ fn check_boxes(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for dimension in Dimension::ALL {
         let Some(known) = draft.catalog.of(dimension) else { continue };
         let mut suggestions = Suggestions::new(known.names().iter().copied());
-        // Read at the first name that the catalog lacks: a sound set never needs it.
-        let mut attached: Option<FxHashSet<&str>> = None;
-        let mut judge = |text: &Spanned<String>| {
-            if known.touches(&Pattern::parse(text)) {
-                return None;
-            }
-            let attached = attached.get_or_insert_with(|| attached_texts(draft, dimension));
-            if attached.contains(text.as_str()) {
-                return None;
-            }
-            Some(suggestions.help(text))
+        let mut judge = |text: &str| {
+            let is_known = known.touches(&Pattern::parse(text));
+            (!is_known).then(|| suggestions.help(text))
         };
         for item in &draft.invariants {
             for raw in [&item.raw.for_, &item.raw.except].into_iter().flatten() {
@@ -244,7 +196,7 @@ fn check_box<T>(
     item: &Item<'_, T>,
     raw: &RawBox,
     dimension: Dimension,
-    judge: &mut dyn FnMut(&Spanned<String>) -> Option<Option<String>>,
+    judge: &mut dyn FnMut(&str) -> Option<Option<String>>,
     findings: &mut Vec<Finding>,
 ) {
     for text in raw.patterns(dimension).into_iter().flat_map(|list| list.iter()) {
@@ -256,12 +208,6 @@ fn check_box<T>(
             findings.push(item.finding(&RULE, text.span, message).help(help).maybe_help(near));
         }
     }
-}
-
-/// Every pattern that an attachment has in a dimension, as it is written.
-fn attached_texts<'a>(draft: &DraftSet<'a>, dimension: Dimension) -> FxHashSet<&'a str> {
-    let lists = draft.attachments.iter().filter_map(|item| item.raw.patterns(dimension));
-    lists.flat_map(|list| list.iter()).map(|text| text.as_str()).collect()
 }
 
 #[cfg(test)]
@@ -313,10 +259,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_catalog_only_what_has_no_effect_at_all_is_found() {
+    fn without_a_catalog_every_guardrail_may_be_right() {
         assert_eq!(of("Invariant", "forbid: [h]\nfor: {teams: [x]}\n", ""), []);
-        let case =
-            "cases:\n  - name: c\n    expect: {excludes: [h]}\n    outcomes: {h: fail, g: fail}\n";
-        assert_eq!(of("PolicyTest", case, ""), [("RG119", 7)]);
+        let case = "cases:\n  - name: c\n    expect: {excludes: [h]}\n    outcomes: {h: fail}\n";
+        assert_eq!(of("PolicyTest", case, ""), []);
     }
 }
