@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use refguard::output::{self, Format, Report, Style};
-use refguard_core::document::{Finding, Limits, Loaded, Location, SourceFile, load_file};
+use refguard_core::document::{
+    Finding, Limits, Loaded, Location, SourceFile, is_read_name, load_file,
+};
 use refguard_core::interop::import_config;
 use refguard_core::policy::condition::ModelPattern;
 use refguard_core::policy::{Checked, Levels, PolicySet, check};
@@ -14,8 +16,30 @@ use refguard_core::resolve::{Context, Engine, Request, explain};
 
 /// One file under `policies/`: it becomes a set that answers, or errors that every format can show.
 pub fn document(data: &[u8]) {
+    judge(&[("policies/fuzz.yaml", data)]);
+}
+
+/// Several files of a set, settings and catalog among them: each begins with a line `== PATH`, as in
+/// what `cat` of a repository might show. They become a set that answers, or errors.
+pub fn tree(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let parts = text.split("== ").filter_map(|part| part.split_once('\n'));
+    let mut files: Vec<(&str, &[u8])> = Vec::new();
+    for (path, text) in parts.take(16) {
+        // A tree has one file of a name.
+        if files.iter().all(|(other, _)| *other != path) {
+            files.push((path, text.as_bytes()));
+        }
+    }
+    judge(&files);
+}
+
+fn judge(files: &[(&str, &[u8])]) {
     let read = || {
-        let loaded = load_file("policies/fuzz.yaml", data.to_vec(), &Limits::DEFAULT);
+        let mut loaded = Loaded::default();
+        for (path, bytes) in files.iter().filter(|(path, _)| is_read_name(path)) {
+            loaded.append(load_file(*path, bytes.to_vec(), &Limits::DEFAULT));
+        }
         check(loaded, &Levels::default())
     };
     let checked = read();

@@ -46,6 +46,8 @@ const WORDS: &[&str] = &[
     "1e3",
     "2147483648",
     "refguard/v1",
+    "== refguard.yaml\n",
+    "== catalog.yaml\n",
     "kind: Policy",
     "name: ",
     "inherit: ",
@@ -119,6 +121,11 @@ fn run(target: &str, mutations: usize, body: fn(&[u8])) {
 #[test]
 fn documents() {
     run("document", 1_000, bodies::document);
+}
+
+#[test]
+fn trees() {
+    run("tree", 500, bodies::tree);
 }
 
 #[test]
