@@ -15,9 +15,9 @@ use crate::policy::{Checked, Levels, check};
 /// Four times a text takes at most so many times the steps.
 const MOST_GROWTH: f64 = 4.0 * 1.3;
 
-/// Bytes of a text of the smallest size, about. The largest is an eighth of a file's limit, so that the
+/// Bytes of a text of the smallest size, about. The largest is a sixteenth of a file's limit, so that the
 /// test stays short without optimisation: steps are counted, and their growth shows there.
-const SMALLEST: usize = 32 << 10;
+const SMALLEST: usize = 16 << 10;
 
 /// A text to begin with, and what is repeated.
 struct Case {
