@@ -137,7 +137,7 @@ impl BudgetArgs {
 /// How much of an exact analysis is told.
 #[derive(Debug, Args)]
 pub(super) struct DetailArgs {
-    /// Tell every region of requests, name and cause; without it, what a person can read
+    /// Tell every region of requests and every cause; without it, what a person can read
     #[arg(long)]
     all: bool,
 }
