@@ -46,6 +46,8 @@ pub(super) struct Asked {
     pub model: Option<String>,
     /// Whether path or query name it.
     pub in_uri: bool,
+    /// The tool that a JSON-RPC `tools/call` of MCP names, without its server.
+    pub tool: Option<String>,
 }
 
 /// The paths under which LiteLLM has a model, and what may follow it there. The order is that of its routes.
@@ -79,18 +81,22 @@ pub(super) fn read_request(request: &Forwarded<'_>) -> Result<Asked, Refusal> {
     let mut named: Vec<(&str, String)> = path.into_iter().map(|model| ("path", model)).collect();
     named.extend(read_query(request.query.unwrap_or(""))?.into_iter().map(|m| ("query", m)));
     let in_uri = !named.is_empty();
-    named.extend(read_body(request.content_type, request.body)?.into_iter().map(|m| ("body", m)));
+    let body = read_body(request.content_type, request.body)?;
+    let tool = body.tool;
+    named.extend(body.models.into_iter().map(|model| ("body", model)));
 
     if let Some((place, model)) = named.iter().find(|(_, model)| model.contains(',')) {
         return Err(ambiguous(format!("the {place} names several models: `{model}`")));
     }
-    let Some((first_place, first)) = named.first() else { return Ok(Asked::default()) };
+    let Some((first_place, first)) = named.first() else {
+        return Ok(Asked { tool, ..Asked::default() });
+    };
     if let Some((place, other)) = named.iter().find(|(_, model)| model != first) {
         return Err(ambiguous(format!(
             "the {first_place} names the model `{first}`, and the {place} `{other}`"
         )));
     }
-    Ok(Asked { model: Some(first.clone()), in_uri })
+    Ok(Asked { model: Some(first.clone()), in_uri, tool })
 }
 
 fn ambiguous(detail: impl Into<String>) -> Refusal {
@@ -211,6 +217,26 @@ struct Body {
     user_config: Option<IgnoredAny>,
     target_model_names: Option<IgnoredAny>,
     models: Option<IgnoredAny>,
+    /// Of JSON-RPC; elsewhere it may be anything.
+    method: Option<Value>,
+}
+
+/// A JSON-RPC call of an MCP tool.
+#[derive(Deserialize)]
+struct ToolCall {
+    params: ObjectOnly<ToolParams>,
+}
+
+#[derive(Deserialize)]
+struct ToolParams {
+    name: String,
+}
+
+/// What a body names.
+#[derive(Debug, Default)]
+struct Named {
+    models: Vec<String>,
+    tool: Option<String>,
 }
 
 /// The model of an inner object, if it is one.
@@ -240,30 +266,43 @@ impl Body {
     }
 }
 
-/// The models that a body names. A body that says it is JSON must be; another may be, since there are servers that take
-/// it for JSON whatever it says.
-fn read_body(content_type: &str, body: &[u8]) -> Result<Vec<String>, Refusal> {
-    if body.is_empty() {
-        return Ok(Vec::new());
+/// What a body names. A body that says it is JSON must be; another may be, since there are servers that take it for JSON
+/// whatever it says.
+fn read_body(content_type: &str, bytes: &[u8]) -> Result<Named, Refusal> {
+    if bytes.is_empty() {
+        return Ok(Named::default());
     }
     let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     if matches!(kind.as_str(), "application/x-www-form-urlencoded" | "multipart/form-data") {
         return Err(ambiguous("the forwarded body is a form, which may name a model"));
     }
 
-    let body = match serde_json::from_slice::<ObjectOnly<Body>>(body) {
+    let body = match serde_json::from_slice::<ObjectOnly<Body>>(bytes) {
         Ok(ObjectOnly(body)) => body,
-        Err(error) if kind.contains("json") || looks_like_json(body) => {
-            let detail = format!("the forwarded body cannot be read: {error}");
-            return Err(Refusal::Malformed(detail));
+        Err(error) if kind.contains("json") || looks_like_json(bytes) => {
+            return Err(unreadable(&error));
         }
-        Err(_) => return Ok(Vec::new()),
+        Err(_) => return Ok(Named::default()),
     };
     if let Some(field) = body.other_models() {
         return Err(ambiguous(format!("the body makes the gateway run other models: `{field}`")));
     }
     let nested = [body.session, body.completion].into_iter().flatten().filter_map(|n| n.0);
-    Ok(body.model.into_iter().chain(nested).filter(|model| !model.is_empty()).collect())
+    let models = body.model.into_iter().chain(nested).filter(|model| !model.is_empty()).collect();
+    let is_call = body.method.as_ref().and_then(Value::as_str) == Some("tools/call");
+    let tool = is_call.then(|| read_tool(bytes)).transpose()?;
+    Ok(Named { models, tool })
+}
+
+/// The tool of a body that is a `tools/call`.
+fn read_tool(body: &[u8]) -> Result<String, Refusal> {
+    let call: ObjectOnly<ToolCall> =
+        serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    Ok(call.0.params.0.name)
+}
+
+fn unreadable(error: &serde_json::Error) -> Refusal {
+    Refusal::Malformed(format!("the forwarded body cannot be read: {error}"))
 }
 
 /// Whether some server would take bytes for JSON: with a byte order mark or in UTF-16 too.
@@ -329,6 +368,39 @@ mod tests {
             }
         }
         assert!(read > 60 && refused > 60 && plain > 30, "{read} {refused} {plain}");
+    }
+
+    #[test]
+    fn a_tool_is_that_of_the_one_call() {
+        let tool_of = |body: &str| {
+            let request = Forwarded {
+                content_type: "application/json",
+                body: body.as_bytes(),
+                ..Forwarded::default()
+            };
+            read_request(&request).map(|asked| asked.tool)
+        };
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get","arguments":{"name":"x"}}}"#;
+        assert_eq!(tool_of(call), Ok(Some("get".to_owned())));
+        for none in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"name":"get"}}"#,
+            r#"{"method":["tools/call"],"params":3}"#,
+            r#"{"model":"gpt-4","messages":[]}"#,
+        ] {
+            assert_eq!(tool_of(none), Ok(None), "{none}");
+        }
+        for bad in [
+            r#"{"method":"tools/call"}"#,
+            r#"{"method":"tools/call","params":[]}"#,
+            r#"{"method":"tools/call","params":["get"]}"#,
+            r#"{"method":"tools/call","params":{"name":1}}"#,
+            r#"{"method":"tools/call","params":{"name":"get","name":"put"}}"#,
+            r#"{"method":"tools/list","method":"tools/call","params":{"name":"get"}}"#,
+            r#"{"method":"tools/call","params":{"name":"get"},"params":{"name":"put"}}"#,
+            r#"[{"method":"tools/call","params":{"name":"get"}}]"#,
+        ] {
+            assert!(matches!(tool_of(bad), Err(Refusal::Malformed(_))), "{bad}");
+        }
     }
 
     proptest! {
