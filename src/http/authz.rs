@@ -18,7 +18,7 @@ use super::app::App;
 use super::body::read_body;
 use super::call::{AnyQuery, Call, decode, decoded_header, single_header};
 use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values};
-use super::forwarded::{Forwarded, Refusal, read_request};
+use super::forwarded::{Asked, Forwarded, Refusal, read_request};
 use super::problem::Problem;
 use super::reply::{COMMIT, commit_value};
 use super::resolve::policy_names;
@@ -33,12 +33,23 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%').add(b'"').add
 /// What is said of a list in a header.
 const LISTED: &str = "Names, percent-encoded, parted by commas; empty in every refusal";
 
-const REQUEST_HEADERS: [Parameter; 4] = [
+const REQUEST_HEADERS: [Parameter; 7] = [
     Parameter::optional("X-Refguard-Team", "The team, percent-encoded", Values::Encoded),
     Parameter::optional("X-Refguard-Key", "The key's alias, percent-encoded", Values::Encoded),
     Parameter::optional(
         "X-Refguard-Model",
         "The model, percent-encoded; a forwarded JSON body's goes before it",
+        Values::Encoded,
+    ),
+    Parameter::optional("X-Refguard-User", "The user, percent-encoded", Values::Encoded),
+    Parameter::optional(
+        "X-Refguard-Tool",
+        "The tool as `server/tool`, percent-encoded",
+        Values::Encoded,
+    ),
+    Parameter::optional(
+        "X-Refguard-Server",
+        "The MCP server, percent-encoded; a forwarded `tools/call` names the tool",
         Values::Encoded,
     ),
     Parameter::optional(
@@ -216,13 +227,9 @@ fn list(names: &[&str]) -> String {
         .join(",")
 }
 
-/// The model that the forwarded request names; where it names none, that of the header. A header that names another than
-/// path or query is a proxy that reads them in another way than the gateway.
-fn read_model(
-    headers: &HeaderMap,
-    uri: Option<&str>,
-    body: &[u8],
-) -> Result<Option<String>, Problem> {
+/// What the forwarded request names: its model, or that of the header where it names none. A header that names another
+/// than path or query is a proxy that reads them in another way than the gateway.
+fn read_asked(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<Asked, Problem> {
     let (path, query) = match uri.map(|uri| uri.split_once('?').unwrap_or((uri, ""))) {
         Some((path, query)) => (Some(path), Some(query)),
         None => (None, None),
@@ -244,19 +251,42 @@ fn read_model(
             "a header names another model than the request",
         ));
     }
-    Ok(asked.model.or(by_proxy))
+    Ok(Asked { model: asked.model.or(by_proxy), ..asked })
+}
+
+/// The tool: `X-Refguard-Server`, a slash and the name in a forwarded `tools/call`, or else `X-Refguard-Tool`. A call whose
+/// server nobody names, or that names another tool than the header, is refused.
+fn read_tool(headers: &HeaderMap, called: Option<String>) -> Result<Option<String>, Problem> {
+    let server = decoded_header(headers, "x-refguard-server")?;
+    let by_proxy = decoded_header(headers, "x-refguard-tool")?;
+    let Some(called) = called else { return Ok(by_proxy) };
+    let refuse = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    match (server, by_proxy) {
+        (Some(server), None) => Ok(Some(format!("{server}/{called}"))),
+        (Some(server), Some(tool)) if tool == format!("{server}/{called}") => Ok(Some(tool)),
+        (None, Some(tool)) if tool.split_once('/').is_some_and(|(_, name)| name == called) => {
+            Ok(Some(tool))
+        }
+        (None, None) => refuse(
+            "the body calls a tool, and neither `X-Refguard-Server` nor `X-Refguard-Tool` is there",
+        ),
+        (_, Some(_)) => refuse("the header `X-Refguard-Tool` names another tool than the body"),
+    }
 }
 
 /// Reads who asks for what: from the headers that the proxy set, and the model from the request that it forwards.
 fn read_context(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<Context, Problem> {
-    let model = read_model(headers, uri, body)?;
+    let asked = read_asked(headers, uri, body)?;
     let mut context = Context::default();
-    for (dimension, name) in
-        [(Dimension::Team, "x-refguard-team"), (Dimension::Key, "x-refguard-key")]
-    {
+    for (dimension, name) in [
+        (Dimension::Team, "x-refguard-team"),
+        (Dimension::Key, "x-refguard-key"),
+        (Dimension::User, "x-refguard-user"),
+    ] {
         context.extend(decoded_header(headers, name)?.map(|value| (dimension, value)));
     }
-    context.extend(model.map(|model| (Dimension::Model, model)));
+    context.extend(asked.model.map(|model| (Dimension::Model, model)));
+    context.extend(read_tool(headers, asked.tool)?.map(|tool| (Dimension::Tool, tool)));
     for tag in
         single_header(headers, "x-refguard-tags")?.into_iter().flat_map(|text| text.split(','))
     {
@@ -339,6 +369,30 @@ mod tests {
         assert_eq!(read_context(&with("gpt-3"), uri, b"").unwrap_err().status, 403);
         let forged = headers(&[("x-litellm-model", "gpt-3")]);
         assert_eq!(read_context(&forged, uri, b"").unwrap_err().status, 403);
+    }
+
+    #[test]
+    fn the_tool_of_a_call_is_that_of_its_server() {
+        let call = br#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"create_issue"}}"#;
+        let tool_of = |pairs: &[(&'static str, &str)], body: &[u8]| {
+            let context = read_context(&headers(pairs), None, body);
+            context.map(|context| context.value(Dimension::Tool).map(str::to_owned))
+        };
+        let (server, tool) = (("x-refguard-server", "github"), "github/create_issue");
+        let whole = ("x-refguard-tool", tool);
+        for pairs in [&[server][..], &[whole], &[server, whole]] {
+            assert_eq!(tool_of(pairs, call).unwrap().as_deref(), Some(tool), "{pairs:?}");
+        }
+        assert_eq!(tool_of(&[whole], b"").unwrap().as_deref(), Some(tool));
+        assert_eq!(tool_of(&[server], b"{}").unwrap(), None);
+        for pairs in [
+            &[][..],
+            &[("x-refguard-tool", "github/get_me")],
+            &[("x-refguard-tool", "create_issue")],
+            &[server, ("x-refguard-tool", "gitlab/create_issue")],
+        ] {
+            assert_eq!(tool_of(pairs, call).unwrap_err().status, 403, "{pairs:?}");
+        }
     }
 
     #[test]

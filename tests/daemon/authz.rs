@@ -161,3 +161,51 @@ fn a_set_is_chosen_by_the_proxy_and_not_by_its_client() {
         assert_eq!(daemon.ask("POST", "/v1/authz", &[TEAM, json], body).status, 400, "{body}");
     }
 }
+
+/// Two dimensions of refguard's own: whose key it is, and which tool an MCP call runs.
+#[test]
+fn users_and_tools_are_judged_by_verified_headers_and_the_body_of_a_call() {
+    let repo = Repo::new();
+    repo.write(
+        "all.yaml",
+        "apiVersion: refguard/v1
+kind: Policy
+name: watched
+guardrails: {add: [audit]}
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: watched
+users: [u-17]
+tools: [\"github/*\"]
+",
+    );
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &["--require", "user,tool"]);
+    daemon.until_served(&commit);
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"create_issue","arguments":{}}}"#;
+    let json = ("Content-Type", "application/json");
+    let user = ("X-Refguard-User", "u-17");
+    let ask = |headers: &[(&str, &str)], body: &str| {
+        let reply = daemon.ask("POST", "/v1/authz", &[&[json], headers].concat(), body);
+        (reply.status, trusted(&reply)[0].to_owned())
+    };
+    let watched = (200, "audit".to_owned());
+    assert_eq!(ask(&[user, ("X-Refguard-Server", "github")], call), watched);
+    assert_eq!(ask(&[user, ("X-Refguard-Tool", "github/create_issue")], ""), watched);
+    assert_eq!(ask(&[user, ("X-Refguard-Server", "gitlab")], call), (200, String::new()));
+    let other = ("X-Refguard-User", "u-18");
+    assert_eq!(ask(&[other, ("X-Refguard-Server", "github")], call), (200, String::new()));
+    for headers in [
+        &[("X-Refguard-Server", "github")][..],
+        &[user],
+        &[user, ("X-Refguard-Server", "github"), ("X-Refguard-Tool", "gitlab/create_issue")],
+    ] {
+        assert_eq!(ask(headers, call), (403, String::new()), "{headers:?}");
+    }
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    assert_eq!(ask(&[user, ("X-Refguard-Server", "github")], list), (403, String::new()));
+    let batch = format!("[{call}]");
+    assert_eq!(ask(&[user, ("X-Refguard-Server", "github")], &batch), (400, String::new()));
+}
