@@ -6,7 +6,7 @@ use anstream::ColorChoice;
 
 use super::args::Color;
 use crate::output::Style;
-use crate::output::escape::escape_terminal;
+use crate::output::escape::{escape_terminal, json_text};
 
 /// Writes a message of one line to stderr. Names in it come from files and other programs: whatever
 /// would move the cursor or be taken for a command is escaped. A failure goes unreported: stderr is
@@ -65,7 +65,7 @@ pub(super) fn write_results(text: &str) -> io::Result<()> {
 /// # Errors
 /// As stdout reports.
 pub(super) fn write_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
+    let mut text = json_text(value)?;
     text.push('\n');
     write_results(&text)?;
     Ok(())

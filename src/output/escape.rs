@@ -141,6 +141,28 @@ pub fn annotation_property(text: &str) -> String {
     annotation_message(text).replace(':', "%3A").replace(',', "%2C")
 }
 
+/// A value as JSON for a person's eyes, without a raw control character: JSON allows those from U+007F
+/// on in its strings, and a terminal takes some of them (U+009B) for the begin of a command.
+///
+/// # Errors
+/// As the value's own serialization.
+pub fn json_text(value: &impl serde::Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    let is_raw = |c: char| c.is_control() && c >= '\u{7f}';
+    if !text.contains(is_raw) {
+        return Ok(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_raw(c) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Ok(escaped)
+}
+
 /// Text or an attribute of XML 1.0, which has no way to write most control characters.
 pub fn escape_xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
@@ -175,6 +197,14 @@ mod tests {
         for text in ["unknown field `team`", "Grüße, 漢字 🎉", "a::b", "# comment", "C:\\x"] {
             assert!(matches!(escape_terminal(text), Cow::Borrowed(same) if same == text));
         }
+    }
+
+    #[test]
+    fn json_holds_no_raw_control_character_and_says_the_same() {
+        let value = "a\u{9b}31m\u{7f}\u{85}\n\u{e9}\\";
+        let text = json_text(&value).unwrap();
+        assert_eq!(text, r#""a\u009b31m\u007f\u0085\né\\""#);
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), value);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use refguard_core::document::{Finding, Severity};
 use serde::Serialize;
 
-use super::escape::escape_terminal;
+use super::escape::{escape_terminal, json_text};
 use super::fingerprint::Fingerprints;
 use super::{Report, Style, from_the_top};
 
@@ -38,8 +38,7 @@ pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> 
         .iter()
         .map(|finding| describe_issue(finding, fingerprints.next_for(finding), report.prefix))
         .collect();
-    serde_json::to_writer_pretty(&mut *out, &issues)?;
-    writeln!(out)
+    writeln!(out, "{}", json_text(&issues)?)
 }
 
 fn describe_issue<'f>(finding: &'f Finding, fingerprint: String, prefix: &str) -> Issue<'f> {

@@ -5,6 +5,7 @@ use std::io;
 use refguard_core::document::{Finding, Related};
 use serde::Serialize;
 
+use super::escape::json_text;
 use super::{Report, Style};
 
 #[derive(Serialize)]
@@ -45,8 +46,7 @@ pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> 
         errors: report.errors(),
         warnings: report.warnings(),
     };
-    serde_json::to_writer_pretty(&mut *out, &json)?;
-    writeln!(out)
+    writeln!(out, "{}", json_text(&json)?)
 }
 
 fn finding_object(finding: &Finding) -> JsonFinding<'_> {

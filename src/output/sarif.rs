@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use refguard_core::document::{Finding, Location, Rule};
 use serde::Serialize;
 
-use super::escape::escape_terminal;
+use super::escape::{escape_terminal, json_text};
 use super::fingerprint::Fingerprints;
 use super::rules::markdown_body;
 use super::{Report, Style, from_the_top};
@@ -157,11 +157,8 @@ pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> 
         column_kind: "unicodeCodePoints",
         results: results.collect(),
     };
-    serde_json::to_writer_pretty(
-        &mut *out,
-        &Log { schema: SCHEMA, version: "2.1.0", runs: [run] },
-    )?;
-    writeln!(out)
+    let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };
+    writeln!(out, "{}", json_text(&log)?)
 }
 
 fn describe_rule(rule: &Rule) -> Descriptor<'_> {
