@@ -52,12 +52,18 @@ fn style_for<S: anstream::stream::RawStream>(color: Color, stream: &S) -> Style 
 
 /// Writes results that a renderer made to stdout, in one piece.
 ///
+/// A reader that has seen enough (`| head`) is no trouble, and changes nothing about the exit code: a verb goes on to
+/// say by it what it found.
+///
 /// # Errors
 /// As stdout reports.
 pub(super) fn write_results(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Writes one JSON value and a line break to stdout.

@@ -70,6 +70,26 @@ pub(super) fn is_declared_json(headers: &HeaderMap) -> bool {
     subtype == "json" || subtype.ends_with("+json")
 }
 
+/// Whether a body may be read as JSON.
+///
+/// A page of a browser can send a `POST` to this machine without asking first if its type is none that JSON has; it
+/// then names its origin. Such a body must be declared as JSON, which makes a browser ask, and it gets no permission. A
+/// program that names no origin, as `curl -d`, may leave the declaration out or send the type of a form.
+pub(super) fn may_be_json(headers: &HeaderMap) -> bool {
+    if is_declared_json(headers) {
+        return true;
+    }
+
+    let from_browser =
+        headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    match (kinds.next(), kinds.next()) {
+        (None, _) => !from_browser,
+        (Some(kind), None) => !from_browser && kind == "application/x-www-form-urlencoded",
+        (Some(_), Some(_)) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;

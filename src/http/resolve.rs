@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::app::App;
-use super::body::{is_declared_json, read_body};
+use super::body::{may_be_json, read_body};
 use super::call::Call;
 use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
 use super::problem::Problem;
@@ -84,7 +84,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 /// Answers one request or a batch.
 async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
-    if !is_declared_json(&call.head.headers) {
+    if !may_be_json(&call.head.headers) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "a body needs the header `Content-Type: application/json`",

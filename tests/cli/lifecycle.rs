@@ -198,7 +198,7 @@ fn history_is_asked_by_number_and_by_time() {
     assert!(
         repo.run(["resolve", "--at", "2001-01-01T00:00:00Z"])
             .fails(2)
-            .contains("nothing was in production")
+            .contains("nothing was in `production`")
     );
     assert!(repo.run(["resolve", "--at", "production#9"]).fails(2).contains("the newest is 2"));
 }

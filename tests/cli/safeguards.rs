@@ -106,3 +106,17 @@ fn programs_get_safeguards_as_a_list_of_losses_and_gains() {
         assert_eq!(json["safeguards"], diff["safeguards"], "{verb}");
     }
 }
+
+#[test]
+fn where_the_set_before_is_not_valid_no_loss_can_be_ruled_out() {
+    let repo = guarded();
+    repo.git(["checkout", "-q", "production"]);
+    repo.write("policies/base.yaml", "not: [a policy\n").commit("a hand in production");
+    repo.git(["checkout", "-q", "main"]);
+    repo.remove("tests/everyone.yaml").commit("tidy up");
+
+    let refused = repo.run(["promote", "--allow-weaken", "the set before is broken"]).fails(1);
+
+    let word = "gate `safeguards`: what the environment has now is not valid";
+    assert!(refused.contains(word), "{refused}");
+}

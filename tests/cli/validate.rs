@@ -166,3 +166,15 @@ fn another_tools_file_full_of_aliases_is_left_alone() {
     let out = shell.args(["-c", &limited]).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_makes_no_fault_a_success() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrail: {add: [pii]}");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = repo.refguard().arg("validate").stdout(writer).status().unwrap();
+
+    assert_eq!(ended.code(), Some(1));
+}

@@ -104,21 +104,32 @@ fn an_answer_has_a_limit_of_bytes_and_the_daemon_does_not_grow_by_what_it_refuse
 
 /// A page of another site may send text, a form or untyped bytes to a loopback address without asking; JSON it may not.
 #[test]
-fn a_body_must_be_declared_as_json() {
+fn a_page_of_a_browser_must_declare_its_body_as_json_and_curl_need_not() {
     let (_repo, daemon) = served();
     let body = r#"{"context":{}}"#;
     let origin = ("Origin", "https://evil.example");
     for headers in [
         vec![origin, ("Content-Type", "text/plain")],
         vec![origin, ("Content-Type", "text/plain;charset=UTF-8")],
-        vec![("Content-Type", "application/x-www-form-urlencoded")],
-        vec![],
+        vec![origin, ("Content-Type", "application/x-www-form-urlencoded")],
+        vec![
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ],
+        vec![("Content-Type", "text/plain")],
+        vec![origin],
     ] {
         let refused = daemon.ask("POST", "/v1/resolve", &headers, body);
         assert_eq!(refused.status, 415, "{headers:?}");
         assert!(refused.body.contains("application/json"), "{}", refused.body);
     }
-    for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
+    assert_eq!(daemon.ask("POST", "/v1/resolve", &[], body).status, 200);
+    for kind in [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/x-www-form-urlencoded",
+    ] {
         let reply = daemon.ask("POST", "/v1/resolve", &[("Content-Type", kind)], body);
         assert_eq!(reply.status, 200, "{kind}");
     }

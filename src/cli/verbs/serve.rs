@@ -290,7 +290,7 @@ fn first_steps(address: &str) -> String {
     format!(
         "try:
   curl -s {address}/v1/status
-  curl -s {address}/v1/resolve -H 'content-type: application/json' -d '{{\"context\":{{\"team\":\"health-eu\",\"model\":\"gpt-4o\",\"tags\":[\"phi-eu\"]}}}}'
+  curl -s {address}/v1/resolve -d '{{\"context\":{{\"team\":\"health-eu\",\"model\":\"gpt-4o\",\"tags\":[\"phi-eu\"]}}}}'
   curl -si {address}/v1/authz -H 'X-Refguard-Team: health-eu' -H 'X-Refguard-Model: gpt-4o'
 "
     )

@@ -17,8 +17,8 @@ pub(in crate::ops) const PRODUCTION: &str = "production";
 pub(in crate::ops) struct Past<P> {
     /// The promotion, for [`judging_settings`] to read its tree's settings.
     pub promotion: P,
-    /// Whether it is a rollback.
-    pub is_rollback: bool,
+    /// Whether it is a rollback or a hold: it brings no set of its own.
+    pub stays_or_goes_back: bool,
 }
 
 /// The names of the environments, in order: production first, unless its settings list it elsewhere.
@@ -49,7 +49,7 @@ pub(in crate::ops) fn list_environments(
 ///
 /// `chains` are its promotions, the newest first: one chain, or the branch's and the ledger's where something
 /// else moved the branch. Of each chain the newest tree that declares the environment counts, and after a
-/// rollback also the newest one up to the last promotion that is no rollback. Without any promotion those of
+/// rollback or a hold also the newest one up to the last promotion that is neither. Without any promotion those of
 /// `first` count: what production's last promotion, else the publish branch says of it.
 pub(in crate::ops) fn judging_settings<P: Copy, E>(
     name: &str,
@@ -59,7 +59,7 @@ pub(in crate::ops) fn judging_settings<P: Copy, E>(
 ) -> Result<Vec<Environment>, E> {
     let mut judges: Vec<Environment> = Vec::new();
     for chain in chains {
-        let forward = chain.iter().position(|past| !past.is_rollback).unwrap_or(0);
+        let forward = chain.iter().position(|past| !past.stays_or_goes_back).unwrap_or(0);
         for start in [0, forward] {
             let past = chain.iter().skip(start);
             let declared = newest_declaring(name, past, &mut settings_of)?;
@@ -137,7 +137,7 @@ mod tests {
         declaring(&[("live", GateLevel::Off, &[])])
     }
 
-    /// Promotions, the newest first: their settings and whether they are rollbacks.
+    /// Promotions, the newest first: their settings and whether they are rollbacks or holds.
     type Chain<'c> = &'c [(Arc<Settings>, bool)];
 
     fn merged(chains: &[Chain<'_>], first: Option<Environment>) -> Environment {
@@ -146,9 +146,9 @@ mod tests {
             .enumerate()
             .map(|(row, chain)| {
                 let past = chain.iter().enumerate();
-                past.map(|(at, (_, is_rollback))| Past {
+                past.map(|(at, (_, stays_or_goes_back))| Past {
                     promotion: (row, at),
-                    is_rollback: *is_rollback,
+                    stays_or_goes_back: *stays_or_goes_back,
                 })
                 .collect()
             })
@@ -172,6 +172,14 @@ mod tests {
         let judged = merged(&[back], None);
         assert_eq!(judged.weaken, GateLevel::Refuse);
         assert_eq!(judged.allow, ["ada@example.org"], "who both allow");
+    }
+
+    #[test]
+    fn a_hold_after_a_rollback_puts_no_judge_away() {
+        // 1 lax, 2 strict, 3 rollback to 1, 4 hold: what 4 holds is the lax tree once more.
+        let held: Chain<'_> = &[(lax(), true), (lax(), true), (strict(), false), (lax(), false)];
+        let judged = merged(&[held], None);
+        assert_eq!((judged.weaken, judged.allow.len()), (GateLevel::Refuse, 1));
     }
 
     #[test]

@@ -188,7 +188,7 @@ impl Workspace {
         let mut deciding = Vec::new();
         let mut next = found.into_iter().max_by_key(|promotion| promotion.record.number);
         while let Some(promotion) = next {
-            let goes_back = is_rollback(&promotion);
+            let goes_back = stays_or_goes_back(&promotion);
             next = if goes_back { repo.promotion_before(&promotion)? } else { None };
             let is_first = deciding.is_empty();
             if is_first || !goes_back {
@@ -310,14 +310,16 @@ impl Workspace {
             return Ok((tip, promotion));
         }
         if let Some((name, number)) = revision.rsplit_once('#') {
-            let name = if name.is_empty() { PRODUCTION } else { name };
+            let name = if name.is_empty() { self.anchor()? } else { name.to_owned() };
+            let name = name.as_str();
             return self.promotion(name, number).map(|p| (p.commit.id, Some(p.record.number)));
         }
         if let Ok(time) = revision.parse::<jiff::Timestamp>() {
-            let ledger = self.environment(PRODUCTION)?.ledger;
+            let anchor = self.anchor()?;
+            let ledger = self.environment(&anchor)?.ledger;
             let found = ledger.at_time(time.as_second());
             let found =
-                found.with_context(|| format!("nothing was in production at {revision}"))?;
+                found.with_context(|| format!("nothing was in `{anchor}` at {revision}"))?;
             return Ok((found.commit.id, Some(found.record.number)));
         }
         let known: Vec<(&str, &RefName)> =
@@ -419,14 +421,15 @@ pub(in crate::ops) fn convention_fault(
 fn past_of(promotions: &[Promotion]) -> Vec<Past<TreeId>> {
     let past = promotions.iter().map(|promotion| Past {
         promotion: promotion.commit.tree,
-        is_rollback: is_rollback(promotion),
+        stays_or_goes_back: stays_or_goes_back(promotion),
     });
     past.collect()
 }
 
-/// Whether a promotion goes back to an earlier one.
-fn is_rollback(promotion: &Promotion) -> bool {
-    promotion.record.rollback.is_some()
+/// Whether a promotion brings no set of its own: a rollback goes back to an earlier one, a hold keeps what is there. A
+/// hold after a rollback still stands on the set that was gone back to.
+fn stays_or_goes_back(promotion: &Promotion) -> bool {
+    promotion.record.rollback.is_some() || promotion.record.hold.is_some()
 }
 
 /// A root as trailers name it.

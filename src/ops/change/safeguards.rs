@@ -39,10 +39,24 @@ pub(in crate::ops) fn ask_gate(
     verdict: &mut Verdict,
 ) -> Result<()> {
     let level = environment.settings.safeguards;
-    let Some(before) = before.filter(|_| level != GateLevel::Off) else { return Ok(()) };
+    if level == GateLevel::Off {
+        return Ok(());
+    }
 
-    let diff = safeguards_between(before, after)?;
-    if diff.lost.is_empty() {
+    let lost = match before {
+        Some(before) => safeguards_between(before, after)?.lost.iter().map(loss_of).collect(),
+        // Nothing was there, so nothing can be lost.
+        None if environment.ledger.tip.is_none() => Vec::new(),
+        None => vec![Loss {
+            message:
+                "what the environment has now is not valid, so a loss of safeguards cannot be \
+                      ruled out"
+                    .to_owned(),
+            file: None,
+            line: None,
+        }],
+    };
+    if lost.is_empty() {
         return Ok(());
     }
 
@@ -54,16 +68,24 @@ pub(in crate::ops) fn ask_gate(
         }
         (GateLevel::Warn | GateLevel::Off, _) => Says::Warned,
     };
-    verdict.words.extend(diff.lost.iter().map(|change| gate_word(change, says)));
+    let words = lost.into_iter().map(|Loss { message, file, line }| GateWord {
+        gate: GATE,
+        says,
+        message,
+        file,
+        line,
+    });
+    verdict.words.extend(words);
     Ok(())
 }
 
-fn gate_word(change: &SafeguardChange, says: Says) -> GateWord {
-    GateWord {
-        gate: GATE,
-        says,
-        message: change.sentence(),
-        file: change.file.clone(),
-        line: change.line,
-    }
+/// One reason for the gate to speak.
+struct Loss {
+    message: String,
+    file: Option<String>,
+    line: Option<u32>,
+}
+
+fn loss_of(change: &SafeguardChange) -> Loss {
+    Loss { message: change.sentence(), file: change.file.clone(), line: change.line }
 }
