@@ -8,7 +8,7 @@
 //! | [`document`] | YAML text → typed documents, places, schemas, findings as data |
 //! | [`policy`] | model, patterns, the valid set, its rules |
 //! | [`resolve`] | request, index, engine, explanation |
-//! | `effect` | what a chain gives for which class of models |
+//! | `effect` | what a chain of policies gives, for which models |
 //! | [`diff`] | two sets → changes by meaning |
 //! | [`prove`] | what holds for every request, exactly |
 //! | [`safeguards`] | two sets → which invariants, tests and settings a change takes away |
