@@ -101,9 +101,14 @@ impl UndoStack {
         }
     }
 
-    /// An external move to the commit of an entry: whoever did it went back by hand.
+    /// An external move to the commit of an entry, or to the tip of a rollback or hold that stands on it: whoever did it
+    /// went back by hand.
     fn pop_down_to_commit(&mut self, commit: CommitId) -> bool {
-        let stands = self.entries.iter().position(|entry| entry.commit == commit);
+        let meant = self.find(Target::Commit(commit)).map(|entry| entry.target);
+        let stands = self
+            .entries
+            .iter()
+            .position(|entry| entry.commit == commit || Some(entry.target) == meant);
         if let Some(at) = stands {
             self.entries.truncate(at + 1);
         }
@@ -259,6 +264,18 @@ mod tests {
             Act::Back if history.undo().is_none() => history,
             Act::Back => history.back(None),
         })
+    }
+
+    #[test]
+    fn a_hand_that_moves_back_to_the_tip_of_a_rollback_pops_down_to_what_that_went_back_to() {
+        let history = History::default().promote(1).promote(2).back(Some(1)).promote(3);
+        let rollback = history.0[2].commit;
+        let moved =
+            UndoStep { number: None, commit: rollback, tree: tree(1), kind: StepKind::Push };
+
+        let stack = UndoStack::replay(history.0.into_iter().chain([moved]));
+
+        assert_eq!(stack.below_top(), None, "neither what was rolled away nor what came after it");
     }
 
     proptest! {
