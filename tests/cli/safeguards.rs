@@ -120,3 +120,19 @@ fn where_the_set_before_is_not_valid_no_loss_can_be_ruled_out() {
     let word = "gate `safeguards`: what the environment has now is not valid";
     assert!(refused.contains(word), "{refused}");
 }
+
+#[test]
+fn a_hand_that_moves_production_launders_no_loss() {
+    let repo = guarded();
+    repo.remove("tests/everyone.yaml").commit("tidy up");
+    assert!(repo.run(["promote"]).fails(1).contains("gate `safeguards`"));
+    repo.git(["branch", "-qf", "production", "main"]);
+    repo.policy("base", "description: a word\nguardrails: {add: [pii]}").commit("a word");
+
+    let refused = repo.run(["promote"]).fails(1);
+
+    assert!(refused.contains("test `everyone: a call is masked` is gone"), "{refused}");
+    repo.run(["promote", "--allow-safeguards", "covered by an invariant"]).ok();
+    let message = repo.git(["log", "-1", "--format=%B", "production"]);
+    assert_eq!(message.matches("Refguard-Allow: safeguards").count(), 1, "{message}");
+}

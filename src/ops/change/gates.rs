@@ -131,6 +131,25 @@ impl Verdict {
         self.engine.as_ref().map(|engine| engine.set().digest.clone())
     }
 
+    /// Drops what is said, or recorded, a second time.
+    fn drop_repetitions(&mut self) {
+        let mut words: Vec<GateWord> = Vec::with_capacity(self.words.len());
+        for word in self.words.drain(..) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        self.words = words;
+
+        let mut allow: Vec<Allow> = Vec::with_capacity(self.allow.len());
+        for passed in self.allow.drain(..) {
+            if !allow.contains(&passed) {
+                allow.push(passed);
+            }
+        }
+        self.allow = allow;
+    }
+
     pub(in crate::ops) fn say(
         &mut self,
         gate: &'static str,
@@ -174,8 +193,14 @@ pub(in crate::ops) fn judge(
         tests(workspace, &mut verdict)?;
         empty(&mut verdict);
         if candidate.changes {
-            let sets = Sets { base: before, head: &head };
-            ask_gates(environment, sets, lowered, &mut verdict)?;
+            let pair = Sets { base: before, head: &head };
+            ask_gates(environment, pair, lowered, &mut verdict)?;
+        }
+        if let Some(tree) = tree_before_external_move(&environment.ledger, candidate) {
+            let own = sets.judge_tree(workspace, tree, &NoProgress)?.sound();
+            let pair = Sets { base: own.as_deref(), head: &head };
+            ask_gates(environment, pair, lowered, &mut verdict)?;
+            verdict.drop_repetitions();
         }
     }
     if only_valid {
@@ -200,6 +225,14 @@ fn ask_gates(
     crate::ops::change::weaken::gate(environment, sets, lowered, verdict);
     let base = sets.base.map(|base| &**base.set());
     safeguards::ask_gate(environment, base, sets.head.set(), lowered, verdict)
+}
+
+/// The tree of the last promotion, where something else has moved the environment since: what that took away passed no
+/// gate, so the next promotion is also compared with what the last one brought.
+fn tree_before_external_move(ledger: &Ledger, candidate: &Candidate) -> Option<TreeId> {
+    let last = ledger.last()?;
+    let is_external = ledger.tip != Some(last.commit.id);
+    (is_external && last.commit.tree != candidate.tree).then_some(last.commit.tree)
 }
 
 /// Of a rollback only an unsound set is refused.
