@@ -55,7 +55,9 @@ impl Repo {
     /// repository names, what the remote's `HEAD` named when it was cloned. Only without any remote one of the
     /// usual names is taken. `None`: no such branch is there yet.
     pub fn publish_branch(&self) -> Result<Option<RefName>, RepoError> {
-        let variable = self.env.get(PUBLISH_BRANCH_VARIABLE).map(|name| name.to_string_lossy());
+        // A server's hook may inherit the variables of the one who pushes: there only the repository's own word counts.
+        let variable = self.env.get(PUBLISH_BRANCH_VARIABLE).filter(|_| !self.is_imagined);
+        let variable = variable.map(|name| name.to_string_lossy());
         let config = self.config()?;
         let setting = config.get("refguard.publishbranch").map(std::borrow::Cow::from);
         if let Some(name) = variable.or(setting) {

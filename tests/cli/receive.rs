@@ -228,6 +228,8 @@ fn nothing_else_stands_for_an_environment() {
     assert!(refused(&author, &["main:refs/refguard/ledger/staging"]).contains("only ledgers"));
     assert!(refused(&author, &[":refs/refguard/ledger/production"]).contains("must stay"));
     author.git(["push", "-q", "origin", "main:refs/tags/v1", "main:refs/heads/feature"]);
+    let replacement = format!("main:refs/replace/{}", author.id("main"));
+    assert!(refused(&author, &[&replacement]).contains("no replacement is taken"));
     // A symbolic ref of the server's own.
     server.git(["symbolic-ref", "refs/heads/alias", "refs/heads/production"]);
     let by_hand = forged(&author, &["production"], "main", "by hand");

@@ -276,9 +276,14 @@ fn named_publish_branch(repo: &Repo) -> Result<Option<RefName>> {
     }
 }
 
-/// A tag, or a ref outside of git's folders, that git would take for an environment.
+/// A tag, or a ref outside of git's folders, that git would take for an environment, or a replacement of an object.
 fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
     update.new?;
+    if update.name.starts_with("refs/replace/") {
+        let message =
+            "git would show other content in the place of a commit: no replacement is taken";
+        return Some(PushRefusal::new(&update.name, message.to_owned()));
+    }
     let folders = ["refs/heads/", "refs/tags/", "refs/"];
     let short = folders.iter().find_map(|folder| update.name.strip_prefix(folder))?;
     if short.starts_with("refs/") {

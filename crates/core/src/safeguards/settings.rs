@@ -191,7 +191,7 @@ fn files_of(set: &PolicySet) -> BTreeSet<&str> {
 /// Compares which lists are checked: without a list, every name passes for one that exists.
 pub(super) fn compare_catalogs(base: &Catalog, head: &Catalog, diff: &mut SafeguardDiff) {
     for ((name, before), (_, after)) in catalog_lists(base).into_iter().zip(catalog_lists(head)) {
-        let (is_loss, message) = match (before.is_some(), after.is_some()) {
+        let (is_loss, message) = match (finds_typos(before), finds_typos(after)) {
             (true, false) => (true, "is no longer listed, so a name that does not exist passes"),
             (false, true) => (false, "is listed, so a name that does not exist is found"),
             _ => continue,
@@ -201,6 +201,11 @@ pub(super) fn compare_catalogs(base: &Catalog, head: &Catalog, diff: &mut Safegu
 }
 
 type CatalogList<'a> = (&'static str, Option<&'a [Arc<str>]>);
+
+/// Whether a list of the catalog tells names that exist from others: without one, or with `*` in it, every name passes.
+fn finds_typos(list: Option<&[Arc<str>]>) -> bool {
+    list.is_some_and(|names| !names.iter().any(|name| &**name == "*"))
+}
 
 fn catalog_lists(catalog: &Catalog) -> Vec<CatalogList<'_>> {
     let values = catalog.values.written();

@@ -245,6 +245,16 @@ fn a_list_that_a_catalog_no_longer_gives_is_lost() {
 }
 
 #[test]
+fn a_list_with_a_star_finds_no_typo_and_counts_as_none() {
+    let base = "kind: Catalog\nguardrails: [audit, pii]\nteams: [eu]\n";
+    let head = "kind: Catalog\nguardrails: [audit, pii]\nteams: [eu, '*']\n";
+
+    let (lost, _) = changes(&[("c.yaml", base)], &[("c.yaml", head)]);
+
+    assert_eq!(lost, ["catalog `teams` is no longer listed, so a name that does not exist passes"]);
+}
+
+#[test]
 fn levels_are_listed_by_the_names_of_their_rules() {
     let head = set(&[
         ("p.yaml", POLICIES),

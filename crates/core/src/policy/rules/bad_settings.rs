@@ -1,5 +1,7 @@
 //! RG116 `bad-settings`: settings that cannot be followed
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 
 use super::Scope;
@@ -88,8 +90,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .flatten()
             .map(|raw| Named { raw, reference: reference(raw) })
             .collect();
+        let names: BTreeSet<&str> =
+            environments.iter().map(|environment| environment.raw.name.as_str()).collect();
         for environment in &environments {
             references(item, environment, findings);
+            check_name(item, environment, &names, findings);
         }
         twice(item, &environments, |environment| environment.raw.name.as_str(), "name", findings);
         twice(item, &environments, |environment| &environment.reference, "ref", findings);
@@ -161,6 +166,27 @@ impl Named<'_> {
     fn reference_span(&self) -> Span {
         self.raw.reference.as_ref().map_or(self.raw.name.span, |reference| reference.span)
     }
+}
+
+/// A name that no branch beside the others can have. `names` are those of all environments.
+fn check_name(
+    item: &Item<'_, RawRepository>,
+    environment: &Named<'_>,
+    names: &BTreeSet<&str>,
+    findings: &mut Vec<Finding>,
+) {
+    let name = environment.raw.name.as_str();
+    let above = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
+    let taken = above.into_iter().find(|above| names.contains(above));
+
+    let fault = match taken {
+        Some(above) => format!("git cannot have the branches `{above}` and `{name}` at once"),
+        None if name == "HEAD" => "git means the current commit by `HEAD`".to_owned(),
+        None if name.starts_with('-') => format!("git takes `{name}` for an option"),
+        None => return,
+    };
+    findings
+        .push(item.finding(&RULE, environment.raw.name.span, fault).help("give it another name"));
 }
 
 fn reference(raw: &RawEnvironment) -> String {
@@ -293,6 +319,9 @@ mod tests {
         assert_eq!(of("environments:\n  - name: a\n    from: a\n"), [("RG116", 5)]);
         assert_eq!(of("environments:\n  - name: a b\n"), [("RG116", 4)]);
         assert_eq!(of("environments:\n  - name: main\n"), [("RG116", 4)]);
+        assert_eq!(of("environments:\n  - name: HEAD\n"), [("RG116", 4)]);
+        assert_eq!(of("environments:\n  - name: '-x'\n"), [("RG116", 4)]);
+        assert_eq!(of("environments:\n  - name: eu/a\n  - name: eu/a/b\n"), [("RG116", 5)]);
         assert_eq!(of("publish_branch: a..b\n"), [("RG116", 3)]);
     }
 
