@@ -100,7 +100,7 @@ impl Worker {
         let remote = self.fetch.remote.as_str();
         let repo = Repo::open(&self.dir, &self.env)?.following(Some(remote));
         if matches!(repo.publish_branch(), Err(RepoError::UnnamedPublishBranch { .. }))
-            && let Some(head) = repo.list_remote(remote)?.head
+            && let Some(head) = repo.list_remote(remote, Some(&self.cancel))?.head
         {
             repo.follow_remote_head(remote, &head)?;
         }

@@ -85,11 +85,16 @@ impl Repo {
         known.map(|(id, name)| Ok((RefName::new(name)?, remote_id(id)?))).collect()
     }
 
-    /// What a remote shows of its branches and ledgers now.
-    pub fn list_remote(&self, remote: &str) -> Result<Listed, RepoError> {
+    /// What a remote shows of its branches and ledgers now. With `cancel` another thread can end the question: without,
+    /// git may ask the person at the terminal.
+    pub fn list_remote(&self, remote: &str, cancel: Option<&Cancel>) -> Result<Listed, RepoError> {
         let patterns = ["HEAD", "refs/heads/*", "refs/refguard/ledger/*"];
         let words = ["ls-remote", "--quiet", "--symref", "--", remote];
-        let answer = self.command(words.into_iter().chain(patterns)).over_network().run()?.text();
+        let mut command = self.command(words.into_iter().chain(patterns)).over_network();
+        if let Some(cancel) = cancel {
+            command = command.cancelled_by(cancel);
+        }
+        let answer = command.run()?.text();
         let mut listed = Listed::default();
         for (value, name) in answer.lines().filter_map(|line| line.split_once('\t')) {
             match value.strip_prefix("ref: ") {

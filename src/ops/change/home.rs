@@ -143,7 +143,8 @@ impl Workspace {
             (None, Remote::Named(remote)) => remote,
             (None, Remote::Ambiguous(names)) => bail!(ambiguous(&names)),
         };
-        let listed = repo.list_remote(&remote).map_err(|error| unreachable(&remote, error))?;
+        let listed =
+            repo.list_remote(&remote, None).map_err(|error| unreachable(&remote, error))?;
         self.fetch_listed(name, &remote, &listed)?;
         let place = self.place_at(name, &remote)?;
         let is_there = place.tip.is_some() || place.recorded.is_some();

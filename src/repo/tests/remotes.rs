@@ -27,7 +27,7 @@ fn names() -> [RefName; 2] {
 /// The remote's ledger, as just fetched.
 fn fetched(git: &Repo) -> Ledger {
     let [tip, ledger] = names();
-    let listed = git.list_remote("origin").unwrap();
+    let listed = git.list_remote("origin", None).unwrap();
     git.fetch_environments("origin", &listed, &["production".to_owned()]).unwrap();
     let copies = [tip.tracking("origin"), RefName::remote_ledger("origin", "production")];
     let [at, recorded] = copies.map(|copy| git.read_ref(&copy.unwrap()).unwrap());
@@ -174,8 +174,8 @@ fn where_there_is_no_answer_the_remote_is_asked() {
 
     clone.git(["config", "remote.origin.url", "/nowhere"]);
     assert!(matches!(push(&git, &ledger, commit).unwrap(), PushOutcome::Unknown { .. }));
-    assert!(git.list_remote("origin").is_err());
-    assert!(git.list_remote("--upload-pack=touch pwned").is_err());
+    assert!(git.list_remote("origin", None).is_err());
+    assert!(git.list_remote("--upload-pack=touch pwned", None).is_err());
     assert!(!clone.path().join("pwned").exists());
 }
 
