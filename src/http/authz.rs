@@ -113,13 +113,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Values::Text,
     );
     vec![
-        describe(Endpoint::any("/v1/authz", "authz", decide_here))
-            .from_set(Chooses::ByQueryOrHeader),
+        describe(Endpoint::any("/v1/authz", "authz", decide_here)).of_set(Chooses::ByQueryOrHeader),
         // A path that ends in a slash is not below it for the router.
         describe(Endpoint::any("/v1/authz/", "authzRoot", decide_below::<()>))
-            .from_set(Chooses::ByHeader),
+            .of_set(Chooses::ByHeader),
         describe(Endpoint::any("/v1/authz/{*path}", "authzBelow", decide_below::<String>))
-            .from_set(Chooses::ByHeader)
+            .of_set(Chooses::ByHeader)
             .with_path([REST]),
     ]
 }

@@ -31,7 +31,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get("/v1/bundle", "bundle", bundle)
             .about(Tag::Sets, summary)
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_query([Parameter::optional(
                 "format",
                 "In whose form; `litellm` is YAML, or JSON where `Accept` names `application/json`",

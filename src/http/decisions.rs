@@ -66,12 +66,14 @@ impl App {
             "commit": snapshot.commit.as_deref(), "policies": policy_names(resolution),
             "guardrails": resolution.guardrails, "unknown": resolution.unknown,
         });
+        let fields = line.as_object_mut()?;
         for dimension in Dimension::ALL {
-            line[dimension.context_field()] = match dimension {
+            let value = match dimension {
                 Dimension::Key => json!(context.value(dimension).map(|key| log.key(key))),
                 set if set.is_set() => json!(context.values(set)),
                 single => json!(context.value(single)),
             };
+            fields.insert(dimension.context_field().to_owned(), value);
         }
         Some(format!("{line}\n"))
     }

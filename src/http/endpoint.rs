@@ -212,7 +212,7 @@ impl Endpoint {
     }
 
     /// Answers from a set that the request may choose.
-    pub fn from_set(self, chooses: Chooses) -> Self {
+    pub fn of_set(self, chooses: Chooses) -> Self {
         let refusals =
             [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE];
         Self { chooses, ..self }.with_refusals(refusals)

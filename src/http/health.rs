@@ -27,7 +27,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/readyz", "readyz", readyz)
             .open()
             .about(Tag::Health, "Requests are answered")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_answer(StatusCode::OK, "Ready", json_body(ready)),
         Endpoint::get("/metrics", "metrics", metrics)
             .about(Tag::Health, "Prometheus metrics")

@@ -32,12 +32,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get("/v1/policies/{name}/versions", "versions", versions)
             .about(Tag::History, "The versions of a policy, the newest first")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_path([POLICY_NAME])
             .with_answer(StatusCode::OK, "As `refguard versions --format json`", object()),
         Endpoint::get("/v1/policies/{name}/versions/{number}", "version", version)
             .about(Tag::History, "One version of a policy")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_path([
                 POLICY_NAME,
                 Parameter::required("number", "The version", Values::Between(1, MAX_VERSION)),
@@ -45,7 +45,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_answer(StatusCode::OK, "The version", object()),
         Endpoint::get("/v1/policies/{name}/compare", "compare", compare)
             .about(Tag::History, "Two versions of a policy, field by field")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_path([POLICY_NAME])
             .with_query([
                 Parameter::required("from", SIDE, Values::Text),
@@ -58,7 +58,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             ),
         Endpoint::get("/v1/promotions", "promotions", promotions)
             .about(Tag::History, "The promotions of an environment, the newest first")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_query(page_parameters(Values::Like("^[0-9a-f]{40}$")))
             .with_answer(
                 StatusCode::OK,

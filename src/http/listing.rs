@@ -49,17 +49,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get("/v1/policies", "policies", policies)
             .about(Tag::Sets, "The policies, by name")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_query(page_parameters(Values::Text))
             .with_answer(StatusCode::OK, "A page", json_body(page_schema("policies", "Policy"))),
         Endpoint::get("/v1/policies/{name}", "policy", policy)
             .about(Tag::Sets, "One policy with its chain, children and attachments")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_path([POLICY_NAME])
             .with_answer(StatusCode::OK, "The policy", json_body(schema("ShownPolicy"))),
         Endpoint::get("/v1/attachments", "attachments", attachments)
             .about(Tag::Sets, "The attachments, in the order of evaluation")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_query(page_parameters(Values::Like("^[0-9a-f]{40,64}:[0-9]{1,9}$")))
             .with_answer(
                 StatusCode::OK,

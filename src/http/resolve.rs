@@ -54,7 +54,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::post("/v1/resolve", "resolve", resolve)
             .about(Tag::Resolve, "What a request gets, or a batch of requests, from one snapshot")
-            .from_set(Chooses::ByQueryOrHeader)
+            .of_set(Chooses::ByQueryOrHeader)
             .with_query([
                 Parameter::optional(
                     "fields",

@@ -94,9 +94,9 @@ mod tests {
 
     #[test]
     fn a_word_longer_than_a_name_gets_no_suggestion() {
-        let (long, longer) = ("x".repeat(129), "x".repeat(130));
+        let (most, long, longer) = ("x".repeat(128), "x".repeat(129), "x".repeat(130));
         assert_eq!(did_you_mean(&long, [longer.as_str()]), None);
-        assert_eq!(did_you_mean(&long[1..], [long.as_str()]), Some(long.as_str()));
+        assert_eq!(did_you_mean(&most, [long.as_str()]), Some(long.as_str()));
     }
 
     proptest! {

@@ -138,10 +138,12 @@ impl Describer<'_, '_, '_> {
 
         // Boxes that name a guardrail that none before them does.
         let mut named: FxHashSet<Told> = FxHashSet::default();
-        let is_needed: Vec<bool> = boxes
-            .iter()
-            .map(|boxed| told(&boxed.change).fold(false, |new, told| named.insert(told) || new))
-            .collect();
+        let mut is_needed: Vec<bool> = Vec::with_capacity(boxes.len());
+        for boxed in &boxes {
+            let known = named.len();
+            named.extend(told(&boxed.change));
+            is_needed.push(named.len() > known);
+        }
         let mut reserved = is_needed.iter().filter(|needed| **needed).count();
 
         let mut is_cut_short = unboxed > 0;

@@ -141,15 +141,18 @@ fn clauses(invariant: &Invariant) -> impl Iterator<Item = &[Arc<str>]> {
     invariant.require.iter().map(std::slice::from_ref).chain(any_of)
 }
 
+/// A clause, with the index of the invariant that makes it.
+type OwnedClause<'a> = (usize, &'a [Arc<str>]);
+
 /// HEAD's invariants, by what they demand.
 struct Demands<'a> {
     invariants: &'a [Invariant],
     /// The clauses that a guardrail is in, each with the invariant that makes it.
-    clauses: FxHashMap<&'a str, Vec<(usize, &'a [Arc<str>])>>,
+    clauses: FxHashMap<&'a str, Vec<OwnedClause<'a>>>,
     /// The invariants that forbid a guardrail.
     forbidders: FxHashMap<&'a str, Vec<usize>>,
     /// Clauses whose guardrails are all forbidden somewhere: where they meet, everything follows.
-    contradicted: Vec<(usize, &'a [Arc<str>])>,
+    contradicted: Vec<OwnedClause<'a>>,
 }
 
 impl<'a> Demands<'a> {

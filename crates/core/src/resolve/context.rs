@@ -162,6 +162,7 @@ impl Context {
 
 /// What the API is asked: one request, or many at once. Policies are named as they were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one lives on the stack while a request is answered")]
 pub enum Asked {
     /// `{"context":{…},"policies":[…]}`
     One(Context, Vec<String>),
