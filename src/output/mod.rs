@@ -52,7 +52,7 @@ pub use table::format_table;
 pub use tests_report::{tests_github, tests_human, tests_junit};
 pub use versions::{format_version, format_versions};
 
-/// How a report is written. A new format is a file, a variant, and its line in [`Format::row`].
+/// How a report is written. A new format is a file, a variant, and its line in `Format::row`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// For a person, in the manner of rustc.

@@ -59,7 +59,7 @@ pub enum Scope {
     /// one changes, all are judged again.) What other documents say makes no difference.
     Local,
     /// Which policies there are and who inherits from whom, by their names alone. A changed set is asked for
-    /// this as a whole, without its documents: [`patch`](super::patch) does it.
+    /// this as a whole, without its documents: `policy::patch` does it.
     Lineage,
     /// The tests and invariants, beside the names that the set has: its policies, the guardrails that they
     /// add, the patterns of its attachments. A name more never makes a breach, so it can only appear where
