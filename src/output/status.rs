@@ -35,7 +35,16 @@ pub fn format_status(status: &Status, style: Style) -> String {
 fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &Paint) -> String {
     let name = paint.strong(&escape_terminal(&environment.name));
     let Some(commit) = &environment.commit else {
-        return format!("{name}: nothing was promoted yet\n");
+        return match environment.promotion {
+            None => format!("{name}: nothing was promoted yet\n"),
+            Some(number) => {
+                let said = format!(
+                    "its branch is gone, but its ledger stands at promotion {number}: \
+                     `refguard promote` names the command that restores it"
+                );
+                format!("{name}: {}\n", paint.bad(&said))
+            }
+        };
     };
     let promotion =
         environment.promotion.map_or_else(String::new, |number| format!("promotion {number}, "));

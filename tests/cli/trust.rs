@@ -68,6 +68,7 @@ fn a_deleted_branch_with_a_standing_ledger_makes_no_first_promotion() {
     let repo = strict();
     let last = repo.id("production");
     repo.git(["update-ref", "-d", "refs/heads/production"]);
+    assert!(repo.run(["status"]).ok().contains("its ledger stands at promotion 1"));
     weakened(&repo, &environments("  - name: production\n    gates: {weaken: off}\n"));
     let said = repo.run(["promote"]).fails(1);
     assert!(said.contains(&format!("git update-ref refs/heads/production {last}")), "{said}");

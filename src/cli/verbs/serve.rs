@@ -24,7 +24,7 @@ use crate::daemon::{Config, Daemon, Fetch, Hub, LineLog, LogTarget, Subject, Sys
 use crate::http::{
     self, AuthzOptions, Credentials, DecisionLog, HostGuard, Limits, Options, Signals,
 };
-use crate::ops;
+use crate::ops::{self, Workspace};
 use crate::repo::GitEnv;
 
 /// Serve the production set to proxies over HTTP, and follow its ref
@@ -277,11 +277,13 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     served.map(|()| Exit::Fine)
 }
 
-/// A repository from the example, promoted; what is there already is left as it is.
+/// A repository from the example, promoted; a repository that is there already is left as it is.
 fn make_repository(dir: &Path) -> Result<PathBuf> {
     let occupied = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if !occupied {
         ops::init(dir)?;
+    } else if Workspace::open(dir)?.repo().is_err() {
+        bail!("`{}` is not empty and in no git repository: name a new folder", dir.display());
     }
     Ok(dir.to_owned())
 }
