@@ -127,6 +127,8 @@ fn a_hand_that_moves_production_launders_no_loss() {
     repo.remove("tests/everyone.yaml").commit("tidy up");
     assert!(repo.run(["promote"]).fails(1).contains("gate `safeguards`"));
     repo.git(["branch", "-qf", "production", "main"]);
+    let there = repo.run(["promote"]).ends(0);
+    assert!(there.stderr.contains("something else than a promotion moved"), "{}", there.stderr);
     repo.policy("base", "description: a word\nguardrails: {add: [pii]}").commit("a word");
 
     let refused = repo.run(["promote"]).fails(1);

@@ -6,8 +6,9 @@ use clap::Args;
 use super::change;
 use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
+use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{HomeRequest, Lowered, PromoteRequest, Selection, Workspace};
+use crate::ops::{HomeRequest, Lowered, Plan, PromoteRequest, Selection, Workspace};
 
 /// Move an environment to a commit, in one step
 ///
@@ -100,6 +101,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
         },
     })?;
     change::say_gates(&plan.verdict);
+    if plan.already_there {
+        warn_of_what_no_gate_saw(&plan);
+    }
     if args.dry_run {
         return change::dry_run(shell, &plan, args.format);
     }
@@ -107,4 +111,19 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
         return change::refused(&args.to, &plan.verdict, args.format);
     }
     change::done(&workspace.promote(&plan)?, "promoted", args.format)
+}
+
+/// Where the environment has the set already no gate is asked: a hold, and a move that no promotion made, are said here.
+fn warn_of_what_no_gate_saw(plan: &Plan) {
+    let ledger = &plan.environment.ledger;
+    if ledger.external().is_some() {
+        print::write_message(
+            "warning: something else than a promotion moved the environment to this set: no gate \
+             was asked",
+        );
+    }
+    if let Some((promotion, reason)) = ledger.hold() {
+        let number = promotion.record.number;
+        print::write_message(&format!("warning: on hold since promotion {number}: {reason}"));
+    }
 }
