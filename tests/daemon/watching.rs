@@ -265,3 +265,27 @@ fn wait_ends_well_when_every_daemon_serves_the_commit() {
     repo.promote(&second);
     assert_eq!(late.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn wait_ready_is_a_health_check() {
+    let origin = Repo::serving();
+    let clone = Repo::new();
+    clone.git(&["remote", "add", "origin", origin.beside("away").to_str().unwrap()]);
+    let daemon = Daemon::start(&clone.path(), &["--fetch", "origin", "--interval", "100ms"]);
+    let wait = |timeout: &str| {
+        let mut command = refguard();
+        let url = format!("http://{}", daemon.address);
+        command.args(["wait", "--ready", "--timeout", timeout, &url]).output().unwrap()
+    };
+    let early = wait("1ms");
+    assert_eq!(early.status.code(), Some(1), "{early:?}");
+    assert!(String::from_utf8_lossy(&early.stderr).contains("is not ready"), "{early:?}");
+
+    fs::rename(origin.path(), origin.beside("away")).unwrap();
+    let ready = wait(&format!("{}s", PATIENCE.as_secs()));
+    assert_eq!(ready.status.code(), Some(0), "{ready:?}");
+    // A commit is waited for, or readiness; not both.
+    let both = refguard().args(["wait", "--ready", "--commit", "x", "unix:x"]).output().unwrap();
+    assert_eq!(both.status.code(), Some(2), "{both:?}");
+    assert_eq!(refguard().args(["wait", "unix:x"]).output().unwrap().status.code(), Some(2));
+}

@@ -22,22 +22,27 @@ use crate::ops::Workspace;
 const REST: Duration = Duration::from_millis(100);
 /// How long one daemon may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Bytes of a status that are read at most.
-const MAX_STATUS: usize = 16 << 20;
+/// Bytes of an answer that are read at most.
+const MAX_ANSWER: usize = 16 << 20;
 /// Bytes of one read.
 const CHUNK: usize = 16 << 10;
 
-/// Wait until every daemon named serves a commit
+/// Wait until every daemon named serves a commit, or answers at all
 ///
-/// For a deployment that must not go on before its policies are in force everywhere. Exits 1 when
-/// the time is over; stderr says which daemon serves what.
+/// For a deployment that must not go on before its policies are in force everywhere, and, with
+/// `--ready`, for the health check of a container. Exits 1 when the time is over; stderr says
+/// which daemon serves what.
 ///
 /// Example: refguard wait --commit production http://10.0.0.5:8731 http://10.0.0.6:8731
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WaitArgs {
     /// The commit: a full hash, or a revision of this repository such as `production`
-    #[arg(long, value_name = "REV")]
-    commit: String,
+    #[arg(long, value_name = "REV", required_unless_present = "ready")]
+    commit: Option<String>,
+
+    /// Wait for requests to be answered, from whatever commit: what `/readyz` says
+    #[arg(long, conflicts_with_all = ["commit", "set"])]
+    ready: bool,
 
     /// The set that must serve it
     #[arg(long, value_name = "NAME", default_value = "production")]
@@ -61,7 +66,10 @@ pub(in crate::cli) struct WaitArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
-    let commit = full_hash(shell, &args.commit)?;
+    let goal = match &args.commit {
+        Some(revision) => Goal::Serves { commit: full_hash(shell, revision)?, set: &args.set },
+        None => Goal::Ready,
+    };
     let token = match &args.token_env {
         None => None,
         Some(name) => {
@@ -74,14 +82,13 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
         true => Some(trusted_authorities(args)?),
         false => None,
     };
-    let caller = Caller { set: &args.set, token: token.as_deref(), tls };
+    let caller = Caller { goal, token: token.as_deref(), tls };
 
     let deadline = Instant::now() + args.timeout;
     loop {
         let daemons = args.daemons.iter().zip(&addresses);
-        let lagging: Vec<String> = daemons
-            .filter_map(|(daemon, address)| caller.find_lag(daemon, address, &commit))
-            .collect();
+        let lagging: Vec<String> =
+            daemons.filter_map(|(daemon, address)| caller.find_lag(daemon, address)).collect();
         if lagging.is_empty() {
             return Ok(Exit::Fine);
         }
@@ -146,56 +153,109 @@ impl<'a> Address<'a> {
     }
 }
 
+/// What every daemon is waited for.
+#[derive(Debug)]
+enum Goal<'a> {
+    /// Requests are answered.
+    Ready,
+    /// A set is served from a commit.
+    Serves { commit: String, set: &'a str },
+}
+
+impl Goal<'_> {
+    /// The path that tells of it.
+    fn path(&self) -> &'static str {
+        match self {
+            Self::Ready => "/readyz",
+            Self::Serves { .. } => "/v1/status",
+        }
+    }
+
+    /// Why a daemon that answered like this is not there yet; `None`: it is.
+    fn find_lag(&self, answer: &Answer) -> Result<Option<String>> {
+        match self {
+            Self::Ready => Ok((answer.status != "200").then(|| answer.title())),
+            Self::Serves { commit, set } => Ok(match answer.served_commit(set)? {
+                Some(served) if served == *commit => None,
+                Some(served) => Some(format!("serves {served}")),
+                None => Some(format!("serves nothing as `{set}`")),
+            }),
+        }
+    }
+}
+
+/// What a daemon said.
+struct Answer {
+    /// The status code of HTTP.
+    status: String,
+    body: String,
+}
+
+impl Answer {
+    fn parse(text: &str) -> Result<Self> {
+        let (head, body) = text.split_once("\r\n\r\n").context("it does not speak HTTP")?;
+        let status = head.split(' ').nth(1).unwrap_or("").to_owned();
+        Ok(Self { status, body: body.to_owned() })
+    }
+
+    /// The commit that the daemon serves as the set, by its status.
+    fn served_commit(&self, set: &str) -> Result<Option<String>> {
+        if self.status != "200" {
+            bail!("it answers with status {}", self.status);
+        }
+        let status: Value = serde_json::from_str(&self.body).context("its status is no JSON")?;
+        let sets =
+            status.get("sets").and_then(Value::as_array).context("its status has no sets")?;
+        let is_named = |found: &&Value| found.get("name").and_then(Value::as_str) == Some(set);
+        let found = sets.iter().find(is_named);
+        Ok(found.and_then(|found| found.get("commit")).and_then(Value::as_str).map(str::to_owned))
+    }
+
+    /// What a problem document says is wrong, else the status.
+    fn title(&self) -> String {
+        let problem: Option<Value> = serde_json::from_str(&self.body).ok();
+        let said = problem.as_ref().and_then(|it| it.get("detail").or_else(|| it.get("title")));
+        match said.and_then(Value::as_str) {
+            Some(said) => format!("is not ready: {said}"),
+            None => format!("answers with status {}", self.status),
+        }
+    }
+}
+
 /// What every daemon is asked with.
 struct Caller<'a> {
-    set: &'a str,
+    goal: Goal<'a>,
     token: Option<&'a str>,
     /// Where any daemon is asked by https.
     tls: Option<TlsClient>,
 }
 
 impl Caller<'_> {
-    /// Why a daemon does not count as serving the commit; `None`: it serves it.
-    fn find_lag(&self, daemon: &str, address: &Address<'_>, commit: &str) -> Option<String> {
-        match self.served_commit(address) {
-            Ok(Some(served)) if served == commit => None,
-            Ok(Some(served)) => Some(format!("{daemon} serves {served}")),
-            Ok(None) => Some(format!("{daemon} serves nothing as `{}`", self.set)),
+    /// Why a daemon is not there yet; `None`: it is.
+    fn find_lag(&self, daemon: &str, address: &Address<'_>) -> Option<String> {
+        let answer = self.ask(address).and_then(|text| Answer::parse(&text));
+        match answer.and_then(|answer| self.goal.find_lag(&answer)) {
+            Ok(lag) => lag.map(|lag| format!("{daemon} {lag}")),
             Err(error) => Some(format!("{daemon}: {error:#}")),
         }
     }
 
-    /// The commit that a daemon serves as the set.
-    fn served_commit(&self, address: &Address<'_>) -> Result<Option<String>> {
-        let text = self.ask(address)?;
-        let (head, body) = text.split_once("\r\n\r\n").context("it does not speak HTTP")?;
-        let status = head.split(' ').nth(1).unwrap_or("");
-        if status != "200" {
-            bail!("it answers with status {status}");
-        }
-        let status: Value = serde_json::from_str(body).context("its status is no JSON")?;
-        let sets =
-            status.get("sets").and_then(Value::as_array).context("its status has no sets")?;
-        let is_named = |found: &&Value| found.get("name").and_then(Value::as_str) == Some(self.set);
-        let found = sets.iter().find(is_named);
-        Ok(found.and_then(|found| found.get("commit")).and_then(Value::as_str).map(str::to_owned))
-    }
-
-    /// Head and body of a daemon's status.
+    /// Head and body of a daemon's answer.
     fn ask(&self, address: &Address<'_>) -> Result<String> {
+        let path = self.goal.path();
         match *address {
-            Address::Http(host) => read_status(connect(host, 80)?, host, self.token),
+            Address::Http(host) => read_answer(connect(host, 80)?, host, path, self.token),
             Address::Https(host) => {
                 let tls = self.tls.as_ref().context("there is no authority to trust")?;
                 let stream = connect(host, 443)?;
                 let stream = tls.open(stream, host_name(host)).map_err(anyhow::Error::msg)?;
-                read_status(stream, host, self.token)
+                read_answer(stream, host, path, self.token)
             }
-            Address::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
+            Address::Unix(socket) => {
+                let stream = UnixStream::connect(socket)?;
                 stream.set_read_timeout(Some(ANSWER))?;
                 stream.set_write_timeout(Some(ANSWER))?;
-                read_status(stream, "localhost", self.token)
+                read_answer(stream, "localhost", path, self.token)
             }
         }
     }
@@ -222,11 +282,16 @@ fn connect(host: &str, default_port: u16) -> Result<TcpStream> {
 
 /// One request by HTTP/1.0: the answer is whole when the connection ends. It is bounded in bytes and
 /// in time, also where it comes a byte at a time.
-fn read_status(mut stream: impl Read + Write, host: &str, token: Option<&str>) -> Result<String> {
+fn read_answer(
+    mut stream: impl Read + Write,
+    host: &str,
+    path: &str,
+    token: Option<&str>,
+) -> Result<String> {
     let bearer =
         token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    stream
-        .write_all(format!("GET /v1/status HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n").as_bytes())?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n");
+    stream.write_all(request.as_bytes())?;
     stream.flush()?;
 
     let end = Instant::now() + ANSWER;
@@ -240,14 +305,14 @@ fn read_status(mut stream: impl Read + Write, host: &str, token: Option<&str>) -
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }
-        if answer.len() > MAX_STATUS {
-            bail!("its status has more than {MAX_STATUS} bytes");
+        if answer.len() > MAX_ANSWER {
+            bail!("its answer has more than {MAX_ANSWER} bytes");
         }
         if Instant::now() >= end {
             bail!("it takes longer than {} s to answer", ANSWER.as_secs());
         }
     }
-    String::from_utf8(answer).context("its status is no text")
+    String::from_utf8(answer).context("its answer is no text")
 }
 
 #[cfg(test)]
