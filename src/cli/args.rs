@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
-use refguard_core::document::Level;
+use refguard_core::document::{Dimension, Level};
 use refguard_core::policy::{BadLevel, Levels, rules};
 use refguard_core::prove::{Budget, Detail};
+use refguard_core::resolve::Context;
+use serde_json::Value;
 
-use crate::ops::{Source, budget_within};
+use crate::ops::{Source, Workspace, budget_within};
 use crate::output::Format;
 
 /// When to use colour.
@@ -51,6 +54,111 @@ impl SourceArgs {
             Some(revision) => Source::At(revision.clone()),
             None if self.staged => Source::Staged,
             None => Source::Worktree,
+        }
+    }
+}
+
+/// The environment that a verb speaks of.
+#[derive(Debug, Args)]
+pub(super) struct EnvArgs {
+    /// The environment
+    #[arg(
+        long = "env",
+        visible_alias = "environment",
+        value_name = "ENV",
+        default_value = "production"
+    )]
+    pub environment: String,
+}
+
+/// The set that a question is about: that of an environment, or another one.
+#[derive(Debug, Args)]
+pub(super) struct AskedSetArgs {
+    #[command(flatten)]
+    env: EnvArgs,
+
+    /// Ask the set of a revision, or what was in the environment at a time (RFC 3339)
+    #[arg(long, value_name = "REV")]
+    at: Option<String>,
+
+    /// Ask the work tree: tracked and untracked files, not ignored ones
+    #[arg(long, conflicts_with_all = ["at", "staged"])]
+    worktree: bool,
+
+    /// Ask the index that git names: what a commit would hold
+    #[arg(long, conflicts_with = "at")]
+    staged: bool,
+}
+
+impl AskedSetArgs {
+    /// The set, in a folder of policies.
+    ///
+    /// # Errors
+    /// Where nothing was promoted to the environment, or not at that time.
+    pub(super) fn source(&self, workspace: &Workspace) -> anyhow::Result<Source> {
+        if self.worktree || self.staged {
+            return Ok(if self.staged { Source::Staged } else { Source::Worktree });
+        }
+        workspace.source_in(&self.env.environment, self.at.as_deref())
+    }
+}
+
+/// A request, by its parts or as JSON.
+#[derive(Debug, Args)]
+pub(super) struct ContextArgs {
+    /// The team's alias
+    #[arg(long, value_name = "TEAM")]
+    team: Option<String>,
+
+    /// The key's alias
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+
+    /// The model
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+
+    /// A tag (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
+    /// The user whose key it is
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
+    /// The tool that it calls: server/tool of an MCP call
+    #[arg(long, value_name = "TOOL")]
+    tool: Option<String>,
+
+    /// The request as JSON: {"team":…,"key":…,"model":…,"tags":[…],"user":…,"tool":…}
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["team", "key", "model", "tags", "user", "tool"])]
+    context: Option<String>,
+}
+
+impl ContextArgs {
+    /// The request.
+    ///
+    /// # Errors
+    /// Where it is no JSON, or passes a limit.
+    pub(super) fn context(&self) -> anyhow::Result<Context> {
+        match &self.context {
+            None => {
+                let single = [
+                    (Dimension::Team, &self.team),
+                    (Dimension::Key, &self.key),
+                    (Dimension::Model, &self.model),
+                    (Dimension::User, &self.user),
+                    (Dimension::Tool, &self.tool),
+                ];
+                let single = single.into_iter();
+                let single = single.filter_map(|(of, value)| Some((of, value.as_deref()?)));
+                let tags = self.tags.iter().map(|tag| (Dimension::Tag, tag.as_str()));
+                Ok(Context::of(single.chain(tags)).within_limits()?)
+            }
+            Some(text) => {
+                let value: Value = serde_json::from_str(text).context("`--context` is not JSON")?;
+                Context::from_json(&value).context("`--context` is not a request")
+            }
         }
     }
 }

@@ -52,6 +52,9 @@ enum Verb {
     Rollback(verbs::rollback::RollbackArgs),
     Hold(verbs::hold::HoldArgs),
     Log(verbs::log::LogArgs),
+    Why(verbs::why::WhyArgs),
+    Matrix(verbs::matrix::MatrixArgs),
+    Blame(verbs::blame::BlameArgs),
     #[cfg(feature = "daemon")]
     Serve(Box<verbs::serve::ServeArgs>),
     #[cfg(feature = "daemon")]
@@ -112,6 +115,9 @@ impl Parsed {
             Verb::Rollback(args) => verbs::rollback::run(&shell, &args),
             Verb::Hold(args) => verbs::hold::run(&shell, &args),
             Verb::Log(args) => verbs::log::run(&shell, &args),
+            Verb::Why(args) => verbs::why::run(&shell, &args),
+            Verb::Matrix(args) => verbs::matrix::run(&shell, &args),
+            Verb::Blame(args) => verbs::blame::run(&shell, &args),
             Verb::Hook(args) => verbs::hook::run(&shell, &args),
             Verb::Import(args) => verbs::import::run(&shell, &args),
             Verb::Export(args) => verbs::export::run(&shell, &args),

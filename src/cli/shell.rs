@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use refguard_core::policy::{Checked, Levels};
-use refguard_core::resolve::Engine;
+use refguard_core::questions::unlisted_values;
+use refguard_core::resolve::{Context, Engine};
 
 use super::args::Color;
 use super::exit::FaultySet;
-use super::progress;
+use super::{print, progress};
 use crate::ops::{Judged, LoadedSet, SetOrigin, Source, TrackedSet, Workspace};
 use crate::output::{self, Report};
 
@@ -64,6 +65,14 @@ impl Shell {
             Judged::Sound(engine) => Ok((engine, origin)),
             Judged::Faulty(checked) => Err(FaultySet(checked).into()),
         }
+    }
+}
+
+/// Says on stderr which values of a request no catalog lists, with the names that are near: such a request gets
+/// an answer, but perhaps not that of the one that was meant.
+pub(super) fn warn_of_unlisted(engine: &Engine, context: &Context) {
+    for unlisted in unlisted_values(&engine.set().catalog, context) {
+        print::write_message(&format!("warning: {unlisted}"));
     }
 }
 

@@ -23,6 +23,7 @@ pub use change::rollback::{RollbackPlan, RollbackRequest};
 pub use change::safeguards::safeguards_between;
 pub use change::weaken::budget_within;
 pub use history::address::{Address, Which};
+pub use history::blame::{Blame, BlameEvent, BlameKind, BlameRequest, SkippedEntry};
 pub use history::compare::Compared;
 pub use history::draft::Draft;
 pub use history::log::{LogEntry, LogPage, PassedGate, PromotionLog};

@@ -5,6 +5,7 @@
 //! it is told, in colour only as told), git, or what a rule means. Text from policies is hostile:
 //! it goes through [`escape`] before it stands in anything that a reader interprets.
 
+mod blame;
 pub mod diff;
 mod distinct;
 pub mod escape;
@@ -16,6 +17,7 @@ mod human;
 mod impact;
 mod json;
 mod junit;
+mod matrix;
 mod policy;
 mod promotion_log;
 mod prove;
@@ -30,6 +32,7 @@ mod table;
 mod tests;
 mod tests_report;
 mod versions;
+mod why;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -38,8 +41,10 @@ use std::str::FromStr;
 
 use refguard_core::document::{Finding, SourceFile};
 
+pub use blame::format_blame;
 pub use impact::{impact_human, impact_markdown};
 pub use json::finding_json;
+pub use matrix::{matrix_csv, matrix_html, matrix_human, matrix_markdown};
 pub use policy::format_policy;
 pub use promotion_log::format_promotion_log;
 pub use prove::{proof_human, proof_markdown};
@@ -51,6 +56,7 @@ pub use status::format_status;
 pub use table::format_table;
 pub use tests_report::{tests_github, tests_human, tests_junit};
 pub use versions::{format_version, format_versions};
+pub use why::{Why, format_why};
 
 /// How a report is written. A new format is a file, a variant, and its line in `Format::row`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

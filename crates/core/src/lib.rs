@@ -12,6 +12,7 @@
 //! | [`diff`] | two sets → changes by meaning |
 //! | [`prove`] | what holds for every request, exactly |
 //! | [`safeguards`] | two sets → which invariants, tests and settings a change takes away |
+//! | [`questions`] | why a request gets something, who gets what, which change did it |
 //! | [`interop`] | LiteLLM in and out |
 
 pub mod diff;
@@ -22,5 +23,6 @@ mod growth;
 pub mod interop;
 pub mod policy;
 pub mod prove;
+pub mod questions;
 pub mod resolve;
 pub mod safeguards;

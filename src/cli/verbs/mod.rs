@@ -1,6 +1,7 @@
 //! The verbs, one a file: a doc comment (the help), the arguments, and `run`.
 //! `change` has what the verbs that move an environment say.
 
+pub(super) mod blame;
 mod change;
 pub(super) mod compare;
 pub(super) mod completions;
@@ -16,6 +17,7 @@ pub(super) mod init;
 pub(super) mod list;
 pub(super) mod log;
 pub(super) mod man;
+pub(super) mod matrix;
 pub(super) mod promote;
 pub(super) mod prove;
 pub(super) mod resolve;
@@ -31,3 +33,4 @@ pub(super) mod validate;
 pub(super) mod versions;
 #[cfg(feature = "daemon")]
 pub(super) mod wait;
+pub(super) mod why;

@@ -5,17 +5,16 @@ use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use refguard_core::document::Dimension;
 use refguard_core::policy::PolicyId;
 use refguard_core::resolve::{
     Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, explain,
 };
 use serde_json::{Value, json};
 
-use crate::cli::args::{BasicFormat, SourceArgs};
+use crate::cli::args::{BasicFormat, ContextArgs, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::cli::shell::{Shell, ValidSet};
+use crate::cli::shell::{Shell, ValidSet, warn_of_unlisted};
 use crate::ops::VersionHistory;
 use crate::output;
 
@@ -27,37 +26,12 @@ use crate::output;
 /// Example: refguard resolve --team health-eu --model gpt-4o --tag phi-eu --explain
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ResolveArgs {
-    /// The team's alias
-    #[arg(long, value_name = "TEAM")]
-    team: Option<String>,
-
-    /// The key's alias
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-
-    /// The model
-    #[arg(long, value_name = "MODEL")]
-    model: Option<String>,
-
-    /// A tag (repeatable)
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
-
-    /// The user whose key it is
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
-
-    /// The tool that it calls: server/tool of an MCP call
-    #[arg(long, value_name = "TOOL")]
-    tool: Option<String>,
+    #[command(flatten)]
+    context: ContextArgs,
 
     /// A policy that the request asks for: NAME or NAME@N (repeatable)
     #[arg(long = "policy", value_name = "NAME")]
     policies: Vec<String>,
-
-    /// The request as JSON: {"team":…,"key":…,"model":…,"tags":[…],"user":…,"tool":…}
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["team", "key", "model", "tags", "user", "tool"])]
-    context: Option<String>,
 
     /// Read requests as JSON Lines ({"context":{…},"policies":[…]}) from a file or `-`; answer as
     /// JSON Lines
@@ -78,12 +52,13 @@ pub(in crate::cli) struct ResolveArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
-    let context = read_context(args)?;
+    let context = args.context.context()?;
     let valid = shell.load_valid_set(&args.source.source())?;
     let mut history = VersionHistory::new(&valid.workspace);
     if let Some(file) = &args.batch {
         return answer_batch(&valid, &mut history, file, args.explain);
     }
+    warn_of_unlisted(&valid.engine, &context);
     let request = build_request(&mut history, context, &args.policies)?;
     let version = number_versions(&mut history, &valid);
     let resolution = valid.engine.resolve(&request);
@@ -97,27 +72,6 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
         ))?,
     }
     Ok(Exit::Fine)
-}
-
-fn read_context(args: &ResolveArgs) -> Result<Context> {
-    match &args.context {
-        None => {
-            let single = [
-                (Dimension::Team, &args.team),
-                (Dimension::Key, &args.key),
-                (Dimension::Model, &args.model),
-                (Dimension::User, &args.user),
-                (Dimension::Tool, &args.tool),
-            ];
-            let single = single.into_iter().filter_map(|(of, value)| Some((of, value.as_deref()?)));
-            let tags = args.tags.iter().map(|tag| (Dimension::Tag, tag.as_str()));
-            Ok(Context::of(single.chain(tags)).within_limits()?)
-        }
-        Some(text) => {
-            let value: Value = serde_json::from_str(text).context("`--context` is not JSON")?;
-            Context::from_json(&value).context("`--context` is not a request")
-        }
-    }
 }
 
 impl ValidSet {

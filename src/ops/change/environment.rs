@@ -13,7 +13,7 @@ use super::declared::{self, PRODUCTION, Past};
 use super::home::{Home, Place};
 use crate::ops::source::judged::judge_tree_at;
 use crate::ops::source::load::NoProgress;
-use crate::ops::{Refused, TrackedSet, Workspace};
+use crate::ops::{Refused, Source, TrackedSet, Workspace};
 use crate::repo::{CommitId, GitEnv, Ledger, Promotion, RefName, Repo, RepoError, Root, TreeId};
 
 /// An environment and what one look at it found.
@@ -325,6 +325,42 @@ impl Workspace {
         let known: Vec<(&str, &RefName)> =
             refs.iter().map(|(name, full)| (name.as_str(), full)).collect();
         Ok((repo.resolve(revision, &known)?, None))
+    }
+
+    /// The set of an environment, now or at a revision or time, as a source to read.
+    ///
+    /// # Errors
+    /// Where there is no such environment, or nothing was promoted to it (by then).
+    pub fn source_in(&self, environment: &str, at: Option<&str>) -> Result<Source> {
+        let ledger = match at {
+            Some(at) if at.parse::<jiff::Timestamp>().is_err() => {
+                return Ok(Source::At(at.to_owned()));
+            }
+            _ => self.environment(environment)?.ledger,
+        };
+        let Some(at) = at else {
+            return match ledger.tip {
+                Some(_) => Ok(Source::At(environment.to_owned())),
+                None => bail!(self.nothing_promoted(environment)?),
+            };
+        };
+
+        let seconds = at.parse::<jiff::Timestamp>()?.as_second();
+        let found = ledger.at_time(seconds);
+        let found = found.with_context(|| format!("nothing was in `{environment}` at {at}"))?;
+        Ok(Source::At(format!("{environment}#{}", found.record.number)))
+    }
+
+    /// That nothing was promoted to an environment, with what to do.
+    pub(in crate::ops) fn nothing_promoted(&self, environment: &str) -> Result<String> {
+        Ok(match self.place(environment)?.not_fetched() {
+            Some(command) => {
+                format!("nothing is known of `{environment}` here: fetch it with `{command}`")
+            }
+            None => format!(
+                "nothing was promoted to `{environment}` yet: ask the work tree with `--worktree`, or a revision with `--at`"
+            ),
+        })
     }
 
     /// The tip of an environment that must have one.

@@ -197,14 +197,14 @@ fn write_target<S: serde::Serializer>(
     }
 }
 
-fn commit_of(repo: &Repo, entry: &HistoryEntry<'_>) -> Result<Commit> {
+pub(super) fn commit_of(repo: &Repo, entry: &HistoryEntry<'_>) -> Result<Commit> {
     match entry {
         HistoryEntry::Promotion(promotion) => Ok(promotion.commit.clone()),
         HistoryEntry::External(commit) => Ok(repo.commit(*commit)?),
     }
 }
 
-fn log_entry(
+pub(super) fn log_entry(
     entry: &HistoryEntry<'_>,
     commit: &Commit,
     is_same: bool,

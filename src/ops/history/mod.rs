@@ -1,6 +1,7 @@
 //! What the past says: versions of policies, promotions, drafts, and what differs from what is in force.
 
 pub(in crate::ops) mod address;
+pub(in crate::ops) mod blame;
 pub(in crate::ops) mod compare;
 pub(in crate::ops) mod draft;
 pub(in crate::ops) mod log;

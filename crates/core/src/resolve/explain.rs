@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::candidates::{self, Reason};
 use super::{Engine, Request};
-use crate::document::PerDimension;
+use crate::document::{Dimension, PerDimension};
 use crate::policy::{Attachment, Context, Pattern, Place};
 
 /// What became of an attachment.
@@ -108,16 +108,32 @@ fn missed(
 
     let missed = targets.written().filter(|(dimension, _)| !found[*dimension]);
     let words = missed.map(|(dimension, patterns)| {
-        let (name, values) = (dimension.singular(), context.values(dimension));
-        let asked: Vec<String> =
-            patterns.iter().flatten().map(|pattern| format!("`{pattern}`")).collect();
-        let asked = asked.join(" or ");
-        match values {
-            [] => format!("no {name}, but {asked} is asked for"),
-            values => format!("{name} `{}` is not {asked}", values.join("`, `")),
-        }
+        let patterns = patterns.as_deref().unwrap_or_default();
+        describe_miss(dimension, patterns, context.values(dimension))
     });
     Some(words.collect::<Vec<_>>().join("; "))
+}
+
+/// Why one dimension of a box does not match: ``team `a` is not `b*` or `c` ``. Of many patterns the
+/// first few are named.
+pub(crate) fn describe_miss(
+    dimension: Dimension,
+    patterns: &[Pattern],
+    values: &[String],
+) -> String {
+    const SHOWN: usize = 8;
+    let name = dimension.singular();
+    let shown: Vec<String> =
+        patterns.iter().take(SHOWN).map(|pattern| format!("`{pattern}`")).collect();
+    let mut asked = shown.join(" or ");
+    if let Some(more) = patterns.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        asked.push_str(&format!(" or one of {more} more"));
+    }
+
+    match values {
+        [] => format!("no {name}, but {asked} is asked for"),
+        values => format!("{name} `{}` is not {asked}", values.join("`, `")),
+    }
 }
 
 fn condition_words(engine: &Engine, attachment: &Attachment, model: Option<&str>) -> String {

@@ -22,6 +22,7 @@ pub use candidates::Reason;
 pub use context::{Asked, BadContext, Pinned, Request, Requested};
 pub use coverage::{Coverage, CoverageReport, Item as CoverageItem, Kind as CoverageKind};
 pub use engine::Engine;
+pub(crate) use explain::describe_miss;
 pub use explain::{Near, Verdict, explain};
 pub use object_only::ObjectOnly;
 pub use resolution::{Resolution, ResolvedPipeline, ResolvedPolicy};

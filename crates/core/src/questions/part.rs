@@ -1,0 +1,300 @@
+//! The documents of a set that decide what one request gets, apart from all others: which change of them
+//! gave or took something.
+//!
+//! What a request gets depends on the attachments that match it and on the chains of their policies. So a
+//! small set of those answers it as the whole one does, and a line of thousands of sets is followed by what
+//! each changes of the few documents. Catalogs, tests and settings are left out: they decide whether a set is
+//! valid, never what a request gets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::document::{Body, Dimension, Document, Loaded, RawAttachment, Spanned};
+use crate::policy::{Context, Pattern, check_errors, meets, raw_attachment_json, raw_policy_json};
+use crate::prove::{Cause, How};
+use crate::resolve::{Engine, Request, Requested};
+
+/// The documents of a set that a request depends on: attachments that match it, and policies that they may
+/// bring it. Holds what it is told of; documents are looked up by who follows the line of sets.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    /// Attachments that match, by file and place.
+    attachments: BTreeMap<Spot, Document>,
+    /// Policies by name, by file and place: more than one where the set has the fault of two of one name.
+    policies: BTreeMap<String, BTreeMap<Spot, Document>>,
+}
+
+/// Where a document stands: its file, and the offset of its first byte there.
+type Spot = (Arc<str>, u32);
+
+/// A document that a change touched, on either side.
+#[derive(Debug, Clone)]
+pub struct Touched {
+    /// Before the change.
+    pub before: Option<Document>,
+    /// After it.
+    pub after: Option<Document>,
+}
+
+/// Whether an attachment's document matches a context.
+fn matches(raw: &RawAttachment, context: &Context) -> bool {
+    let named = Dimension::ALL.into_iter().filter_map(|of| Some((of, raw.patterns(of)?)));
+    let parsed = |texts: &[Spanned<String>]| -> Vec<Pattern> {
+        texts.iter().map(|text| Pattern::parse(text)).collect()
+    };
+    raw.scope.is_some()
+        || named
+            .map(|(of, texts)| (of, parsed(texts)))
+            .all(|(of, patterns)| meets(of, &patterns, context.values(of)))
+}
+
+impl Part {
+    /// Takes in a document that the request could depend on: an attachment that matches, or a policy.
+    pub fn add(&mut self, document: &Document, context: &Context) {
+        let spot = spot(document);
+        match &document.body {
+            Body::Attachment(raw) if matches(raw, context) => {
+                self.attachments.insert(spot, document.clone());
+            }
+            Body::Policy(raw) => {
+                let of = self.policies.entry(raw.name.as_str().to_owned()).or_default();
+                of.insert(spot, document.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a document that comes or goes can change what the request gets; `names` are the policies that
+    /// it depends on now.
+    pub fn is_touched_by(document: &Document, request: &Request, names: &BTreeSet<String>) -> bool {
+        match &document.body {
+            Body::Attachment(raw) => matches(raw, &request.context),
+            Body::Policy(raw) => names.contains(raw.name.as_str()),
+            _ => false,
+        }
+    }
+
+    /// Takes a document out.
+    pub fn remove(&mut self, document: &Document) {
+        let spot = spot(document);
+        match &document.body {
+            Body::Attachment(_) => {
+                self.attachments.remove(&spot);
+            }
+            Body::Policy(raw) => {
+                // An entry that is empty says that there is no such policy: nobody is to look it up again.
+                if let Some(of) = self.policies.get_mut(raw.name.as_str()) {
+                    of.remove(&spot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Says of a policy that it is looked up: there is what was added of it, and nothing else.
+    pub fn know(&mut self, policy: &str) {
+        self.policies.entry(policy.to_owned()).or_default();
+    }
+
+    /// Policies that the matching attachments, the request and their chains name and that are not known
+    /// yet.
+    pub fn unknown_policies(&self, request: &Request) -> Vec<String> {
+        let mut unknown = Vec::new();
+        self.walk(request, |name| unknown.push(name.to_owned()));
+        unknown
+    }
+
+    /// The names of all policies that the request depends on.
+    pub fn names(&self, request: &Request) -> BTreeSet<String> {
+        self.walk(request, |_| {})
+    }
+
+    fn walk(&self, request: &Request, mut unknown: impl FnMut(&str)) -> BTreeSet<String> {
+        let attached = self.attachments.values().filter_map(attached_policy);
+        let asked = request.policies.iter().filter_map(|asked| match asked {
+            Requested::Named(name) => Some(name.as_str()),
+            _ => None,
+        });
+        let mut next: Vec<&str> = attached.chain(asked).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(name) = next.pop() {
+            if !seen.insert(name.to_owned()) {
+                continue;
+            }
+            match self.policies.get(name) {
+                Some(of) => next.extend(of.values().filter_map(parent_of)),
+                None => unknown(name),
+            }
+        }
+        seen
+    }
+
+    /// The documents that the request depends on, by file and place.
+    pub fn documents(&self, request: &Request) -> Vec<Document> {
+        let names = self.names(request);
+        let policies = self.policies.iter().filter(|(name, _)| names.contains(*name));
+        let policies = policies.flat_map(|(_, of)| of.values());
+        let mut documents: Vec<Document> =
+            self.attachments.values().chain(policies).cloned().collect();
+        documents.sort_by_key(spot);
+        documents
+    }
+
+    /// The guardrails that the request gets; `None` where the documents make no set.
+    pub fn answer(&self, request: &Request) -> Option<Vec<String>> {
+        answer(self.documents(request), request)
+    }
+
+    /// Takes out the attachments of a policy that is gone.
+    fn detach(&mut self, policy: &str) {
+        self.attachments.retain(|_, attachment| attached_policy(attachment) != Some(policy));
+    }
+}
+
+fn answer(documents: Vec<Document>, request: &Request) -> Option<Vec<String>> {
+    let mut sources: Vec<_> = documents.iter().map(|document| document.file.clone()).collect();
+    sources.dedup_by(|a, b| a.path() == b.path());
+    let checked = check_errors(Loaded { documents, sources, ..Loaded::default() });
+    let engine = Engine::new(Arc::new(checked.set?));
+    let resolution = engine.resolve(request);
+    Some(resolution.guardrails.iter().map(|name| (*name).to_owned()).collect())
+}
+
+/// The most documents of one change that are tried out one by one.
+const MOST_TRIED: usize = 64;
+
+impl Touched {
+    /// Pairs the documents of the files that a change touched, of those that say something else: policies by
+    /// name, attachments that are alike by policy and order.
+    pub fn pair(before: &[Document], after: &[Document]) -> Vec<Self> {
+        let mut pairs: Vec<Self> = Vec::new();
+        let mut old: BTreeMap<(bool, &str), Vec<&Document>> = BTreeMap::new();
+        for document in before {
+            if let Some(key) = key(document) {
+                old.entry(key).or_default().push(document);
+            }
+        }
+
+        let mut new: Vec<&Document> = Vec::new();
+        for document in after {
+            let of = key(document).and_then(|key| old.get_mut(&key));
+            let same = of.and_then(|of| {
+                let at = of.iter().position(|other| says(other) == says(document))?;
+                Some(of.remove(at))
+            });
+            if same.is_none() && key(document).is_some() {
+                new.push(document);
+            }
+        }
+        for document in new {
+            let of = key(document).and_then(|key| old.get_mut(&key));
+            let before = of.filter(|of| !of.is_empty()).map(|of| of.remove(0).clone());
+            pairs.push(Self { before, after: Some(document.clone()) });
+        }
+        let gone = old.into_values().flatten();
+        pairs.extend(gone.map(|it| Self { before: Some(it.clone()), after: None }));
+        pairs
+    }
+
+    /// The change as reports name it.
+    fn cause(&self) -> Option<Cause> {
+        let (change, document) = match (&self.before, &self.after) {
+            (None, Some(after)) => (How::Added, after),
+            (Some(before), None) => (How::Removed, before),
+            (Some(_), Some(after)) => (How::Changed, after),
+            (None, None) => return None,
+        };
+        let (is_policy, name) = key(document)?;
+        let kind = if is_policy { "Policy" } else { "PolicyAttachment" };
+        let place = document.file.locate(document.span);
+        let (name, file) = (name.to_owned(), place.file.to_string());
+        Some(Cause { kind, name, file, line: place.line, change })
+    }
+
+    /// Puts the side before in the place of the side after, or the other way round. A policy that goes takes
+    /// its attachments with it: without it they would make no set.
+    fn swap(&self, part: &mut Part, context: &Context, back: bool) {
+        let (from, to) =
+            if back { (&self.after, &self.before) } else { (&self.before, &self.after) };
+        if let Some(from) = from {
+            part.remove(from);
+        }
+        match (to, from.as_ref().map(|from| &from.body)) {
+            (Some(to), _) => part.add(to, context),
+            (None, Some(Body::Policy(raw))) => part.detach(raw.name.as_str()),
+            (None, _) => {}
+        }
+    }
+}
+
+/// Which of the documents that a change touched gave the request a guardrail, or took it away: those that do
+/// it alone, or without which it would not have come to it; all of them, where only several together do.
+pub fn causes(
+    before: &Part,
+    after: &Part,
+    touched: &[Touched],
+    request: &Request,
+    guardrail: &str,
+) -> Vec<Cause> {
+    let has = |part: &Part| Some(part.answer(request)?.iter().any(|name| name == guardrail));
+    let (old, new) = (has(before), has(after));
+    let names = [before.names(request), after.names(request)];
+    let is_near = |it: &&Touched| {
+        let [before, after] = &names;
+        it.before.as_ref().is_some_and(|document| Part::is_touched_by(document, request, before))
+            || it
+                .after
+                .as_ref()
+                .is_some_and(|document| Part::is_touched_by(document, request, after))
+    };
+    let near: Vec<&Touched> = touched.iter().filter(is_near).collect();
+    let decides = |it: &&&Touched| {
+        let (mut forward, mut back) = (before.clone(), after.clone());
+        it.swap(&mut forward, &request.context, false);
+        it.swap(&mut back, &request.context, true);
+        let (forward, back) = (has(&forward), has(&back));
+        forward == new && new.is_some() || back == old && old.is_some()
+    };
+    let tried = near.iter().take(MOST_TRIED).filter(decides);
+    let mut found: Vec<Cause> = tried.filter_map(|it| it.cause()).collect();
+    if found.is_empty() {
+        found = near.iter().filter_map(|it| it.cause()).collect();
+    }
+    found.sort();
+    found
+}
+
+fn spot(document: &Document) -> Spot {
+    (document.file.path().clone(), document.span.start)
+}
+
+fn attached_policy(document: &Document) -> Option<&str> {
+    match &document.body {
+        Body::Attachment(raw) => Some(&raw.policy.value),
+        _ => None,
+    }
+}
+
+fn parent_of(document: &Document) -> Option<&str> {
+    match &document.body {
+        Body::Policy(raw) => raw.inherit.as_ref().map(|parent| parent.value.as_str()),
+        _ => None,
+    }
+}
+
+/// What a document is known by: whether it is a policy, and the policy's name.
+fn key(document: &Document) -> Option<(bool, &str)> {
+    match &document.body {
+        Body::Policy(raw) => Some((true, raw.name.as_str())),
+        Body::Attachment(raw) => Some((false, &raw.policy.value)),
+        _ => None,
+    }
+}
+
+fn says(document: &Document) -> serde_json::Value {
+    match &document.body {
+        Body::Policy(raw) => raw_policy_json(raw),
+        Body::Attachment(raw) => raw_attachment_json(raw),
+        _ => serde_json::Value::Null,
+    }
+}

@@ -1,0 +1,60 @@
+//! `refguard blame`
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::cli::args::{BasicFormat, ContextArgs, EnvArgs};
+use crate::cli::exit::Exit;
+use crate::cli::print;
+use crate::cli::shell::Shell;
+use crate::ops::{BlameRequest, Workspace};
+use crate::output;
+
+/// Tell which promotion gave a request a guardrail, and which took it away
+///
+/// Back to the first promotion, the newest first: who, when, why, the gates that were passed by a
+/// flag, and the documents that did it. A promotion that holds no valid set is named and passed over.
+///
+/// Example: refguard blame --team health-eu --model gpt-4o --guardrail hipaa_audit
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BlameArgs {
+    #[command(flatten)]
+    context: ContextArgs,
+
+    /// The guardrail (default: all)
+    #[arg(long, value_name = "GUARDRAIL")]
+    guardrail: Option<String>,
+
+    #[command(flatten)]
+    env: EnvArgs,
+
+    /// Nothing newer than this promotion, commit or time (RFC 3339)
+    #[arg(long, value_name = "REV")]
+    at: Option<String>,
+
+    /// Nothing older than this promotion, commit or time (RFC 3339)
+    #[arg(long, value_name = "REV")]
+    since: Option<String>,
+
+    /// How the answer is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
+}
+
+pub(in crate::cli) fn run(shell: &Shell, args: &BlameArgs) -> Result<Exit> {
+    let asked = BlameRequest {
+        environment: args.env.environment.clone(),
+        context: args.context.context()?,
+        guardrail: args.guardrail.clone(),
+        at: args.at.clone(),
+        since: args.since.clone(),
+    };
+    let blame = Workspace::open(&shell.dir)?.blame(&asked)?;
+    match args.format {
+        BasicFormat::Json => print::write_json(&blame)?,
+        BasicFormat::Human => {
+            print::write_results(&output::format_blame(&blame, print::choose_style(shell.color)))?;
+        }
+    }
+    Ok(Exit::Fine)
+}

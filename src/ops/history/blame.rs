@@ -1,0 +1,620 @@
+//! `blame`: which promotion gave a request a guardrail, and which took it away.
+//!
+//! The line of promotions is walked from the newest back. Of each step only the files that differ are read, and
+//! of their documents only those count that the request depends on ([`Part`]); what the request gets is worked
+//! out anew only where one of those differs. A tree is judged as a whole where that cannot be left out: at the
+//! tip, where something else than a promotion moved the ref, and where the settings change which files count.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use rayon::prelude::*;
+use refguard_core::document::{Body, Document, is_yaml_name, load_file};
+use refguard_core::policy::{Context, PolicySet};
+use refguard_core::prove::Cause;
+use refguard_core::questions::{Part, Touched, causes, find_guardrail};
+use refguard_core::resolve::Request;
+use serde::Serialize;
+
+use crate::ops::history::log::{PassedGate, commit_of, log_entry};
+use crate::ops::source::filter::{Filter, SETTINGS};
+use crate::ops::source::load::{self, LIMITS, NoProgress};
+use crate::ops::{Judged, TrackedSet, Workspace};
+use crate::repo::{BlobId, Commit, CommitId, HistoryEntry, Repo, TreeId};
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct BlameRequest {
+    /// The environment.
+    pub environment: String,
+    /// The request.
+    pub context: Context,
+    /// The guardrail; `None`: all.
+    pub guardrail: Option<String>,
+    /// Nothing newer than this revision or time; `None`: from the tip on.
+    pub at: Option<String>,
+    /// Nothing older than this revision or time; `None`: back to the first.
+    pub since: Option<String>,
+}
+
+/// Which promotions gave or took something.
+#[derive(Debug, Clone, Serialize)]
+pub struct Blame {
+    /// Version of this format.
+    pub version: u32,
+    /// The environment.
+    pub environment: String,
+    /// The request.
+    pub context: Context,
+    /// The guardrail that was asked for; `None`: all.
+    pub guardrail: Option<String>,
+    /// What came and went, the newest first.
+    pub events: Vec<BlameEvent>,
+    /// Promotions and other moves that hold no valid set, the newest first: passed over.
+    pub skipped: Vec<SkippedEntry>,
+    /// How many promotions and other moves were looked at.
+    pub looked_at: usize,
+}
+
+/// One guardrail that came or went.
+#[derive(Debug, Clone, Serialize)]
+pub struct BlameEvent {
+    /// The promotion's number; `None`: something else moved the ref.
+    pub promotion: Option<u64>,
+    /// The tip it made.
+    pub commit: String,
+    /// Whether the request got the guardrail or lost it.
+    pub kind: BlameKind,
+    /// The guardrail.
+    pub guardrail: String,
+    /// When, RFC 3339.
+    pub time: String,
+    /// Who.
+    pub author: String,
+    /// Why; of an external move the first line of its commit's message.
+    pub reason: Option<String>,
+    /// Gates that were passed by a flag.
+    pub allowed: Vec<PassedGate>,
+    /// The documents that did it.
+    pub because: Vec<Cause>,
+}
+
+/// What became of a guardrail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BlameKind {
+    /// The request got it.
+    Gained,
+    /// The request lost it.
+    Lost,
+}
+
+/// An entry of the history that holds no valid set.
+#[derive(Debug, Clone, Serialize)]
+pub struct SkippedEntry {
+    /// The promotion's number; `None`: something else moved the ref.
+    pub promotion: Option<u64>,
+    /// The tip it made.
+    pub commit: String,
+    /// Why.
+    pub message: String,
+}
+
+impl Workspace {
+    /// Which promotions of an environment gave a request its guardrails or took them away.
+    ///
+    /// # Errors
+    /// Where there is no such environment, nothing was promoted to it, the guardrail is known to no set that is
+    /// at hand, or git cannot be read.
+    pub fn blame(&self, asked: &BlameRequest) -> Result<Blame> {
+        let ledger = self.environment(&asked.environment)?.ledger;
+        let mut entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
+        if entries.is_empty() {
+            let place = self.place(&asked.environment)?;
+            match place.not_fetched() {
+                Some(command) => bail!(
+                    "nothing is known of `{}` here: fetch it with `{command}`",
+                    asked.environment
+                ),
+                None => bail!("nothing was promoted to `{}` yet", asked.environment),
+            }
+        }
+        if let Some(at) = &asked.at {
+            let at = self.find_entry(&asked.environment, &entries, at)?;
+            entries.drain(..at);
+        }
+        // The entry before the first that counts tells what that one changed.
+        let (mut shown, mut walked) = (entries.len(), entries.len());
+        if let Some(since) = &asked.since {
+            shown = self.find_entry(&asked.environment, &entries, since)? + 1;
+            walked = entries.len().min(shown + 1);
+        }
+        entries.truncate(walked);
+
+        let repo = self.repo()?;
+        let commits: Vec<Commit> =
+            entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
+        let mut walk = Walk::new(self, asked, &entries, &commits);
+        walk.run()?;
+        if let Some(name) = &asked.guardrail {
+            walk.refuse_unknown(name)?;
+        }
+        let Walk { mut found, mut skipped, .. } = walk;
+        found.retain(|(at, _)| *at < shown);
+        skipped.retain(|(at, _)| *at < shown);
+        Ok(Blame {
+            version: 1,
+            environment: asked.environment.clone(),
+            context: asked.context.clone(),
+            guardrail: asked.guardrail.clone(),
+            events: found.into_iter().map(|(_, event)| event).collect(),
+            skipped: skipped.into_iter().map(|(_, skipped)| skipped).collect(),
+            looked_at: shown,
+        })
+    }
+
+    /// The entry that a revision or a time names: the one with that commit, or the newest at that time.
+    fn find_entry(
+        &self,
+        environment: &str,
+        entries: &[HistoryEntry<'_>],
+        text: &str,
+    ) -> Result<usize> {
+        let repo = self.repo()?;
+        if let Ok(time) = text.parse::<jiff::Timestamp>() {
+            for (at, entry) in entries.iter().enumerate() {
+                if commit_of(repo, entry)?.committer.time.seconds <= time.as_second() {
+                    return Ok(at);
+                }
+            }
+            bail!("nothing was in `{environment}` at {text}");
+        }
+        let (commit, _) = self.revision(text)?;
+        let source = |entry: &HistoryEntry<'_>| match entry {
+            HistoryEntry::Promotion(promotion) => Some(promotion.record.source),
+            HistoryEntry::External(_) => None,
+        };
+        let is = |entry: &&HistoryEntry<'_>| entry.commit() == commit;
+        let by_tip = entries.iter().position(|entry| is(&entry));
+        let found = by_tip.or_else(|| entries.iter().position(|it| source(it) == Some(commit)));
+        found.ok_or_else(|| {
+            anyhow::anyhow!("`{text}` is no promotion of `{environment}`, and none promoted it")
+        })
+    }
+}
+
+/// What one file says on one side of a step.
+#[derive(Debug, Clone, Default)]
+struct FileSide {
+    documents: Vec<Document>,
+    /// The first fault of its form.
+    fault: Option<String>,
+}
+
+/// A file that differs between an entry and the one before it.
+#[derive(Debug, Clone)]
+struct Step {
+    path: Arc<str>,
+    older: Arc<FileSide>,
+    newer: Arc<FileSide>,
+}
+
+/// The entries that are compared at once: each thread takes some.
+const CHUNK: usize = 64;
+
+/// The set of one entry as far as the request depends on it.
+struct State {
+    /// The whole set of the last tree that was judged: policies that no step touched since stand there still.
+    whole: Arc<PolicySet>,
+    tree: TreeId,
+    filter: Filter,
+    part: Part,
+    /// The policies that the request depends on.
+    names: BTreeSet<String>,
+    answer: Option<Vec<String>>,
+    /// Files with a fault of form.
+    faults: BTreeMap<Arc<str>, String>,
+}
+
+/// The newest entry that has not been compared with the valid one before it yet.
+struct Pending {
+    entry: usize,
+    answer: Vec<String>,
+    part: Option<Part>,
+    /// What the files that differ since say: at that entry, and now.
+    files: BTreeMap<Arc<str>, (Arc<FileSide>, Arc<FileSide>)>,
+}
+
+struct Walk<'a> {
+    workspace: &'a Workspace,
+    request: Request,
+    guardrail: Option<&'a str>,
+    entries: &'a [HistoryEntry<'a>],
+    commits: &'a [Commit],
+    sets: TrackedSet,
+    found: Vec<(usize, BlameEvent)>,
+    skipped: Vec<(usize, SkippedEntry)>,
+    /// Sets that were seen whole: where a guardrail's name is looked for.
+    seen: Vec<Arc<PolicySet>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        workspace: &'a Workspace,
+        asked: &'a BlameRequest,
+        entries: &'a [HistoryEntry<'a>],
+        commits: &'a [Commit],
+    ) -> Self {
+        Self {
+            workspace,
+            request: Request { context: asked.context.clone(), policies: Vec::new() },
+            guardrail: asked.guardrail.as_deref(),
+            entries,
+            commits,
+            sets: TrackedSet::default(),
+            found: Vec::new(),
+            skipped: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let mut state: Option<State> = None;
+        let mut pending: Option<Pending> = None;
+        let mut steps: Vec<Vec<Step>> = Vec::new();
+        for entry in 0..self.commits.len() {
+            let fault = self.fault_at(entry, &mut state)?;
+            match (fault, &state) {
+                (None, Some(state)) => {
+                    if let Some(newer) = pending.take() {
+                        self.compare(newer, state)?;
+                    }
+                    let answer = state.answer.clone().unwrap_or_default();
+                    pending = Some(Pending { entry, answer, part: None, files: BTreeMap::new() });
+                }
+                (fault, _) => self.skip(entry, fault.unwrap_or_default()),
+            }
+
+            if entry % CHUNK == 0 {
+                steps = self.read_steps(entry)?;
+            }
+            let step = steps.get_mut(entry % CHUNK).map(std::mem::take).unwrap_or_default();
+            if entry + 1 < self.commits.len() {
+                self.go_back(entry, step, &mut state, &mut pending)?;
+            }
+        }
+        if let (Some(first), Some(state)) = (pending, state) {
+            self.tell_first(&first, &state.part);
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the set of an entry. Judges it as a whole where it must be.
+    fn fault_at(&mut self, entry: usize, state: &mut Option<State>) -> Result<Option<String>> {
+        let external = matches!(self.entries.get(entry), Some(HistoryEntry::External(_)));
+        let Some(commit) = self.commits.get(entry) else { return Ok(None) };
+        if let Some(state) = state {
+            if let Some(fault) = state.faults.values().next() {
+                return Ok(Some(fault.clone()));
+            }
+            if state.answer.is_some() && !external {
+                return Ok(None);
+            }
+        }
+
+        match self.sets.judge_tree(self.workspace, commit.tree, &NoProgress)? {
+            Judged::Faulty(checked) => {
+                let first = checked.errors().next();
+                Ok(Some(first.map_or_else(|| "it is no valid set".to_owned(), ToString::to_string)))
+            }
+            Judged::Sound(engine) => {
+                let set = engine.set();
+                if state.as_ref().is_none_or(|state| state.answer.is_none()) {
+                    *state = Some(self.state_of(set.clone(), commit.tree)?);
+                }
+                self.seen.push(set.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    fn state_of(&self, whole: Arc<PolicySet>, tree: TreeId) -> Result<State> {
+        let filter = Filter::of_settings(&whole.settings)?;
+        let context = &self.request.context;
+        let matching = whole
+            .attachments
+            .iter()
+            .filter(|attachment| attachment.everywhere || attachment.targets.matches(context));
+        let files: BTreeSet<Arc<str>> =
+            matching.map(|attachment| attachment.place.file.clone()).collect();
+
+        let mut part = Part::default();
+        for file in files {
+            for document in self.read_file(tree, &file)? {
+                if !matches!(document.body, Body::Policy(_)) {
+                    part.add(&document, context);
+                }
+            }
+        }
+        let mut state = State {
+            whole,
+            tree,
+            filter,
+            part,
+            names: BTreeSet::new(),
+            answer: None,
+            faults: BTreeMap::new(),
+        };
+        self.answer_anew(&mut state)?;
+        Ok(state)
+    }
+
+    /// Works out what the request gets, with the policies that are not known yet.
+    fn answer_anew(&self, state: &mut State) -> Result<()> {
+        loop {
+            let unknown = state.part.unknown_policies(&self.request);
+            if unknown.is_empty() {
+                break;
+            }
+            for name in unknown {
+                state.part.know(&name);
+                let Some((_, policy)) = state.whole.find(&name) else { continue };
+                for document in self.read_file(state.tree, &policy.place.file)? {
+                    let is_it =
+                        matches!(&document.body, Body::Policy(raw) if raw.name.as_str() == name);
+                    if is_it {
+                        state.part.add(&document, &self.request.context);
+                    }
+                }
+            }
+        }
+        state.names = state.part.names(&self.request);
+        state.answer = state.part.answer(&self.request);
+        Ok(())
+    }
+
+    fn read_file(&self, tree: TreeId, path: &Arc<str>) -> Result<Vec<Document>> {
+        let repo = self.workspace.repo()?;
+        let prefix = self.workspace.root().prefix();
+        let full = if prefix.is_empty() { path.to_string() } else { format!("{prefix}/{path}") };
+        let Some(blob) = repo.item_at(tree, &full)?.and_then(|item| item.blob()) else {
+            return Ok(Vec::new());
+        };
+        Ok(load_file(path.clone(), repo.read_blob(blob)?, &LIMITS).documents)
+    }
+
+    /// What differs between each of some entries and the one before it.
+    fn read_steps(&self, from: usize) -> Result<Vec<Vec<Step>>> {
+        let prefix = self.workspace.root().prefix();
+        let end = self.commits.len().min(from + CHUNK + 1);
+        let trees: Vec<TreeId> =
+            self.commits.get(from..end).unwrap_or_default().iter().map(|it| it.tree).collect();
+        // A repository is read by one thread, so each part gets one of its own.
+        let threads = rayon::current_num_threads().max(1);
+        let size = trees.len().div_ceil(threads).max(1);
+        let mut parts = Vec::new();
+        for start in (0..trees.len()).step_by(size) {
+            let end = trees.len().min(start + size + 1);
+            parts.push((
+                self.workspace.repo()?.reopen()?,
+                trees.get(start..end).unwrap_or_default(),
+            ));
+        }
+        let read = |(repo, trees): (Repo, &[TreeId])| read_part(&repo, prefix, trees, size);
+        let found: Vec<Vec<Vec<Step>>> = parts.into_par_iter().map(read).collect::<Result<_>>()?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// From an entry to the one before it.
+    fn go_back(
+        &mut self,
+        entry: usize,
+        mut steps: Vec<Step>,
+        state: &mut Option<State>,
+        pending: &mut Option<Pending>,
+    ) -> Result<()> {
+        let Some(at) = state.as_mut() else { return Ok(()) };
+        if let Some(settings) = steps.iter().find(|step| &*step.path == SETTINGS) {
+            let before = Filter::of_documents(&settings.older.documents)?;
+            if before != at.filter {
+                return self.begin_anew(entry + 1, state, pending);
+            }
+        }
+        steps.retain(|step| at.filter.admits(&step.path));
+
+        let touches = |document: &Document| Part::is_touched_by(document, &self.request, &at.names);
+        let mut documents =
+            steps.iter().flat_map(|it| it.older.documents.iter().chain(&it.newer.documents));
+        let is_touched = documents.any(touches);
+        if let Some(pending) = pending {
+            if is_touched && pending.part.is_none() {
+                pending.part = Some(at.part.clone());
+            }
+            for Step { path, older, newer } in &steps {
+                let sides = pending.files.entry(path.clone());
+                sides.or_insert_with(|| (newer.clone(), older.clone())).1 = older.clone();
+            }
+        }
+
+        let context = &self.request.context;
+        for Step { path, older, newer } in &steps {
+            for document in &newer.documents {
+                at.part.remove(document);
+                if let Body::Policy(raw) = &document.body {
+                    at.part.know(raw.name.as_str());
+                }
+            }
+            match &older.fault {
+                Some(fault) => at.faults.insert(path.clone(), fault.clone()),
+                None => at.faults.remove(path),
+            };
+        }
+        for document in steps.iter().flat_map(|step| &step.older.documents) {
+            at.part.add(document, context);
+        }
+        if is_touched {
+            let Some(state) = state.as_mut() else { return Ok(()) };
+            self.answer_anew(state)?;
+        }
+        Ok(())
+    }
+
+    /// Where the settings say otherwise which files count: all documents may have come or gone.
+    fn begin_anew(
+        &mut self,
+        entry: usize,
+        state: &mut Option<State>,
+        pending: &mut Option<Pending>,
+    ) -> Result<()> {
+        let Some(commit) = self.commits.get(entry) else { return Ok(()) };
+        let newer = state.take();
+        if let Judged::Sound(engine) =
+            self.sets.judge_tree(self.workspace, commit.tree, &NoProgress)?
+        {
+            *state = Some(self.state_of(engine.set().clone(), commit.tree)?);
+        }
+        if let (Some(pending), Some(newer)) = (pending, newer) {
+            pending.part.get_or_insert(newer.part);
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, entry: usize, message: String) {
+        let Some((number, commit)) = self.named(entry) else { return };
+        let skipped = SkippedEntry { promotion: number, commit: commit.to_string(), message };
+        self.skipped.push((entry, skipped));
+    }
+
+    fn named(&self, entry: usize) -> Option<(Option<u64>, CommitId)> {
+        let found = self.entries.get(entry)?;
+        let number = match found {
+            HistoryEntry::Promotion(promotion) => Some(promotion.record.number),
+            HistoryEntry::External(_) => None,
+        };
+        Some((number, found.commit()))
+    }
+
+    /// Tells what came and went from the valid entry before to `newer`.
+    fn compare(&mut self, newer: Pending, older: &State) -> Result<()> {
+        let before = older.answer.clone().unwrap_or_default();
+        let (gained, lost) = (minus(&newer.answer, &before), minus(&before, &newer.answer));
+        if gained.is_empty() && lost.is_empty() {
+            return Ok(());
+        }
+
+        let sides = newer.files.values();
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        for (after, before) in sides {
+            new.extend(after.documents.iter().cloned());
+            old.extend(before.documents.iter().cloned());
+        }
+        let touched = Touched::pair(&old, &new);
+        let after = newer.part.as_ref().unwrap_or(&older.part);
+        for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
+            for guardrail in guardrails {
+                if self.guardrail.is_some_and(|asked| asked != guardrail) {
+                    continue;
+                }
+                let because = causes(&older.part, after, &touched, &self.request, &guardrail);
+                self.tell(newer.entry, kind, guardrail, because);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what the request got from the first promotion on.
+    fn tell_first(&mut self, first: &Pending, part: &Part) {
+        let part = first.part.as_ref().unwrap_or(part);
+        let touched = Touched::pair(&[], &part.documents(&self.request));
+        for guardrail in first.answer.clone() {
+            if self.guardrail.is_none_or(|asked| asked == guardrail) {
+                let before = Part::default();
+                let because = causes(&before, part, &touched, &self.request, &guardrail);
+                self.tell(first.entry, BlameKind::Gained, guardrail, because);
+            }
+        }
+    }
+
+    fn tell(&mut self, entry: usize, kind: BlameKind, guardrail: String, because: Vec<Cause>) {
+        let (Some(found), Some(commit)) = (self.entries.get(entry), self.commits.get(entry)) else {
+            return;
+        };
+        let logged = log_entry(found, commit, false, Vec::new());
+        self.found.push((
+            entry,
+            BlameEvent {
+                promotion: logged.number,
+                commit: logged.commit,
+                kind,
+                guardrail,
+                time: logged.time,
+                author: logged.author,
+                reason: logged.reason.or(logged.message),
+                allowed: logged.allowed,
+                because,
+            },
+        ));
+    }
+
+    /// A guardrail that came or went is known; of another the sets that were seen whole must tell.
+    fn refuse_unknown(&self, name: &str) -> Result<()> {
+        if !self.found.is_empty() {
+            return Ok(());
+        }
+        let mut unknown = None;
+        for set in &self.seen {
+            match find_guardrail(set, name) {
+                Ok(_) => return Ok(()),
+                Err(error) => unknown = unknown.or(Some(error)),
+            }
+        }
+        unknown.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+fn minus(list: &[String], other: &[String]) -> Vec<String> {
+    list.iter().filter(|name| !other.contains(name)).cloned().collect()
+}
+
+/// The steps between neighbours of some trees, at most `count`.
+fn read_part(repo: &Repo, prefix: &str, trees: &[TreeId], count: usize) -> Result<Vec<Vec<Step>>> {
+    let mut known: HashMap<(Arc<str>, BlobId), Arc<FileSide>> = HashMap::new();
+    let mut found = Vec::new();
+    for (at, newer) in trees.iter().enumerate().take(count) {
+        let mut steps = Vec::new();
+        if let Some(older) = trees.get(at + 1).filter(|older| *older != newer) {
+            for change in repo.diff_trees(Some(*older), Some(*newer), prefix, &load::wanted)? {
+                let path = change.path;
+                let mut side = |side: Option<crate::repo::Side>| -> Result<Arc<FileSide>> {
+                    let blob = side.and_then(|side| side.blob).filter(|_| is_yaml_name(&path));
+                    match blob {
+                        Some(blob) => read_side(repo, &path, blob, &mut known),
+                        None => Ok(Arc::default()),
+                    }
+                };
+                let (older, newer) = (side(change.old)?, side(change.new)?);
+                steps.push(Step { path, older, newer });
+            }
+        }
+        found.push(steps);
+    }
+    Ok(found)
+}
+
+fn read_side(
+    repo: &Repo,
+    path: &Arc<str>,
+    blob: BlobId,
+    known: &mut HashMap<(Arc<str>, BlobId), Arc<FileSide>>,
+) -> Result<Arc<FileSide>> {
+    if let Some(side) = known.get(&(path.clone(), blob)) {
+        return Ok(side.clone());
+    }
+    let loaded = load_file(path.clone(), repo.read_blob(blob)?, &LIMITS);
+    let fault = loaded.findings.iter().find(|finding| finding.is_error());
+    let side = FileSide { documents: loaded.documents, fault: fault.map(ToString::to_string) };
+    let side = Arc::new(side);
+    known.insert((path.clone(), blob), side.clone());
+    Ok(side)
+}

@@ -1,0 +1,105 @@
+//! Which promotions gave a request its guardrails or took them away, for a person.
+
+use std::fmt::Write as _;
+
+use super::escape::escape_terminal;
+use super::resolution::Paint;
+use super::{Style, count, short_commit};
+use crate::ops::{Blame, BlameEvent, BlameKind, SkippedEntry};
+
+/// Documents that are named of one event.
+const CAUSES: usize = 5;
+
+/// A block a promotion: what came and went, then who, why and what did it.
+pub fn format_blame(blame: &Blame, style: Style) -> String {
+    let paint = Paint(style);
+    let request = escape_terminal(&blame.context.describe()).into_owned();
+    let looked = count(blame.looked_at, "entry", "entries");
+    let environment = escape_terminal(&blame.environment);
+    let mut text = match (&blame.guardrail, blame.events.is_empty()) {
+        (Some(guardrail), true) => format!(
+            "{request} never had {} in {environment} ({looked})\n",
+            paint.strong(&escape_terminal(guardrail))
+        ),
+        (None, true) => format!("{request} never had any guardrail in {environment} ({looked})\n"),
+        (_, false) => format!("{request}, in {environment} ({looked}):\n"),
+    };
+
+    let mut events = blame.events.iter().peekable();
+    while let Some(event) = events.next() {
+        push_heading(&mut text, blame, event, &paint);
+        push_event(&mut text, event, &paint);
+        while let Some(same) = events.next_if(|next| next.commit == event.commit) {
+            push_event(&mut text, same, &paint);
+        }
+    }
+    for skipped in &blame.skipped {
+        push_skipped(&mut text, blame, skipped, &paint);
+    }
+    text
+}
+
+fn entry_name(blame: &Blame, number: Option<u64>) -> String {
+    let name = match number {
+        Some(number) => format!("{}#{number}", blame.environment),
+        None => "moved by something else".to_owned(),
+    };
+    escape_terminal(&name).into_owned()
+}
+
+fn push_heading(text: &mut String, blame: &Blame, event: &BlameEvent, paint: &Paint) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{} {} by {} ({})",
+        paint.strong(&entry_name(blame, event.promotion)),
+        event.time,
+        escape_terminal(&event.author),
+        short_commit(&event.commit)
+    );
+    if let Some(reason) = &event.reason {
+        let _ = writeln!(text, "    {}", escape_terminal(reason));
+    }
+    for allowed in &event.allowed {
+        let (gate, reason) = (escape_terminal(&allowed.gate), escape_terminal(&allowed.reason));
+        let _ = writeln!(text, "    {}: {reason}", paint.warn(&format!("passed the gate {gate}")));
+    }
+}
+
+fn push_event(text: &mut String, event: &BlameEvent, paint: &Paint) {
+    let guardrail = escape_terminal(&event.guardrail);
+    let what = match event.kind {
+        BlameKind::Gained => paint.good(&format!("+ {guardrail}")),
+        BlameKind::Lost => paint.bad(&format!("- {guardrail}")),
+    };
+    let mut because: Vec<String> = event.because.iter().take(CAUSES).map(describe_cause).collect();
+    if let Some(more) = event.because.len().checked_sub(CAUSES).filter(|more| *more > 0) {
+        because.push(format!("{more} more"));
+    }
+    let because = because.join("; ");
+    let _ = writeln!(text, "  {what}{}{because}", if because.is_empty() { "" } else { "  " });
+}
+
+fn describe_cause(cause: &refguard_core::prove::Cause) -> String {
+    let what = match cause.kind {
+        "Policy" => "",
+        _ => "attachment of ",
+    };
+    let change = match cause.change {
+        refguard_core::prove::How::Added => "added",
+        refguard_core::prove::How::Removed => "removed",
+        refguard_core::prove::How::Changed => "changed",
+    };
+    let text = format!("{what}{} {change}, {}:{}", cause.name, cause.file, cause.line);
+    escape_terminal(&text).into_owned()
+}
+
+fn push_skipped(text: &mut String, blame: &Blame, skipped: &SkippedEntry, paint: &Paint) {
+    let _ = writeln!(
+        text,
+        "{} ({}) holds no valid set and was passed over: {}",
+        paint.warn(&entry_name(blame, skipped.promotion)),
+        short_commit(&skipped.commit),
+        escape_terminal(&skipped.message)
+    );
+}
