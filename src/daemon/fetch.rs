@@ -51,9 +51,13 @@ impl Fetcher {
         Self { branches, urge: Some(urge), cancel, thread: thread.ok() }
     }
 
-    /// Says which branches to fetch from now on.
+    /// Says which branches to fetch from now on. Where they are others than before, as at the start, they are
+    /// fetched at once.
     pub fn set_branches(&self, branches: Vec<RefName>) {
-        *lock(&self.branches) = branches;
+        let before = std::mem::replace(&mut *lock(&self.branches), branches.clone());
+        if before != branches {
+            self.urge();
+        }
     }
 
     /// Fetches now.

@@ -219,6 +219,15 @@ fn a_remote_is_fetched_and_followed() {
 }
 
 #[test]
+fn an_empty_clone_is_served_without_waiting_for_the_interval() {
+    let origin = Repo::serving();
+    let clone = Repo::new();
+    clone.git(&["remote", "add", "origin", origin.path().to_str().unwrap()]);
+    let daemon = Daemon::start(&clone.path(), &["--fetch", "origin", "--interval", "1h"]);
+    daemon.until_served(&origin.git(&["rev-parse", "production"]));
+}
+
+#[test]
 fn what_is_stale_fails_readiness_or_is_refused_as_chosen() {
     let origin = Repo::serving();
     let clone = Repo::new();
