@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use refguard_core::document::GateLevel;
 use refguard_core::policy::{Environment, Settings};
 
 /// The environment that there always is.
@@ -77,19 +76,11 @@ pub(in crate::ops) fn judging_settings<P: Copy, E>(
 pub(in crate::ops) fn strictest(name: &str, judges: &[Environment]) -> Environment {
     let mut merged = judges.first().cloned().unwrap_or_else(|| Environment::named(name));
     for judge in judges {
-        merged.weaken = stricter(merged.weaken, judge.weaken);
-        merged.safeguards = stricter(merged.safeguards, judge.safeguards);
+        merged.weaken = merged.weaken.max(judge.weaken);
+        merged.safeguards = merged.safeguards.max(judge.safeguards);
         merged.allow.retain(|who| judge.allow.contains(who));
     }
     merged
-}
-
-fn stricter(a: GateLevel, b: GateLevel) -> GateLevel {
-    match (a, b) {
-        (GateLevel::Refuse, _) | (_, GateLevel::Refuse) => GateLevel::Refuse,
-        (GateLevel::Warn, _) | (_, GateLevel::Warn) => GateLevel::Warn,
-        (GateLevel::Off, GateLevel::Off) => GateLevel::Off,
-    }
 }
 
 fn newest_declaring<'p, P: Copy + 'p, E>(
@@ -114,6 +105,8 @@ pub(in crate::ops) fn find_environment(name: &str, settings: &Settings) -> Optio
 
 #[cfg(test)]
 mod tests {
+    use refguard_core::document::GateLevel;
+
     use super::*;
 
     fn declaring(environments: &[(&str, GateLevel, &[&str])]) -> Arc<Settings> {

@@ -23,13 +23,15 @@ impl Severity {
     }
 }
 
-/// What refguard.yaml or a flag says of a warning.
+/// What refguard.yaml or a flag says of a warning; the stricter is the greater.
 #[derive(
     Debug,
     Clone,
     Copy,
     PartialEq,
     Eq,
+    PartialOrd,
+    Ord,
     Hash,
     serde::Deserialize,
     serde::Serialize,
@@ -43,6 +45,17 @@ pub enum Level {
     Warn,
     /// Reported as an error.
     Error,
+}
+
+impl Level {
+    /// The word that stands for it in refguard.yaml and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// A place in a file, as a person and as a machine reads it.

@@ -150,8 +150,10 @@ pub struct RawGates {
     pub safeguards: Option<Spanned<GateLevel>>,
 }
 
-/// What a gate that can be set does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// What a gate that can be set does; the stricter is the greater.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum GateLevel {
     /// Not looked at.
@@ -160,6 +162,17 @@ pub enum GateLevel {
     Warn,
     /// Refused.
     Refuse,
+}
+
+impl GateLevel {
+    /// The word that stands for it in refguard.yaml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 /// What exists: names that policies and attachments may use. Several catalogs are merged.

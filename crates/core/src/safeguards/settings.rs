@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::model::{SafeguardChange, SafeguardDiff, SafeguardKind};
-use crate::document::{GateLevel, Level};
+use crate::document::Level;
 use crate::policy::{Catalog, Environment, Place, PolicySet, Settings};
 
 /// Compares what refguard.yaml says.
@@ -81,10 +81,10 @@ fn compare_environment(
         ("safeguards", before.safeguards, after.safeguards),
     ];
     for (gate, was, is) in gates.into_iter().filter(|(_, was, is)| was != is) {
-        let is_loss = gate_rank(is) < gate_rank(was);
-        let message = format!("of `{}`: {} instead of {}", before.name, word(is), word(was));
+        let (is_word, was_word) = (is.as_str(), was.as_str());
+        let message = format!("of `{}`: {is_word} instead of {was_word}", before.name);
         diff.note(
-            is_loss,
+            is < was,
             SafeguardChange::new(SafeguardKind::Gate, gate, message, places.of_change()),
         );
     }
@@ -149,10 +149,9 @@ fn compare_rule_levels(
             continue;
         }
 
-        let is_loss = level_rank(is) < level_rank(was);
-        let message = format!("is {} instead of {}", level_word(is), level_word(was));
+        let message = format!("is {} instead of {}", is.as_str(), was.as_str());
         diff.note(
-            is_loss,
+            is < was,
             SafeguardChange::new(SafeguardKind::Rule, name, message, places.of_change()),
         );
     }
@@ -215,36 +214,4 @@ fn catalog_lists(catalog: &Catalog) -> Vec<CatalogList<'_>> {
 
 fn source_name(from: Option<&str>) -> String {
     from.map_or_else(|| "the publish branch".to_owned(), |from| format!("`{from}`"))
-}
-
-fn gate_rank(level: GateLevel) -> u8 {
-    match level {
-        GateLevel::Off => 0,
-        GateLevel::Warn => 1,
-        GateLevel::Refuse => 2,
-    }
-}
-
-fn word(level: GateLevel) -> &'static str {
-    match level {
-        GateLevel::Off => "off",
-        GateLevel::Warn => "warn",
-        GateLevel::Refuse => "refuse",
-    }
-}
-
-fn level_rank(level: Level) -> u8 {
-    match level {
-        Level::Off => 0,
-        Level::Warn => 1,
-        Level::Error => 2,
-    }
-}
-
-fn level_word(level: Level) -> &'static str {
-    match level {
-        Level::Off => "off",
-        Level::Warn => "warn",
-        Level::Error => "error",
-    }
 }
