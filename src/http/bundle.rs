@@ -299,9 +299,9 @@ fn write(
                 with_fields(attachment, &["expires", "reason"])
             });
             let guardrails = set.catalog.guardrails.as_deref();
-            let guardrails = guardrails.map(|names| {
-                List(names.len(), |n: usize| {
-                    let guardrail = json!({ "name": names.get(n)? });
+            let guardrails = guardrails.map(|known| {
+                List(known.len(), |n: usize| {
+                    let guardrail = known.get(n)?.to_json();
                     with_fields(guardrail, &["modes", "default_on", "stream_scope"])
                 })
             });

@@ -1,12 +1,11 @@
 //! `test`: the cases of PolicyTest documents, run on the engine.
 
 use anyhow::Result;
-use refguard_core::document::{FinalAction, Outcome};
+use refguard_core::document::FinalAction;
 use refguard_core::policy::{Expect, TestCase};
 use refguard_core::resolve::{
-    Coverage, CoverageReport, Engine, Near, Request, Requested, explain, simulate,
+    Coverage, CoverageReport, Engine, Near, Outcomes, Request, Requested, Script, explain, simulate,
 };
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -97,8 +96,8 @@ pub fn run_tests(
             continue;
         }
         let request = request(case, requested)?;
-        let outcomes: FxHashMap<&str, Outcome> =
-            case.outcomes.iter().map(|(n, o)| (n.as_str(), *o)).collect();
+        let outcomes: Outcomes<'_> =
+            case.outcomes.iter().map(|(n, o)| (n.as_str(), o.as_slice().into())).collect();
         if let Some(coverage) = &mut coverage {
             coverage.exercise(engine, &request, &outcomes);
         }
@@ -122,13 +121,14 @@ fn run_case(
     test: &str,
     case: &TestCase,
     request: &Request,
-    outcomes: &FxHashMap<&str, Outcome>,
+    outcomes: &Outcomes<'_>,
 ) -> CaseReport {
     let resolution = engine.resolve(request);
+    let script = Script::new(&engine.set().catalog, outcomes, &request.context);
     let got = Got {
         guardrails: resolution.guardrails.iter().map(|&name| name.to_owned()).collect(),
         policies: resolution.policies.iter().map(|policy| policy.name().to_owned()).collect(),
-        action: simulate(&resolution, outcomes),
+        action: simulate(&resolution, script).action,
     };
     let mut differences = differences(&case.expect, &got);
     differences.extend(

@@ -213,7 +213,13 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let items = generator.subschema_for::<T>();
-        json_schema!({ "type": ["string", "array"], "items": items })
+        let mut schema = json_schema!({ "type": ["string", "array"], "items": items.clone() });
+        // One value has to be as one of the list is; of a plain string the type says it all.
+        if items.get("type").is_none_or(|of| of != "string") {
+            schema.insert("if".to_owned(), serde_json::json!({ "type": "string" }));
+            schema.insert("then".to_owned(), items.to_value());
+        }
+        schema
     }
 }
 

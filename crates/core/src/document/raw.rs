@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rules::bad_name;
 use super::work::step;
-use super::{Dimension, Level, OneOrMany, Spanned, SpannedMap};
+use super::{Dimension, Level, OneOrMany, RawGuardrail, Spanned, SpannedMap};
 
 /// The version of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
@@ -45,6 +45,17 @@ kind_tag!(
 pub struct Name(String);
 
 impl Name {
+    /// A text as a name.
+    ///
+    /// # Errors
+    /// What keeps it from being one, in words.
+    pub(super) fn new(text: &str) -> Result<Self, String> {
+        match bad_name::fault(text) {
+            None => Ok(Self(text.to_owned())),
+            Some(fault) => Err(format!("the name `{}` {fault}", text.escape_debug())),
+        }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         step(1);
@@ -64,12 +75,7 @@ impl std::ops::Deref for Name {
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        match bad_name::fault(&text) {
-            None => Ok(Self(text)),
-            Some(fault) => {
-                Err(serde::de::Error::custom(format!("the name `{}` {fault}", text.escape_debug())))
-            }
-        }
+        Self::new(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -184,8 +190,8 @@ pub struct RawCatalog {
     pub api_version: ApiVersion,
     /// What this document is.
     pub kind: CatalogTag,
-    /// Guardrails that the gateway has.
-    pub guardrails: Option<Vec<Spanned<Name>>>,
+    /// Guardrails that the gateway has: names, or names with how the gateway runs them.
+    pub guardrails: Option<Vec<RawGuardrail>>,
     /// Teams; an entry may end in `*`.
     pub teams: Option<Vec<Spanned<String>>>,
     /// Key aliases; an entry may end in `*`.
@@ -237,6 +243,8 @@ pub struct RawPolicy {
     pub condition: Option<Spanned<RawCondition>>,
     /// Ordered execution of its guardrails.
     pub pipeline: Option<Spanned<RawPipeline>>,
+    /// Whether keys, teams and requests may name it (default: false).
+    pub requestable: Option<Spanned<bool>>,
 }
 
 /// Guardrails added and removed.
@@ -389,8 +397,9 @@ pub struct RawCase {
     pub matrix: Option<Spanned<RawMatrix>>,
     /// Policies that the request asks for by name or `NAME@N`.
     pub policies: Option<Vec<Spanned<String>>>,
-    /// What each guardrail of a pipeline is taken to return (default: `pass`).
-    pub outcomes: Option<SpannedMap<Spanned<Outcome>>>,
+    /// What each guardrail is taken to return (default: `pass`); of one that runs several times a list: what it
+    /// returns each time, in order, the last one from then on.
+    pub outcomes: Option<SpannedMap<Spanned<OneOrMany<Outcome>>>>,
     /// What it must get.
     pub expect: Spanned<RawExpect>,
     /// What some requests of a matrix must get instead; the first that fits counts.
@@ -508,6 +517,21 @@ pub enum Outcome {
     Error,
     /// It did not run.
     Skip,
+    /// It passes with a rewrite that the gateway cannot apply: newer ones block then, whatever the step says.
+    Unappliable,
+}
+
+impl Outcome {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Skip => "skip",
+            Self::Unappliable => "unappliable",
+        }
+    }
 }
 
 /// What a request must get. What is not named is not checked.

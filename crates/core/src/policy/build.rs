@@ -13,8 +13,8 @@ use super::{
 };
 use crate::document::{
     Dimension, Finding, GateLevel, Loaded, Name, PatternList, PerDimension, RawAttachment, RawBox,
-    RawCatalog, RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep,
-    Severity, SourceFile, Spanned,
+    RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Severity,
+    SourceFile, Spanned,
 };
 
 /// What judging a tree came to.
@@ -175,7 +175,7 @@ impl<'d, 'a> Builder<'d, 'a> {
         guardrails.sort_by_key(|(_, id)| *id);
         let mut set = PolicySet {
             settings: draft.repository.first().map(repository_settings).unwrap_or_default(),
-            catalog: catalog(&draft.catalogs),
+            catalog: catalog(draft),
             policies,
             attachments,
             tests: draft.tests.iter().map(cases::suite).collect(),
@@ -231,6 +231,7 @@ impl<'d, 'a> Builder<'d, 'a> {
                 .transpose()
                 .ok()?,
             pipeline: raw.pipeline.as_ref().map(|p| self.pipeline(p).ok_or(())).transpose().ok()?,
+            requestable: raw.requestable.is_some_and(|flag| flag.value),
             place: place(item),
             digest: "".into(),
             canonical: "".into(),
@@ -350,14 +351,13 @@ fn environment(raw: &RawEnvironment) -> Environment {
     }
 }
 
-fn catalog(items: &[Item<'_, RawCatalog>]) -> Catalog {
-    let mut catalog = Catalog::default();
-    for Item { raw, .. } in items {
-        if let Some(names) = &raw.guardrails {
-            let names = names.iter().map(|name| Arc::from(name.as_str()));
-            catalog.guardrails.get_or_insert_default().extend(names);
-        }
-
+fn catalog(draft: &DraftSet<'_>) -> Catalog {
+    let guardrails = draft.catalog.guardrails.as_ref();
+    let mut catalog = Catalog {
+        guardrails: guardrails.map(|known| known.values().cloned().collect()),
+        values: PerDimension::default(),
+    };
+    for Item { raw, .. } in &draft.catalogs {
         for (dimension, merged) in catalog.values.iter_mut() {
             if let Some(texts) = raw.values(dimension) {
                 let texts = texts.iter().map(|text| Arc::from(text.as_str()));

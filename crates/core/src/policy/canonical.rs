@@ -28,6 +28,7 @@ pub fn policy_json(set: &PolicySet, policy: &Policy) -> Value {
         remove: guardrails(&policy.remove),
         condition: policy.condition.as_ref().map(condition),
         pipeline: policy.pipeline.as_ref().map(|pipeline| pipeline_json(set, pipeline)),
+        requestable: policy.requestable,
     })
 }
 
@@ -46,6 +47,7 @@ pub fn raw_policy_json(raw: &RawPolicy) -> Value {
             .as_ref()
             .map(|c| c.model.0.iter().map(|text| text.as_str()).collect()),
         pipeline: raw.pipeline.as_ref().map(|pipeline| raw_pipeline_json(pipeline)),
+        requestable: raw.requestable.is_some_and(|flag| flag.value),
     })
 }
 
@@ -68,6 +70,7 @@ struct Fields<'a> {
     remove: Vec<&'a str>,
     condition: Option<Vec<&'a str>>,
     pipeline: Option<Value>,
+    requestable: bool,
 }
 
 fn fields(policy: Fields<'_>) -> Value {
@@ -90,6 +93,7 @@ fn fields(policy: Fields<'_>) -> Value {
     put("guardrails", (!guardrails.is_empty()).then_some(Value::Object(guardrails)));
     put("condition", policy.condition.map(|texts| json!({ "model": sorted(texts) })));
     put("pipeline", policy.pipeline);
+    put("requestable", policy.requestable.then_some(Value::Bool(true)));
     Value::Object(fields)
 }
 

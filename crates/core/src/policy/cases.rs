@@ -51,7 +51,7 @@ fn cases(file: &SourceFile, raw: &Spanned<RawCase>) -> Vec<TestCase> {
             .outcomes
             .iter()
             .flat_map(|o| &o.0)
-            .map(|(name, o)| (name.value.clone(), o.value))
+            .map(|(name, outcomes)| (name.value.clone(), outcomes.value.0.clone()))
             .collect(),
         place: place.clone(),
     };

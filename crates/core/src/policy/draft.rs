@@ -168,7 +168,7 @@ impl<'a> DraftSet<'a> {
             }
         }
         self.lineage = Lineage::new(&self.parents);
-        self.catalog = DraftCatalog::new(self.catalogs.iter().map(|item| item.raw));
+        self.catalog = DraftCatalog::new(&self.catalogs);
         self.read_conditions();
     }
 

@@ -1,8 +1,12 @@
 //! The merged catalog as rules ask it: what exists, by name or by a pattern.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashSet;
 
-use super::Pattern;
+use super::catalogued;
+use super::draft::Item;
+use super::{Conflict, KnownGuardrail, Pattern};
 use crate::document::{Dimension, PerDimension, RawCatalog};
 
 /// One dimension of the merged catalog: exact names and patterns, in order so that a question costs a search.
@@ -86,22 +90,20 @@ fn begins(sorted: &[&str], prefix: &str) -> bool {
 /// The merged catalog; a list that no document gives is `None`.
 #[derive(Debug, Default)]
 pub struct DraftCatalog<'a> {
-    /// Guardrails; never patterns.
-    pub guardrails: Option<FxHashSet<&'a str>>,
+    /// Guardrails by name; never patterns.
+    pub guardrails: Option<BTreeMap<&'a str, KnownGuardrail>>,
+    /// What catalogs disagree in.
+    pub conflicts: Vec<Conflict<'a>>,
     /// What is known of each dimension; `None`: not checked.
     pub values: PerDimension<Option<Known<'a>>>,
 }
 
 impl<'a> DraftCatalog<'a> {
     /// Merges the catalogs of a set.
-    pub(super) fn new(catalogs: impl Iterator<Item = &'a RawCatalog>) -> Self {
-        let mut guardrails: Option<FxHashSet<&'a str>> = None;
+    pub(super) fn new(catalogs: &[Item<'a, RawCatalog>]) -> Self {
+        let (guardrails, conflicts) = catalogued::merge(catalogs);
         let mut values: PerDimension<Option<Vec<&'a str>>> = PerDimension::default();
-        for catalog in catalogs {
-            if let Some(names) = &catalog.guardrails {
-                guardrails.get_or_insert_default().extend(names.iter().map(|name| name.as_str()));
-            }
-
+        for catalog in catalogs.iter().map(|item| item.raw) {
             for (dimension, merged) in values.iter_mut() {
                 if let Some(texts) = catalog.values(dimension) {
                     let texts = texts.iter().map(|text| text.as_str());
@@ -110,7 +112,12 @@ impl<'a> DraftCatalog<'a> {
             }
         }
         let known = |_, texts: Option<Vec<&'a str>>| Some(Known::new(texts?.into_iter()));
-        Self { guardrails, values: values.map(known) }
+        Self { guardrails, conflicts, values: values.map(known) }
+    }
+
+    /// What is known of a guardrail, if a catalog lists it.
+    pub fn guardrail(&self, name: &str) -> Option<&KnownGuardrail> {
+        self.guardrails.as_ref()?.get(name)
     }
 
     /// What is known of a dimension; `None`: not checked.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::ModelPattern;
 use super::kept::UncheckedSet;
-use super::{Context, Levels, Pattern};
+use super::{Context, KnownGuardrail, Levels, Pattern};
 use crate::document::{
     Action, Dimension, FinalAction, GateLevel, Outcome, PerDimension, PipelineMode, RawStep,
 };
@@ -54,6 +54,8 @@ pub struct Policy {
     pub condition: Option<Vec<ConditionId>>,
     /// Its own pipeline.
     pub pipeline: Option<Pipeline>,
+    /// Whether keys, teams and requests may name it.
+    pub requestable: bool,
     /// Where it stands.
     pub place: Place,
     /// SHA-256 of its canonical JSON, lower-case hex.
@@ -111,6 +113,7 @@ impl Step {
             Outcome::Fail => self.on_fail,
             Outcome::Error => self.on_error.unwrap_or(self.on_fail),
             Outcome::Skip => Action::Next,
+            Outcome::Unappliable => Action::Block,
         }
     }
 }
@@ -195,10 +198,24 @@ impl Attachment {
 /// What exists. A list that no catalog gives is `None`: not checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
-    /// Guardrails.
-    pub guardrails: Option<Vec<Arc<str>>>,
+    /// Guardrails, by name, each once.
+    pub guardrails: Option<Vec<KnownGuardrail>>,
     /// Values of each dimension, perhaps patterns.
     pub values: PerDimension<Option<Vec<Arc<str>>>>,
+}
+
+impl Catalog {
+    /// The names of the guardrails that it lists, sorted.
+    pub fn guardrail_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.guardrails.iter().flatten().map(|known| &known.name)
+    }
+
+    /// What is known of a guardrail, if it is listed.
+    pub fn guardrail(&self, name: &str) -> Option<&KnownGuardrail> {
+        let list = self.guardrails.as_deref()?;
+        let at = list.binary_search_by(|known| (*known.name).cmp(name)).ok()?;
+        list.get(at)
+    }
 }
 
 /// Settings, defaults filled in.
@@ -283,8 +300,8 @@ pub struct TestCase {
     pub context: Context,
     /// Policies asked for by name.
     pub policies: Vec<String>,
-    /// What guardrails return; others pass.
-    pub outcomes: Vec<(String, Outcome)>,
+    /// What guardrails return each time that they run, the last one from then on; others pass.
+    pub outcomes: Vec<(String, Vec<Outcome>)>,
     /// What must come out.
     pub expect: Expect,
     /// Where it stands.

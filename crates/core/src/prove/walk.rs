@@ -129,6 +129,7 @@ impl Walk<'_, '_> {
             Some(Outcome::Fail) => &[Outcome::Fail],
             Some(Outcome::Error) => &[Outcome::Error],
             Some(Outcome::Skip) => &[Outcome::Skip],
+            Some(Outcome::Unappliable) => &[Outcome::Unappliable],
             None if self.alone.binary_search(&at.guardrail).is_ok() => {
                 &[Outcome::Pass, Outcome::Skip]
             }

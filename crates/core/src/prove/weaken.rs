@@ -25,7 +25,7 @@ use super::search::{Element, Search};
 use super::walk::{self, Outcomes};
 use super::world::{Given, GuardId, PipeId, ProfileId, World};
 use crate::document::{Dimension, FinalAction, Outcome};
-use crate::resolve::{Engine, simulate};
+use crate::resolve::{self, Engine, Script, simulate};
 
 /// A place to look at: the generic requests of a point that name some policies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -474,19 +474,23 @@ impl Hunt<'_, '_, '_> {
             .iter()
             .map(|(guardrail, outcome)| (world.guardrail(*guardrail), *outcome))
             .collect();
-        let given = outcomes.iter().map(|(name, outcome)| (name.as_str(), *outcome)).collect();
+        let catalog = &self.engines[1].set().catalog;
+        let given: resolve::Outcomes<'_> =
+            outcomes.iter().map(|(name, outcome)| (name.as_str(), vec![*outcome].into())).collect();
         for mut witness in self.names.requests(&start.point) {
             witness.set(Dimension::Model, model.clone());
             let request = replay::request(&witness, &named);
-            let [before, after] =
-                self.engines.map(|engine| simulate(&engine.resolve(&request), &given));
+            let [before, after] = self.engines.map(|engine| {
+                let script = Script::new(catalog, &given, &request.context);
+                simulate(&engine.resolve(&request), script).action
+            });
             if before != FinalAction::Allow && after == FinalAction::Allow {
                 return Some(Weakening {
                     witness,
                     requested: named,
                     outcomes: outcomes
                         .iter()
-                        .map(|(name, outcome)| (name.clone(), word(*outcome)))
+                        .map(|(name, outcome)| (name.clone(), outcome.as_str()))
                         .collect(),
                     before: action(before),
                     after: action(after),
@@ -515,15 +519,6 @@ fn switch_key<'w>(world: &'w World<'_>, given: &'w Given) -> impl Eq + std::hash
     let conditions: Vec<_> =
         world.chain(given.profile).map(|member| member.condition.as_deref()).collect();
     (&given.zone, &given.models, conditions)
-}
-
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Error => "error",
-        Outcome::Skip => "skip",
-    }
 }
 
 fn action(action: FinalAction) -> &'static str {

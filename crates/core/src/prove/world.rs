@@ -42,6 +42,7 @@ impl PipeStep {
             Outcome::Fail => self.on_fail,
             Outcome::Error => self.on_error,
             Outcome::Skip => Action::Next,
+            Outcome::Unappliable => Action::Block,
         }
     }
 }

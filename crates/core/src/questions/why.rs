@@ -94,7 +94,7 @@ pub fn find_guardrail(
         return Ok(u32::try_from(at).ok().map(GuardrailId));
     }
 
-    let listed = || set.catalog.guardrails.iter().flatten();
+    let listed = || set.catalog.guardrail_names();
     if listed().any(|known| **known == *name) {
         return Ok(None);
     }

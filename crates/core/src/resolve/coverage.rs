@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::{Engine, Request, Resolution};
-use crate::document::{Action, Outcome};
+use super::{Engine, Outcomes, Request, Resolution, Script, Stage};
+use crate::document::Outcome;
 use crate::policy::{Place, Policy};
 
 /// What can be exercised.
@@ -97,12 +97,7 @@ impl Coverage {
     }
 
     /// Marks what one case exercises.
-    pub fn exercise(
-        &mut self,
-        engine: &Engine,
-        request: &Request,
-        outcomes: &FxHashMap<&str, Outcome>,
-    ) {
+    pub fn exercise(&mut self, engine: &Engine, request: &Request, outcomes: &Outcomes<'_>) {
         let set = engine.set();
         let resolution = engine.resolve(request);
         for attachment in engine.counting_attachments(&request.context) {
@@ -123,16 +118,15 @@ impl Coverage {
             }
         }
         self.removes(engine, request, &resolution);
-        for resolved in &resolution.pipelines {
+        let mut script = Script::new(&set.catalog, outcomes, &request.context);
+        let mut pipelines: Vec<_> = resolution.pipelines.iter().collect();
+        pipelines.sort_by_key(|resolved| Stage::of(resolved.pipeline.mode));
+        for resolved in pipelines {
             let Some((_, policy)) = set.find(resolved.policy) else { continue };
-            for step in &resolved.pipeline.steps {
+            script.run_pipeline(resolved, |step, outcome| {
                 let name = set.guardrail(step.guardrail);
-                let outcome = outcomes.get(name).copied().unwrap_or(Outcome::Pass);
                 self.mark(&key(Kind::Pipeline, policy, &edge(name, outcome)));
-                if step.action(outcome) != Action::Next {
-                    break;
-                }
-            }
+            });
         }
     }
 
@@ -194,11 +188,5 @@ fn attachment_key(policy: &Policy, place: &Place) -> Key {
 }
 
 fn edge(guardrail: &str, outcome: Outcome) -> String {
-    let word = match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Error => "error",
-        Outcome::Skip => "skip",
-    };
-    format!("{guardrail} on {word}")
+    format!("{guardrail} on {}", outcome.as_str())
 }

@@ -26,7 +26,7 @@ pub(crate) use explain::describe_miss;
 pub use explain::{Near, Verdict, explain};
 pub use object_only::ObjectOnly;
 pub use resolution::{Resolution, ResolvedPipeline, ResolvedPolicy};
-pub use simulate::simulate;
+pub use simulate::{Outcomes, Reaction, Script, Stage, simulate};
 
 pub use crate::document::MAX_VALUE;
 pub use crate::policy::Context;

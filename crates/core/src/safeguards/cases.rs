@@ -49,7 +49,7 @@ impl NamedCase<'_> {
 struct RequestKey<'a> {
     values: PerDimension<BTreeSet<&'a str>>,
     policies: Vec<&'a str>,
-    outcomes: BTreeMap<&'a str, &'static str>,
+    outcomes: BTreeMap<&'a str, Vec<&'static str>>,
 }
 
 impl<'a> RequestKey<'a> {
@@ -62,8 +62,8 @@ impl<'a> RequestKey<'a> {
             outcomes: case
                 .outcomes
                 .iter()
-                .filter(|(_, outcome)| *outcome != Outcome::Pass)
-                .map(|(guardrail, outcome)| (guardrail.as_str(), outcome_word(*outcome)))
+                .filter(|(_, outcomes)| outcomes.iter().any(|outcome| *outcome != Outcome::Pass))
+                .map(|(guardrail, outcomes)| (guardrail.as_str(), outcome_words(outcomes)))
                 .collect(),
         }
     }
@@ -168,11 +168,11 @@ fn action_word(action: FinalAction) -> &'static str {
     }
 }
 
-fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Error => "error",
-        Outcome::Skip => "skip",
+/// What a guardrail returns each time; the last outcome stays, so repeating it says nothing.
+fn outcome_words(outcomes: &[Outcome]) -> Vec<&'static str> {
+    let mut words: Vec<&str> = outcomes.iter().map(|outcome| outcome.as_str()).collect();
+    while words.len() > 1 && words.last() == words.get(words.len() - 2) {
+        words.pop();
     }
+    words
 }

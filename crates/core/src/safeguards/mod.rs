@@ -30,6 +30,8 @@ pub fn compare_safeguards(
     settings::compare_settings(&base.settings, &head.settings, &mut diff);
     settings::compare_files(base, head, is_read, &mut diff);
     settings::compare_catalogs(&base.catalog, &head.catalog, &mut diff);
+    settings::compare_guardrails(&base.catalog, &head.catalog, &mut diff);
+    settings::compare_requestable(base, head, &mut diff);
 
     diff.lost.sort();
     diff.gained.sort();

@@ -24,8 +24,10 @@ pub enum SafeguardKind {
     Rule,
     /// Which files are read.
     Files,
-    /// A list of the catalog.
+    /// A list of the catalog, or how the gateway runs a guardrail of it.
     Catalog,
+    /// Whether requests may name a policy.
+    Policy,
 }
 
 impl SafeguardKind {
@@ -41,6 +43,7 @@ impl SafeguardKind {
             Self::Rule => "rule",
             Self::Files => "files",
             Self::Catalog => "catalog",
+            Self::Policy => "policy",
         }
     }
 }

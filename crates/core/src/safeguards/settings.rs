@@ -1,10 +1,10 @@
-//! Settings and catalog: gates, who may pass them, levels of rules, which files are read, which lists are checked.
+//! Settings and catalog: gates, who may pass them, levels of rules, which files are read, which lists are checked,
+//! how the gateway runs guardrails, which policies requests may name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::model::{SafeguardChange, SafeguardDiff, SafeguardKind};
-use crate::document::Level;
+use crate::document::{GuardrailMode, Level};
 use crate::policy::{Catalog, Environment, Place, PolicySet, Settings};
 
 /// Compares what refguard.yaml says.
@@ -190,26 +190,83 @@ fn files_of(set: &PolicySet) -> BTreeSet<&str> {
 /// Compares which lists are checked: without a list, every name passes for one that exists.
 pub(super) fn compare_catalogs(base: &Catalog, head: &Catalog, diff: &mut SafeguardDiff) {
     for ((name, before), (_, after)) in catalog_lists(base).into_iter().zip(catalog_lists(head)) {
-        let (is_loss, message) = match (finds_typos(before), finds_typos(after)) {
-            (true, false) => (true, "is no longer listed, so a name that does not exist passes"),
-            (false, true) => (false, "is listed, so a name that does not exist is found"),
-            _ => continue,
-        };
+        let (is_loss, message) =
+            match (finds_typos(before.as_deref()), finds_typos(after.as_deref())) {
+                (true, false) => {
+                    (true, "is no longer listed, so a name that does not exist passes")
+                }
+                (false, true) => (false, "is listed, so a name that does not exist is found"),
+                _ => continue,
+            };
         diff.note(is_loss, SafeguardChange::new(SafeguardKind::Catalog, name, message, None));
     }
 }
 
-type CatalogList<'a> = (&'static str, Option<&'a [Arc<str>]>);
+/// Compares how the gateway runs the guardrails that both catalogs list: pipelines are judged by it.
+pub(super) fn compare_guardrails(base: &Catalog, head: &Catalog, diff: &mut SafeguardDiff) {
+    for before in base.guardrails.iter().flatten() {
+        let Some(after) = head.guardrail(&before.name) else { continue };
+        let mut note = |is_loss, message: String| {
+            let name = format!("guardrails: {}", before.name);
+            diff.note(is_loss, SafeguardChange::new(SafeguardKind::Catalog, &name, message, None));
+        };
+
+        if before.modes != after.modes {
+            // Without modes a step that never runs is not found.
+            let is_loss = before.modes.is_some();
+            let words = |modes: &Option<Vec<GuardrailMode>>| match modes.as_deref() {
+                None => "not known".to_owned(),
+                Some([]) => "none".to_owned(),
+                Some(list) => list.iter().map(|mode| mode.as_str()).collect::<Vec<_>>().join(", "),
+            };
+            let (before, after) = (words(&before.modes), words(&after.modes));
+            note(is_loss, format!("has other modes: {before} before, {after} after"));
+        }
+        if before.default_on != after.default_on {
+            let word = |on: Option<bool>| match on {
+                Some(true) => "true",
+                Some(false) => "false",
+                None => "not known",
+            };
+            let (was, is) = (word(before.default_on), word(after.default_on));
+            let is_loss = before.default_on.is_some() && after.default_on != Some(true);
+            note(is_loss, format!("has another `default_on`: {was} before, {is} after"));
+        }
+    }
+}
+
+/// Compares which policies requests may name.
+pub(super) fn compare_requestable(base: &PolicySet, head: &PolicySet, diff: &mut SafeguardDiff) {
+    for before in &base.policies {
+        let Some((_, after)) = head.find(&before.name) else { continue };
+        let (is_loss, message) = match (before.requestable, after.requestable) {
+            (true, false) => {
+                (true, "is no longer requestable, so strict gateways refuse calls that name it")
+            }
+            (false, true) => (false, "is requestable, so calls may name it"),
+            _ => continue,
+        };
+        let change =
+            SafeguardChange::new(SafeguardKind::Policy, &*before.name, message, Some(&after.place));
+        diff.note(is_loss, change);
+    }
+}
+
+type CatalogList<'a> = (&'static str, Option<Vec<&'a str>>);
 
 /// Whether a list of the catalog tells names that exist from others: without one, or with `*` in it, every name passes.
-fn finds_typos(list: Option<&[Arc<str>]>) -> bool {
-    list.is_some_and(|names| !names.iter().any(|name| &**name == "*"))
+fn finds_typos(list: Option<&[&str]>) -> bool {
+    list.is_some_and(|names| !names.contains(&"*"))
 }
 
 fn catalog_lists(catalog: &Catalog) -> Vec<CatalogList<'_>> {
     let values = catalog.values.written();
-    let values = values.map(|(dimension, list)| (dimension.plural(), list.as_deref()));
-    std::iter::once(("guardrails", catalog.guardrails.as_deref())).chain(values).collect()
+    let values = values.map(|(dimension, list)| {
+        (dimension.plural(), list.as_ref().map(|list| list.iter().map(|name| &**name).collect()))
+    });
+    let guardrails = catalog.guardrails.as_ref();
+    let guardrails = guardrails.map(|list| list.iter().map(|known| &*known.name).collect());
+    std::iter::once(("guardrails", guardrails)).chain(values).collect()
 }
 
 fn source_name(from: Option<&str>) -> String {

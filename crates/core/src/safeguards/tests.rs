@@ -276,3 +276,42 @@ fn a_set_keeps_its_own_safeguards() {
 
     assert_eq!(changes(&all, &all), (Vec::new(), Vec::new()));
 }
+
+#[test]
+fn how_the_gateway_runs_a_guardrail_is_a_safeguard() {
+    let with = |guardrail: &str| format!("kind: Catalog\nguardrails: [audit, pii, {guardrail}]");
+    let of = |base: &str, head: &str| {
+        changes(&[("catalog.yaml", &with(base))], &[("catalog.yaml", &with(head))])
+    };
+    let (known, plain) = ("{name: g, modes: [pre_call], default_on: true}", "g");
+
+    let (lost, gained) = of(known, plain);
+    let said = [
+        "catalog `guardrails: g` has another `default_on`: true before, not known after",
+        "catalog `guardrails: g` has other modes: pre_call before, not known after",
+    ];
+    assert_eq!(lost, said);
+    assert_eq!(gained, NONE);
+
+    let (lost, gained) = of(plain, known);
+    assert_eq!((lost.len(), gained.len()), (0, 2));
+    assert_eq!(of(known, known), (vec![], vec![]));
+}
+
+#[test]
+fn which_policies_requests_may_name_is_a_safeguard() {
+    let plain = "kind: Policy\nname: asked\nguardrails: {add: [pii]}\n";
+    let asked = format!("{plain}requestable: true\n");
+    let of = |base: &str, head: &str| changes(&[("a.yaml", base)], &[("a.yaml", head)]);
+
+    let (lost, gained) = of(&asked, plain);
+    assert_eq!(
+        lost,
+        ["policy `asked` is no longer requestable, so strict gateways refuse calls that name it"]
+    );
+    assert_eq!(gained, NONE);
+    assert_eq!(
+        of(plain, &asked),
+        (vec![], vec!["policy `asked` is requestable, so calls may name it".to_owned()])
+    );
+}

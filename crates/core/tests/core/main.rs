@@ -13,6 +13,7 @@ mod database;
 mod digest;
 mod index;
 mod litellm;
+mod pipelines;
 mod questions;
 mod round_trip;
 mod schemas;

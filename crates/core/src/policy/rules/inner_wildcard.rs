@@ -51,13 +51,9 @@ fn has_inner_star(text: &str) -> bool {
 
 /// Every pattern of an attachment, an invariant or a catalog with a star elsewhere than at its end.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let mut look = |file: &SourceFile, list: &[Spanned<String>]| {
+    let mut look = |file: &SourceFile, list: &[Spanned<String>], dimension: Dimension| {
         for text in list.iter().filter(|text| has_inner_star(text)) {
-            let message = format!(
-                "only a final `*` is a wildcard: `{}` matches no rest there",
-                text.escape_debug()
-            );
-            let help = "name the values, or use a prefix with a final `*`";
+            let (message, help) = words(draft, dimension, text);
             findings.push(Finding::new(&RULE, file, text.span, message).help(help));
         }
     };
@@ -67,6 +63,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             look(
                 item.file,
                 item.raw.patterns(dimension).map(|list| list.as_slice()).unwrap_or_default(),
+                dimension,
             );
         }
         for item in &draft.invariants {
@@ -74,11 +71,90 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 look(
                     item.file,
                     raw.patterns(dimension).map(|list| list.as_slice()).unwrap_or_default(),
+                    dimension,
                 );
             }
         }
         for item in &draft.catalogs {
-            look(item.file, item.raw.values(dimension).unwrap_or_default());
+            look(item.file, item.raw.values(dimension).unwrap_or_default(), dimension);
         }
+    }
+}
+
+/// The message and the help for a pattern with an inner star. Where the catalog lists the dimension, the
+/// names are told that its author may have meant.
+fn words(draft: &DraftSet<'_>, dimension: Dimension, text: &str) -> (String, String) {
+    let written = text.escape_debug();
+    let names = draft.catalog.of(dimension).map(|known| known.names()).unwrap_or_default();
+    let meant: Vec<String> = names
+        .iter()
+        .filter(|name| !has_inner_star(name) && is_like(name, text))
+        .take(MOST_NAMES)
+        .map(|name| format!("`{}`", name.escape_debug()))
+        .collect();
+    if names.is_empty() || names.contains(&text) || text.ends_with('*') {
+        let message = format!("only a final `*` is a wildcard: `{written}` matches no rest there");
+        return (message, "name the values, or use a prefix with a final `*`".to_owned());
+    }
+
+    let singular = dimension.singular();
+    let message = format!(
+        "`{written}` matches no {singular} of the catalog: a `*` before the end is no wildcard"
+    );
+    let help = match meant.as_slice() {
+        [] => format!("name a {singular} of the catalog, or use a prefix with a final `*`"),
+        names => format!("name those that are meant, such as {}", names.join(", ")),
+    };
+    (message, help)
+}
+
+/// Names that a message tells.
+const MOST_NAMES: usize = 3;
+
+/// Whether a name is what the pattern would match if each star were a wildcard.
+fn is_like(name: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let mut last = "";
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = rest.get(at + part.len()..).unwrap_or_default();
+        last = part;
+    }
+    name.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_like;
+    use crate::policy::rules::tests::{ATTACHED, said_of};
+
+    #[test]
+    fn names_that_may_be_meant_are_told() {
+        let set = format!(
+            "{ATTACHED}---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: ['heal*care']\n\
+             ---\napiVersion: refguard/v1\nkind: Catalog\nteams: [healthcare, finance]\n"
+        );
+        assert_eq!(
+            said_of(&[("p.yaml", &set)]),
+            [(
+                "RG203",
+                "`heal*care` matches no team of the catalog: a `*` before the end is no wildcard",
+                Some("name those that are meant, such as `healthcare`")
+            )]
+            .map(|(code, message, help)| (
+                code,
+                message.to_owned(),
+                help.map(str::to_owned)
+            ))
+        );
+    }
+
+    #[test]
+    fn a_star_stands_for_any_rest() {
+        assert!(is_like("healthcare", "heal*care") && is_like("eu-prod", "*-prod"));
+        assert!(!is_like("finance", "heal*care") && !is_like("healthcare-eu", "heal*care"));
     }
 }

@@ -96,7 +96,7 @@ fn policies<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> {
 /// Every place where a catalog lists or a policy adds a guardrail.
 fn guardrails<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> {
     let listed = draft.catalogs.iter().flat_map(|item| {
-        let names = item.raw.guardrails.iter().flatten();
+        let names = item.raw.guardrails.iter().flatten().map(|guardrail| &guardrail.name);
         names.map(|name| Written { file: item.file, span: name.span, text: name.as_str() })
     });
     let added = draft.policies.iter().flat_map(|item| {

@@ -14,11 +14,14 @@ pub mod chain_too_deep;
 pub mod condition_matches_nothing;
 pub mod covered_attachment;
 pub mod dead_default;
+pub mod default_on_guardrail;
 pub mod duplicate_policy;
 pub mod duplicate_test;
 pub mod empty_condition;
 pub mod empty_pipeline;
 pub mod glob_condition;
+pub mod guardrail_conflict;
+pub mod idle_pipeline;
 pub mod inheritance_cycle;
 pub mod inner_wildcard;
 pub mod lookalike_name;
@@ -28,6 +31,7 @@ pub mod remove_not_inherited;
 pub mod remove_without_effect;
 pub mod scope_with_targets;
 pub mod skipped_step;
+pub mod step_mode;
 pub mod step_not_added;
 mod suggestions;
 pub mod test_unknown_policy;
@@ -105,6 +109,8 @@ pub const ALL: &[SetRule] = table![
     bad_test,
     unknown_name,
     duplicate_test,
+    guardrail_conflict,
+    step_mode,
     unused_policy,
     covered_attachment,
     inner_wildcard,
@@ -122,6 +128,8 @@ pub const ALL: &[SetRule] = table![
     version_like_name,
     test_unknown_policy,
     lookalike_name,
+    idle_pipeline,
+    default_on_guardrail,
 ];
 
 // A changed set is judged by what changed. An error that only the whole set shows would go unseen there, so

@@ -12,8 +12,8 @@ pub static RULE: Rule = Rule {
     code: "RG213",
     name: "skipped-step",
     severity: Severity::Warning,
-    summary: "a pass of one step does not skip the steps after it",
-    why: "`on_pass: allow` ends the pipeline, and it is the default: the steps after it run only when this one fails. For all of them to run, write `on_pass: next`.",
+    summary: "a step that skips the steps after it says so",
+    why: "Where `on_pass` is not given it is `allow`, and that ends the pipeline: the steps after it run only when this one fails. For all of them to run, write `on_pass: next`; where they are meant as a fallback, write `on_pass: allow`.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -56,27 +56,20 @@ scope: "*"
     )],
 };
 
-/// Every step before the last with `on_pass: allow`. Where nothing goes on to the next step at all, that
+/// Every step before the last without `on_pass`, which allows. Where nothing goes on to the next step at all, that
 /// is `unreachable-step`.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let Some(pipeline) = &item.raw.pipeline else { continue };
         let Some((_, before)) = pipeline.steps.split_last() else { continue };
         for step in before.iter().take_while(|step| actions(step).contains(&Action::Next)) {
-            let [on_pass, ..] = actions(step);
-            if on_pass == Action::Allow {
-                let place = step.on_pass.map_or(step.guardrail.span, |on_pass| on_pass.span);
+            if step.on_pass.is_none() {
                 let message = format!(
                     "when `{}` passes, the steps after it do not run",
                     step.guardrail.as_str()
                 );
-                let help = "write `on_pass: next` for them to run";
-                let default = if step.on_pass.is_none() {
-                    "; `on_pass` is `allow` where it is not given"
-                } else {
-                    ""
-                };
-                findings.push(item.finding(&RULE, place, message).help(format!("{help}{default}")));
+                let help = "write `on_pass: next` for them to run, or `on_pass: allow` where they are a fallback";
+                findings.push(item.finding(&RULE, step.guardrail.span, message).help(help));
             }
         }
     }
@@ -97,6 +90,8 @@ mod tests {
         };
         assert_eq!(of("  - {guardrail: a}\n"), []);
         assert_eq!(of("  - {guardrail: a}\n  - {guardrail: b}\n"), [("RG108", 9)]);
+        let fallback = "  - {guardrail: a, on_pass: allow, on_fail: next}\n  - {guardrail: b}\n";
+        assert_eq!(of(fallback), []);
         assert_eq!(of("  - {guardrail: a, on_error: next}\n  - {guardrail: b}\n"), [("RG213", 8)]);
         assert_eq!(
             of("  - {guardrail: a, on_fail: next, on_error: block}\n  - {guardrail: b}\n"),

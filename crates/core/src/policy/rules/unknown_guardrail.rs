@@ -59,13 +59,13 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
-    let mut suggestions = Suggestions::new(known.iter().copied());
-    let all_known = draft.guardrails().names().all(|name| known.contains(name));
+    let mut suggestions = Suggestions::new(known.keys().copied());
+    let all_known = draft.guardrails().names().all(|name| known.contains_key(name));
     for item in draft.policies.iter().filter(|item| !all_known || item.raw.pipeline.is_some()) {
         let added = item.raw.guardrails.iter().flat_map(|own| own.add.iter().flatten());
         let steps = item.raw.pipeline.iter().flat_map(|pipeline| pipeline.steps.iter());
         let names = added.chain(steps.map(|step| &step.guardrail));
-        for name in names.filter(|name: &&Spanned<Name>| !known.contains(name.as_str())) {
+        for name in names.filter(|name: &&Spanned<Name>| !known.contains_key(name.as_str())) {
             let message = format!("the catalog has no guardrail `{}`", name.as_str());
             let near = suggestions.help(name.as_str());
             let finding = item

@@ -1,6 +1,6 @@
 //! RG119 `unknown-name`: a test or an invariant that names what there is not
 
-use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
 
 use super::Scope;
 use super::suggestions::Suggestions;
@@ -8,7 +8,7 @@ use crate::document::{
     Dimension, Finding, Kind, RawBox, RawCase, RawExpect, RawInvariant, RawPolicyTest, Rule,
     Severity, Span,
 };
-use crate::policy::{DraftSet, Item, Pattern};
+use crate::policy::{DraftSet, Item, KnownGuardrail, Pattern};
 
 /// What it looks at.
 pub(super) const SCOPE: Scope = Scope::Names;
@@ -103,19 +103,22 @@ fn expectations(case: &RawCase) -> impl Iterator<Item = &RawExpect> {
 /// The guardrails that the catalog lists. What a policy adds is among them, or an error itself.
 struct Guardrails<'a> {
     /// `None` where no catalog lists any, or one cannot be read: then every name may be right.
-    known: Option<&'a FxHashSet<&'a str>>,
+    known: Option<&'a BTreeMap<&'a str, KnownGuardrail>>,
     suggestions: Suggestions<'a>,
 }
 
 impl<'a> Guardrails<'a> {
     fn new(draft: &'a DraftSet<'_>) -> Self {
         let known = draft.catalog.guardrails.as_ref().filter(|_| !draft.may_lack(Kind::Catalog));
-        Self { suggestions: Suggestions::new(known.into_iter().flatten().copied()), known }
+        Self {
+            suggestions: Suggestions::new(known.into_iter().flat_map(BTreeMap::keys).copied()),
+            known,
+        }
     }
 
     /// A finding, if there is no guardrail of that name.
     fn judge<T>(&mut self, item: &Item<'_, T>, span: Span, name: &str) -> Option<Finding> {
-        if self.known?.contains(name) {
+        if self.known?.contains_key(name) {
             return None;
         }
         let message = format!("the catalog has no guardrail `{}`", name.escape_debug());

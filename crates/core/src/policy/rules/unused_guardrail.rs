@@ -63,6 +63,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     known.extend(unwanted(draft));
     for item in &draft.catalogs {
         for name in item.raw.guardrails.iter().flatten() {
+            let name = &name.name;
             if known.insert(name.as_str()) {
                 let message = format!("no policy adds the guardrail `{}`", name.as_str());
                 findings.push(

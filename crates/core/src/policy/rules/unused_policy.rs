@@ -14,8 +14,8 @@ pub static RULE: Rule = Rule {
     code: "RG201",
     name: "unused-policy",
     severity: Severity::Warning,
-    summary: "a policy is attached, or another one inherits from it",
-    why: "A policy that is attached nowhere protects nothing, unless requests ask for it by name. Most often its attachment was forgotten.",
+    summary: "a policy is attached, inherited from, or requestable",
+    why: "A policy that is attached nowhere protects nothing, unless keys, teams or requests name it; one that is `requestable` is meant for that. Most often its attachment was forgotten.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -41,7 +41,7 @@ scope: "*"
     )],
 };
 
-/// Every policy without attachments and children.
+/// Every policy without attachments and children that is not requestable.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::PolicyAttachment) || draft.may_lack(Kind::Policy) {
         return;
@@ -49,7 +49,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let parents: FxHashSet<usize> = draft.parents.iter().copied().flatten().collect();
     for (index, item) in draft.policies.iter().enumerate() {
         let attached = draft.attached.get(index).is_some_and(|list| !list.is_empty());
-        if attached || parents.contains(&index) {
+        let requestable = item.raw.requestable.is_some_and(|flag| flag.value);
+        if attached || requestable || parents.contains(&index) {
             continue;
         }
         // A second one of the name is `duplicate-policy`.
@@ -57,7 +58,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if draft.by_name.get(name.as_str()) == Some(&index) {
             let message =
                 format!("`{}` is attached nowhere, and no policy inherits from it", name.as_str());
-            findings.push(item.finding(&RULE, name.span, message).help("attach it, or remove it"));
+            findings.push(item.finding(&RULE, name.span, message).help(
+                "attach it, or write `requestable: true` where keys, teams or requests name it",
+            ));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{Dimension, FinalAction, Outcome, PerDimension};
 use crate::policy::{Pattern, PolicySet, Targets};
-use crate::resolve::{Context, Engine, Request, Requested, simulate};
+use crate::resolve::{Context, Engine, Request, Requested, Script, simulate};
 
 /// Requests that between them show everything that the sets can do.
 pub struct Requests {
@@ -219,6 +219,7 @@ fn note(before: &Got, after: &Got, into: &mut [BTreeSet<String>; 2]) {
 /// trying all outcomes of up to four guardrails.
 pub fn weakens(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> bool {
     const OUTCOMES: [Outcome; 4] = [Outcome::Pass, Outcome::Fail, Outcome::Error, Outcome::Skip];
+    let catalog = engines[1].set().catalog.clone();
     let mut tried = BTreeSet::new();
     for context in requests.all() {
         let policies: Vec<_> =
@@ -246,11 +247,13 @@ pub fn weakens(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> bo
             let outcomes = names
                 .iter()
                 .enumerate()
-                .map(|(i, name)| (*name, OUTCOMES[(code >> (2 * i)) & 3]))
+                .map(|(i, name)| (*name, vec![OUTCOMES[(code >> (2 * i)) & 3]].into()))
                 .collect();
-            if simulate(&before, &outcomes) != FinalAction::Allow
-                && simulate(&after, &outcomes) == FinalAction::Allow
-            {
+            let [before, after] = [&before, &after].map(|resolution| {
+                let script = Script::new(&catalog, &outcomes, &request.context);
+                simulate(resolution, script).action
+            });
+            if before != FinalAction::Allow && after == FinalAction::Allow {
                 return true;
             }
         }

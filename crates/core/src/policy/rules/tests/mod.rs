@@ -47,6 +47,12 @@ pub(super) fn places(files: &[(&str, &str)]) -> Vec<(&'static str, u32)> {
         .collect()
 }
 
+/// The codes, messages and helps of a set's findings, in the order of reports.
+pub(super) fn said_of(files: &[(&str, &str)]) -> Vec<(&'static str, String, Option<String>)> {
+    let findings = check_texts(files).findings.into_iter();
+    findings.map(|finding| (finding.rule.code, finding.message, finding.help)).collect()
+}
+
 /// Calls a function with the draft of a set that has its form.
 pub(in crate::policy) fn draft_of(files: &[(&str, &str)], ask: impl FnOnce(&DraftSet<'_>)) {
     let loaded =
