@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-
+from support import forge, kubectl
+from support.pod import BASIC
 from support.repository import Repository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,3 +35,32 @@ def program() -> Path:
 def policies(tmp_path: Path, program: Path) -> Repository:
     """A policy repository made from the example, promoted."""
     return Repository.make(tmp_path / "policies", program)
+
+
+@pytest.fixture
+def remote(policies: Repository) -> Iterator[str]:
+    """That repository on a forge that asks for a name: the URL of the folder that it is in."""
+    with forge.serve(policies.path.parent, BASIC) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def render(root: Path) -> Callable[[str], list[dict[str, Any]]]:
+    """The documents of an overlay."""
+    kustomize = kubectl.find(root / "target/ci-kubectl")
+    return lambda overlay: kubectl.render(kustomize, root / "packaging/kubernetes" / overlay)
+
+
+@pytest.fixture(scope="session")
+def installed() -> Callable[[str], str]:
+    """A program of Debian's package of that name, which is installed where it is not there."""
+
+    def find(name: str) -> str:
+        if not shutil.which(name):
+            subprocess.run(["apt-get", "update", "-qq"], check=True)
+            subprocess.run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", name], check=True)
+        found = shutil.which(name)
+        assert found
+        return found
+
+    return find

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
-
-from support import forge, kubectl
-from support.pod import Pod
+from support.pod import TOKEN, Pod
 from support.repository import Repository
 
 KUBERNETES = "1.37"
 OVERLAYS = ["central", "sidecar"]
-TOKEN = "t0ken"
-BASIC = forge.basic("reader", "s3cret")
 
 Documents = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="session")
-def render(root: Path) -> Any:
-    program = kubectl.find(root / "target/ci-kubectl")
-    return lambda overlay: kubectl.render(program, root / "packaging/kubernetes" / overlay)
 
 
 def of_kind(documents: Documents, kind: str) -> dict[str, Any]:
@@ -132,38 +120,12 @@ def test_the_table_tells_every_flag(root: Path, render: Any, overlay: str) -> No
             assert f"`{flag}" in page, flag
 
 
-@pytest.fixture
-def remote(policies: Repository) -> Iterator[str]:
-    """The repository on a forge that asks for a name."""
-    with forge.serve(policies.path.parent, BASIC) as url:
-        yield url
-
-
-def make_pod(documents: Documents, remote: str, folder: Path, program: Path, root: Path) -> Pod:
-    for document in documents:
-        if document["kind"] == "ConfigMap" and "gitconfig" in document["data"]:
-            written = document["data"]["gitconfig"]
-            document["data"]["gitconfig"] = written.replace("https://git.example/policies.git", f"{remote}/policies")
-            assert document["data"]["gitconfig"] != written
-    certificates = root / "tests/data/tls"
-    secrets = {
-        "refguard-git-credentials": {"gitconfig": f'[http "{remote}/"]\n    extraHeader = "Authorization: {BASIC}"\n'},
-        "refguard-tokens": {"tokens": hashlib.sha256(TOKEN.encode()).hexdigest() + "  # proxies\n"},
-        "refguard-tls": {
-            "tls.crt": (certificates / "cert.pem").read_text(),
-            "tls.key": (certificates / "key.pem").read_text(),
-        },
-    }
-    pod = Pod(documents, folder, program, secrets)
-    pod.mount()
-    return pod
-
-
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_daemon_of_the_manifests_serves(
     render: Any, overlay: str, policies: Repository, remote: str, tmp_path: Path, program: Path, root: Path
 ) -> None:
-    pod = make_pod(render(overlay), remote, tmp_path / "pod", program, root)
+    pod = Pod(render(overlay), tmp_path / "pod", program)
+    pod.mount(remote, root)
     pod.initialize()
     pod.start()
     try:
@@ -194,7 +156,8 @@ def test_the_daemon_of_the_manifests_serves(
 def test_a_daemon_that_has_nothing_to_serve_is_alive_and_not_ready(
     render: Any, tmp_path: Path, program: Path, root: Path
 ) -> None:
-    pod = make_pod(render("central"), "http://127.0.0.1:1", tmp_path / "pod", program, root)
+    pod = Pod(render("central"), tmp_path / "pod", program)
+    pod.mount("http://127.0.0.1:1", root)
     pod.initialize()
     pod.start()
     try:

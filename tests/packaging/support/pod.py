@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import select
+import signal
 import ssl
 import subprocess
 import time
@@ -16,7 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from support.forge import basic
+
 PATIENCE = 60.0
+# What clients of the central daemon send, and what the forge asks for.
+TOKEN = "t0ken"
+BASIC = basic("reader", "s3cret")
 
 
 @dataclass
@@ -31,8 +38,8 @@ class Pod:
     folder: Path
     program: Path
     """What the image calls `refguard`."""
-    secrets: dict[str, dict[str, str]]
-    running: subprocess.Popen[str] | None = field(default=None)
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    running: subprocess.Popen[str] | None = None
     address: str = ""
 
     @property
@@ -47,8 +54,17 @@ class Pod:
         (found,) = (it for it in everything if it["name"] == "refguard")
         return found
 
-    def mount(self) -> None:
-        """Makes the volumes, as a node does before it starts anything."""
+    def mount(self, remote: str, root: Path) -> None:
+        """Makes the volumes, as a node does before it starts anything. What is in the manifests an example, the address
+        of the forge, becomes `remote`."""
+        for document in self.documents:
+            if "gitconfig" in document.get("data", {}):
+                example = document["data"]["gitconfig"]
+                document["data"]["gitconfig"] = example.replace(
+                    "https://git.example/policies.git", f"{remote}/policies"
+                )
+                assert document["data"]["gitconfig"] != example
+        self.secrets = make_secrets(remote, root)
         for volume in self.spec["volumes"]:
             path = self.folder / volume["name"]
             path.mkdir(parents=True, exist_ok=True)
@@ -83,7 +99,11 @@ class Pod:
     def environment(self, container: dict[str, Any]) -> dict[str, str]:
         """What the manifest says, and nothing that this machine has beside it."""
         named = {it["name"]: self.localize(it["value"]) for it in container.get("env", [])}
-        return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **named}
+        return {**self.own_variables(), **named}
+
+    def own_variables(self) -> dict[str, str]:
+        """What the image itself sets."""
+        return {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
     def initialize(self) -> None:
         """Runs the init containers that end, in their order."""
@@ -110,10 +130,15 @@ class Pod:
         assert line.startswith("listening on "), f"{line!r}; {(self.folder / 'log').read_text()}"
         self.address = line.removeprefix("listening on ").strip().replace("0.0.0.0", "127.0.0.1")
 
+    def first_process(self) -> int:
+        """The process that the node started, by its number here."""
+        assert self.running is not None
+        return self.running.pid
+
     def stop(self) -> int:
         """Ends the daemon as a node does; its exit code."""
         assert self.running is not None
-        self.running.terminate()
+        os.kill(self.first_process(), signal.SIGTERM)
         return self.running.wait(self.spec["terminationGracePeriodSeconds"])
 
     def get(self, path: str, **headers: str) -> tuple[int, str]:
@@ -149,6 +174,19 @@ class Pod:
         status, body = self.get("/v1/status", **headers)
         assert status == 200, body
         return json.loads(body)
+
+
+def make_secrets(remote: str, root: Path) -> dict[str, dict[str, str]]:
+    """What the cluster has beside the manifests, as docs/kubernetes.md names it."""
+    certificates = root / "tests/data/tls"
+    return {
+        "refguard-git-credentials": {"gitconfig": f'[http "{remote}/"]\n    extraHeader = "Authorization: {BASIC}"\n'},
+        "refguard-tokens": {"tokens": hashlib.sha256(TOKEN.encode()).hexdigest() + "  # proxies\n"},
+        "refguard-tls": {
+            "tls.crt": (certificates / "cert.pem").read_text(),
+            "tls.key": (certificates / "key.pem").read_text(),
+        },
+    }
 
 
 def unchecked() -> ssl.SSLContext:
