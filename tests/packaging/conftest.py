@@ -31,6 +31,14 @@ def program() -> Path:
     return found.resolve()
 
 
+@pytest.fixture(scope="session")
+def stripped(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without debug information, which would be most of each archive."""
+    path = tmp_path_factory.mktemp("stripped") / "refguard"
+    subprocess.run(["strip", "-o", path, program], check=True)
+    return path
+
+
 @pytest.fixture
 def policies(tmp_path: Path, program: Path) -> Repository:
     """A policy repository made from the example, promoted."""

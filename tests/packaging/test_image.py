@@ -85,11 +85,9 @@ class ContainerPod(Pod):
 
 
 @pytest.fixture(scope="session")
-def image(tmp_path_factory: pytest.TempPathFactory, program: Path, root: Path) -> Image:
+def image(tmp_path_factory: pytest.TempPathFactory, stripped: Path, root: Path) -> Image:
     folder = tmp_path_factory.mktemp("image")
-    # Debug information would be most of the time and of the size.
-    stripped, archive = folder / "refguard", folder / "image.oci.tar"
-    subprocess.run(["strip", "-o", stripped, program], check=True)
+    archive = folder / "image.oci.tar"
     build = ["python3", root / "packaging/image/build.py", "--binary", stripped, "--output", archive]
     subprocess.run(build, check=True)
 
