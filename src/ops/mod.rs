@@ -18,7 +18,7 @@ pub use change::home::{Home, HomeRequest};
 pub use change::partial::Selection;
 pub use change::promote::{Plan, PromoteRequest};
 pub use change::publish::{Lost, Published, Refused};
-pub use change::review::{ComingVersion, ComingVersions, Foreseen, Review, ReviewedTests};
+pub use change::review::{ComingVersion, ComingVersions, Foreseen, Owner, Review, ReviewedTests};
 pub use change::rollback::{RollbackPlan, RollbackRequest};
 pub use change::safeguards::safeguards_between;
 pub use change::weaken::budget_within;

@@ -116,6 +116,26 @@ pub fn markdown_code(text: &str) -> String {
     format!("{fence}{pad}{visible}{pad}{fence}")
 }
 
+/// A sentence of refguard's own in markdown: what it quotes between backticks shows as code, and nothing
+/// else in it is markup.
+pub fn markdown_words(text: &str) -> String {
+    let mut pieces = text.split('`').peekable();
+    let mut words = String::with_capacity(text.len() + 16);
+    let mut is_code = false;
+    while let Some(piece) = pieces.next() {
+        // A last one that is not closed is no code.
+        let closes = pieces.peek().is_some();
+        match (is_code && closes, piece.is_empty()) {
+            (true, false) => words.push_str(&markdown_code(piece)),
+            (true, true) => words.push_str("&#96;&#96;"),
+            // A colon that a space follows begins neither a link nor the name of an emoji.
+            (false, _) => words.push_str(&escape_markdown(piece).replace("&#58; ", ": ")),
+        }
+        is_code = !is_code;
+    }
+    words
+}
+
 /// A fenced block of code whose fence the text cannot close.
 pub fn markdown_block(language: &str, text: &str) -> String {
     let mut lines = String::with_capacity(text.len() + 16);
@@ -223,6 +243,13 @@ mod tests {
             "&#64;&#8203;bob closes &#35;&#8203;12 &#96;x&#96; &#124; &#60;b&#62; a\\_b "
         );
         assert_eq!(escape_markdown("[a](http://b)"), "\\[a\\]\\(http&#58;&#47;&#47;b\\)");
+    }
+
+    #[test]
+    fn what_a_sentence_quotes_is_code_and_nothing_else_is_markup() {
+        assert_eq!(markdown_words("the team `a_b` is not `c*`"), "the team `a_b` is not `c*`");
+        assert_eq!(markdown_words("odd ` @x"), "odd &#64;&#8203;x".replace("odd ", "odd  "));
+        assert_eq!(markdown_words("`a|b`: <c>"), "<code>a&#124;b</code>: &#60;c&#62;");
     }
 
     #[test]

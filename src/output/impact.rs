@@ -6,7 +6,8 @@ use refguard_core::prove::{
 };
 use refguard_core::resolve::Context;
 
-use super::escape::{escape_terminal, markdown_code};
+use super::escape::{escape_terminal, markdown_code, markdown_words};
+use super::links::PlaceLinks;
 use super::resolution::Paint;
 use super::{Style, count};
 
@@ -16,9 +17,9 @@ const NAMES: usize = 5;
 const REGIONS: usize = 40;
 
 /// How a name is set off from the words around it.
-type Code<'c> = &'c dyn Fn(&str) -> String;
+pub(super) type Code<'c> = &'c dyn Fn(&str) -> String;
 
-fn quote_plain(name: &str) -> String {
+pub(super) fn quote_plain(name: &str) -> String {
     format!("`{}`", escape_terminal(name))
 }
 
@@ -26,22 +27,10 @@ fn quote_plain(name: &str) -> String {
 pub fn impact_human(impact: &Impact, style: Style) -> String {
     let paint = Paint(style);
     let mut text = String::new();
-    for group in group_regions(&impact.regions).iter().take(REGIONS) {
-        let mark = if group.region.lost.is_empty() { paint.good("+") } else { paint.bad("-") };
-        text.push_str(&format!("{mark} {}\n", group.describe(&quote_plain)));
-        text.push_str(&format!(
-            "    for example {}\n",
-            request_words(&group.region.witness, &quote_plain)
-        ));
-        for line in pipeline_lines(group.region, &quote_plain) {
-            text.push_str(&format!("    {line}\n"));
-        }
-        for cause in group.region.because.iter().take(NAMES) {
-            text.push_str(&format!("    because of {}\n", cause_words(cause, &quote_plain)));
-        }
-    }
-    let left_out =
-        group_regions(&impact.regions).len().saturating_sub(REGIONS) + impact.regions_left_out;
+    let all: Vec<&Region> = impact.regions.iter().collect();
+    let paragraphs = region_paragraphs(&all, style);
+    paragraphs.iter().take(REGIONS).for_each(|paragraph| text.push_str(paragraph));
+    let left_out = paragraphs.len().saturating_sub(REGIONS) + impact.regions_left_out;
     if left_out > 0 {
         text.push_str(&format!(
             "  and {} more (all with --format json --all)\n",
@@ -62,35 +51,104 @@ pub fn impact_human(impact: &Impact, style: Style) -> String {
 
 /// The change for a pull request.
 pub fn impact_markdown(impact: &Impact) -> String {
-    let code = |name: &str| markdown_code(name);
     let mut text =
         format!("### What this change does to requests\n\n{}\n\n", summary_sentence(impact));
-    for group in group_regions(&impact.regions).iter().take(REGIONS) {
-        let mark = if group.region.lost.is_empty() { "" } else { "**loss** " };
-        text.push_str(&format!("- {mark}{}\n", group.describe(&code)));
-        text.push_str(&format!(
-            "  - for example {}\n",
-            request_words(&group.region.witness, &code)
-        ));
-        for line in pipeline_lines(group.region, &code) {
-            text.push_str(&format!("  - {line}\n"));
-        }
-        for cause in group.region.because.iter().take(NAMES) {
-            text.push_str(&format!("  - because of {}\n", cause_words(cause, &code)));
-        }
-    }
-    let left_out =
-        group_regions(&impact.regions).len().saturating_sub(REGIONS) + impact.regions_left_out;
+    let all: Vec<&Region> = impact.regions.iter().collect();
+    let entries = region_entries(&all, &PlaceLinks::default());
+    entries.iter().take(REGIONS).for_each(|entry| text.push_str(entry));
+    let left_out = entries.len().saturating_sub(REGIONS) + impact.regions_left_out;
     if left_out > 0 {
         text.push_str(&format!("- and {} more\n", count(left_out, "region", "regions")));
     }
     if let Some(weakening) = &impact.weakening {
-        text.push_str(&format!("\n**Weakens**: {}\n", weakening_words(weakening, &code)));
+        text.push_str(&format!("\n**Weakens**: {}\n", weakening_words(weakening, &code_span)));
     }
     for sentence in &impact.not_analysed {
-        text.push_str(&format!("\n**Not analysed**: {}\n", markdown_code(sentence)));
+        text.push_str(&format!("\n**Not analysed**: {}\n", markdown_words(sentence)));
     }
     text
+}
+
+/// Entries of a list in markdown, one for regions that differ only in the policy that requests name.
+pub(super) fn region_entries(regions: &[&Region], places: &PlaceLinks) -> Vec<String> {
+    let entry = |group: &Group<'_>| {
+        let mark = if group.region.lost.is_empty() { "" } else { "**loss** " };
+        let mut text = format!("- {mark}{}\n", group.describe(&code_span));
+        let example = request_words(&group.region.witness, &code_span);
+        text.push_str(&format!("  - for example {example}\n"));
+        for line in pipeline_lines(group.region, &code_span) {
+            text.push_str(&format!("  - {line}\n"));
+        }
+        for cause in group.region.because.iter().take(NAMES) {
+            let place = match cause.change {
+                How::Removed => places.before(&cause.file, cause.line),
+                How::Added | How::Changed => places.after(&cause.file, cause.line),
+            };
+            let words = cause_words(cause, &code_span);
+            text.push_str(&format!("  - because of {words}: {place}\n"));
+        }
+        text
+    };
+    group_regions(regions.iter().copied()).iter().map(entry).collect()
+}
+
+/// Lines for a terminal, one entry each, as [`region_entries`].
+pub(super) fn region_paragraphs(regions: &[&Region], style: Style) -> Vec<String> {
+    let paint = Paint(style);
+    let paragraph = |group: &Group<'_>| {
+        let mark = if group.region.lost.is_empty() { paint.good("+") } else { paint.bad("-") };
+        let mut text = format!("{mark} {}\n", group.describe(&quote_plain));
+        let example = request_words(&group.region.witness, &quote_plain);
+        text.push_str(&format!("    for example {example}\n"));
+        for line in pipeline_lines(group.region, &quote_plain) {
+            text.push_str(&format!("    {line}\n"));
+        }
+        for cause in group.region.because.iter().take(NAMES) {
+            let place = quote_plain(&format!("{}:{}", cause.file, cause.line));
+            let words = cause_words(cause, &quote_plain);
+            text.push_str(&format!("    because of {words}: {place}\n"));
+        }
+        text
+    };
+    group_regions(regions.iter().copied()).iter().map(paragraph).collect()
+}
+
+fn code_span(name: &str) -> String {
+    markdown_code(name)
+}
+
+/// The teams and the models of a region, and what else its requests have, each in a few words.
+pub(super) struct RegionCells {
+    pub teams: String,
+    pub models: String,
+    /// `None`: nothing.
+    pub rest: Option<String>,
+}
+
+impl RegionCells {
+    pub(super) fn of(region: &Region, code: Code<'_>) -> Self {
+        let mut rest: Vec<String> = Vec::new();
+        for dimension in Dimension::WRITTEN {
+            rest.extend(match dimension {
+                Dimension::Team | Dimension::Model => None,
+                set if set.is_set() => tags_words(&region.tags, code),
+                plain => values_words(plain.singular(), &region.values[plain], code),
+            });
+        }
+        // A cell stands under its heading: it need not say again what it is of.
+        let cell = |words: Option<String>, heads: [&str; 3]| {
+            let words = words.unwrap_or_else(|| "any or none".to_owned());
+            let bare = heads.into_iter().find_map(|head| words.strip_prefix(head));
+            bare.map(str::to_owned).unwrap_or(words)
+        };
+        let teams = values_words("team", &region.values[Dimension::Team], code);
+        let models = models_words(&region.models, code);
+        Self {
+            teams: cell(teams, ["of a team ", "of any team ", "of "]),
+            models: cell(models, ["with model ", "with a model ", "without "]),
+            rest: (!rest.is_empty()).then(|| rest.join(", ")),
+        }
+    }
 }
 
 fn summary_sentence(impact: &Impact) -> &'static str {
@@ -107,7 +165,7 @@ struct Group<'r> {
     requested: Vec<&'r str>,
 }
 
-fn group_regions(regions: &[Region]) -> Vec<Group<'_>> {
+fn group_regions<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Group<'r>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut known: std::collections::HashMap<_, usize> = std::collections::HashMap::new();
     for region in regions {
@@ -298,14 +356,10 @@ fn cause_words(cause: &Cause, code: Code<'_>) -> String {
         How::Removed => "removed",
         How::Changed => "changed",
     };
-    format!(
-        "{what} {}, {how}: {}",
-        code(&cause.name),
-        code(&format!("{}:{}", cause.file, cause.line))
-    )
+    format!("{what} {}, {how}", code(&cause.name))
 }
 
-fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
+pub(super) fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
     let mut whose = request_words(&weakening.witness, code);
     if !weakening.requested.is_empty() {
         whose.push_str(&format!(

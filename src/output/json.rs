@@ -17,7 +17,7 @@ struct JsonReport<'a> {
 }
 
 #[derive(Serialize)]
-struct JsonFinding<'a> {
+pub(super) struct JsonFinding<'a> {
     code: &'a str,
     rule: &'a str,
     severity: &'a str,
@@ -49,7 +49,7 @@ pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> 
     writeln!(out, "{}", json_text(&json)?)
 }
 
-fn finding_object(finding: &Finding) -> JsonFinding<'_> {
+pub(super) fn finding_object(finding: &Finding) -> JsonFinding<'_> {
     let place = &finding.location;
     JsonFinding {
         code: finding.rule.code,

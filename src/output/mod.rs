@@ -6,10 +6,12 @@
 //! it goes through [`escape`] before it stands in anything that a reader interprets.
 
 mod blame;
+mod causes;
 pub mod diff;
 mod distinct;
 pub mod escape;
 mod excerpt;
+mod failures;
 mod fingerprint;
 mod github;
 mod gitlab;
@@ -17,6 +19,7 @@ mod human;
 mod impact;
 mod json;
 mod junit;
+mod links;
 mod matrix;
 mod policy;
 mod promotion_log;
@@ -44,12 +47,13 @@ use refguard_core::document::{Finding, SourceFile};
 pub use blame::format_blame;
 pub use impact::{impact_human, impact_markdown};
 pub use json::finding_json;
+pub use links::{BadTemplate, LinkTemplate, PlaceLinks};
 pub use matrix::{matrix_csv, matrix_html, matrix_human, matrix_markdown};
 pub use policy::format_policy;
 pub use promotion_log::format_promotion_log;
 pub use prove::{proof_human, proof_markdown};
 pub use resolution::format_resolution;
-pub use review::{review_human, review_json, review_markdown};
+pub use review::{ReviewObject, review_human, review_markdown, review_object};
 pub use rules::{format_rule, rules_markdown};
 pub use safeguards::{safeguards_human, safeguards_markdown};
 pub use status::format_status;

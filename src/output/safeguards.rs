@@ -2,7 +2,8 @@
 
 use refguard_core::safeguards::{SafeguardChange, SafeguardDiff};
 
-use super::escape::{clip_text, escape_terminal, markdown_code};
+use super::escape::{clip_text, escape_terminal, markdown_code, markdown_words};
+use super::links::PlaceLinks;
 use super::resolution::Paint;
 use super::{Style, count};
 
@@ -41,13 +42,14 @@ pub fn safeguards_markdown(diff: &SafeguardDiff) -> String {
     }
 
     let mut text = "### Safeguards\n\n".to_owned();
+    let places = PlaceLinks::default();
     for change in diff.lost.iter().take(SHOWN) {
-        text.push_str(&format!("- **lost** {}\n", markdown_sentence(change)));
+        text.push_str(&format!("- **lost** {}\n", safeguard_words(change, &places)));
     }
     push_count_of_rest(&mut text, "- ", diff.lost.len());
 
     for change in diff.gained.iter().take(SHOWN) {
-        text.push_str(&format!("- gained {}\n", markdown_sentence(change)));
+        text.push_str(&format!("- gained {}\n", safeguard_words(change, &places)));
     }
     push_count_of_rest(&mut text, "- ", diff.gained.len());
     text
@@ -68,23 +70,13 @@ fn place_prefix(change: &SafeguardChange) -> String {
     }
 }
 
-/// A sentence in which every name is a code span, so that no markup in a name counts.
-fn markdown_sentence(change: &SafeguardChange) -> String {
+/// A sentence of markdown with its place; no markup in a name counts.
+pub(super) fn safeguard_words(change: &SafeguardChange, places: &PlaceLinks) -> String {
     let name = markdown_code(&clip_text(&change.name, NAME));
-    // The names that a message quotes are between backticks; every other piece is refguard's own
-    // words.
-    let message: String = clip_text(&change.message, MESSAGE)
-        .split('`')
-        .enumerate()
-        .map(|(at, piece)| match at % 2 {
-            0 => piece.to_owned(),
-            _ => markdown_code(piece),
-        })
-        .collect();
+    let message = markdown_words(&clip_text(&change.message, MESSAGE));
     let place = match (&change.file, change.line) {
-        (Some(file), Some(line)) => {
-            format!(" ({})", markdown_code(&format!("{}:{line}", clip_text(file, NAME))))
-        }
+        // What is lost stands in the set before.
+        (Some(file), Some(line)) => format!(" ({})", places.before(&clip_text(file, NAME), line)),
         _ => String::new(),
     };
     format!("{} {name} {message}{place}", change.kind.word())

@@ -56,23 +56,114 @@ fn a_change_is_told_in_one_piece() {
         (&json!("production"), &json!(true))
     );
     let page = markdown(&repo);
+    let verdict =
+        "loses protection for some requests; weakens; 1 new warning; production could take it";
+    assert_eq!(told["verdict"], verdict);
+    let begin =
+        format!("<!-- refguard review -->\n## Policies: `main` → `HEAD`\n\n**{verdict}**\n");
+    assert!(page.starts_with(&begin), "{page}");
+    let order = [
+        "| any or none | any or none | `pii` |  |",
+        "**Weakens**",
+        "### New findings",
+        "RG201",
+        "### Whom to ask",
+        "<summary>Documents that differ: 2",
+        "- `base@2`\n",
+        "<summary>Exactly, by patterns",
+        "<summary>Requests that name a policy themselves",
+    ];
+    in_order(&page, &order);
+    let said = repo.run(["review", "main", "HEAD"]).ok();
+    let order = [verdict, "TEAMS ", "weakens: ", "new warning: RG201", "the merge makes: base@2"];
+    in_order(&said, &order);
+}
+
+/// Each text is there once, after the one before.
+fn in_order(page: &str, texts: &[&str]) {
+    let mut from = 0;
+    for text in texts {
+        let at = page.find(text).unwrap_or_else(|| panic!("{text} is not in {page}"));
+        assert!(at >= from, "{text} comes too early in {page}");
+        assert_eq!(page.matches(text).count(), 1, "{text} is said twice in {page}");
+        from = at;
+    }
+}
+
+const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\nteams: [eu, us, fin-ops, fin-research]\n\
+     models: [gpt-4, o1]\nguardrails: [pii, audit, log, fin_check]\n";
+
+#[test]
+fn who_loses_what_is_told_in_names_and_whom_to_ask_and_where() {
+    let repo = base();
+    repo.git(["checkout", "-q", "main"]);
+    let fin = ATTACHED.replace("base", "fin").replace("scope: \"*\"", "teams: [\"fin-*\"]");
+    repo.write("catalog.yaml", CATALOG)
+        .policy("fin", "owner: fin-platform\nguardrails: {add: [fin_check]}")
+        .write("attachments/fin.yaml", &fin)
+        .commit("names");
+    repo.git(["checkout", "-q", "-B", "feature"]);
+    repo.policy(
+        "fin",
+        "owner: fin-platform\nguardrails: {add: [fin_check, log]}\ncondition: {model: o1}",
+    )
+    .write("attachments/fin.yaml", &fin.replace("policy", "priority: 1\npolicy"))
+    .commit("only for one model");
+    let told = review(&repo);
+    assert_eq!(told["verdict"], "loses protection for 2 teams; weakens; production could take it");
+    let rows = &told["names"]["rows"];
+    assert_eq!(rows[0]["teams"], json!(["fin-ops", "fin-research"]));
+    assert_eq!((&rows[0]["models"], &rows[0]["lost"]), (&json!(["gpt-4"]), &json!(["fin_check"])));
+    assert_eq!((&rows[1]["models"], &rows[1]["gained"]), (&json!(["o1"]), &json!(["log"])));
+    assert_eq!(told["owners"], json!([{"owner": "fin-platform", "policies": ["fin"]}]));
+
+    let template = "https://forge.example/p/blob/{commit}/{path}#L{line}";
+    let line = ["review", "main", "HEAD", "--format", "markdown", "--link", template];
+    let page = repo.run(line).ok();
+    let link = format!(
+        "[`policies/fin.yaml:1`](<https://forge.example/p/blob/{}/policies/fin.yaml#L1>)",
+        repo.id("HEAD")
+    );
+    assert!(page.contains("| `fin-ops`, `fin-research` | `gpt-4` | `fin_check` |  |"), "{page}");
+    assert!(page.contains("- **fin\\-platform**: `fin`"), "{page}");
+    assert!(page.contains(&link), "{page}");
+    let said = repo.run(["review", "--format", "markdown", "--link", "javascript:{path}"]).fails(2);
+    assert!(said.contains("begins with http:// or https://"), "{said}");
+}
+
+#[test]
+fn a_cause_is_one_entry_however_many_it_fails() {
+    let repo = base();
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: matrix-eu\ncases:\n  - name: all\n    \
+         matrix: {teams: [a, b, c, d], models: [m1, m2, m3, m4, m5]}\n    expect: {includes: [pii]}\n";
+    repo.git(["checkout", "-q", "main"]);
+    repo.write("tests/t.yaml", test).commit("tested");
+    repo.git(["checkout", "-q", "-B", "feature"]);
+    repo.policy("base", "guardrails: {add: [audit]}");
+    for number in 0..12 {
+        repo.policy(&format!("p{number}"), "guardrails: {add: [nobody_has]}");
+    }
+    repo.write(
+        "catalog.yaml",
+        "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pii, audit]\n",
+    );
+    repo.commit("much at once");
+    let page = repo.run(["review", "main", "HEAD", "--format", "markdown"]).ends(1).stdout;
+    assert_eq!(page.matches("nobody_has").count(), 1, "{page}");
     assert!(
-        page.starts_with(
-            "<!-- refguard review -->\n## Policies: `main` → `HEAD`\n\n1 new warning; "
+        page.contains(
+            "`policies/p0.yaml:4`, `policies/p1.yaml:4`, `policies/p10.yaml:4` and 9 more"
         ),
         "{page}"
     );
-    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not in {page}"));
-    assert!(
-        at("RG201") < at("**Loses** policy `base`: `pii`")
-            && at("**Loses**") < at("What this change does")
-    );
-    assert!(page.contains("- `base@2`\n") && page.contains("`production` could take it"), "{page}");
-    let said = repo.run(["review", "main", "HEAD"]).ok();
-    assert!(
-        said.contains("new warning: RG201") && said.contains("the merge makes: base@2"),
-        "{said}"
-    );
+
+    for number in 0..12 {
+        repo.remove(&format!("policies/p{number}.yaml"));
+    }
+    repo.commit("less at once");
+    let page = repo.run(["review", "main", "HEAD", "--format", "markdown"]).ends(1).stdout;
+    assert!(page.contains("- 20 of 20 cases of `matrix-eu`: misses `pii`; e.g. "), "{page}");
+    assert!(page.contains("20 of 20 tests fail"), "{page}");
 }
 
 #[test]
@@ -116,7 +207,11 @@ fn a_faulty_head_is_told_of_and_exits_1() {
     repo.git(["checkout", "-q", "feature"]);
     repo.write("README.md", "x").commit("three");
     let run = repo.run(["review", "main", "HEAD"]).ends(1);
-    assert!(run.stdout.contains("1 error that was there before"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("is no valid set: 1 error, 1 that was there before"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]
@@ -190,7 +285,7 @@ fn the_gates_are_foreseen() {
         .map(|word| (word["gate"].as_str().unwrap(), word["says"].as_str().unwrap()))
         .collect();
     assert_eq!(named, [("weaken", "refused"), ("hold", "refused")]);
-    assert!(markdown(&repo).contains("`production` could **not** take it"));
+    assert!(markdown(&repo).contains("production could not take it: gates weaken, hold**"));
 }
 
 #[test]

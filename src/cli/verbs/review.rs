@@ -8,13 +8,13 @@ use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::ops::{Source, Workspace};
-use crate::output;
+use crate::output::{self, LinkTemplate, PlaceLinks};
 
 /// Put together what a reviewer needs to know of a change
 ///
-/// Findings that are new, what changed by meaning with losses of protection first, what that does
-/// to every possible request, tests and coverage beside those of before, the versions that the
-/// merge will make, and whether the environments could take it. BASE is taken where the change
+/// A verdict in one line; who loses and gains what, in names of the catalog; safeguards that are lost;
+/// findings that are new; failed tests by cause; what the gates would say; whom to ask. Then what is
+/// gained or stays, and the exact regions of requests. BASE is taken where the change
 /// began, so what was merged since is no part of it. Without arguments: the publish branch against
 /// the work tree. Exit 1: the set after has an error or a failed test.
 ///
@@ -39,6 +39,11 @@ pub(in crate::cli) struct ReviewArgs {
     #[command(flatten)]
     detail: DetailArgs,
 
+    /// Make places links: an address with {commit}, {path} and {line}, such as
+    /// https://forge.example/team/policies/blob/{commit}/{path}#L{line} (markdown)
+    #[arg(long, value_name = "TEMPLATE")]
+    link: Option<LinkTemplate>,
+
     /// How the review is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: ChangeFormat,
@@ -54,8 +59,16 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
     let review =
         Workspace::open(&shell.dir)?.review(args.base.as_deref(), &head, &budget, detail)?;
     match args.format {
-        ChangeFormat::Json => print::write_json(&output::review_json(&review))?,
-        ChangeFormat::Markdown => print::write_results(&output::review_markdown(&review))?,
+        ChangeFormat::Json => print::write_json(&output::review_object(&review))?,
+        ChangeFormat::Markdown => {
+            let links = PlaceLinks {
+                template: args.link.clone(),
+                before: Some(review.base_commit.to_string()),
+                after: review.head_commit.map(|commit| commit.to_string()),
+                prefix: review.prefix.clone(),
+            };
+            print::write_results(&output::review_markdown(&review, &links))?
+        }
         ChangeFormat::Human => {
             print::write_results(&output::review_human(&review, print::choose_style(shell.color)))?
         }

@@ -3,6 +3,7 @@
 //! BASE is taken where the change began (the merge base), so that what others have merged since is not part of
 //! it; the numbers of versions are those that a merge into the publish branch as it stands now will make.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -10,6 +11,7 @@ use refguard_core::diff::{Because, SetDiff, diff_sets};
 use refguard_core::document::{Finding, GateLevel, Loaded};
 use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
 use refguard_core::prove::{Budget, Detail, Impact, impact_in_detail};
+use refguard_core::questions::{Shift, shift_by_name};
 use refguard_core::resolve::{CoverageItem, Engine};
 use refguard_core::safeguards::SafeguardDiff;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -34,6 +36,10 @@ pub struct Review {
     pub base_commit: CommitId,
     /// The set after, as it was asked for.
     pub head: String,
+    /// Its commit; `None` of a work tree or index.
+    pub head_commit: Option<CommitId>,
+    /// The folder of the set within its git repository, empty at the top.
+    pub prefix: String,
     /// What was read of HEAD.
     pub counts: Counts,
     /// What is found in HEAD and was not found in BASE.
@@ -46,6 +52,10 @@ pub struct Review {
     pub diff: Option<SetDiff>,
     /// What that does to requests; `None` as of `diff`.
     pub impact: Option<Impact>,
+    /// The same in names of the catalog; `None` as of `diff`.
+    pub shift: Option<Shift>,
+    /// Who answers for the policies that it touches.
+    pub owners: Vec<Owner>,
     /// What it does to invariants, tests and settings; `None` as of `diff`.
     pub safeguards: Option<SafeguardDiff>,
     /// HEAD's tests; `None` where it is not valid.
@@ -54,6 +64,15 @@ pub struct Review {
     pub versions: ComingVersions,
     /// What the environments would say.
     pub environments: Vec<Foreseen>,
+}
+
+/// Somebody who answers for policies that a change touches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// As the policies have it; `None`: they name nobody.
+    pub owner: Option<String>,
+    /// The policies, sorted.
+    pub policies: Vec<String>,
 }
 
 /// Test results beside those of BASE.
@@ -158,6 +177,11 @@ impl Workspace {
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
         let impact = engines.map(|(before, after)| impact_in_detail(before, after, budget, detail));
+        let shift = engines
+            .zip(impact.as_ref())
+            .map(|((before, after), impact)| shift_by_name(before, after, &impact.regions));
+        let owners = engines.zip(diff.as_ref());
+        let owners = owners.map(|(engines, diff)| owners_of(engines, diff)).unwrap_or_default();
         let safeguards = engines
             .map(|(before, after)| safeguards_between(before.set(), after.set()))
             .transpose()?;
@@ -174,12 +198,16 @@ impl Workspace {
             base: base.map_or_else(|| self.publish_branch_name(), |b| anyhow::Ok(b.to_owned()))?,
             base_commit: began,
             head: head_name(head),
+            head_commit: head_commit.filter(|_| matches!(head, Source::At(_))),
+            prefix: self.root().prefix().to_owned(),
             counts: after.counts,
             new,
             gone,
             errors,
             diff,
             impact,
+            shift,
+            owners,
             safeguards,
             tests,
             versions,
@@ -268,6 +296,40 @@ impl Workspace {
             .and_then(Judged::sound);
         Ok(weaken::loss_between(state, before.as_deref(), after))
     }
+}
+
+/// The owners of the policies whose documents or attachments differ, those who are named first.
+fn owners_of((before, after): (&Arc<Engine>, &Arc<Engine>), diff: &SetDiff) -> Vec<Owner> {
+    let own = diff.policies.changed.iter().filter(|change| change.because == Because::Own);
+    let policies = &diff.policies;
+    let named = own.map(|change| &*change.name);
+    let named = named.chain(policies.added.iter().chain(&policies.removed).map(|it| &*it.name));
+    let attachments = &diff.attachments;
+    let entries = attachments.changed.iter().map(|change| &change.entry);
+    let entries = entries.chain(attachments.added.iter().chain(&attachments.removed));
+    let attached = entries.filter_map(|entry| entry.document.get("policy")?.as_str());
+    let touched: BTreeSet<&str> = named.chain(attached).collect();
+
+    let mut owners: BTreeMap<(bool, Option<Arc<str>>), Vec<String>> = BTreeMap::new();
+    for policy in touched {
+        // Whoever had a policy is asked, and whoever takes it over.
+        let both = [before, after].into_iter();
+        let found = both.filter_map(|engine| Some(engine.set().find(policy)?.1.owner.clone()));
+        let mut said: Vec<Option<Arc<str>>> = found.collect();
+        said.sort_unstable();
+        said.dedup();
+        if said.len() > 1 {
+            said.retain(Option::is_some);
+        }
+        for owner in said {
+            owners.entry((owner.is_none(), owner)).or_default().push(policy.to_owned());
+        }
+    }
+    let owner = |((_, owner), policies): ((bool, Option<Arc<str>>), Vec<String>)| Owner {
+        owner: owner.map(|owner| owner.to_string()),
+        policies,
+    };
+    owners.into_iter().map(owner).collect()
 }
 
 fn tests(

@@ -7,9 +7,11 @@
 mod matrix;
 mod names;
 mod part;
+mod shift;
 mod why;
 
 pub use matrix::{BadMatrix, MAX_REQUESTS, Matrix, MatrixQuestion, Row, make_matrix};
 pub use names::{Unlisted, unlisted_values};
 pub use part::{Part, Touched, causes};
+pub use shift::{Shift, ShiftRow, shift_by_name};
 pub use why::{Giver, Obstacle, ObstacleKind, UnknownGuardrail, explain_guardrail, find_guardrail};

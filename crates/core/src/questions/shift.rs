@@ -1,0 +1,269 @@
+//! What a change takes and gives in names of the catalog: which teams, for which models, lose and gain what.
+//!
+//! The exact answer of [`crate::prove`] speaks of patterns, and of each guardrail names some requests that
+//! lose it, not all. A person wants to know who: so every team and model of the catalogs is asked of both sets.
+//! What else requests have (keys, tags, …) is taken from the regions' witnesses. What no name of the catalog
+//! shows is told by the region.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use crate::document::Dimension;
+use crate::policy::Context;
+use crate::prove::Region;
+use crate::resolve::{Engine, Request};
+
+/// Who loses and gains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// Losses first, then those that concern most.
+    pub rows: Vec<ShiftRow>,
+    /// How many teams the catalogs name.
+    pub teams: usize,
+    /// How many models the catalogs name.
+    pub models: usize,
+    /// Why not all was asked; `None`: it was.
+    pub left_out: Option<String>,
+}
+
+/// Requests that lose and gain the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShiftRow {
+    /// Their teams: names of the catalog; empty: as the region says.
+    pub teams: Vec<String>,
+    /// Their models: names of the catalog; empty: as the region says.
+    pub models: Vec<String>,
+    /// The region that says their teams or models, where the catalog does not, by its index.
+    pub region: Option<usize>,
+    /// The region that says what they have besides; `None`: nothing.
+    pub rest: Option<usize>,
+    /// What they lose.
+    pub lost: Vec<String>,
+    /// What they gain.
+    pub gained: Vec<String>,
+}
+
+impl Shift {
+    /// The teams that lose something; `None` where a row is of teams that no catalog names.
+    pub fn losing_teams(&self) -> Option<BTreeSet<&str>> {
+        let mut teams = BTreeSet::new();
+        for row in self.rows.iter().filter(|row| !row.lost.is_empty()) {
+            if row.teams.is_empty() {
+                return None;
+            }
+            teams.extend(row.teams.iter().map(String::as_str));
+        }
+        Some(teams)
+    }
+}
+
+/// The most requests that are asked of both sets.
+const MOST: usize = 200_000;
+
+/// One value of an axis: a name of the catalog, or a region's witness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct AxisValue<'a> {
+    value: Option<&'a str>,
+    /// `None`: a name of the catalog.
+    region: Option<usize>,
+}
+
+/// What requests have besides a team and a model.
+struct Rest {
+    region: Option<usize>,
+    context: Context,
+}
+
+/// What one request loses and gains.
+type Delta<'a> = (Vec<&'a str>, Vec<&'a str>);
+
+/// Asks both sets for every name of their catalogs.
+pub fn shift_by_name(before: &Engine, after: &Engine, regions: &[Region]) -> Shift {
+    let regions: Vec<(usize, &Region)> = regions
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.requested.is_none() && !(it.lost.is_empty() && it.gained.is_empty()))
+        .collect();
+    if regions.is_empty() {
+        return Shift::default();
+    }
+
+    let (teams, named_teams) = axis(before, after, Dimension::Team, &regions);
+    let (models, named_models) = axis(before, after, Dimension::Model, &regions);
+    let mut rests = rests(&regions);
+    let pairs = teams.len().saturating_mul(models.len()).max(1);
+    let fits = MOST / pairs;
+    let left_out = (fits < rests.len()).then(|| {
+        format!("{pairs} teams and models, {} times: only what fits is asked", rests.len())
+    });
+    rests.truncate(fits);
+
+    let mut rows = Vec::new();
+    let asking = Asking { before, after, teams: &teams, models: &models };
+    let plain = rests.first().map(|rest| asking.ask(rest, &[])).unwrap_or_default();
+    for (at, rest) in rests.iter().enumerate() {
+        let deltas = if at == 0 { plain.clone() } else { asking.ask(rest, &plain) };
+        rows.extend(asking.rows(rest, deltas));
+    }
+    rows.extend(unshown(&rows, &regions));
+    rows.sort_by_key(|row| {
+        let concerned = row.teams.len().max(1) * row.models.len().max(1);
+        (row.lost.is_empty(), row.rest.is_some(), std::cmp::Reverse(concerned))
+    });
+    Shift { rows, teams: named_teams, models: named_models, left_out }
+}
+
+/// The values of a dimension: the catalogs' names, else the witnesses'; and how many of them are names.
+fn axis<'a>(
+    before: &'a Engine,
+    after: &'a Engine,
+    dimension: Dimension,
+    regions: &[(usize, &'a Region)],
+) -> (Vec<AxisValue<'a>>, usize) {
+    let listed = [before, after].into_iter().flat_map(|engine| {
+        engine.set().catalog.values[dimension].iter().flatten().map(|name| &**name)
+    });
+    let names: BTreeSet<&str> = listed.filter(|name| !name.ends_with('*')).collect();
+    if !names.is_empty() {
+        let count = names.len();
+        let values = names.into_iter().map(|name| AxisValue { value: Some(name), region: None });
+        return (values.collect(), count);
+    }
+
+    let mut values: Vec<AxisValue<'a>> = Vec::new();
+    for (at, region) in regions {
+        let value = region.witness.value(dimension);
+        if !values.iter().any(|known| known.value == value) {
+            values.push(AxisValue { value, region: Some(*at) });
+        }
+    }
+    (values, 0)
+}
+
+/// What requests have besides: nothing first, then what the regions' witnesses have, each once.
+fn rests(regions: &[(usize, &Region)]) -> Vec<Rest> {
+    let mut rests = vec![Rest { region: None, context: Context::default() }];
+    for (at, region) in regions {
+        let mut context = Context::default();
+        for dimension in Dimension::ALL {
+            if !matches!(dimension, Dimension::Team | Dimension::Model) {
+                context.set(dimension, region.witness.values(dimension).iter().cloned());
+            }
+        }
+        if !rests.iter().any(|rest| rest.context == context) {
+            rests.push(Rest { region: Some(*at), context });
+        }
+    }
+    rests
+}
+
+struct Asking<'a> {
+    before: &'a Engine,
+    after: &'a Engine,
+    teams: &'a [AxisValue<'a>],
+    models: &'a [AxisValue<'a>],
+}
+
+impl<'a> Asking<'a> {
+    /// What each team loses and gains by model; less what is said already in `said`.
+    fn ask(&self, rest: &Rest, said: &[Vec<Delta<'a>>]) -> Vec<Vec<Delta<'a>>> {
+        let of_team = |(at, team): (usize, &AxisValue<'_>)| {
+            let models = self.models.iter().enumerate().map(|(model_at, model)| {
+                let mut context = rest.context.clone();
+                for (of, value) in [(Dimension::Team, team.value), (Dimension::Model, model.value)]
+                {
+                    if let Some(value) = value {
+                        context.add(of, value.to_owned());
+                    }
+                }
+                let said = said.get(at).and_then(|models| models.get(model_at));
+                self.compare(&Request { context, policies: Vec::new() }, said)
+            });
+            models.collect()
+        };
+        self.teams.par_iter().enumerate().map(of_team).collect()
+    }
+
+    fn compare(&self, request: &Request, said: Option<&Delta<'a>>) -> Delta<'a> {
+        let (before, after) = (self.before.resolve(request), self.after.resolve(request));
+        let (before, after) = (&before.guardrails, &after.guardrails);
+        if before == after {
+            return Delta::default();
+        }
+        let none = Delta::default();
+        let (said_lost, said_gained) = said.unwrap_or(&none);
+        // Names of the sets, not of the answers, outlive the request.
+        let less = |engine: &'a Engine, of: &[&str], other: &[&str], said: &[&str]| {
+            let names = of.iter().filter(|name| !other.contains(name) && !said.contains(name));
+            let guardrails = &engine.set().guardrails;
+            let kept = names.filter_map(|name| {
+                let at = guardrails.binary_search_by(|known| (**known).cmp(name)).ok()?;
+                guardrails.get(at).map(|name| &**name)
+            });
+            kept.collect::<Vec<&'a str>>()
+        };
+        (less(self.before, before, after, said_lost), less(self.after, after, before, said_gained))
+    }
+
+    /// Teams and models that lose and gain the same, put together.
+    fn rows(&self, rest: &Rest, deltas: Vec<Vec<Delta<'a>>>) -> Vec<ShiftRow> {
+        // By what is lost and gained and for which models: the teams.
+        let mut groups: BTreeMap<(Delta<'a>, Vec<usize>), Vec<usize>> = BTreeMap::new();
+        for (team, models) in deltas.into_iter().enumerate() {
+            let mut by_delta: BTreeMap<Delta<'a>, Vec<usize>> = BTreeMap::new();
+            for (model, delta) in models.into_iter().enumerate() {
+                if !(delta.0.is_empty() && delta.1.is_empty()) {
+                    by_delta.entry(delta).or_default().push(model);
+                }
+            }
+            for group in by_delta {
+                groups.entry(group).or_default().push(team);
+            }
+        }
+
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let row = |(((lost, gained), models), teams): ((Delta<'a>, Vec<usize>), Vec<usize>)| {
+            let (teams, by_team) = names(self.teams, &teams);
+            let (models, by_model) = names(self.models, &models);
+            ShiftRow {
+                teams,
+                models,
+                region: by_team.or(by_model),
+                rest: rest.region,
+                lost: owned(&lost),
+                gained: owned(&gained),
+            }
+        };
+        groups.into_iter().map(row).collect()
+    }
+}
+
+/// The names among some values of an axis; where they are witnesses, the region of the first.
+fn names(axis: &[AxisValue<'_>], at: &[usize]) -> (Vec<String>, Option<usize>) {
+    let values: Vec<&AxisValue<'_>> = at.iter().filter_map(|at| axis.get(*at)).collect();
+    let region = values.first().and_then(|value| value.region);
+    let named = values.iter().filter(|value| value.region.is_none());
+    (named.filter_map(|value| value.value.map(str::to_owned)).collect(), region)
+}
+
+/// Of the guardrails that no row shows, the first region that loses or gains each.
+fn unshown(rows: &[ShiftRow], regions: &[(usize, &Region)]) -> Vec<ShiftRow> {
+    let shown = |list: fn(&ShiftRow) -> &Vec<String>| -> BTreeSet<String> {
+        rows.iter().flat_map(|row| list(row).iter().cloned()).collect()
+    };
+    let (mut lost, mut gained) = (shown(|row| &row.lost), shown(|row| &row.gained));
+    let mut more = Vec::new();
+    for (at, region) in regions {
+        let new = |list: &[String], known: &mut BTreeSet<String>| -> Vec<String> {
+            list.iter().filter(|name| known.insert((*name).clone())).cloned().collect()
+        };
+        let (lost, gained) = (new(&region.lost, &mut lost), new(&region.gained, &mut gained));
+        if !(lost.is_empty() && gained.is_empty()) {
+            let (teams, models) = (Vec::new(), Vec::new());
+            let (region, rest) = (Some(*at), Some(*at));
+            more.push(ShiftRow { teams, models, region, rest, lost, gained });
+        }
+    }
+    more
+}

@@ -1,0 +1,59 @@
+//! Who loses and gains what, as the rows of a table: in names of the catalog, or as the regions say.
+
+use refguard_core::prove::Region;
+use refguard_core::questions::ShiftRow;
+use serde::Serialize;
+
+use crate::ops::Review;
+use crate::output::impact::{Code, RegionCells};
+
+/// Names of a cell that are shown.
+const SHOWN: usize = 8;
+
+/// One row, each cell in words.
+#[derive(Debug, Clone, Serialize)]
+pub(in crate::output) struct NamedRow {
+    pub teams: String,
+    pub models: String,
+    /// What the requests have besides; empty: nothing.
+    pub with: String,
+    pub loses: String,
+    pub gains: String,
+}
+
+/// The rows of a table.
+pub(super) fn named_rows(review: &Review, code: Code<'_>) -> Vec<NamedRow> {
+    let (Some(shift), Some(impact)) = (&review.shift, &review.impact) else { return Vec::new() };
+    let row = |row: &ShiftRow| {
+        let region = |at: Option<usize>| at.and_then(|at| impact.regions.get(at));
+        let cells = |region: Option<&Region>| region.map(|it| RegionCells::of(it, code));
+        let (own, rest) = (cells(region(row.region)), cells(region(row.rest)));
+        let (teams, models) = own.map(|own| (own.teams, own.models)).unwrap_or_default();
+        NamedRow {
+            teams: who(&row.teams, shift.teams, teams, code),
+            models: who(&row.models, shift.models, models, code),
+            with: rest.and_then(|rest| rest.rest).unwrap_or_default(),
+            loses: list(&row.lost, code),
+            gains: list(&row.gained, code),
+        }
+    };
+    shift.rows.iter().map(row).collect()
+}
+
+/// Names, or what the region says where there are none.
+fn who(names: &[String], of: usize, otherwise: String, code: Code<'_>) -> String {
+    match names.len() {
+        0 => otherwise,
+        // One of one is better named.
+        all if all == of && all > 1 => format!("all {all}"),
+        _ => list(names, code),
+    }
+}
+
+fn list(names: &[String], code: Code<'_>) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| code(name)).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
