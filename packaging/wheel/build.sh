@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Makes the wheel for Linux: bash packaging/wheel/build.sh [FOLDER]
+#
+# It runs wherever glibc is 2.28 or newer (manylinux_2_28): zig links against that version, whatever is here. zlib is
+# built in. Needs Rust, and Python for maturin and zig, which come from PyPI into the target folder.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+out=${1:-target/wheels}
+venv=${CARGO_TARGET_DIR:-target}/wheel-tools
+[[ -x $venv/bin/maturin ]] || python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check -r packaging/wheel/requirements.txt
+
+PATH=$(realpath "$venv/bin"):$PATH
+LIBZ_SYS_STATIC=1 maturin build --zig --compatibility manylinux_2_28 --target "$(uname -m)-unknown-linux-gnu" --out "$out"
