@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use refguard_core::document::SourceFile;
+use refguard_core::document::{Finding, Release, SourceFile};
 use refguard_core::policy::Environment;
 
 use super::Hub;
-use super::load::rejected;
+use super::load::{outdated, rejected};
 use super::load_marker::{Death, LoadMarker};
 use super::loader::{LoadOrder, LoadReport, LoadResult, Loader, Order, Report, RestoredEngine};
 use super::notes::Subject;
@@ -51,6 +51,8 @@ pub(super) struct Tracked {
     pub slot: Arc<Slot>,
     /// The ref that is read: the environment's, or the remote's copy of it.
     followed: Result<RefName, String>,
+    /// Where its last promotion is recorded: here, or as it was fetched.
+    ledger: Option<RefName>,
     following: Following,
     loader: Option<Loader>,
     /// The folder that the last good set was looked for in.
@@ -79,6 +81,10 @@ impl Tracked {
             reference: environment.reference.clone(),
             slot,
             followed: followed.map_err(|error| error.to_string()),
+            ledger: match remote {
+                None => RefName::ledger(&environment.name).ok(),
+                Some(remote) => RefName::remote_ledger(remote, &environment.name).ok(),
+            },
             following: Following::default(),
             loader: None,
             restored_from: None,
@@ -199,6 +205,7 @@ impl Tracked {
             repo,
             commit,
             prefix: context.prefix.to_owned(),
+            ledger: self.ledger.clone(),
             served: self.slot.snapshot(),
             served_commit: self.following.current(),
         };
@@ -246,12 +253,13 @@ impl Tracked {
         let LoadReport { commit, result, took } = report;
         self.death = None;
         let result = match result {
-            LoadResult::Good { engine, promotion, hold, files } => {
+            LoadResult::Good { engine, promotion, hold, release, newer, files } => {
                 self.slot.facts().hold = hold;
+                self.warn_of_newer_errors(commit, &newer);
                 self.following.served(commit);
                 let snapshot = self.snapshot(engine, commit, promotion, Source::Commit);
                 let retired = self.publish(context.hub, &snapshot, commit);
-                let file = context.state.cloned().zip(self.kept(&snapshot, files));
+                let file = context.state.cloned().zip(self.kept(&snapshot, release, files));
                 context.writer.keep(file, retired);
                 "ok"
             }
@@ -312,13 +320,26 @@ impl Tracked {
         retired
     }
 
-    fn kept(&self, snapshot: &Snapshot, files: Vec<SourceFile>) -> Option<Kept> {
+    /// What is served although the rules of now would refuse it is said in the log and in the status.
+    fn warn_of_newer_errors(&self, commit: CommitId, newer: &[Finding]) {
+        if let Some(first) = newer.first() {
+            let (set, count) = (self.environment.as_str(), newer.len());
+            tracing::warn!(
+                set, commit = %commit, findings = count,
+                "served as an older release promoted it; a promotion of it would be refused: {first}"
+            );
+        }
+        self.slot.facts().outdated = outdated(newer);
+    }
+
+    fn kept(&self, snapshot: &Snapshot, release: Release, files: Vec<SourceFile>) -> Option<Kept> {
         Some(Kept {
             environment: self.slot.name.clone(),
             reference: self.reference.clone(),
             commit: snapshot.commit.clone()?,
             promotion: snapshot.promotion,
             digest: snapshot.set().digest.clone(),
+            release,
             files,
         })
     }
@@ -342,8 +363,9 @@ impl Tracked {
 
     fn take_restored(&mut self, context: &Context<'_>, restored: Result<Option<RestoredEngine>>) {
         let note = match restored {
-            Ok(Some(RestoredEngine { commit, promotion, engine })) => {
+            Ok(Some(RestoredEngine { commit, promotion, engine, newer })) => {
                 self.following.restored(commit);
+                self.warn_of_newer_errors(commit, &newer);
                 let snapshot = self.snapshot(engine, commit, promotion, Source::State);
                 let retired = self.publish(context.hub, &snapshot, commit);
                 context.writer.keep(None, retired);

@@ -4,10 +4,10 @@ use std::io;
 
 use anyhow::{Error, Result};
 use jiff::Timestamp;
-use refguard_core::document::{Finding, Loaded};
+use refguard_core::document::{Finding, Loaded, Release};
 use refguard_core::policy::{PolicySet, check_errors};
 
-use super::status::Rejected;
+use super::status::{Outdated, Rejected};
 use crate::output;
 use crate::repo::{CommitId, RepoError};
 
@@ -16,8 +16,8 @@ const MAX_FINDINGS: usize = 100;
 
 /// What loading a value came to.
 pub(super) enum Outcome<T> {
-    /// A set to serve.
-    Good(T),
+    /// A set to serve, and what the rules of now say against it, where only older ones take it.
+    Good(T, Vec<Finding>),
     /// The content is at fault: it will not get better by itself.
     Rejected(String, Vec<Finding>),
     /// Something else is: it may.
@@ -27,28 +27,28 @@ pub(super) enum Outcome<T> {
 impl<T> Outcome<T> {
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {
-            Self::Good(set) => Outcome::Good(change(set)),
+            Self::Good(set, newer) => Outcome::Good(change(set), newer),
             Self::Rejected(message, findings) => Outcome::Rejected(message, findings),
             Self::Failed(message) => Outcome::Failed(message),
         }
     }
 }
 
-/// Judges what was read.
-pub(super) fn judge(loaded: Result<Loaded>) -> Outcome<PolicySet> {
+/// Judges what was read by the rules of a release.
+pub(super) fn judge(loaded: Result<Loaded>, as_of: Release) -> Outcome<PolicySet> {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) if is_passing(&error) => return Outcome::Failed(format!("{error:#}")),
         Err(error) => return Outcome::Rejected(format!("{error:#}"), Vec::new()),
     };
 
-    let mut checked = check_errors(loaded);
-    match checked.set {
+    let mut checked = check_errors(loaded, as_of);
+    match checked.set.take() {
         Some(set) if set.is_empty() => {
             let missing = if set.policies.is_empty() { "policy" } else { "attachment" };
             Outcome::Rejected(format!("the set is empty: it has no {missing}"), Vec::new())
         }
-        Some(set) => Outcome::Good(set),
+        Some(set) => Outcome::Good(set, checked.lowered()),
         None => {
             checked.findings.retain(Finding::is_error);
             let more = match checked.findings.len() {
@@ -74,6 +74,12 @@ fn is_passing(error: &Error) -> bool {
                 )
             })
     })
+}
+
+/// What the rules of now say against a set that is served, as status shows it.
+pub(super) fn outdated(newer: &[Finding]) -> Option<Outdated> {
+    let findings = newer.iter().take(MAX_FINDINGS).map(output::finding_json).collect();
+    (!newer.is_empty()).then_some(Outdated { findings, errors: newer.len() })
 }
 
 /// A rejection as status shows it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use refguard_core::document::{Finding, SourceFile};
+use refguard_core::document::{Finding, Release, SourceFile};
 use refguard_core::resolve::Engine;
 
 use super::Snapshot;
@@ -17,7 +17,7 @@ use super::state::{self, Restored};
 use super::state_folder::StateFolder;
 use super::status::Hold;
 use super::watch::Hint;
-use crate::ops::TrackedSet;
+use crate::ops::{TrackedSet, release_of};
 use crate::repo::{CommitId, RefName, Repo, TreeId};
 
 /// How many commits are counted between what is served and what the ref holds.
@@ -40,6 +40,8 @@ pub(super) struct LoadOrder {
     pub commit: CommitId,
     /// The root of the set in commits.
     pub prefix: String,
+    /// Where the environment's last promotion is recorded besides its branch.
+    pub ledger: Option<RefName>,
     /// What is served: a commit that differs little from it is read by its differences.
     pub served: Option<Arc<Snapshot>>,
     /// The commit that is served.
@@ -61,6 +63,8 @@ pub(super) struct RestoredEngine {
     pub commit: CommitId,
     pub promotion: Option<u64>,
     pub engine: Engine,
+    /// What the rules of now say against it.
+    pub newer: Vec<Finding>,
 }
 
 /// What reading a commit came to.
@@ -76,6 +80,10 @@ pub(super) enum LoadResult {
         engine: Engine,
         promotion: Option<u64>,
         hold: Option<Hold>,
+        /// The release whose rules it keeps.
+        release: Release,
+        /// What the rules of now say against it.
+        newer: Vec<Finding>,
         /// The files that it was read from.
         files: Vec<SourceFile>,
     },
@@ -83,6 +91,17 @@ pub(super) enum LoadResult {
     Rejected { message: String, findings: Vec<Finding>, commits_behind: Option<u64> },
     /// Something else is: it may.
     Failed(String),
+}
+
+/// How a tip stands among the promotions of its environment.
+struct Standing {
+    /// Its number. A tip that something else moved there has none.
+    promotion: Option<u64>,
+    /// What the last promotion left, whoever has moved the ref since.
+    hold: Option<Hold>,
+    /// The release that promoted it. Of a tip that something else moved there: of the last promotion before, and
+    /// where there never was one, the first.
+    release: Release,
 }
 
 /// The way to a loader's thread. Dropped, the thread ends after what it does.
@@ -185,8 +204,9 @@ impl Worker {
     }
 
     fn load(&mut self, order: LoadOrder) -> LoadResult {
-        let engine = match self.read(&order) {
-            Outcome::Good(engine) => engine,
+        let Standing { promotion, hold, release } = self.find_standing(&order);
+        let (engine, newer) = match self.read(&order, release) {
+            Outcome::Good(engine, newer) => (engine, newer),
             Outcome::Rejected(message, findings) => {
                 let commits_behind =
                     count_commits_behind(&order.repo, order.served_commit, order.commit);
@@ -195,17 +215,33 @@ impl Worker {
             Outcome::Failed(message) => return LoadResult::Failed(message),
         };
 
-        self.served_tree = self.reader.tree();
-        let (promotion, hold) =
-            find_promotion_and_hold(&order.repo, &self.environment, order.commit);
-        LoadResult::Good { engine, promotion, hold, files: self.reader.sources() }
+        // What only older rules take is judged whole each time, so that what is said against it is complete.
+        self.served_tree = self.reader.tree().filter(|_| newer.is_empty());
+        let files = self.reader.sources();
+        LoadResult::Good { engine, promotion, hold, release, newer, files }
+    }
+
+    /// What the promotions of the environment say of a tip. Informational where it fails to be read: it never blocks
+    /// serving.
+    fn find_standing(&self, order: &LoadOrder) -> Standing {
+        let at = |commit| order.repo.promotion_at(&self.environment, commit).ok().flatten();
+        let promotion = at(order.commit);
+        let recorded = || at(order.repo.read_ref(order.ledger.as_ref()?).ok()??);
+        let last = promotion.clone().or_else(recorded);
+
+        let release = last.as_ref().map_or(Release::FIRST, |last| release_of(&last.record));
+        let hold = last.and_then(|last| {
+            let since = last.commit.committer.time.to_string();
+            Some(Hold { reason: last.record.hold?, since })
+        });
+        Standing { promotion: promotion.map(|it| it.record.number), hold, release }
     }
 
     /// Reads a commit: by what differs from what is served where that is enough, else whole.
-    fn read(&mut self, order: &LoadOrder) -> Outcome<Engine> {
+    fn read(&mut self, order: &LoadOrder, release: Release) -> Outcome<Engine> {
         let delta = match self.reader.advance(&order.repo, order.commit, &order.prefix) {
             Ok(delta) => delta,
-            Err(error) => return judge(Err(error)).map(index),
+            Err(error) => return judge(Err(error), release).map(index),
         };
 
         let of_served =
@@ -214,8 +250,8 @@ impl Worker {
             .zip(order.served.as_ref())
             .and_then(|(delta, served)| self.reader.patch(&order.repo, &delta, &served.engine));
         match patched.filter(|engine| !engine.set().is_empty()) {
-            Some(engine) => Outcome::Good(engine),
-            None => judge(self.reader.loaded(&order.repo)).map(index),
+            Some(engine) => Outcome::Good(engine, Vec::new()),
+            None => judge(self.reader.loaded(&order.repo), release).map(index),
         }
     }
 }
@@ -231,8 +267,8 @@ fn index(set: refguard_core::policy::PolicySet) -> Engine {
 }
 
 fn index_restored(restored: Restored) -> RestoredEngine {
-    let Restored { commit, promotion, set } = restored;
-    RestoredEngine { commit, promotion, engine: index(set) }
+    let Restored { commit, promotion, set, newer } = restored;
+    RestoredEngine { commit, promotion, engine: index(set), newer }
 }
 
 fn count_commits_behind(repo: &Repo, served: Option<CommitId>, tip: CommitId) -> Option<u64> {
@@ -241,23 +277,4 @@ fn count_commits_behind(repo: &Repo, served: Option<CommitId>, tip: CommitId) ->
     commits
         .position(|commit| commit.is_ok_and(|commit| commit.id == served))
         .and_then(|count| u64::try_from(count).ok())
-}
-
-/// The number of the promotion that a tip is, and the hold that the last promotion has left. An environment that
-/// something else moved has no number, and keeps its hold. Informational only: failure to read it never blocks serving.
-fn find_promotion_and_hold(
-    repo: &Repo,
-    environment: &str,
-    tip: CommitId,
-) -> (Option<u64>, Option<Hold>) {
-    let at = |commit| repo.promotion_at(environment, commit).ok().flatten();
-    let promotion = at(tip);
-    let recorded = || at(repo.read_ref(&RefName::ledger(environment).ok()?).ok()??);
-    let last = promotion.clone().or_else(recorded);
-
-    let hold = last.and_then(|last| {
-        let since = last.commit.committer.time.to_string();
-        Some(Hold { reason: last.record.hold?, since })
-    });
-    (promotion.map(|promotion| promotion.record.number), hold)
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::Snapshot;
 use super::notes::lock;
-use super::status::{Failing, Hold, Rejected, SetStatus};
+use super::status::{Failing, Hold, Outdated, Rejected, SetStatus};
 use crate::repo::CommitId;
 
 /// A set's snapshot behind an atomic pointer.
@@ -37,6 +37,7 @@ pub(super) struct Facts {
     pub unserved_since: Option<Instant>,
     pub commits_behind: Option<u64>,
     pub rejected: Option<Rejected>,
+    pub outdated: Option<Outdated>,
     pub failing: Option<Failing>,
     pub hold: Option<Hold>,
     pub checked_at: Option<Timestamp>,
@@ -116,6 +117,7 @@ impl Slot {
             commits_behind: facts.commits_behind,
             lag_seconds: facts.unserved_since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
             rejected: facts.rejected.clone(),
+            outdated: facts.outdated.clone(),
             failing: facts.failing.clone(),
             hold: facts.hold.clone(),
             checked_at: facts.checked_at,

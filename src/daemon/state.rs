@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use refguard_core::document::SourceFile;
+use refguard_core::document::{Finding, Release, SourceFile};
 use refguard_core::policy::PolicySet;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
@@ -35,6 +35,8 @@ pub(super) struct Kept {
     pub commit: Arc<str>,
     pub promotion: Option<u64>,
     pub digest: Arc<str>,
+    /// The release whose rules the set keeps.
+    pub release: Release,
     pub files: Vec<SourceFile>,
 }
 
@@ -43,6 +45,8 @@ pub(super) struct Restored {
     pub commit: CommitId,
     pub promotion: Option<u64>,
     pub set: PolicySet,
+    /// What the rules of now say against it.
+    pub newer: Vec<Finding>,
 }
 
 /// The file as it is written.
@@ -56,6 +60,7 @@ struct Written<'a> {
     commit: &'a str,
     promotion: Option<u64>,
     digest: &'a str,
+    release: String,
     #[serde(serialize_with = "write_files")]
     files: &'a [SourceFile],
 }
@@ -72,7 +77,17 @@ struct StateFile {
     commit: String,
     promotion: Option<u64>,
     digest: String,
+    /// Absent where 0.1 wrote it.
+    release: Option<String>,
     files: Vec<(String, String)>,
+}
+
+impl StateFile {
+    /// The release whose rules the set keeps.
+    fn release(&self) -> Release {
+        let named = self.release.as_deref();
+        named.map_or(Release::FIRST, |text| Release::parse(text).unwrap_or(Release::CURRENT))
+    }
 }
 
 fn write_files<S: Serializer>(files: &[SourceFile], serializer: S) -> Result<S::Ok, S::Error> {
@@ -125,17 +140,19 @@ impl Wanted<'_> {
             return Ok(None);
         };
         let refused = || format!("`{shown}` is not what was written there");
-        let state: StateFile = serde_json::from_slice(&bytes).with_context(refused)?;
+        let mut state: StateFile = serde_json::from_slice(&bytes).with_context(refused)?;
+        // 0.1 also named files that it did not read, without their texts. An empty file says nothing.
+        state.files.retain(|(_, text)| !text.is_empty());
         drop(bytes);
         let commit =
             self.check_origin(&state).with_context(|| format!("`{shown}` is not taken"))?;
 
         let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
-        match judge(Ok(read_files(files))) {
-            Outcome::Good(set) if *set.digest == *state.digest => {
-                Ok(Some(Restored { commit, promotion: state.promotion, set }))
+        match judge(Ok(read_files(files)), state.release()) {
+            Outcome::Good(set, newer) if *set.digest == *state.digest => {
+                Ok(Some(Restored { commit, promotion: state.promotion, set, newer }))
             }
-            Outcome::Good(_) => bail!("{}: its digest differs", refused()),
+            Outcome::Good(..) => bail!("{}: its digest differs", refused()),
             Outcome::Rejected(message, _) | Outcome::Failed(message) => {
                 bail!("{}: {message}", refused())
             }
@@ -205,6 +222,7 @@ pub(super) fn write(folder: &StateFolder, kept: &Kept) -> Result<()> {
         commit: &kept.commit,
         promotion: kept.promotion,
         digest: &kept.digest,
+        release: kept.release.to_string(),
         files: &kept.files,
     };
     serde_json::to_writer(&mut out, &written)?;

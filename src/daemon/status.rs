@@ -51,6 +51,8 @@ pub struct SetStatus {
     pub lag_seconds: f64,
     /// What was rejected last, and why.
     pub rejected: Option<Rejected>,
+    /// What is served although this release would refuse to promote it, because an older one did; null of any other set.
+    pub outdated: Option<Outdated>,
     /// What could not be read for a passing reason, and will be tried again.
     pub failing: Option<Failing>,
     /// Whether promotion is on hold.
@@ -73,6 +75,15 @@ pub struct Rejected {
     /// Its errors, as `validate` prints them; the first hundred.
     pub findings: Vec<Value>,
     /// How many errors there are.
+    pub errors: usize,
+}
+
+/// What the rules of this release say against a set that an older one promoted.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outdated {
+    /// The first hundred findings, as warnings.
+    pub findings: Vec<Value>,
+    /// How many there are.
     pub errors: usize,
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use jiff::Timestamp;
+use refguard_core::document::Release;
 use refguard_core::resolve::Engine;
 use rustc_hash::FxHasher;
 
@@ -126,7 +127,7 @@ impl Drafts {
 
         let Some((outcome, took)) = report else { return };
         let result = match outcome {
-            Outcome::Good(engine) => {
+            Outcome::Good(engine, _) => {
                 self.serve(hub, engine);
                 "ok"
             }
@@ -210,7 +211,7 @@ impl Worker {
             self.fingerprint = Some(print);
             read_worktree(&root)
         });
-        let outcome = judge(loaded).map(|set| Engine::new(Arc::new(set)));
+        let outcome = judge(loaded, Release::CURRENT).map(|set| Engine::new(Arc::new(set)));
         if matches!(outcome, Outcome::Failed(_)) {
             // The next poll finds "other files" again.
             self.fingerprint = None;

@@ -42,6 +42,7 @@ pub use source::import::{ImportReport, import_litellm};
 pub use source::import_database::{DatabaseReport, import_litellm_database};
 pub use source::init::{Initialised, init, init_here};
 pub use source::judged::Judged;
+pub(crate) use source::judged::release_of;
 pub use source::listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object,
     show_policy,
@@ -51,7 +52,7 @@ pub use source::load::{
 };
 pub use source::testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use source::tracked::{Delta, TrackedSet};
-pub use source::workspace::{LoadedSet, SetOrigin, Source, Workspace};
+pub use source::workspace::{LoadedSet, Rules, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.
 pub fn all_rules() -> Vec<&'static Rule> {

@@ -32,6 +32,10 @@ fn bad_title(rule: &Rule) -> &'static str {
 /// What can be done about the rule itself.
 fn level_sentence(rule: &Rule) -> String {
     match rule.severity {
+        Severity::Error if rule.since > Rule::SINCE_0_1 => format!(
+            "This is an error since {}: it cannot be lowered. A set that an older release promoted is served with a warning.",
+            rule.since
+        ),
         Severity::Error => "This is an error: it cannot be lowered.".to_owned(),
         Severity::Warning => {
             format!(

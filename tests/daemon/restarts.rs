@@ -246,3 +246,72 @@ fn a_restart_goes_on_from_the_versions_that_were_read() {
     repo.promote("HEAD");
     again.until_numbered("p0", 3);
 }
+
+/// A repository that 0.1.0 itself made, at one of its promotions: see `tests/data/made-by-0.1/README.md`.
+fn made_by_0_1(promotion: usize) -> Repo {
+    let repo = Repo::new();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/made-by-0.1");
+    let bundle = format!("{data}/repository.bundle");
+    repo.git(&["fetch", "-q", &bundle, "main", "production:promoted"]);
+    let at = format!("promoted~{}", 10 - promotion);
+    repo.git(&["branch", "production", &at]);
+    repo.git(&["update-ref", "refs/refguard/ledger/production", &at]);
+    repo
+}
+
+#[test]
+fn every_set_that_0_1_promoted_is_served_and_what_is_an_error_now_is_said() {
+    for (promotion, code) in
+        (2..).zip(["RG002", "RG013", "RG018", "RG119", "RG120", "RG116", "RG004", "RG001"])
+    {
+        let repo = made_by_0_1(promotion);
+        let daemon = Daemon::start(&repo.path(), &[]);
+        let commit = repo.git(&["rev-parse", "production"]);
+        let set = daemon.until_served(&commit);
+        assert_eq!(set["promotion"], promotion);
+        assert_eq!(set["rejected"], Value::Null);
+        assert_eq!(set["outdated"]["findings"][0]["code"], code, "{promotion}");
+        assert_eq!(set["outdated"]["findings"][0]["severity"], "warning");
+        assert!(guardrails(&daemon).contains(&"pii".to_owned()));
+
+        // What it keeps itself is taken after a restart, with nothing else at hand.
+        assert_eq!(daemon.stop().code(), Some(0));
+        repo.git(&["update-ref", "-d", "refs/heads/production"]);
+        let restarted = Daemon::start(&repo.path(), &[]);
+        assert!(guardrails(&restarted).contains(&"pii".to_owned()), "{promotion}");
+    }
+}
+
+#[test]
+fn the_state_that_0_1_kept_is_served_where_nothing_else_is_left() {
+    let repo = made_by_0_1(10);
+    repo.git(&["update-ref", "-d", "refs/heads/production"]);
+    let folder = repo.path().join(".git/refguard");
+    fs::create_dir_all(&folder).unwrap();
+    let kept =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/made-by-0.1/served-production.json");
+    fs::copy(kept, folder.join("served-production.json")).unwrap();
+
+    let daemon = Daemon::start(&repo.path(), &[]);
+    assert_eq!(guardrails(&daemon), ["pii"]);
+    let set = daemon.set();
+    assert_eq!(set["source"], "state-file");
+    assert_eq!(set["outdated"]["errors"], 5, "{set}");
+}
+
+#[test]
+fn what_this_release_promoted_or_moved_there_keeps_all_its_rules() {
+    let repo = made_by_0_1(1);
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&repo.git(&["rev-parse", "production"]));
+    // A promotion that says it is of this release, with what this release refuses.
+    let tree = repo.git(&["rev-parse", "promoted~5^{tree}"]);
+    let message = repo.git(&["log", "-1", "--format=%B", "promoted~5"]);
+    let message = message.replace("Promotion: 5", "Promotion: 2");
+    let message = format!("{}\nRefguard-Version: 0.2.0", message.trim_end());
+    let forged =
+        repo.git(&["commit-tree", &tree, "-p", "production", "-p", "promoted~5^2", "-m", &message]);
+    repo.git(&["update-ref", "refs/heads/production", &forged]);
+    let set = daemon.until_rejected(&forged);
+    assert_eq!(set["rejected"]["findings"][0]["code"], "RG119");
+}

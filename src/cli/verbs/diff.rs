@@ -14,7 +14,7 @@ use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{SetOrigin, Source, TrackedSet, Workspace, safeguards_between};
+use crate::ops::{Rules, SetOrigin, Source, TrackedSet, Workspace, safeguards_between};
 use crate::output;
 
 /// Tell what changed between two sets, by meaning
@@ -91,9 +91,9 @@ impl SidesArgs {
         // One tracked set, so that what two commits share is read once.
         let mut sets = TrackedSet::default();
         let base = Source::At(self.base.clone());
-        let (engine, origin) = shell.judge_set(&workspace, &mut sets, &base)?;
+        let (engine, origin) = shell.judge_set(&workspace, &mut sets, &base, Rules::OfThen)?;
         let base = Side { engine, origin };
-        let (engine, origin) = shell.judge_set(&workspace, &mut sets, &head)?;
+        let (engine, origin) = shell.judge_set(&workspace, &mut sets, &head, Rules::OfThen)?;
         Ok(Sides { base, head: Side { engine, origin } })
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::args::{AskedSetArgs, ContextArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, warn_of_unlisted};
-use crate::ops::{TrackedSet, Workspace};
+use crate::ops::{Rules, TrackedSet, Workspace};
 use crate::output;
 
 /// Tell what each name of the catalog gets
@@ -78,7 +78,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &MatrixArgs) -> Result<Exit> {
     };
     let workspace = Workspace::open(&shell.dir)?;
     let source = args.asked.source(&workspace)?;
-    let (engine, origin) = shell.judge_set(&workspace, &mut TrackedSet::default(), &source)?;
+    let (engine, origin) =
+        shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;
     warn_of_unlisted(&engine, &question.context);
 
     let matrix = make_matrix(&engine, &question)?;

@@ -8,6 +8,7 @@ use crate::cli::args::{BudgetArgs, ChangeFormat, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::ops::Rules;
 use crate::output;
 
 /// Prove the invariants of a set, or show a request that breaks one
@@ -38,7 +39,7 @@ pub(in crate::cli) struct ProveArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
-    let valid = shell.load_valid_set(&args.source.source())?;
+    let valid = shell.load_set_by(&args.source.source(), Rules::OfNow)?;
     let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
     let proof = prove(&valid.engine, options, &args.budget.budget());
     match args.format {

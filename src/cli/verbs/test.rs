@@ -7,7 +7,7 @@ use crate::cli::args::SourceArgs;
 use crate::cli::exit::{Exit, FaultBesideResults};
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{self, TestOptions, VersionHistory};
+use crate::ops::{self, Rules, TestOptions, VersionHistory};
 use crate::output;
 
 /// Run the PolicyTest documents of a set
@@ -60,7 +60,7 @@ enum TestFormat {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
-    let valid = shell.load_valid_set(&args.source.source())?;
+    let valid = shell.load_set_by(&args.source.source(), Rules::OfNow)?;
     let options = TestOptions {
         filter: args.filter.clone(),
         fail_fast: args.fail_fast,

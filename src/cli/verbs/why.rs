@@ -9,7 +9,7 @@ use crate::cli::args::{AskedSetArgs, BasicFormat, ContextArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, warn_of_unlisted};
-use crate::ops::{TrackedSet, VersionHistory, Workspace};
+use crate::ops::{Rules, TrackedSet, VersionHistory, Workspace};
 use crate::output::{self, Why};
 
 /// Tell why a request gets a guardrail, or what stands in the way
@@ -49,7 +49,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WhyArgs) -> Result<Exit> {
     let context = args.context.context()?;
     let workspace = Workspace::open(&shell.dir)?;
     let source = args.asked.source(&workspace)?;
-    let (engine, origin) = shell.judge_set(&workspace, &mut TrackedSet::default(), &source)?;
+    let (engine, origin) =
+        shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;
     warn_of_unlisted(&engine, &context);
 
     let mut history = VersionHistory::new(&workspace);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use refguard_core::document::{Body, Finding, Limits, did_you_mean, load_file};
+use refguard_core::document::{Body, Limits, Release, did_you_mean, load_file};
 use refguard_core::policy::{Environment, Settings, settings};
 
 use super::declared::{self, PRODUCTION, Past};
@@ -215,7 +215,10 @@ impl Workspace {
         let names_more = published.environments.iter().any(|it| !known.contains(&it.name));
         if names_more
             && look == Look::WholeSet
-            && TrackedSet::default().judge_tree(self, tree, &NoProgress)?.sound().is_none()
+            && TrackedSet::default()
+                .judge_tree(self, tree, Release::FIRST, &NoProgress)?
+                .sound()
+                .is_none()
         {
             return Ok(None);
         }
@@ -524,7 +527,8 @@ fn read_settings(
 /// The settings that a refguard.yaml holds, and whether it has no fault of form.
 fn settings_of(bytes: Vec<u8>) -> (Settings, bool) {
     let loaded = load_file("refguard.yaml", bytes, &Limits::DEFAULT);
-    let is_sound = !loaded.findings.iter().any(Finding::is_error);
+    // What only a later release calls an error takes no environment away.
+    let is_sound = !loaded.findings.iter().any(|it| it.is_error_as_of(Release::FIRST));
     let found = loaded.documents.into_iter().find_map(|document| match document.body {
         Body::Repository(raw) => Some(settings(Some(&raw))),
         _ => None,

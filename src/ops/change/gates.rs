@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use refguard_core::document::Finding;
+use refguard_core::document::{Finding, Release};
 use refguard_core::policy::PolicySet;
 use refguard_core::resolve::Engine;
 use serde::Serialize;
@@ -84,6 +84,15 @@ pub struct Candidate {
     /// Where the set must come from: the source of each of the environment's judges, with its tip where the
     /// environment lives.
     pub sources: Vec<SourceTip>,
+    /// The release whose rules the set must keep: this one, but for a set that is gone back to.
+    pub rules: Release,
+}
+
+impl Candidate {
+    /// What a promotion of it says of the release, where that is not this one.
+    pub(in crate::ops) fn version(&self, verdict: &Verdict) -> Option<String> {
+        verdict.is_outdated.then(|| self.rules.to_string())
+    }
 }
 
 /// A branch that an environment's sets come from.
@@ -113,12 +122,14 @@ pub struct Verdict {
     pub engine: Option<Arc<Engine>>,
     /// Gates that were lowered and would have refused: what the promotion records.
     pub allow: Vec<Allow>,
+    /// The set is valid by the rules of the release that the candidate names, and not by those of now.
+    pub is_outdated: bool,
 }
 
 impl Verdict {
     /// Of a promotion that would change nothing: no gate is asked.
     pub(in crate::ops) fn nothing() -> Self {
-        Self { words: Vec::new(), engine: None, allow: Vec::new() }
+        Self { words: Vec::new(), engine: None, allow: Vec::new(), is_outdated: false }
     }
 
     /// Whether any gate refuses.
@@ -187,8 +198,9 @@ pub(in crate::ops) fn judge(
     lowered: &Lowered,
     only_valid: bool,
 ) -> Result<Verdict> {
-    let mut verdict = Verdict { words: Vec::new(), engine: None, allow: Vec::new() };
-    valid(workspace, sets, candidate.tree, &mut verdict)?;
+    let mut verdict =
+        Verdict { words: Vec::new(), engine: None, allow: Vec::new(), is_outdated: false };
+    valid(workspace, sets, candidate, &mut verdict)?;
     if let Some(head) = verdict.engine.clone() {
         tests(workspace, &mut verdict)?;
         empty(&mut verdict);
@@ -197,7 +209,7 @@ pub(in crate::ops) fn judge(
             ask_gates(environment, pair, lowered, &mut verdict)?;
         }
         if let Some(tree) = tree_before_external_move(&environment.ledger, candidate) {
-            let own = sets.judge_tree(workspace, tree, &NoProgress)?.sound();
+            let own = sets.judge_tree(workspace, tree, Release::FIRST, &NoProgress)?.sound();
             let pair = Sets { base: own.as_deref(), head: &head };
             ask_gates(environment, pair, lowered, &mut verdict)?;
             verdict.drop_repetitions();
@@ -245,13 +257,21 @@ fn soften(word: &mut GateWord) {
 fn valid(
     workspace: &Workspace,
     sets: &mut TrackedSet,
-    tree: TreeId,
+    candidate: &Candidate,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    match sets.judge_tree(workspace, tree, &NoProgress)? {
+    let Candidate { tree, rules, .. } = candidate;
+    match sets.judge_tree(workspace, *tree, *rules, &NoProgress)? {
         Judged::Sound(engine) => {
             verdict.words.extend(crate::ops::change::weaken::invariants(&engine));
             verdict.engine = Some(engine);
+        }
+        Judged::Outdated(engine, newer) => {
+            verdict.words.extend(crate::ops::change::weaken::invariants(&engine));
+            let warned = |finding| GateWord { says: Says::Warned, ..GateWord::of(finding) };
+            verdict.words.extend(newer.iter().map(warned));
+            verdict.engine = Some(engine);
+            verdict.is_outdated = true;
         }
         Judged::Faulty(checked) => {
             verdict.words.extend(checked.errors().map(GateWord::of));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use refguard_core::document::Release;
 use refguard_core::resolve::Engine;
 
 use crate::ops::change::environment::{convention_fault, read_followed, settings_at};
@@ -10,6 +11,7 @@ use crate::ops::change::gates::{self, Candidate, Lowered, SourceTip, Verdict};
 use crate::ops::change::home::{Home, HomeRequest, RefsExpected};
 use crate::ops::change::partial::{self, Selection};
 use crate::ops::change::publish::{self, Ending, Published};
+use crate::ops::change::rollback::standing_rules;
 use crate::ops::source::load::NoProgress;
 use crate::ops::{EnvironmentState, Refused, TrackedSet, Workspace};
 use crate::repo::{CommitId, Record, RefName, TreeId, is_reason};
@@ -51,6 +53,8 @@ pub struct Plan {
     pub already_there: bool,
     request: PromoteRequest,
     expected: RefsExpected,
+    /// The release whose rules the set keeps, where that is not this one.
+    version: Option<String>,
 }
 
 impl Workspace {
@@ -84,10 +88,18 @@ impl Workspace {
         };
         let releases = request.lowered.hold.is_some() && environment.ledger.hold().is_some();
         let already_there = base == Some(tree) && !releases;
-        let candidate = Candidate { source, tree, changes: base != Some(tree), sources };
+        let changes = base != Some(tree);
+        // A set that stays is not asked for more than when it came.
+        let rules = match changes {
+            true => Release::CURRENT,
+            false => standing_rules(&environment.ledger),
+        };
+        let candidate = Candidate { source, tree, changes, sources, rules };
         let mut sets = TrackedSet::default();
         let before = match (base, already_there) {
-            (Some(base), false) => sets.judge_tree(self, base, &NoProgress)?.sound(),
+            (Some(base), false) => {
+                sets.judge_tree(self, base, Release::FIRST, &NoProgress)?.sound()
+            }
             _ => None,
         };
         if let Some(fault) = self.renaming_fault(tree)? {
@@ -105,7 +117,18 @@ impl Workspace {
                 false,
             )?,
         };
-        Ok(Plan { environment, source, tree, verdict, before, already_there, request, expected })
+        let version = candidate.version(&verdict);
+        Ok(Plan {
+            environment,
+            source,
+            tree,
+            verdict,
+            before,
+            already_there,
+            request,
+            expected,
+            version,
+        })
     }
 
     /// Makes the promotion that was worked out.
@@ -122,8 +145,12 @@ impl Workspace {
             bail!("a gate refuses this promotion");
         };
         let selection = &plan.request.selection;
+        let next = publish::next_record(self, ledger);
         let record = Record {
-            number: ledger.next_number(),
+            version: plan.version.clone().or(next.version),
+            number: next.number,
+            previous: next.previous,
+            root: next.root,
             environment: plan.request.to.clone(),
             source: plan.source,
             digest: digest.to_string(),
@@ -132,7 +159,6 @@ impl Workspace {
             rollback: None,
             hold: None,
             allow: plan.verdict.allow.clone(),
-            ..publish::next_record(self, ledger)
         };
         let what =
             if selection.is_empty() { plan.source.short() } else { selection.names().join(", ") };

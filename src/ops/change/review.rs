@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use refguard_core::diff::{Because, SetDiff, diff_sets};
-use refguard_core::document::{Finding, GateLevel, Loaded};
+use refguard_core::document::{Finding, GateLevel, Loaded, Release};
 use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
 use refguard_core::prove::{Budget, Detail, Impact, impact_in_detail};
 use refguard_core::questions::{Shift, shift_by_name};
@@ -171,7 +171,8 @@ impl Workspace {
             .unwrap_or(base_tip);
         let mut sets = TrackedSet::default();
         let mut history = VersionHistory::new(self);
-        let before = sets.judge_and_read(self, repo.tree_of(began)?, &NoProgress)?;
+        let before =
+            sets.judge_and_read(self, repo.tree_of(began)?, Release::FIRST, &NoProgress)?;
         let after = self.head(&mut sets, head)?;
         let (before, after) = rayon::join(|| Side::of(before), || Side::of(after));
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
@@ -221,14 +222,14 @@ impl Workspace {
         let loaded = match head {
             Source::At(revision) => {
                 let tree = repo.tree_of(self.revision(revision)?.0)?;
-                return sets.judge_and_read(self, tree, &NoProgress);
+                return sets.judge_and_read(self, tree, Release::CURRENT, &NoProgress);
             }
             Source::Staged => load::read(repo.list_index(prefix, &load::wanted)?, &NoProgress)?,
             Source::Worktree => {
                 load::read(self.root().list_work_tree(&load::wanted)?, &NoProgress)?
             }
         };
-        Ok((Judged::from(check_errors(loaded.clone())), loaded))
+        Ok((Judged::from(check_errors(loaded.clone(), Release::CURRENT)), loaded))
     }
 
     /// What each environment that takes its sets from the publish branch would say.
@@ -278,7 +279,7 @@ impl Workspace {
     ) -> Result<Option<Arc<Engine>>> {
         match tip {
             Some(tip) if tip == base => Ok(before.engine.clone()),
-            Some(tip) => Ok(sets.judge_tree(self, tip, &NoProgress)?.sound()),
+            Some(tip) => Ok(sets.judge_tree(self, tip, Release::FIRST, &NoProgress)?.sound()),
             None => Ok(None),
         }
     }
@@ -291,7 +292,7 @@ impl Workspace {
         after: &Engine,
     ) -> Result<Option<String>> {
         let before = tip
-            .map(|tip| sets.judge_tree(self, tip, &NoProgress))
+            .map(|tip| sets.judge_tree(self, tip, Release::FIRST, &NoProgress))
             .transpose()?
             .and_then(Judged::sound);
         Ok(weaken::loss_between(state, before.as_deref(), after))

@@ -1,12 +1,14 @@
 //! `rollback` and `hold`: back to what was in force, and no further promotion for now.
 
 use anyhow::{Context as _, Result, bail};
+use refguard_core::document::Release;
 
 use crate::ops::change::gates::{self, Candidate, Lowered, Verdict};
 use crate::ops::change::home::{HomeRequest, RefsExpected};
 use crate::ops::change::promote::check_reason;
 use crate::ops::change::publish::{self, Ending, Published};
 use crate::ops::change::undo::{StepKind, UndoEntry, UndoStack, UndoStep};
+use crate::ops::source::judged::release_of;
 use crate::ops::source::load::NoProgress;
 use crate::ops::{EnvironmentState, Refused, TrackedSet, Workspace};
 use crate::repo::{CommitId, HistoryEntry, Ledger, Promotion, Record, Repo, Target, TreeId};
@@ -38,6 +40,8 @@ pub struct RollbackPlan {
     pub before: Option<std::sync::Arc<refguard_core::resolve::Engine>>,
     back: Back,
     digest: String,
+    /// The release whose rules the set keeps, where that is not this one.
+    version: Option<String>,
     expected: RefsExpected,
 }
 
@@ -46,6 +50,8 @@ pub struct RollbackPlan {
 struct Back {
     source: CommitId,
     tree: TreeId,
+    /// The release that promoted it.
+    rules: Release,
     subject: String,
     hold: String,
     reason: Option<String>,
@@ -91,6 +97,7 @@ impl Workspace {
         let back = Back {
             source: source_of(ledger, &entry),
             tree: entry.tree,
+            rules: rules_of(ledger, &entry),
             subject: format!("roll {name} back to {words}"),
             hold: request.reason.clone().unwrap_or_else(|| format!("rolled back to {words}")),
             reason: request.reason.clone(),
@@ -111,6 +118,7 @@ impl Workspace {
         let back = Back {
             source: last.record.source,
             tree: self.repo()?.tree_of(tip)?,
+            rules: standing_rules(&environment.ledger),
             subject: format!("hold {name}"),
             hold: reason.to_owned(),
             reason: Some(reason.to_owned()),
@@ -136,10 +144,11 @@ impl Workspace {
             tree: back.tree,
             changes: base != Some(back.tree),
             sources: Vec::new(),
+            rules: back.rules,
         };
         let mut sets = TrackedSet::default();
         let before = match base.filter(|base| *base != back.tree) {
-            Some(base) => sets.judge_tree(self, base, &NoProgress)?.sound(),
+            Some(base) => sets.judge_tree(self, base, Release::FIRST, &NoProgress)?.sound(),
             None => None,
         };
         let lowered = Lowered::default();
@@ -147,7 +156,8 @@ impl Workspace {
         let verdict =
             gates::judge(self, &mut sets, &environment, before_engine, &candidate, &lowered, true)?;
         let digest = verdict.digest().map(|digest| digest.to_string()).unwrap_or_default();
-        Ok(RollbackPlan { environment, verdict, before, back, digest, expected })
+        let version = candidate.version(&verdict);
+        Ok(RollbackPlan { environment, verdict, before, back, digest, version, expected })
     }
 
     /// Makes the rollback or hold that was worked out.
@@ -159,14 +169,19 @@ impl Workspace {
             bail!("the set to go back to is not valid");
         }
         let (back, ledger) = (&plan.back, &plan.environment.ledger);
+        let next = publish::next_record(self, ledger);
         let record = Record {
             environment: plan.environment.name().to_owned(),
+            version: plan.version.clone().or(next.version),
             source: back.source,
             digest: plan.digest.clone(),
             reason: back.reason.clone(),
             rollback: back.rollback,
             hold: Some(back.hold.clone()),
-            ..publish::next_record(self, ledger)
+            number: next.number,
+            previous: next.previous,
+            root: next.root,
+            ..Record::default()
         };
         let parents = ledger.next_parents(None);
         let ending = Ending { record, subject: back.subject.clone(), tree: back.tree, parents };
@@ -195,6 +210,22 @@ fn describe(target: Target) -> String {
 }
 
 /// The commit that an entry's set came from: of an external one, the commit itself.
+/// The release that promoted what an environment holds. What something else has put there is looked at as kindly as
+/// can be: it is in force.
+pub(in crate::ops) fn standing_rules(ledger: &Ledger) -> Release {
+    let last = ledger.last().filter(|last| ledger.tip == Some(last.commit.id));
+    last.map_or(Release::FIRST, |last| release_of(&last.record))
+}
+
+/// The release that promoted the set of an entry. One that no promotion brought: as in [`standing_rules`].
+pub(in crate::ops) fn rules_of(ledger: &Ledger, entry: &UndoEntry) -> Release {
+    let promotion = match entry.target {
+        Target::Promotion(number) => ledger.find(number),
+        Target::Commit(_) => None,
+    };
+    promotion.map_or(Release::FIRST, |promotion| release_of(&promotion.record))
+}
+
 pub(in crate::ops) fn source_of(ledger: &Ledger, entry: &UndoEntry) -> CommitId {
     match entry.target {
         Target::Promotion(number) => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use rayon::prelude::*;
-use refguard_core::document::{Body, Document, is_yaml_name, load_file};
+use refguard_core::document::{Body, Document, Release, is_yaml_name, load_file};
 use refguard_core::policy::{Context, PolicySet};
 use refguard_core::prove::Cause;
 use refguard_core::questions::{Part, Touched, causes, find_guardrail};
@@ -303,12 +303,12 @@ impl<'a> Walk<'a> {
             }
         }
 
-        match self.sets.judge_tree(self.workspace, commit.tree, &NoProgress)? {
+        match self.sets.judge_tree(self.workspace, commit.tree, Release::FIRST, &NoProgress)? {
             Judged::Faulty(checked) => {
                 let first = checked.errors().next();
                 Ok(Some(first.map_or_else(|| "it is no valid set".to_owned(), ToString::to_string)))
             }
-            Judged::Sound(engine) => {
+            Judged::Sound(engine) | Judged::Outdated(engine, _) => {
                 let set = engine.set();
                 if state.as_ref().is_none_or(|state| state.answer.is_none()) {
                     *state = Some(self.state_of(set.clone(), commit.tree)?);
@@ -469,8 +469,8 @@ impl<'a> Walk<'a> {
     ) -> Result<()> {
         let Some(commit) = self.commits.get(entry) else { return Ok(()) };
         let newer = state.take();
-        if let Judged::Sound(engine) =
-            self.sets.judge_tree(self.workspace, commit.tree, &NoProgress)?
+        if let Judged::Sound(engine) | Judged::Outdated(engine, _) =
+            self.sets.judge_tree(self.workspace, commit.tree, Release::FIRST, &NoProgress)?
         {
             *state = Some(self.state_of(engine.set().clone(), commit.tree)?);
         }
@@ -612,7 +612,7 @@ fn read_side(
         return Ok(side.clone());
     }
     let loaded = load_file(path.clone(), repo.read_blob(blob)?, &LIMITS);
-    let fault = loaded.findings.iter().find(|finding| finding.is_error());
+    let fault = loaded.findings.iter().find(|finding| finding.is_error_as_of(Release::FIRST));
     let side = FileSide { documents: loaded.documents, fault: fault.map(ToString::to_string) };
     let side = Arc::new(side);
     known.insert((path.clone(), blob), side.clone());

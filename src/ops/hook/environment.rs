@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use refguard_core::document::Release;
 use refguard_core::policy::Environment;
 use refguard_core::resolve::Engine;
 
@@ -12,7 +13,7 @@ use crate::ops::change::declared;
 use crate::ops::change::environment::own_root;
 use crate::ops::change::gates::{self, Candidate, Lowered};
 use crate::ops::change::partial;
-use crate::ops::change::rollback::{source_of, undo_stack};
+use crate::ops::change::rollback::{rules_of, source_of, standing_rules, undo_stack};
 use crate::ops::{EnvironmentState, GateWord, Home, NoProgress, TrackedSet, Verdict};
 use crate::repo::{Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
 
@@ -112,6 +113,8 @@ struct Due {
     parents: Vec<CommitId>,
     /// Whether only the gate *valid* may refuse it.
     goes_back: bool,
+    /// The release whose rules its set must keep.
+    rules: Release,
 }
 
 type Judged = std::result::Result<Arc<Engine>, PushRefusal>;
@@ -189,7 +192,11 @@ impl Step<'_> {
                     }
                 }
             };
-            return Ok(Ok(Due { tree, source: record.source, parents, goes_back: false }));
+            let rules = match base == Some(tree) {
+                true => standing_rules(self.ledger),
+                false => Release::CURRENT,
+            };
+            return Ok(Ok(Due { tree, source: record.source, parents, goes_back: false, rules }));
         }
         if record.hold.is_none() || !record.policies.is_empty() || !record.allow.is_empty() {
             return Ok(Err(
@@ -198,15 +205,18 @@ impl Step<'_> {
         }
         let parents = self.ledger.next_parents(None);
         let target = match record.rollback {
-            Some(target) => undo_stack(repo, self.ledger)?
-                .find(target)
-                .map(|entry| (entry.tree, source_of(self.ledger, &entry))),
-            None => base.zip(self.ledger.last()).map(|(base, last)| (base, last.record.source)),
+            Some(target) => undo_stack(repo, self.ledger)?.find(target).map(|entry| {
+                let source = source_of(self.ledger, &entry);
+                (entry.tree, source, rules_of(self.ledger, &entry))
+            }),
+            None => base
+                .zip(self.ledger.last())
+                .map(|(base, last)| (base, last.record.source, standing_rules(self.ledger))),
         };
-        let Some((tree, source)) = target else {
+        let Some((tree, source, rules)) = target else {
             return Ok(Err("there is nothing that it could go back to".to_owned()));
         };
-        Ok(Ok(Due { tree, source, parents, goes_back: true }))
+        Ok(Ok(Due { tree, source, parents, goes_back: true, rules }))
     }
 
     fn ask_gates(
@@ -237,10 +247,11 @@ impl Step<'_> {
             tree: commit.tree,
             changes: base != Some(commit.tree),
             sources,
+            rules: due.rules,
         };
         let before = match (base.filter(|base| *base != commit.tree), held) {
             (Some(base), Some((tree, engine))) if tree == base => Some(engine),
-            (Some(base), _) => sets.judge_tree(after, base, &NoProgress)?.sound(),
+            (Some(base), _) => sets.judge_tree(after, base, Release::FIRST, &NoProgress)?.sound(),
             (None, _) => None,
         };
         let verdict = gates::judge(
@@ -260,6 +271,9 @@ impl Step<'_> {
         }
         if verdict.digest().as_deref() != Some(record.digest.as_str()) {
             return refuse("its digest is not that of its set".to_owned());
+        }
+        if let Some(fault) = version_fault(record, due.rules, verdict.is_outdated) {
+            return refuse(fault);
         }
         match verdict.engine {
             Some(engine) => Ok(Ok(engine)),
@@ -328,6 +342,20 @@ fn lowered(record: &Record) -> Option<Lowered> {
         }
     }
     Some(lowered)
+}
+
+/// Why the release that a record names cannot be the one whose rules its set keeps. `rules` are those that a set
+/// may keep which is gone back to; only one that is outdated need not keep those of now.
+fn version_fault(record: &Record, rules: Release, is_outdated: bool) -> Option<String> {
+    let Some(version) = &record.version else { return None };
+    let named = Release::parse(version);
+    match named {
+        None => Some(format!("`Refguard-Version: {version}` names no release")),
+        Some(named) if is_outdated && named > rules => {
+            Some(format!("its set keeps the rules of {rules}, and it names {named}"))
+        }
+        Some(_) => None,
+    }
 }
 
 fn same_gates(record: &Record, verdict: &Verdict) -> bool {

@@ -88,7 +88,7 @@ impl Workspace {
             StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests, warnings: Vec::new() }))
         };
         let engine = match judged {
-            Judged::Sound(engine) => engine,
+            Judged::Sound(engine) | Judged::Outdated(engine, _) => engine,
             Judged::Faulty(checked) => return Ok(faults(*checked, None)),
         };
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use refguard_core::document::Release;
 use refguard_core::policy::Environment;
 
 use super::environment;
@@ -223,9 +224,10 @@ impl PushViews {
                 ));
             }
         }
-        let judged = sets.judge_tree(&self.after, repo.tree_of(new)?, &NoProgress)?;
+        let judged =
+            sets.judge_tree(&self.after, repo.tree_of(new)?, Release::CURRENT, &NoProgress)?;
         let words: Vec<GateWord> = match judged {
-            Judged::Sound(_) => return Ok(None),
+            Judged::Sound(_) | Judged::Outdated(..) => return Ok(None),
             Judged::Faulty(checked) => checked.errors().map(GateWord::of).collect(),
         };
         Ok(Some(PushRefusal { words, ..PushRefusal::new(&update.name, "the set is not valid") }))

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
-use refguard_core::document::{Body, Document, Loaded, SourceFile};
+use refguard_core::document::{Body, Document, Loaded, Release, SourceFile};
 use refguard_core::policy::{FileChange, PolicySet, changes_cases, check_errors, named_policies};
 use refguard_core::resolve::Engine;
 
@@ -39,7 +39,8 @@ const FEW_FILES: usize = 32;
 #[derive(Default)]
 pub struct TrackedSet {
     known: Option<Known>,
-    /// What answers for the tree that is known, where that is a sound set.
+    /// What answers for the tree that is known, where that is a sound set by the rules of now. A set that only
+    /// older rules take is judged whole each time, so that what is said against it is complete.
     engine: Option<Arc<Engine>>,
     kept: KeptState,
 }
@@ -175,10 +176,11 @@ impl TrackedSet {
         Ok(loaded)
     }
 
-    /// The files whose documents were looked at.
+    /// The files that were looked at and have documents.
     pub fn sources(&self) -> Vec<SourceFile> {
         let files = self.known.iter().flat_map(|known| known.files.values());
         let loaded = files.filter_map(|file| file.loaded.as_ref());
+        let loaded = loaded.filter(|loaded| !loaded.documents.is_empty());
         loaded.flat_map(|loaded| loaded.sources.iter().cloned()).collect()
     }
 
@@ -196,7 +198,8 @@ impl TrackedSet {
 // === judging ===
 
 impl TrackedSet {
-    /// Reads and judges the set of a tree; of a tree like one that was judged before, only what differs.
+    /// Reads and judges the set of a tree by the rules of a release; of a tree like one that was judged before,
+    /// only what differs.
     ///
     /// # Errors
     /// Where it cannot be read at all.
@@ -204,9 +207,10 @@ impl TrackedSet {
         &mut self,
         workspace: &Workspace,
         tree: TreeId,
+        as_of: Release,
         progress: &dyn Progress,
     ) -> Result<Judged> {
-        Ok(self.judge(workspace, Target::Tree(tree), progress)?.0)
+        Ok(self.judge(workspace, Target::Tree(tree), as_of, progress)?.0)
     }
 
     /// The same of the index that git names, given as every wanted path of it; with how many files were read,
@@ -219,7 +223,7 @@ impl TrackedSet {
         workspace: &Workspace,
         staged: &[(Arc<str>, Side)],
     ) -> Result<(Judged, Option<usize>)> {
-        self.judge(workspace, Target::Index(staged), &NoProgress)
+        self.judge(workspace, Target::Index(staged), Release::CURRENT, &NoProgress)
     }
 
     /// As [`Self::judge_tree`], with all documents of the tree, for those who judge on.
@@ -230,9 +234,10 @@ impl TrackedSet {
         &mut self,
         workspace: &Workspace,
         tree: TreeId,
+        as_of: Release,
         progress: &dyn Progress,
     ) -> Result<(Judged, Loaded)> {
-        let judged = self.judge_tree(workspace, tree, progress)?;
+        let judged = self.judge_tree(workspace, tree, as_of, progress)?;
         Ok((judged, self.loaded(workspace.repo()?)?))
     }
 
@@ -240,6 +245,7 @@ impl TrackedSet {
         &mut self,
         workspace: &Workspace,
         target: Target<'_>,
+        as_of: Release,
         progress: &dyn Progress,
     ) -> Result<(Judged, Option<usize>)> {
         let (repo, prefix) = (workspace.repo()?, workspace.root().prefix());
@@ -249,7 +255,7 @@ impl TrackedSet {
         let delta = self.advance_to(repo, target, prefix, progress)?;
         let (judged, files_read) = match self.patch_engine(repo, delta, before) {
             Some((engine, files)) => (Judged::Sound(engine), Some(files)),
-            None => (Judged::from(check_errors(self.loaded(repo)?)), None),
+            None => (Judged::from(check_errors(self.loaded(repo)?, as_of)), None),
         };
 
         if let Judged::Sound(engine) = &judged {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use refguard_core::document::Release;
 use refguard_core::policy::{Checked, Levels, check, check_errors};
 use refguard_core::resolve::Origin;
 
+use crate::ops::source::judged::release_of;
 use crate::ops::source::load::{self, Progress};
 use crate::ops::{Judged, Keep, TrackedSet};
-use crate::repo::{CommitId, GitEnv, Listing, RefName, Repo, Root};
+use crate::repo::{CommitId, GitEnv, Listing, Record, RefName, Repo, Root};
 
 /// Where a set is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,16 @@ pub enum Source {
     Staged,
     /// A commit, by a revision.
     At(String),
+}
+
+/// Whose rules a set is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// Those of this release.
+    OfNow,
+    /// Those of the release that promoted it; of another commit those of the first release, so that history can be
+    /// read. What is not committed is judged by those of now.
+    OfThen,
 }
 
 /// A set that was read and judged, and where it comes from.
@@ -169,19 +181,35 @@ impl Workspace {
     pub fn judge(
         &self,
         source: &Source,
+        rules: Rules,
         sets: &mut TrackedSet,
         progress: &dyn Progress,
     ) -> Result<(Judged, SetOrigin)> {
         let Source::At(revision) = source else {
             let (listing, origin) = self.list(source)?;
-            return Ok((check_errors(load::read(listing, progress)?).into(), origin));
+            let loaded = load::read(listing, progress)?;
+            return Ok((check_errors(loaded, Release::CURRENT).into(), origin));
         };
         let (commit, promotion) = self.revision(revision)?;
-        let judged = sets.judge_tree(self, self.repo()?.tree_of(commit)?, progress)?;
+        let as_of = match rules {
+            Rules::OfNow => Release::CURRENT,
+            Rules::OfThen => self.release_of_commit(commit)?,
+        };
+        let judged = sets.judge_tree(self, self.repo()?.tree_of(commit)?, as_of, progress)?;
         Ok((
             judged,
             SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) },
         ))
+    }
+}
+
+impl Workspace {
+    /// The release that promoted a commit to whatever environment; of another commit the first one.
+    fn release_of_commit(&self, commit: CommitId) -> Result<Release> {
+        let commit = self.repo()?.commit(commit)?;
+        let environment = Record::environment_of(&commit.message);
+        let record = environment.and_then(|name| Record::parse(&commit.message, &name).ok()?);
+        Ok(record.as_ref().map_or(Release::FIRST, release_of))
     }
 }
 

@@ -47,6 +47,7 @@ fn finding(file: SourceFile) -> impl Strategy<Value = Finding> {
             } else {
                 refguard_core::document::Severity::Warning
             },
+            since: duplicate_key::RULE.since,
             message,
             location,
             help,

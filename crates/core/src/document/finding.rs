@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Rule, SourceFile, Span};
+use super::{Release, Rule, SourceFile, Span};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +91,8 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// The rule's own severity, until levels are applied.
     pub severity: Severity,
+    /// The first release that finds it: to judge by the rules of an older one makes a warning of an error.
+    pub since: Release,
     /// What is wrong: lower case, no full stop, names in backticks.
     pub message: String,
     /// The place that is to be changed.
@@ -112,6 +114,7 @@ impl Finding {
         Self {
             rule,
             severity: rule.severity,
+            since: rule.since,
             message: message.into(),
             location: file.locate(span),
             help: None,
@@ -133,6 +136,13 @@ impl Finding {
         self
     }
 
+    /// Found by no release before this one, although the rule is older.
+    #[must_use]
+    pub fn since(mut self, release: Release) -> Self {
+        self.since = release;
+        self
+    }
+
     /// With another place that explains it.
     #[must_use]
     pub fn related(mut self, file: &SourceFile, span: Span, message: impl Into<String>) -> Self {
@@ -143,6 +153,16 @@ impl Finding {
     /// Whether it refuses the set.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+
+    /// Whether it refused a set already by the rules of a release.
+    pub fn is_error_as_of(&self, release: Release) -> bool {
+        self.is_error() && self.since <= release
+    }
+
+    /// Whether it is a warning only because the rules of an older release were asked.
+    pub fn is_lowered(&self) -> bool {
+        self.severity == Severity::Warning && self.rule.severity == Severity::Error
     }
 
     /// What stays the same of it when lines move.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::encoding::{self, WideText};
 use super::header::{is_miscased_name, our_folder};
 use super::rules::{
-    bad_encoding, bad_name, foreign_file, limit_exceeded, link_or_pointer, misnamed_file,
-    wrong_type, yaml_syntax,
+    bad_encoding, foreign_file, limit_exceeded, link_or_pointer, misnamed_file, wrong_type,
+    yaml_syntax,
 };
 use super::{
     Finding, Kind, Limits, Node, RawAttachment, RawCatalog, RawInvariant, RawPolicy, RawPolicyTest,
-    RawRepository, SourceFile, Span, de, header, requests::judge_requests, shape, yaml,
+    RawRepository, Release, SourceFile, Span, de, header, names::judge_names,
+    requests::judge_requests, shape, yaml,
 };
 
 /// A document of ours that has its kind's form.
@@ -62,6 +63,8 @@ pub struct Lost {
     pub kind: Option<Kind>,
     /// Its name; a reference to it is no second fault.
     pub name: Option<String>,
+    /// The first release that misses it. An older one passed its file over.
+    pub since: Release,
 }
 
 impl Loaded {
@@ -96,18 +99,23 @@ impl Loaded {
 
     /// A file whose name ends in another case than that of the files that are read.
     pub fn misnamed(path: impl Into<Arc<str>>) -> Self {
-        Self::fault(path, misnamed_file::finding).losing(Lost::default())
+        let lost = Lost { since: Release::V0_2, ..Lost::default() };
+        Self::fault(path, misnamed_file::finding).losing(lost)
     }
 
-    /// A file in UTF-16 or UTF-32.
+    /// A file in UTF-16 or UTF-32. Outside of our folders 0.1 passed it over.
     fn wide(path: Arc<str>, wide: WideText) -> Self {
+        let since = match our_folder(&path) {
+            Some(_) => Release::FIRST,
+            None => Release::V0_2,
+        };
         let file = SourceFile::new(path, wide.text);
         Self {
-            findings: vec![bad_encoding::wide(&file, wide.encoding)],
+            findings: vec![bad_encoding::wide(&file, wide.encoding, since)],
             sources: vec![file],
             ..Self::default()
         }
-        .losing(Lost::default())
+        .losing(Lost { since, ..Lost::default() })
     }
 
     fn fault(path: impl Into<Arc<str>>, finding: impl FnOnce(&SourceFile) -> Finding) -> Self {
@@ -157,9 +165,13 @@ fn load_other_text(path: Arc<str>, error: &FromUtf8Error) -> Loaded {
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let file = SourceFile::new(path, text);
     let mut loaded = Loaded::default();
-    if header::may_be_ours(file.path(), file.text()) || encoding::has_wide_mark(error.as_bytes()) {
-        loaded.findings.push(bad_encoding::not_utf8(&file, at));
-        loaded.lost.push(Lost::default());
+    let since = match header::may_be_ours(file.path(), file.text()) {
+        true => Some(Release::FIRST),
+        false => encoding::has_wide_mark(error.as_bytes()).then_some(Release::V0_2),
+    };
+    if let Some(since) = since {
+        loaded.findings.push(bad_encoding::not_utf8(&file, at).since(since));
+        loaded.lost.push(Lost { since, ..Lost::default() });
         loaded.sources.push(file);
     }
     loaded
@@ -172,8 +184,7 @@ fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
         loaded.lost.push(Lost::default());
     } else if let Some(conflict) = merge_conflict(file.text()) {
         if header::may_be_ours(file.path(), file.text()) {
-            loaded.findings.push(yaml_syntax::merge_conflict(&file, conflict));
-            loaded.lost.push(Lost::default());
+            load_conflict(&file, conflict, limits, &mut loaded);
         }
     } else if let Some(finding) = forbidden_character(&file) {
         if header::may_be_ours(file.path(), file.text()) {
@@ -181,15 +192,7 @@ fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
             loaded.lost.push(Lost::default());
         }
     } else {
-        let is_ours = |root: &Node| {
-            let header = header::judge(&file, root);
-            header::is_hidden(root)
-                || !matches!(header, header::Header::Foreign | header::Header::Empty)
-        };
-        for document in yaml::parse(&file, limits, yaml::Dialect::Ours, is_ours) {
-            load_document(&file, document, limits, &mut loaded);
-        }
-        cap_findings(&file, limits, &mut loaded.findings);
+        load_documents(&file, limits, &mut loaded);
     }
     if !loaded.findings.is_empty() || !loaded.documents.is_empty() {
         loaded.sources.push(file);
@@ -206,6 +209,32 @@ pub(super) fn forbidden_character(file: &SourceFile) -> Option<Finding> {
         c => c.is_control(),
     };
     file.text().char_indices().find(bad).map(|(at, c)| bad_encoding::character(file, at, c))
+}
+
+fn load_documents(file: &SourceFile, limits: &Limits, loaded: &mut Loaded) {
+    let is_ours = |root: &Node| {
+        let header = header::judge(file, root);
+        header::is_hidden(root)
+            || !matches!(header, header::Header::Foreign | header::Header::Empty)
+    };
+    for document in yaml::parse(file, limits, yaml::Dialect::Ours, is_ours) {
+        load_document(file, document, limits, loaded);
+    }
+    cap_findings(file, limits, &mut loaded.findings);
+}
+
+/// A file with both sides of a merge. 0.1 asked only whether it is sound all the same, as texts beside our
+/// documents can be.
+fn load_conflict(file: &SourceFile, place: Span, limits: &Limits, loaded: &mut Loaded) {
+    let finding = yaml_syntax::merge_conflict(file, place);
+    load_documents(file, limits, loaded);
+    if loaded.findings.iter().any(Finding::is_error) {
+        loaded.documents.clear();
+        loaded.findings = vec![finding];
+        loaded.lost = vec![Lost::default()];
+    } else {
+        loaded.findings.push(finding.since(Release::V0_2));
+    }
 }
 
 /// The first line that git wrote for a merge that a person must finish: `<<<<<<< HEAD`, where lines
@@ -234,7 +263,9 @@ fn cap_findings(file: &SourceFile, limits: &Limits, findings: &mut Vec<Finding>)
         findings.sort_by_key(|finding| finding.location.span);
         let rest = findings.split_off(limits.findings_per_file);
         let place = rest.first().map_or_else(Span::default, |finding| finding.location.span);
-        findings.push(limit_exceeded::findings(file, place, limits));
+        let since = rest.iter().filter(|it| it.is_error()).map(|it| it.since).min();
+        let finding = limit_exceeded::findings(file, place, limits);
+        findings.push(finding.since(since.unwrap_or_default()));
     }
 }
 
@@ -256,13 +287,17 @@ fn load_document(
     match header::judge(file, &root) {
         header::Header::Empty | header::Header::Foreign => {}
         header::Header::Fault(finding) => {
-            loaded.lost.push(Lost { kind: header::kind_said(&root), name: name_of(&root) });
+            loaded.lost.push(Lost {
+                kind: header::kind_said(&root),
+                name: name_of(&root),
+                since: Release::FIRST,
+            });
             loaded.findings.append(&mut findings);
             loaded.findings.push(finding);
         }
         header::Header::Ours(kind) => {
             if loaded.findings.len() > limits.findings_per_file {
-                loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
+                loaded.lost.push(lost_document(kind, &root));
                 return;
             }
             let body = typed(kind, &root);
@@ -271,6 +306,7 @@ fn load_document(
             if findings.is_empty() {
                 match body {
                     Ok(body) => {
+                        findings.append(&mut judge_names(file, &body));
                         findings.append(&mut judge_requests(file, &body));
                         loaded.documents.push(Document {
                             file: file.clone(),
@@ -280,28 +316,24 @@ fn load_document(
                     }
                     Err(error) => {
                         findings.push(type_fault(file, &root, &error));
-                        loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
+                        loaded.lost.push(lost_document(kind, &root));
                     }
                 }
             } else {
-                loaded.lost.push(Lost { kind: Some(kind), name: name_of(&root) });
+                loaded.lost.push(lost_document(kind, &root));
             }
             loaded.findings.append(&mut findings);
         }
     }
 }
 
-/// Why a document that its schema accepts is not of its type: a name with an invisible character, or
-/// `10.0` for a whole number.
+/// Why a document that its schema accepts is not of its type: `10.0` for a whole number.
 fn type_fault(file: &SourceFile, root: &Node, error: &de::DeError) -> Finding {
-    let place = error.span.unwrap_or(root.span);
-    let name = root.scalar_at(place).unwrap_or("");
-    match bad_name::fault(name) {
-        Some(fault) if error.message.contains(&fault) => {
-            bad_name::finding(file, place, name, &fault)
-        }
-        _ => wrong_type::unreadable(file, place, &error.message),
-    }
+    wrong_type::unreadable(file, error.span.unwrap_or(root.span), &error.message)
+}
+
+fn lost_document(kind: Kind, root: &Node) -> Lost {
+    Lost { kind: Some(kind), name: name_of(root), since: Release::FIRST }
 }
 
 fn name_of(root: &Node) -> Option<String> {

@@ -50,7 +50,7 @@ impl Name {
     /// # Errors
     /// What keeps it from being one, in words.
     pub(super) fn new(text: &str) -> Result<Self, String> {
-        match bad_name::fault(text) {
+        match bad_name::grave_fault(text) {
             None => Ok(Self(text.to_owned())),
             Some(fault) => Err(format!("the name `{}` {fault}", text.escape_debug())),
         }

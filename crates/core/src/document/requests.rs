@@ -3,7 +3,7 @@
 
 use super::limits::{MAX_TAGS, MAX_VALUE};
 use super::rules::{duplicate_key, limit_exceeded};
-use super::{Body, Dimension, Finding, RawCase, RawContext, SourceFile, Spanned};
+use super::{Body, Dimension, Finding, RawCase, RawContext, Release, SourceFile, Spanned};
 
 /// Every fault of the requests of a document, if it is a test.
 pub(super) fn judge_requests(file: &SourceFile, body: &Body) -> Vec<Finding> {
@@ -41,7 +41,7 @@ fn judge_values(
     for value in shared.iter().chain(choices.iter().copied().flatten()).filter(is_long) {
         let what = format!("this {} has {} bytes", dimension.singular(), value.len());
         let finding = limit_exceeded::finding(file, value.span, "request-value", MAX_VALUE, &what);
-        findings.push(finding.help("no request with a longer value is answered"));
+        findings.push(newer(finding).help("no request with a longer value is answered"));
     }
 
     // What a matrix gives of a set comes on top of what all its requests share.
@@ -52,8 +52,13 @@ fn judge_values(
         let place = place.map_or(case.name.span, |value| value.span);
         let what = format!("a request of this case has {total} {}", dimension.plural());
         let finding = limit_exceeded::finding(file, place, "request-tags", MAX_TAGS, &what);
-        findings.push(finding.help("no request with more of them is answered"));
+        findings.push(newer(finding).help("no request with more of them is answered"));
     }
+}
+
+/// A limit of requests that 0.1 did not have.
+fn newer(finding: Finding) -> Finding {
+    finding.since(Release::V0_2)
 }
 
 #[cfg(test)]

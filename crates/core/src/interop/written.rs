@@ -7,7 +7,9 @@ use super::slug::Slugs;
 use super::write;
 use super::yaml::{Tree, Writer};
 use crate::document::rules::wrong_type;
-use crate::document::{Finding, Kind, Limits, Loaded, Location, Lost, SourceFile, Span, load_file};
+use crate::document::{
+    Finding, Kind, Limits, Loaded, Location, Lost, Release, SourceFile, Span, load_file,
+};
 use crate::policy::{Checked, Levels, check};
 
 /// Attachments a file, at most.
@@ -46,11 +48,12 @@ impl Written {
     /// Judges the files as a tree, beside what has been found already. Findings are at their places in
     /// the sources; without a set there is an error among them.
     pub(super) fn judge(&self, broken_policies: Vec<String>, findings: Vec<Finding>) -> Checked {
-        let lost_policy = |name| Lost { kind: Some(Kind::Policy), name: Some(name) };
+        let lost_policy =
+            |name| Lost { kind: Some(Kind::Policy), name: Some(name), since: Release::FIRST };
         let mut lost: Vec<Lost> = broken_policies.into_iter().map(lost_policy).collect();
         // What is at fault was not written: rules that speak of what is not there keep silent.
         if findings.iter().any(Finding::is_error) {
-            lost.push(Lost { kind: Some(Kind::PolicyAttachment), name: None });
+            lost.push(Lost { kind: Some(Kind::PolicyAttachment), ..Lost::default() });
         }
         let mut loaded = Loaded { findings, lost, ..Loaded::default() };
         for (path, (writer, _)) in &self.files {

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::document::{
     Dimension, Finding, GateLevel, Loaded, Name, PatternList, PerDimension, RawAttachment, RawBox,
-    RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Severity,
-    SourceFile, Spanned,
+    RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Release,
+    Severity, SourceFile, Spanned,
 };
 
 /// What judging a tree came to.
@@ -34,6 +34,11 @@ impl Checked {
     /// The findings for which there is no set.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.is_error())
+    }
+
+    /// The findings for which the rules of now would make no set, where those of an older release do.
+    pub fn lowered(&self) -> Vec<Finding> {
+        self.findings.iter().filter(|finding| finding.is_lowered()).cloned().collect()
     }
 }
 
@@ -65,9 +70,10 @@ pub fn check_findings(loaded: Loaded, flags: &Levels) -> Checked {
 }
 
 /// As [`check`], for those who only want to know whether there is a set: no warning is looked for,
-/// unless refguard.yaml makes it an error.
-pub fn check_errors(loaded: Loaded) -> Checked {
-    judge(loaded, &Levels::default(), is_error, true)
+/// unless refguard.yaml makes it an error. What is only an error since a later release than `as_of` is a
+/// warning, and found.
+pub fn check_errors(loaded: Loaded, as_of: Release) -> Checked {
+    judge(loaded, &Levels::as_of(as_of), is_error, true)
 }
 
 /// The set of some documents of a set whose other documents are known to be sound: judged by the rules that
@@ -94,6 +100,7 @@ fn judge(
     wanted: fn(&SetRule, &Levels) -> bool,
     build: bool,
 ) -> Checked {
+    loaded.lost.retain(|lost| lost.since <= flags.release());
     let mut findings = std::mem::take(&mut loaded.findings);
     loaded.findings = findings.clone();
     let draft = DraftSet::new(&loaded);

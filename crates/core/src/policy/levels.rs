@@ -4,11 +4,21 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use crate::document::{Finding, Level, Rule, Severity, did_you_mean};
+use crate::document::{Finding, Level, Release, Rule, Severity, did_you_mean};
 
-/// Levels by rule name, from refguard.yaml and flags.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Levels(FxHashMap<&'static str, Level>);
+/// Levels by rule name, from refguard.yaml and flags, as of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Levels {
+    named: FxHashMap<&'static str, Level>,
+    /// What is only an error since a later release is a warning.
+    as_of: Release,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self::as_of(Release::CURRENT)
+    }
+}
 
 /// Why a level cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +30,16 @@ pub enum BadLevel {
 }
 
 impl Levels {
+    /// The rules' own levels, as they were in a release.
+    pub fn as_of(release: Release) -> Self {
+        Self { named: FxHashMap::default(), as_of: release.min(Release::CURRENT) }
+    }
+
+    /// The release whose rules count.
+    pub fn release(&self) -> Release {
+        self.as_of
+    }
+
     /// Sets the level of a warning, by its rule's name or code.
     ///
     /// # Errors
@@ -37,15 +57,16 @@ impl Levels {
             (Severity::Error, Level::Off | Level::Warn) => Err(BadLevel::Fixed(rule.name)),
             (Severity::Error, Level::Error) => Ok(()),
             (Severity::Warning, level) => {
-                self.0.insert(rule.name, level);
+                self.named.insert(rule.name, level);
                 Ok(())
             }
         }
     }
 
-    /// What a breach of a rule is, by these levels; one that is off counts as a warning.
+    /// What a breach of a rule is, by these levels; one that is off counts as a warning. An error of a later release is
+    /// one here, so that it is looked for.
     pub fn of(&self, rule: &Rule) -> Severity {
-        match self.0.get(rule.name) {
+        match self.named.get(rule.name) {
             Some(Level::Error) => Severity::Error,
             Some(Level::Off | Level::Warn) => Severity::Warning,
             None => rule.severity,
@@ -54,22 +75,26 @@ impl Levels {
 
     /// Every level that was set, by the rule's name, in the order of the names.
     pub fn by_name(&self) -> BTreeMap<&'static str, Level> {
-        self.0.iter().map(|(name, level)| (*name, *level)).collect()
+        self.named.iter().map(|(name, level)| (*name, *level)).collect()
     }
 
-    /// These levels with others over them.
+    /// These levels with others over them; of the two releases the older counts.
     pub fn overlay(&mut self, over: &Self) {
-        self.0.extend(over.0.iter().map(|(name, level)| (*name, *level)));
+        self.named.extend(over.named.iter().map(|(name, level)| (*name, *level)));
+        self.as_of = self.as_of.min(over.as_of);
     }
 
     /// Applies the levels and puts the findings in the order of reports.
     pub fn apply(&self, findings: &mut Vec<Finding>) {
         findings.retain_mut(|finding| {
-            match self.0.get(finding.rule.name) {
+            match self.named.get(finding.rule.name) {
                 Some(Level::Off) => return false,
                 Some(Level::Warn) => finding.severity = Severity::Warning,
                 Some(Level::Error) => finding.severity = Severity::Error,
                 None => {}
+            }
+            if finding.since > self.as_of {
+                finding.severity = Severity::Warning;
             }
             true
         });

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::document::{Body, Dimension, Document, Loaded, RawAttachment, Spanned};
+use crate::document::{Body, Dimension, Document, Loaded, RawAttachment, Release, Spanned};
 use crate::policy::{Context, Pattern, check_errors, meets, raw_attachment_json, raw_policy_json};
 use crate::prove::{Cause, How};
 use crate::resolve::{Engine, Request, Requested};
@@ -154,7 +154,7 @@ impl Part {
 fn answer(documents: Vec<Document>, request: &Request) -> Option<Vec<String>> {
     let mut sources: Vec<_> = documents.iter().map(|document| document.file.clone()).collect();
     sources.dedup_by(|a, b| a.path() == b.path());
-    let checked = check_errors(Loaded { documents, sources, ..Loaded::default() });
+    let checked = check_errors(Loaded { documents, sources, ..Loaded::default() }, Release::FIRST);
     let engine = Engine::new(Arc::new(checked.set?));
     let resolution = engine.resolve(request);
     Some(resolution.guardrails.iter().map(|name| (*name).to_owned()).collect())

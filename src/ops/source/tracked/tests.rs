@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
+use refguard_core::document::Release;
 use refguard_core::policy::Checked;
 
 use super::*;
@@ -164,7 +165,7 @@ impl House {
     fn judge_whole(&self, tree: TreeId) -> Judged {
         let repo = self.workspace.repo().unwrap();
         let listing = repo.list_tree(tree, "", &load::wanted).unwrap();
-        Judged::from(check_errors(load::read(listing, &NoProgress).unwrap()))
+        Judged::from(check_errors(load::read(listing, &NoProgress).unwrap(), Release::CURRENT))
     }
 
     fn kept_file(&self) -> PathBuf {
@@ -181,7 +182,7 @@ impl House {
 /// What there is to say of a judgement: the set to the last word, or its errors.
 fn said(judged: &Judged) -> String {
     match judged {
-        Judged::Sound(engine) => {
+        Judged::Sound(engine) | Judged::Outdated(engine, _) => {
             let set = engine.set();
             let conditions: Vec<&str> = set.conditions.iter().map(|c| c.text()).collect();
             let names: BTreeMap<_, _> = set.by_name.iter().collect();
@@ -228,8 +229,8 @@ fn follow(
         let sides = House::sides(&files);
         let (workspace, mut next) = (&house.workspace, TrackedSet::default());
         let (judged, files_read) = match way {
-            Way::Tree => following.judge(workspace, target, &NoProgress),
-            Way::NextRun => next.judge(workspace, target, &NoProgress),
+            Way::Tree => following.judge(workspace, target, Release::CURRENT, &NoProgress),
+            Way::NextRun => next.judge(workspace, target, Release::CURRENT, &NoProgress),
             Way::Hook => next.judge_index(workspace, &sides),
         }
         .unwrap();
@@ -264,7 +265,9 @@ fn with(path: &str, text: String) -> Files {
 /// Judges in a run of its own; with how many files it read, where it did not read all.
 fn judge_next(house: &House, files: &Files) -> (String, Option<usize>) {
     let target = Target::Tree(house.write_tree(files));
-    let judged = TrackedSet::default().judge(&house.workspace, target, &NoProgress).unwrap();
+    let judged = TrackedSet::default()
+        .judge(&house.workspace, target, Release::CURRENT, &NoProgress)
+        .unwrap();
     (said(&judged.0), judged.1)
 }
 
@@ -339,6 +342,6 @@ fn a_repository_that_is_only_judged_neither_reads_nor_writes_a_kept_set() {
     assert!(!sets.begin_from_kept(&view));
     house.forget();
     let target = Target::Tree(house.write_tree(&base()));
-    assert_eq!(sets.judge(&view, target, &NoProgress).unwrap().1, None);
+    assert_eq!(sets.judge(&view, target, Release::CURRENT, &NoProgress).unwrap().1, None);
     assert!(!house.repo.path().join(".git/refguard").exists());
 }

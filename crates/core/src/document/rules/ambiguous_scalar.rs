@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG007",
     name: "ambiguous-scalar",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "text that YAML could take for something else is quoted where a string is due",
     why: "YAML 1.1 reads `no` as false, `0755` as 493 and `12:30` as 750; YAML 1.2 does not. refguard reads 1.2, your other tools may not. In quotes it is a string for all of them.",
     bad: &[(

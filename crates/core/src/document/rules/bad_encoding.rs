@@ -1,12 +1,13 @@
 //! RG002 `bad-encoding`: bytes or characters that readers disagree on
 
-use crate::document::{Finding, Rule, Severity, SourceFile, Span};
+use crate::document::{Finding, Release, Rule, Severity, SourceFile, Span};
 
 /// The rule.
 pub static RULE: Rule = Rule {
     code: "RG002",
     name: "bad-encoding",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a file must be UTF-8 without control characters",
     why: "A NUL ends the text for some readers and not for others; U+0085, U+2028 and U+2029 are line breaks for some. What a reviewer sees must be what every reader loads.",
     bad: &[(
@@ -38,8 +39,9 @@ pub(crate) fn not_utf8(file: &SourceFile, at: usize) -> Finding {
 }
 
 /// UTF-16 or UTF-32.
-pub(crate) fn wide(file: &SourceFile, encoding: &str) -> Finding {
+pub(crate) fn wide(file: &SourceFile, encoding: &str, since: Release) -> Finding {
     Finding::new(&RULE, file, Span::default(), format!("this file is {encoding}, not UTF-8"))
+        .since(since)
         .help(format!("save it as UTF-8, for example by `iconv -f {encoding} -t UTF-8`"))
 }
 

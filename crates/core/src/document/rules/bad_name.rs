@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG013",
     name: "bad-name",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a name has 1 to 128 characters, none of them a control character, an invisible character or `@`, and no space at either end",
     why: "`@` separates a name from its version (`baseline@3`); spaces, control characters and characters that nobody can see (zero-width spaces, joiners, bidirectional controls and whatever else Unicode lets a display ignore) make two names that look the same.",
     bad: &[(
@@ -69,14 +70,23 @@ pub(crate) fn invisible_character(text: &str) -> Option<char> {
 
 /// Why `name` is no name, if it is none.
 pub(crate) fn fault(name: &str) -> Option<String> {
+    grave_fault(name).or_else(|| invisible_fault(name))
+}
+
+/// The fault of a name that 0.1 took: nobody can see all of it.
+pub(crate) fn invisible_fault(name: &str) -> Option<String> {
+    let hidden = invisible_character(name)?;
+    Some(format!("has the character U+{:04X}, which cannot be seen", u32::from(hidden)))
+}
+
+/// Why `name` was never a name.
+pub(crate) fn grave_fault(name: &str) -> Option<String> {
     let fault = if name.is_empty() {
         "is empty".to_owned()
     } else if name.chars().count() > 128 {
         format!("has {} characters; 128 are allowed", name.chars().count())
     } else if name.chars().any(char::is_control) {
         "has a control character".to_owned()
-    } else if let Some(hidden) = invisible_character(name) {
-        format!("has the character U+{:04X}, which cannot be seen", u32::from(hidden))
     } else if name.contains('@') {
         "has an `@`, which separates a name from its version".to_owned()
     } else if name.trim() != name {
@@ -91,7 +101,12 @@ pub(crate) fn fault(name: &str) -> Option<String> {
 pub(crate) fn finding(file: &SourceFile, span: Span, name: &str, fault: &str) -> Finding {
     let help = "use 1 to 128 characters without control or invisible characters, without `@`, and without a space at either end";
     let shown: String = name.chars().take(128).collect();
+    let since = match grave_fault(name) {
+        Some(_) => RULE.since,
+        None => Rule::SINCE_0_2,
+    };
     Finding::new(&RULE, file, span, format!("the name `{}` {fault}", shown.escape_debug()))
+        .since(since)
         .help(help)
 }
 

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG011",
     name: "bad-value",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a field with a fixed choice of values has one of them",
     why: "A status or action that is not known used to pass in silence and to mean the default. Here it is refused, with the values there are.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG009",
     name: "duplicate-key",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a key stands once in a mapping",
     why: "Most YAML libraries keep the last one and drop the others in silence: the reviewer reads one policy, the engine loads another.",
     bad: &[(

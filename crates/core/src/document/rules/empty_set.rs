@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG019",
     name: "empty-set",
     severity: Severity::Error,
+    since: Rule::SINCE_0_2,
     summary: "a tree that is judged holds a document of ours besides its settings",
     why: "\"0 policies, no finding\" is what a check says in the wrong folder, of a sparse checkout, and where `include` has a typo: the pipeline is green and nothing was looked at. Where a repository is meant to be empty, say `--allow-empty`.",
     bad: &[(

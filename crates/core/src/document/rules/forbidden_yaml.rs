@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG003",
     name: "forbidden-yaml",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "tags, merge keys, directives and keys that are not scalars are not used",
     why: "Each of them is read differently by different YAML libraries, so a reviewer and an engine could read two policies from one text. Write the value out; plain anchors and aliases are fine.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG015",
     name: "foreign-document",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "the folders `policies`, `attachments`, `tests` and `invariants` hold only our documents",
     why: "A YAML document there that is not ours is more likely a policy with a broken header than a stranger. Put other YAML elsewhere, or name it under `exclude` in refguard.yaml.",
     bad: &[(

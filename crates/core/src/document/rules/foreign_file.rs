@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG016",
     name: "foreign-file",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "the folders of the set hold only YAML files",
     why: "A file `baseline.yaml.bak` or `baseline.yam` under `policies/` is not read. If it was meant to be, its policy is missing.",
     bad: &[

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG004",
     name: "limit-exceeded",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "files and sets stay within the limits",
     why: "Limits keep one bad file from stopping a hook or a daemon: a file has at most 1 MiB, 1,000 documents, 64 levels of nesting and 10,000 nodes by aliases; a set has at most 500,000 files and 1 GiB; the tests of a set make at most 100,000 cases; a request has at most 256 tags, and no value of more than 1,024 bytes; a condition's compiled form has at most 1 MiB, and those of a set together 256 MiB.",
     bad: &[(

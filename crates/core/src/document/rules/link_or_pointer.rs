@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG017",
     name: "link-or-pointer",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a file of the set is a plain file in git",
     why: "A symbolic link or a large-file pointer with a YAML name holds no policy itself: read from a commit it would be skipped, and its policy would vanish.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG018",
     name: "misnamed-file",
     severity: Severity::Error,
+    since: Rule::SINCE_0_2,
     summary: "the name of a file of the set ends in `.yaml` or `.yml`, in small letters",
     why: "Only such files are read. A policy in `baseline.YAML` would vanish on one system and, where the file system does not tell large letters from small ones, be there on another.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG010",
     name: "missing-field",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a document has the fields that its kind needs",
     why: "A policy without a name cannot be attached, an attachment without a policy gives nothing.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG014",
     name: "mistyped-header",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a document that is nearly ours is ours, and must say so",
     why: "A slip in `apiVersion` or `kind` would make a policy vanish: the engine would skip the file as somebody else's. So a header within two edits of ours, or one of our kinds without `apiVersion`, is an error.",
     bad: &[(

@@ -20,7 +20,7 @@ pub mod unknown_field;
 pub mod wrong_type;
 pub mod yaml_syntax;
 
-use super::Severity;
+use super::{Release, Severity};
 
 /// A small policy repository that shows a rule: paths and texts.
 pub type Example = &'static [(&'static str, &'static str)];
@@ -34,6 +34,8 @@ pub struct Rule {
     pub name: &'static str,
     /// Errors cannot be lowered; the level of a warning can be set.
     pub severity: Severity,
+    /// The first release that reports it. A single finding may be newer: [`Finding::since`](super::Finding::since).
+    pub since: Release,
     /// The rule in one sentence.
     pub summary: &'static str,
     /// Why it is a rule, and what to do.
@@ -42,6 +44,13 @@ pub struct Rule {
     pub bad: Example,
     /// The same one, mended.
     pub good: Example,
+}
+
+impl Rule {
+    /// `since` of the rules that there always were.
+    pub const SINCE_0_1: Release = Release::FIRST;
+    /// `since` of the rules that came with 0.2.
+    pub const SINCE_0_2: Release = Release::V0_2;
 }
 
 /// Every rule of form, by code.

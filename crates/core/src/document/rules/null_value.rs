@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG006",
     name: "null-value",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a field that is given must have a value",
     why: "`teams:` with nothing after it is null. Other engines read that as an empty list or an empty string, and an attachment becomes global. Leave the field out, or give it its value.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG012",
     name: "unknown-field",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a document has only the fields that its kind knows",
     why: "A field with a slip in its name used to be ignored: `team:` for `teams:` made an attachment global. Here every field is known or refused.",
     bad: &[(

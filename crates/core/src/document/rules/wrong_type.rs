@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG008",
     name: "wrong-type",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a value has the type that its field asks for",
     why: "A string where a list is due, a number where a name is due: guessing would make a policy that nobody wrote.",
     bad: &[(

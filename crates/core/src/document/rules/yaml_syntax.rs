@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG001",
     name: "yaml-syntax",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a file must be well-formed YAML 1.2",
     why: "A file that does not parse says nothing for certain. refguard reports the place, reads the file's other documents all the same, and refuses the set.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG311",
     name: "litellm-comments",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "comments among the policies of a LiteLLM config are carried over by hand",
     why: "An import writes what a config means, and a comment means nothing to LiteLLM. To a person it may be why a guardrail is there. Copy what is worth keeping beside the documents that the import wrote, or into their `description`; the config itself is not changed.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG304",
     name: "litellm-empty-condition",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a condition of a LiteLLM config names a model",
     why: "LiteLLM takes an empty condition, or one whose `model` is null, as no condition: the policy always holds. It is imported without a condition.",
     bad: &[(

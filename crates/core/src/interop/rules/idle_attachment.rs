@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG309",
     name: "litellm-idle-attachment",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "an attachment of a LiteLLM database is to a policy that was published",
     why: "LiteLLM keeps the attachments of a policy that is deleted, renamed or never published, and applies nothing for them. They are left out.",
     bad: &[

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG303",
     name: "litellm-ignored",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a LiteLLM config has nothing that LiteLLM does not heed",
     why: "LiteLLM does not heed lists beside `scope: \"*\"`, a scope beside lists, empty lists beside others, and an empty `inherit`. They are left out, so that the answers stay what they are; look whether they were meant to narrow something.",
     bad: &[(

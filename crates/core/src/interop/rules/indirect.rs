@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG306",
     name: "litellm-indirect",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "the policies of a LiteLLM config stand in it, not in files it includes or in the environment",
     why: "LiteLLM merges the files under `include` into the config and fills values that begin with `os.environ/` from the environment; where a variable is not set the value is null, and a `scope` or a condition is gone. Import sees only the text of one config: write the files and values into it first.",
     bad: &[(

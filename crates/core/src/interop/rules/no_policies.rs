@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG308",
     name: "litellm-no-policies",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a LiteLLM config that is imported has `policies`",
     why: "Without `policies` LiteLLM does not start its policy engine and leaves `policy_attachments` unread. There is nothing to import.",
     bad: &[(

@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG301",
     name: "litellm-unknown-key",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a policy or attachment of a LiteLLM config has only keys that LiteLLM reads",
     why: "LiteLLM takes the keys it knows and leaves the others unread: with `team:` instead of `teams:` an attachment is for every request, with `models:` in a condition the policy always holds. What such a key was meant to do is unknown, so nothing is imported until it is mended.",
     bad: &[(

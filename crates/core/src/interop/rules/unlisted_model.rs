@@ -7,6 +7,7 @@ pub static RULE: Rule = Rule {
     code: "RG307",
     name: "litellm-unlisted-model",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "the models that attachments of a LiteLLM config name are in its `model_list`",
     why: "LiteLLM does not look whether an attachment names a model that exists; a mistyped one never matches. A model may also come from the database or the router. It is imported into the catalog with the others: remove it there if it is a mistake.",
     bad: &[(

@@ -14,6 +14,7 @@ pub static RULE: Rule = Rule {
     code: "RG207",
     name: "add-and-remove",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a policy does not add and remove the same guardrail",
     why: "What a policy adds and removes is removed: the `add` has no effect.",
     bad: &[(

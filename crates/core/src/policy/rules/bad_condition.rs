@@ -14,6 +14,7 @@ pub static RULE: Rule = Rule {
     code: "RG114",
     name: "bad-condition",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a condition's pattern is one that Python and Rust read alike",
     why: "A gateway in Python reads the same patterns. Allowed are literals, escaped punctuation, `.`, classes, `\\d \\w \\s`, groups, `|`, `* + ? {m} {m,} {m,n}`, `(?i)` at the start, `^` and `$` at the ends. Look-around, back-references, `\\b` and the rest are read differently or not at all, and a pattern that never matches is a policy that never applies.",
     bad: &[(

@@ -17,6 +17,7 @@ pub static RULE: Rule = Rule {
     code: "RG117",
     name: "bad-invariant",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "an invariant asks for something, of some requests, that can be",
     why: "An invariant that asks for nothing, or exempts every request, holds whatever the policies say: a proof of it is worth nothing. One that asks for a guardrail and forbids it cannot hold.",
     bad: &[(

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG111",
     name: "bad-scope",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "`scope` is `\"*\"` or not there",
     why: "Other engines take `scope: prod` for every request, as they look only whether there is a scope. A part of the requests is named by lists such as `teams`.",
     bad: &[(

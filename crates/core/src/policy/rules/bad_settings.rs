@@ -19,6 +19,7 @@ pub static RULE: Rule = Rule {
     code: "RG116",
     name: "bad-settings",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "the settings stand once, in refguard.yaml at the root, and can be followed",
     why: "Settings say which ref is production and what is let through. A second `Repository` document, an unknown rule, two environments on one ref or a ref that git does not take would leave open what holds. Errors cannot be lowered.",
     bad: &[
@@ -185,8 +186,8 @@ fn check_name(
         None if name.starts_with('-') => format!("git takes `{name}` for an option"),
         None => return,
     };
-    findings
-        .push(item.finding(&RULE, environment.raw.name.span, fault).help("give it another name"));
+    let finding = item.finding(&RULE, environment.raw.name.span, fault).since(Rule::SINCE_0_2);
+    findings.push(finding.help("give it another name"));
 }
 
 fn reference(raw: &RawEnvironment) -> String {

@@ -14,6 +14,7 @@ pub static RULE: Rule = Rule {
     code: "RG118",
     name: "bad-test",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a test case can fail: its `expect` names something",
     why: "A case that expects nothing passes whatever the policies say, and looks like cover. `guardrails: []` expects that there are none, and can fail; empty `includes` and `excludes` cannot.",
     bad: &[(

@@ -15,6 +15,7 @@ pub static RULE: Rule = Rule {
     code: "RG214",
     name: "captured-guardrail",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a pipeline does not take over a guardrail that another policy adds for the same requests",
     why: "A guardrail that a matched pipeline has as a step does not run on its own in that mode, whichever policy adds it. If the pipeline ends before the step, or goes on after a fail, the other policy's requests lose a check that its author counts on.",
     bad: &[(

@@ -37,6 +37,7 @@ pub static RULE: Rule = Rule {
     code: "RG104",
     name: "chain-too-deep",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a chain of inheritance has at most 100 policies",
     why: "Nobody can review what a policy of such a chain gives. Merge members that are attached nowhere.",
     bad: &[(

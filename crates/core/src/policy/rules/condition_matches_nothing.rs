@@ -16,6 +16,7 @@ pub static RULE: Rule = Rule {
     code: "RG205",
     name: "condition-matches-nothing",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a condition holds for some model of the catalog",
     why: "A policy whose condition holds for no model that the gateway has never applies. Most often the model's name is misspelt, or the model is gone.",
     bad: &[(

@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     code: "RG202",
     name: "covered-attachment",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "an attachment is for some request that no other one of the same policy is for",
     why: "An attachment whose requests another one has already changes no request's guardrails. Often one of the two was meant for another policy, or was meant to go.",
     bad: &[(

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG210",
     name: "dead-default",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a default attachment counts for some request",
     why: "Default attachments count only where no other attachment matches. One that is not default and matches every request, of a policy that always applies, switches them all off.",
     bad: &[(

@@ -14,6 +14,7 @@ pub static RULE: Rule = Rule {
     code: "RG220",
     name: "default-on-guardrail",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_2,
     summary: "policies add and remove only guardrails that the gateway leaves to policies",
     why: "A guardrail with `default_on: true` runs for every call, whatever policies say. A `remove` of it takes nothing away, and a request that no policy gives it gets it all the same. Only a pipeline that has it as a step changes what it does, in the pipeline's mode.",
     bad: &[(

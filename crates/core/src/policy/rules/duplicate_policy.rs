@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG101",
     name: "duplicate-policy",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a policy's name is unique in the set",
     why: "A name is a policy's identity: attachments, `inherit` and versions go by it. With two of one name the answer would depend on the order of files. Rename one, or merge them.",
     bad: &[

@@ -14,6 +14,7 @@ pub static RULE: Rule = Rule {
     code: "RG120",
     name: "duplicate-test",
     severity: Severity::Error,
+    since: Rule::SINCE_0_2,
     summary: "a test's name is unique in the set, and a case's name in its test",
     why: "Reports name a case by its test and its own name. CI systems merge two of one name, so that one that fails can hide behind one that passes.",
     bad: &[(

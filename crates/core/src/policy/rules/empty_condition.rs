@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG115",
     name: "empty-condition",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a condition names at least one model",
     why: "An empty condition is read as \"always\" by some and as \"never\" by others. A policy that always holds has no `condition`.",
     bad: &[(

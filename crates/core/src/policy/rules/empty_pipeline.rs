@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG106",
     name: "empty-pipeline",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a pipeline has at least one step",
     why: "A pipeline that runs out of steps allows the request, so one without steps looks like a check and is none.",
     bad: &[(

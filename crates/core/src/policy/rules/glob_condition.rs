@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG204",
     name: "glob-condition",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a condition is a regular expression, not a glob",
     why: "`gpt-4*` means `gpt-` and then any number of the character `4`: it does not match `gpt-4o`. What begins with `gpt-4` is `gpt-4.*`.",
     bad: &[(

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG121",
     name: "guardrail-conflict",
     severity: Severity::Error,
+    since: Rule::SINCE_0_2,
     summary: "catalogs that list one guardrail agree on how the gateway runs it",
     why: "Several catalogs are put together. Where one says that a guardrail runs before the model is called and another that it runs after it, one of them is wrong, and pipelines would be judged by chance.",
     bad: &[(

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG219",
     name: "idle-pipeline",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_2,
     summary: "some step of a pipeline can block or modify",
     why: "A guardrail that runs as a step does not run by itself in the pipeline's mode. Where every action of every step is `allow` or `next`, its failing stops nothing any more: the pipeline only watches. Running out of steps allows too.",
     bad: &[(

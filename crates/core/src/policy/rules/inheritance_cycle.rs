@@ -15,6 +15,7 @@ pub static RULE: Rule = Rule {
     code: "RG103",
     name: "inheritance-cycle",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "no policy inherits from itself, not by way of others either",
     why: "A chain of inheritance is walked from its root down; a cycle has no root. It is reported at every member's `inherit`: one of them is to go.",
     bad: &[(

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG203",
     name: "inner-wildcard",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a `*` stands only at the end of a pattern",
     why: "Only a final `*` matches any rest; any other is the character itself. `*-prod` matches nothing but the text `*-prod`. Conditions on the model take regular expressions; for teams and keys, name them or use a tag.",
     bad: &[(

@@ -16,6 +16,7 @@ pub static RULE: Rule = Rule {
     code: "RG217",
     name: "lookalike-name",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_2,
     summary: "no name looks like another one, or holds a character that cannot be seen",
     why: "A policy `bаseline` with a Cyrillic `а` reads as `baseline` in every review and is another policy: who attaches or inherits it gets other guardrails. Names are compared by the skeletons of Unicode's security report (UTS #39); two names of ASCII letters only are never taken for each other. In the lists of a catalog and an attachment, which name teams, keys, models and tags that others chose, a character that cannot be seen is a warning too; in names that are refguard's own it is an error.",
     bad: &[(

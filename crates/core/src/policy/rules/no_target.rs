@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG110",
     name: "no-target",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "an attachment has a target: `scope: \"*\"`, or lists that are not empty",
     why: "Other engines take an attachment without a target, or with an empty list, for every request: a list that was emptied makes a policy global. What is for every request says so with `scope: \"*\"`.",
     bad: &[(

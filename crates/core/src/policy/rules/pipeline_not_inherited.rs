@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG212",
     name: "pipeline-not-inherited",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a child of a policy with a pipeline has a pipeline of its own",
     why: "Guardrails are inherited, pipelines are not: in the child the same guardrails run on their own, and what the parent's `on_fail` said no longer holds.",
     bad: &[(

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG208",
     name: "remove-not-inherited",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "what a policy removes, an ancestor adds",
     why: "`remove` takes away only what the policy inherits. A guardrail that comes from elsewhere stays, and the author thinks that it is gone.",
     bad: &[(

@@ -15,6 +15,7 @@ pub static RULE: Rule = Rule {
     code: "RG209",
     name: "remove-without-effect",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "no other policy gives back, to the same requests, what a policy removes",
     why: "A request gets the guardrails of all its policies together, so a `remove` never takes away what another matched policy adds. The classic mistake is a baseline for every request and a child that removes: the baseline still matches. Attach the baseline with `default: true`, so that it counts only where no other policy does, and let the child inherit from it.",
     bad: &[(

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG112",
     name: "scope-with-targets",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "`scope` does not stand together with a list such as `teams`",
     why: "`scope: \"*\"` is every request, whatever else stands there: the lists would have no effect, and a reviewer would think that they have.",
     bad: &[(

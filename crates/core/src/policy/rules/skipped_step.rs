@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG213",
     name: "skipped-step",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a step that skips the steps after it says so",
     why: "Where `on_pass` is not given it is `allow`, and that ends the pipeline: the steps after it run only when this one fails. For all of them to run, write `on_pass: next`; where they are meant as a fallback, write `on_pass: allow`.",
     bad: &[(

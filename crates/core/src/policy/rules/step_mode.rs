@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG122",
     name: "step-mode",
     severity: Severity::Error,
+    since: Rule::SINCE_0_2,
     summary: "the guardrail of each step runs in the mode of its pipeline",
     why: "LiteLLM runs a guardrail in its own modes only. In a pipeline of another mode the step passes in silence: nothing is checked, and `on_pass` decides. Where the catalog does not give a guardrail's modes, this is not checked.",
     bad: &[(

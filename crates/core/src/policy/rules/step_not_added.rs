@@ -15,6 +15,7 @@ pub static RULE: Rule = Rule {
     code: "RG107",
     name: "step-not-added",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a pipeline's steps are guardrails that its own policy adds",
     why: "A pipeline orders what its policy gives. A step that the policy does not add itself would run, or take a guardrail from another policy, without standing in `guardrails.add`, where a reviewer looks. What is only inherited is added once more.",
     bad: &[(

@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     code: "RG216",
     name: "test-unknown-policy",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "the policies that a test case asks for are of the set",
     why: "A case that asks for a policy that is not there tests something else than its author means; it may be meant, as a request can name a stranger. `NAME@N` names a version of the policy `NAME`.",
     bad: &[(

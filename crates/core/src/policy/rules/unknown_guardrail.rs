@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     code: "RG105",
     name: "unknown-guardrail",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a policy adds, and its pipeline runs, only guardrails that the catalog lists",
     why: "A guardrail that the gateway does not have never runs: a slip in its name is a request without protection. Where no catalog lists guardrails, this is not checked.",
     bad: &[(

@@ -18,6 +18,7 @@ pub static RULE: Rule = Rule {
     code: "RG119",
     name: "unknown-name",
     severity: Severity::Error,
+    since: Rule::SINCE_0_2,
     summary: "a test's expectations and an invariant name guardrails, policies and requests that exist",
     why: "`forbid: [debug_lgo]` and `excludes: [debug_lgo]` hold whatever the policies do, and an invariant for the team `helth-eu` speaks of no request: a typo there passes for ever and looks like cover. Guardrails, teams, keys, models and tags are those of the catalog, where it lists them; policies are those of the set. What a test's `context` and `matrix` hold is free: a test may ask for a stranger.",
     bad: &[(

@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     code: "RG102",
     name: "unknown-parent",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "`inherit` names a policy of the set",
     why: "A policy whose parent is not there would lose, in silence, every guardrail that it inherits.",
     bad: &[(

@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     code: "RG109",
     name: "unknown-policy",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "an attachment names a policy of the set",
     why: "An attachment to a policy that is not there gives its requests nothing, and nobody is told.",
     bad: &[(

@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     code: "RG113",
     name: "unknown-target",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "a team, key or model that an attachment names is one that the catalog has",
     why: "An attachment to a team that there is not gives its guardrails to nobody. An entry of the catalog may end in `*`; a list that no catalog gives is not checked.",
     bad: &[(

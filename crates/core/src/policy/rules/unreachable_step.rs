@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG108",
     name: "unreachable-step",
     severity: Severity::Error,
+    since: Rule::SINCE_0_1,
     summary: "every step of a pipeline can be reached",
     why: "Only `next` goes on to the next step. Where none of a step's `on_pass`, `on_fail` and `on_error` is `next`, the steps after it never run. The defaults are `allow` on a pass and `block` on a fail. A guardrail of which the catalog says that it looks at streams only, or never at them, is skipped for the other calls, so the step after it can be reached.",
     bad: &[(

@@ -14,6 +14,7 @@ pub static RULE: Rule = Rule {
     code: "RG211",
     name: "unused-guardrail",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "some policy adds each guardrail of the catalog",
     why: "A guardrail that the gateway has and no policy adds costs money, or is believed to be on. One that a test excludes or an invariant forbids is listed so that no policy adds it, and is not reported.",
     bad: &[(

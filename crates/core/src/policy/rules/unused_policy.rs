@@ -14,6 +14,7 @@ pub static RULE: Rule = Rule {
     code: "RG201",
     name: "unused-policy",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a policy is attached, inherited from, or requestable",
     why: "A policy that is attached nowhere protects nothing, unless keys, teams or requests name it; one that is `requestable` is meant for that. Most often its attachment was forgotten.",
     bad: &[(

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     code: "RG215",
     name: "version-like-name",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a policy's name does not begin with `policy_`",
     why: "LiteLLM takes a name that begins with `policy_` for the id of a version, so a request cannot ask for the policy by its name once it is exported there.",
     bad: &[(

@@ -14,6 +14,7 @@ pub static RULE: Rule = Rule {
     code: "RG206",
     name: "wildcard-matches-nothing",
     severity: Severity::Warning,
+    since: Rule::SINCE_0_1,
     summary: "a wildcard of an attachment matches something that the catalog has",
     why: "A prefix that no team, key, model or tag of the catalog begins with is for nobody: it is misspelt, or what it was for is gone.",
     bad: &[(
