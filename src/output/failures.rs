@@ -8,6 +8,8 @@ use crate::ops::CaseReport;
 pub(super) struct Failure<'r> {
     /// The first of them.
     pub first: &'r CaseReport,
+    /// How many they are.
+    pub count: usize,
     /// Each test that they are of, with how many of its cases failed so and how many it has.
     pub tests: Vec<(&'r str, usize, usize)>,
     /// Whether all of them differ in the same way.
@@ -55,7 +57,8 @@ impl<'r> Failure<'r> {
             let failed = cases.iter().filter(|case| (&*case.file, &*case.test) == of).count();
             (of.1, failed, totals.get(&of).copied().unwrap_or(failed))
         });
-        Some(Self { first, tests: tests.collect(), is_alike })
+        let tests = tests.collect();
+        Some(Self { first, count: cases.len(), tests, is_alike })
     }
 
     /// ``20 of 20 cases of `matrix-eu` ``; of more than three tests the first are named.

@@ -13,6 +13,7 @@ use annotate_snippets::{
 use refguard_core::document::{Finding, Location, Severity, SourceFile};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::causes::{FindingGroup, group_findings};
 use super::escape::{clip_text, escape_terminal};
 use super::excerpt::{Excerpt, next_line};
 use super::{Report, Style, count};
@@ -27,10 +28,11 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
         report.sources.iter().map(|file| (&**file.path(), file)).collect();
     let page = Page::new(style);
     let mut explained = FxHashSet::default();
-    for finding in report.findings {
+    for group in group_findings(report.findings.iter()) {
+        let finding = group.first;
         let source = sources.get(&*finding.location.file).filter(|file| !file.text().is_empty());
         let explain = explained.insert(finding.rule.code);
-        writeln!(out, "{}\n", page.draw_finding(finding, source.copied(), explain))?;
+        writeln!(out, "{}\n", page.draw_finding(finding, source.copied(), explain, &group))?;
     }
     writeln!(out, "{}", page.draw_summary(report))
 }
@@ -60,6 +62,7 @@ impl Page {
         finding: &Finding,
         source: Option<&SourceFile>,
         explain: bool,
+        group: &FindingGroup<'_>,
     ) -> String {
         let level = match finding.severity {
             Severity::Error => Level::ERROR,
@@ -71,11 +74,11 @@ impl Page {
         let Some(source) = source else {
             let origin = Origin::path(escape_terminal(&place.file));
             let origin = origin.line(place.line as usize).char_column(place.column as usize);
-            let notes = note_lines(finding, |_| true, explain);
+            let notes = note_lines(finding, |_| true, explain, group);
             return self.renderer.render(&[title.element(origin).elements(notes)]);
         };
         let frame = Frame::new(finding, source, self.width);
-        let notes = note_lines(finding, |related| !frame.has_label(related), explain);
+        let notes = note_lines(finding, |related| !frame.has_label(related), explain, group);
         let body = Group::with_level(level).element(frame.to_snippet()).elements(notes);
         let title = self.renderer.render(&[Group::with_title(title)]);
         let arrow =
@@ -123,6 +126,7 @@ fn note_lines<'a>(
     finding: &Finding,
     elsewhere: impl Fn(&Location) -> bool,
     explain: bool,
+    group: &FindingGroup<'_>,
 ) -> Vec<Message<'a>> {
     let help = finding.help.iter().map(|help| Level::HELP.message(clip_message(help)));
     let related =
@@ -136,9 +140,10 @@ fn note_lines<'a>(
                 place.column
             ))
         });
+    let others = group.other_places().map(|places| Level::NOTE.message(clip_message(&places)));
     let code = finding.rule.code;
     let explain = explain.then(|| Level::NOTE.message(format!("refguard explain {code}")));
-    related.chain(help).chain(explain).collect()
+    related.chain(others).chain(help).chain(explain).collect()
 }
 
 /// The lines that a finding shows, and what is marked in them.

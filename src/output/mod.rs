@@ -45,6 +45,7 @@ use std::str::FromStr;
 use refguard_core::document::{Finding, SourceFile};
 
 pub use blame::format_blame;
+pub use causes::finding_lines;
 pub use impact::{impact_human, impact_markdown};
 pub use json::finding_json;
 pub use links::{BadTemplate, LinkTemplate, PlaceLinks};

@@ -7,6 +7,7 @@ use refguard_core::resolve::{CoverageItem, CoverageKind, CoverageReport};
 
 use super::distinct::DistinctNames;
 use super::escape::{escape_terminal, escape_xml};
+use super::failures::{Failure, group_failures};
 use super::github::{Annotation, escape_clipped, write_annotations};
 use super::resolution::{Paint, format_explanation};
 use super::table::format_table;
@@ -17,20 +18,8 @@ use crate::ops::{CaseReport, TestReport};
 pub fn tests_human(report: &TestReport, style: Style) -> String {
     let paint = Paint(style);
     let mut text = String::new();
-    for case in report.cases.iter().filter(|case| !case.ok) {
-        let name = format!("{}: {}", escape_terminal(&case.test), escape_terminal(&case.case));
-        text.push_str(&format!(
-            "{} {name}\n  --> {}:{}\n",
-            paint.bad("failed"),
-            escape_terminal(&case.file),
-            case.line
-        ));
-        for difference in &case.differences {
-            text.push_str(&format!("  {}\n", escape_terminal(difference)));
-        }
-        for line in format_explanation(&case.near, &paint).lines() {
-            text.push_str(&format!("  {line}\n"));
-        }
+    for failure in group_failures(&report.cases) {
+        text.push_str(&format_failure(&failure, &paint));
         text.push('\n');
     }
     if let Some(coverage) = &report.coverage {
@@ -38,6 +27,26 @@ pub fn tests_human(report: &TestReport, style: Style) -> String {
     }
     let word = if report.failed > 0 { paint.bad("failed") } else { paint.good("ok") };
     text.push_str(&format!("{word}: {} passed, {} failed\n", report.passed, report.failed));
+    text
+}
+
+/// One cause: whose cases it fails, the first of them with its difference and what came near.
+fn format_failure(failure: &Failure<'_>, paint: &Paint) -> String {
+    let case = failure.first;
+    let name = format!("{}: {}", escape_terminal(&case.test), escape_terminal(&case.case));
+    let place = format!("{}:{}", escape_terminal(&case.file), case.line);
+    let mut text = format!("{} {name}\n  --> {place}\n", paint.bad("failed"));
+    for difference in &case.differences {
+        text.push_str(&format!("  {}\n", escape_terminal(difference)));
+    }
+    if failure.count > 1 {
+        let whose = failure.whose(&|name| format!("`{}`", escape_terminal(name)));
+        let alike = if failure.is_alike { "fail alike" } else { "fail, not all of them alike" };
+        text.push_str(&format!("  {whose} {alike} (--format json has each)\n"));
+    }
+    for line in format_explanation(&case.near, paint).lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
     text
 }
 

@@ -178,3 +178,29 @@ fn a_reader_that_has_seen_enough_makes_no_fault_a_success() {
 
     assert_eq!(ended.code(), Some(1));
 }
+
+#[test]
+fn a_cause_in_many_files_is_one_entry() {
+    let repo = TestRepo::new();
+    repo.write("catalog.yaml", "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pij]\n");
+    for number in 0..20 {
+        repo.policy(&format!("p{number:02}"), "guardrails: {add: [pii]}");
+    }
+    let said = repo.run(["validate"]).ends(1).stdout;
+    assert_eq!(said.matches("error[").count(), 1, "{said}");
+    let places =
+        "the same at policies/p01.yaml:4:20, policies/p02.yaml:4:20 and 17 more: 20 places in all";
+    assert!(said.contains(places), "{said}");
+    assert!(said.contains("20 errors"), "{said}");
+    let all = repo.run(["validate", "--format", "json"]).ends(1).stdout;
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    assert_eq!(all["errors"], 20);
+
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: matrix-eu\ncases:\n  - name: all\n    \
+         matrix: {teams: [a, b, c], models: [m1, m2]}\n    expect: {includes: [pii]}\n";
+    repo.write("catalog.yaml", "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pii]\n")
+        .write("tests/t.yaml", test);
+    let said = repo.run(["test"]).ends(1).stdout;
+    assert!(said.contains("6 of 6 cases of `matrix-eu` fail alike"), "{said}");
+    assert_eq!(said.matches("-->").count(), 1, "{said}");
+}

@@ -167,10 +167,11 @@ fn print_faults(shell: &Shell, faults: &StagedFaults) -> Result<Exit> {
         print_findings(&faults.checked, shell.color);
     }
     let style = print::choose_error_style(shell.color);
+    // What explains a failed test stands before it.
+    print_warnings(&faults.warnings);
     if let Some(tests) = &faults.tests {
         print::write_report(output::tests_human(tests, style).trim_end());
     }
-    print_warnings(&faults.warnings);
     print::write_message(
         "refguard: this commit would break the policies; mend them, or pass by with \
          `git commit --no-verify`",
@@ -181,10 +182,11 @@ fn print_faults(shell: &Shell, faults: &StagedFaults) -> Result<Exit> {
 /// The first of the warnings that the commit would bring, a line each: a test that fails may owe it
 /// to one.
 fn print_warnings(warnings: &[Finding]) {
-    for warning in warnings.iter().take(MAX_WARNINGS) {
-        print::write_message(&warning.to_string());
+    let lines = output::finding_lines(warnings);
+    for line in lines.iter().take(MAX_WARNINGS) {
+        print::write_message(line);
     }
-    let more = warnings.len().saturating_sub(MAX_WARNINGS);
+    let more = lines.len().saturating_sub(MAX_WARNINGS);
     if more > 0 {
         print::write_message(&format!(
             "and {more} more warnings: see `refguard validate --staged`"
