@@ -48,7 +48,7 @@ def policies(tmp_path: Path, program: Path) -> Repository:
 @pytest.fixture
 def remote(policies: Repository) -> Iterator[str]:
     """That repository on a forge that asks for a name: the URL of the folder that it is in."""
-    with forge.serve(policies.path.parent, BASIC) as url:
+    with forge.serve(policies.path.parent, {BASIC}) as url:
         yield url
 
 

@@ -21,12 +21,12 @@ def basic(user: str, password: str) -> str:
 
 
 @contextmanager
-def serve(folder: Path, authorization: str) -> Iterator[str]:
-    """Serves the repositories of a folder by HTTP to those who send this header; yields the URL of the folder."""
+def serve(folder: Path, accepted: set[str]) -> Iterator[str]:
+    """Serves the repositories of a folder by HTTP to those who send one of these headers; yields the folder's URL."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def answer(self) -> None:
-            if self.headers.get("Authorization") != authorization:
+            if self.headers.get("Authorization") not in accepted:
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", "Basic")
                 self.send_header("Content-Length", "0")
