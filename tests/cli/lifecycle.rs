@@ -403,3 +403,51 @@ fn a_commit_cannot_switch_off_its_own_gates() {
     repo.commit("silent again");
     assert!(repo.run(["promote", "side"]).fails(1).contains("history of `main`"));
 }
+
+#[test]
+fn a_rollback_shows_beforehand_what_it_would_do_and_a_release_ends_its_hold() {
+    let repo = TestRepo::new();
+    let attached = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+    let cases: String = (0..12)
+        .map(|n| {
+            format!(
+                "  - name: c{n}\n    context: {{team: t{n}}}\n    expect: {{includes: [audit]}}\n"
+            )
+        })
+        .collect();
+    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", attached);
+    repo.commit("one");
+    repo.run(["promote"]).ok();
+    repo.policy("base", "guardrails: {add: [pii, audit]}");
+    let test = format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{cases}");
+    repo.write("tests/t.yaml", &test).commit("two");
+    repo.run(["promote"]).ok();
+    let (tip, next) = (repo.id("production"), ["rollback", "--dry-run", "--env", "production"]);
+
+    let shown = repo.run(next).ends(0);
+    assert!(shown.stdout.contains("audit"), "what is lost: {}", shown.stdout);
+    assert!(shown.stderr.contains("warning: gate `safeguards`"), "{}", shown.stderr);
+    assert!(!shown.stderr.contains("refused"), "a rollback is not refused: {}", shown.stderr);
+    let json = repo.run(["rollback", "--dry-run", "--format", "json"]).json();
+    assert_eq!((&json["dry_run"], &json["refused"]), (&true.into(), &false.into()));
+    assert_eq!(json["promotion"], 3);
+    assert!(json["diff"].is_object() && json["gates"].is_array(), "{json}");
+    assert_eq!(repo.id("production"), tip, "nothing has moved");
+
+    let idle = repo.run(["release", "nothing"]).ends(0);
+    assert!(idle.stderr.contains("not on hold"), "{}", idle.stderr);
+    assert_eq!(repo.id("production"), tip);
+    repo.run(["rollback"]).ok();
+    repo.run(["promote"]).fails(1);
+    repo.run(["release", "mended", "--env", "production"]).ok();
+    let log = repo.run(["log", "--format", "json"]).json();
+    assert_eq!(log["promotions"][0]["kind"], "release");
+    assert_eq!(
+        log["promotions"][0]["allowed"],
+        serde_json::json!([{"gate": "hold", "reason": "mended"}])
+    );
+    // The release is no set of its own: undoing it goes on from what the rollback went back to.
+    repo.run(["rollback"]).fails(1);
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("three");
+    repo.run(["promote"]).ok();
+}

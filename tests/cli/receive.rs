@@ -411,3 +411,36 @@ fn an_environment_behind_another_takes_what_that_one_has() {
     let said = refused(&author, &[&format!("{forged}:refs/heads/production")]);
     assert!(said.contains("records a gate as passed that does not refuse it"), "{said}");
 }
+
+/// Settings that let some people pass gates.
+fn allowing(who: &str) -> String {
+    format!("{SETTINGS}environments:\n  - name: production\n    allow: [{who}]\n")
+}
+
+#[test]
+fn a_rollback_to_settings_that_name_others_leaves_the_release_to_either_side() {
+    let (server, author) = guarded();
+    for who in ["gone@example.org", "bob@example.org"] {
+        author.write("refguard.yaml", &allowing(who)).commit(who);
+        author.git(["push", "-q", "origin", "main"]);
+        author.run(["promote", "--push", "origin"]).ok();
+    }
+    // Both sides judge now, and name nobody in common: the other gates have nobody who may pass them.
+    author.run(["rollback"]).ok();
+    let released = author.run(["release", "the detector is mended", "--format", "json"]).json();
+    assert_eq!((&released["promotion"], &released["changed"]), (&4.into(), &true.into()));
+    assert_eq!(server.id("production"), author.id("production"));
+    assert_eq!(
+        server.git(["rev-parse", "production^{tree}"]),
+        server.git(["rev-parse", "production~1^{tree}"])
+    );
+
+    publish(&author, "guardrails: {add: [pii, audit]}");
+    author.run(["promote", "--allow-unpublished"]).ok();
+    publish(&author, "guardrails: {add: [pii]}");
+    author.run(["hold", "audit"]).ok();
+    let stranger = [("GIT_COMMITTER_EMAIL", "eve@example.org")];
+    let refused = author.run_with(["release", "mine"], &stranger).fails(1);
+    assert!(refused.contains("does not list it"), "{refused}");
+    assert_eq!(author.run(["log", "--format", "json"]).json()["promotions"][0]["kind"], "hold");
+}

@@ -160,6 +160,10 @@ fn a_rollback_goes_back_to_a_set_that_0_1_promoted_and_it_stays_readable() {
         assert!(message.contains("Refguard-Version: 0.1.0\n"), "whose rules it keeps: {message}");
         assert_eq!(repo.run(["resolve", "--at", "production", "--team", "a"]).code, Some(0));
     }
+    // To take the hold away changes no set, so it asks for no more than before.
+    repo.run(["release", "seen"]).ok();
+    let message = repo.git(["log", "-1", "--format=%B", "production"]);
+    assert!(message.contains("Refguard-Version: 0.1.0\n"), "{message}");
     repo.run(["rollback", "--to", "1"]).ok();
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
     assert!(message.contains("Refguard-Version: 0.2"), "a set that is sound now: {message}");

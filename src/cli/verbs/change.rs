@@ -1,4 +1,4 @@
-//! What `promote`, `rollback` and `hold` say.
+//! What `promote`, `rollback`, `hold` and `release` say.
 
 use std::sync::Arc;
 
@@ -14,7 +14,10 @@ use crate::cli::args::ChangeFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{GateWord, Plan, Published, Says, Verdict, safeguards_between};
+use crate::ops::{
+    EnvironmentState, GateWord, Plan, Published, RollbackPlan, Says, Verdict, safeguards_between,
+};
+use crate::repo::CommitId;
 
 /// So many words of one gate are said; a broken matrix has hundreds.
 const SAID: usize = 10;
@@ -31,7 +34,8 @@ pub(super) fn say_words(words: &[GateWord]) {
         if before >= SAID {
             if before == SAID {
                 let more = words.iter().skip(index).filter(|other| other.gate == word.gate).count();
-                print::write_message(&format!("refused: gate `{}`: and {more} more", word.gate));
+                let says = says_word(word.says);
+                print::write_message(&format!("{says}: gate `{}`: and {more} more", word.gate));
             }
             continue;
         }
@@ -39,12 +43,16 @@ pub(super) fn say_words(words: &[GateWord]) {
             (Some(file), Some(line)) => format!("{file}:{line}: "),
             _ => String::new(),
         };
-        let says = match word.says {
-            Says::Refused => "refused",
-            Says::Allowed => "allowed",
-            Says::Warned => "warning",
-        };
+        let says = says_word(word.says);
         print::write_message(&format!("{says}: gate `{}`: {place}{}", word.gate, word.message));
+    }
+}
+
+fn says_word(says: Says) -> &'static str {
+    match says {
+        Says::Refused => "refused",
+        Says::Allowed => "allowed",
+        Says::Warned => "warning",
     }
 }
 
@@ -88,13 +96,46 @@ pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> R
     Ok(Exit::Fine)
 }
 
+/// What a verb would do, as far as it is shown beforehand.
+pub(super) struct Preview<'a> {
+    environment: &'a EnvironmentState,
+    verdict: &'a Verdict,
+    before: Option<&'a Arc<Engine>>,
+    source: CommitId,
+    already_there: bool,
+}
+
+impl<'a> Preview<'a> {
+    /// Of a promotion.
+    pub fn of_promotion(plan: &'a Plan) -> Self {
+        Self {
+            environment: &plan.environment,
+            verdict: &plan.verdict,
+            before: plan.before.as_ref(),
+            source: plan.source,
+            already_there: plan.already_there,
+        }
+    }
+
+    /// Of a rollback, a hold or a release; of the last two the set stays.
+    pub fn of_rollback(plan: &'a RollbackPlan) -> Self {
+        Self {
+            environment: &plan.environment,
+            verdict: &plan.verdict,
+            before: plan.before.as_ref().or(plan.verdict.engine.as_ref().filter(|_| plan.stays())),
+            source: plan.source(),
+            already_there: plan.is_idle(),
+        }
+    }
+}
+
 /// What would change, and whether the gates would let it through.
-pub(super) fn dry_run(shell: &Shell, plan: &Plan, format: ChangeFormat) -> Result<Exit> {
+pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -> Result<Exit> {
     let refuses = plan.verdict.refuses();
     let environment = &plan.environment.settings.name;
     let source = plan.source.short();
     let nothing = Arc::new(Engine::new(Arc::new(PolicySet::default())));
-    let before = plan.before.as_ref().unwrap_or(&nothing);
+    let before = plan.before.unwrap_or(&nothing);
     let after = plan.verdict.engine.as_ref();
     let diff = after.map(|after| diff_sets(before.set(), after.set()));
     let report = diff.as_ref().map(|diff| DiffReport::new(environment, &source, diff));

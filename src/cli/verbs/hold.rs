@@ -11,7 +11,7 @@ use crate::ops::{HomeRequest, Workspace};
 
 /// Let no promotion follow until the hold is released
 ///
-/// Ended by `promote --release-hold "reason"`.
+/// Ended by `release "reason"`, or by a promotion with `--release-hold "reason"`.
 ///
 /// Example: refguard hold "freeze until the audit is over"
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(in crate::cli) struct HoldArgs {
     reason: String,
 
     /// The environment
-    #[arg(long, value_name = "ENV", default_value = "production")]
+    #[arg(long, visible_alias = "env", value_name = "ENV", default_value = "production")]
     environment: String,
 
     /// Make the hold at REMOTE (default: where the environment lives); what is here follows

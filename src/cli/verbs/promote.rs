@@ -105,7 +105,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
         warn_of_what_no_gate_saw(&plan);
     }
     if args.dry_run {
-        return change::dry_run(shell, &plan, args.format);
+        return change::dry_run(shell, &change::Preview::of_promotion(&plan), args.format);
     }
     if plan.verdict.refuses() {
         return change::refused(&args.to, &plan.verdict, args.format);

@@ -13,7 +13,8 @@ use crate::repo::Target;
 /// Bring back what was in an environment before, and hold it there
 ///
 /// Makes a promotion with the tree of an earlier one. The environment is then on hold: the next
-/// `promote` is refused until `--release-hold`. A second rollback goes further back.
+/// `promote` is refused until `release`. A second rollback goes further back. Only a set that is not
+/// valid is refused; what the other gates have to say is a warning.
 ///
 /// Example: refguard rollback --reason "false positives in support"
 #[derive(Debug, Args)]
@@ -23,8 +24,12 @@ pub(in crate::cli) struct RollbackArgs {
     to: Option<Target>,
 
     /// The environment
-    #[arg(long, value_name = "ENV", default_value = "production")]
+    #[arg(long, visible_alias = "env", value_name = "ENV", default_value = "production")]
     environment: String,
+
+    /// Say what would change and what the gates say; change nothing
+    #[arg(long)]
+    dry_run: bool,
 
     /// Why: one line, kept in the commit
     #[arg(long, value_name = "TEXT")]
@@ -57,6 +62,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &RollbackArgs) -> Result<Exit> {
         home: HomeRequest { push: args.push.clone(), local: args.local },
     })?;
     change::say_gates(&plan.verdict);
+    if args.dry_run {
+        return change::dry_run(shell, &change::Preview::of_rollback(&plan), args.format);
+    }
     if plan.verdict.refuses() {
         return change::refused(&args.environment, &plan.verdict, args.format);
     }

@@ -11,6 +11,7 @@ use refguard_core::policy::{Environment, Settings, settings};
 
 use super::declared::{self, PRODUCTION, Past};
 use super::home::{Home, Place};
+use crate::ops::change::rollback::only_releases;
 use crate::ops::source::judged::judge_tree_at;
 use crate::ops::source::load::NoProgress;
 use crate::ops::{Refused, Source, TrackedSet, Workspace};
@@ -468,7 +469,8 @@ fn past_of(promotions: &[Promotion]) -> Vec<Past<TreeId>> {
 /// Whether a promotion brings no set of its own: a rollback goes back to an earlier one, a hold keeps what is there. A
 /// hold after a rollback still stands on the set that was gone back to.
 fn stays_or_goes_back(promotion: &Promotion) -> bool {
-    promotion.record.rollback.is_some() || promotion.record.hold.is_some()
+    let Promotion { record, commit } = promotion;
+    record.rollback.is_some() || record.hold.is_some() || only_releases(record, &commit.parents)
 }
 
 /// A root as trailers name it.

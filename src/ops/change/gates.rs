@@ -217,6 +217,10 @@ pub(in crate::ops) fn judge(
     }
     if only_valid {
         verdict.words.iter_mut().for_each(soften);
+        // Only the release of a hold says anything of it here.
+        if lowered.hold.is_some() {
+            hold(&environment.ledger, lowered, &mut verdict);
+        }
         return Ok(verdict);
     }
     let repo = workspace.repo()?;

@@ -53,7 +53,10 @@ struct Back {
     /// The release that promoted it.
     rules: Release,
     subject: String,
-    hold: String,
+    /// Why no promotion may follow.
+    hold: Option<String>,
+    /// Why the hold that is there ends.
+    release: Option<String>,
     reason: Option<String>,
     rollback: Option<Target>,
 }
@@ -62,6 +65,16 @@ impl RollbackPlan {
     /// What it goes back to, in words.
     pub fn target(&self) -> Option<String> {
         self.back.rollback.map(describe)
+    }
+
+    /// Whether nothing is to be done: there is no hold to end.
+    pub fn is_idle(&self) -> bool {
+        self.back.release.is_some() && self.verdict.allow.is_empty()
+    }
+
+    /// Whether the set stays as it is.
+    pub fn stays(&self) -> bool {
+        self.back.rollback.is_none()
     }
 
     /// The commit that the set once came from.
@@ -99,7 +112,8 @@ impl Workspace {
             tree: entry.tree,
             rules: rules_of(ledger, &entry),
             subject: format!("roll {name} back to {words}"),
-            hold: request.reason.clone().unwrap_or_else(|| format!("rolled back to {words}")),
+            hold: Some(request.reason.clone().unwrap_or_else(|| format!("rolled back to {words}"))),
+            release: None,
             reason: request.reason.clone(),
             rollback: Some(entry.target),
         };
@@ -120,7 +134,35 @@ impl Workspace {
             tree: self.repo()?.tree_of(tip)?,
             rules: standing_rules(&environment.ledger),
             subject: format!("hold {name}"),
-            hold: reason.to_owned(),
+            hold: Some(reason.to_owned()),
+            release: None,
+            reason: Some(reason.to_owned()),
+            rollback: None,
+        };
+        self.plan_back(environment, back, expected)
+    }
+
+    /// Works out the end of a hold: the set stays.
+    ///
+    /// # Errors
+    /// Where nothing was promoted yet, or git cannot be read.
+    pub fn plan_release(
+        &self,
+        name: &str,
+        reason: &str,
+        home: &HomeRequest,
+    ) -> Result<RollbackPlan> {
+        let (environment, expected) = self.looked_at(name, home)?;
+        let (Some(last), Some(tip)) = (environment.ledger.last(), environment.ledger.tip) else {
+            bail!("nothing was promoted to `{name}` yet, so there is nothing to release");
+        };
+        let back = Back {
+            source: last.record.source,
+            tree: self.repo()?.tree_of(tip)?,
+            rules: standing_rules(&environment.ledger),
+            subject: format!("release {name}"),
+            hold: None,
+            release: Some(reason.to_owned()),
             reason: Some(reason.to_owned()),
             rollback: None,
         };
@@ -133,7 +175,9 @@ impl Workspace {
         back: Back,
         expected: RefsExpected,
     ) -> Result<RollbackPlan> {
-        check_reason(&back.hold)?;
+        for reason in [&back.hold, &back.release].into_iter().flatten() {
+            check_reason(reason)?;
+        }
         let base = environment
             .ledger
             .tip
@@ -151,7 +195,7 @@ impl Workspace {
             Some(base) => sets.judge_tree(self, base, Release::FIRST, &NoProgress)?.sound(),
             None => None,
         };
-        let lowered = Lowered::default();
+        let lowered = Lowered { hold: back.release.clone(), ..Lowered::default() };
         let before_engine = before.as_deref();
         let verdict =
             gates::judge(self, &mut sets, &environment, before_engine, &candidate, &lowered, true)?;
@@ -169,6 +213,9 @@ impl Workspace {
             bail!("the set to go back to is not valid");
         }
         let (back, ledger) = (&plan.back, &plan.environment.ledger);
+        if plan.is_idle() {
+            return publish::unchanged(self.repo()?, &plan.environment, back.source);
+        }
         let next = publish::next_record(self, ledger);
         let record = Record {
             environment: plan.environment.name().to_owned(),
@@ -177,7 +224,8 @@ impl Workspace {
             digest: plan.digest.clone(),
             reason: back.reason.clone(),
             rollback: back.rollback,
-            hold: Some(back.hold.clone()),
+            hold: back.hold.clone(),
+            allow: plan.verdict.allow.clone(),
             number: next.number,
             previous: next.previous,
             root: next.root,
@@ -209,7 +257,6 @@ fn describe(target: Target) -> String {
     }
 }
 
-/// The commit that an entry's set came from: of an external one, the commit itself.
 /// The release that promoted what an environment holds. What something else has put there is looked at as kindly as
 /// can be: it is in force.
 pub(in crate::ops) fn standing_rules(ledger: &Ledger) -> Release {
@@ -226,6 +273,7 @@ pub(in crate::ops) fn rules_of(ledger: &Ledger, entry: &UndoEntry) -> Release {
     promotion.map_or(Release::FIRST, |promotion| release_of(&promotion.record))
 }
 
+/// The commit that an entry's set came from: of an external one, the commit itself.
 pub(in crate::ops) fn source_of(ledger: &Ledger, entry: &UndoEntry) -> CommitId {
     match entry.target {
         Target::Promotion(number) => {
@@ -263,7 +311,13 @@ fn promotion_step(promotion: &Promotion, before: Option<TreeId>) -> UndoStep {
     UndoStep { number: Some(record.number), commit: commit.id, tree: commit.tree, kind }
 }
 
-/// Whether a promotion ended a hold.
+/// Whether a promotion ended a hold and brought no set: then no promoted commit is among its parents.
+pub(in crate::ops) fn only_releases(record: &Record, parents: &[CommitId]) -> bool {
+    let is_alone = record.rollback.is_none() && record.hold.is_none() && record.policies.is_empty();
+    is_alone && releases_hold(record) && record.number > 1 && !parents.contains(&record.source)
+}
+
+/// Whether a promotion ended a hold, alone or with a new set.
 pub(in crate::ops) fn releases_hold(record: &Record) -> bool {
     record.allow.iter().any(|allow| allow.gate == "hold")
 }

@@ -13,9 +13,11 @@ use crate::ops::change::declared;
 use crate::ops::change::environment::own_root;
 use crate::ops::change::gates::{self, Candidate, Lowered};
 use crate::ops::change::partial;
-use crate::ops::change::rollback::{rules_of, source_of, standing_rules, undo_stack};
+use crate::ops::change::rollback::{
+    only_releases, rules_of, source_of, standing_rules, undo_stack,
+};
 use crate::ops::{EnvironmentState, GateWord, Home, NoProgress, TrackedSet, Verdict};
-use crate::repo::{Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
+use crate::repo::{Allow, Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
 
 /// Judges the move of an environment's branch.
 pub(super) fn judge(
@@ -145,7 +147,7 @@ impl Step<'_> {
         }
         let repo = self.views.after.repo()?;
         let base = self.ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
-        let due = match self.due(&record, base)? {
+        let due = match self.due(&record, &commit.parents, base)? {
             Ok(due) => due,
             Err(message) => return refuse(message),
         };
@@ -171,10 +173,12 @@ impl Step<'_> {
     fn due(
         &self,
         record: &Record,
+        named_parents: &[CommitId],
         base: Option<TreeId>,
     ) -> Result<std::result::Result<Due, String>> {
         let repo = self.views.after.repo()?;
-        if record.rollback.is_none() && record.hold.is_none() {
+        let releases = only_releases(record, named_parents) && self.ledger.hold().is_some();
+        if record.rollback.is_none() && record.hold.is_none() && !releases {
             let parents = self.ledger.next_parents(Some(record.source));
             let source = match repo.tree_of(record.source) {
                 Ok(tree) => tree,
@@ -198,7 +202,8 @@ impl Step<'_> {
             };
             return Ok(Ok(Due { tree, source: record.source, parents, goes_back: false, rules }));
         }
-        if record.hold.is_none() || !record.policies.is_empty() || !record.allow.is_empty() {
+        let changes_more = !record.policies.is_empty() || !record.allow.is_empty();
+        if !releases && (record.hold.is_none() || changes_more) {
             return Ok(Err(
                 "a rollback puts the environment on hold, and does nothing else".to_owned()
             ));
@@ -231,8 +236,7 @@ impl Step<'_> {
         let refuse = |message: String| Ok(Err(PushRefusal::new(self.ref_name.as_str(), message)));
         let after = &self.views.after;
         let environment = self.state()?;
-        let settings = &environment.settings;
-        if let Err(message) = self.may_lower(commit, record, settings) {
+        if let Err(message) = self.may_lower(commit, record, &environment) {
             return refuse(message);
         }
         let Some(lowered) = lowered(record) else {
@@ -306,22 +310,29 @@ impl Step<'_> {
         }
     }
 
-    /// A gate is only passed by those whom the settings before name.
+    /// A gate is only passed by those whom the settings before name, where several judge by all of them. To end a
+    /// hold one of them is enough: that changes no set, and after a rollback to settings that name others nobody
+    /// could do it.
     fn may_lower(
         &self,
         commit: &Commit,
         record: &Record,
-        settings: &Environment,
+        environment: &EnvironmentState,
     ) -> std::result::Result<(), String> {
-        let Some(first) = record.allow.first() else { return Ok(()) };
-        let listed = |who: &str| settings.allow.iter().any(|allowed| allowed == who);
+        let names = |judge: &Environment, who: &str| judge.allow.iter().any(|it| it == who);
         let committer = commit.committer.email.as_str();
         for who in [Some(committer), self.views.pusher.as_deref()].into_iter().flatten() {
-            if !listed(who) {
-                let (name, gate) = (&settings.name, &first.gate);
-                return Err(format!(
-                    "`{who}` may not pass the gate `{gate}`: `allow` of `{name}` does not list it"
-                ));
+            for Allow { gate, .. } in &record.allow {
+                let is_listed = match gate.as_str() {
+                    "hold" => environment.judges.iter().any(|judge| names(judge, who)),
+                    _ => names(&environment.settings, who),
+                };
+                if !is_listed {
+                    let name = &environment.settings.name;
+                    return Err(format!(
+                        "`{who}` may not pass the gate `{gate}`: `allow` of `{name}` does not list it"
+                    ));
+                }
             }
         }
         Ok(())
