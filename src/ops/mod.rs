@@ -38,7 +38,7 @@ pub use hook::{
     HookInstallation, InstalledHook, PushRefusal, ReceiveOptions, RefUpdate, StagedFaults,
     StagedVerdict, judge_received, judge_sent,
 };
-pub use source::import::{ImportReport, import_litellm};
+pub use source::import::{Committed, ImportReport, import_litellm};
 pub use source::import_database::{DatabaseReport, import_litellm_database};
 pub use source::init::{Initialised, init, init_here};
 pub use source::judged::Judged;

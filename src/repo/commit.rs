@@ -51,7 +51,10 @@ pub struct Person {
 
 impl std::fmt::Display for Person {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} <{}>", self.name, self.email)
+        match self.email.as_str() {
+            "" => f.write_str(&self.name),
+            email => write!(f, "{} <{email}>", self.name),
+        }
     }
 }
 

@@ -23,9 +23,41 @@ impl Repo {
         branch: &RefName,
         commits: &[NewHistory],
     ) -> Result<Vec<CommitId>, RepoError> {
+        self.fast_import(branch, None, commits)?;
+        if self.checked_out_in(branch)?.is_some() {
+            self.command(["reset", "--hard", "--quiet"]).run()?;
+        }
+        let tip = self.require_ref(branch)?;
+        let mut ids = self
+            .first_parents(tip)
+            .map(|c| c.map(|c| c.id))
+            .collect::<Result<Vec<CommitId>, RepoError>>()?;
+        ids.reverse();
+        Ok(ids)
+    }
+
+    /// Makes one commit on another, as a branch that must not exist yet.
+    ///
+    /// # Errors
+    /// Where git cannot make it.
+    pub fn import_branch(
+        &self,
+        branch: &RefName,
+        parent: CommitId,
+        commit: &NewHistory,
+    ) -> Result<(), RepoError> {
+        self.fast_import(branch, Some(parent), std::slice::from_ref(commit))
+    }
+
+    fn fast_import(
+        &self,
+        branch: &RefName,
+        parent: Option<CommitId>,
+        commits: &[NewHistory],
+    ) -> Result<(), RepoError> {
         let ident = self.command(["var", "GIT_COMMITTER_IDENT"]).run()?.text();
         let mut stream = String::from("feature done\n");
-        for commit in commits {
+        for (n, commit) in commits.iter().enumerate() {
             let Person { name, email, time } = &commit.author;
             // What `<` and `>` would end is a person's name, never more than that.
             let plain = |text: &str| text.replace(['<', '>', '\n', '\r', '\0'], " ");
@@ -37,8 +69,13 @@ impl Repo {
                 plain(email),
                 time.raw().trim_start_matches('@')
             );
-            let _ = writeln!(stream, "committer {ident}");
+            // The time is the version's, the person is who runs the import.
+            let person = ident.rsplit_once('>').map_or(ident.as_str(), |(person, _)| person);
+            let _ = writeln!(stream, "committer {person}> {}", time.raw().trim_start_matches('@'));
             data(&mut stream, &commit.message);
+            if let Some(parent) = parent.filter(|_| n == 0) {
+                let _ = writeln!(stream, "from {parent}");
+            }
             for (path, text) in &commit.files {
                 match text {
                     Some(text) => {
@@ -52,17 +89,8 @@ impl Repo {
             }
         }
         stream.push_str("done\n");
-        self.durable(["fast-import", "--quiet", "--date-format=raw"]).input(stream).run()?;
-        if self.checked_out_in(branch)?.is_some() {
-            self.command(["reset", "--hard", "--quiet"]).run()?;
-        }
-        let tip = self.require_ref(branch)?;
-        let mut ids = self
-            .first_parents(tip)
-            .map(|c| c.map(|c| c.id))
-            .collect::<Result<Vec<CommitId>, RepoError>>()?;
-        ids.reverse();
-        Ok(ids)
+        let fast_import = ["fast-import", "--quiet", "--date-format=raw"];
+        self.durable(fast_import).input(stream).run().map(drop)
     }
 }
 

@@ -21,6 +21,7 @@ mod framework;
 mod help;
 mod home;
 mod hooks;
+mod import;
 mod init;
 mod lifecycle;
 mod receive;

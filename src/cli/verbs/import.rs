@@ -10,7 +10,7 @@ use crate::cli::args::findings_format;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{self, DatabaseReport};
+use crate::ops::{self, Committed, DatabaseReport, ImportReport};
 use crate::output::{self, Checked, Format, Report};
 
 /// Make a policy repository from another system's policies
@@ -65,7 +65,11 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
     let From::Litellm(args) = &args.from;
     let out = shell.dir.join(&args.out);
     let imported = match (&args.config, &args.policies, &args.attachments) {
-        (Some(config), ..) => ops::import_litellm(&shell.dir.join(config), &out)?,
+        (Some(config), ..) => {
+            let done = ops::import_litellm(&shell.dir.join(config), &out)?;
+            print_commit(&done, args);
+            done
+        }
         (None, Some(policies), Some(attachments)) => {
             let done = ops::import_litellm_database(
                 &shell.dir.join(policies),
@@ -95,6 +99,29 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
     Ok(Exit::fault_if(imported.findings.iter().any(Finding::is_error)))
 }
 
+/// What came of a config, on stderr, and what to do next.
+fn print_commit(done: &ImportReport, args: &LitellmArgs) {
+    let Some(committed) = &done.committed else { return };
+    let folder = args.out.display();
+    let said = match committed {
+        Committed::InNew { commit, .. } => {
+            format!("made the repository `{folder}`, committed as {commit}")
+        }
+        Committed::InEnclosing(commit) => format!("committed `{folder}` as {commit}"),
+        Committed::Not(reason) => format!("wrote `{folder}`, not committed: {reason}"),
+    };
+    print::write_message(&said);
+    if matches!(committed, Committed::InNew { anonymous: true, .. }) {
+        print::write_message(
+            "git does not know who you are: the commit is by `refguard`; set user.name and user.email",
+        );
+    }
+    print::write_message(&format!("next: refguard -C {folder} test"));
+    print::write_message(&format!(
+        "next: refguard -C {folder} promote --reason \"as LiteLLM has it\""
+    ));
+}
+
 /// What was made of a database, on stderr: findings are the result.
 fn print_database(done: &DatabaseReport) {
     if done.commits > 0 {
@@ -107,6 +134,9 @@ fn print_database(done: &DatabaseReport) {
         print::write_message(&format!("not promoted: {refused}"));
     }
     for draft in &done.drafts {
-        print::write_message(&format!("draft, written but not committed: {draft}"));
+        print::write_message(&format!("draft: {draft}"));
+    }
+    for draft in &done.older_drafts {
+        print::write_message(&format!("draft older than production, left out: {draft}"));
     }
 }

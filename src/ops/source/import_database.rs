@@ -1,14 +1,15 @@
 //! `import litellm --policies --attachments`: the versions of a LiteLLM database as commits, and what was in
 //! production promoted.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use refguard_core::document::Finding;
-use refguard_core::interop::{self, Commit as DatabaseCommit, DatabaseImport};
+use refguard_core::interop::{self, Commit as DatabaseCommit, DatabaseImport, Draft};
 
-use crate::ops::source::import::{self, ImportReport};
+use crate::ops::source::import::{self, ImportReport, schema_files, with_schema_line};
 use crate::ops::source::init;
 use crate::ops::{PromoteRequest, Workspace};
 use crate::repo::{CommitId, GitEnv, NewHistory, Person, RefName, Repo, Time};
@@ -24,8 +25,10 @@ pub struct DatabaseReport {
     pub promotion: Option<u64>,
     /// What the gates have to say of it.
     pub refused: Vec<String>,
-    /// Drafts, written to the work tree and not committed.
+    /// Drafts, each with the branch that holds it.
     pub drafts: Vec<String>,
+    /// Drafts that are older than what is in production, left out.
+    pub older_drafts: Vec<String>,
 }
 
 /// Imports the saved answers of `/policies/list` and `/policies/attachments/list` into a new or empty folder:
@@ -40,8 +43,9 @@ pub fn import_litellm_database(
 ) -> Result<DatabaseReport> {
     let imported =
         interop::import_database(named(policies)?.borrow(), named(attachments)?.borrow());
-    let DatabaseImport { commits, production, drafts, findings, sources, counts } = imported;
-    let mut report = ImportReport { findings, sources, files: 0, counts };
+    let DatabaseImport { commits, production, drafts, older_drafts, findings, sources, counts } =
+        imported;
+    let mut report = ImportReport { findings, sources, files: 0, counts, committed: None };
     if report.findings.iter().any(Finding::is_error) {
         return Ok(DatabaseReport {
             report,
@@ -49,19 +53,20 @@ pub fn import_litellm_database(
             promotion: None,
             refused: Vec::new(),
             drafts: Vec::new(),
+            older_drafts: Vec::new(),
         });
     }
     init::refuse_nested(out, "the import makes one of its own")?;
     import::write_new(out, &[])?;
     let repo = Repo::init(out, &GitEnv::from_process())?;
-    let history: Vec<NewHistory> = commits.iter().map(new_history).collect();
+    repo.name_publish_branch("main")?;
+    let mut history = dated_history(&commits);
+    add_editor_files(&mut history)?;
     let ids = repo.import_history(&RefName::branch("main")?, &history)?;
-    for draft in &drafts {
-        let target = out.join(&draft.path);
-        fs::create_dir_all(target.parent().unwrap_or(out))?;
-        fs::write(&target, &draft.text)
-            .with_context(|| format!("cannot write `{}`", target.display()))?;
-    }
+    let drafts = match ids.last() {
+        Some(tip) => branch_drafts(&repo, *tip, drafts)?,
+        None => Vec::new(),
+    };
     let (promotion, refused) = match production.and_then(|index| ids.get(index)) {
         Some(commit) => promote(out, *commit)?,
         None => (None, Vec::new()),
@@ -69,10 +74,48 @@ pub fn import_litellm_database(
     let listing =
         repo.list_commit(repo.resolve("HEAD", &[])?, "", &crate::ops::source::load::wanted)?;
     report.files = listing.entries.len();
-    let drafts = drafts
-        .into_iter()
-        .map(|draft| format!("{} version {}: {}", draft.policy, draft.version, draft.path));
-    Ok(DatabaseReport { report, commits: ids.len(), promotion, refused, drafts: drafts.collect() })
+    let older_drafts = older_drafts.into_iter();
+    Ok(DatabaseReport {
+        report,
+        commits: ids.len(),
+        promotion,
+        refused,
+        drafts,
+        older_drafts: older_drafts
+            .map(|(name, number)| format!("{name} version {number}"))
+            .collect(),
+    })
+}
+
+/// Makes a branch of each draft, on what the import published; what they are called.
+fn branch_drafts(repo: &Repo, tip: CommitId, drafts: Vec<Draft>) -> Result<Vec<String>> {
+    let mut taken = BTreeSet::new();
+    let mut made = Vec::new();
+    for draft in drafts {
+        let stem = draft.path.strip_prefix("policies/").and_then(|path| path.strip_suffix(".yaml"));
+        let first = format!("draft/{}-{}", stem.unwrap_or(&draft.path), draft.version);
+        // Two rows may have one number: both are kept.
+        let mut again = (2..).map(|n: usize| format!("{first}-{n}"));
+        let mut name = first.clone();
+        while !taken.insert(name.clone()) {
+            let Some(next) = again.next() else { break };
+            name = next;
+        }
+
+        let text = with_schema_line(&draft.path, draft.text);
+        let commit = DatabaseCommit {
+            author: draft.author,
+            time: draft.time,
+            message: format!(
+                "{}: version {} of LiteLLM's database, a draft",
+                draft.policy, draft.version
+            ),
+            files: vec![(draft.path, Some(text))],
+        };
+        repo.import_branch(&RefName::branch(&name)?, tip, &new_history(&commit))?;
+        made.push(format!("{} version {}: branch `{name}`", draft.policy, draft.version));
+    }
+    Ok(made)
 }
 
 fn promote(out: &Path, commit: CommitId) -> Result<(Option<u64>, Vec<String>)> {
@@ -89,6 +132,28 @@ fn promote(out: &Path, commit: CommitId) -> Result<(Option<u64>, Vec<String>)> {
         return Ok((None, words.collect()));
     }
     Ok((Some(workspace.promote(&plan)?.promotion), Vec::new()))
+}
+
+/// The commits in git's words; one without a time has that of the one before it, the first ones that of the
+/// first that has any.
+fn dated_history(commits: &[DatabaseCommit]) -> Vec<NewHistory> {
+    let mut time = commits.iter().find_map(|commit| commit.time);
+    let dated = commits.iter().map(|commit| {
+        time = commit.time.or(time);
+        new_history(&DatabaseCommit { time, ..commit.clone() })
+    });
+    dated.collect()
+}
+
+/// Puts the schemas into the first commit, and the line that names them into every document.
+fn add_editor_files(history: &mut [NewHistory]) -> Result<()> {
+    for (path, text) in history.iter_mut().flat_map(|commit| &mut commit.files) {
+        *text = text.take().map(|text| with_schema_line(path, text));
+    }
+    if let Some(first) = history.first_mut() {
+        first.files.extend(schema_files()?.into_iter().map(|(path, text)| (path, Some(text))));
+    }
+    Ok(())
 }
 
 fn new_history(commit: &DatabaseCommit) -> NewHistory {

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use include_dir::{Dir, DirEntry, include_dir};
-use refguard_core::document::{Kind, schema};
 
-use crate::ops::source::import::write_new;
+use crate::ops::source::import::{schema_files, write_new};
 use crate::ops::{PromoteRequest, Published, Workspace};
 use crate::repo::{CommitId, GitEnv, Repo, RepoError};
 
@@ -94,10 +93,8 @@ fn enclosing_repo(dir: &Path) -> Result<Option<Repo>> {
 fn write_example(dir: &Path) -> Result<Vec<String>> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     gather(&EXAMPLE, &mut files);
-    for kind in Kind::ALL {
-        let text = serde_json::to_string_pretty(&schema::of(kind))? + "\n";
-        files.push((format!(".schema/{}.json", kind.slug()), text.into_bytes()));
-    }
+    let schemas = schema_files()?.into_iter();
+    files.extend(schemas.map(|(path, text)| (path, text.into_bytes())));
     files.sort();
     let borrowed: Vec<(&str, &[u8])> =
         files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();

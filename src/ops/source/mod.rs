@@ -1,6 +1,7 @@
 //! Where a set comes from: a work tree, the index or a commit, read, filtered, judged, tested and listed.
 
 pub(in crate::ops) mod filter;
+mod hold;
 pub(in crate::ops) mod import;
 pub(in crate::ops) mod import_database;
 pub(in crate::ops) mod init;

@@ -105,7 +105,9 @@ default: true
 apiVersion: refguard/v1
 kind: Catalog
 guardrails:
-  - pii
+  - name: pii
+    modes:
+      - pre_call
   - "no"
 models:
   - gpt-4
@@ -189,7 +191,7 @@ guardrails:
             "3:14 RG103",
             "5:14 RG103",
             "7:14 RG102",
-            "8:24 RG105",
+            "8:24 RG312",
             "10:24 RG114",
             "11:3 RG215",
             "12:27 RG208",

@@ -23,4 +23,7 @@ pub use database::{Commit, DatabaseImport, Draft, import_database};
 pub use export::{BeyondLitellm, Exported, export_json, export_litellm};
 pub use import::{Imported, import_config};
 pub use slug::slug;
-pub use write::{write_attachment, write_policy};
+pub use write::{
+    HeldCase, HeldInvariant, write_attachment, write_held_cases, write_held_invariants,
+    write_policy,
+};

@@ -2,8 +2,8 @@
 //!
 //! Text read from a config keeps its place there; text from a set has none (an empty span).
 
-use crate::document::{Action, PerDimension, PipelineMode, Span, Spanned};
-use crate::policy::{Attachment, Pattern, Pipeline, Policy, PolicySet};
+use crate::document::{Action, GuardrailMode, PerDimension, PipelineMode, Span, Spanned};
+use crate::policy::{Attachment, Pattern, Pipeline, Policy, PolicySet, StreamScopes};
 
 /// A text and the place it was read at.
 pub(super) type Text = Spanned<String>;
@@ -19,6 +19,16 @@ pub(super) struct PolicyDoc {
     pub remove: Vec<Text>,
     pub condition: Option<Vec<Text>>,
     pub pipeline: Option<PipelineDoc>,
+    pub requestable: bool,
+}
+
+/// A guardrail of a catalog; what is `None` is not written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct GuardrailDoc {
+    pub name: Text,
+    pub modes: Option<Vec<GuardrailMode>>,
+    pub default_on: Option<bool>,
+    pub stream_scope: Option<StreamScopes>,
 }
 
 /// A pipeline.
@@ -82,6 +92,7 @@ impl PolicyDoc {
                 .as_ref()
                 .map(|ids| ids.iter().filter_map(pattern).collect()),
             pipeline: policy.pipeline.as_ref().map(|pipeline| PipelineDoc::of(set, pipeline)),
+            requestable: policy.requestable,
         }
     }
 }

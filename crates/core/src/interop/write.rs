@@ -4,10 +4,10 @@
 
 use serde_json::json;
 
-use super::model::{AttachmentDoc, PipelineDoc, PolicyDoc, StepDoc, Text};
+use super::model::{AttachmentDoc, GuardrailDoc, PipelineDoc, PolicyDoc, StepDoc, Text};
 use super::yaml::{Tree, Value, Writer};
-use crate::document::{Kind, Span};
-use crate::policy::{Attachment, Policy, PolicySet};
+use crate::document::{Dimension, Kind, Span};
+use crate::policy::{Attachment, Context, Policy, PolicySet, StreamScopes, Targets};
 
 /// A policy of a set as the YAML text of its document, in the canonical order of keys.
 pub fn write_policy(set: &PolicySet, policy: &Policy) -> String {
@@ -78,10 +78,14 @@ pub(super) fn policy_document(policy: &PolicyDoc) -> Tree {
     fields.maybe("description", policy.description.as_ref());
     fields.maybe("owner", policy.owner.as_ref());
     policy_fields(&mut fields, policy);
+    if policy.requestable {
+        fields.put("requestable", Value::Word(json!(true)), Span::default());
+    }
     fields.tree(policy.name.span)
 }
 
-/// A value under `policies` of a LiteLLM config. It has no owner.
+/// A value under `policies` of a LiteLLM config. It has neither an owner nor a word on
+/// who may name it.
 pub(super) fn litellm_policy(policy: &PolicyDoc) -> Tree {
     let mut fields = Fields::new();
     fields.maybe("description", policy.description.as_ref());
@@ -177,22 +181,132 @@ fn attachment_fields(fields: &mut Fields, attachment: &AttachmentDoc) {
 
 /// `kind: Catalog`; `None` where nothing is known.
 pub(super) fn catalog_document(
-    guardrails: Option<&[Text]>,
+    guardrails: Option<&[GuardrailDoc]>,
     models: Option<&[Text]>,
 ) -> Option<Tree> {
     if guardrails.is_none() && models.is_none() {
         return None;
     }
     let mut fields = Fields::document(Kind::Catalog);
-    for (key, names) in [("guardrails", guardrails), ("models", models)] {
-        if let Some(names) = names {
-            fields.texts(key, names);
-        }
+    if let Some(list) = guardrails {
+        let place = list.first().map_or(Span::default(), |first| first.name.span);
+        fields.put("guardrails", Value::List(list.iter().map(guardrail).collect()), place);
+    }
+    if let Some(names) = models {
+        fields.texts("models", names);
     }
     Some(fields.tree(Span::default()))
+}
+
+/// A guardrail of a catalog: a plain name where nothing else is known.
+fn guardrail(doc: &GuardrailDoc) -> Tree {
+    let place = doc.name.span;
+    if doc.modes.is_none() && doc.default_on.is_none() && doc.stream_scope.is_none() {
+        return Tree::new(Value::Text(doc.name.value.clone()), place);
+    }
+
+    let text = |word: &str| Tree::new(Value::Text(word.to_owned()), place);
+    let mut fields = Fields::new();
+    fields.text("name", &doc.name);
+    if let Some(modes) = &doc.modes {
+        let modes = modes.iter().map(|mode| text(mode.as_str())).collect();
+        fields.put("modes", Value::List(modes), place);
+    }
+    if let Some(default_on) = doc.default_on {
+        fields.put("default_on", Value::Word(json!(default_on)), place);
+    }
+    match &doc.stream_scope {
+        None => {}
+        Some(StreamScopes::All(scope)) => {
+            fields.put("stream_scope", text(scope.as_str()).value, place);
+        }
+        Some(StreamScopes::ByMode(scopes)) => {
+            let entries = scopes.iter();
+            let entries = entries.map(|(mode, s)| (mode.as_str().to_owned(), text(s.as_str())));
+            fields.put("stream_scope", Value::Map(entries.collect()), place);
+        }
+    }
+    fields.tree(place)
 }
 
 /// `kind: Repository`, every setting at its default.
 pub(super) fn repository_document() -> Tree {
     Fields::document(Kind::Repository).tree(Span::default())
+}
+
+/// A case that holds what a request gets today.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldCase {
+    /// Its name.
+    pub name: String,
+    /// The request.
+    pub context: Context,
+    /// Exactly what it gets.
+    pub guardrails: Vec<String>,
+}
+
+/// An invariant that holds what the requests of a box have today.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldInvariant {
+    /// Its name.
+    pub name: String,
+    /// The requests.
+    pub applies: Targets,
+    /// What all of them have.
+    pub require: Vec<String>,
+}
+
+/// Cases as the text of a PolicyTest document.
+pub fn write_held_cases(name: &str, cases: &[HeldCase]) -> String {
+    let case = |case: &HeldCase| {
+        let mut context = Fields::new();
+        for dimension in Dimension::ALL {
+            let values = case.context.values(dimension);
+            match values {
+                [] => {}
+                values if dimension.is_set() => context.texts(dimension.plural(), &bare(values)),
+                [value, ..] => context.word(dimension.singular(), value),
+            }
+        }
+        let mut expect = Fields::new();
+        expect.texts("guardrails", &bare(&case.guardrails));
+        let mut fields = Fields::new();
+        fields.word("name", &case.name);
+        if !context.0.is_empty() {
+            fields.put("context", Value::Map(context.0), Span::default());
+        }
+        fields.put("expect", Value::Map(expect.0), Span::default());
+        fields.tree(Span::default())
+    };
+    let mut fields = Fields::document(Kind::PolicyTest);
+    fields.word("name", name);
+    fields.put("cases", Value::List(cases.iter().map(case).collect()), Span::default());
+    one(&fields.tree(Span::default()))
+}
+
+/// Invariants as the text of their documents.
+pub fn write_held_invariants(invariants: &[HeldInvariant]) -> String {
+    let mut writer = Writer::default();
+    for invariant in invariants {
+        let mut fields = Fields::document(Kind::Invariant);
+        fields.word("name", &invariant.name);
+        let mut applies = Fields::new();
+        for (dimension, patterns) in invariant.applies.iter() {
+            let texts: Vec<String> = patterns.iter().flatten().map(ToString::to_string).collect();
+            if !texts.is_empty() {
+                applies.texts(dimension.plural(), &bare(&texts));
+            }
+        }
+        if !applies.0.is_empty() {
+            fields.put("for", Value::Map(applies.0), Span::default());
+        }
+        fields.texts("require", &bare(&invariant.require));
+        writer.document(&fields.tree(Span::default()));
+    }
+    writer.text
+}
+
+/// Texts that no file gave.
+fn bare(texts: &[String]) -> Vec<Text> {
+    texts.iter().map(|text| Text { value: text.clone(), span: Span::default() }).collect()
 }

@@ -2,17 +2,121 @@
 
 use rustc_hash::FxHashSet;
 
-use super::reader::Reader;
-use crate::document::{Dimension, Node, NodeValue, Spanned};
-use crate::interop::model::{AttachmentDoc, Text};
-use crate::interop::rules;
+use super::reader::{Reader, is_null};
+use crate::document::{Dimension, GuardrailMode, Node, NodeValue, Spanned, StreamScope};
+use crate::interop::model::{AttachmentDoc, GuardrailDoc, PolicyDoc, Text};
+use crate::interop::{python, rules};
+use crate::policy::StreamScopes;
 
-/// The names of the config's guardrails; `None` where it has no list or an empty one, as LiteLLM then
-/// checks nothing.
-pub(super) fn guardrails(reader: &mut Reader<'_>, section: Option<&Node>) -> Option<Vec<Text>> {
-    let mut names = distinct(names(section?, "guardrail_name"));
-    names.retain(|name| reader.is_name(name));
-    (!names.is_empty()).then_some(names)
+/// The config's guardrails, and those that policies name beyond them, each with a warning; `None` where it
+/// has no list or an empty one, as LiteLLM then checks nothing.
+pub(super) fn guardrails(
+    reader: &mut Reader<'_>,
+    section: Option<&Node>,
+    policies: &[PolicyDoc],
+) -> Option<Vec<GuardrailDoc>> {
+    let mut list: Vec<GuardrailDoc> = Vec::new();
+    let NodeValue::Seq(items) = &section?.value else { return None };
+    for item in items {
+        let Some(name) = item.get("guardrail_name").and_then(text) else { continue };
+        if !reader.is_name(&name) {
+            continue;
+        }
+        let read = guardrail(reader, name, item.get("litellm_params"));
+        match list.iter_mut().find(|known| known.name.value == read.name.value) {
+            Some(known) => known.join(read),
+            None => list.push(read),
+        }
+    }
+    if list.is_empty() {
+        return None;
+    }
+
+    let steps = policies.iter().flat_map(|policy| &policy.pipeline).flat_map(|p| &p.steps);
+    let named: Vec<Text> = policies
+        .iter()
+        .flat_map(|policy| &policy.add)
+        .chain(steps.map(|step| &step.guardrail))
+        .cloned()
+        .collect();
+    for name in named {
+        if list.iter().any(|known| known.name.value == name.value) {
+            continue;
+        }
+        let known = list.iter().map(|known| known.name.as_str());
+        let said = rules::unlisted_guardrail::finding(reader.file, name.span, &name, known);
+        reader.push(said);
+        list.push(GuardrailDoc { name, modes: None, default_on: None, stream_scope: None });
+    }
+    Some(list)
+}
+
+/// How LiteLLM runs a guardrail. What it fills from the environment, or does not know, stays unknown.
+fn guardrail(reader: &mut Reader<'_>, name: Text, params: Option<&Node>) -> GuardrailDoc {
+    let get = |key: &str| params.and_then(|params| params.get(key)).filter(|node| !is_null(node));
+    let modes = get("mode").and_then(|node| {
+        if matches!(node.value, NodeValue::Map(_)) {
+            reader.push(rules::tagged_modes::finding(reader.file, node.span, &name));
+        }
+        let mut modes = words_of(node)
+            .into_iter()
+            .map(GuardrailMode::parse)
+            .collect::<Option<Vec<GuardrailMode>>>()?;
+        modes.sort_unstable();
+        modes.dedup();
+        (!modes.is_empty()).then_some(modes)
+    });
+    let default_on = get("default_on")
+        .and_then(|node| python::lax_bool(&python::scalar(node)?))
+        .filter(|on| *on);
+    GuardrailDoc { name, modes, default_on, stream_scope: get("stream_scope").and_then(scopes) }
+}
+
+impl GuardrailDoc {
+    /// Another deployment of the same name: LiteLLM takes one of them for each call.
+    fn join(&mut self, other: Self) {
+        self.modes = self.modes.take().zip(other.modes).map(|(mut own, more)| {
+            own.extend(more);
+            own.sort_unstable();
+            own.dedup();
+            own
+        });
+        self.default_on = self.default_on.or(other.default_on);
+        if self.stream_scope != other.stream_scope {
+            self.stream_scope = None;
+        }
+    }
+}
+
+/// The words of a mode: one, a list, or those of `tags` and `default`.
+fn words_of(node: &Node) -> Vec<&str> {
+    match &node.value {
+        NodeValue::Scalar { .. } => node.text().into_iter().collect(),
+        NodeValue::Seq(items) => items.iter().map(|item| item.text().unwrap_or("")).collect(),
+        NodeValue::Map(_) => {
+            let of_tags = match node.get("tags").map(|tags| &tags.value) {
+                Some(NodeValue::Map(entries)) => entries.iter().map(|(_, value)| value).collect(),
+                _ => Vec::new(),
+            };
+            let default = node.get("default").filter(|node| !is_null(node));
+            of_tags.into_iter().chain(default).flat_map(words_of).collect()
+        }
+    }
+}
+
+/// A stream scope: one word, or one a mode.
+fn scopes(node: &Node) -> Option<StreamScopes> {
+    let scope = |node: &Node| StreamScope::parse(&node.text()?.to_ascii_lowercase());
+    match &node.value {
+        NodeValue::Map(entries) => {
+            let entry = |(key, value): &(Node, Node)| {
+                Some((GuardrailMode::parse(&key.text()?.to_ascii_lowercase())?, scope(value)?))
+            };
+            entries.iter().map(entry).collect::<Option<_>>().map(StreamScopes::ByMode)
+        }
+        NodeValue::Scalar { .. } => scope(node).map(StreamScopes::All),
+        NodeValue::Seq(_) => None,
+    }
 }
 
 /// The models that requests can name: `model_list`, the router's aliases, and what attachments name

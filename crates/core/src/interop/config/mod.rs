@@ -8,7 +8,7 @@ mod catalog;
 pub(super) mod policy;
 mod reader;
 
-use super::model::{AttachmentDoc, PolicyDoc, Text};
+use super::model::{AttachmentDoc, GuardrailDoc, PolicyDoc, Text};
 use super::rules;
 use crate::document::rules::{duplicate_key, limit_exceeded, wrong_type, yaml_syntax};
 use crate::document::{
@@ -36,8 +36,8 @@ pub(super) struct Config {
     pub broken: Vec<String>,
     /// The sound attachments, in order.
     pub attachments: Vec<AttachmentDoc>,
-    /// Names of guardrails; `None`: the config has no list, so nothing is checked.
-    pub guardrails: Option<Vec<Text>>,
+    /// Guardrails; `None`: the config has no list, so nothing is checked.
+    pub guardrails: Option<Vec<GuardrailDoc>>,
     /// Names and patterns of models; `None`: the config has no list.
     pub models: Option<Vec<Text>>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Config {
 /// Reads a config; what is wrong is added to `findings`.
 pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
     let Some(root) = tree(file, findings) else { return Config::default() };
-    let mut reader = Reader { file, findings, errors: 0 };
+    let mut reader = Reader { file, findings, errors: 0, is_json: false };
     if let Some((key, _)) = root.entry("include") {
         reader.push(rules::indirect::include(file, key.span));
     }
@@ -53,14 +53,24 @@ pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
     let mut config = Config::default();
     policy::read_all(&mut reader, root.get("policies"), &mut config);
     attachment::read_all(&mut reader, root.get("policy_attachments"), &mut config);
-    config.guardrails = catalog::guardrails(&mut reader, root.get("guardrails"));
+    config.guardrails = catalog::guardrails(&mut reader, root.get("guardrails"), &config.policies);
     config.models = catalog::models(&mut reader, &root, &config.attachments);
     report_comments(&mut reader, &root);
     if config.policies.is_empty() && config.broken.is_empty() {
         let place = root.entry("policies").map_or(Span::default(), |(key, _)| key.span);
-        reader.push(rules::no_policies::finding(file, place));
+        reader.push(rules::no_policies::finding(file, place, policies_elsewhere(&root)));
     }
     config
+}
+
+/// A key of the config under which policies stand, and where.
+fn policies_elsewhere(root: &Node) -> Option<(&str, Span)> {
+    let NodeValue::Map(entries) = &root.value else { return None };
+    entries.iter().find_map(|(key, value)| {
+        let (policies, _) =
+            value.entry("policies").or_else(|| value.entry("policy_attachments"))?;
+        Some((key.text()?, policies.span))
+    })
 }
 
 /// Comments of the sections that become documents. The rest of a config stays LiteLLM's, with its own.

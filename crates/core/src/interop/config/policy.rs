@@ -58,6 +58,7 @@ fn policy(reader: &mut Reader<'_>, name: Text, body: &Node) -> Option<PolicyDoc>
         remove,
         condition: get("condition").and_then(|node| condition(reader, node, &of)),
         pipeline: get("pipeline").and_then(|node| pipeline(reader, node, &of)),
+        requestable: false,
         name,
     })
 }

@@ -12,6 +12,8 @@ pub(in crate::interop) struct Reader<'a> {
     pub findings: &'a mut Vec<Finding>,
     /// How many errors this reader has found: a document that adds one is left out.
     pub errors: usize,
+    /// Whether the file is JSON, where two escapes make one character; PyYAML leaves them apart.
+    pub is_json: bool,
 }
 
 /// What a node is, for a message.
@@ -77,12 +79,42 @@ impl Reader<'_> {
     /// A text in a list.
     fn item(&mut self, node: &Node, field: &str) -> Option<Text> {
         match python::scalar(node) {
-            Some(Scalar::Text(text)) => Some(Spanned { value: text.to_owned(), span: node.span }),
+            Some(Scalar::Text(text)) => {
+                if !self.is_json && self.has_split_character(node) {
+                    self.push(rules::split_character::finding(self.file, node.span));
+                }
+                Some(Spanned { value: text.to_owned(), span: node.span })
+            }
             _ => {
                 self.wrong(node, field, "text");
                 None
             }
         }
+    }
+
+    /// Whether a quoted text is written with an escape of half a character.
+    fn has_split_character(&self, node: &Node) -> bool {
+        let at = node.span.start as usize..node.span.end as usize;
+        let written = self.file.text().get(at).filter(|text| text.starts_with('"'));
+        written.is_some_and(|text| {
+            text.match_indices("\\u").any(|(at, _)| {
+                let digits = text.get(at + 2..at + 4).unwrap_or_default();
+                let is_escaped =
+                    text[..at].bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1;
+                !is_escaped
+                    && u8::from_str_radix(digits, 16)
+                        .is_ok_and(|high| (0xd8..=0xdf).contains(&high))
+            })
+        })
+    }
+
+    /// A text in a list. LiteLLM does not fill `os.environ/…` there.
+    fn listed(&mut self, node: &Node, field: &str) -> Option<Text> {
+        let text = self.item(node, field)?;
+        if !self.is_json && text.starts_with("os.environ/") {
+            self.push(rules::literal_environment::finding(self.file, node.span, &text));
+        }
+        Some(text)
     }
 
     /// A list of texts.
@@ -94,7 +126,7 @@ impl Reader<'_> {
         Some(
             (0..)
                 .zip(items)
-                .filter_map(|(i, item): (usize, _)| self.item(item, &format!("{field}[{i}]")))
+                .filter_map(|(i, item): (usize, _)| self.listed(item, &format!("{field}[{i}]")))
                 .collect(),
         )
     }

@@ -59,22 +59,27 @@ pub(super) fn build(
         history.attach(&rows.attachments);
         counts = history.judge(&rows.broken, &mut findings);
     }
-    let drafts = rows
-        .policies
-        .values()
-        .flat_map(|group| &group.versions)
-        .filter(|v| v.state == State::Draft);
-    let mut drafts: Vec<Draft> = drafts.map(|version| history.draft(version)).collect();
+    let (mut drafts, mut older_drafts) = (Vec::new(), Vec::new());
+    for group in rows.policies.values() {
+        for version in group.versions.iter().filter(|version| version.state == State::Draft) {
+            match group.is_ahead(version) {
+                true => drafts.push(history.draft(version)),
+                false => older_drafts.push((version.doc.name.value.clone(), version.number)),
+            }
+        }
+    }
     let mut commits = history.commits;
     findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     findings.dedup();
     if findings.iter().any(Finding::is_error) {
         (commits, drafts, production) = (Vec::new(), Vec::new(), None);
+        older_drafts.clear();
     }
     DatabaseImport {
         commits,
         production,
         drafts,
+        older_drafts,
         findings,
         sources: vec![policies, attachments],
         counts,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::config::{Reader, document};
 use super::model::AttachmentDoc;
-use super::rules::{idle_attachment, two_productions};
+use super::rules::{idle_attachment, mended_row, two_productions};
 use super::written::label;
 use crate::document::{Finding, Node, SourceFile};
 use crate::policy::Counts;
@@ -24,8 +24,10 @@ pub struct DatabaseImport {
     pub commits: Vec<Commit>,
     /// The commit, as an index, whose tree is what was in production; `None`: nothing was.
     pub production: Option<usize>,
-    /// Versions that nobody published: in no commit.
+    /// Versions that nobody published, newer than what is in production: in no commit.
     pub drafts: Vec<Draft>,
+    /// Drafts that are older than what is in production, by policy and number: what came of them is known.
+    pub older_drafts: Vec<(String, i64)>,
     /// Every finding, at its place in the saved answers.
     pub findings: Vec<Finding>,
     /// The saved answers, for renderers.
@@ -100,7 +102,7 @@ fn read<'a>(
 ) {
     let Some((root, faults)) = document(file, findings) else { return };
     findings.extend(faults);
-    each(&mut Reader { file, findings, errors: 0 }, &root);
+    each(&mut Reader { file, findings, errors: 0, is_json: true }, &root);
 }
 
 fn read_policies(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Finding>) {
@@ -151,9 +153,22 @@ impl Group {
         // A clock that went back does not put a version before an older one.
         let mut latest = None;
         for version in &mut self.versions {
+            if version.time.is_some() && version.time < latest {
+                let name = &version.doc.name;
+                let what =
+                    "is older than the version before it: its commit has the time of that one";
+                let said = mended_row::finding(reader.file, name.span, name, version.number, what);
+                reader.push(said);
+            }
             latest = latest.max(version.time);
             version.time = latest;
         }
+    }
+
+    /// Whether a draft is newer than what is in production, or nothing is.
+    fn is_ahead(&self, draft: &Version) -> bool {
+        let served = self.production.and_then(|at| self.versions.get(at));
+        served.is_none_or(|served| served.from_config || draft.number > served.number)
     }
 
     /// Whether any version was published.

@@ -8,6 +8,7 @@ use crate::document::{Dimension, Node, NodeValue, Spanned};
 use crate::interop::config::{Reader, attachment, is_null, policy};
 use crate::interop::model::{AttachmentDoc, PolicyDoc};
 use crate::interop::python::{self, Scalar};
+use crate::interop::rules::mended_row;
 
 /// Where a version stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,7 @@ pub(super) fn version(reader: &mut Reader<'_>, row: &Node) -> Option<Version> {
         remove,
         condition: get("condition").and_then(|node| policy::condition(reader, node, &of)),
         pipeline: get("pipeline").and_then(|node| policy::pipeline(reader, node, &of)),
+        requestable: false,
         name,
     };
     let state = match get("version_status") {
@@ -78,14 +80,48 @@ pub(super) fn version(reader: &mut Reader<'_>, row: &Node) -> Option<Version> {
         Some(Scalar::Int(number)) => number,
         _ => None,
     });
-    Some(Version {
+    let mut version = Version {
         doc,
         number: number.unwrap_or(1),
         state,
         from_config: is_from_config(row),
-        author: get("created_by").and_then(Node::text).map(str::to_owned),
+        author: get("created_by").and_then(Node::text).and_then(author),
         time: get("created_at").and_then(Node::text).and_then(time),
-    })
+    };
+    mend(reader, row, &mut version);
+    Some(version)
+}
+
+/// Says of a row what it does not tell, where it has the field. What the config defines has no author and no
+/// time.
+fn mend(reader: &mut Reader<'_>, row: &Node, version: &mut Version) {
+    if version.from_config {
+        return;
+    }
+    let place = |key: &str| row.get(key).map_or(version.doc.name.span, |node| node.span);
+    let mut say = |key: &str, what: &str| {
+        let (name, number) = (&version.doc.name, version.number);
+        let said = mended_row::finding(reader.file, place(key), name, number, what);
+        reader.push(said);
+    };
+    if version.author.is_none() && row.get("created_by").is_some() {
+        say("created_by", "has no author: its commit is by `litellm`");
+    }
+    if version.time.is_none() && row.get("created_at").is_some() {
+        say(
+            "created_at",
+            "has no time that can be right: its commit has the time of the version before it",
+        );
+    }
+}
+
+/// An author as a commit can have it: some text, without what git ends a name at.
+fn author(text: &str) -> Option<String> {
+    let plain = |c: char| if c.is_control() || matches!(c, '<' | '>') { ' ' } else { c };
+    let text: String = text.chars().map(plain).collect();
+    let text = text.trim();
+    // Git takes a name of such characters alone for none.
+    text.chars().any(char::is_alphanumeric).then(|| text.to_owned())
 }
 
 /// One row of `attachments`: an empty list is the database's way to say "none".
@@ -113,17 +149,22 @@ pub(super) fn is_from_config(row: &Node) -> bool {
     row.get("definition_location").and_then(Node::text) == Some("config")
 }
 
-/// A time with an offset, or one without, which is UTC.
+/// A time with an offset, or one without, which is UTC; `None` of one that no version of LiteLLM can have
+/// written.
 fn time(text: &str) -> Option<Timestamp> {
     let utc = || {
         text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
     };
-    text.parse::<Timestamp>().ok().or_else(utc)
+    let time = text.parse::<Timestamp>().ok().or_else(utc)?;
+    (0..LATEST).contains(&time.as_second()).then_some(time)
 }
+
+/// The year 2100, in seconds.
+const LATEST: i64 = 4_102_444_800;
 
 #[cfg(test)]
 mod tests {
-    use super::time;
+    use super::{author, time};
 
     #[test]
     fn times_with_and_without_an_offset() {
@@ -133,6 +174,17 @@ mod tests {
         {
             assert_eq!(time(text), want, "{text}");
         }
-        assert_eq!(time("yesterday"), None);
+        for text in ["yesterday", "", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"] {
+            assert_eq!(time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn authors_as_git_takes_them() {
+        assert_eq!(author("user-1"), Some("user-1".to_owned()));
+        assert_eq!(author(" a <b>\n"), Some("a  b".to_owned()));
+        for text in ["", "  ", "<>", "."] {
+            assert_eq!(author(text), None, "{text}");
+        }
     }
 }

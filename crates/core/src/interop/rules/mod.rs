@@ -10,9 +10,14 @@ pub mod everywhere;
 pub mod idle_attachment;
 pub mod ignored;
 pub mod indirect;
+pub mod literal_environment;
+pub mod mended_row;
 pub mod no_policies;
+pub mod split_character;
+pub mod tagged_modes;
 pub mod two_productions;
 pub mod unknown_key;
+pub mod unlisted_guardrail;
 pub mod unlisted_model;
 
 use crate::document::Rule;
@@ -30,6 +35,11 @@ pub const ALL: &[&Rule] = &[
     &idle_attachment::RULE,
     &two_productions::RULE,
     &comments::RULE,
+    &unlisted_guardrail::RULE,
+    &tagged_modes::RULE,
+    &literal_environment::RULE,
+    &split_character::RULE,
+    &mended_row::RULE,
 ];
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use crate::document::{Finding, Rule, Severity, SourceFile, Span};
 pub static RULE: Rule = Rule {
     code: "RG308",
     name: "litellm-no-policies",
-    severity: Severity::Warning,
+    severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a LiteLLM config that is imported has `policies`",
-    why: "Without `policies` LiteLLM does not start its policy engine and leaves `policy_attachments` unread. There is nothing to import.",
+    why: "Without `policies` LiteLLM does not start its policy engine and leaves `policy_attachments` unread. There is nothing to import. Under another key, such as `litellm_settings` or the `proxy_config` of a Helm chart's values, LiteLLM does not read them either.",
     bad: &[(
         "config.yaml",
         r#"model_list:
@@ -29,8 +29,27 @@ policy_attachments:
     )],
 };
 
-/// There is no policy.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span) -> Finding {
-    Finding::new(&RULE, file, span, "this config has no policies")
-        .help("give the proxy's config, the file that LiteLLM is started with")
+/// There is no policy; `elsewhere` names a key under which some stand.
+pub(in crate::interop) fn finding(
+    file: &SourceFile,
+    span: Span,
+    elsewhere: Option<(&str, Span)>,
+) -> Finding {
+    let finding = |span, said: &str| Finding::new(&RULE, file, span, said);
+    match elsewhere {
+        None => finding(span, "this config has no policies")
+            .help("give the proxy's config, the file that LiteLLM is started with"),
+        Some((key, at)) => {
+            let key = key.escape_debug();
+            let said = format!("this config has no policies at its top: they stand under `{key}`");
+            finding(at, &said).help(match &*key.to_string() {
+                "proxy_config" => {
+                    "give the proxy's config itself: what stands under `proxy_config`".to_owned()
+                }
+                _ => format!(
+                    "LiteLLM does not read them under `{key}`: move them to the top of the config"
+                ),
+            })
+        }
+    }
 }

@@ -1,0 +1,52 @@
+//! RG316 `litellm-mended-row`: a version whose author or time the database does not tell
+
+use crate::document::{Finding, Rule, Severity, SourceFile, Span};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG316",
+    name: "litellm-mended-row",
+    severity: Severity::Warning,
+    since: Rule::SINCE_0_2,
+    summary: "the versions of a LiteLLM database say who made them and when",
+    why: "Each version becomes a commit with its author and its time. A row without an author, or with one that git cannot take, is a commit of `litellm`; one without a readable time, from before 1970 or from after 2100, has the time of the version before it.",
+    bad: &[
+        (
+            "policies.json",
+            r#"{"policies": [{"policy_name": "baseline", "version_number": 1, "version_status": "production",
+  "guardrails_add": ["pii_blocker"], "created_at": "yesterday", "created_by": ""}]}
+"#,
+        ),
+        (
+            "attachments.json",
+            r#"{"attachments": [{"policy_name": "baseline", "scope": "*"}]}
+"#,
+        ),
+    ],
+    good: &[
+        (
+            "policies.json",
+            r#"{"policies": [{"policy_name": "baseline", "version_number": 1, "version_status": "production",
+  "guardrails_add": ["pii_blocker"], "created_at": "2026-01-01T00:00:00Z", "created_by": "user-1"}]}
+"#,
+        ),
+        (
+            "attachments.json",
+            r#"{"attachments": [{"policy_name": "baseline", "scope": "*"}]}
+"#,
+        ),
+    ],
+};
+
+/// What of a row was mended.
+pub(in crate::interop) fn finding(
+    file: &SourceFile,
+    span: Span,
+    name: &str,
+    number: i64,
+    what: &str,
+) -> Finding {
+    let said = format!("version {number} of `{}` {what}", name.escape_debug());
+    Finding::new(&RULE, file, span, said)
+        .help("mend the saved answer and import again, if it matters who made it and when")
+}
