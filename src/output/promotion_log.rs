@@ -31,6 +31,9 @@ fn format_entry(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
         escape_terminal(&entry.author),
         short_commit(&entry.commit),
     );
+    if let Some(doubt) = &entry.doubt {
+        text.push_str(&format!("    {}\n", paint.warn(&format!("doubtful: {doubt}"))));
+    }
     if let Some(reason) = &entry.reason {
         text.push_str(&format!("    {}\n", escape_terminal(reason)));
     }

@@ -1,4 +1,4 @@
-//! Fetching branches from a remote, by `git` itself.
+//! Fetching branches and ledgers from a remote, by `git` itself.
 
 use super::git::Cancel;
 use super::{RefName, Repo, RepoError};
@@ -7,7 +7,7 @@ use super::{RefName, Repo, RepoError};
 const NO_SUCH_BRANCH: &str = "couldn't find remote ref";
 
 impl Repo {
-    /// Fetches these branches of a remote into its tracking refs, whatever they held before. Returns those that the
+    /// Fetches these branches of a remote into its tracking refs, and all ledgers, whatever they held before. Returns those that the
     /// remote does not have: they do not keep the others from being fetched.
     pub fn fetch_branches(
         &self,
@@ -57,8 +57,11 @@ impl Repo {
         cancel: &Cancel,
     ) -> Result<(), RepoError> {
         let refspec = |branch: &RefName| Ok(format!("+{branch}:{}", branch.tracking(remote)?));
-        let refspecs: Vec<String> =
+        let mut refspecs: Vec<String> =
             branches.iter().map(refspec).collect::<Result<_, RepoError>>()?;
+        // A hold is told by the ledger where something else has moved the branch. What matches nothing is no error.
+        let ledgers = format!("refs/refguard/remotes/{remote}/ledger/*");
+        refspecs.push(format!("+refs/refguard/ledger/*:{ledgers}"));
         self.fetch_refspecs(remote, &refspecs, cancel)
     }
 

@@ -212,3 +212,49 @@ fn tags_named_like_branches_confuse_no_push_and_no_fetch() {
     assert!(author.run(["promote"]).ok().contains("promotion 2"));
     assert_eq!(server.id("refs/heads/production"), author.id("refs/remotes/origin/production"));
 }
+
+#[test]
+fn a_first_promotion_that_may_be_a_rival_is_said_to_be_one() {
+    let (server, author) = shared();
+    let url = format!("file://{}", server.path().display());
+    let clone = TestRepo::new();
+    clone.git(["remote", "add", "origin", &url]);
+    clone.git(["config", "remote.origin.fetch", "+refs/heads/main:refs/remotes/origin/main"]);
+    clone.git(["config", "refguard.publishBranch", "main"]);
+    clone.git(["fetch", "-q", "origin"]);
+    clone.git(["reset", "-q", "--hard", "origin/main"]);
+    let said = clone.run(["promote", "--local"]).ends(0).stderr;
+    assert!(said.contains("rival promotion 1") && said.contains("ls-remote"), "{said}");
+    // Where it is asked, it is found.
+    let asked = clone.run(["promote", "--format", "json"]).json();
+    assert_eq!((&asked["changed"], &asked["home"]), (&json!(false), &json!("origin")));
+    drop(author);
+}
+
+#[test]
+fn an_environment_that_the_remote_lacks_is_moved_here_and_that_is_said() {
+    let server = TestRepo::bare();
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .commit("one");
+    repo.run(["promote"]).ok();
+    repo.git(["remote", "add", "origin", &format!("file://{}", server.path().display())]);
+    repo.git(["config", "refguard.publishBranch", "main"]);
+    repo.git(["push", "-q", "origin", "main"]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let said = repo.run(["promote"]).ends(0).stderr;
+    assert!(said.contains("`origin` has no `production`") && said.contains("--push"), "{said}");
+}
+
+#[test]
+fn a_setting_of_a_clone_that_names_another_publish_branch_is_said_at_each_promotion() {
+    let (_server, author) = shared();
+    author.git(["checkout", "-q", "-b", "other"]);
+    author.policy("base", "guardrails: {add: [pii, audit]}").commit("elsewhere");
+    author.git(["push", "-q", "origin", "other"]);
+    author.git(["config", "refguard.publishBranch", "other"]);
+    let said = author.run(["promote"]).ends(0).stderr;
+    assert!(said.contains("`other` is the publish branch by a setting"), "{said}");
+    assert!(said.contains("names `main`"), "{said}");
+}

@@ -444,3 +444,38 @@ fn a_rollback_to_settings_that_name_others_leaves_the_release_to_either_side() {
     assert!(refused.contains("does not list it"), "{refused}");
     assert_eq!(author.run(["log", "--format", "json"]).json()["promotions"][0]["kind"], "hold");
 }
+
+#[test]
+fn a_promotion_that_does_not_look_like_one_of_this_release_is_refused() {
+    let (server, author) = promoted();
+    publish(&author, "guardrails: {add: [pii, audit]}");
+    author.run(["promote", "--local"]).ok();
+    let (tip, tree) = (author.id("production"), author.git(["rev-parse", "production^{tree}"]));
+    let message = author.git(["log", "-1", "--format=%B", &tip]);
+    let previous: String = message
+        .lines()
+        .filter(|line| !line.starts_with("Refguard-Previous"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let root = message.replace("Refguard-Root: .\n", "");
+    let subject = message.replacen("promote ", "Promotes ", 1);
+    for (message, why) in
+        [(previous, "the promotion before it"), (root, "root"), (subject, "subject")]
+    {
+        let (first, second) = (author.id("production~1"), author.id("main"));
+        let forged = author.git([
+            "commit-tree",
+            &tree,
+            "-p",
+            &first,
+            "-p",
+            &second,
+            "-m",
+            message.trim_end(),
+        ]);
+        let said = refused(&author, &[&format!("{forged}:refs/heads/production")]);
+        assert!(said.contains(why), "{why}: {said}");
+    }
+    author.git(["push", "-q", "origin", "production", "refs/refguard/ledger/production"]);
+    assert_eq!(server.id("production"), tip);
+}

@@ -282,3 +282,59 @@ fn git_configuration_is_read_where_git_reads_it() {
     ];
     repo.run_with(["validate"], &excludes).ok();
 }
+
+/// A commit that says it is the next promotion, made by hand from the last one: with another tree or text.
+fn forge(repo: &TestRepo, tree: &str, change: impl Fn(String) -> String) -> String {
+    let last = repo.id("production");
+    let message = repo.git(["log", "-1", "--format=%B", "production"]);
+    let lines = message.lines().filter(|line| !line.starts_with("Refguard-Previous"));
+    let message: String = lines.map(|line| format!("{line}\n")).collect();
+    let number = repo.run(["log", "--format", "json"]).json()["promotions"][0]["number"].clone();
+    let next = number.as_u64().unwrap() + 1;
+    let message = message.replace(
+        &format!("Refguard-Promotion: {number}"),
+        &format!("Refguard-Promotion: {next}\nRefguard-Previous: {last}"),
+    );
+    let message = change(message);
+    let source = repo.id("main");
+    let commit =
+        repo.git(["commit-tree", tree, "-p", &last, "-p", &source, "-m", message.trim_end()]);
+    repo.git(["update-ref", "refs/heads/production", &commit]);
+    commit
+}
+
+#[test]
+fn a_promotion_that_somebody_made_by_hand_is_listed_with_what_speaks_against_it() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    repo.commit("one");
+    repo.run(["promote"]).ok();
+    let sound = repo.run(["log", "--format", "json"]).json();
+    assert_eq!(sound["promotions"][0]["doubt"], serde_json::Value::Null);
+
+    repo.git(["checkout", "-q", "-b", "evil"]);
+    repo.policy("base", "guardrails: {}").commit("nothing is left");
+    let (evil, own) =
+        (repo.git(["rev-parse", "evil^{tree}"]), repo.git(["rev-parse", "main^{tree}"]));
+    let doubt_after = |tree: &str, change: &dyn Fn(String) -> String| {
+        let before = repo.id("production");
+        let commit = forge(&repo, tree, change);
+        let log = repo.run(["log", "--format", "json"]).json();
+        assert_eq!(log["promotions"][0]["commit"], commit);
+        assert!(repo.run(["log"]).ok().contains("doubtful: "));
+        repo.git(["update-ref", "refs/heads/production", &before]);
+        log["promotions"][0]["doubt"].as_str().unwrap_or_default().to_owned()
+    };
+    let same = |message: String| message;
+    assert!(doubt_after(&evil, &same).contains("not that of the commit that it names"));
+    let of_evil = |message: String| message.replace(&repo.id("main"), &repo.id("evil"));
+    let subject = |message: String| format!("hotfix\n\n{}", message.split_once("\n\n").unwrap().1);
+    assert!(doubt_after(&own, &subject).contains("its subject is not"));
+    let of_evil = |message: String| {
+        let short = repo.id("evil").get(..10).unwrap().to_owned();
+        let message = of_evil(message);
+        let rest = message.split_once("\n\n").unwrap().1.to_owned();
+        format!("promote {short} to production\n\n{rest}")
+    };
+    assert!(doubt_after(&evil, &of_evil).contains("its digest is not that of its set"));
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Daemon, PATIENCE, Repo, refguard};
 
@@ -297,4 +297,23 @@ fn wait_ready_is_a_health_check() {
     let both = refguard().args(["wait", "--ready", "--commit", "x", "unix:x"]).output().unwrap();
     assert_eq!(both.status.code(), Some(2), "{both:?}");
     assert_eq!(refguard().args(["wait", "unix:x"]).output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn a_hold_stays_at_the_remote_when_something_else_moves_the_environment_there() {
+    let origin = Repo::new();
+    origin.generation(1);
+    origin.refguard(&["promote"]);
+    origin.refguard(&["hold", "the audit"]);
+    origin.generation(2);
+    let moved = origin.git(&["rev-parse", "HEAD"]);
+    origin.git(&["update-ref", "refs/heads/production", &moved]);
+    let clone = Repo::new();
+    clone.git(&["remote", "add", "origin", origin.path().to_str().unwrap()]);
+
+    let daemon = Daemon::start(&clone.path(), &["--fetch", "origin", "--interval", "200ms"]);
+    let set = daemon.until_served(&moved);
+
+    assert_eq!(set["promotion"], Value::Null);
+    assert_eq!(set["hold"]["reason"], "the audit", "as the fetched ledger says: {set}");
 }

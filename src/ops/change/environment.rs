@@ -30,6 +30,8 @@ pub struct EnvironmentState {
     pub ledger: Ledger,
     /// Where it lives.
     pub home: Home,
+    /// What a person should know of where it is moved.
+    pub(in crate::ops) notes: Vec<String>,
 }
 
 /// Which environments there are, and what was read to tell.
@@ -121,8 +123,8 @@ impl Workspace {
         self.refuse_other_root(name, &ledger)?;
         let judges = self.judges_of(name, &ledger, &declared)?;
         let settings = declared::strictest(name, &judges);
-        let (ref_name, home) = (RefName::branch(name)?, place.home);
-        Ok(EnvironmentState { settings, judges, ref_name, ledger, home })
+        let (ref_name, home, notes) = (RefName::branch(name)?, place.home, place.notes);
+        Ok(EnvironmentState { settings, judges, ref_name, ledger, home, notes })
     }
 
     /// The settings by which the next promotion after those of a ledger is judged.

@@ -50,6 +50,8 @@ pub(in crate::ops) struct Place {
     pub expected: RefsExpected,
     /// The remote that the environment may live at, where nothing is known of it here.
     maybe_at: Option<String>,
+    /// What a person should know of where it is moved.
+    pub notes: Vec<String>,
 }
 
 /// What an environment's two refs must hold where it lives for a move to be made.
@@ -110,7 +112,7 @@ impl Workspace {
         let recorded = repo.read_ref(&RefName::ledger(name)?)?;
         let tip = repo.read_ref(&branch)?;
         let (home, expected) = (Home::Here, RefsExpected::new(tip, recorded));
-        Ok(Place { home, read_from: branch, tip, recorded, expected, maybe_at })
+        Ok(Place { home, read_from: branch, tip, recorded, expected, maybe_at, notes: Vec::new() })
     }
 
     /// What the copies say that the last fetch from a remote left.
@@ -120,7 +122,7 @@ impl Workspace {
         let recorded = repo.read_ref(&RefName::remote_ledger(remote, name)?)?;
         let tip = repo.read_ref(&read_from)?;
         let (home, expected) = (Home::At(remote.to_owned()), RefsExpected::new(tip, recorded));
-        Ok(Place { home, read_from, tip, recorded, expected, maybe_at: None })
+        Ok(Place { home, read_from, tip, recorded, expected, maybe_at: None, notes: Vec::new() })
     }
 
     /// Where an environment lives, for a verb that moves it: the remote is asked, and what it has is fetched.
@@ -149,19 +151,26 @@ impl Workspace {
         let place = self.place_at(name, &remote)?;
         let is_there = place.tip.is_some() || place.recorded.is_some();
         let here = self.place_here(name, Some(remote.clone()))?;
-        match (is_there, here.tip, &request.push) {
+        let notes = publish_branch_note(repo, &remote, &listed)?;
+        let place = match (is_there, here.tip, &request.push) {
             (true, _, _) => Ok(place),
             // What lives here and is to go to a remote that has none of it takes its whole past along.
             (false, Some(_), Some(_)) => {
                 Ok(Place { home: place.home, tip: here.tip, recorded: here.recorded, ..place })
             }
             (false, None, Some(_)) => Ok(place),
-            (false, Some(_), None) => Ok(here),
+            (false, Some(_), None) => {
+                let note = format!(
+                    "`{remote}` has no `{name}`: it lives here and is moved here; `--push {remote}` takes it there"
+                );
+                Ok(Place { notes: vec![note], ..here })
+            }
             (false, None, None) if here.recorded.is_some() => Ok(here),
             (false, None, None) => bail!(
                 "`{name}` is nowhere yet: say where it is to live, with `--push {remote}` or `--local`"
             ),
-        }
+        };
+        place.map(|place| Place { notes: place.notes.into_iter().chain(notes).collect(), ..place })
     }
 
     /// `--local`: on from what the remote was last known to have, if anything.
@@ -171,7 +180,14 @@ impl Workspace {
             return self.place_here(name, None);
         };
         let (here, there) = (self.place_here(name, None)?, self.place_at(name, &remote)?);
-        let (Some(tracked), local) = (there.tip, here.tip) else { return Ok(here) };
+        let (Some(tracked), local) = (there.tip, here.tip) else {
+            let is_first = here.tip.is_none() && here.recorded.is_none();
+            let note = format!(
+                "nothing of `{name}` was ever fetched from `{remote}`, which was not asked: if it has that branch, this is a \
+                 rival promotion 1, and no push will take it; see `git ls-remote {remote} {name}`"
+            );
+            return Ok(Place { notes: is_first.then_some(note).into_iter().collect(), ..here });
+        };
         let ledger = self.ledger_at(name, &there)?;
         match local {
             Some(local) if repo.on_first_parents(tracked, local)? => Ok(here),
@@ -216,6 +232,19 @@ pub(in crate::ops) fn is_past(
 ) -> Result<bool> {
     let is_promotion = ledger.all_promotions().any(|promotion| promotion.commit.id == commit);
     Ok(is_promotion || repo.on_first_parents(commit, tip)?)
+}
+
+/// What a setting of this clone says of the publish branch, where the remote says something else: the gate *published*
+/// is judged by it.
+fn publish_branch_note(repo: &Repo, remote: &str, listed: &Listed) -> Result<Option<String>> {
+    let (Some(named), Some(head)) = (repo.publish_branch()?, &listed.head) else { return Ok(None) };
+    Ok((named != *head).then(|| {
+        format!(
+            "`{}` is the publish branch by a setting of this repository; `HEAD` of `{remote}` names `{}`",
+            named.short(),
+            head.short()
+        )
+    }))
 }
 
 fn ambiguous(names: &[String]) -> anyhow::Error {

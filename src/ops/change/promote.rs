@@ -160,11 +160,8 @@ impl Workspace {
             hold: None,
             allow: plan.verdict.allow.clone(),
         };
-        let what =
-            if selection.is_empty() { plan.source.short() } else { selection.names().join(", ") };
-        let subject = clipped(format!("promote {what} to {}", plan.request.to));
         let parents = ledger.next_parents(Some(plan.source));
-        let ending = Ending { record, subject, tree: plan.tree, parents };
+        let ending = Ending { record, tree: plan.tree, parents };
         publish::publish(repo, &plan.environment, &plan.expected, ending)
     }
 
@@ -254,12 +251,4 @@ pub(in crate::ops) fn check_reason(reason: &str) -> Result<()> {
         bail!("a reason is one line of 1 to 500 characters without control characters");
     }
     Ok(())
-}
-
-/// A subject line that git tools show whole.
-fn clipped(subject: String) -> String {
-    match subject.char_indices().nth(100) {
-        None => subject,
-        Some((end, _)) => format!("{}…", subject.get(..end).unwrap_or("")),
-    }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::ops::change::environment::own_root;
 use crate::ops::change::home::{Home, RefsExpected, is_past};
+use crate::ops::change::rollback::{describe, only_releases};
 use crate::ops::{EnvironmentState, Workspace};
 use crate::repo::{
     CommitId, Expected, Ledger, Locked, Lost as LostRef, NewCommit, Outcome, PushOutcome, Record,
@@ -54,9 +55,32 @@ impl Published {
 /// The commit that is to be the new tip.
 pub(in crate::ops) struct Ending {
     pub record: Record,
-    pub subject: String,
     pub tree: TreeId,
     pub parents: Vec<CommitId>,
+}
+
+/// The subject line of a promotion, by what it records.
+pub(in crate::ops) fn subject_of(record: &Record, parents: &[CommitId]) -> String {
+    let name = &record.environment;
+    match record {
+        Record { rollback: Some(target), .. } => {
+            format!("roll {name} back to {}", describe(*target))
+        }
+        Record { hold: Some(_), .. } => format!("hold {name}"),
+        _ if only_releases(record, parents) => format!("release {name}"),
+        Record { policies, source, .. } if policies.is_empty() => {
+            format!("promote {} to {name}", source.short())
+        }
+        Record { policies, .. } => clipped(format!("promote {} to {name}", policies.join(", "))),
+    }
+}
+
+/// A subject line that git tools show whole.
+fn clipped(subject: String) -> String {
+    match subject.char_indices().nth(100) {
+        None => subject,
+        Some((end, _)) => format!("{}…", subject.get(..end).unwrap_or("")),
+    }
 }
 
 /// What every new record says of its place in the chain.
@@ -77,10 +101,10 @@ pub(in crate::ops) fn unchanged(
     source: CommitId,
 ) -> Result<Published> {
     let ledger = &environment.ledger;
-    let notes = match (&environment.home, ledger.tip) {
-        (Home::At(remote), Some(tip)) => follow_remote(repo, environment, remote, tip),
-        _ => Vec::new(),
-    };
+    let mut notes = environment.notes.clone();
+    if let (Home::At(remote), Some(tip)) = (&environment.home, ledger.tip) {
+        notes.extend(follow_remote(repo, environment, remote, tip));
+    }
     let tip = ledger.tip.map(|tip| tip.to_string());
     let last = ledger.last().map(|last| &last.record);
     Ok(Published {
@@ -132,21 +156,19 @@ pub(in crate::ops) fn publish(
     expected: &RefsExpected,
     ending: Ending,
 ) -> Result<Published> {
-    let Ending { record, subject, tree, parents } = ending;
+    let Ending { record, tree, parents } = ending;
+    let subject = subject_of(&record, &parents);
     let ledger = &environment.ledger;
     let message = record.message(&subject)?;
     let commit = repo.write_commit(&NewCommit { tree, parents, message, author: None })?;
-    let notes = match &environment.home {
-        Home::Here => {
-            move_here(repo, environment, expected, commit, &subject)?;
-            Vec::new()
-        }
+    let mut notes = environment.notes.clone();
+    match &environment.home {
+        Home::Here => move_here(repo, environment, expected, commit, &subject)?,
         Home::At(remote) => {
-            let mut notes = push_to(repo, environment, remote, expected, commit)?;
+            notes.extend(push_to(repo, environment, remote, expected, commit)?);
             notes.extend(follow_remote(repo, environment, remote, commit));
-            notes
         }
-    };
+    }
     Ok(Published {
         version: 1,
         environment: record.environment,

@@ -52,7 +52,6 @@ struct Back {
     tree: TreeId,
     /// The release that promoted it.
     rules: Release,
-    subject: String,
     /// Why no promotion may follow.
     hold: Option<String>,
     /// Why the hold that is there ends.
@@ -111,7 +110,6 @@ impl Workspace {
             source: source_of(ledger, &entry),
             tree: entry.tree,
             rules: rules_of(ledger, &entry),
-            subject: format!("roll {name} back to {words}"),
             hold: Some(request.reason.clone().unwrap_or_else(|| format!("rolled back to {words}"))),
             release: None,
             reason: request.reason.clone(),
@@ -133,7 +131,6 @@ impl Workspace {
             source: last.record.source,
             tree: self.repo()?.tree_of(tip)?,
             rules: standing_rules(&environment.ledger),
-            subject: format!("hold {name}"),
             hold: Some(reason.to_owned()),
             release: None,
             reason: Some(reason.to_owned()),
@@ -160,7 +157,6 @@ impl Workspace {
             source: last.record.source,
             tree: self.repo()?.tree_of(tip)?,
             rules: standing_rules(&environment.ledger),
-            subject: format!("release {name}"),
             hold: None,
             release: Some(reason.to_owned()),
             reason: Some(reason.to_owned()),
@@ -232,7 +228,7 @@ impl Workspace {
             ..Record::default()
         };
         let parents = ledger.next_parents(None);
-        let ending = Ending { record, subject: back.subject.clone(), tree: back.tree, parents };
+        let ending = Ending { record, tree: back.tree, parents };
         publish::publish(self.repo()?, &plan.environment, &plan.expected, ending)
     }
 
@@ -250,7 +246,8 @@ impl Workspace {
     }
 }
 
-fn describe(target: Target) -> String {
+/// An entry of the history in words.
+pub(in crate::ops) fn describe(target: Target) -> String {
     match target {
         Target::Promotion(number) => format!("promotion {number}"),
         Target::Commit(commit) => format!("commit {}", commit.short()),

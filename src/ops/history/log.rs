@@ -9,9 +9,10 @@ use refguard_core::document::{Body, Limits, is_yaml_name, load_file};
 use refguard_core::policy::{raw_attachment_json, raw_policy_json};
 use serde::Serialize;
 
-use crate::ops::Workspace;
 use crate::ops::change::rollback::releases_hold;
+use crate::ops::history::doubts::find_doubt;
 use crate::ops::source::load;
+use crate::ops::{EnvironmentState, Home, Workspace};
 use crate::repo::{
     BlobId, Change, Commit, HistoryEntry, Ledger, Promotion, Record, Repo, Target, TreeId,
 };
@@ -65,6 +66,8 @@ pub struct LogEntry {
     pub rollback: Option<Target>,
     /// Why no promotion may follow.
     pub hold: Option<String>,
+    /// What speaks against its being a promotion that refguard made.
+    pub doubt: Option<String>,
 }
 
 /// A gate that was passed by a flag.
@@ -82,9 +85,20 @@ impl Workspace {
     /// # Errors
     /// Where git cannot be read.
     pub fn log(&self, environment: &str, policy: Option<&str>) -> Result<PromotionLog> {
-        let ledger = self.environment(environment)?.ledger;
+        let EnvironmentState { ledger, home, .. } = self.environment(environment)?;
         let entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
         let mut promotions = self.describe_entries(&entries, entries.len())?;
+        // Of a remote the branch is fetched more often than the ledger.
+        let unrecorded = match home {
+            Home::Here => self.find_unrecorded(&ledger)?,
+            Home::At(_) => Vec::new(),
+        };
+        for (commit, doubt) in unrecorded {
+            let entry = promotions.iter_mut().find(|entry| entry.commit == commit);
+            entry.into_iter().for_each(|entry| {
+                entry.doubt.get_or_insert(doubt.clone());
+            });
+        }
         if let Some(policy) = policy {
             promotions.retain(|entry| entry.policies.iter().any(|changed| changed == policy));
         }
@@ -145,8 +159,11 @@ impl Workspace {
         let changed = self.policies_by_entry(&trees, count)?;
         let described = entries.iter().zip(&commits).zip(changed).enumerate();
         let described = described.map(|(index, ((entry, commit), policies))| {
-            let is_same = trees.get(index + 1) == Some(&commit.tree);
-            log_entry(entry, commit, is_same, policies.into_iter().collect())
+            let before = trees.get(index + 1).copied();
+            let is_same = before == Some(commit.tree);
+            let doubt = find_doubt(repo, entry, before);
+            let policies = policies.into_iter().collect();
+            LogEntry { doubt, ..log_entry(entry, commit, is_same, policies) }
         });
         Ok(described.collect())
     }
@@ -230,6 +247,7 @@ pub(super) fn log_entry(
         policies,
         rollback: record.and_then(|record| record.rollback),
         hold: record.and_then(|record| record.hold.clone()),
+        doubt: None,
     }
 }
 

@@ -3,6 +3,7 @@
 pub(in crate::ops) mod address;
 pub(in crate::ops) mod blame;
 pub(in crate::ops) mod compare;
+pub(in crate::ops) mod doubts;
 pub(in crate::ops) mod draft;
 pub(in crate::ops) mod log;
 pub(in crate::ops) mod pins;

@@ -13,6 +13,7 @@ use crate::ops::change::declared;
 use crate::ops::change::environment::own_root;
 use crate::ops::change::gates::{self, Candidate, Lowered};
 use crate::ops::change::partial;
+use crate::ops::change::publish::subject_of;
 use crate::ops::change::rollback::{
     only_releases, rules_of, source_of, standing_rules, undo_stack,
 };
@@ -157,7 +158,7 @@ impl Step<'_> {
         if commit.tree != due.tree {
             return refuse("its tree is not what its trailers say".to_owned());
         }
-        if let Some(message) = self.chain_fault(&record) {
+        if let Some(message) = self.chain_fault(&record, commit) {
             return refuse(message);
         }
         if record.source != due.source {
@@ -290,12 +291,22 @@ impl Step<'_> {
         let judges = self.views.judges(self.name, self.ledger)?;
         let settings = declared::strictest(self.name, &judges);
         let (ref_name, ledger) = (self.ref_name.clone(), self.ledger.clone());
-        Ok(EnvironmentState { settings, judges, ref_name, ledger, home: Home::Here })
+        let (home, notes) = (Home::Here, Vec::new());
+        Ok(EnvironmentState { settings, judges, ref_name, ledger, home, notes })
     }
 
     /// What the record says of its place in the chain, where it says it: older releases do not.
-    fn chain_fault(&self, record: &Record) -> Option<String> {
+    fn chain_fault(&self, record: &Record, commit: &Commit) -> Option<String> {
         let last = self.ledger.last();
+        if commit.summary() != subject_of(record, &commit.parents) {
+            return Some("its subject is not that of such a promotion".to_owned());
+        }
+        // 0.1 names no release, and nothing of this.
+        if record.version.is_some()
+            && (record.root.is_none() || record.previous.is_none() && last.is_some())
+        {
+            return Some("it does not name its root and the promotion before it".to_owned());
+        }
         if record.previous.is_some() && record.previous != last.map(|last| last.commit.id) {
             return Some("the promotion before it is not the one that it names".to_owned());
         }
