@@ -29,6 +29,7 @@ mod review;
 mod rules;
 mod safeguards;
 mod sarif;
+mod schemas;
 mod status;
 mod table;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use resolution::format_resolution;
 pub use review::{ReviewObject, review_human, review_markdown, review_object};
 pub use rules::{format_rule, rules_markdown};
 pub use safeguards::{safeguards_human, safeguards_markdown};
+pub use schemas::output_schema;
 pub use status::format_status;
 pub use table::format_table;
 pub use tests_report::{tests_github, tests_human, tests_junit};

@@ -24,6 +24,7 @@ mod hooks;
 mod import;
 mod init;
 mod lifecycle;
+mod outputs;
 mod receive;
 mod resolve;
 mod review;

@@ -2,28 +2,58 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use refguard_core::document::{KINDS, Kind, schema};
+use refguard_core::document::{KINDS, Kind, did_you_mean, schema};
 
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::output;
 
-/// Print the JSON Schema of a kind of document, or one for all kinds
+/// Print the JSON Schema of a kind of document, or one for all kinds, or of a verb's JSON
+///
+/// `refguard schema output VERB` prints the schema of what the verb prints with --format json, and
+/// `refguard schema output error` that of why it prints nothing.
 ///
 /// Example: refguard schema policy > .schema/policy.json
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SchemaArgs {
-    /// Repository, Catalog, Policy, PolicyAttachment, PolicyTest or Invariant
+    /// Repository, Catalog, Policy, PolicyAttachment, PolicyTest or Invariant; or `output`
     kind: Option<String>,
+
+    /// With `output`: the verb
+    #[arg(requires = "kind")]
+    verb: Option<String>,
 }
 
 pub(in crate::cli) fn run(args: &SchemaArgs) -> Result<Exit> {
-    let schema = match &args.kind {
-        None => schema::any(),
-        Some(word) => match Kind::from_loose(word) {
+    let schema = match (&args.kind, &args.verb) {
+        (Some(kind), Some(verb)) if kind == "output" => schema_of_output(verb)?,
+        (Some(kind), None) if kind == "output" => {
+            bail!("name a verb: `refguard schema output validate`")
+        }
+        (Some(kind), Some(verb)) => {
+            bail!("`{verb}` stands beside `{kind}`: only `output` takes a verb")
+        }
+        (None, _) => schema::any(),
+        (Some(word), None) => match Kind::from_loose(word) {
             Some(kind) => schema::of(kind),
             None => bail!("there is no kind `{word}`; the kinds are {}", KINDS.join(", ")),
         },
     };
     print::write_json(&schema)?;
     Ok(Exit::Fine)
+}
+
+fn schema_of_output(verb: &str) -> Result<serde_json::Value> {
+    match output::output_schema(verb) {
+        Ok(schema) => Ok(schema),
+        Err(known) => {
+            let near = did_you_mean(verb, known.iter().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean `{near}`?"));
+            let known = known.join(", ");
+            bail!(
+                "no output of `{verb}` has a schema{}; those of these verbs have: {known}",
+                near.unwrap_or_default()
+            )
+        }
+    }
 }
