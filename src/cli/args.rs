@@ -1,5 +1,6 @@
 //! Arguments that several verbs take. Each verb's own are in its file; must not know any verb.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use refguard_core::prove::{Budget, Detail};
 use refguard_core::resolve::Context;
 use serde_json::Value;
 
+use super::shell::Shell;
 use crate::ops::{Source, Workspace, budget_within};
 use crate::output::Format;
 
@@ -160,6 +162,53 @@ impl ContextArgs {
                 Context::from_json(&value).context("`--context` is not a request")
             }
         }
+    }
+}
+
+/// Files of the set that are looked at.
+#[derive(Debug, Args)]
+pub(super) struct FileArgs {
+    /// Look only at these files or folders, judged with the whole set around them
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Files of a set, by their paths from its root.
+pub(super) struct ChosenFiles(Vec<String>);
+
+impl FileArgs {
+    /// The files that were typed.
+    ///
+    /// # Errors
+    /// Where one is not below the root.
+    pub(super) fn choose(
+        &self,
+        shell: &Shell,
+        workspace: &Workspace,
+    ) -> anyhow::Result<ChosenFiles> {
+        Ok(ChosenFiles(workspace.paths_from_root(&shell.dir, &self.files)?))
+    }
+}
+
+impl ChosenFiles {
+    /// Whether a file is one of them, or below one; each is, where none was typed.
+    pub(super) fn has(&self, file: &str) -> bool {
+        let is_below = |chosen: &String| {
+            chosen.is_empty()
+                || file
+                    .strip_prefix(chosen.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.0.is_empty() || self.0.iter().any(is_below)
+    }
+
+    /// The first that holds none of some files.
+    pub(super) fn unmet<'f>(&self, files: impl Iterator<Item = &'f str> + Clone) -> Option<&str> {
+        let holds = |chosen: &&String| {
+            let one = Self(vec![(*chosen).clone()]);
+            !files.clone().any(|file| one.has(file))
+        };
+        self.0.iter().find(holds).map(String::as_str)
     }
 }
 

@@ -18,7 +18,7 @@ use super::verbs;
 /// Exit codes: 0 fine (warnings too), 1 the policies are at fault, 2 usage, I/O or git trouble,
 /// 3 somebody else was first.
 #[derive(Debug, Parser)]
-#[command(name = "refguard", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "refguard", version, max_term_width = 100)]
 struct Cli {
     /// Run as if started in DIR
     #[arg(short = 'C', value_name = "DIR", default_value = ".", global = true)]
@@ -82,7 +82,7 @@ impl Parsed {
     /// # Errors
     /// Where they are wrong, and where they ask for the help or the version.
     pub(super) fn from_process() -> Result<Self, clap::Error> {
-        let matches = command().try_get_matches()?;
+        let matches = command().try_get_matches().map_err(suggest_by_meaning)?;
         Ok(Self { json: asks_for_json(&matches), cli: Cli::from_arg_matches(&matches)? })
     }
 
@@ -137,7 +137,128 @@ impl Parsed {
 
 /// The command as clap sees it.
 pub(super) fn command() -> clap::Command {
-    Cli::command()
+    let command = Cli::command();
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\nCommands:\n{}\n\
+         `refguard help VERB` tells more of one.\n\nOptions:\n{{options}}",
+        list_verbs(&command)
+    );
+    command.help_template(template)
+}
+
+/// The verbs by what a person is about to do.
+const GROUPS: [(&str, &[&str]); 6] = [
+    ("Write and check", &["init", "validate", "test", "prove", "list", "show", "import", "export"]),
+    ("Ask", &["resolve", "why", "blame", "matrix"]),
+    ("Compare", &["diff", "impact", "review", "versions", "compare", "draft"]),
+    ("Put into force", &["promote", "rollback", "hold", "release", "status", "log"]),
+    ("Serve and guard", &["serve", "wait", "hook"]),
+    ("Look up", &["explain", "schema", "completions", "man"]),
+];
+
+/// The verbs under the headings of their groups, each with its line of help.
+fn list_verbs(command: &clap::Command) -> String {
+    let width = command.get_subcommands().map(|verb| verb.get_name().len()).max().unwrap_or(0);
+    let line = |verb: &clap::Command| {
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        format!("  {:width$}  {about}\n", verb.get_name())
+    };
+    let mut text = String::new();
+    for (heading, names) in GROUPS {
+        let verbs = names.iter().filter_map(|name| command.find_subcommand(name));
+        text.push_str(&format!("{heading}:\n{}", verbs.map(line).collect::<String>()));
+    }
+    let grouped = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
+    let others = command.get_subcommands().filter(|verb| !grouped(verb.get_name()));
+    let others: String = others.map(line).collect();
+    if !others.is_empty() {
+        text.push_str(&format!("Others:\n{others}"));
+    }
+    text
+}
+
+/// Words that other programs have for a verb of ours.
+const MEANT: [(&str, &str); 33] = [
+    ("check", "validate"),
+    ("lint", "validate"),
+    ("verify", "validate"),
+    ("vet", "validate"),
+    ("new", "init"),
+    ("create", "init"),
+    ("ls", "list"),
+    ("get", "show"),
+    ("cat", "show"),
+    ("query", "resolve"),
+    ("ask", "resolve"),
+    ("eval", "resolve"),
+    ("who", "matrix"),
+    ("table", "matrix"),
+    ("bisect", "blame"),
+    ("annotate", "blame"),
+    ("simulate", "impact"),
+    ("plan", "impact"),
+    ("changes", "diff"),
+    ("comment", "review"),
+    ("apply", "promote"),
+    ("deploy", "promote"),
+    ("publish", "promote"),
+    ("revert", "rollback"),
+    ("undo", "rollback"),
+    ("freeze", "hold"),
+    ("lock", "hold"),
+    ("unlock", "release"),
+    ("history", "log"),
+    ("audit", "log"),
+    ("run", "serve"),
+    ("daemon", "serve"),
+    ("doc", "explain"),
+];
+
+/// Names the verb that does what another program's verb does, where no verb of ours is spelled alike.
+fn suggest_by_meaning(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    let meant = MEANT.iter().find(|(word, _)| *word == typed);
+    if let Some((_, verb)) = meant {
+        let verbs = ContextValue::Strings(vec![(*verb).to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, verbs);
+    }
+    error
+}
+
+/// Whether a command line that was not understood asks for JSON.
+pub(super) fn wants_json(line: impl Iterator<Item = String>) -> bool {
+    let words: Vec<String> = line.collect();
+    let pairs = words
+        .windows(2)
+        .any(|pair| matches!(pair, [flag, word] if flag == "--format" && word == "json"));
+    pairs || words.iter().any(|word| word == "--format=json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_in_one_group_and_every_word_leads_to_a_verb() {
+        let command = Cli::command();
+        for verb in command.get_subcommands() {
+            let name = verb.get_name();
+            let groups = GROUPS.iter().filter(|(_, names)| names.contains(&name)).count();
+            assert_eq!(groups, 1, "{name}");
+        }
+        for (word, verb) in MEANT {
+            assert!(command.find_subcommand(word).is_none(), "{word} is a verb");
+            let daemon = cfg!(feature = "daemon") || verb != "serve";
+            assert!(!daemon || command.find_subcommand(verb).is_some(), "{verb}");
+        }
+    }
 }
 
 /// Whether the verb has a `--format`, and it is `json`.

@@ -125,6 +125,17 @@ pub(super) fn report(error: &anyhow::Error, color: Color, json: bool) -> Exit {
     kind.exit()
 }
 
+/// A command line that was not understood, as an object on stdout.
+pub(super) fn print_usage_error(error: &clap::Error) {
+    let text = error.to_string();
+    let mut paragraphs = text.trim().split("\n\n");
+    let message = paragraphs.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let help = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: "));
+    let object = json!({ "version": 1, "error": { "message": message, "help": help } });
+    // The exit code and stderr say it too, should stdout be closed.
+    let _ = print::write_json(&object);
+}
+
 fn find_cause<E: Error + 'static>(error: &anyhow::Error) -> Option<&E> {
     error.chain().find_map(|cause| cause.downcast_ref())
 }

@@ -24,7 +24,14 @@ pub fn main() -> Exit {
             // Help and version are answers, not errors.
             let answer = !error.use_stderr();
             let _ = error.print();
-            return if answer { Exit::Fine } else { Exit::Trouble };
+            if answer {
+                return Exit::Fine;
+            }
+            let line = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+            if command::wants_json(line) {
+                exit::print_usage_error(&error);
+            }
+            return Exit::Trouble;
         }
     };
     let (color, json) = (parsed.color(), parsed.json);

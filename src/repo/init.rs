@@ -23,6 +23,20 @@ impl Repo {
         Self::discover(dir, &env.without(&LOCATION))
     }
 
+    /// The branch that the first commit will be on, where there is no commit yet on what is checked out.
+    pub fn unborn_branch(&self) -> Result<Option<String>, RepoError> {
+        if self.head()?.is_some() {
+            return Ok(None);
+        }
+        let name = self.command(["symbolic-ref", "--quiet", "--short", "HEAD"]).run()?.text();
+        Ok(Some(name).filter(|name| !name.is_empty()))
+    }
+
+    /// Whether it knows another repository.
+    pub fn has_remotes(&self) -> Result<bool, RepoError> {
+        Ok(!self.command(["remote"]).run()?.text().is_empty())
+    }
+
     /// Tells this repository, and no other, who commits.
     pub fn set_identity(&self, name: &str, email: &str) -> Result<(), RepoError> {
         self.command(["config", "user.name", name]).run()?;

@@ -57,3 +57,18 @@ fn a_demand_beside_the_results_fails_after_them() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap()["passed"], 0);
     assert_eq!(run.stderr, "error: no test case ran, and `--require-tests` asks for one\n");
 }
+
+#[test]
+fn a_verb_of_another_program_leads_to_ours_and_help_tells_of_one() {
+    let home = TestRepo::plain();
+    for (typed, meant) in [("check", "validate"), ("deploy", "promote"), ("valdate", "validate")] {
+        let said = home.run([typed]).fails(2);
+        assert!(said.contains(&format!("'{meant}'")), "{said}");
+    }
+    let told = home.run(["help", "why"]).ok();
+    assert_eq!(told, home.run(["why", "--help"]).ok());
+    let run = home.run(["check", "--format", "json"]).ends(2);
+    let object: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(object["error"]["message"].as_str().unwrap().contains("check"), "{object}");
+    assert!(object["error"]["help"].as_str().unwrap().contains("validate"), "{object}");
+}

@@ -59,3 +59,21 @@ fn a_repository_within_another_is_not_made_by_accident() {
     let said = fresh.run(["init", "--here"]).ok();
     assert!(said.contains("commit them"), "{said}");
 }
+
+#[test]
+fn a_git_repository_that_holds_nothing_yet_takes_the_example() {
+    let repo = TestRepo::plain();
+    repo.git(["init", "-q", "-b", "trunk"]);
+    let made = repo.run(["init", ".", "--format", "json"]).json();
+    assert_eq!(repo.git(["rev-parse", "trunk"]), made["commit"]);
+    assert_eq!(repo.git(["rev-parse", "production"]), made["production"]);
+    assert!(repo.run(["init", "."]).fails(2).contains("lies in the git repository"));
+
+    // A clone of an empty repository: production is to live there.
+    let server = TestRepo::bare();
+    let clone = server.cloned(&[]);
+    let said = clone.run(["init"]).ok();
+    assert!(said.contains("not promoted: `git push -u REMOTE main`"), "{said}");
+    clone.git(["push", "-q", "-u", "origin", "main"]);
+    let _ = clone.run(["promote", "--push", "origin"]).ok();
+}

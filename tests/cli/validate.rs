@@ -204,3 +204,40 @@ fn a_cause_in_many_files_is_one_entry() {
     assert!(said.contains("6 of 6 cases of `matrix-eu` fail alike"), "{said}");
     assert_eq!(said.matches("-->").count(), 1, "{said}");
 }
+
+#[test]
+fn files_are_judged_with_the_set_around_them() {
+    let repo = TestRepo::new();
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: one\n    expect: {includes: [pii]}\n";
+    repo.policy("a", "inherit: b\nguardrails: {add: [pii]}")
+        .policy("b", "guardrails: {add: [log]}")
+        .write("tests/good/t.yaml", &test.replace("pii", "log"))
+        .write("tests/bad/t.yaml", &test.replace("name: t", "name: u"))
+        .write(
+            "attachments/b.yaml",
+            "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: b\nscope: \"*\"\n",
+        )
+        .commit("one");
+    // The parent stands in another file: by itself the child would be at fault.
+    let _ = repo.run(["validate", "policies/b.yaml", "--deny-warnings"]).ok();
+    let _ = repo.run(["validate", "policies/a.yaml", "--deny-warnings"]).fails(1);
+    let _ = repo.run(["test", "tests/good"]).ok();
+    let said = repo.run(["-C", "tests", "test", "bad/t.yaml"]).ends(1).stdout;
+    assert!(said.contains("0 passed, 1 failed"), "{said}");
+
+    repo.policy("b", "gaurdrails: {add: [log]}");
+    let run = repo.run(["validate", "policies/a.yaml"]).ends(0);
+    assert!(run.stderr.contains("1 error in other files"), "{}", run.stderr);
+    let _ = repo.run(["validate", "policies"]).fails(1);
+    assert!(
+        repo.run(["validate", "policies/c.yaml"])
+            .fails(2)
+            .contains("no documents in `policies/c.yaml`")
+    );
+    assert!(repo.run(["validate", "/"]).fails(2).contains("is not below the root"));
+    assert!(
+        repo.run(["test", "--at", "main", "policies"])
+            .fails(2)
+            .contains("no test stands in `policies`")
+    );
+}

@@ -23,7 +23,7 @@ use crate::ops;
 /// Example: refguard init my-policies
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InitArgs {
-    /// A new or empty folder
+    /// A new or empty folder, or a git repository that holds nothing yet
     #[arg(value_name = "DIR", default_value = ".")]
     target: PathBuf,
 
@@ -53,15 +53,20 @@ pub(in crate::cli) fn run(shell: &Shell, args: &InitArgs) -> Result<Exit> {
             "version": 1,
             "files": made.files,
             "commit": made.commit.to_string(),
-            "production": made.production.commit,
+            "production": made.production.as_ref().and_then(|it| it.commit.as_ref()),
         }))?,
-        BasicFormat::Human => print::write_line(&format!(
-            "made {}: {} files, commit {}, promoted to {}",
-            args.target.display(),
-            count_policies(&made.files),
-            made.commit.short(),
-            made.production.environment
-        ))?,
+        BasicFormat::Human => {
+            let next = match &made.production {
+                Some(production) => format!("promoted to {}", production.environment),
+                None => format!(
+                    "not promoted: `git push -u REMOTE {}`, then `refguard promote --push REMOTE`",
+                    made.branch
+                ),
+            };
+            let (target, files) = (args.target.display(), count_policies(&made.files));
+            let commit = made.commit.short();
+            print::write_line(&format!("made {target}: {files} files, commit {commit}, {next}"))?;
+        }
     }
     Ok(Exit::Fine)
 }

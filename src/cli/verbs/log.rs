@@ -18,7 +18,7 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct LogArgs {
     /// The environment
-    #[arg(long, value_name = "ENV", default_value = "production")]
+    #[arg(long, visible_alias = "env", value_name = "ENV", default_value = "production")]
     environment: String,
 
     /// Only what changed this policy

@@ -27,7 +27,7 @@ pub(in crate::cli) struct PromoteArgs {
     revision: Option<String>,
 
     /// The environment
-    #[arg(long, value_name = "ENV", default_value = "production")]
+    #[arg(long, visible_alias = "env", value_name = "ENV", default_value = "production")]
     to: String,
 
     /// Promote only this policy (repeatable)

@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::output;
 
-/// Print the JSON Schema of a kind of document, or one for all kinds, or of a verb's JSON
+/// Print the JSON Schema of a kind of document, or of the JSON that a verb prints
 ///
 /// `refguard schema output VERB` prints the schema of what the verb prints with --format json, and
 /// `refguard schema output error` that of why it prints nothing.
@@ -16,7 +16,8 @@ use crate::output;
 /// Example: refguard schema policy > .schema/policy.json
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SchemaArgs {
-    /// Repository, Catalog, Policy, PolicyAttachment, PolicyTest or Invariant; or `output`
+    /// Repository, Catalog, Policy, PolicyAttachment, PolicyTest or Invariant (default: one schema for
+    /// all kinds); or `output`
     kind: Option<String>,
 
     /// With `output`: the verb

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::SourceArgs;
+use crate::cli::args::{FileArgs, SourceArgs};
 use crate::cli::exit::{Exit, FaultBesideResults};
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -13,11 +13,15 @@ use crate::output;
 /// Run the PolicyTest documents of a set
 ///
 /// Each case is a request with what it must get: guardrails, policies, and what the pipelines do
-/// with given outcomes. A failed case shows the difference and the attachments that came near.
+/// with given outcomes. A failed case shows the difference and the attachments that came near. With
+/// FILE, the cases in those files and below those folders.
 ///
 /// Example: refguard test --format junit > tests.xml
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TestArgs {
+    #[command(flatten)]
+    files: FileArgs,
+
     /// Run only cases with TEXT in `TEST: CASE`
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -61,7 +65,14 @@ enum TestFormat {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     let valid = shell.load_set_by(&args.source.source(), Rules::OfNow)?;
+    let chosen = args.files.choose(shell, &valid.workspace)?;
+    let suites = valid.engine.set().tests.iter().map(|suite| &*suite.place.file);
+    if let Some(unmet) = chosen.unmet(suites) {
+        bail!("no test stands in `{unmet}`");
+    }
+    let in_files = |file: &str| chosen.has(file);
     let options = TestOptions {
+        in_files: Some(&in_files),
         filter: args.filter.clone(),
         fail_fast: args.fail_fast,
         coverage: args.coverage,

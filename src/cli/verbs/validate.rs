@@ -2,11 +2,12 @@
 
 use std::mem::ManuallyDrop;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use refguard_core::document::Finding;
+use refguard_core::policy::Checked;
 
-use crate::cli::args::{LevelArgs, SourceArgs, findings_format};
+use crate::cli::args::{ChosenFiles, FileArgs, LevelArgs, SourceArgs, findings_format};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, report_of};
@@ -15,11 +16,15 @@ use crate::output::{self, Format, Report};
 /// Check a policy set by every rule
 ///
 /// Reports every finding with file, line and column, sorted by place; nothing stops at the first.
-/// `refguard explain CODE` tells a rule, why it is one, and how to mend a breach of it.
+/// `refguard explain CODE` tells a rule, why it is one, and how to mend a breach of it. With FILE,
+/// the findings in those files and below those folders.
 ///
 /// Example: refguard validate --staged --deny-warnings
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ValidateArgs {
+    #[command(flatten)]
+    files: FileArgs,
+
     #[command(flatten)]
     source: SourceArgs,
 
@@ -41,10 +46,33 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
     // The process ends with this verb: freeing a large set piece by piece would be for nothing.
     let loaded = ManuallyDrop::new(loaded);
     let checked = &loaded.checked;
+    let chosen = args.files.choose(shell, &workspace)?;
+    let read = checked.sources.iter().map(|file| &**file.path());
+    if let Some(unmet) = chosen.unmet(read) {
+        bail!("the set has no documents in `{unmet}`");
+    }
+    let findings: Vec<Finding> =
+        checked.findings.iter().filter(|it| chosen.has(&it.location.file)).cloned().collect();
+    warn_of_others(checked, &chosen);
+
     let mut text = Vec::new();
-    let report = Report { prefix: workspace.root().prefix(), ..report_of(checked) };
+    let prefix = workspace.root().prefix();
+    let report = Report { prefix, findings: &findings, ..report_of(checked) };
     output::render(&report, args.format, print::choose_style(shell.color), &mut text)?;
     print::write_results(&String::from_utf8_lossy(&text))?;
-    let errors = checked.findings.iter().any(Finding::is_error);
-    Ok(Exit::fault_if(errors || (args.levels.deny_warnings && !checked.findings.is_empty())))
+    let errors = findings.iter().any(Finding::is_error);
+    Ok(Exit::fault_if(errors || (args.levels.deny_warnings && !findings.is_empty())))
+}
+
+/// Says that files that were not asked for have errors: what is said of the others may hang on them.
+fn warn_of_others(checked: &Checked, chosen: &ChosenFiles) {
+    let others =
+        checked.findings.iter().filter(|it| it.is_error() && !chosen.has(&it.location.file));
+    let others = others.count();
+    if others > 0 {
+        let errors = if others == 1 { "error" } else { "errors" };
+        print::write_message(&format!(
+            "warning: {others} {errors} in other files: see `refguard validate`"
+        ));
+    }
 }

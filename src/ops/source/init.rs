@@ -19,22 +19,31 @@ pub struct Initialised {
     pub files: Vec<String>,
     /// The first commit.
     pub commit: CommitId,
-    /// Its promotion: production is this set from the start.
-    pub production: Published,
+    /// The branch it is on.
+    pub branch: String,
+    /// Its promotion: production is this set from the start. `None`: the repository knows another one, where
+    /// production is to live.
+    pub production: Option<Published>,
     /// Git did not know who commits; the repository was told a name that stands for nobody.
     pub anonymous: bool,
 }
 
-/// Makes a policy repository in a new or empty folder: the example, the schemas for editors, one
-/// commit, promoted.
+/// Makes a policy repository in a new or empty folder, or in a git repository that holds nothing yet: the
+/// example, the schemas for editors, one commit, promoted.
 ///
 /// # Errors
-/// Where the folder holds something or lies in a git repository, or git cannot commit.
+/// Where the folder holds something or lies in another git repository, or git cannot commit.
 pub fn init(dir: &Path) -> Result<Initialised> {
-    refuse_nested(dir, "`--here` adds the policies to that repository, and commits nothing")?;
+    let unborn = unborn_repo(dir)?;
+    if unborn.is_none() {
+        refuse_nested(dir, "`--here` adds the policies to that repository, and commits nothing")?;
+    }
     let files = write_example(dir)?;
-    let repo = Repo::init(dir, &GitEnv::from_process())?;
-    repo.name_publish_branch("main")?;
+    let (repo, branch) = match unborn {
+        Some(unborn) => unborn,
+        None => (Repo::init(dir, &GitEnv::from_process())?, "main".to_owned()),
+    };
+    repo.name_publish_branch(&branch)?;
     let first = || repo.commit_files(files.iter().map(String::as_str), "policies: first set");
     let (commit, anonymous) = match first() {
         Ok(commit) => (commit, false),
@@ -45,6 +54,9 @@ pub fn init(dir: &Path) -> Result<Initialised> {
         }
         Err(error) => return Err(error.into()),
     };
+    if repo.has_remotes()? {
+        return Ok(Initialised { files, commit, branch, production: None, anonymous });
+    }
     let workspace = Workspace::open(dir)?;
     let plan = workspace.plan_promotion(PromoteRequest {
         to: "production".to_owned(),
@@ -52,7 +64,22 @@ pub fn init(dir: &Path) -> Result<Initialised> {
         ..PromoteRequest::default()
     })?;
     let production = workspace.promote(&plan)?;
-    Ok(Initialised { files, commit, production, anonymous })
+    Ok(Initialised { files, commit, branch, production: Some(production), anonymous })
+}
+
+/// The repository whose top a folder is, and the branch that its first commit will be on, where it has none
+/// yet.
+fn unborn_repo(dir: &Path) -> Result<Option<(Repo, String)>> {
+    let Some(repo) = enclosing_repo(dir)? else { return Ok(None) };
+    let is_top = match (repo.work_tree(), dir.canonicalize()) {
+        (Some(top), Ok(dir)) => top.canonicalize().is_ok_and(|top| top == dir),
+        _ => false,
+    };
+    if !is_top {
+        return Ok(None);
+    }
+    let branch = repo.unborn_branch()?;
+    Ok(branch.map(|branch| (repo, branch)))
 }
 
 /// Writes the example into a new or empty folder of the git repository that is there, for its owner to

@@ -46,8 +46,10 @@ pub struct Got {
 }
 
 /// Which cases run, and what is looked at besides.
-#[derive(Debug, Clone, Default)]
-pub struct TestOptions {
+#[derive(Clone, Default)]
+pub struct TestOptions<'a> {
+    /// Only cases of files that this admits.
+    pub in_files: Option<&'a dyn Fn(&str) -> bool>,
     /// Only cases with this in `TEST: CASE`.
     pub filter: Option<String>,
     /// End at the first failed case.
@@ -81,7 +83,7 @@ pub type FindRequested<'a> = &'a mut dyn FnMut(&str) -> Result<Requested>;
 /// As of `requested`.
 pub fn run_tests(
     engine: &Engine,
-    options: &TestOptions,
+    options: &TestOptions<'_>,
     requested: FindRequested<'_>,
 ) -> Result<TestReport> {
     let set = engine.set();
@@ -92,7 +94,8 @@ pub fn run_tests(
     for (suite, case) in
         set.tests.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
     {
-        if !wanted(&format!("{}: {}", suite.name, case.name)) {
+        let is_elsewhere = options.in_files.is_some_and(|admits| !admits(&case.place.file));
+        if is_elsewhere || !wanted(&format!("{}: {}", suite.name, case.name)) {
             continue;
         }
         let request = request(case, requested)?;

@@ -1,9 +1,9 @@
 //! A folder of policies and the places a set can be read from.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use refguard_core::document::Release;
 use refguard_core::policy::{Checked, Levels, check, check_errors};
 use refguard_core::resolve::Origin;
@@ -146,6 +146,27 @@ impl Workspace {
             loaded.findings.extend(load::empty_set(&loaded));
         }
         Ok(LoadedSet { checked: check(loaded, levels), origin })
+    }
+
+    /// Files and folders as somebody typed them in `dir`, as paths from the root; empty: the root itself.
+    ///
+    /// # Errors
+    /// Where one is not below the root.
+    pub fn paths_from_root(&self, dir: &Path, typed: &[PathBuf]) -> Result<Vec<String>> {
+        let root = self.root.dir()?.canonicalize().context("cannot find the root")?;
+        let relative = |path: &PathBuf| -> Result<String> {
+            let path = std::path::absolute(dir.join(path))?;
+            // A path that a commit has need not be there.
+            let folder = path.parent().and_then(|parent| parent.canonicalize().ok());
+            let whole = path.canonicalize().ok();
+            let beside = || Some(folder?.join(path.file_name()?));
+            let found = whole.or_else(beside).unwrap_or_else(|| path.clone());
+            let Ok(inner) = found.strip_prefix(&root) else {
+                bail!("`{}` is not below the root `{}`", path.display(), root.display())
+            };
+            Ok(inner.to_string_lossy().replace('\\', "/"))
+        };
+        typed.iter().map(relative).collect()
     }
 
     fn list(&self, source: &Source) -> Result<(Listing<'_>, SetOrigin)> {
