@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from refguard_litellm.bundle import build
 from sets import bundle
 from support import Daemon, Proxy, Repository, clean_environment, free_port, until
+from test_decisions import judged
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("REFGUARD_BIN"), reason="REFGUARD_BIN does not name the refguard program"
@@ -162,6 +165,37 @@ def test_policies_in_the_config_are_a_conflict(tmp_path: Path, ending: Cleaning)
     refused = proxy.complete()
     assert (refused.status, refused.headers["x-refguard-state"]) == (503, "refusing")
     assert "remove `policies`" in refused.body
+
+
+def test_the_proxy_writes_the_same_decisions_as_the_daemon(tmp_path: Path, ending: Cleaning) -> None:
+    repository = Repository(tmp_path / "repository")
+    commit = repository.promote({"base": "mark-a", "more": "mark-b"})
+    theirs, ours = tmp_path / "daemon.log", tmp_path / "proxy.log"
+    daemon: Daemon = ending(Daemon(repository, "127.0.0.1:0", "--decision-log", str(theirs)))
+    settings = {"REFGUARD_URL": daemon.url, "REFGUARD_SET": "production", "REFGUARD_DECISION_LOG": str(ours)}
+    proxy: Proxy = ending(Proxy(tmp_path / "proxy", settings))
+    proxy.until_alive()
+    # Calls that are refused because there is no set are not decided: the first line is of the first call that was.
+    proxy.until_running(commit)
+
+    def lines(path: Path) -> list[Any]:
+        return [judged(line) for line in path.read_text().splitlines()]
+
+    before = len(until("the first call is written down", lambda: lines(ours)))
+    assert proxy.complete("block mark-b", metadata={"tags": ["y", "x"]}).status == 400
+    request = {"context": {"model": "m", "tags": ["y", "x"]}}
+    asked = urllib.request.Request(
+        f"{daemon.url}/v1/resolve", data=json.dumps(request).encode(), headers={"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(asked, timeout=30) as reply:
+        assert reply.status == 200
+    ours_last = until("the proxy's line is written", lambda: lines(ours)[before:])[-1]
+    theirs_last = until("the daemon's line is written", lambda: lines(theirs))[-1]
+    assert (ours_last.pop("by"), theirs_last.pop("by")) == ("litellm", "resolve")
+    assert ours_last.pop("time") and theirs_last.pop("time")
+    assert ours_last == theirs_last
+    assert (ours_last["commit"], ours_last["guardrails"]) == (commit, ["mark-a", "mark-b"])
+    assert proxy.get("/refguard/status").json()["decisions"] == {"log": str(ours), "lost": 0, "error": None}
 
 
 def test_what_the_program_exports_is_taken_as_it_is() -> None:

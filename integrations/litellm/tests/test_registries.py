@@ -24,7 +24,7 @@ def assign(registries: Registries, found: PolicySet) -> None:
 
 def guarded(beside_database: bool = False) -> Registries:
     registries = Registries(beside_database)
-    registries.guard(lambda: None)
+    registries.guard(lambda context: None)
     return registries
 
 
@@ -42,7 +42,7 @@ def test_the_gate_stands_before_every_way_to_a_policy() -> None:
     class Shut(Exception):
         pass
 
-    def shut() -> None:
+    def shut(context: object) -> None:
         raise Shut
 
     Registries(False).guard(shut)

@@ -30,6 +30,9 @@ def test_what_is_said_is_taken() -> None:
             "REFGUARD_MAX_STALENESS": "600",
             "REFGUARD_ALLOW_DATABASE_POLICIES": "True",
             "REFGUARD_MAX_BUNDLE_BYTES": "1000",
+            "REFGUARD_DECISION_LOG": "-",
+            "REFGUARD_DECISION_SAMPLE": "100",
+            "REFGUARD_DECISION_HASH_KEYS": "yes",
         }
     )
     assert settings == Settings(
@@ -43,6 +46,9 @@ def test_what_is_said_is_taken() -> None:
         max_staleness=600,
         allow_database=True,
         max_bundle_bytes=1000,
+        decision_log="-",
+        decision_sample=100,
+        decision_hash_keys=True,
     )
 
 
@@ -57,6 +63,10 @@ def test_what_is_said_is_taken() -> None:
         ("REFGUARD_URL", "http://me:secret@host"),
         ("REFGUARD_URL", "http://host/?set=x"),
         ("REFGUARD_URL", "unix:relative.sock"),
+        ("REFGUARD_DECISION_LOG", "/nonexistent/decisions"),
+        ("REFGUARD_DECISION_LOG", "/"),
+        ("REFGUARD_DECISION_SAMPLE", "0"),
+        ("REFGUARD_DECISION_HASH_KEYS", "perhaps"),
         ("REFGUARD_WAIT", "0"),
         ("REFGUARD_WAIT", "soon"),
         ("REFGUARD_WAIT", "nan"),

@@ -17,10 +17,12 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from litellm._logging import verbose_proxy_logger
+from litellm.types.proxy.policy_engine import PolicyMatchContext
 
 from . import __version__
 from .bundle import BundleRejected, PolicySet, build
 from .client import Bundle, Client, DaemonAway
+from .decisions import Matching
 from .registries import Registries
 from .settings import Settings
 
@@ -41,6 +43,7 @@ Clock = Callable[[], float]
 
 # The commit by which the policies of the running request were matched: each request has a context of its own.
 _resolved: ContextVar[str | None] = ContextVar("refguard_resolved", default=None)
+_matching: ContextVar[Matching | None] = ContextVar("refguard_matching", default=None)
 
 
 class Source(Protocol):
@@ -105,10 +108,12 @@ class Follower:
 
     # What a call meets.
 
-    def _gate(self) -> None:
+    def _gate(self, context: PolicyMatchContext | None) -> None:
         """Lets the matching of policies happen, or not, and notes which set it happens with."""
         self.admit()
         _resolved.set(self._current.commit if self._current is not None else None)
+        if context is not None:
+            _matching.set(Matching(self._current, context) if self._current is not None else None)
 
     def admit(self) -> None:
         """Raises [`Refusal`] where a call may not pass now."""
@@ -136,6 +141,10 @@ class Follower:
     def resolved_commit(self) -> str | None:
         """The commit by which the running request's policies were matched; `None` where none were."""
         return _resolved.get()
+
+    def matching(self) -> Matching | None:
+        """The last matching of the running request's policies; `None` where there was none."""
+        return _matching.get()
 
     def missing(self, wanted: frozenset[str]) -> frozenset[str]:
         """The guardrails of the set among those that the proxy has lost since the set was accepted."""

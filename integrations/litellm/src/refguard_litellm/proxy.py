@@ -14,7 +14,9 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.core_helpers import get_or_create_metadata_bucket
 
-from .follower import Follower, Refusal
+from .decisions import DecisionLog
+from .follower import Follower, Refusal, logger
+from .line_log import LineLog
 from .registries import Registries
 from .settings import Settings
 
@@ -36,11 +38,16 @@ class RefguardCallback(CustomLogger):
         self.follower = _HttpFollower(
             settings, Registries(settings.allow_database), _guardrails, lambda: _database_conflict(settings)
         )
+        self.decisions = None
+        if settings.decision_log is not None:
+            log = LineLog(settings.decision_log, lambda error: logger.error("refguard: %s", error))
+            self.decisions = DecisionLog(settings, log)
 
     async def async_pre_call_hook(
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: Any
     ) -> None:
         """Stops calls whose policies nobody matched, and those whose guardrails are gone; notes the commit."""
+        self._tell_decision(data)
         self.follower.admit()
         _, metadata = get_or_create_metadata_bucket(data)
         missing = self.follower.missing(_wanted(metadata))
@@ -50,6 +57,26 @@ class RefguardCallback(CustomLogger):
         commit = self.follower.resolved_commit()
         if commit is not None:
             metadata[COMMIT_KEY] = commit
+
+    async def async_post_call_failure_hook(
+        self,
+        request_data: dict[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: UserAPIKeyAuth,
+        traceback_str: str | None = None,
+    ) -> None:
+        """What a call got that was blocked before it came to [`async_pre_call_hook`]: by a pipeline, say."""
+        self._tell_decision(request_data)
+
+    def _tell_decision(self, data: dict[str, Any]) -> None:
+        matching = self.follower.matching() if self.decisions is not None else None
+        if self.decisions is None or matching is None:
+            return
+        _, metadata = get_or_create_metadata_bucket(data)
+        try:
+            self.decisions.tell(matching, metadata.get("applied_policies"))
+        except Exception:  # A bug here must not end a call.
+            logger.exception("refguard: a decision could not be written down")
 
     async def async_post_call_response_headers_hook(
         self,
@@ -124,12 +151,15 @@ def _database_conflict(settings: Settings) -> str | None:
     )
 
 
-def add_paths(app: FastAPI, follower: Follower) -> None:
+def add_paths(app: FastAPI, callback: RefguardCallback) -> None:
     """`/refguard/status` for who administers the proxy, `/refguard/readyz` for probes."""
     from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
+    follower, decisions = callback.follower, callback.decisions
+
     async def status() -> JSONResponse:
-        return JSONResponse(follower.status())
+        log = decisions.log.status() if decisions is not None else None
+        return JSONResponse({**follower.status(), "decisions": log})
 
     async def readyz() -> JSONResponse:
         ready = follower.refusal() is None
@@ -146,7 +176,7 @@ def _loaded() -> RefguardCallback:
     from litellm.proxy.proxy_server import app
 
     made = RefguardCallback(Settings.from_environment())
-    add_paths(app, made.follower)
+    add_paths(app, made)
     made.follower.start()
     return made
 

@@ -52,8 +52,10 @@ class Registries:
         """Whether there are policies already, from the proxy's own config."""
         return bool(self._policies.get_all_policies() or self._attachments.get_all_attachments())
 
-    def guard(self, gate: Callable[[], None]) -> None:
+    def guard(self, gate: Callable[[PolicyMatchContext | None], None]) -> None:
         """Makes every use of the policies by a call pass a gate, which raises to refuse it.
+
+        The gate is given what the policies are matched for, or nothing where they are only looked for.
 
         A request that finds no initialised registry runs without guardrails; from here on it finds an empty one, and
         the gate before it.
@@ -64,11 +66,11 @@ class Registries:
         def gated(
             context: PolicyMatchContext, policy_applies: Callable[[str], bool] | None = None
         ) -> list[PolicyAttachmentMatch]:
-            gate()
+            gate(context)
             return matching(attachments, context, policy_applies)
 
         def is_initialized() -> bool:
-            gate()
+            gate(None)
             return True
 
         # On the instances: the classes also make registries that are not live.

@@ -5,6 +5,7 @@ A setting that cannot be meant ends the start of the proxy: a guess could leave 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,12 @@ class Settings:
     """Whether the proxy may have policies from its database too."""
     max_bundle_bytes: int = 64 << 20
     """The largest set that is read."""
+    decision_log: str | None = None
+    """A file that decisions are appended to, or `-`: stderr."""
+    decision_sample: int = 1
+    """One of so many decisions is written."""
+    decision_hash_keys: bool = False
+    """Whether keys are written as their SHA-256."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -62,6 +69,9 @@ class Settings:
         if read.text("REFGUARD_MAX_STALENESS") is not None:
             # An answer that has nothing new comes only after `wait`.
             max_staleness = read.number("REFGUARD_MAX_STALENESS", 0, least=wait + 5, most=31_536_000)
+        decision_log = read.text("REFGUARD_DECISION_LOG")
+        if decision_log is not None:
+            _judge_log(decision_log)
         before = read.choice("REFGUARD_BEFORE_FIRST_SET", ("refuse", "allow"))
         return cls(
             url=url,
@@ -75,6 +85,9 @@ class Settings:
             max_staleness=max_staleness,
             allow_database=read.switch("REFGUARD_ALLOW_DATABASE_POLICIES"),
             max_bundle_bytes=int(read.number("REFGUARD_MAX_BUNDLE_BYTES", 64 << 20, least=1, most=1 << 40)),
+            decision_log=decision_log,
+            decision_sample=int(read.number("REFGUARD_DECISION_SAMPLE", 1, least=1, most=1_000_000_000)),
+            decision_hash_keys=read.switch("REFGUARD_DECISION_HASH_KEYS"),
         )
 
 
@@ -113,6 +126,19 @@ class _Reader:
         if text not in _YES | _NO:
             raise SettingsError(f"`{name}` is `{text}`: it must be `true` or `false`")
         return text in _YES
+
+
+def _judge_log(path: str) -> None:
+    """Refuses what cannot be written, as far as that is known before the first line. A FIFO may have no reader yet."""
+    if path == "-":
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640))
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise SettingsError(
+                f"`REFGUARD_DECISION_LOG` is `{path}`, which cannot be written: {error.strerror}"
+            ) from None
 
 
 def _judge_url(url: str) -> None:
