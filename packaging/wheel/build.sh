@@ -1,15 +1,21 @@
 #!/usr/bin/env bash
-# Makes the wheel for Linux: bash packaging/wheel/build.sh [FOLDER]
+# Makes the wheel for this machine: bash packaging/wheel/build.sh [FOLDER]
 #
-# It runs wherever glibc is 2.28 or newer (manylinux_2_28): zig links against that version, whatever is here. zlib is
-# built in. Needs Rust, and Python for maturin and zig, which come from PyPI into the target folder.
+# On Linux it runs wherever glibc is 2.28 or newer (manylinux_2_28): zig links against that version, whatever is here.
+# zlib is built in. Needs Rust, and Python for maturin and zig, which come from PyPI into the target folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 out=${1:-target/wheels}
-venv=${CARGO_TARGET_DIR:-target}/wheel-tools
+target=${CARGO_TARGET_DIR:-target}
+mkdir -p "$target"
+venv=$(cd "$target" && pwd)/wheel-tools
 [[ -x $venv/bin/maturin ]] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check -r packaging/wheel/requirements.txt
 
-PATH=$(realpath "$venv/bin"):$PATH
-LIBZ_SYS_STATIC=1 maturin build --zig --compatibility manylinux_2_28 --target "$(uname -m)-unknown-linux-gnu" --out "$out"
+export PATH=$venv/bin:$PATH LIBZ_SYS_STATIC=1
+if [[ $(uname) == Linux ]]; then
+    maturin build --zig --compatibility manylinux_2_28 --target "$(uname -m)-unknown-linux-gnu" --out "$out"
+else
+    maturin build --out "$out"
+fi

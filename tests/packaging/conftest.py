@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,16 @@ def installed() -> Callable[[str], str]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel to try: `REFGUARD_WHEEL`, else one made of the debug build, for this machine only."""
+    if named := os.environ.get("REFGUARD_WHEEL"):
+        return Path(named).resolve()
+    folder = tmp_path_factory.mktemp("wheel")
+    maturin = Path(sys.executable).with_name("maturin")
+    build = [maturin, "build", "--profile", "dev", "--compatibility", "linux", "--out", folder]
+    subprocess.run(build, check=True, cwd=root)
+    (found,) = folder.glob("*.whl")
+    return found

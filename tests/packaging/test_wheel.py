@@ -20,18 +20,6 @@ BROKEN = "apiVersion: refguard/v1\nkind: Policy\nname: support\ngaurdrails:\n  a
 
 
 @pytest.fixture(scope="module")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if named := os.environ.get("REFGUARD_WHEEL"):
-        return Path(named).resolve()
-    folder = tmp_path_factory.mktemp("wheel")
-    maturin = Path(sys.executable).with_name("maturin")
-    build = [maturin, "build", "--profile", "dev", "--compatibility", "linux", "--out", folder]
-    subprocess.run(build, check=True, cwd=root)
-    (found,) = folder.glob("*.whl")
-    return found
-
-
-@pytest.fixture(scope="module")
 def place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment of Python with the wheel in it."""
     folder = tmp_path_factory.mktemp("installed") / "venv"
