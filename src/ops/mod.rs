@@ -28,7 +28,9 @@ pub use history::compare::Compared;
 pub use history::draft::Draft;
 pub use history::log::{LogEntry, LogPage, PassedGate, PromotionLog};
 pub use history::pins::pin;
-pub use history::status::{EnvironmentStatus, HoldStatus, PolicyChanges, PublishedStatus, Status};
+pub use history::status::{
+    EnvironmentStatus, HoldStatus, PolicyChanges, Problem, PublishedStatus, Status,
+};
 pub use history::version_list::{ShownVersion, VersionList, VersionRow};
 pub use history::versions::{
     Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use refguard_core::questions::{Matrix, Row};
 
+use super::csv::csv_line;
 use super::escape::{escape_terminal, escape_xml, markdown_code};
 use super::table::format_table;
 
@@ -42,20 +43,6 @@ pub fn matrix_csv(matrix: &Matrix) -> String {
         text.push_str(&csv_line(&cells));
     }
     text
-}
-
-/// One line of a table of commas.
-pub(super) fn csv_line(cells: &[String]) -> String {
-    let quoted = |cell: &String| {
-        // What a spreadsheet would take for a formula is made a text.
-        let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-        let cell = if is_formula { format!("'{cell}") } else { cell.clone() };
-        match cell.contains(['"', ',', '\n', '\r']) {
-            true => format!("\"{}\"", cell.replace('"', "\"\"")),
-            false => cell,
-        }
-    };
-    cells.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 /// A table for a comment on a forge.

@@ -7,6 +7,7 @@
 
 mod blame;
 mod causes;
+mod csv;
 pub mod diff;
 mod distinct;
 pub mod escape;
@@ -52,7 +53,7 @@ pub use json::finding_json;
 pub use links::{BadTemplate, LinkTemplate, PlaceLinks};
 pub use matrix::{matrix_csv, matrix_html, matrix_human, matrix_markdown};
 pub use policy::format_policy;
-pub use promotion_log::format_promotion_log;
+pub use promotion_log::{format_promotion_log, promotion_log_csv};
 pub use prove::{proof_human, proof_markdown};
 pub use resolution::format_resolution;
 pub use review::{ReviewObject, review_human, review_markdown, review_object};

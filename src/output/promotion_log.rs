@@ -1,5 +1,6 @@
 //! The history of an environment, for a person.
 
+use super::csv::csv_line;
 use super::escape::escape_terminal;
 use super::resolution::Paint;
 use super::{Style, short_commit};
@@ -21,6 +22,8 @@ fn format_entry(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
     let what = match (entry.kind, entry.rollback, &entry.promoted) {
         ("external", ..) => paint.warn("moved by something else"),
         (_, Some(to), _) => paint.warn(&format!("rolled back to {to}")),
+        ("hold", ..) => paint.warn("put on hold"),
+        ("release", ..) => "hold released".to_owned(),
         (_, None, Some(promoted)) => format!("promoted {}", short_commit(promoted)),
         (_, None, None) => String::new(),
     };
@@ -34,16 +37,64 @@ fn format_entry(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
     if let Some(doubt) = &entry.doubt {
         text.push_str(&format!("    {}\n", paint.warn(&format!("doubtful: {doubt}"))));
     }
+    if let Some(message) = &entry.message {
+        text.push_str(&format!("    {}\n", escape_terminal(message)));
+    }
     if let Some(reason) = &entry.reason {
         text.push_str(&format!("    {}\n", escape_terminal(reason)));
     }
     if let Some(hold) = entry.hold.as_ref().filter(|hold| Some(*hold) != entry.reason.as_ref()) {
         text.push_str(&format!("    on hold: {}\n", escape_terminal(hold)));
     }
+    for passed in &entry.allowed {
+        let (gate, reason) = (escape_terminal(&passed.gate), escape_terminal(&passed.reason));
+        let reason = if reason.is_empty() { "no reason was given" } else { &*reason };
+        let gate = paint.warn(&format!("passed the gate {gate}"));
+        text.push_str(&format!("    {gate}: {reason}\n"));
+    }
     if !entry.policies.is_empty() {
         text.push_str(&format!("    changes {}\n", escape_terminal(&join_few(&entry.policies))));
     }
     text
+}
+
+/// The whole history for a spreadsheet, a line an entry.
+pub fn promotion_log_csv(log: &PromotionLog) -> String {
+    const COLUMNS: [&str; 12] = [
+        "environment",
+        "number",
+        "kind",
+        "time",
+        "author",
+        "commit",
+        "promoted",
+        "reason",
+        "allowed",
+        "message",
+        "policies",
+        "hold",
+    ];
+    let line = |entry: &LogEntry| {
+        let allowed = entry.allowed.iter().map(|it| format!("{}: {}", it.gate, it.reason));
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let number = entry.number.map(|number| number.to_string());
+        csv_line(&[
+            log.environment.clone(),
+            number.unwrap_or_default(),
+            entry.kind.to_owned(),
+            entry.time.clone(),
+            entry.author.clone(),
+            entry.commit.clone(),
+            text(&entry.promoted),
+            text(&entry.reason),
+            allowed.collect::<Vec<_>>().join("; "),
+            text(&entry.message),
+            entry.policies.join(", "),
+            text(&entry.hold),
+        ])
+    };
+    let head = csv_line(&COLUMNS.map(str::to_owned));
+    std::iter::once(head).chain(log.promotions.iter().map(line)).collect()
 }
 
 /// The first names, and how many more there are.

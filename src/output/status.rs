@@ -3,12 +3,18 @@
 use super::escape::escape_terminal;
 use super::resolution::Paint;
 use super::{Style, short_commit};
-use crate::ops::{EnvironmentStatus, PolicyChanges, Status};
+use crate::ops::{EnvironmentStatus, PolicyChanges, Problem, Status};
 
-/// Drafts first, then the environments.
+/// What is wrong first, then drafts, then the environments.
 pub fn format_status(status: &Status, style: Style) -> String {
     let paint = Paint(style);
-    let mut text = match &status.published {
+    let mut text = String::new();
+    for Problem { environment, message } in &status.problems {
+        let whose = environment.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+        let line = format!("{whose}{message}");
+        text.push_str(&format!("{} {}\n", paint.bad("!"), escape_terminal(&line)));
+    }
+    text += &match &status.published {
         Some(published) => {
             format!(
                 "published: {} at {}\n",
@@ -35,28 +41,13 @@ pub fn format_status(status: &Status, style: Style) -> String {
 fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &Paint) -> String {
     let name = paint.strong(&escape_terminal(&environment.name));
     let Some(commit) = &environment.commit else {
-        return match environment.promotion {
-            None => format!("{name}: nothing was promoted yet\n"),
-            Some(number) => {
-                let said = format!(
-                    "its branch is gone, but its ledger stands at promotion {number}: \
-                     `refguard promote` names the command that restores it"
-                );
-                format!("{name}: {}\n", paint.bad(&said))
-            }
-        };
+        // Of one whose branch is gone the problems tell.
+        let is_new = environment.promotion.is_none();
+        return if is_new { format!("{name}: nothing was promoted yet\n") } else { String::new() };
     };
     let promotion =
         environment.promotion.map_or_else(String::new, |number| format!("promotion {number}, "));
     let mut text = format!("{name}: {promotion}{}\n", short_commit(commit));
-    if environment.external {
-        text.push_str(&format!("  {}\n", paint.warn("something else than a promotion moved it")));
-    }
-    if let Some(hold) = &environment.hold {
-        let said =
-            format!("on hold since promotion {} ({}): {}", hold.promotion, hold.since, hold.reason);
-        text.push_str(&format!("  {}\n", paint.warn(&escape_terminal(&said))));
-    }
     let branch = status.published.as_ref().map_or("", |published| &published.branch);
     for (count, what) in [(environment.behind, "behind"), (environment.ahead, "ahead of")] {
         if let Some(count @ 1..) = count {

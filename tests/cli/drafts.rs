@@ -263,7 +263,8 @@ mod status {
         assert_eq!((&hold["reason"], &hold["promotion"]), (&json!("wait for legal"), &json!(2)));
         let text = repo.run(["status"]).ok();
         assert!(
-            text.contains("2 commits behind main") && text.contains("on hold since promotion 2"),
+            text.contains("2 commits behind main")
+                && text.starts_with("! production: on hold since promotion 2"),
             "{text}"
         );
     }
@@ -276,7 +277,19 @@ mod status {
         let found = &status(&repo)["environments"][0];
         assert_eq!((&found["external"], &found["promotion"]), (&json!(true), &json!(1)));
         assert_eq!((&found["ahead"], &found["behind"]), (&json!(0), &json!(0)));
-        assert!(repo.run(["status"]).ok().contains("something else than a promotion moved it"));
+        let told = repo.run(["status"]).ok();
+        assert!(
+            told.starts_with("! production: something else than a promotion moved it"),
+            "{told}"
+        );
+
+        // One that holds no valid set is the worst, and comes first.
+        repo.git(["checkout", "-q", "--detach", "main"]);
+        repo.policy("base", "inherit: nobody").commit("broken");
+        repo.git(["update-ref", "refs/heads/production", "HEAD"]);
+        let told = repo.run(["status"]).ok();
+        assert!(told.starts_with("! production: its tip holds no valid set"), "{told}");
+        assert!(told.contains("policies/base.yaml:4"), "{told}");
     }
 
     #[test]

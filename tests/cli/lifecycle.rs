@@ -451,3 +451,53 @@ fn a_rollback_shows_beforehand_what_it_would_do_and_a_release_ends_its_hold() {
     repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("three");
     repo.run(["promote"]).ok();
 }
+
+#[test]
+fn a_dry_run_tells_what_every_gate_says_and_which_promotion_it_would_be() {
+    let repo = base();
+    let _ = promoted(&repo, &[]);
+    let _ = repo.run(["hold", "audit week"]).ok();
+    repo.policy("base", "guardrails: {add: [audit]}").commit("two");
+    let said = repo.run(["promote", "--dry-run"]).ends(1).stdout;
+    for line in ["gate valid: passes", "gate hold: refuses", "gate weaken: warns"] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert!(
+        said.ends_with("production: would be refused; else it would be promotion 3\n"),
+        "{said}"
+    );
+    let line = ["promote", "--dry-run", "--release-hold", "done"];
+    let said = repo.run(line).ok();
+    assert!(said.contains("gate hold: refuses, and is passed\n"), "{said}");
+    assert!(said.ends_with("production: it would be promotion 3\n"), "{said}");
+}
+
+#[test]
+fn the_log_is_the_whole_audit_trail() {
+    let repo = base();
+    let _ = promoted(&repo, &["--reason", "the first"]);
+    repo.policy("base", "guardrails: {add: [audit]}").commit("two, by hand");
+    repo.git(["branch", "-f", "production", "main"]);
+    repo.policy("base", "guardrails: {add: [log]}").commit("three");
+    let strict = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: refuse}}]\n";
+    repo.write("refguard.yaml", strict).commit("strict");
+    let _ = promoted(&repo, &[]);
+    let _ = repo.run(["hold", "audit, week"]).ok();
+    repo.policy("base", "guardrails: {add: []}").commit("less");
+    let _ = promoted(&repo, &["--release-hold", "over", "--allow-weaken", "=agreed"]);
+    let said = repo.run(["log"]).ok();
+    for line in [
+        "passed the gate weaken: =agreed",
+        "passed the gate hold: over",
+        "put on hold",
+        "two, by hand",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let csv = repo.run(["log", "--format", "csv"]).ok();
+    let lines: Vec<&str> = csv.split("\r\n").collect();
+    assert!(lines[0].starts_with("environment,number,kind,time,author,commit,"), "{csv}");
+    assert_eq!(lines.len(), 7, "{csv}");
+    assert!(csv.contains("\"audit, week\"") && csv.contains("weaken: =agreed"), "{csv}");
+    assert!(csv.contains(",external,") && csv.contains("\"two, by hand\""), "{csv}");
+}

@@ -17,6 +17,7 @@ use crate::cli::shell::Shell;
 use crate::ops::{
     EnvironmentState, GateWord, Plan, Published, RollbackPlan, Says, Verdict, safeguards_between,
 };
+use crate::output::escape::escape_terminal;
 use crate::repo::CommitId;
 
 /// So many words of one gate are said; a broken matrix has hundreds.
@@ -103,6 +104,8 @@ pub(super) struct Preview<'a> {
     before: Option<&'a Arc<Engine>>,
     source: CommitId,
     already_there: bool,
+    /// The gates that are asked; of a rollback those that have something to say are said already.
+    gates: &'static [&'static str],
 }
 
 impl<'a> Preview<'a> {
@@ -114,6 +117,7 @@ impl<'a> Preview<'a> {
             before: plan.before.as_ref(),
             source: plan.source,
             already_there: plan.already_there,
+            gates: &GateWord::ALL,
         }
     }
 
@@ -125,8 +129,31 @@ impl<'a> Preview<'a> {
             before: plan.before.as_ref().or(plan.verdict.engine.as_ref().filter(|_| plan.stays())),
             source: plan.source(),
             already_there: plan.is_idle(),
+            gates: &[],
         }
     }
+}
+
+/// What every gate says, and what would come of it.
+fn foretell(plan: &Preview<'_>, refuses: bool) -> String {
+    let mut text = String::new();
+    for gate in plan.gates {
+        let said: Vec<&GateWord> =
+            plan.verdict.words.iter().filter(|word| word.gate == *gate).collect();
+        let says = match said.first().map(|word| word.says) {
+            None => "passes".to_owned(),
+            Some(Says::Refused) => "refuses".to_owned(),
+            Some(Says::Allowed) => "refuses, and is passed".to_owned(),
+            Some(Says::Warned) => "warns".to_owned(),
+        };
+        let says = if said.len() > 1 { format!("{says} ({} times)", said.len()) } else { says };
+        text.push_str(&format!("gate {gate}: {says}\n"));
+    }
+    let environment = escape_terminal(&plan.environment.settings.name);
+    let number = plan.environment.ledger.next_number();
+    let would = if refuses { "would be refused; else it" } else { "it" };
+    text.push_str(&format!("{environment}: {would} would be promotion {number}\n"));
+    text
 }
 
 /// What would change, and whether the gates would let it through.
@@ -166,8 +193,14 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
             "diff": change,
         }))?,
         _ if plan.already_there => print::write_line(&format!("{environment}: already there"))?,
-        (_, None) => {}
-        (format, Some(change)) => print::write_results(&change_text(shell, &change, format))?,
+        (format, change) => {
+            if let Some(change) = change {
+                print::write_results(&change_text(shell, &change, format))?;
+            }
+            if format == ChangeFormat::Human {
+                print::write_results(&foretell(plan, refuses))?;
+            }
+        }
     }
     Ok(Exit::fault_if(refuses))
 }

@@ -1,9 +1,8 @@
 //! `refguard log`
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
@@ -12,7 +11,8 @@ use crate::output;
 
 /// Tell the history of an environment: who, when, why, what changed
 ///
-/// Promotions, rollbacks and holds, and where something else moved the ref; the newest first.
+/// Promotions, rollbacks, holds and releases, gates that were passed by a flag, and where something
+/// else moved the ref; the newest first.
 ///
 /// Example: refguard log --policy healthcare-compliance
 #[derive(Debug, Args)]
@@ -27,7 +27,18 @@ pub(in crate::cli) struct LogArgs {
 
     /// How the history is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    format: BasicFormat,
+    format: LogFormat,
+}
+
+/// Formats of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Human,
+    /// For programs: versioned and stable
+    Json,
+    /// For spreadsheets: a line an entry
+    Csv,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
@@ -36,7 +47,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
     if let Some(policy) = args.policy.as_deref().filter(|_| log.promotions.is_empty()) {
         // An error where history has no such policy, with the name that is nearest.
         VersionHistory::new(&workspace).versions_of(policy, &progress::Bar::of_commits())?;
-        if args.format == BasicFormat::Human {
+        if args.format == LogFormat::Human {
             let environment = &log.environment;
             let text = format!("no promotion to {environment} has changed `{policy}` yet");
             print::write_line(&text)?;
@@ -44,8 +55,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
         }
     }
     match args.format {
-        BasicFormat::Json => print::write_json(&log)?,
-        BasicFormat::Human => print::write_results(&output::format_promotion_log(
+        LogFormat::Json => print::write_json(&log)?,
+        LogFormat::Csv => print::write_results(&output::promotion_log_csv(&log))?,
+        LogFormat::Human => print::write_results(&output::format_promotion_log(
             &log,
             print::choose_style(shell.color),
         ))?,

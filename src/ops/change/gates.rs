@@ -44,6 +44,10 @@ pub struct GateWord {
 }
 
 impl GateWord {
+    /// Every gate, in the order in which they are told.
+    pub const ALL: [&'static str; 8] =
+        ["valid", "tests", "empty", "published", "older", "hold", "weaken", "safeguards"];
+
     /// An error of a set.
     pub(in crate::ops) fn of(finding: &Finding) -> Self {
         let Finding { rule, message, location, .. } = finding;

@@ -5,25 +5,36 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
-use refguard_core::document::{Body, Finding, is_yaml_name, load_file};
+use refguard_core::document::{Body, Finding, Release, is_yaml_name, load_file};
 use refguard_core::policy::raw_policy_digest;
 use serde::Serialize;
 
-use crate::ops::source::load::{self, LIMITS};
-use crate::ops::{EnvironmentState, Workspace};
-use crate::repo::{BlobId, CommitId, Entry, EntryKind, Repo, TreeId};
+use crate::ops::source::load::{self, LIMITS, NoProgress};
+use crate::ops::{EnvironmentState, Judged, TrackedSet, Workspace};
+use crate::repo::{BlobId, CommitId, Entry, EntryKind, Remote, Repo, TreeId};
 
 /// Where everything stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     /// Version of this format.
     pub version: u32,
+    /// What is wrong, the worst first.
+    pub problems: Vec<Problem>,
     /// The publish branch; `None`: it does not exist yet.
     pub published: Option<PublishedStatus>,
     /// What the work tree has that the publish branch lacks; `None`: there is no work tree.
     pub drafts: Option<PolicyChanges>,
     /// The environments, in the order of the settings.
     pub environments: Vec<EnvironmentStatus>,
+}
+
+/// Something that is wrong, or stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The environment; `None`: the repository as a whole.
+    pub environment: Option<String>,
+    /// What it is, in words.
+    pub message: String,
 }
 
 /// The publish branch.
@@ -106,8 +117,11 @@ impl Workspace {
             let state = self.environment(&name)?;
             self.environment_status(repo, &name, &state, published, tree)
         };
+        let environments: Vec<EnvironmentStatus> = names.map(in_force).collect::<Result<_>>()?;
+        let drafts = self.root().dir().is_ok().then(|| self.drafts(repo, tree)).transpose()?;
         Ok(Status {
             version: 1,
+            problems: self.problems(repo, &environments, drafts.as_ref())?,
             published: match published {
                 Some(tip) => Some(PublishedStatus {
                     branch: self.publish_branch_name()?,
@@ -115,9 +129,79 @@ impl Workspace {
                 }),
                 None => None,
             },
-            drafts: self.root().dir().is_ok().then(|| self.drafts(repo, tree)).transpose()?,
-            environments: names.map(in_force).collect::<Result<_>>()?,
+            drafts,
+            environments,
         })
+    }
+
+    /// What is wrong, the worst first: what is not served, what stands in the way of promotions, what others do
+    /// not see yet.
+    fn problems(
+        &self,
+        repo: &Repo,
+        environments: &[EnvironmentStatus],
+        drafts: Option<&PolicyChanges>,
+    ) -> Result<Vec<Problem>> {
+        let mut found: Vec<(u8, Problem)> = Vec::new();
+        for environment in environments {
+            let mut say = |rank: u8, message: String| {
+                let environment = Some(environment.name.clone());
+                found.push((rank, Problem { environment, message }));
+            };
+            if let (None, Some(number)) = (&environment.commit, environment.promotion) {
+                say(
+                    0,
+                    format!(
+                        "its branch is gone, but its ledger stands at promotion {number}: `refguard promote` names the command that restores it"
+                    ),
+                );
+            }
+            if let Some(tip) = environment.commit.as_ref().filter(|_| environment.external) {
+                if let Some(fault) = self.fault_of(repo, tip)? {
+                    say(
+                        0,
+                        format!(
+                            "its tip holds no valid set, so that daemons serve what was there before: {fault}"
+                        ),
+                    );
+                }
+                say(1, "something else than a promotion moved it".to_owned());
+            }
+            if let Some(HoldStatus { promotion, since, reason }) = &environment.hold {
+                say(2, format!("on hold since promotion {promotion} ({since}): {reason}"));
+            }
+        }
+        let mut say = |rank, message| found.push((rank, Problem { environment: None, message }));
+        for file in drafts.into_iter().flat_map(|drafts| &drafts.faulty) {
+            say(3, format!("{file} of the work tree cannot be read: see `refguard validate`"));
+        }
+        if let Some(message) = self.unpushed(repo)? {
+            say(4, message);
+        }
+        found.sort_by_key(|(rank, _)| *rank);
+        Ok(found.into_iter().map(|(_, problem)| problem).collect())
+    }
+
+    /// The first error of a commit's set, if it is none.
+    fn fault_of(&self, repo: &Repo, commit: &str) -> Result<Option<String>> {
+        let tree = repo.tree_of(commit.parse()?)?;
+        Ok(match TrackedSet::default().judge_tree(self, tree, Release::FIRST, &NoProgress)? {
+            Judged::Sound(_) | Judged::Outdated(..) => None,
+            Judged::Faulty(checked) => checked.errors().next().map(ToString::to_string),
+        })
+    }
+
+    /// What of the publish branch the remote does not have.
+    fn unpushed(&self, repo: &Repo) -> Result<Option<String>> {
+        let Ok(Remote::Named(remote)) = repo.chosen_remote() else { return Ok(None) };
+        let Ok(Some(branch)) = repo.publish_branch() else { return Ok(None) };
+        let there = repo.read_ref(&branch.tracking(&remote)?)?;
+        let (Some(here), Some(there)) = (repo.read_ref(&branch)?, there) else { return Ok(None) };
+        let ahead = repo.ahead_behind(here, there)?.map_or(0, |(ahead, _)| ahead);
+        let commits = if ahead == 1 { "commit" } else { "commits" };
+        let name = branch.short();
+        Ok((ahead > 0)
+            .then(|| format!("{name} is {ahead} {commits} ahead of {remote}/{name}: not pushed")))
     }
 
     fn environment_status(
