@@ -70,6 +70,8 @@ pub struct Options {
     pub hosts: Option<HostGuard>,
     /// How `/v1/authz` decides.
     pub authz: AuthzOptions,
+    /// Whether requests may name only policies that are requestable.
+    pub strict_requests: bool,
     /// Where decisions are written.
     pub decisions: Option<Arc<DecisionLog>>,
 }

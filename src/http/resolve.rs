@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use refguard_core::policy::PolicyId;
+use refguard_core::policy::{PolicyId, PolicySet};
 use refguard_core::resolve::{
     Answer, Asked, Context, Fields, MAX_VALUE, Request, Requested, Resolution, ResolvedPolicy,
     explain,
@@ -99,13 +99,14 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
         })?,
     };
     let bytes = read_body(call.body, &app.options.limits).await?;
+    let is_strict = parameters.strict == Some(Switch::On) || app.options.strict_requests;
     let asking = Asking {
         numbers: fields.policies.then(|| snapshot.numbers(app.hub.history())).flatten(),
         app,
         snapshot,
         fields,
         explain: parameters.explain == Some(Switch::On),
-        strict: parameters.strict == Some(Switch::On),
+        strict: is_strict,
     };
     let question = Question { body: &*bytes, fields, strict: asking.strict };
     if let Some(again) = asking.kept().and_then(|kept| kept.get(question)) {
@@ -233,6 +234,9 @@ impl<'a> Answering<'a> {
     /// Writes the answer to one request.
     fn add(&mut self, context: Context, policies: &[String]) -> Result<(), Problem> {
         let asking = self.asking;
+        if asking.app.options.strict_requests {
+            refuse_not_requestable(asking.snapshot.engine.set(), policies)?;
+        }
         let request = self.read_request(context, policies)?;
         let resolution = asking.snapshot.engine.resolve(&request);
         if asking.strict && !resolution.unknown.is_empty() {
@@ -310,6 +314,27 @@ fn refuse_unknown(unknown: &[String]) -> Problem {
     let detail = format!("the set has no policy `{}`", unknown.join("`, `"));
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     Problem { more: Some(("unknown", json!(unknown))), ..problem }
+}
+
+/// Refuses names of policies that requests may not name; one of a version is judged by the policy that is
+/// served. Names that the set lacks are refused as unknown.
+fn refuse_not_requestable(set: &PolicySet, policies: &[String]) -> Result<(), Problem> {
+    let is_refused = |name: &&String| {
+        let base = name.split_once('@').map_or(name.as_str(), |(base, _)| base);
+        set.find(base).is_some_and(|(_, policy)| !policy.requestable)
+    };
+    let refused: Vec<&String> = policies.iter().filter(is_refused).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+
+    let names: Vec<&str> = refused.iter().map(|name| name.as_str()).collect();
+    let detail = format!(
+        "requests may not name the policy `{}`: it is not `requestable`",
+        names.join("`, `")
+    );
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    Err(Problem { more: Some(("not_requestable", json!(names))), ..problem })
 }
 
 /// What tells versions by what is known of them.

@@ -2,7 +2,7 @@
 
 use refguard_core::document::Dimension;
 use refguard_core::prove::{
-    Cause, How, Impact, Models, PipelineView, Region, Tags, Values, Weakening,
+    Cause, How, Impact, Models, PipelineView, Region, Tags, Values, Weakening, WeakeningKind,
 };
 use refguard_core::resolve::Context;
 
@@ -373,9 +373,20 @@ pub(super) fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
         .map(|(name, outcome)| format!("{} returns {outcome}", code(name)))
         .collect();
     let verb = |action: &str| if action == "block" { "blocks" } else { "modifies" }.to_owned();
-    format!(
-        "where {}, the set before {} and the set after lets through this request: {whose}",
-        outcomes.join(" and "),
-        verb(weakening.before)
-    )
+    let (before, after) = (verb(weakening.before), verb(weakening.after));
+    let how = match weakening.kind {
+        WeakeningKind::LetThrough => {
+            format!("the set before {before} and the set after lets through this request")
+        }
+        WeakeningKind::Late => {
+            format!(
+                "the set before {before} this request before the model is called, the set after \
+                 {after} it only once it has been called"
+            )
+        }
+        WeakeningKind::Softened => {
+            format!("the set before {before} and the set after {after} this request")
+        }
+    };
+    format!("where {}, {how}: {whose}", outcomes.join(" and "))
 }

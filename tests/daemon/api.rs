@@ -398,3 +398,27 @@ fn a_kept_connection_serves_many_requests() {
         assert_eq!(client.ask("POST", "/v1/resolve", &[JSON], &body).status, 200);
     }
 }
+
+#[test]
+fn strict_requests_name_only_what_is_requestable() {
+    let repo = Repo::new();
+    let asked = "name: asked\nguardrails: {add: [extra]}\n";
+    let requestable = POLICIES.replace(asked, &format!("{asked}requestable: true\n"));
+    repo.write("all.yaml", &requestable);
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &["--strict-requests"]);
+    daemon.until_served(&commit);
+
+    let body = |name: &str| format!(r#"{{"context":{{"team":"x"}},"policies":["{name}"]}}"#);
+    let answer = daemon.post("/v1/resolve", &body("asked"));
+    assert_eq!((answer.status, &answer.json()["guardrails"]), (200, &json!(["extra", "pii"])));
+
+    for name in ["health", "health@1", "base"] {
+        let refused = daemon.post("/v1/resolve", &body(name));
+        assert_eq!((refused.status, &refused.json()["not_requestable"]), (422, &json!([name])));
+    }
+    let unknown = daemon.post("/v1/resolve", &body("nobody"));
+    assert_eq!((unknown.status, &unknown.json()["unknown"]), (422, &json!(["nobody"])));
+    assert_eq!(daemon.post("/v1/resolve", r#"{"context":{}}"#).status, 200);
+}

@@ -77,6 +77,10 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "WHAT", default_value = "unready", requires = "max_staleness")]
     when_stale: WhenStale,
 
+    /// Refuse requests that name a policy which is unknown or not `requestable` (422)
+    #[arg(long)]
+    strict_requests: bool,
+
     #[command(flatten)]
     safety: SafetyArgs,
 
@@ -351,6 +355,7 @@ impl ServeArgs {
             credentials,
             hosts: is_guarded.then(|| HostGuard { allowed: safety.allowed_host.clone() }),
             authz: self.authz.options(),
+            strict_requests: self.strict_requests,
             decisions,
         }
     }

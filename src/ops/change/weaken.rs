@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use refguard_core::document::GateLevel;
-use refguard_core::prove::{Budget, Proof, ProveOptions, Weakening, prove, weakens};
+use refguard_core::prove::{Budget, Proof, ProveOptions, Weakening, WeakeningKind, prove, weakens};
 use refguard_core::resolve::Engine;
 
 use crate::ops::EnvironmentState;
@@ -111,11 +111,18 @@ pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Op
         } else {
             format!(" when {}", outcomes.join(", "))
         };
+        let (before, after) = (weakening.before, weakening.after);
+        let how = match weakening.kind {
+            WeakeningKind::LetThrough | WeakeningKind::Softened => {
+                format!("{before} before, {after} after")
+            }
+            WeakeningKind::Late => {
+                format!("{before} before the model is called, {after} only once it has been called")
+            }
+        };
         return Some(format!(
-            "less is blocked than before: {}{when}: {} before, {} after",
-            weakening.witness.describe(),
-            weakening.before,
-            weakening.after
+            "less is blocked than before: {}{when}: {how}",
+            weakening.witness.describe()
         ));
     }
     (!open.is_empty()).then(|| {

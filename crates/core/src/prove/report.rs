@@ -202,9 +202,23 @@ pub enum How {
     Changed,
 }
 
-/// A request that BASE blocks or modifies and HEAD lets through.
+/// In what way HEAD does less than BASE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeakeningKind {
+    /// HEAD lets the request through.
+    LetThrough,
+    /// HEAD stops it only when the model has been called.
+    Late,
+    /// HEAD replaces the answer where BASE refuses the request.
+    Softened,
+}
+
+/// A request that BASE stops and HEAD does not, or only later, or less.
 #[derive(Debug, Clone, Serialize)]
 pub struct Weakening {
+    /// In what way.
+    pub kind: WeakeningKind,
     /// The request.
     pub witness: Context,
     /// The policies that it names itself.

@@ -2,11 +2,13 @@
 //! others in peace.
 
 use super::eval::Outcome as Got;
+use super::report::WeakeningKind;
 use super::search::Element;
-use super::world::{GuardId, Pipe, World};
-use crate::document::{Action, Outcome};
+use super::world::{GuardId, Pipe, PipeId, World};
+use crate::document::{Action, Outcome, PipelineMode};
 use crate::effect::Budget;
 use crate::effect::TooLarge;
+use crate::resolve::Stage;
 
 /// Steps that one walk may take.
 const MAX_STEPS: u32 = 200_000;
@@ -14,41 +16,182 @@ const MAX_STEPS: u32 = 200_000;
 /// What some guardrails return, in the order in which they were asked.
 pub(super) type Outcomes = Vec<(GuardId, Outcome)>;
 
-/// What can block or modify a request: its pipelines, and its guardrails outside them.
-pub(super) fn elements(world: &World<'_>, got: &Got) -> Vec<Element> {
-    let alone = alone(world, got).into_iter().map(Element::Guardrail);
-    got.pipes.iter().map(|pipe| Element::Pipeline(*pipe)).chain(alone).collect()
+/// What a call may be stopped by: everything, or only what stops it before the model is called.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'w, 'a> {
+    pub world: &'w World<'a>,
+    pub kind: WeakeningKind,
+    /// Whether the call is one of a tool.
+    pub calls_tool: bool,
 }
 
-/// The guardrails that no pipeline runs, sorted.
-pub(super) fn alone(world: &World<'_>, got: &Got) -> Vec<GuardId> {
-    let pipes = got.pipes.iter().filter_map(|pipe| world.pipes.get(*pipe));
-    let mut captured: Vec<GuardId> =
-        pipes.flat_map(|pipe| pipe.steps.iter().map(|step| step.guardrail)).collect();
-    captured.sort_unstable();
-    got.gives
-        .iter()
-        .copied()
-        .filter(|guardrail| captured.binary_search(guardrail).is_err())
-        .collect()
-}
+impl<'w, 'a> View<'w, 'a> {
+    /// The pipelines that count, of those that a request has.
+    fn pipes<'g>(
+        &self,
+        got: &'g Got,
+    ) -> impl Iterator<Item = (PipeId, &'w Pipe)> + use<'g, 'w, 'a> {
+        let view = *self;
+        let known = got.pipes.iter().filter_map(move |id| Some((*id, view.world.pipes.get(*id)?)));
+        known.filter(move |(_, pipe)| view.counts(pipe))
+    }
 
-/// The guardrails of a pipeline, sorted, whose failing it can let pass. Alone they would block; of others it
-/// changes nothing that it runs them.
-pub(super) fn pardons(pipe: &Pipe, budget: &Budget) -> Vec<GuardId> {
-    let mut guardrails: Vec<GuardId> = pipe.steps.iter().map(|step| step.guardrail).collect();
-    guardrails.sort_unstable();
-    guardrails.dedup();
-    guardrails.retain(|guardrail| {
-        [Outcome::Fail, Outcome::Error].into_iter().any(|outcome| {
-            let outcomes = vec![(*guardrail, outcome)];
-            let mut walk =
-                Walk { tasks: vec![(pipe, false)], alone: &[], outcomes, budget, steps: 0 };
-            // What is too large to be walked is not ruled out.
-            walk.go(0, 0).unwrap_or(true)
-        })
-    });
-    guardrails
+    fn counts(&self, pipe: &Pipe) -> bool {
+        self.kind != WeakeningKind::Late || pipe.mode == PipelineMode::PreCall
+    }
+
+    /// What can stop a request: its pipelines, and its guardrails outside them. A guardrail whose modes are
+    /// not known is not known to stop a call before the model.
+    pub(super) fn elements(&self, got: &Got) -> Vec<Element> {
+        let mut alone = self.alone(got);
+        if self.kind == WeakeningKind::Late {
+            let at = |id| self.world.runs(id).at(Stage::Before, self.calls_tool);
+            alone.retain(|id| at(*id) == Some(true));
+        }
+        let pipes = self.pipes(got).map(|(id, _)| Element::Pipeline(id));
+        pipes.chain(alone.into_iter().map(Element::Guardrail)).collect()
+    }
+
+    /// The guardrails that run by themselves at some stage, sorted: a pipeline takes over its guardrails in
+    /// its own mode only. One whose modes are not known is taken over by any.
+    pub(super) fn alone(&self, got: &Got) -> Vec<GuardId> {
+        let pipes: Vec<&Pipe> =
+            got.pipes.iter().filter_map(|pipe| self.world.pipes.get(*pipe)).collect();
+        let captured = |id: GuardId, stage: Option<Stage>| {
+            let at = |pipe: &&&Pipe| stage.is_none_or(|stage| Stage::of(pipe.mode) == stage);
+            pipes.iter().filter(at).any(|pipe| pipe.steps.iter().any(|step| step.guardrail == id))
+        };
+        let stages: &[Stage] = match self.kind {
+            WeakeningKind::Late => &[Stage::Before],
+            WeakeningKind::LetThrough | WeakeningKind::Softened => &Stage::ALL,
+        };
+        let runs_alone = |id: &GuardId| {
+            let runs = self.world.runs(*id);
+            stages.iter().any(|stage| match runs.at(*stage, self.calls_tool) {
+                Some(here) => here && !captured(*id, Some(*stage)),
+                None => !captured(*id, None),
+            })
+        };
+        let mut all: Vec<GuardId> =
+            got.gives.iter().copied().chain(self.world.defaults()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(runs_alone);
+        all
+    }
+
+    /// The guardrails of a pipeline, sorted, whose failing it can let pass. Alone they would block; of others
+    /// it changes nothing that it runs them.
+    pub(super) fn pardons(&self, pipe: &Pipe, budget: &Budget) -> Vec<GuardId> {
+        let mut guardrails: Vec<GuardId> = pipe.steps.iter().map(|step| step.guardrail).collect();
+        guardrails.sort_unstable();
+        guardrails.dedup();
+        if !self.counts(pipe) || self.kind == WeakeningKind::Softened {
+            return guardrails;
+        }
+        guardrails.retain(|guardrail| {
+            [Outcome::Fail, Outcome::Error].into_iter().any(|outcome| {
+                let outcomes = vec![(*guardrail, outcome)];
+                let mut walk = self.walk(vec![(pipe, Goal::Rest)], &[], outcomes, budget);
+                // What is too large to be walked is not ruled out.
+                walk.go(0, 0).unwrap_or(true)
+            })
+        });
+        guardrails
+    }
+
+    /// Outcomes with which the element acts and nothing of `head` does, if there are such. `alone` are the
+    /// guardrails that no pipeline of `head` runs.
+    pub(super) fn let_through(
+        &self,
+        element: Element,
+        head: &Got,
+        alone: &[GuardId],
+        budget: &Budget,
+    ) -> Result<Option<Outcomes>, TooLarge> {
+        let mut tasks: Vec<(&Pipe, Goal)> = Vec::new();
+        match element {
+            Element::Pipeline(pipe) if head.pipes.contains(&pipe) => return Ok(None),
+            Element::Guardrail(guardrail) if alone.binary_search(&guardrail).is_ok() => {
+                return Ok(None);
+            }
+            Element::Guardrail(_) => {}
+            Element::Pipeline(pipe) => {
+                tasks.extend(self.world.pipes.get(pipe).map(|pipe| (pipe, Goal::Act)));
+            }
+        }
+        tasks.extend(self.pipes(head).map(|(_, pipe)| (pipe, Goal::Rest)));
+        self.solve(element, tasks, alone, budget)
+    }
+
+    /// Outcomes with which the element blocks and nothing else of `base` acts, while one pipeline of `head`
+    /// modifies and nothing else of `head` acts, if there are such.
+    pub(super) fn softened(
+        &self,
+        element: Element,
+        [base, head]: [&Got; 2],
+        budget: &Budget,
+    ) -> Result<Option<Outcomes>, TooLarge> {
+        let mut alone = self.alone(head);
+        alone.extend(self.alone(base).into_iter().filter(|id| element != Element::Guardrail(*id)));
+        alone.sort_unstable();
+        alone.dedup();
+        if matches!(element, Element::Guardrail(id) if alone.binary_search(&id).is_ok()) {
+            return Ok(None);
+        }
+
+        for (modifier, pipe) in self.pipes(head).filter(|(id, _)| !base.pipes.contains(id)) {
+            let mut tasks = vec![(pipe, Goal::Modify)];
+            if let Element::Pipeline(id) = element {
+                tasks.extend(self.world.pipes.get(id).map(|pipe| (pipe, Goal::Block)));
+            }
+            let others = self
+                .pipes(base)
+                .chain(self.pipes(head))
+                .filter(|(id, _)| *id != modifier && element != Element::Pipeline(*id));
+            tasks.extend(others.map(|(_, pipe)| (pipe, Goal::Rest)));
+            if let Some(outcomes) = self.solve(element, tasks, &alone, budget)? {
+                return Ok(Some(outcomes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Outcomes that reach all goals, and with which the element acts by itself if it is a guardrail.
+    fn solve(
+        &self,
+        element: Element,
+        tasks: Vec<(&Pipe, Goal)>,
+        alone: &[GuardId],
+        budget: &Budget,
+    ) -> Result<Option<Outcomes>, TooLarge> {
+        let starts: Vec<Outcomes> = match element {
+            Element::Pipeline(_) => vec![Outcomes::new()],
+            Element::Guardrail(id) => {
+                [Outcome::Fail, Outcome::Error].map(|outcome| vec![(id, outcome)]).to_vec()
+            }
+        };
+        for start in starts {
+            let mut walk = self.walk(tasks.clone(), alone, start, budget);
+            if walk.go(0, 0)? {
+                return Ok(Some(walk.outcomes));
+            }
+        }
+        Ok(None)
+    }
+
+    fn walk<'v, 'p>(
+        &'v self,
+        tasks: Vec<(&'p Pipe, Goal)>,
+        alone: &'p [GuardId],
+        outcomes: Outcomes,
+        budget: &'p Budget,
+    ) -> Walk<'v, 'p, 'a>
+    where
+        'w: 'v,
+    {
+        Walk { view: self, tasks, alone, outcomes, budget, steps: 0 }
+    }
 }
 
 /// The guardrails that an element runs.
@@ -63,89 +206,65 @@ pub(super) fn runs(world: &World<'_>, element: Element) -> Vec<GuardId> {
     }
 }
 
-/// Outcomes with which the element acts and nothing of `head` does, if there are such. `alone` are the
-/// guardrails that no pipeline of `head` runs.
-pub(super) fn let_through(
-    world: &World<'_>,
-    element: Element,
-    head: &Got,
-    alone: &[GuardId],
-    budget: &Budget,
-) -> Result<Option<Outcomes>, TooLarge> {
-    let mut tasks: Vec<(&Pipe, bool)> = Vec::new();
-    let mut outcomes = Outcomes::new();
-    match element {
-        Element::Pipeline(pipe) if head.pipes.contains(&pipe) => return Ok(None),
-        Element::Guardrail(guardrail) if alone.binary_search(&guardrail).is_ok() => {
-            return Ok(None);
-        }
-        Element::Guardrail(guardrail) => outcomes.push((guardrail, Outcome::Fail)),
-        Element::Pipeline(pipe) => tasks.extend(world.pipes.get(pipe).map(|pipe| (pipe, true))),
-    }
-    tasks.extend(
-        head.pipes.iter().filter_map(|pipe| world.pipes.get(*pipe)).map(|pipe| (pipe, false)),
-    );
-    let mut walk = Walk { tasks, alone, outcomes, budget, steps: 0 };
-    if walk.go(0, 0)? {
-        return Ok(Some(walk.outcomes));
-    }
-    if let Element::Guardrail(guardrail) = element {
-        walk.outcomes = vec![(guardrail, Outcome::Error)];
-        if walk.go(0, 0)? {
-            return Ok(Some(walk.outcomes));
-        }
-    }
-    Ok(None)
+/// How a pipeline has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// It stops the call.
+    Act,
+    /// It lets the call go on.
+    Rest,
+    /// It refuses the call.
+    Block,
+    /// It replaces the answer.
+    Modify,
 }
 
-struct Walk<'w, 'b> {
-    /// Pipelines, and whether each must act or must not.
-    tasks: Vec<(&'w Pipe, bool)>,
+impl Goal {
+    /// Whether an action that ends the pipeline reaches it.
+    fn is_reached_by(self, action: Action) -> bool {
+        match self {
+            Self::Act => matches!(action, Action::Block | Action::ModifyResponse),
+            Self::Rest => action == Action::Allow,
+            Self::Block => action == Action::Block,
+            Self::Modify => action == Action::ModifyResponse,
+        }
+    }
+}
+
+struct Walk<'v, 'p, 'a> {
+    view: &'v View<'v, 'a>,
+    /// Pipelines, and how each has to end.
+    tasks: Vec<(&'p Pipe, Goal)>,
     /// Guardrails that must not fail, sorted.
-    alone: &'b [GuardId],
+    alone: &'p [GuardId],
     outcomes: Outcomes,
-    budget: &'b Budget,
+    budget: &'p Budget,
     steps: u32,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_, '_, '_> {
     /// Whether the rest can be done from a step on; then `outcomes` says how.
     fn go(&mut self, task: usize, step: usize) -> Result<bool, TooLarge> {
         self.steps += 1;
         if self.steps > MAX_STEPS || !self.budget.spend(1) {
             return Err(TooLarge);
         }
-        let Some((pipe, must_act)) = self.tasks.get(task).copied() else { return Ok(true) };
+        let Some((pipe, goal)) = self.tasks.get(task).copied() else { return Ok(true) };
         let Some(at) = pipe.steps.get(step) else {
-            return if must_act { Ok(false) } else { self.go(task + 1, 0) };
+            return if goal == Goal::Rest { self.go(task + 1, 0) } else { Ok(false) };
         };
-        let known = self
-            .outcomes
-            .iter()
-            .find(|(guardrail, _)| *guardrail == at.guardrail)
-            .map(|(_, outcome)| *outcome);
-        let choices: &[Outcome] = match known {
-            Some(Outcome::Pass) => &[Outcome::Pass],
-            Some(Outcome::Fail) => &[Outcome::Fail],
-            Some(Outcome::Error) => &[Outcome::Error],
-            Some(Outcome::Skip) => &[Outcome::Skip],
-            Some(Outcome::Unappliable) => &[Outcome::Unappliable],
-            None if self.alone.binary_search(&at.guardrail).is_ok() => {
-                &[Outcome::Pass, Outcome::Skip]
-            }
-            None => &[Outcome::Pass, Outcome::Fail, Outcome::Error, Outcome::Skip],
-        };
+
+        let known = self.outcomes.iter().find(|(guardrail, _)| *guardrail == at.guardrail);
+        let known = known.map(|(_, outcome)| *outcome);
+        let (choices, is_asked) = self.choices(at.guardrail, Stage::of(pipe.mode), known);
         for outcome in choices {
             let length = self.outcomes.len();
-            if known.is_none() {
+            if known.is_none() && is_asked {
                 self.outcomes.push((at.guardrail, *outcome));
             }
-            let done = match (at.action(*outcome), must_act) {
-                (Action::Next, _) => self.go(task, step + 1)?,
-                (Action::Allow, false) | (Action::Block | Action::ModifyResponse, true) => {
-                    self.go(task + 1, 0)?
-                }
-                (Action::Allow, true) | (Action::Block | Action::ModifyResponse, false) => false,
+            let done = match at.action(*outcome) {
+                Action::Next => self.go(task, step + 1)?,
+                action => goal.is_reached_by(action) && self.go(task + 1, 0)?,
             };
             if done {
                 return Ok(true);
@@ -153,5 +272,27 @@ impl Walk<'_, '_> {
             self.outcomes.truncate(length);
         }
         Ok(false)
+    }
+
+    /// What a guardrail may return as a step, and whether it is asked at all: where the gateway does not run
+    /// it in that mode it passes in silence.
+    fn choices(
+        &self,
+        guardrail: GuardId,
+        stage: Stage,
+        known: Option<Outcome>,
+    ) -> (&'static [Outcome], bool) {
+        let runs = self.view.world.runs(guardrail).at(stage, self.view.calls_tool);
+        let choices: &[Outcome] = match known {
+            Some(Outcome::Skip) => &[Outcome::Skip],
+            _ if runs == Some(false) => return (&[Outcome::Pass], false),
+            Some(Outcome::Pass) => &[Outcome::Pass],
+            Some(Outcome::Fail) => &[Outcome::Fail],
+            Some(Outcome::Error) => &[Outcome::Error],
+            Some(Outcome::Unappliable) => &[Outcome::Unappliable],
+            None if self.alone.binary_search(&guardrail).is_ok() => &[Outcome::Pass, Outcome::Skip],
+            None => &[Outcome::Pass, Outcome::Fail, Outcome::Error, Outcome::Skip],
+        };
+        (choices, true)
     }
 }

@@ -9,7 +9,8 @@ use super::twins::Twins;
 use crate::document::{Action, Dimension, Outcome, PipelineMode};
 pub(super) use crate::effect::{GuardId, Interner, Item, ItemId, Items, Member};
 use crate::effect::{given_by, sorted};
-use crate::policy::{ConditionId, GuardrailId, Pattern, Policy, PolicySet};
+use crate::policy::{ConditionId, GuardrailId, KnownGuardrail, Pattern, Policy, PolicySet};
+use crate::resolve::Stage;
 
 /// The number of what a pipeline does.
 pub(super) type PipeId = u32;
@@ -21,6 +22,32 @@ pub(super) type ProfileId = u32;
 pub(super) struct Pipe {
     pub mode: PipelineMode,
     pub steps: Vec<PipeStep>,
+}
+
+/// When the gateway runs a guardrail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Runs {
+    /// At which stages, for calls of a model and of a tool; `None`: not known.
+    stages: Option<[[bool; 3]; 2]>,
+    /// Whether it runs whatever the policies say.
+    pub by_default: bool,
+}
+
+impl Runs {
+    fn of(known: &KnownGuardrail) -> Self {
+        let at = |calls_tool| {
+            Stage::ALL.map(|stage| known.runs_in(stage.mode(calls_tool)) == Some(true))
+        };
+        Self {
+            stages: known.modes.is_some().then(|| [at(false), at(true)]),
+            by_default: known.default_on == Some(true),
+        }
+    }
+
+    /// Whether it runs at a stage; `None`: not known.
+    pub(super) fn at(&self, stage: Stage, calls_tool: bool) -> Option<bool> {
+        self.stages?.get(usize::from(calls_tool))?.get(stage as usize).copied()
+    }
 }
 
 /// One step, the action after an error filled in.
@@ -100,6 +127,8 @@ pub(super) struct World<'a> {
     pub profiles: Interner<Profile>,
     pub sides: Vec<Side<'a>>,
     pub twins: Twins,
+    /// When the gateway runs each guardrail: the last set's catalog speaks for all of them.
+    runs: Vec<Runs>,
     /// What each profile gives to every model, sorted.
     always: Vec<Vec<GuardId>>,
 }
@@ -114,6 +143,7 @@ impl<'a> World<'a> {
             profiles: Interner::default(),
             sides: Vec::new(),
             twins: Twins::default(),
+            runs: Vec::new(),
             always: Vec::new(),
         };
         for set in sets {
@@ -123,7 +153,22 @@ impl<'a> World<'a> {
         world.always =
             world.profiles.numbers().map(|profile| world.unconditional(profile)).collect();
         world.find_twins(&[]);
+        if let Some(set) = sets.last() {
+            let known = |id| set.catalog.guardrail(world.guardrails.get(id)?);
+            let runs = |id| known(id).map(Runs::of).unwrap_or_default();
+            world.runs = world.guardrails.numbers().map(runs).collect();
+        }
         world
+    }
+
+    /// When the gateway runs a guardrail.
+    pub(super) fn runs(&self, guardrail: GuardId) -> Runs {
+        self.runs.get(guardrail as usize).copied().unwrap_or_default()
+    }
+
+    /// The guardrails that run whatever the policies say.
+    pub(super) fn defaults(&self) -> impl Iterator<Item = GuardId> {
+        (0..).zip(&self.runs).filter(|(_, runs)| runs.by_default).map(|(id, _)| id)
     }
 
     /// Finds the patterns that nothing tells apart: no attachment, and none of these zones.

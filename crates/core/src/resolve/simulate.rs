@@ -35,8 +35,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// In the order of a call.
-    const ALL: [Self; 3] = [Self::Before, Self::During, Self::After];
+    /// Every stage, in the order of a call.
+    pub const ALL: [Self; 3] = [Self::Before, Self::During, Self::After];
 
     /// The stage at which pipelines of a mode run.
     pub fn of(mode: PipelineMode) -> Self {
@@ -64,7 +64,7 @@ impl Stage {
 pub struct Reaction {
     /// What is done.
     pub action: FinalAction,
-    /// Where; `None`: it is let through.
+    /// Where; `None`: it is let through, or stopped by a guardrail whose modes are not known.
     pub stage: Option<Stage>,
 }
 
@@ -178,7 +178,9 @@ pub fn simulate(resolution: &Resolution<'_>, mut script: Script<'_>) -> Reaction
         let mode = stage.mode(script.calls_tool);
         for name in by_themselves(resolution, script.catalog, stage, mode) {
             if script.stops(name, mode) {
-                return reaction(FinalAction::Block);
+                let known = script.catalog.guardrail(name).is_some_and(|g| g.modes.is_some());
+                let stage = known.then_some(stage);
+                return Reaction { action: FinalAction::Block, stage };
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::engine_of;
 use crate::document::Dimension;
-use crate::prove::{Budget, Impact, ProveOptions, Verdict, impact, prove};
+use crate::prove::{Budget, Impact, ProveOptions, Verdict, WeakeningKind, impact, prove};
 use crate::resolve::Engine;
 
 fn engine(documents: &[&str]) -> Engine {
@@ -167,4 +167,54 @@ fn a_worst_case_ends_within_its_budget() {
     let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
     let found = impact(&engine(&all), &engine(&changed), &Budget::units(300_000));
     assert!(!found.exact && !found.not_analysed.is_empty());
+}
+
+/// A policy with a pipeline of one step, attached to everyone, and how the gateway runs its guardrail.
+fn piped(modes: &str, mode: &str, on_fail: &str) -> Vec<String> {
+    let step = format!("{{guardrail: audit, on_pass: next, on_fail: {on_fail}}}");
+    vec![
+        format!("kind: Catalog\nguardrails: [{{name: audit, modes: [{modes}]}}, other]"),
+        format!("{}\npipeline: {{mode: {mode}, steps: [{step}]}}", policy("p", "audit")),
+        attach("p", "scope: \"*\""),
+    ]
+}
+
+fn kind_between(before: &[String], after: &[String]) -> Option<WeakeningKind> {
+    let [before, after] =
+        [before, after].map(|set| set.iter().map(String::as_str).collect::<Vec<_>>());
+    let found = of(&before, &after);
+    assert!(found.exact, "{:?}", found.not_analysed);
+    found.weakening.map(|weakening| weakening.kind)
+}
+
+#[test]
+fn a_pipeline_that_moves_after_the_model_is_late() {
+    let both = |mode| piped("pre_call, post_call", mode, "block");
+    let unknown = |mode| both(mode).split_off(1);
+    assert_eq!(
+        kind_between(&unknown("pre_call"), &unknown("post_call")),
+        Some(WeakeningKind::Late)
+    );
+    assert_eq!(kind_between(&unknown("post_call"), &unknown("pre_call")), None);
+    // The guardrail runs before the model by itself where no pipeline takes it over there.
+    assert_eq!(kind_between(&both("pre_call"), &both("post_call")), None);
+}
+
+#[test]
+fn a_block_that_becomes_another_answer_is_softened() {
+    let of = |on_fail| piped("pre_call", "pre_call", on_fail);
+    assert_eq!(kind_between(&of("block"), &of("modify_response")), Some(WeakeningKind::Softened));
+    assert_eq!(kind_between(&of("modify_response"), &of("block")), None);
+    assert_eq!(kind_between(&of("block"), &of("next")), Some(WeakeningKind::LetThrough));
+}
+
+#[test]
+fn a_guardrail_still_blocks_in_the_modes_that_no_pipeline_takes_over() {
+    // Before: the pipeline lets a failing pass before the model, and the guardrail blocks after it.
+    let watched = piped("pre_call, post_call", "pre_call", "next");
+    let alone = vec![watched[0].clone(), policy("p", "audit"), watched[2].clone()];
+    assert_eq!(kind_between(&alone, &watched), Some(WeakeningKind::Late));
+    let only_before = piped("pre_call", "pre_call", "next");
+    let alone = vec![only_before[0].clone(), policy("p", "audit"), only_before[2].clone()];
+    assert_eq!(kind_between(&alone, &only_before), Some(WeakeningKind::LetThrough));
 }

@@ -1,10 +1,30 @@
-//! Whether some request is blocked or modified by BASE and let through by HEAD.
+//! Whether HEAD does less than BASE with some request: lets it through, stops it only when the model has been
+//! called, or replaces the answer where BASE refuses the request.
 //!
 //! A request is acted on if any of its pipelines acts or any of its guardrails outside pipelines fails, so
 //! the order of pipelines does not matter. What BASE does by something that both sets have, HEAD does too,
 //! unless a pipeline that only HEAD has captures it. So one looks where an attachment or a policy gives
 //! something in BASE only, and where a pipeline that is new meets what it captures; and from there on at
 //! what may be met besides: pipelines that capture more, and an attachment that switches defaults off.
+//!
+//! For example, where everyone gets `audit`, and HEAD gives the team `x` a pipeline:
+//!
+//! ```text
+//! BASE   p: audit, scope "*"
+//! HEAD   p: audit, scope "*"      q: teams [x], pipeline pre_call: audit, on_fail: allow
+//!
+//! capturers      q's attachment is new, and its pipeline pardons `audit`: a failing is let pass
+//! givers         in BASE p's attachment gives `audit`: so look where both match, at the point (team x)
+//! there          BASE: `audit` by itself blocks when it fails. HEAD: q's pipeline runs it, and allows
+//! walk           outcomes {audit: fail} make BASE act and leave all of HEAD in peace
+//! confirm        the engines play the request (team x) with them: block before, allow after
+//! ```
+//!
+//! The other two kinds are the same search with another question at each place. *Late* counts only what stops
+//! a call before the model: a pipeline that moves from pre_call to post_call acts there no more. *Softened* asks
+//! for outcomes with which one thing of BASE blocks and one pipeline of HEAD modifies, all others at rest.
+
+mod starts;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,19 +33,19 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::boxes::model_witness;
-use super::changes::{BASE, HEAD, order_key};
-use super::cone::{Point, Points};
+use super::changes::{BASE, HEAD};
+use super::cone::{Point, any};
 use super::eval::{Evaluated, Named};
 use super::index::Rank;
 use super::names::Names;
 use super::patch::Givers;
 use super::replay;
-use super::report::Weakening;
+use super::report::{Weakening, WeakeningKind};
 use super::search::{Element, Search};
-use super::walk::{self, Outcomes};
+use super::walk::{self, Outcomes, View};
 use super::world::{Given, GuardId, PipeId, ProfileId, World};
-use crate::document::{Dimension, FinalAction, Outcome};
-use crate::resolve::{self, Engine, Script, simulate};
+use crate::document::{Action, Dimension, FinalAction, Outcome, PipelineMode};
+use crate::resolve::{self, Engine, Reaction, Script, Stage, simulate};
 
 /// A place to look at: the generic requests of a point that name some policies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,12 +70,15 @@ struct Wanted {
     captured_anew: Vec<GuardId>,
     /// Whether defaults of HEAD would have to be switched off.
     switch: bool,
-    /// Whether HEAD does by default what BASE does not: only then a default pipeline captures what both sets have.
-    turned: bool,
+    /// Whether defaults count in HEAD where something else does in BASE: only then a default pipeline of HEAD
+    /// captures what both sets have.
+    to_defaults: bool,
 }
 
 /// The search for a weakening.
 struct Hunt<'h, 'w, 'a> {
+    /// The way of doing less that is looked for.
+    kind: WeakeningKind,
     search: &'h mut Search<'w, 'a>,
     names: &'h Names,
     engines: [&'h Engine; 2],
@@ -72,19 +95,60 @@ struct Hunt<'h, 'w, 'a> {
     skipped: bool,
 }
 
-/// A request and outcomes that BASE acts on and HEAD does not, if there are such.
+/// A request and outcomes for which HEAD does less than BASE, if there are such: the worst kind first.
 pub(super) fn weakening(
     search: &mut Search<'_, '_>,
     names: &Names,
     engines: [&Engine; 2],
 ) -> Option<Weakening> {
+    let world = search.eval.world;
+    let kinds = [WeakeningKind::LetThrough, WeakeningKind::Late, WeakeningKind::Softened];
+    let possible = kinds.into_iter().filter(|kind| may_be(world, *kind)).collect::<Vec<_>>();
+    possible.into_iter().find_map(|kind| weakening_of(kind, search, names, engines))
+}
+
+/// Whether HEAD has what a weakening of a kind needs.
+fn may_be(world: &World<'_>, kind: WeakeningKind) -> bool {
+    let used = |side: usize| {
+        let pipes = world.side_at(side).map(|side| side.pipes.as_slice()).unwrap_or_default();
+        pipes.iter().copied().flatten().collect::<FxHashSet<PipeId>>()
+    };
+    let (before, after) = (used(BASE), used(HEAD));
+    let mut new = after.difference(&before).filter_map(|id| world.pipes.get(*id));
+    match kind {
+        WeakeningKind::LetThrough => true,
+        WeakeningKind::Late => {
+            let runs_late = |id| {
+                let runs = world.runs(id);
+                let at =
+                    |stage| [false, true].iter().any(|tool| runs.at(stage, *tool) == Some(true));
+                at(Stage::During) || at(Stage::After)
+            };
+            new.any(|pipe| pipe.mode == PipelineMode::PostCall)
+                || (before != after && world.guardrails.numbers().any(runs_late))
+        }
+        WeakeningKind::Softened => new.any(|pipe| {
+            let modifies = |action: &Action| *action == Action::ModifyResponse;
+            pipe.steps.iter().any(|s| [s.on_pass, s.on_fail, s.on_error].iter().any(modifies))
+        }),
+    }
+}
+
+fn weakening_of(
+    kind: WeakeningKind,
+    search: &mut Search<'_, '_>,
+    names: &Names,
+    engines: [&Engine; 2],
+) -> Option<Weakening> {
     let (world, budget) = (search.eval.world, search.eval.budget);
+    let view = View { world, kind, calls_tool: false };
     let mut hunt = Hunt {
+        kind,
         pardons: Rc::new(
             world
                 .pipes
                 .numbers()
-                .filter_map(|id| Some((id, walk::pardons(world.pipes.get(id)?, budget))))
+                .filter_map(|id| Some((id, view.pardons(world.pipes.get(id)?, budget))))
                 .collect(),
         ),
         givers: Rc::new(Givers::of_side(world, BASE, budget)),
@@ -109,226 +173,8 @@ pub(super) fn weakening(
 }
 
 impl Hunt<'_, '_, '_> {
-    fn run(&mut self) {
-        for rank in self.search.changes.attachments.first().cloned().unwrap_or_default() {
-            for point in self.search.points(BASE, rank, &Point::top()) {
-                self.look(Start { point, named: Vec::new() }, 0);
-            }
-        }
-        self.switched_off();
-        let capturers = self.capturers.clone();
-        for capturer in &capturers {
-            self.captured_from_attached(capturer);
-        }
-        for policy in &self.search.changes.policies {
-            self.look(Start { point: Point::top(), named: vec![policy.name.clone()] }, 0);
-        }
-        for capturer in &capturers {
-            let top = Point::top();
-            match capturer {
-                Capturer::Attached(rank) => {
-                    let points = self.search.points(HEAD, *rank, &top);
-                    self.captured_from_named(capturer, points);
-                }
-                Capturer::Named(_) => self.captured_from_named(capturer, std::iter::once(top)),
-            }
-        }
-        self.captured_by_default();
-    }
-
-    /// Default attachments of HEAD that have a pipeline.
-    fn default_capturers(&self) -> Vec<Rank> {
-        let world = self.search.eval.world;
-        let givens = self.search.side(HEAD).map_or(&[][..], |side| &side.givens);
-        (0..)
-            .zip(givens)
-            .filter(|(_, given)| {
-                given.default && world.pipe_of(given.profile).is_some_and(|pipe| self.matters(pipe))
-            })
-            .map(|(rank, _)| rank)
-            .collect()
-    }
-
-    /// What a default pipeline captures from a policy that a request names, where BASE has something else
-    /// that HEAD lacks.
-    fn captured_by_default(&mut self) {
-        let defaults = self.default_capturers();
-        let Some(head) = self.search.side(HEAD) else { return };
-        for rank in self.search.changes.attachments.first().cloned().unwrap_or_default() {
-            if defaults.is_empty() || self.over() {
-                return;
-            }
-            for point in self.search.points(BASE, rank, &Point::top()) {
-                let Ok(seen) = self.search.eval.evaluate(&point, &[], &[]) else { continue };
-                let turns = |class| {
-                    seen.outcome(BASE, class).non_default && !seen.outcome(HEAD, class).non_default
-                };
-                if !(0..seen.space.classes.len()).any(turns) {
-                    continue;
-                }
-                for default in &defaults {
-                    let points = head
-                        .givens
-                        .get(*default as usize)
-                        .map_or_else(Points::none, |given| given.distinct.points(&point));
-                    self.captured_from_named(&Capturer::Attached(*default), points);
-                }
-            }
-        }
-    }
-
-    /// The guardrails that a pipeline captures to an effect.
-    fn pardoned(&self, pipe: PipeId) -> &[GuardId] {
-        self.pardons.get(&pipe).map_or(&[], Vec::as_slice)
-    }
-
-    fn matters(&self, pipe: PipeId) -> bool {
-        !self.pardoned(pipe).is_empty()
-    }
-
     fn over(&self) -> bool {
         self.found.is_some() || self.search.eval.budget.spent()
-    }
-
-    /// New attachments of HEAD met with defaults of BASE.
-    fn switched_off(&mut self) {
-        let (Some(base), Some(head)) = (self.search.side(BASE), self.search.side(HEAD)) else {
-            return;
-        };
-        let defaults: Vec<Rank> =
-            (0..).zip(&base.givens).filter(|(_, given)| given.default).map(|(r, _)| r).collect();
-        // One that BASE has too, giving something else, switches off there what it switches off here.
-        let world = self.search.eval.world;
-        let before = self.search.changes.attachments.first().cloned().unwrap_or_default();
-        let before = before.into_iter().filter_map(|rank| base.givens.get(rank as usize));
-        let known: FxHashSet<_> =
-            before.filter(|given| !given.default).map(|given| switch_key(world, given)).collect();
-        for rank in self.search.changes.attachments.last().cloned().unwrap_or_default() {
-            let Some(given) = head.givens.get(rank as usize) else { continue };
-            if defaults.is_empty() || given.default || known.contains(&switch_key(world, given)) {
-                continue;
-            }
-            self.together(rank, &defaults);
-        }
-    }
-
-    /// An attachment of HEAD met with attachments of BASE.
-    fn together(&mut self, rank: Rank, others: &[Rank]) {
-        for point in self.search.points(HEAD, rank, &Point::top()) {
-            for other in others {
-                for both in self.search.points(BASE, *other, &point) {
-                    self.look(Start { point: both, named: Vec::new() }, 0);
-                }
-                if self.over() {
-                    return;
-                }
-            }
-        }
-    }
-
-    fn capturers(&self) -> Vec<Capturer> {
-        let (Some(base), Some(head)) = (self.search.side(BASE), self.search.side(HEAD)) else {
-            return Vec::new();
-        };
-        let world = self.search.eval.world;
-        let known: FxHashSet<_> =
-            (0..).zip(&base.givens).filter_map(|(rank, _)| order_key(world, base, rank)).collect();
-        let attached = (0..)
-            .zip(&head.givens)
-            .filter(|(_, given)| {
-                world.pipe_of(given.profile).is_some_and(|pipe| self.matters(pipe))
-            })
-            .filter(|(rank, _)| {
-                order_key(world, head, *rank).is_some_and(|key| !known.contains(&key))
-            })
-            .map(|(rank, _)| Capturer::Attached(rank));
-        // A pipeline runs where its policy's own condition holds.
-        let runs = |profile: &Option<ProfileId>| {
-            let own = profile.and_then(|profile| world.chain(profile).last());
-            (profile.and_then(|p| world.pipe_of(p)), own.and_then(|own| own.condition.clone()))
-        };
-        let is_new = |profiles: &[Option<ProfileId>]| match profiles {
-            [before, after] => {
-                let after = runs(after);
-                after.0.is_some_and(|pipe| self.matters(pipe)) && runs(before) != after
-            }
-            _ => false,
-        };
-        let changed = self.search.changes.policies.iter();
-        let named = changed
-            .filter(|policy| is_new(&policy.profiles))
-            .map(|policy| Capturer::Named(policy.name.clone()));
-        attached.chain(named).collect()
-    }
-
-    /// What a pipeline that is new captures from attachments of BASE.
-    fn captured_from_attached(&mut self, capturer: &Capturer) {
-        let givers = Rc::clone(&self.givers);
-        for guardrail in self.captured_by(capturer) {
-            let others = givers.of(Element::Guardrail(guardrail));
-            match capturer {
-                Capturer::Attached(rank) => self.together(*rank, others),
-                Capturer::Named(name) => {
-                    for rank in others {
-                        for point in self.search.points(BASE, *rank, &Point::top()) {
-                            self.look(Start { point, named: vec![name.clone()] }, 0);
-                        }
-                        if self.over() {
-                            return;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// What it captures from policies that a request names.
-    fn captured_from_named(&mut self, capturer: &Capturer, points: impl Iterator<Item = Point>) {
-        let steps = self.captured_by(capturer);
-        let Some(base) = self.search.side(BASE) else { return };
-        let world = self.search.eval.world;
-
-        // Of policies that do the same one is enough.
-        let mut profiles = FxHashSet::default();
-        self.search.eval.budget.spend(base.profiles.len() as u64);
-        let policies: Vec<&Arc<str>> = base
-            .set
-            .policies
-            .iter()
-            .zip(&base.profiles)
-            .filter(|(_, profile)| {
-                steps.iter().any(|guardrail| world.may_give(**profile, *guardrail))
-                    && profiles.insert(**profile)
-            })
-            .map(|(policy, _)| &policy.name)
-            .collect();
-
-        for point in points {
-            for policy in &policies {
-                let mut named = vec![Arc::clone(policy)];
-                if let Capturer::Named(name) = capturer {
-                    named.push(name.clone());
-                }
-                self.look(Start { point: point.clone(), named }, 0);
-                if self.over() {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// What a new pipeline captures to an effect.
-    fn captured_by(&self, capturer: &Capturer) -> Vec<GuardId> {
-        let head = self.search.side(HEAD);
-        let profile = match capturer {
-            Capturer::Attached(rank) => {
-                head.and_then(|h| h.givens.get(*rank as usize)).map(|given| given.profile)
-            }
-            Capturer::Named(name) => self.profile(HEAD, name),
-        };
-        let world = self.search.eval.world;
-        let pipe = profile.and_then(|profile| world.pipe_of(profile));
-        pipe.map(|pipe| self.pardoned(pipe).to_vec()).unwrap_or_default()
     }
 
     fn profile(&self, side: usize, name: &str) -> Option<u32> {
@@ -363,28 +209,37 @@ impl Hunt<'_, '_, '_> {
             list.sort_unstable();
             list.dedup();
         }
-        self.extend(&start, &wanted, depth);
+        self.look_further(&start, &wanted, depth);
     }
 
     fn class(&mut self, start: &Start, seen: &Evaluated, class: usize, wanted: &mut Wanted) {
         let world = self.search.eval.world;
         let (before, after) = (seen.outcome(BASE, class), seen.outcome(HEAD, class));
-        let alone = walk::alone(world, after);
-        let elements = walk::elements(world, before);
+        let calls_tool = start.point.values[Dimension::Tool] != any();
+        let view = View { world, kind: self.kind, calls_tool };
+        let alone = view.alone(after);
+        let elements = view.elements(before);
         let pairs = before.pipes.len() * after.pipes.len();
         self.search.eval.budget.spend((8 + before.gives.len() + after.gives.len() + pairs) as u64);
-        let turned = before.non_default && !after.non_default;
-        wanted.turned |= turned;
+        let to_defaults = before.non_default && !after.non_default;
+        wanted.to_defaults |= to_defaults;
         // What HEAD does by default goes where something else matches. If BASE acts by default too, then what
         // switches it off in both sets changes nothing, and what does so only in HEAD is looked at by itself.
         let does_something = !after.gives.is_empty() || !after.pipes.is_empty();
-        let alike = !turned && start.named.is_empty();
+        let alike = !to_defaults && start.named.is_empty();
         wanted.switch |= does_something && !elements.is_empty() && !after.non_default && !alike;
         for element in elements {
             if matches!(element, Element::Pipeline(pipe) if after.pipes.contains(&pipe)) {
                 continue;
             }
-            match walk::let_through(world, element, after, &alone, self.search.eval.budget) {
+            let budget = self.search.eval.budget;
+            let outcomes = match self.kind {
+                WeakeningKind::LetThrough | WeakeningKind::Late => {
+                    view.let_through(element, after, &alone, budget)
+                }
+                WeakeningKind::Softened => view.softened(element, [before, after], budget),
+            };
+            match outcomes {
                 Ok(Some(outcomes)) => {
                     self.found = self.confirm(start, seen, class, &outcomes);
                     if self.found.is_some() {
@@ -404,12 +259,13 @@ impl Hunt<'_, '_, '_> {
         }
     }
 
-    fn extend(&mut self, start: &Start, wanted: &Wanted, depth: usize) {
+    /// Looks at the place once more with what could let more through: attachments and named policies of HEAD.
+    fn look_further(&mut self, start: &Start, wanted: &Wanted, depth: usize) {
         // One step for each guardrail of a pipeline, and one for the defaults.
         if depth > 1 + wanted.captured.len() + wanted.captured_anew.len() {
             return;
         }
-        let by_default = self.default_pipes && wanted.turned;
+        let by_default = self.default_pipes && wanted.to_defaults;
         let anew = !wanted.captured_anew.is_empty() && (!self.capturers.is_empty() || by_default);
         if !wanted.switch && wanted.captured.is_empty() && !anew {
             return;
@@ -461,7 +317,7 @@ impl Hunt<'_, '_, '_> {
 
     /// The weakening as a request that the engines confirm.
     fn confirm(
-        &self,
+        &mut self,
         start: &Start,
         seen: &Evaluated,
         class: usize,
@@ -477,27 +333,32 @@ impl Hunt<'_, '_, '_> {
         let catalog = &self.engines[1].set().catalog;
         let given: resolve::Outcomes<'_> =
             outcomes.iter().map(|(name, outcome)| (name.as_str(), vec![*outcome].into())).collect();
+        let mut tried = false;
         for mut witness in self.names.requests(&start.point) {
+            tried = true;
             witness.set(Dimension::Model, model.clone());
             let request = replay::request(&witness, &named);
             let [before, after] = self.engines.map(|engine| {
                 let script = Script::new(catalog, &given, &request.context);
-                simulate(&engine.resolve(&request), script).action
+                simulate(&engine.resolve(&request), script)
             });
-            if before != FinalAction::Allow && after == FinalAction::Allow {
+            if is_weaker(self.kind, before, after) {
                 return Some(Weakening {
+                    kind: self.kind,
                     witness,
                     requested: named,
                     outcomes: outcomes
                         .iter()
                         .map(|(name, outcome)| (name.clone(), outcome.as_str()))
                         .collect(),
-                    before: action(before),
-                    after: action(after),
+                    before: action(before.action),
+                    after: action(after.action),
                     because: self.because(start, seen),
                 });
             }
         }
+        // What the engines do not confirm is not shown, and not taken for nothing either.
+        self.skipped |= tried;
         None
     }
 
@@ -511,6 +372,23 @@ impl Hunt<'_, '_, '_> {
         causes.sort_unstable();
         causes.dedup();
         causes.into_iter().cloned().collect()
+    }
+}
+
+/// Whether what HEAD does with a call is less than what BASE does, in this way.
+pub(super) fn is_weaker(kind: WeakeningKind, before: Reaction, after: Reaction) -> bool {
+    match kind {
+        WeakeningKind::LetThrough => {
+            before.action != FinalAction::Allow && after.action == FinalAction::Allow
+        }
+        WeakeningKind::Late => {
+            before.stage == Some(Stage::Before)
+                && after.action != FinalAction::Allow
+                && after.stage.is_some_and(|stage| stage > Stage::Before)
+        }
+        WeakeningKind::Softened => {
+            before.action == FinalAction::Block && after.action == FinalAction::ModifyResponse
+        }
     }
 }
 
