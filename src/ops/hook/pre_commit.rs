@@ -7,7 +7,7 @@ use refguard_core::document::Finding;
 use refguard_core::policy::{Checked, Counts};
 
 use super::staged_set::{Sides, find_new_warnings, holds_set};
-use crate::ops::source::load;
+use crate::ops::source::load::{self, NoProgress};
 use crate::ops::{
     Judged, TestOptions, TestReport, TrackedSet, VersionHistory, Workspace, run_tests,
 };
@@ -83,7 +83,7 @@ impl Workspace {
     }
 
     fn judge_index(&self, sets: &mut TrackedSet, staged: &Sides) -> Result<StagedVerdict> {
-        let (judged, files_read) = sets.judge_index(self, staged)?;
+        let (judged, files_read) = sets.judge_index(self, staged, &NoProgress)?;
         let faults = |checked: Checked, tests: Option<TestReport>| {
             StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests, warnings: Vec::new() }))
         };

@@ -126,7 +126,8 @@ fn read_git(listing: &Listing<'_>, tick: &(dyn Fn() + Sync)) -> Result<Vec<Loade
     Ok(parts.into_iter().flat_map(|(_, part)| part).collect())
 }
 
-fn content(listing: &Listing<'_>, entry: &Entry) -> Result<Vec<u8>> {
+/// The content of an entry that is a file.
+pub(in crate::ops) fn content(listing: &Listing<'_>, entry: &Entry) -> Result<Vec<u8>> {
     listing.read(entry).with_context(|| format!("cannot read `{}`", entry.path))
 }
 
@@ -147,10 +148,13 @@ pub(in crate::ops) fn skipped(entry: &Entry) -> Option<Loaded> {
     if !is_read_name(&entry.path) {
         return Some(Loaded::stray(entry.path.clone(), our_folder(&entry.path).unwrap_or("")));
     }
-    // A large file may be somebody else's.
-    let large = entry.size > LIMITS.file_bytes as u64 && our_folder(&entry.path).is_some();
-    (far_too_large(entry.size) || large)
-        .then(|| Loaded::oversized(entry.path.clone(), entry.size, &LIMITS))
+    is_oversized(entry).then(|| Loaded::oversized(entry.path.clone(), entry.size, &LIMITS))
+}
+
+/// Whether a file is too large to be read where it stands. A large file elsewhere may be another program's.
+pub(in crate::ops) fn is_oversized(entry: &Entry) -> bool {
+    let is_large = entry.size > LIMITS.file_bytes as u64 && our_folder(&entry.path).is_some();
+    far_too_large(entry.size) || is_large
 }
 
 /// Which files count, by the settings that are among them.

@@ -1,5 +1,6 @@
 //! Where a set comes from: a work tree, the index or a commit, read, filtered, judged, tested and listed.
 
+mod disk;
 pub(in crate::ops) mod filter;
 mod hold;
 pub(in crate::ops) mod import;

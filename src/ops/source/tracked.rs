@@ -22,11 +22,12 @@ use refguard_core::document::{Body, Document, Loaded, Release, SourceFile};
 use refguard_core::policy::{FileChange, PolicySet, changes_cases, check_errors, named_policies};
 use refguard_core::resolve::Engine;
 
+use crate::ops::source::disk::DiskFiles;
 use crate::ops::source::filter::{Filter, SETTINGS};
 use crate::ops::source::kept;
 use crate::ops::source::load::{self, NoProgress, Progress};
 use crate::ops::{Judged, Keep, Workspace};
-use crate::repo::{BlobId, Change, CommitId, Entry, EntryKind, Repo, Side, TreeId};
+use crate::repo::{BlobId, Change, CommitId, Entry, EntryKind, Listing, Repo, Side, TreeId};
 
 /// So many files may differ from what is kept before it is written anew: below that, reading them again costs
 /// less than writing the whole set.
@@ -35,7 +36,7 @@ const MOST_DRIFT: usize = 256;
 /// More changed files than this are parsed by several threads.
 const FEW_FILES: usize = 32;
 
-/// A set that follows a tree, or the index, by what differs.
+/// A set that follows a tree, the index or a work tree, by what differs.
 #[derive(Default)]
 pub struct TrackedSet {
     known: Option<Known>,
@@ -59,7 +60,7 @@ enum KeptState {
 
 /// Every file of a tree that belongs to the set.
 pub(super) struct Known {
-    /// `None`: it was no tree of the repository but an index.
+    /// `None`: it was no tree of the repository but an index or a work tree.
     pub tree: Option<TreeId>,
     pub prefix: String,
     pub filter: Filter,
@@ -77,7 +78,7 @@ pub(super) struct TrackedFile {
     pub loaded: Option<Loaded>,
 }
 
-/// What a set is to be that of.
+/// What is read whole, or followed.
 #[derive(Clone, Copy)]
 enum Target<'a> {
     Tree(TreeId),
@@ -85,10 +86,35 @@ enum Target<'a> {
     Index(&'a [(Arc<str>, Side)]),
 }
 
+/// What a set that is known already can be followed to.
+#[derive(Clone, Copy)]
+enum Next<'a> {
+    Target(Target<'a>),
+    /// A work tree. Its contents need not be objects of the repository.
+    Disk(&'a DiskFiles<'a>),
+}
+
+impl Next<'_> {
+    fn tree(self) -> Option<TreeId> {
+        match self {
+            Self::Target(Target::Tree(tree)) => Some(tree),
+            Self::Target(Target::Index(_)) | Self::Disk(_) => None,
+        }
+    }
+
+    /// What stands at a path of it, unparsed.
+    fn fetch(self, repo: &Repo, path: &str, side: Side) -> Result<UnreadFile> {
+        match self {
+            Self::Target(_) => UnreadFile::fetch(repo, path, side),
+            Self::Disk(files) => UnreadFile::fetch_from_disk(files, path),
+        }
+    }
+}
+
 /// What differs from the tree that was read before.
 #[derive(Debug)]
 pub struct Delta {
-    /// The tree that was read before; `None`: an index.
+    /// The tree that was read before; `None`: an index or a work tree.
     pub from: Option<TreeId>,
     before: Vec<Document>,
     after: Vec<Document>,
@@ -128,7 +154,7 @@ impl TrackedSet {
         prefix: &str,
         progress: &dyn Progress,
     ) -> Result<Option<Delta>> {
-        let delta = self.read_difference(repo, target, prefix)?;
+        let delta = self.read_difference(repo, Next::Target(target), prefix)?;
         if delta.is_none() {
             self.known = Some(Known::read(repo, target, prefix, progress)?);
         }
@@ -141,20 +167,20 @@ impl TrackedSet {
     fn read_difference(
         &mut self,
         repo: &Repo,
-        target: Target<'_>,
+        next: Next<'_>,
         prefix: &str,
     ) -> Result<Option<Delta>> {
         let Some(known) = self.known.as_mut().filter(|known| known.prefix == prefix) else {
             return Ok(None);
         };
-        let changes = known.changes(repo, target)?;
+        let changes = known.changes(repo, next)?;
         if changes.iter().any(|change| &*change.path == SETTINGS) {
             return Ok(None);
         }
         let Some(before) = known.documents_before(repo, &changes) else { return Ok(None) };
 
-        let files = known.read_changed(repo, &changes)?;
-        Ok(Some(known.take_in(target, before, files)?))
+        let files = known.read_changed(repo, next, &changes)?;
+        Ok(Some(known.take_in(next.tree(), before, files)?))
     }
 
     /// The tree that was read last.
@@ -222,8 +248,48 @@ impl TrackedSet {
         &mut self,
         workspace: &Workspace,
         staged: &[(Arc<str>, Side)],
+        progress: &dyn Progress,
     ) -> Result<(Judged, Option<usize>)> {
-        self.judge(workspace, Target::Index(staged), Release::CURRENT, &NoProgress)
+        self.judge(workspace, Target::Index(staged), Release::CURRENT, progress)
+    }
+
+    /// The same of a work tree, which need not be one of git's. What it holds is not kept for the next run: git
+    /// may never come to hold it.
+    ///
+    /// # Errors
+    /// As there.
+    pub(in crate::ops) fn judge_disk(
+        &mut self,
+        workspace: &Workspace,
+        listing: Listing<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Judged> {
+        if let Some(engine) = self.follow_to_disk(workspace, &listing)? {
+            self.engine = Some(Arc::clone(&engine));
+            return Ok(Judged::Sound(engine));
+        }
+
+        // The ids of what is read from now on are not known, so there is nothing to follow from.
+        (self.known, self.engine) = (None, None);
+        Ok(Judged::from(check_errors(load::read(listing, progress)?, Release::CURRENT)))
+    }
+
+    /// What answers for a work tree, made from what answers for the tree that was read before; `None` where the
+    /// whole must be judged.
+    fn follow_to_disk(
+        &mut self,
+        workspace: &Workspace,
+        listing: &Listing<'_>,
+    ) -> Result<Option<Arc<Engine>>> {
+        let Ok(repo) = workspace.repo() else { return Ok(None) };
+        self.begin_from_kept(workspace);
+        let Some((known, before)) = self.known.as_ref().zip(self.engine.take()) else {
+            return Ok(None);
+        };
+
+        let files = DiskFiles::identify(listing, &known.filter)?;
+        let delta = self.read_difference(repo, Next::Disk(&files), workspace.root().prefix())?;
+        Ok(self.patch_engine(repo, delta, Some(before)).map(|(engine, _)| engine))
     }
 
     /// As [`Self::judge_tree`], with all documents of the tree, for those who judge on.
@@ -347,9 +413,9 @@ impl Known {
     }
 
     /// The paths that differ, among those that count.
-    fn changes(&self, repo: &Repo, target: Target<'_>) -> Result<Vec<Change>> {
-        let changes = match (target, self.tree) {
-            (Target::Tree(tree), Some(known)) => {
+    fn changes(&self, repo: &Repo, next: Next<'_>) -> Result<Vec<Change>> {
+        let changes = match (next, self.tree) {
+            (Next::Target(Target::Tree(tree)), Some(known)) => {
                 let found = repo.diff_trees(Some(known), Some(tree), &self.prefix, &load::wanted);
                 // The known tree may be gone from the repository; the ids of its files are not.
                 match found {
@@ -357,8 +423,9 @@ impl Known {
                     Err(_) => self.compare(&self.sides_of(repo, tree)?),
                 }
             }
-            (Target::Tree(tree), None) => self.compare(&self.sides_of(repo, tree)?),
-            (Target::Index(sides), _) => self.compare(sides),
+            (Next::Target(Target::Tree(tree)), None) => self.compare(&self.sides_of(repo, tree)?),
+            (Next::Target(Target::Index(sides)), _) => self.compare(sides),
+            (Next::Disk(files), _) => self.compare(&files.sides),
         };
         Ok(changes.into_iter().filter(|change| self.filter.admits(&change.path)).collect())
     }
@@ -367,7 +434,7 @@ impl Known {
         Ok(repo.tree_sides(tree, &self.prefix, &load::wanted)?)
     }
 
-    /// What differs between the known files and some others, which are sorted.
+    /// What differs between the known files and some others, which are sorted. A file without an id always does.
     fn compare(&self, sides: &[(Arc<str>, Side)]) -> Vec<Change> {
         let mut old = self.files.iter().peekable();
         let mut changes = Vec::new();
@@ -381,7 +448,8 @@ impl Known {
                 changes.push(change(gone, Some(file.side), None));
             }
             let before = old.next_if(|(known, _)| *known == path).map(|(_, file)| file.side);
-            if before != Some(*side) {
+            let is_unknown = side.kind == EntryKind::File && side.blob.is_none();
+            if before != Some(*side) || is_unknown {
                 changes.push(change(path, before, Some(*side)));
             }
         }
@@ -403,10 +471,11 @@ impl Known {
     fn read_changed(
         &self,
         repo: &Repo,
+        next: Next<'_>,
         changes: &[Change],
     ) -> Result<Vec<(Arc<str>, Option<TrackedFile>)>> {
         let unread = changes.iter().map(|change| {
-            let file = change.new.map(|side| UnreadFile::fetch(repo, &change.path, side));
+            let file = change.new.map(|side| next.fetch(repo, &change.path, side));
             Ok((change.path.clone(), file.transpose()?))
         });
         let unread: Vec<(Arc<str>, Option<UnreadFile>)> = unread.collect::<Result<_>>()?;
@@ -420,14 +489,10 @@ impl Known {
 
     fn take_in(
         &mut self,
-        target: Target<'_>,
+        tree: Option<TreeId>,
         before: Vec<Document>,
         files: Vec<(Arc<str>, Option<TrackedFile>)>,
     ) -> Result<Delta> {
-        let tree = match target {
-            Target::Tree(tree) => Some(tree),
-            Target::Index(_) => None,
-        };
         let from = std::mem::replace(&mut self.tree, tree);
         let (count, after) = (files.len(), Vec::new());
         let mut delta = Delta { from, before, after, faultless: true, files: count };
@@ -558,6 +623,13 @@ impl UnreadFile {
             // A file of a tree has a blob; what has none is no file.
             (None, None) => Err(Loaded::not_a_file(path, EntryKind::Special.describe())),
         };
+        Ok(Self { entry, content })
+    }
+
+    fn fetch_from_disk(files: &DiskFiles<'_>, path: &str) -> Result<Self> {
+        let (entry, content) =
+            files.read(path)?.with_context(|| format!("cannot read `{path}`"))?;
+        let content = load::skipped(&entry).map_or(Ok(content), Err);
         Ok(Self { entry, content })
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use refguard_core::document::Release;
-use refguard_core::policy::{Checked, Levels, check, check_errors};
+use refguard_core::policy::{Checked, Levels, check};
 use refguard_core::resolve::Origin;
 
 use crate::ops::source::judged::release_of;
@@ -182,20 +182,13 @@ impl Workspace {
                 let (commit, promotion) = self.revision(revision)?;
                 let listing =
                     self.repo()?.list_commit(commit, self.root.prefix(), &load::wanted)?;
-                (
-                    listing,
-                    SetOrigin {
-                        commit: Some(commit.to_string()),
-                        promotion,
-                        ..SetOrigin::named(revision)
-                    },
-                )
+                (listing, SetOrigin::of_commit(revision, commit, promotion))
             }
         })
     }
 
-    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two commits that are judged
-    /// with the same `sets`, what they share is read once.
+    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two sources that are judged
+    /// with the same `sets`, what they share is parsed once.
     ///
     /// # Errors
     /// Where it cannot be read at all.
@@ -206,21 +199,28 @@ impl Workspace {
         sets: &mut TrackedSet,
         progress: &dyn Progress,
     ) -> Result<(Judged, SetOrigin)> {
-        let Source::At(revision) = source else {
-            let (listing, origin) = self.list(source)?;
-            let loaded = load::read(listing, progress)?;
-            return Ok((check_errors(loaded, Release::CURRENT).into(), origin));
-        };
-        let (commit, promotion) = self.revision(revision)?;
-        let as_of = match rules {
-            Rules::OfNow => Release::CURRENT,
-            Rules::OfThen => self.release_of_commit(commit)?,
-        };
-        let judged = sets.judge_tree(self, self.repo()?.tree_of(commit)?, as_of, progress)?;
-        Ok((
-            judged,
-            SetOrigin { commit: Some(commit.to_string()), promotion, ..SetOrigin::named(revision) },
-        ))
+        match source {
+            Source::Worktree => {
+                let listing = self.root.list_work_tree(&load::wanted)?;
+                let judged = sets.judge_disk(self, listing, progress)?;
+                Ok((judged, SetOrigin::named("worktree")))
+            }
+            Source::Staged => {
+                let staged = self.repo()?.staged_sides(self.root.prefix(), &load::wanted)?;
+                let (judged, _) = sets.judge_index(self, &staged, progress)?;
+                Ok((judged, SetOrigin::named("staged")))
+            }
+            Source::At(revision) => {
+                let (commit, promotion) = self.revision(revision)?;
+                let as_of = match rules {
+                    Rules::OfNow => Release::CURRENT,
+                    Rules::OfThen => self.release_of_commit(commit)?,
+                };
+                let tree = self.repo()?.tree_of(commit)?;
+                let judged = sets.judge_tree(self, tree, as_of, progress)?;
+                Ok((judged, SetOrigin::of_commit(revision, commit, promotion)))
+            }
+        }
     }
 }
 
@@ -243,5 +243,9 @@ fn root_in_hook(dir: &Path) -> Result<Root> {
 impl SetOrigin {
     fn named(name: &str) -> Self {
         Self { name: name.to_owned(), commit: None, promotion: None }
+    }
+
+    fn of_commit(revision: &str, commit: CommitId, promotion: Option<u64>) -> Self {
+        Self { commit: Some(commit.to_string()), promotion, ..Self::named(revision) }
     }
 }

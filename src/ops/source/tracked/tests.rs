@@ -124,10 +124,15 @@ enum Way {
     NextRun,
     /// The index, by a set that begins from what was kept: the hook.
     Hook,
+    /// The work tree, by the set that followed the steps before: a verb with a commit and a work tree.
+    Disk,
+    /// The work tree, by a set that begins from what was kept.
+    NextDisk,
 }
 
 fn story() -> impl Strategy<Value = Vec<(Vec<Edit>, Way)>> {
-    let way = select(&[Way::Tree, Way::Tree, Way::NextRun, Way::Hook][..]);
+    let ways = &[Way::Tree, Way::Tree, Way::NextRun, Way::Hook, Way::Disk, Way::NextDisk][..];
+    let way = select(ways);
     proptest::collection::vec((proptest::collection::vec(edit(), 1..3), way), 2..10)
 }
 
@@ -159,6 +164,27 @@ impl House {
         let side =
             |text: &String| Side { kind: EntryKind::File, blob: Some(BlobId::of(text.as_bytes())) };
         files.iter().map(|(path, text)| (path.as_str().into(), side(text))).collect()
+    }
+
+    /// Makes the work tree hold these files and no others.
+    fn write_disk(&self, files: &Files) {
+        for entry in fs::read_dir(self.repo.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        for (path, text) in files {
+            fs::write(self.repo.path().join(path), text).unwrap();
+        }
+    }
+
+    /// Judges the work tree; with whether it was followed to, instead of judged whole.
+    fn judge_disk(&self, sets: &mut TrackedSet, files: &Files) -> (Judged, bool) {
+        self.write_disk(files);
+        let listing = self.workspace.root().list_work_tree(&load::wanted).unwrap();
+        let judged = sets.judge_disk(&self.workspace, listing, &NoProgress).unwrap();
+        (judged, sets.engine.is_some())
     }
 
     /// The judgement of the whole tree.
@@ -205,6 +231,11 @@ fn said(judged: &Judged) -> String {
     }
 }
 
+/// A judgement of the work tree as one of a tree is given.
+fn count_followed((judged, is_followed): (Judged, bool)) -> (Judged, Option<usize>) {
+    (judged, is_followed.then_some(0))
+}
+
 fn follow(
     house: &House,
     steps: Vec<(Vec<Edit>, Way)>,
@@ -231,7 +262,9 @@ fn follow(
         let (judged, files_read) = match way {
             Way::Tree => following.judge(workspace, target, Release::CURRENT, &NoProgress),
             Way::NextRun => next.judge(workspace, target, Release::CURRENT, &NoProgress),
-            Way::Hook => next.judge_index(workspace, &sides),
+            Way::Hook => next.judge_index(workspace, &sides, &NoProgress),
+            Way::Disk => Ok(count_followed(house.judge_disk(&mut following, &files))),
+            Way::NextDisk => Ok(count_followed(house.judge_disk(&mut next, &files))),
         }
         .unwrap();
         short_steps.set(short_steps.get() + usize::from(files_read.is_some()));
@@ -292,6 +325,64 @@ fn the_next_run_reads_what_changed_and_no_more() {
     for files in changes {
         assert_eq!(judge_next(&house, &files), (whole(&house, &files), Some(1)), "{files:#?}");
     }
+}
+
+#[test]
+fn a_work_tree_is_followed_to_and_never_kept() {
+    let house = House::new();
+    judge_next(&house, &base());
+    let kept = fs::read(house.kept_file()).unwrap();
+    let drafts = [
+        base(),
+        with("a.yaml", document("Policy", "name: p0, guardrails: {add: [draft]}")),
+        with("c.yaml", document("Policy", "name: p1, inherit: p0, guardrails: {add: [g1]}")),
+        Files::from([("a.yaml".to_owned(), document("Policy", "name: p0"))]),
+    ];
+    for files in &drafts {
+        let (judged, is_followed) = house.judge_disk(&mut TrackedSet::default(), files);
+        assert!(is_followed, "{files:#?}");
+        assert_eq!(said(&judged), whole(&house, files));
+    }
+
+    // What is at fault is judged whole, and the tree after it too.
+    let mut sets = TrackedSet::default();
+    let faulty = with("c.yaml", document("Policy", "name: p1, inherit: nobody"));
+    let (judged, is_followed) = house.judge_disk(&mut sets, &faulty);
+    assert!(!is_followed);
+    assert_eq!(said(&judged), whole(&house, &faulty));
+    let target = Target::Tree(house.write_tree(&base()));
+    let (judged, files_read) =
+        sets.judge(&house.workspace, target, Release::CURRENT, &NoProgress).unwrap();
+    assert_eq!((said(&judged), files_read), (whole(&house, &base()), None));
+    assert_eq!(fs::read(house.kept_file()).unwrap(), kept);
+}
+
+#[test]
+fn a_work_tree_needs_no_object_of_what_was_kept() {
+    let (house, other) = (House::new(), House::new());
+    let mut files = base();
+    files.insert("c.yaml".to_owned(), document("Policy", "name: p1, inherit: p0"));
+    judge_next(&other, &files);
+    fs::create_dir_all(house.repo.path().join(".git/refguard")).unwrap();
+    let name = other.kept_file().file_name().unwrap().to_owned();
+    fs::copy(other.kept_file(), house.repo.path().join(".git/refguard").join(name)).unwrap();
+
+    // Nothing of the set is an object of this repository.
+    files.insert("d.yaml".to_owned(), document("Policy", "name: p2, inherit: p1"));
+    let (judged, _) = house.judge_disk(&mut TrackedSet::default(), &files);
+    assert_eq!(said(&judged), whole(&house, &files));
+}
+
+#[test]
+fn a_file_of_the_work_tree_that_is_too_large_is_said_to_be() {
+    let house = House::new();
+    judge_next(&house, &base());
+    fs::create_dir(house.repo.path().join("policies")).unwrap();
+    let large = format!("# {}\n", "x".repeat(load::LIMITS.file_bytes));
+    fs::write(house.repo.path().join("policies/large.yaml"), large).unwrap();
+    let (judged, is_followed) = house.judge_disk(&mut TrackedSet::default(), &base());
+    assert!(!is_followed);
+    assert!(said(&judged).contains("policies/large.yaml"), "{}", said(&judged));
 }
 
 #[test]
