@@ -146,6 +146,10 @@ class Follower:
         """The last matching of the running request's policies; `None` where there was none."""
         return _matching.get()
 
+    def wanted(self, names: frozenset[str]) -> frozenset[str]:
+        """Those of the names that are guardrails of the running set."""
+        return names & self._current.guardrails if self._current is not None else frozenset()
+
     def missing(self, wanted: frozenset[str]) -> frozenset[str]:
         """The guardrails of the set among those that the proxy has lost since the set was accepted."""
         if self._current is None:

@@ -30,6 +30,10 @@ STATE_HEADER = "x-refguard-state"
 COMMIT_KEY = "refguard_commit"
 
 
+# What LiteLLM calls a websocket of `/v1/responses`.
+_FRAMES = "_aresponses_websocket"
+
+
 class RefguardCallback(CustomLogger):
     """The proxy's hooks. The first matching of a call's policies happens before any of them; a gate stands there."""
 
@@ -49,6 +53,7 @@ class RefguardCallback(CustomLogger):
         """Stops calls whose policies nobody matched, and those whose guardrails are gone; notes the commit."""
         self._tell_decision(data)
         self.follower.admit()
+        self._refuse_unread_frames(data, call_type)
         _, metadata = get_or_create_metadata_bucket(data)
         missing = self.follower.missing(_wanted(metadata))
         if missing:
@@ -57,6 +62,18 @@ class RefguardCallback(CustomLogger):
         commit = self.follower.resolved_commit()
         if commit is not None:
             metadata[COMMIT_KEY] = commit
+
+    def _refuse_unread_frames(self, data: dict[str, Any], call_type: object) -> None:
+        """Stops a websocket whose messages no guardrail would see, where policies want one."""
+        if str(call_type) != _FRAMES or _shows_frames():
+            return
+        _, metadata = get_or_create_metadata_bucket(data)
+        unread = self.follower.wanted(_wanted(metadata))
+        if unread:
+            raise _unavailable(
+                "this LiteLLM shows no guardrail what is sent over a websocket of `/v1/responses`, and policies want "
+                f"{', '.join(sorted(unread))}: use HTTP, or a newer LiteLLM"
+            )
 
     async def async_post_call_failure_hook(
         self,
@@ -108,6 +125,16 @@ class _HttpFollower(Follower):
 
 def _unavailable(reason: str) -> HTTPException:
     return HTTPException(status_code=503, detail={"error": f"refguard: {reason}"}, headers={"retry-after": "1"})
+
+
+def _shows_frames() -> bool:
+    """Whether this LiteLLM shows each message of a websocket of `/v1/responses` to the guardrails.
+
+    1.106.2 shows them its opening, which holds the model's name only; 1.109.3 has a function for each message.
+    """
+    from litellm.proxy.response_api_endpoints import endpoints
+
+    return hasattr(endpoints, "_metadata_with_frame_guardrails")
 
 
 def _guardrails() -> frozenset[str]:
