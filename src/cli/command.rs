@@ -241,6 +241,14 @@ pub(super) fn wants_json(line: impl Iterator<Item = String>) -> bool {
     pairs || words.iter().any(|word| word == "--format=json")
 }
 
+/// Whether the verb has a `--format`, and it is `json`.
+fn asks_for_json(matches: &ArgMatches) -> bool {
+    matches.subcommand().is_some_and(|(_, verb)| {
+        let format = verb.try_get_raw("format").ok().flatten();
+        format.into_iter().flatten().any(|word| word == "json")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,12 +267,4 @@ mod tests {
             assert!(!daemon || command.find_subcommand(verb).is_some(), "{verb}");
         }
     }
-}
-
-/// Whether the verb has a `--format`, and it is `json`.
-fn asks_for_json(matches: &ArgMatches) -> bool {
-    matches.subcommand().is_some_and(|(_, verb)| {
-        let format = verb.try_get_raw("format").ok().flatten();
-        format.into_iter().flatten().any(|word| word == "json")
-    })
 }

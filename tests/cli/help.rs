@@ -72,3 +72,13 @@ fn a_verb_of_another_program_leads_to_ours_and_help_tells_of_one() {
     assert!(object["error"]["message"].as_str().unwrap().contains("check"), "{object}");
     assert!(object["error"]["help"].as_str().unwrap().contains("validate"), "{object}");
 }
+
+#[test]
+fn a_verb_below_a_verb_has_a_manual_page() {
+    let home = TestRepo::plain();
+    let page = home.run(["man", "hook", "install"]).ok();
+    assert!(page.contains("hook\\-install") || page.contains("hook install"), "{page}");
+    let said = home.run(["man", "hook", "instal"]).fails(2);
+    assert!(said.contains("did you mean `install`?"), "{said}");
+    let _ = home.run(["man"]).ok();
+}
