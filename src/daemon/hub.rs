@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::clients::Clients;
 use super::history::History;
 use super::listeners::Listeners;
 use super::metrics::Metrics;
 use super::notes::Notes;
 use super::slot::Slot;
-use super::status::Status;
+use super::status::{ClientCounts, SetStatus, Status};
 use super::{Config, Snapshot};
 
 /// The set that is meant where a request names none.
@@ -46,6 +47,7 @@ pub struct Hub {
     refuse_stale: bool,
     metrics: Metrics,
     history: Arc<History>,
+    clients: Clients,
 }
 
 impl Hub {
@@ -60,6 +62,7 @@ impl Hub {
             max_staleness: config.max_staleness,
             refuse_stale: config.refuse_stale,
             metrics: Metrics::new(),
+            clients: Clients::default(),
         }
     }
 
@@ -120,6 +123,28 @@ impl Hub {
         &self.history
     }
 
+    /// The followers of the sets, and what each enforces.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The name of a set, by that name; without one, of the set that requests without a set are answered from.
+    ///
+    /// # Errors
+    /// Where there is no such set, or nothing is known of any yet.
+    pub fn set_name(&self, name: Option<&str>) -> Result<Arc<str>, Unserved> {
+        Ok(self.find_slot(name)?.name.clone())
+    }
+
+    /// What the daemon says of one set.
+    ///
+    /// # Errors
+    /// Where there is no such set, or nothing is known of any yet.
+    pub fn set_status(&self, name: Option<&str>) -> Result<SetStatus, Unserved> {
+        let slot = self.find_slot(name)?;
+        Ok(slot.status(self.is_stale(&slot)))
+    }
+
     /// The same, for a thread of its own.
     pub(super) fn shared_history(&self) -> Arc<History> {
         self.history.clone()
@@ -139,6 +164,7 @@ impl Hub {
             notes: self.notes.sentences(),
             watch: if self.polling.load(Ordering::Relaxed) { "polling" } else { "notify" },
             sets: slots.iter().map(|slot| slot.status(self.is_stale(slot))).collect(),
+            clients: ClientCounts::of(&self.clients.tally()),
         }
     }
 

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::clients::{ClientState, ClientTally};
 use super::notes::lock;
 use super::status::{SetStatus, Status};
 
@@ -44,6 +45,12 @@ struct CommitLabels {
     commit: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ClientLabels {
+    set: String,
+    state: &'static str,
+}
+
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// The daemon's registry of metrics.
@@ -63,6 +70,8 @@ pub struct Metrics {
     commits_behind: Family<SetLabel, Gauge>,
     stale: Family<SetLabel, Gauge>,
     failing: Family<SetLabel, Gauge>,
+    clients: Family<ClientLabels, Gauge>,
+    client_commits: Family<CommitLabels, Gauge>,
     fetch: FetchGauges,
     lost_decisions: Counter,
 }
@@ -102,6 +111,8 @@ impl Metrics {
             commits_behind: Family::default(),
             stale: Family::default(),
             failing: Family::default(),
+            clients: Family::default(),
+            client_commits: Family::default(),
             fetch: FetchGauges::default(),
             lost_decisions: Counter::default(),
         };
@@ -144,6 +155,9 @@ impl Metrics {
         registry.register("stale", "Whether the ref was not read for too long", self.stale.clone());
         let text = "Whether the repository, the ref or what it holds cannot be read";
         registry.register("failing", text, self.failing.clone());
+        registry.register("clients", "Clients that report, by state", self.clients.clone());
+        let text = "Clients that enforce a commit";
+        registry.register("clients_commit", text, self.client_commits.clone());
         registry.register(
             "fetch_failing",
             "Whether the last fetch failed",
@@ -176,16 +190,34 @@ impl Metrics {
     }
 
     /// Everything in the text format of Prometheus.
-    pub fn render(&self, status: &Status) -> String {
+    pub fn render(&self, status: &Status, tally: &ClientTally) -> String {
         self.ready.set(status.ready.into());
         self.polling.set((status.watch == "polling").into());
         self.snapshot.clear();
         self.rejected.clear();
         status.sets.iter().for_each(|set| self.describe(set));
+        self.count_clients(status, tally);
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &lock(&self.registry));
         text
+    }
+
+    /// Every state of every set, also those that no client is in: an alert can then tell nought from nothing.
+    fn count_clients(&self, status: &Status, tally: &ClientTally) {
+        self.clients.clear();
+        self.client_commits.clear();
+        for set in &status.sets {
+            for state in ClientState::ALL {
+                let count = tally.states.get(&(set.name.clone(), state)).copied();
+                let labels = ClientLabels { set: set.name.clone(), state: state.name() };
+                self.clients.get_or_create(&labels).set(gauge_value(count.unwrap_or(0)));
+            }
+        }
+        for ((set, commit), count) in &tally.commits {
+            let labels = CommitLabels { set: set.clone(), commit: commit.clone() };
+            self.client_commits.get_or_create(&labels).set(gauge_value(*count));
+        }
     }
 
     fn describe(&self, status: &SetStatus) {
@@ -214,4 +246,8 @@ impl Metrics {
         self.stale.get_or_create(&set()).set(status.stale.into());
         self.failing.get_or_create(&set()).set(status.failing.is_some().into());
     }
+}
+
+fn gauge_value(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -13,6 +13,7 @@
 
 mod answers;
 mod background;
+mod clients;
 mod config;
 mod environment;
 mod fetch;
@@ -39,6 +40,10 @@ mod watch;
 mod worktree;
 
 pub use answers::{Answers, Question};
+pub use clients::{
+    ClientGuardrail, ClientReport, ClientState, ClientTally, Clients, ListedClient, MAX_CLIENTS,
+    MAX_REPORT_BYTES, Owner, ReportRefused,
+};
 pub use config::{Config, Fetch};
 pub use follow::Daemon;
 pub use history::{History, NoHistory};
@@ -47,5 +52,5 @@ pub use line_log::{LineLog, LogTarget};
 pub use metrics::Metrics;
 pub use notes::{Notes, Subject};
 pub use snapshot::{Numbers, Snapshot};
-pub use status::{SetStatus, Status};
+pub use status::{ClientCounts, SetStatus, Status};
 pub use systemd::Systemd;

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::clients::{ClientState, ClientTally};
+
 /// `/v1/status`
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
@@ -17,6 +19,43 @@ pub struct Status {
     pub watch: &'static str,
     /// The sets, in the order of refguard.yaml, then `worktree`.
     pub sets: Vec<SetStatus>,
+    /// How many clients report, by state; each of them is in `/v1/clients`.
+    pub clients: ClientCounts,
+}
+
+/// How many clients report, of all sets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ClientCounts {
+    /// Those that enforce what the daemon serves.
+    pub current: u64,
+    /// Those whose daemon holds back a commit that it rejected.
+    pub behind: u64,
+    /// Those that did not reach the daemon, or have no set yet.
+    pub away: u64,
+    /// Those that cannot enforce what the daemon serves.
+    pub rejected: u64,
+    /// Those that are silent.
+    pub lost: u64,
+}
+
+impl ClientCounts {
+    pub(super) fn of(tally: &ClientTally) -> Self {
+        let mut counts = Self::default();
+        for ((_, state), count) in &tally.states {
+            *counts.of_state(*state) += count;
+        }
+        counts
+    }
+
+    fn of_state(&mut self, state: ClientState) -> &mut u64 {
+        match state {
+            ClientState::Current => &mut self.current,
+            ClientState::Behind => &mut self.behind,
+            ClientState::Away => &mut self.away,
+            ClientState::Rejected => &mut self.rejected,
+            ClientState::Lost => &mut self.lost,
+        }
+    }
 }
 
 /// One set.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, get, post, put};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ use super::problem::Problem;
 pub(super) enum Verb {
     Get,
     Post,
+    Put,
     /// Every method, also those that have no name in OpenAPI.
     Any,
 }
@@ -35,11 +36,12 @@ pub(super) enum Tag {
     Sets,
     History,
     Authz,
+    Clients,
 }
 
 impl Tag {
-    pub const ALL: [Self; 5] =
-        [Self::Health, Self::Resolve, Self::Sets, Self::History, Self::Authz];
+    pub const ALL: [Self; 6] =
+        [Self::Health, Self::Resolve, Self::Sets, Self::History, Self::Authz, Self::Clients];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -48,6 +50,7 @@ impl Tag {
             Self::Sets => "sets",
             Self::History => "history",
             Self::Authz => "authz",
+            Self::Clients => "clients",
         }
     }
 
@@ -58,6 +61,7 @@ impl Tag {
             Self::Sets => "What a set holds",
             Self::History => "What git's history says",
             Self::Authz => "Forward auth for proxies",
+            Self::Clients => "What followers enforce",
         }
     }
 }
@@ -163,6 +167,17 @@ impl Endpoint {
     {
         let refusals = [StatusCode::REQUEST_TIMEOUT, StatusCode::UNSUPPORTED_MEDIA_TYPE];
         Self::new::<Q>(Verb::Post, path, id, post(handler)).with_refusals(refusals)
+    }
+
+    pub fn put<Q, P, F, A>(path: &'static str, id: &'static str, handler: F) -> Self
+    where
+        Q: Arguments,
+        P: Arguments,
+        F: Fn(Call<Q, P>) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Result<Response, Problem>> + Send + 'static,
+    {
+        let refusals = [StatusCode::REQUEST_TIMEOUT, StatusCode::UNSUPPORTED_MEDIA_TYPE];
+        Self::new::<Q>(Verb::Put, path, id, put(handler)).with_refusals(refusals)
     }
 
     pub fn any<Q, P, F, A>(path: &'static str, id: &'static str, handler: F) -> Self

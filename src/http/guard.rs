@@ -10,6 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::app::App;
 use super::problem::Problem;
+use crate::daemon::Owner;
 
 /// Paths that a probe may ask without a token.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
@@ -37,12 +38,19 @@ impl Tokens {
         if tokens.is_empty() { Err("it has no hash".to_owned()) } else { Ok(Self(tokens)) }
     }
 
-    /// Compares in the same time whatever the token is.
     fn accept(&self, token: &str) -> bool {
-        let given: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let found = |found: Choice, known: &[u8; 32]| found | known.ct_eq(&given);
+        self.has_hash(&hash_token(token))
+    }
+
+    /// Compares in the same time whatever the token is.
+    fn has_hash(&self, given: &[u8; 32]) -> bool {
+        let found = |found: Choice, known: &[u8; 32]| found | known.ct_eq(given);
         self.0.iter().fold(Choice::from(0), found).into()
     }
+}
+
+fn hash_token(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
 }
 
 fn read_hash(word: &str) -> Option<[u8; 32]> {
@@ -87,12 +95,32 @@ pub(super) fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Pr
     }
     let tokens = app.options.credentials.tokens();
     let Some(tokens) = tokens.filter(|_| !is_open(path)) else { return Ok(()) };
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let token = given.next().and_then(|value| value.to_str().ok()).and_then(bearer);
-    match token {
-        Some(token) if given.next().is_none() && tokens.accept(token) => Ok(()),
+    match single_token(headers) {
+        Some(token) if tokens.accept(token) => Ok(()),
         _ => Err(Problem::new(StatusCode::UNAUTHORIZED, "a bearer token of this server is needed")),
     }
+}
+
+/// Whose token a request has that was let through; where no tokens are asked for, nobody is told from another.
+pub(super) fn owner(app: &App, headers: &HeaderMap) -> Owner {
+    let asks = app.options.credentials.tokens().is_some();
+    Owner(single_token(headers).filter(|_| asks).map(hash_token))
+}
+
+/// Whether an owner may still ask.
+pub(super) fn is_accepted(app: &App, owner: Owner) -> bool {
+    match (app.options.credentials.tokens(), owner.0) {
+        (Some(tokens), Some(hash)) => tokens.has_hash(&hash),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The bearer token of a request, which must have one `Authorization` only.
+fn single_token(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let token = given.next().and_then(|value| value.to_str().ok()).and_then(bearer);
+    token.filter(|_| given.next().is_none())
 }
 
 fn bearer(value: &str) -> Option<&str> {

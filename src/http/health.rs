@@ -59,7 +59,7 @@ async fn readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
 /// Prometheus metrics.
 async fn metrics(call: Call<AnyQuery>) -> Result<Response, Problem> {
     let hub = &call.app.hub;
-    let text = hub.metrics().render(&hub.status());
+    let text = hub.metrics().render(&hub.status(), &hub.clients().tally());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -10,6 +10,7 @@ mod authz;
 mod body;
 mod bundle;
 mod call;
+mod clients;
 mod connection;
 mod credentials;
 mod decisions;
@@ -53,6 +54,7 @@ fn families() -> Vec<Endpoint> {
         history::endpoints,
         bundle::endpoints,
         authz::endpoints,
+        clients::endpoints,
     ]
     .into_iter()
     .flat_map(|family| family())

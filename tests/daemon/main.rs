@@ -13,6 +13,7 @@
 mod api;
 mod authz;
 mod bundle;
+mod clients;
 mod echo;
 mod independence;
 mod last_good;

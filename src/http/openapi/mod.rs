@@ -70,7 +70,7 @@ pub(super) fn describe(endpoints: &[Endpoint]) -> Result<Value, serde_json::Erro
         "info": {
             "title": "refguard",
             "version": "1",
-            "description": "The guardrail policies of an LLM gateway, as their production branch in git holds them. Read-only: no path changes anything.",
+            "description": "The guardrail policies of an LLM gateway, as their production branch in git holds them. No path changes a policy or the repository.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "http://127.0.0.1:8731" }],
@@ -94,6 +94,7 @@ fn operations(endpoint: &Endpoint) -> Vec<(String, Value)> {
     match endpoint.verb {
         Verb::Get => one("get"),
         Verb::Post => one("post"),
+        Verb::Put => one("put"),
         Verb::Any => METHODS
             .iter()
             .map(|(method, suffix)| {

@@ -1,0 +1,403 @@
+//! Followers of a set, and what each of them says that it enforces.
+//!
+//! A client reports every 30 seconds. One that is silent for [`LOST_AFTER`] is shown as lost, and one that is silent for
+//! [`FORGOTTEN_AFTER`] is forgotten. Everything is kept in memory, within limits of count and bytes. The table takes the
+//! time as an argument; [`Clients`] is the table behind a lock and the machine's clock. Must not know HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::notes::lock;
+
+/// Clients at most.
+pub const MAX_CLIENTS: usize = 10_000;
+/// Bytes of one report at most.
+pub const MAX_REPORT_BYTES: usize = 64 << 10;
+/// Bytes of all reports together at most: a listing holds all of them.
+const MAX_TOTAL_BYTES: usize = 64 << 20;
+/// Silence after which a client is lost.
+const LOST_AFTER: Duration = Duration::from_secs(90);
+/// Silence after which a client is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How it stands with a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientState {
+    /// It enforces what the daemon serves.
+    Current,
+    /// It enforces what the daemon serves, and the daemon holds back a commit that it rejected.
+    Behind,
+    /// It did not reach the daemon, or has no set yet.
+    Away,
+    /// It cannot enforce what the daemon serves.
+    Rejected,
+    /// It is silent. No client says this of itself.
+    #[serde(skip_deserializing)]
+    Lost,
+}
+
+impl ClientState {
+    /// Every state.
+    pub const ALL: [Self; 5] =
+        [Self::Current, Self::Behind, Self::Away, Self::Rejected, Self::Lost];
+
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Behind => "behind",
+            Self::Away => "away",
+            Self::Rejected => "rejected",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// A guardrail that a client can run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientGuardrail {
+    /// Its name.
+    pub name: String,
+    /// The modes that it runs in.
+    pub modes: Vec<String>,
+}
+
+/// What a client says of itself: the body of `PUT /v1/clients/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientReport {
+    /// The set that it follows; absent: the one that requests without a set are answered from.
+    #[serde(default)]
+    pub set: Option<String>,
+    /// The commit that it enforces; null where it has none yet.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// The instant of the snapshot that it enforces.
+    #[serde(default)]
+    pub instant: Option<Timestamp>,
+    /// How it stands with it.
+    pub state: ClientState,
+    /// Why, where it is not `current`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// The guardrails that it can run.
+    #[serde(default)]
+    pub guardrails: Vec<ClientGuardrail>,
+}
+
+/// Who reports: the SHA-256 of a token, or anybody where no tokens are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner(pub Option<[u8; 32]>);
+
+/// Why a report is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReportRefused {
+    /// The id belongs to another token.
+    #[error("this id belongs to another token: choose another id")]
+    Owned,
+    /// There is no place for one more.
+    #[error("too many clients report: the limit is 10,000 clients and 64 MiB of reports")]
+    Full,
+}
+
+/// One client as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListedClient {
+    /// Its id.
+    pub id: Arc<str>,
+    /// What it said, with the name of its set.
+    #[serde(flatten)]
+    pub report: Arc<ClientReport>,
+    /// When it reported last.
+    pub seen_at: Timestamp,
+}
+
+/// How many clients there are of each set, by state and by commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientTally {
+    /// By set and state.
+    pub states: BTreeMap<(String, ClientState), u64>,
+    /// By set and the commit that is enforced.
+    pub commits: BTreeMap<(String, String), u64>,
+}
+
+/// An instant, as durations are measured and as people read it.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    instant: Instant,
+    time: Timestamp,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { instant: Instant::now(), time: Timestamp::now() }
+    }
+}
+
+#[derive(Debug)]
+struct Client {
+    owner: Owner,
+    report: Arc<ClientReport>,
+    bytes: usize,
+    seen: Moment,
+}
+
+impl Client {
+    fn silence(&self, now: Moment) -> Duration {
+        now.instant.saturating_duration_since(self.seen.instant)
+    }
+
+    fn state(&self, now: Moment) -> ClientState {
+        if self.silence(now) >= LOST_AFTER { ClientState::Lost } else { self.report.state }
+    }
+}
+
+/// The clients by id, without a clock.
+#[derive(Debug, Default)]
+struct Table {
+    clients: BTreeMap<Arc<str>, Client>,
+    bytes: usize,
+}
+
+impl Table {
+    /// Takes a report. An id whose owner is no longer accepted is free for another one: tokens are replaced.
+    fn put(
+        &mut self,
+        now: Moment,
+        id: &str,
+        owner: Owner,
+        report: ClientReport,
+        bytes: usize,
+        is_accepted: impl Fn(Owner) -> bool,
+    ) -> Result<(), ReportRefused> {
+        let known = self.clients.get(id);
+        if known.is_none_or(|known| known.silence(now) >= FORGOTTEN_AFTER) {
+            self.forget(now);
+        }
+
+        let before = self.clients.get(id);
+        if before.is_some_and(|known| known.owner != owner && is_accepted(known.owner)) {
+            return Err(ReportRefused::Owned);
+        }
+        let total = self.bytes - before.map_or(0, |known| known.bytes) + bytes;
+        if total > MAX_TOTAL_BYTES || (before.is_none() && self.clients.len() >= MAX_CLIENTS) {
+            return Err(ReportRefused::Full);
+        }
+
+        self.bytes = total;
+        let client = Client { owner, report: Arc::new(report), bytes, seen: now };
+        self.clients.insert(id.into(), client);
+        Ok(())
+    }
+
+    /// Forgets those that are silent for too long.
+    fn forget(&mut self, now: Moment) {
+        self.clients.retain(|_, client| client.silence(now) < FORGOTTEN_AFTER);
+        self.bytes = self.clients.values().map(|client| client.bytes).sum();
+    }
+
+    /// Every client of a set, or of all, by id.
+    fn list(&mut self, now: Moment, set: Option<&str>) -> Vec<ListedClient> {
+        self.forget(now);
+        let wanted =
+            |client: &Client| set.is_none_or(|set| client.report.set.as_deref() == Some(set));
+        let clients = self.clients.iter().filter(|(_, client)| wanted(client));
+        clients.map(|(id, client)| show_client(id, client, now)).collect()
+    }
+
+    fn tally(&mut self, now: Moment) -> ClientTally {
+        self.forget(now);
+        let mut tally = ClientTally::default();
+        for client in self.clients.values() {
+            let set = client.report.set.clone().unwrap_or_default();
+            *tally.states.entry((set.clone(), client.state(now))).or_default() += 1;
+            if let Some(commit) = &client.report.commit {
+                *tally.commits.entry((set, commit.clone())).or_default() += 1;
+            }
+        }
+        tally
+    }
+}
+
+fn show_client(id: &Arc<str>, client: &Client, now: Moment) -> ListedClient {
+    let state = client.state(now);
+    let report = match state == client.report.state {
+        true => client.report.clone(),
+        false => Arc::new(ClientReport { state, ..ClientReport::clone(&client.report) }),
+    };
+    ListedClient { id: id.clone(), report, seen_at: client.seen.time }
+}
+
+/// The clients of a daemon.
+#[derive(Debug, Default)]
+pub struct Clients(Mutex<Table>);
+
+impl Clients {
+    /// Takes a client's report, whose set is named. `bytes` is its size as it came.
+    ///
+    /// # Errors
+    /// Where the id is another token's, which `is_accepted` still, or there is no place for one more client.
+    pub fn put(
+        &self,
+        id: &str,
+        owner: Owner,
+        report: ClientReport,
+        bytes: usize,
+        is_accepted: impl Fn(Owner) -> bool,
+    ) -> Result<(), ReportRefused> {
+        lock(&self.0).put(Moment::now(), id, owner, report, bytes, is_accepted)
+    }
+
+    /// Every client of a set, or of all sets, by id.
+    pub fn list(&self, set: Option<&str>) -> Vec<ListedClient> {
+        lock(&self.0).list(Moment::now(), set)
+    }
+
+    /// How many there are.
+    pub fn tally(&self) -> ClientTally {
+        lock(&self.0).tally(Moment::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANYBODY: Owner = Owner(None);
+    const FIRST: Owner = Owner(Some([1; 32]));
+    const SECOND: Owner = Owner(Some([2; 32]));
+
+    /// A table and its clock.
+    struct World {
+        table: Table,
+        began: Moment,
+        seconds: u64,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self { table: Table::default(), began: Moment::now(), seconds: 0 }
+        }
+
+        fn now(&self) -> Moment {
+            let since = Duration::from_secs(self.seconds);
+            Moment { instant: self.began.instant + since, time: self.began.time + since }
+        }
+
+        fn put(&mut self, id: &str, owner: Owner, commit: &str) -> Result<(), ReportRefused> {
+            self.put_sized(id, owner, commit, 100)
+        }
+
+        fn put_sized(
+            &mut self,
+            id: &str,
+            owner: Owner,
+            commit: &str,
+            bytes: usize,
+        ) -> Result<(), ReportRefused> {
+            let now = self.now();
+            self.table.put(now, id, owner, report(commit), bytes, |owner| owner != SECOND)
+        }
+
+        fn states(&mut self) -> Vec<(String, ClientState)> {
+            let now = self.now();
+            let listed = self.table.list(now, None).into_iter();
+            listed.map(|client| (client.id.to_string(), client.report.state)).collect()
+        }
+    }
+
+    fn report(commit: &str) -> ClientReport {
+        ClientReport {
+            set: Some("production".to_owned()),
+            commit: Some(commit.to_owned()),
+            instant: None,
+            state: ClientState::Current,
+            reason: None,
+            guardrails: Vec::new(),
+        }
+    }
+
+    fn named(id: &str, state: ClientState) -> (String, ClientState) {
+        (id.to_owned(), state)
+    }
+
+    #[test]
+    fn a_silent_client_is_lost_then_forgotten_and_a_report_brings_it_back() {
+        let mut world = World::new();
+        world.put("a", ANYBODY, "c1").unwrap();
+        world.seconds = 89;
+        world.put("b", ANYBODY, "c1").unwrap();
+        assert_eq!(
+            world.states(),
+            [named("a", ClientState::Current), named("b", ClientState::Current)]
+        );
+        world.seconds = 90;
+        assert_eq!(world.states()[0], named("a", ClientState::Lost));
+        let now = world.now();
+        let tally = world.table.tally(now);
+        let lost = ("production".to_owned(), ClientState::Lost);
+        assert_eq!(tally.states.get(&lost), Some(&1));
+        // Silence is no reason to believe that it enforces something else.
+        assert_eq!(tally.commits.get(&("production".to_owned(), "c1".to_owned())), Some(&2));
+        world.put("a", ANYBODY, "c2").unwrap();
+        assert_eq!(world.states()[0], named("a", ClientState::Current));
+        world.seconds += 24 * 60 * 60;
+        assert!(world.states().is_empty());
+    }
+
+    #[test]
+    fn an_id_belongs_to_the_token_that_first_used_it() {
+        let mut world = World::new();
+        world.put("a", FIRST, "c1").unwrap();
+        assert_eq!(world.put("a", ANYBODY, "c2"), Err(ReportRefused::Owned));
+        // The second token was taken out of the file since.
+        world.put("b", SECOND, "c1").unwrap();
+        world.put("b", FIRST, "c2").unwrap();
+        assert_eq!(world.put("b", ANYBODY, "c3"), Err(ReportRefused::Owned));
+        // A lost client still owns its id; a forgotten one does not.
+        world.seconds = 100;
+        assert_eq!(world.put("a", ANYBODY, "c2"), Err(ReportRefused::Owned));
+        world.seconds = 24 * 60 * 60;
+        assert_eq!(world.put("a", ANYBODY, "c2"), Ok(()));
+    }
+
+    #[test]
+    fn count_and_bytes_have_limits_and_what_is_forgotten_makes_room() {
+        let mut world = World::new();
+        for number in 0..MAX_CLIENTS {
+            world.put(&number.to_string(), ANYBODY, "c1").unwrap();
+        }
+        assert_eq!(world.put("more", ANYBODY, "c1"), Err(ReportRefused::Full));
+        world.put("7", ANYBODY, "c2").unwrap();
+        world.seconds = 24 * 60 * 60;
+        world.put("more", ANYBODY, "c1").unwrap();
+        assert_eq!(world.states().len(), 1);
+
+        let large = MAX_TOTAL_BYTES - 150;
+        world.put_sized("large", ANYBODY, "c1", large).unwrap();
+        assert_eq!(world.put("third", ANYBODY, "c1"), Err(ReportRefused::Full));
+        // A report takes the place of the one before.
+        world.put_sized("large", ANYBODY, "c1", 100).unwrap();
+        world.put("third", ANYBODY, "c1").unwrap();
+    }
+
+    #[test]
+    fn no_client_says_of_itself_that_it_is_lost() {
+        let read = |text: &str| serde_json::from_str::<ClientReport>(text);
+        assert!(read(r#"{"state":"current"}"#).is_ok());
+        for text in [
+            r#"{"state":"lost"}"#,
+            r#"{"state":"current","more":1}"#,
+            r"{}",
+            r#"{"state":"current","instant":"soon"}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}
