@@ -19,6 +19,7 @@ from refguard_litellm.settings import Settings
 from sets import bundle
 
 PATIENCE = 30.0
+MODES = frozenset({"pre_call", "post_call"})
 
 
 class Script:
@@ -49,11 +50,12 @@ class World:
     def __init__(self, settings: Settings, *, beside: Callable[[], str | None] = lambda: None) -> None:
         self.now = 0.0
         self.guardrails = {"a", "b"}
+        self.modes: dict[str, frozenset[str]] = {}
         self.script = Script()
         self.follower = Follower(
             settings,
             Registries(settings.allow_database),
-            lambda: frozenset(self.guardrails),
+            lambda: {name: self.modes.get(name, MODES) for name in self.guardrails},
             beside,
             clock=lambda: self.now,
         )
@@ -317,7 +319,7 @@ def test_following_ends_when_it_is_told_and_begins_once(monkeypatch: pytest.Monk
             ended.append("closed")
 
     monkeypatch.setattr(module, "Client", Parked)
-    follower = Follower(Settings(), Registries(False), frozenset)
+    follower = Follower(Settings(), Registries(False), dict)
     follower.start()
 
     async def story() -> None:
@@ -335,3 +337,66 @@ def test_following_ends_when_it_is_told_and_begins_once(monkeypatch: pytest.Monk
     asyncio.run(story())
     # The end of the event loop has ended the second.
     assert ended in (["closed"], ["closed", "closed"])
+
+
+PIPELINE = """
+policies:
+  p:
+    guardrails: {add: [a]}
+    pipeline: {mode: %s, steps: [{guardrail: a, on_fail: block, on_pass: allow}]}
+policy_attachments: [{policy: p, scope: "*"}]
+"""
+
+
+def test_a_step_whose_guardrail_does_not_run_at_that_mode_is_refused_and_waits() -> None:
+    async def story(world: World) -> None:
+        await world.script.say(bundle("c1", "a"))
+        world.modes["a"] = frozenset({"post_call"})
+        await world.script.say(bundle("c2", body=PIPELINE % "pre_call"))
+        assert (world.follower.state, world.follower.status()["commit"]) == ("rejected", "c1")
+        reason = world.follower.status()["rejected"]["reason"]
+        assert "`a` is a step of a `pre_call` pipeline, and here it runs at `post_call`" in reason
+        # The proxy's config is mended while it runs.
+        world.modes["a"] = MODES
+        await world.script.say(None)
+        assert (world.follower.state, world.follower.status()["commit"]) == ("current", "c2")
+        assert world.follower.missing(frozenset({"a"})) == frozenset()
+        # And spoilt again: only the calls that need it are refused.
+        world.modes["a"] = frozenset({"post_call"})
+        assert world.follower.missing(frozenset({"a"})) == {"a"}
+        assert world.follower.missing(frozenset({"b"})) == frozenset()
+
+    World(Settings()).run(story)
+
+
+def test_what_the_daemon_holds_back_is_a_state_and_what_is_reported_says_why() -> None:
+    rejected = {"commit": "c2", "message": "it has 1 error"}
+
+    async def story(world: World) -> None:
+        follower = world.follower
+        assert follower.report()["state"] == "away"
+        await world.script.say(bundle("c1", "a"))
+        assert follower.report() == {
+            "set": None,
+            "commit": "c1",
+            "instant": None,
+            "state": "current",
+            "reason": None,
+            "guardrails": [{"name": name, "modes": ["post_call", "pre_call"]} for name in ("a", "b")],
+        }
+        follower._heard({"version": 1, "set": {"behind": True, "rejected": rejected}})
+        assert (world.matched(), follower.state) == (["a-policy"], "behind")
+        assert follower.report()["reason"] == "the daemon holds back commit c2: it has 1 error"
+        # Behind for a moment, while a commit is read, is nothing to tell of.
+        follower._heard({"version": 1, "set": {"behind": True, "rejected": None}})
+        assert follower.state == "current"
+        for answer in (None, {}, {"set": 1}, {"set": {"behind": True}}):
+            follower._heard(answer)
+            assert follower.state == "current"
+        await world.script.say(bundle("c3", "c"))
+        assert (follower.report()["state"], follower.report()["commit"]) == ("rejected", "c1")
+        assert follower.report()["reason"] == "this proxy has no guardrail `c`"
+        await world.script.say(DaemonAway("connection refused"))
+        assert (follower.report()["state"], follower.report()["reason"]) == ("away", "connection refused")
+
+    World(Settings()).run(story)

@@ -14,6 +14,7 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.litellm_pre_call_utils import move_guardrails_to_metadata
+from litellm.types.guardrails import GuardrailEventHooks, Mode
 
 from refguard_litellm import proxy
 from refguard_litellm.bundle import build
@@ -168,3 +169,47 @@ def test_a_setting_that_cannot_be_used_ends_the_start(monkeypatch: pytest.Monkey
         _ = proxy.callback
     with pytest.raises(AttributeError, match="callbak"):
         _ = proxy.callbak
+
+
+@pytest.mark.parametrize(
+    ("hook", "modes"),
+    [
+        (GuardrailEventHooks.pre_call, {"pre_call"}),
+        ([GuardrailEventHooks.pre_call, GuardrailEventHooks.post_call], {"pre_call", "post_call"}),
+        # One whose mode depends on a request's tags: what holds for every request.
+        (Mode(tags={"phi": ["pre_call", "post_call"]}, default="pre_call"), {"pre_call"}),
+        (Mode(tags={"phi": "pre_call"}), set()),
+        (None, proxy.ALL_MODES),
+    ],
+)
+def test_a_guardrail_is_known_with_its_modes(hook: Any, modes: set[str]) -> None:
+    litellm.callbacks.append(CustomGuardrail(guardrail_name="g", event_hook=hook))
+    assert proxy._guardrails() == {"g": modes}
+
+
+@pytest.mark.parametrize(
+    ("opted_out", "is_refused"),
+    [
+        ({"disable_global_guardrails": True}, True),
+        ({"opted_out_global_guardrails": ["b"]}, True),
+        ({"opted_out_global_guardrails": ["a"]}, False),
+        ({}, False),
+    ],
+)
+def test_a_key_that_opts_out_of_what_its_policies_want_is_refused(
+    callback: RefguardCallback, opted_out: dict[str, Any], is_refused: bool
+) -> None:
+    """LiteLLM would skip a guardrail that is on by default for such a key, though a policy names it."""
+    litellm.callbacks[-1].default_on = True  # type: ignore[union-attr]
+
+    async def story() -> None:
+        data = await match(metadata={"user_api_key_metadata": opted_out})
+        if not is_refused:
+            await hooks(callback, data)
+            return
+        with pytest.raises(HTTPException) as raised:
+            await hooks(callback, data)
+        assert "has opted out of the guardrail b, which its policies want" in refused(raised)
+
+    enforce(callback, "c1", "b")
+    alone(story())

@@ -6,6 +6,7 @@ LiteLLM leaves out what it does not know, and an unknown guardrail runs as none.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,8 @@ class PolicySet:
     attachments: AttachmentRegistry
     guardrails: frozenset[str]
     """Every guardrail that some policy adds or steps through."""
+    step_modes: dict[str, frozenset[str]]
+    """Of each guardrail that is a step of a pipeline, the modes of those pipelines."""
     policy_count: int
     attachment_count: int
 
@@ -64,6 +67,7 @@ def build(bundle: Bundle) -> PolicySet:
         policies=policies,
         attachments=attachments,
         guardrails=frozenset(name for policy in every.values() for name in _guardrails(policy)),
+        step_modes=_step_modes(every.values()),
         policy_count=len(every),
         attachment_count=len(loaded),
     )
@@ -152,6 +156,16 @@ def _judge_references(policies: dict[str, Policy], attachments: list[PolicyAttac
 def _guardrails(policy: Policy) -> list[str]:
     steps = policy.pipeline.steps if policy.pipeline is not None else []
     return [*policy.guardrails.get_add(), *(step.guardrail for step in steps)]
+
+
+def _step_modes(policies: Iterable[Policy]) -> dict[str, frozenset[str]]:
+    """Of each guardrail that is a step of a pipeline, the modes of those pipelines."""
+    modes: dict[str, set[str]] = {}
+    for policy in policies:
+        if policy.pipeline is not None:
+            for step in policy.pipeline.steps:
+                modes.setdefault(step.guardrail, set()).add(str(policy.pipeline.mode))
+    return {name: frozenset(found) for name, found in modes.items()}
 
 
 def _first(error: ValidationError) -> str:

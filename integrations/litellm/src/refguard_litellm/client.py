@@ -7,6 +7,7 @@ import json
 import ssl
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import httpx
 
@@ -98,6 +99,28 @@ class Client:
             raise DaemonAway(f"no answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
             raise DaemonAway(str(error) or type(error).__name__) from error
+
+    async def report(self, client_id: str, report: dict[str, Any]) -> dict[str, Any] | None:
+        """Says what this worker enforces; the daemon answers how it stands with the set.
+
+        `None` where the daemon takes no reports: one of an older version.
+        """
+        headers = {}
+        token = await self._token()
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            response = await self._http.put(f"/v1/clients/{client_id}", json=report, headers=headers)
+            if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+                return None
+            if response.status_code != httpx.codes.OK:
+                raise DaemonAway(f"the report is not taken: the daemon answers {response.status_code}")
+            answer = response.json()
+        except httpx.TimeoutException as error:
+            raise DaemonAway(f"no answer in time ({type(error).__name__})") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+            raise DaemonAway(str(error) or type(error).__name__) from error
+        return answer if isinstance(answer, dict) else None
 
     async def _token(self) -> str | None:
         token = self._settings.token

@@ -7,10 +7,11 @@ needed: a call sees the state before a step or after it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -24,6 +25,7 @@ from .bundle import BundleRejected, PolicySet, build
 from .client import Bundle, Client, DaemonAway
 from .decisions import Matching
 from .registries import Registries
+from .report import Report, Reporter
 from .settings import Settings
 
 # A child of the proxy's logger: it has the proxy's handlers, redaction and format, but tells more than warnings.
@@ -40,6 +42,8 @@ _RECHECK_SECONDS = 1
 _REMIND_SECONDS = 300.0
 
 Clock = Callable[[], float]
+# The guardrails that can run, each with the modes that it runs in.
+Guardrails = Mapping[str, frozenset[str]]
 
 # The commit by which the policies of the running request were matched: each request has a context of its own.
 _resolved: ContextVar[str | None] = ContextVar("refguard_resolved", default=None)
@@ -84,7 +88,7 @@ class Follower:
         self,
         settings: Settings,
         registries: Registries,
-        guardrails: Callable[[], frozenset[str]],
+        guardrails: Callable[[], Guardrails],
         conflict: Callable[[], str | None] = lambda: None,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -101,6 +105,9 @@ class Follower:
         self._contact = Contact()
         self._config_conflict: str | None = None
         self._lost: frozenset[str] = frozenset()
+        self._held_back: str | None = None
+        self._report_trouble: str | None = None
+        self._reporter: Reporter | None = None
         self._task: asyncio.Task[None] | None = None
         if registries.is_occupied():
             self._found_config()
@@ -151,11 +158,16 @@ class Follower:
         return names & self._current.guardrails if self._current is not None else frozenset()
 
     def missing(self, wanted: frozenset[str]) -> frozenset[str]:
-        """The guardrails of the set among those that the proxy has lost since the set was accepted."""
+        """The guardrails of the set among those that the proxy has lost since the set was accepted, or which no longer
+        run in the mode that the set needs."""
         if self._current is None:
             return frozenset()
         wanted &= self._current.guardrails
-        return wanted - self._guardrails() if wanted else wanted
+        return _unable(wanted, self._current, self._guardrails()) if wanted else wanted
+
+    def guardrails(self) -> frozenset[str]:
+        """Every guardrail that the running set may want."""
+        return self._current.guardrails if self._current is not None else frozenset()
 
     # Following.
 
@@ -177,7 +189,13 @@ class Follower:
 
     async def _run(self) -> None:
         async with Client(self._settings) as client:
-            await self.follow(client)
+            self._reporter = Reporter(self.report, self._heard, self._not_reported)
+            reporting = asyncio.create_task(self._reporter.run(client), name="refguard-report")
+            try:
+                await self.follow(client)
+            finally:
+                reporting.cancel()
+                await asyncio.gather(reporting, return_exceptions=True)
 
     async def follow(self, source: Source) -> None:
         """Follows a source until it is cancelled."""
@@ -199,6 +217,8 @@ class Follower:
             self._recheck()
         except Exception:
             logger.exception("refguard: the set could not be enforced")
+        if self._reporter is not None:
+            self._reporter.notice()
         return delay
 
     async def _ask(self, source: Source) -> float:
@@ -243,9 +263,9 @@ class Follower:
     def _recheck(self) -> None:
         """Enforces the set that waits, if the proxy has all its guardrails; looks whether any was lost."""
         if self._pending is not None and self._database_conflict() is None:
-            absent = self._pending.guardrails - self._guardrails()
-            if absent:
-                self._reject(self._pending.commit, f"this proxy has no guardrail {_listed(absent)}")
+            fault = self._fault(self._pending)
+            if fault is not None:
+                self._reject(self._pending.commit, fault)
             else:
                 self._enforce(self._pending)
         lost = self.missing(self._current.guardrails) if self._current is not None else frozenset()
@@ -254,6 +274,21 @@ class Follower:
                 "refguard: this proxy has lost the guardrail %s: calls that need it are refused", _listed(lost)
             )
         self._lost = lost
+
+    def _fault(self, found: PolicySet) -> str | None:
+        """What this proxy cannot run of a set: LiteLLM would run nothing in its place."""
+        able = self._guardrails()
+        absent = found.guardrails - able.keys()
+        if absent:
+            return f"this proxy has no guardrail {_listed(absent)}"
+        for name in sorted(found.guardrails):
+            unfit = found.step_modes.get(name, frozenset()) - able[name]
+            if unfit:
+                return (
+                    f"the guardrail `{name}` is a step of a {_listed(unfit)} pipeline, and here it runs at "
+                    f"{_listed(able[name]) or 'no mode for every request'}: LiteLLM would pass the step in silence"
+                )
+        return None
 
     def _enforce(self, found: PolicySet) -> None:
         if not self._registries.is_intact():
@@ -317,14 +352,54 @@ class Follower:
 
     @property
     def state(self) -> str:
-        """In one word: `current`, `starting`, `away`, `rejected` or `refusing`."""
+        """In one word: `current`, `behind`, `starting`, `away`, `rejected` or `refusing`."""
         if self._database_conflict() is not None or self._config_conflict is not None:
             return "refusing"
         if self._contact.error is not None:
             return "away"
         if self._rejection is not None:
             return "rejected"
-        return "starting" if self._current is None else "current"
+        if self._current is None:
+            return "starting"
+        return "behind" if self._held_back is not None else "current"
+
+    def report(self) -> Report:
+        """What this worker enforces, as the daemon is told it."""
+        state = self.state
+        reasons = {
+            "behind": self._held_back,
+            "away": self._contact.error,
+            "rejected": self._rejection.reason if self._rejection is not None else None,
+        }
+        return {
+            "set": self._settings.set_name,
+            "commit": self._current.commit if self._current is not None else None,
+            # Sets of LiteLLM's form have no expiry, so they have no instant.
+            "instant": None,
+            "state": {"starting": "away", "refusing": "rejected"}.get(state, state),
+            "reason": reasons.get(state) if state in reasons else self.refusal(),
+            "guardrails": [
+                {"name": name, "modes": sorted(modes)} for name, modes in sorted(self._guardrails().items())
+            ],
+        }
+
+    def _heard(self, answer: Report | None) -> None:
+        """Takes what the daemon says of the set that this worker follows."""
+        self._report_trouble = None
+        held_back = None
+        # A daemon of another version may say it otherwise: that is no reason to stop.
+        with contextlib.suppress(KeyError, TypeError):
+            told = answer["set"] if answer is not None else None
+            if told is not None and told["behind"] and told["rejected"]:
+                held_back = f"the daemon holds back commit {told['rejected']['commit']}: {told['rejected']['message']}"
+        if held_back is not None and held_back != self._held_back:
+            logger.warning("refguard: %s; %s", held_back, self._instead())
+        self._held_back = held_back
+
+    def _not_reported(self, error: str) -> None:
+        if self._contact.error is None and error != self._report_trouble:
+            logger.warning("refguard: the daemon is not told what runs here: %s", error)
+        self._report_trouble = error
 
     def status(self) -> dict[str, Any]:
         """All that there is to know, as JSON."""
@@ -341,6 +416,7 @@ class Follower:
             "lost_guardrails": sorted(self._lost),
             "applied_at": self._applied_at,
             "rejected": vars(self._rejection) if self._rejection is not None else None,
+            "held_back": self._held_back,
             "daemon": {
                 "url": self._settings.url,
                 "set": self._settings.set_name,
@@ -348,6 +424,8 @@ class Follower:
                 "seconds_since_answer": round(age, 1) if age is not None else None,
                 "failures": contact.failures,
                 "error": contact.error,
+                "client": self._reporter.client_id if self._reporter is not None else None,
+                "report_error": self._report_trouble,
             },
             "worker": os.getpid(),
             "version": __version__,
@@ -355,6 +433,13 @@ class Follower:
 
     def _age(self) -> float | None:
         return None if self._contact.last is None else self._clock() - self._contact.last
+
+
+def _unable(wanted: frozenset[str], found: PolicySet, able: Guardrails) -> frozenset[str]:
+    """Those that are not there, or do not run in a mode in which the set steps them."""
+    return frozenset(
+        name for name in wanted if name not in able or not found.step_modes.get(name, frozenset()) <= able[name]
+    )
 
 
 def _listed(names: frozenset[str]) -> str:

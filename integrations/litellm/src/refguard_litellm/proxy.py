@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.core_helpers import get_or_create_metadata_bucket
+from litellm.types.guardrails import GuardrailEventHooks, Mode
 
 from .decisions import DecisionLog
 from .follower import Follower, Refusal, logger
@@ -28,6 +29,8 @@ COMMIT_HEADER = "x-refguard-commit"
 STATE_HEADER = "x-refguard-state"
 # The key in a request's metadata, for the proxy's logs.
 COMMIT_KEY = "refguard_commit"
+# Every mode that a guardrail of this proxy can have.
+ALL_MODES = frozenset(hook.value for hook in GuardrailEventHooks)
 
 
 # What LiteLLM calls a websocket of `/v1/responses`.
@@ -55,9 +58,17 @@ class RefguardCallback(CustomLogger):
         self.follower.admit()
         self._refuse_unread_frames(data, call_type)
         _, metadata = get_or_create_metadata_bucket(data)
-        missing = self.follower.missing(_wanted(metadata))
+        wanted = _wanted(metadata)
+        missing = self.follower.missing(wanted)
         if missing:
             raise _unavailable(f"this proxy has lost the guardrail {', '.join(sorted(missing))}")
+        skipped = _opted_out(data, wanted & self.follower.guardrails())
+        if skipped:
+            raise _unavailable(
+                f"this key or its team has opted out of the guardrail {', '.join(sorted(skipped))}, which its policies "
+                "want: take `disable_global_guardrails` or `opted_out_global_guardrails` from it, or give the "
+                "guardrail `default_on: false`"
+            )
         metadata.pop(COMMIT_KEY, None)
         commit = self.follower.resolved_commit()
         if commit is not None:
@@ -137,10 +148,27 @@ def _shows_frames() -> bool:
     return hasattr(endpoints, "_metadata_with_frame_guardrails")
 
 
-def _guardrails() -> frozenset[str]:
-    """The guardrails that can run: the same list that the proxy walks for each call."""
-    names = (getattr(cb, "guardrail_name", None) for cb in litellm.callbacks if isinstance(cb, CustomGuardrail))
-    return frozenset(name for name in names if name)
+def _guardrails() -> dict[str, frozenset[str]]:
+    """The guardrails that can run, of the same list that the proxy walks for each call, with their modes."""
+    found: dict[str, frozenset[str]] = {}
+    for callback in litellm.callbacks:
+        name = getattr(callback, "guardrail_name", None)
+        if name and isinstance(callback, CustomGuardrail):
+            found[name] = found.get(name, frozenset()) | _modes(callback.event_hook)
+    return found
+
+
+def _modes(hook: object) -> frozenset[str]:
+    """The modes in which a guardrail runs for every request that it is given to.
+
+    One without a mode runs in all of them. Of one whose mode depends on a request's tags, those that all tags have.
+    """
+    if hook is None:
+        return ALL_MODES
+    if isinstance(hook, Mode):
+        return frozenset.intersection(_modes(hook.default or []), *(_modes(mode) for mode in hook.tags.values()))
+    hooks = hook if isinstance(hook, (list, tuple, set, frozenset)) else [hook]
+    return frozenset(str(getattr(one, "value", one)) for one in hooks)
 
 
 def _wanted(metadata: dict[str, Any]) -> frozenset[str]:
@@ -162,6 +190,21 @@ def _wanted(metadata: dict[str, Any]) -> frozenset[str]:
         elif isinstance(entry, dict):
             names.update(name for name in entry if isinstance(name, str))
     return frozenset(names)
+
+
+def _opted_out(data: dict[str, Any], wanted: frozenset[str]) -> frozenset[str]:
+    """Those that LiteLLM would skip: a key may opt out of what is on by default, also where a policy names it."""
+    return frozenset(
+        callback.guardrail_name
+        for callback in (litellm.callbacks if wanted else ())
+        if isinstance(callback, CustomGuardrail)
+        and callback.guardrail_name in wanted
+        and callback.default_on is True
+        and (
+            callback.get_disable_global_guardrail(data) is True
+            or callback.guardrail_name in callback.get_opted_out_global_guardrails_from_metadata(data)
+        )
+    )
 
 
 def _database_conflict(settings: Settings) -> str | None:
