@@ -118,6 +118,7 @@ class Proxy:
         folder: Path,
         settings: Mapping[str, str],
         *,
+        environment: Mapping[str, str] | None = None,
         config: str = "",
         workers: int = 1,
         guardrails: tuple[str, ...] = ("mark-a", "mark-b"),
@@ -131,6 +132,7 @@ class Proxy:
         environment = {
             **clean_environment(),
             **settings,
+            **(environment or {}),
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_MASTER_KEY": MASTER_KEY,
             "NO_DOCS": "True",
@@ -152,6 +154,18 @@ class Proxy:
     def complete(self, text: str = "hello", **more: Any) -> Reply:
         body = {"model": "m", "messages": [{"role": "user", "content": text}], **more}
         return self._ask("/v1/chat/completions", json.dumps(body).encode(), MASTER_KEY)
+
+    def post(self, path: str, body: Any) -> Reply:
+        return self._ask(path, json.dumps(body).encode(), MASTER_KEY)
+
+    def upload(self, name: str, content: str) -> Reply:
+        """Uploads the requests of a batch."""
+        parts = (
+            f'--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+            f'--x\r\ncontent-disposition: form-data; name="file"; filename="{name}"\r\n'
+            f"content-type: application/jsonl\r\n\r\n{content}\r\n--x--\r\n"
+        )
+        return self._ask("/v1/files", parts.encode(), MASTER_KEY, "multipart/form-data; boundary=x")
 
     def until_alive(self) -> None:
         def alive() -> bool:
@@ -198,8 +212,8 @@ class Proxy:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def _ask(self, path: str, body: bytes | None, key: str | None) -> Reply:
-        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+    def _ask(self, path: str, body: bytes | None, key: str | None, kind: str = "application/json") -> Reply:
+        headers = {"content-type": kind} | ({"authorization": f"Bearer {key}"} if key else {})
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body, headers=headers)
         try:
             with _OPENER.open(request, timeout=PATIENCE) as reply:
@@ -210,6 +224,12 @@ class Proxy:
 
 # Whatever proxy the environment names is not for loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def ask_daemon(address: str, path: str) -> Any:
+    """What the daemon answers, as JSON."""
+    with _OPENER.open(f"http://{address}{path}", timeout=PATIENCE) as reply:
+        return json.load(reply)
 
 
 def _lower(headers: Any) -> dict[str, str]:
@@ -247,7 +267,8 @@ class Guard(CustomGuardrail):
     """Blocks a call that holds its own name."""
 
     async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
-        if f"block {self.guardrail_name}" in str(data.get("messages")):
+        said = [data.get(name) for name in ("messages", "input", "prompt", "query", "contents")]
+        if f"block {self.guardrail_name}" in str(said):
             raise HTTPException(status_code=400, detail={"error": f"blocked by {self.guardrail_name}"})
         add_guardrail_to_applied_guardrails_header(request_data=data, guardrail_name=self.guardrail_name)
         return data

@@ -16,7 +16,7 @@ import pytest
 
 from refguard_litellm.bundle import build
 from sets import bundle
-from support import Daemon, Proxy, Repository, clean_environment, free_port, until
+from support import Daemon, Proxy, Repository, ask_daemon, clean_environment, free_port, until
 from test_decisions import judged
 
 pytestmark = pytest.mark.skipif(
@@ -152,6 +152,45 @@ def test_every_worker_follows_by_itself_over_a_socket_with_a_token(tmp_path: Pat
     second = repository.promote({"base": "mark-b"})
     until("both workers run the second set", both(lambda status: status["commit"] == second))
     assert proxy.complete().listed("x-litellm-applied-guardrails") == {"mark-b"}
+
+
+def test_a_daemon_that_restarts_is_found_again_and_knows_its_clients(tmp_path: Path, ending: Cleaning) -> None:
+    repository = Repository(tmp_path / "repository")
+    first = repository.promote({"base": "mark-a"})
+    address = f"127.0.0.1:{free_port()}"
+    daemon: Daemon = ending(Daemon(repository, address))
+    # A question that the restarted daemon held would leave the proxy `away` for a minute.
+    settings = {"REFGUARD_URL": f"http://{address}", "REFGUARD_WAIT": "60", "REFGUARD_MAX_STALENESS": "65"}
+    proxy: Proxy = ending(Proxy(tmp_path / "proxy", settings))
+    proxy.until_alive()
+    proxy.until_running(first)
+    client = until("the proxy is known", lambda: reported(address, lambda client: client["commit"] == first))
+    assert (client["set"], client["state"], client["instant"]) == ("production", "current", None)
+    assert client["guardrails"] == [{"name": name, "modes": ["pre_call"]} for name in ("mark-a", "mark-b")]
+    assert client["id"] == proxy.get("/refguard/status").json()["daemon"]["client"]
+
+    # It restarts with nothing new: the proxy is `current` long before a parked question would have ended.
+    daemon.kill()
+    proxy.until_status("it knows that the daemon is gone", lambda status: status["state"] == "away")
+    ending(Daemon(repository, address))
+    until("it is found", lambda: proxy.get("/refguard/status").json()["state"] == "current", patience=30)
+    reply = proxy.complete()
+    assert (reply.status, reply.headers["x-refguard-commit"]) == (200, first)
+    assert "x-refguard-state" not in reply.headers
+    # The restarted daemon had forgotten its clients.
+    again = until("the proxy is known again", lambda: reported(address, lambda client: client["state"] == "current"))
+    assert again["id"] == client["id"]
+
+    # A set that this proxy cannot run is told with the reason.
+    repository.promote({"base": "mark-c"})
+    told = until("it is told", lambda: reported(address, lambda client: client["state"] == "rejected"))
+    assert (told["commit"], "`mark-c`" in told["reason"]) == (first, True)
+
+
+def reported(address: str, wanted: Callable[[Any], bool]) -> Any:
+    """The one client of a daemon, if it is as wanted."""
+    clients = ask_daemon(address, "/v1/clients")["clients"]
+    return next(filter(wanted, clients), None)
 
 
 def test_policies_in_the_config_are_a_conflict(tmp_path: Path, ending: Cleaning) -> None:

@@ -130,17 +130,6 @@ def test_a_daemon_that_was_away_is_told_as_soon_as_the_follower_looks(monkeypatc
     run(story)
 
 
-def test_a_worker_that_ends_says_that_it_enforces_nothing() -> None:
-    async def story(world: World) -> None:
-        await world.desk.came.get()
-        world.desk.answers.put_nowait(None)
-        await settle()
-
-    world = run(story)
-    farewell = world.desk.came.get_nowait()
-    assert (farewell["commit"], farewell["state"], farewell["reason"]) == (None, "away", "the worker has ended")
-
-
 def test_a_report_fits_into_what_the_daemon_takes() -> None:
     assert fit(CURRENT) == CURRENT
     many = [{"name": f"guardrail-{number:05}", "modes": ["pre_call", "post_call"]} for number in range(5_000)]

@@ -21,8 +21,6 @@ Report = dict[str, Any]
 
 # How often the daemon is told the same again: it takes a client that is silent for 90 s for lost.
 REPORT_SECONDS = 30.0
-# What the last word of a worker that ends may take.
-_FAREWELL_SECONDS = 1.0
 # The daemon takes 64 KiB.
 _MAX_BYTES = 60 << 10
 _MAX_REASON = 2_000
@@ -74,14 +72,11 @@ class Reporter:
             self._due.set()
 
     async def run(self, desk: Desk) -> None:
-        """Reports until it is cancelled; then says that this worker enforces nothing any more."""
-        try:
-            while True:
-                await self._report(desk)
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._due.wait(), REPORT_SECONDS)
-        finally:
-            await self._take_leave(desk)
+        """Reports until it is cancelled."""
+        while True:
+            await self._report(desk)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._due.wait(), REPORT_SECONDS)
 
     async def _report(self, desk: Desk) -> None:
         self._due.clear()
@@ -96,9 +91,3 @@ class Reporter:
         except Exception as error:  # A bug here must not end the reports for good.
             self._told = report
             self._trouble(f"{type(error).__name__}: {error}")
-
-    async def _take_leave(self, desk: Desk) -> None:
-        """So that a worker that has ended is not taken for one that enforces an old commit."""
-        farewell = {**self._describe(), "commit": None, "state": "away", "reason": "the worker has ended"}
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(desk.report(self.client_id, fit(farewell)), _FAREWELL_SECONDS)
