@@ -165,10 +165,6 @@ class Follower:
         wanted &= self._current.guardrails
         return _unable(wanted, self._current, self._guardrails()) if wanted else wanted
 
-    def guardrails(self) -> frozenset[str]:
-        """Every guardrail that the running set may want."""
-        return self._current.guardrails if self._current is not None else frozenset()
-
     # Following.
 
     def start(self) -> None:

@@ -62,7 +62,7 @@ class RefguardCallback(CustomLogger):
         missing = self.follower.missing(wanted)
         if missing:
             raise _unavailable(f"this proxy has lost the guardrail {', '.join(sorted(missing))}")
-        skipped = _opted_out(data, wanted & self.follower.guardrails())
+        skipped = _opted_out(data, self.follower.wanted(wanted))
         if skipped:
             raise _unavailable(
                 f"this key or its team has opted out of the guardrail {', '.join(sorted(skipped))}, which its policies "
