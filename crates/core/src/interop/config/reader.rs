@@ -99,8 +99,8 @@ impl Reader<'_> {
         written.is_some_and(|text| {
             text.match_indices("\\u").any(|(at, _)| {
                 let digits = text.get(at + 2..at + 4).unwrap_or_default();
-                let is_escaped =
-                    text[..at].bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1;
+                let before = text.get(..at).unwrap_or_default().bytes().rev();
+                let is_escaped = before.take_while(|byte| *byte == b'\\').count() % 2 == 1;
                 !is_escaped
                     && u8::from_str_radix(digits, 16)
                         .is_ok_and(|high| (0xd8..=0xdf).contains(&high))
