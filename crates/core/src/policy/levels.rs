@@ -100,5 +100,74 @@ impl Levels {
         });
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         findings.dedup();
+        cap_each_rule(findings);
+    }
+}
+
+/// So many findings of one rule are reported, the first by place; one more says how many there are besides. A file of
+/// 1 MiB can break a rule some 100,000 times, and nobody reads the last of them.
+pub const MOST_OF_A_RULE: usize = 1_000;
+
+fn cap_each_rule(findings: &mut Vec<Finding>) {
+    if findings.len() <= MOST_OF_A_RULE {
+        return;
+    }
+    let mut seen: FxHashMap<&'static str, usize> = FxHashMap::default();
+    let mut left_out: BTreeMap<&'static str, (usize, Finding)> = BTreeMap::new();
+    findings.retain(|finding| {
+        let code = finding.rule.code;
+        let count = seen.entry(code).or_default();
+        *count += 1;
+        if *count > MOST_OF_A_RULE {
+            let (count, first) = left_out.entry(code).or_insert_with(|| (0, finding.clone()));
+            *count += 1;
+            // What is left out must refuse the set as it would have.
+            if finding.is_error() && (!first.is_error() || finding.since < first.since) {
+                (first.severity, first.since) = (finding.severity, finding.since);
+            }
+        }
+        *count <= MOST_OF_A_RULE
+    });
+
+    for (count, first) in left_out.into_values() {
+        let findings_word = if count == 1 { "finding" } else { "findings" };
+        let message = format!("{count} more {findings_word} of `{}` are left out", first.rule.name);
+        let help = Some("mend those that are shown and look again".to_owned());
+        findings.push(Finding { message, help, related: Vec::new(), ..first });
+    }
+    findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Limits, load_file};
+
+    fn found(text: String, as_of: Release) -> Vec<Finding> {
+        let loaded = load_file("set.yaml", text.into_bytes(), &Limits::DEFAULT);
+        crate::policy::check_findings(loaded, &Levels::as_of(as_of)).findings
+    }
+
+    #[test]
+    fn of_each_rule_a_thousand_are_told_and_the_rest_is_counted() {
+        let names: Vec<String> = (0..3_000).map(|n| format!("g{n}")).collect();
+        let text =
+            format!("apiVersion: refguard/v1\nkind: Catalog\nguardrails: [{}]\n", names.join(", "));
+        let all = found(text, Release::CURRENT);
+        let unused: Vec<_> = all.iter().filter(|it| it.rule.code == "RG211").collect();
+        assert_eq!(unused.len(), MOST_OF_A_RULE + 1);
+        let rest = unused.iter().find(|finding| finding.message.contains("more")).unwrap();
+        assert_eq!(rest.message, "2000 more findings of `unused-guardrail` are left out");
+        assert!(!rest.is_error());
+    }
+
+    #[test]
+    fn what_is_left_out_refuses_a_set_as_it_would_have() {
+        let cases = "  - {name: same, context: {team: a}, expect: {action: allow}}\n".repeat(2_500);
+        let text = format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{cases}");
+        let told = found(text.clone(), Release::CURRENT);
+        let rest = told.iter().find(|finding| finding.message.contains("more findings")).unwrap();
+        assert!(rest.is_error() && rest.since == Release::V0_2, "{rest}");
+        assert!(!found(text, Release::FIRST).iter().any(Finding::is_error));
     }
 }

@@ -1,9 +1,9 @@
 //! RG214 `captured-guardrail`: a pipeline takes over what another policy adds
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Scope;
-use crate::document::{Finding, PipelineMode, RawStep, Rule, Severity};
+use crate::document::{Finding, PipelineMode, RawPipeline, RawStep, Rule, Severity};
 use crate::policy::reach::{Budget, Meeting};
 use crate::policy::{DraftSet, Item};
 
@@ -83,6 +83,7 @@ teams: [finance]
 /// Every step whose guardrail another policy gives to a request of the pipeline, once a pipeline.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut budget = Budget::new();
+    let own_steps = list_own_steps(draft);
     for (policy, attachments) in draft.attached.iter().enumerate() {
         let Some(item) = draft.policies.get(policy).filter(|_| !attachments.is_empty()) else {
             continue;
@@ -91,7 +92,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         let mut said: FxHashSet<&str> = FxHashSet::default();
         for step in pipeline.steps.iter().filter(|step| said.insert(step.guardrail.as_str())) {
             let other = |giver: usize| {
-                giver != policy && !runs_it_too(draft, giver, step, pipeline.mode.value)
+                let own = (pipeline.mode.value, step.guardrail.as_str());
+                giver != policy && !own_steps.get(&giver).is_some_and(|steps| steps.contains(&own))
             };
             let found = attachments.iter().find_map(|at| {
                 let meeting = Meeting { area: draft.areas().get(*at)?, holder: policy };
@@ -111,13 +113,19 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether another policy's own pipeline has the guardrail in the same mode: then nothing is taken from it.
-fn runs_it_too(draft: &DraftSet<'_>, policy: usize, step: &RawStep, mode: PipelineMode) -> bool {
-    let pipeline = draft.policies.get(policy).and_then(|item| item.raw.pipeline.as_ref());
-    pipeline.is_some_and(|pipeline| {
-        pipeline.mode.value == mode
-            && pipeline.steps.iter().any(|other| other.guardrail == step.guardrail)
-    })
+/// The guardrails that a policy's own pipeline runs, with its mode.
+type OwnSteps<'d> = FxHashSet<(PipelineMode, &'d str)>;
+
+/// The own steps of each policy that has a pipeline: where another pipeline has the guardrail in the same mode, nothing
+/// is taken from that policy.
+fn list_own_steps<'d>(draft: &'d DraftSet<'_>) -> FxHashMap<usize, OwnSteps<'d>> {
+    let piped = draft.policies.iter().enumerate();
+    let piped = piped.filter_map(|(at, item)| Some((at, item.raw.pipeline.as_ref()?)));
+    let steps_of = |pipeline: &'d RawPipeline| {
+        let mode = pipeline.mode.value;
+        pipeline.steps.iter().map(|step| (mode, step.guardrail.as_str())).collect()
+    };
+    piped.map(|(at, pipeline)| (at, steps_of(pipeline))).collect()
 }
 
 fn finding(
