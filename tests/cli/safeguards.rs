@@ -37,7 +37,7 @@ fn a_commit_that_deletes_a_test_is_seen_by_every_verb_and_refused_by_the_gate() 
     assert!(repo.run(["diff"]).ok().contains(lost));
     assert!(repo.run(["impact"]).ok().contains(lost));
     let review = repo.run(["review", "production", "HEAD"]).ok();
-    assert!(review.contains(lost) && review.contains("1 safeguard lost"), "{review}");
+    assert!(review.contains(lost) && review.contains("1 safeguard removed"), "{review}");
     assert!(review.contains("could not take it"), "{review}");
 
     let refused = repo.run(["promote", "--reason", "tidy up"]).fails(1);

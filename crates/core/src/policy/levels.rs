@@ -1,6 +1,7 @@
 //! Levels of warnings: the one place where a finding's severity changes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -100,38 +101,46 @@ impl Levels {
         });
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         findings.dedup();
-        cap_each_rule(findings);
+        cap_each_file(findings);
     }
 }
 
-/// So many findings of one rule are reported, the first by place; one more says how many there are besides. A file of
-/// 1 MiB can break a rule some 100,000 times, and nobody reads the last of them.
-pub const MOST_OF_A_RULE: usize = 1_000;
+/// So many findings of one rule are reported of a file, the first by place; one more says how many there are besides. A
+/// file of 1 MiB can break a rule some 100,000 times, and nobody reads the last of them.
+pub const MOST_OF_A_FILE: usize = 1_000;
 
-fn cap_each_rule(findings: &mut Vec<Finding>) {
-    if findings.len() <= MOST_OF_A_RULE {
+/// Leaves out what is too much of one rule in one file. The findings are sorted, and stay so.
+fn cap_each_file(findings: &mut Vec<Finding>) {
+    if findings.len() <= MOST_OF_A_FILE {
         return;
     }
-    let mut seen: FxHashMap<&'static str, usize> = FxHashMap::default();
-    let mut left_out: BTreeMap<&'static str, (usize, Finding)> = BTreeMap::new();
+    let mut seen: FxHashMap<(&'static str, Arc<str>), usize> = FxHashMap::default();
+    let mut left_out: BTreeMap<(Arc<str>, &'static str), (usize, Finding)> = BTreeMap::new();
+
     findings.retain(|finding| {
-        let code = finding.rule.code;
-        let count = seen.entry(code).or_default();
+        let (code, file) = (finding.rule.code, &finding.location.file);
+        let count = seen.entry((code, file.clone())).or_default();
         *count += 1;
-        if *count > MOST_OF_A_RULE {
-            let (count, first) = left_out.entry(code).or_insert_with(|| (0, finding.clone()));
-            *count += 1;
-            // What is left out must refuse the set as it would have.
-            if finding.is_error() && (!first.is_error() || finding.since < first.since) {
-                (first.severity, first.since) = (finding.severity, finding.since);
-            }
+        if *count <= MOST_OF_A_FILE {
+            return true;
         }
-        *count <= MOST_OF_A_RULE
+
+        let (rest, first) =
+            left_out.entry((file.clone(), code)).or_insert_with(|| (0, finding.clone()));
+        *rest += 1;
+        // What is left out must refuse the set as it would have.
+        if finding.is_error() && (!first.is_error() || finding.since < first.since) {
+            (first.severity, first.since) = (finding.severity, finding.since);
+        }
+        false
     });
 
     for (count, first) in left_out.into_values() {
         let findings_word = if count == 1 { "finding" } else { "findings" };
-        let message = format!("{count} more {findings_word} of `{}` are left out", first.rule.name);
+        let message = format!(
+            "{count} more {findings_word} of `{}` in this file are left out",
+            first.rule.name
+        );
         let help = Some("mend those that are shown and look again".to_owned());
         findings.push(Finding { message, help, related: Vec::new(), ..first });
     }
@@ -149,15 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn of_each_rule_a_thousand_are_told_and_the_rest_is_counted() {
+    fn of_each_rule_a_thousand_are_told_of_a_file_and_the_rest_is_counted() {
         let names: Vec<String> = (0..3_000).map(|n| format!("g{n}")).collect();
         let text =
             format!("apiVersion: refguard/v1\nkind: Catalog\nguardrails: [{}]\n", names.join(", "));
         let all = found(text, Release::CURRENT);
         let unused: Vec<_> = all.iter().filter(|it| it.rule.code == "RG211").collect();
-        assert_eq!(unused.len(), MOST_OF_A_RULE + 1);
+        assert_eq!(unused.len(), MOST_OF_A_FILE + 1);
         let rest = unused.iter().find(|finding| finding.message.contains("more")).unwrap();
-        assert_eq!(rest.message, "2000 more findings of `unused-guardrail` are left out");
+        assert_eq!(
+            rest.message,
+            "2000 more findings of `unused-guardrail` in this file are left out"
+        );
         assert!(!rest.is_error());
     }
 
