@@ -44,6 +44,7 @@ pub use source::import::{Committed, ImportReport, import_litellm};
 pub use source::import_database::{DatabaseReport, import_litellm_database};
 pub use source::init::{Initialised, init, init_here};
 pub use source::judged::Judged;
+#[cfg(feature = "daemon")]
 pub(crate) use source::judged::release_of;
 pub use source::listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object,

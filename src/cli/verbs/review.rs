@@ -40,7 +40,7 @@ pub(in crate::cli) struct ReviewArgs {
     detail: DetailArgs,
 
     /// Make places links: an address with {commit}, {path} and {line}, such as
-    /// https://forge.example/team/policies/blob/{commit}/{path}#L{line} (markdown)
+    /// `https://forge.example/team/policies/blob/{commit}/{path}#L{line}` (markdown)
     #[arg(long, value_name = "TEMPLATE")]
     link: Option<LinkTemplate>,
 

@@ -23,7 +23,8 @@ impl Severity {
     }
 }
 
-/// What refguard.yaml or a flag says of a warning; the stricter is the greater.
+// The stricter is the greater.
+/// What refguard.yaml or a flag says of a warning.
 #[derive(
     Debug,
     Clone,

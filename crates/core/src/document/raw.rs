@@ -156,7 +156,8 @@ pub struct RawGates {
     pub safeguards: Option<Spanned<GateLevel>>,
 }
 
-/// What a gate that can be set does; the stricter is the greater.
+// The stricter is the greater.
+/// What a gate that can be set does.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
 )]

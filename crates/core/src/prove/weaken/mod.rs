@@ -86,7 +86,7 @@ struct Hunt<'h, 'w, 'a> {
     capturers: Vec<Capturer>,
     /// Whether a default attachment of HEAD has a pipeline.
     default_pipes: bool,
-    /// What each pipeline captures that makes a difference, by [`walk::pardons`].
+    /// What each pipeline captures that makes a difference, by [`View::pardons`].
     pardons: Rc<FxHashMap<PipeId, Vec<GuardId>>>,
     /// The attachments of BASE by what they may give.
     givers: Rc<Givers>,
