@@ -15,6 +15,7 @@ import pytest
 import yaml
 from support.pod import TOKEN, Pod
 from support.repository import Repository, environment
+from support.scripts import load_script
 
 USER = 65532
 LIMIT = 40e6
@@ -142,10 +143,8 @@ def test_it_tells_what_it_is_made_of(image: Image) -> None:
         assert f"Package: {package}\n" in (image.root / "var/lib/dpkg/status.d" / package).read_text()
 
 
-def test_the_same_input_makes_the_same_image(program: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(root / "packaging/image"))
-    import build
-
+def test_the_same_input_makes_the_same_image(program: Path, root: Path) -> None:
+    build = load_script(root / "packaging/image/build.py")
     binary = Path("/usr/bin/git")
     layers = {build.digest(build.write_archive(build.collect(binary), 0)) for _ in range(2)}
     assert len(layers) == 1

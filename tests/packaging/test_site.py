@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support import console
 from support.repository import environment
+from support.scripts import load_script
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,8 @@ def test_the_reference_tells_every_verb_and_every_field(site: Path, program: Pat
             assert f"<code>{field}</code>" in documents, f"{path.name}: {field}"
 
 
-def test_a_link_that_leads_nowhere_is_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(root / "packaging/site"))
-    import build
-
+def test_a_link_that_leads_nowhere_is_found(root: Path) -> None:
+    build = load_script(root / "packaging/site/build.py")
     page = root / "docs/daemon.md"
     with pytest.raises(SystemExit, match="which is not there"):
         build.lead_links("[x](../packaging/none.yaml)", page)
