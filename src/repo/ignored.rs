@@ -70,6 +70,16 @@ impl Ignored {
     }
 }
 
+impl Repo {
+    /// Whether git ignores a folder below the top of the work tree, or one that it lies in. The folder need not exist.
+    pub fn ignores_folder(&self, folder: &Path) -> bool {
+        let Some(top) = self.work_tree().and_then(|top| top.canonicalize().ok()) else {
+            return false;
+        };
+        folder.starts_with(&top) && Ignored::at_root(self, &top, folder).is_none()
+    }
+}
+
 fn global_excludes(repo: &Repo) -> Option<PathBuf> {
     let home = || repo.env.get("HOME").map(PathBuf::from);
     let expand = |path: &str| match path.strip_prefix("~/") {

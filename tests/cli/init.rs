@@ -44,6 +44,13 @@ fn a_repository_within_another_is_not_made_by_accident() {
         assert!(said.contains("lies in the git repository") && said.contains("--here"), "{said}");
         assert!(!repo.path().join(target).exists());
     }
+    // A folder that the outer repository ignores is meant to be one of its own.
+    repo.write(".gitignore", "/mine\n/build/\n");
+    for target in ["mine", "build/policies"] {
+        let _ = repo.run(["init", target]).ok();
+        assert!(repo.path().join(target).join(".git").is_dir(), "{target}");
+    }
+    repo.commit("ignore");
     // To add the policies to it is another matter: nothing is committed, and the owner goes on.
     let made = repo.run(["init", "--here", "policies", "--format", "json"]).json();
     assert_eq!(made["commit"], serde_json::Value::Null);

@@ -1,6 +1,6 @@
 //! `init`: a new policy repository from the embedded example.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use include_dir::{Dir, DirEntry, include_dir};
@@ -95,12 +95,16 @@ pub fn init_here(dir: &Path) -> Result<Vec<String>> {
 }
 
 /// Refuses to make a repository within another: git does not look into it, so that the outer one
-/// would neither commit nor clone the policies. `instead`: what to do.
+/// would neither commit nor clone the policies. Where the outer one ignores the folder, somebody has said
+/// that this is meant. `instead`: what to do.
 ///
 /// # Errors
 /// Where the folder, or the nearest one above that exists, lies in a git repository.
 pub(in crate::ops) fn refuse_nested(dir: &Path, instead: &str) -> Result<()> {
     let Some(repo) = enclosing_repo(dir)? else { return Ok(()) };
+    if repo.ignores_folder(&real_path(dir)?) {
+        return Ok(());
+    }
     let top = repo.work_tree().unwrap_or(repo.git_dir());
     bail!(
         "`{}` lies in the git repository `{}`, and a repository within another is not seen by it: \
@@ -114,6 +118,14 @@ fn enclosing_repo(dir: &Path) -> Result<Option<Repo>> {
     let dir = std::path::absolute(dir)?;
     let Some(existing) = dir.ancestors().find(|above| above.is_dir()) else { return Ok(None) };
     Ok(Repo::enclosing(existing, &GitEnv::from_process())?)
+}
+
+/// The path of a folder that need not exist, without links.
+fn real_path(dir: &Path) -> Result<PathBuf> {
+    let dir = std::path::absolute(dir)?;
+    let Some(existing) = dir.ancestors().find(|above| above.is_dir()) else { return Ok(dir) };
+    let missing = dir.strip_prefix(existing).unwrap_or(Path::new(""));
+    Ok(existing.canonicalize()?.join(missing))
 }
 
 /// Writes the example and the schemas; their paths, sorted.
