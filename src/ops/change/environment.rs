@@ -321,11 +321,7 @@ impl Workspace {
             return self.promotion(name, number).map(|p| (p.commit.id, Some(p.record.number)));
         }
         if let Ok(time) = revision.parse::<jiff::Timestamp>() {
-            let anchor = self.anchor()?;
-            let ledger = self.environment(&anchor)?.ledger;
-            let found = ledger.at_time(time.as_second());
-            let found =
-                found.with_context(|| format!("nothing was in `{anchor}` at {revision}"))?;
+            let found = self.promotion_in_force(&self.anchor()?, time, revision)?;
             return Ok((found.commit.id, Some(found.record.number)));
         }
         let known: Vec<(&str, &RefName)> =
@@ -338,46 +334,56 @@ impl Workspace {
     /// # Errors
     /// Where there is no such environment, or nothing was promoted to it (by then).
     pub fn source_in(&self, environment: &str, at: Option<&str>) -> Result<Source> {
-        let ledger = match at {
-            Some(at) if at.parse::<jiff::Timestamp>().is_err() => {
-                return Ok(Source::At(at.to_owned()));
-            }
-            _ => self.environment(environment)?.ledger,
-        };
         let Some(at) = at else {
-            return match ledger.tip {
+            return match self.environment(environment)?.ledger.tip {
                 Some(_) => Ok(Source::At(environment.to_owned())),
                 None => bail!(self.nothing_promoted(environment)?),
             };
         };
 
-        let seconds = at.parse::<jiff::Timestamp>()?.as_second();
-        let found = ledger.at_time(seconds);
-        let found = found.with_context(|| format!("nothing was in `{environment}` at {at}"))?;
+        let Ok(time) = at.parse::<jiff::Timestamp>() else { return Ok(Source::At(at.to_owned())) };
+        let found = self.promotion_in_force(environment, time, at)?;
         Ok(Source::At(format!("{environment}#{}", found.record.number)))
     }
 
     /// That nothing was promoted to an environment, with what to do.
     pub(in crate::ops) fn nothing_promoted(&self, environment: &str) -> Result<String> {
-        Ok(match self.place(environment)?.not_fetched() {
-            Some(command) => {
-                format!("nothing is known of `{environment}` here: fetch it with `{command}`")
-            }
-            None => format!(
+        let never_fetched = self.never_fetched(environment)?;
+        Ok(never_fetched.unwrap_or_else(|| {
+            format!(
                 "nothing was promoted to `{environment}` yet: ask the work tree with `--worktree`, or a revision with `--at`"
-            ),
-        })
+            )
+        }))
+    }
+
+    /// That an environment lives elsewhere and was never fetched from there, with what to do; `None` where it was, or
+    /// lives here.
+    pub(in crate::ops) fn never_fetched(&self, environment: &str) -> Result<Option<String>> {
+        let command = self.place(environment)?.not_fetched();
+        Ok(command.map(|command| {
+            format!("nothing is known of `{environment}` here: fetch it with `{command}`")
+        }))
     }
 
     /// The tip of an environment that must have one.
     fn require_environment(&self, name: &str, ref_name: &RefName) -> Result<CommitId> {
         let tip = self.repo()?.require_ref(ref_name);
-        match self.place(name)?.not_fetched() {
-            Some(command) if tip.is_err() => tip.with_context(|| {
-                format!("nothing is known of `{name}` here: fetch it with `{command}`")
-            }),
+        match self.never_fetched(name)? {
+            Some(sentence) if tip.is_err() => tip.context(sentence),
             _ => Ok(tip?),
         }
+    }
+
+    /// The promotion that was in force at a time; `text` is the time as it was typed.
+    fn promotion_in_force(
+        &self,
+        environment: &str,
+        time: jiff::Timestamp,
+        text: &str,
+    ) -> Result<Promotion> {
+        let ledger = self.environment(environment)?.ledger;
+        let found = ledger.at_time(time.as_second()).cloned();
+        found.with_context(|| format!("nothing was in `{environment}` at {text}"))
     }
 
     fn promotion(&self, environment: &str, number: &str) -> Result<Promotion> {

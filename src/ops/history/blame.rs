@@ -111,12 +111,8 @@ impl Workspace {
         let ledger = self.environment(&asked.environment)?.ledger;
         let mut entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
         if entries.is_empty() {
-            let place = self.place(&asked.environment)?;
-            match place.not_fetched() {
-                Some(command) => bail!(
-                    "nothing is known of `{}` here: fetch it with `{command}`",
-                    asked.environment
-                ),
+            match self.never_fetched(&asked.environment)? {
+                Some(sentence) => bail!(sentence),
                 None => bail!("nothing was promoted to `{}` yet", asked.environment),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use include_dir::{Dir, DirEntry, include_dir};
 
 use crate::ops::source::import::{schema_files, write_new};
@@ -115,17 +115,23 @@ pub(in crate::ops) fn refuse_nested(dir: &Path, instead: &str) -> Result<()> {
 }
 
 fn enclosing_repo(dir: &Path) -> Result<Option<Repo>> {
-    let dir = std::path::absolute(dir)?;
-    let Some(existing) = dir.ancestors().find(|above| above.is_dir()) else { return Ok(None) };
-    Ok(Repo::enclosing(existing, &GitEnv::from_process())?)
+    let (existing, _) = split_missing(dir)?;
+    Ok(Repo::enclosing(&existing, &GitEnv::from_process())?)
 }
 
 /// The path of a folder that need not exist, without links.
 fn real_path(dir: &Path) -> Result<PathBuf> {
-    let dir = std::path::absolute(dir)?;
-    let Some(existing) = dir.ancestors().find(|above| above.is_dir()) else { return Ok(dir) };
-    let missing = dir.strip_prefix(existing).unwrap_or(Path::new(""));
+    let (existing, missing) = split_missing(dir)?;
     Ok(existing.canonicalize()?.join(missing))
+}
+
+/// The nearest folder at or above a path that exists, and what is missing below it.
+fn split_missing(dir: &Path) -> Result<(PathBuf, PathBuf)> {
+    let dir = std::path::absolute(dir)?;
+    let existing = dir.ancestors().find(|above| above.is_dir());
+    let existing = existing.with_context(|| format!("`{}` lies nowhere", dir.display()))?;
+    let missing = dir.strip_prefix(existing)?;
+    Ok((existing.to_owned(), missing.to_owned()))
 }
 
 /// Writes the example and the schemas; their paths, sorted.
