@@ -57,11 +57,13 @@ impl Repo {
         cancel: &Cancel,
     ) -> Result<(), RepoError> {
         let refspec = |branch: &RefName| Ok(format!("+{branch}:{}", branch.tracking(remote)?));
-        let mut refspecs: Vec<String> =
-            branches.iter().map(refspec).collect::<Result<_, RepoError>>()?;
-        // A hold is told by the ledger where something else has moved the branch. What matches nothing is no error.
-        let ledgers = format!("refs/refguard/remotes/{remote}/ledger/*");
-        refspecs.push(format!("+refs/refguard/ledger/*:{ledgers}"));
+        // A hold is told by the ledger where something else has moved the branch. What matches nothing is no error. Git
+        // writes refs one after the other, in this order: who sees the new branch must find its ledger there.
+        let ledgers = format!("+refs/refguard/ledger/*:refs/refguard/remotes/{remote}/ledger/*");
+        let mut refspecs = vec![ledgers];
+        for branch in branches {
+            refspecs.push(refspec(branch)?);
+        }
         self.fetch_refspecs(remote, &refspecs, cancel)
     }
 
