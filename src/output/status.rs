@@ -55,6 +55,9 @@ fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &
             text.push_str(&format!("  {commits} {what} {}\n", escape_terminal(branch)));
         }
     }
+    if let Some(soak) = &environment.soak {
+        text.push_str(&format!("  takes sets that stayed for {soak} where they come from\n"));
+    }
     if !environment.policies.is_empty() {
         text.push_str(&format!("  {} has what it lacks:\n", escape_terminal(branch)));
         text.push_str(&format_changes(&environment.policies, paint));

@@ -30,6 +30,7 @@ mod resolve;
 mod review;
 mod safeguards;
 mod support;
+mod timing;
 mod trust;
 mod upgrade;
 mod validate;

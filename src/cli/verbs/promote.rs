@@ -13,9 +13,9 @@ use crate::ops::{HomeRequest, Lowered, Plan, PromoteRequest, Selection, Workspac
 /// Move an environment to a commit, in one step
 ///
 /// Makes one commit on the environment's branch and moves its ref by compare-and-swap. Every gate
-/// is asked before: valid, tests, empty, published, older, hold, weaken, safeguards. Without REV the
-/// tip of the branch that the environment is promoted from is taken, never HEAD. Exit 3: somebody
-/// else was first.
+/// is asked before: valid, tests, empty, published, older, freeze, soak, hold, weaken, safeguards.
+/// Without REV the tip of the branch that the environment is promoted from is taken, never HEAD.
+/// Exit 3: somebody else was first.
 ///
 /// Example: refguard promote --dry-run
 ///
@@ -74,6 +74,14 @@ pub(in crate::cli) struct PromoteArgs {
     #[arg(long, value_name = "REASON")]
     allow_safeguards: Option<String>,
 
+    /// Pass the gate *freeze*; recorded with the reason
+    #[arg(long, value_name = "REASON")]
+    allow_freeze: Option<String>,
+
+    /// Pass the gate *soak*; recorded with the reason
+    #[arg(long, value_name = "REASON")]
+    allow_soak: Option<String>,
+
     /// Pass the gate *hold* and end the hold; recorded with the reason
     #[arg(long, value_name = "REASON")]
     release_hold: Option<String>,
@@ -97,6 +105,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
             older: args.allow_older,
             weaken: args.allow_weaken.clone(),
             safeguards: args.allow_safeguards.clone(),
+            freeze: args.allow_freeze.clone(),
+            soak: args.allow_soak.clone(),
             hold: args.release_hold.clone(),
         },
     })?;

@@ -79,6 +79,12 @@ pub(in crate::ops) fn strictest(name: &str, judges: &[Environment]) -> Environme
         merged.weaken = merged.weaken.max(judge.weaken);
         merged.safeguards = merged.safeguards.max(judge.safeguards);
         merged.allow.retain(|who| judge.allow.contains(who));
+        merged.soak = merged.soak.max(judge.soak);
+        for freeze in &judge.freeze {
+            if !merged.freeze.contains(freeze) {
+                merged.freeze.push(freeze.clone());
+            }
+        }
     }
     merged
 }

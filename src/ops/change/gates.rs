@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use jiff::Timestamp;
 use refguard_core::document::{Finding, Release};
 use refguard_core::policy::PolicySet;
 use refguard_core::resolve::Engine;
 use serde::Serialize;
 
-use crate::ops::change::safeguards;
+use crate::ops::change::{safeguards, timing};
 use crate::ops::source::load::NoProgress;
 use crate::ops::{
     EnvironmentState, Judged, TestOptions, TestReport, TrackedSet, VersionHistory, Workspace,
@@ -31,7 +32,7 @@ pub enum Says {
 /// One thing that a gate has to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateWord {
-    /// The gate: `valid`, `tests`, `empty`, `published`, `older`, `hold`, `weaken`, `safeguards`.
+    /// The gate: `valid`, `tests`, `empty`, `published`, `older`, `freeze`, `soak`, `hold`, `weaken`, `safeguards`.
     pub gate: &'static str,
     /// What follows.
     pub says: Says,
@@ -45,8 +46,18 @@ pub struct GateWord {
 
 impl GateWord {
     /// Every gate, in the order in which they are told.
-    pub const ALL: [&'static str; 8] =
-        ["valid", "tests", "empty", "published", "older", "hold", "weaken", "safeguards"];
+    pub const ALL: [&'static str; 10] = [
+        "valid",
+        "tests",
+        "empty",
+        "published",
+        "older",
+        "freeze",
+        "soak",
+        "hold",
+        "weaken",
+        "safeguards",
+    ];
 
     /// An error of a set.
     pub(in crate::ops) fn of(finding: &Finding) -> Self {
@@ -72,6 +83,10 @@ pub struct Lowered {
     pub weaken: Option<String>,
     /// `--allow-safeguards REASON`
     pub safeguards: Option<String>,
+    /// `--allow-freeze REASON`
+    pub freeze: Option<String>,
+    /// `--allow-soak REASON`
+    pub soak: Option<String>,
     /// `--release-hold REASON`
     pub hold: Option<String>,
 }
@@ -90,6 +105,8 @@ pub struct Candidate {
     pub sources: Vec<SourceTip>,
     /// The release whose rules the set must keep: this one, but for a set that is gone back to.
     pub rules: Release,
+    /// The instant by which it is judged.
+    pub now: Timestamp,
 }
 
 impl Candidate {
@@ -230,6 +247,10 @@ pub(in crate::ops) fn judge(
     let repo = workspace.repo()?;
     published(repo, candidate, lowered, &mut verdict)?;
     older(repo, &environment.ledger, candidate, lowered, &mut verdict)?;
+    if candidate.changes {
+        timing::ask_freeze(environment, candidate.now, lowered, &mut verdict);
+        timing::ask_soak(workspace, environment, candidate, lowered, &mut verdict)?;
+    }
     hold(&environment.ledger, lowered, &mut verdict);
     Ok(verdict)
 }
@@ -330,6 +351,7 @@ pub(in crate::ops) fn foresee(
     before: Option<&PolicySet>,
     after: Option<(&Engine, &TestReport)>,
     loss: Option<String>,
+    now: Timestamp,
 ) -> Result<Vec<GateWord>> {
     let (mut verdict, lowered) = (Verdict::nothing(), Lowered::default());
     verdict.words.extend(findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
@@ -342,6 +364,7 @@ pub(in crate::ops) fn foresee(
     if let Some(loss) = loss {
         crate::ops::change::weaken::say_loss(environment, &lowered, &mut verdict, loss);
     }
+    timing::ask_freeze(environment, now, &lowered, &mut verdict);
     hold(&environment.ledger, &lowered, &mut verdict);
     Ok(verdict.words)
 }

@@ -105,6 +105,15 @@ impl Workspace {
         })
     }
 
+    /// The promotions of another environment, where one lives.
+    pub(in crate::ops) fn ledger_of(&self, name: &str, home: &Home) -> Result<Ledger> {
+        let place = match home {
+            Home::Here => self.place_here(name, None)?,
+            Home::At(remote) => self.place_at(name, remote)?,
+        };
+        self.ledger_at(name, &place)
+    }
+
     /// What this repository's own refs say.
     fn place_here(&self, name: &str, maybe_at: Option<String>) -> Result<Place> {
         let repo = self.repo()?;

@@ -10,5 +10,6 @@ pub(in crate::ops) mod publish;
 pub(in crate::ops) mod review;
 pub(in crate::ops) mod rollback;
 pub(in crate::ops) mod safeguards;
+pub(in crate::ops) mod timing;
 pub(in crate::ops) mod undo;
 pub(in crate::ops) mod weaken;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
 use refguard_core::document::Release;
 use refguard_core::resolve::Engine;
 
@@ -66,7 +67,14 @@ impl Workspace {
     /// [`Lost`]: crate::ops::Lost
     pub fn plan_promotion(&self, request: PromoteRequest) -> Result<Plan> {
         let lowered = &request.lowered;
-        let reasons = [&request.reason, &lowered.hold, &lowered.weaken, &lowered.safeguards];
+        let reasons = [
+            &request.reason,
+            &lowered.hold,
+            &lowered.weaken,
+            &lowered.safeguards,
+            &lowered.freeze,
+            &lowered.soak,
+        ];
         for reason in reasons.into_iter().flatten() {
             check_reason(reason)?;
         }
@@ -94,7 +102,8 @@ impl Workspace {
             true => Release::CURRENT,
             false => standing_rules(&environment.ledger),
         };
-        let candidate = Candidate { source, tree, changes, sources, rules };
+        let now = Timestamp::now();
+        let candidate = Candidate { source, tree, changes, sources, rules, now };
         let mut sets = TrackedSet::default();
         let before = match (base, already_there) {
             (Some(base), false) => {

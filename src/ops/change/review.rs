@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
+use jiff::Timestamp;
 use refguard_core::diff::{Because, SetDiff, diff_sets};
 use refguard_core::document::{Finding, GateLevel, Loaded, Release};
 use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
@@ -262,7 +263,7 @@ impl Workspace {
             let set = after.engine.as_deref().zip(tests.map(|tests| &tests.report));
             let engine = self.environment_set(sets, tip, base, before)?;
             let kept = engine.as_deref().map(|engine| &**engine.set());
-            let gates = gates::foresee(&state, &after.findings, kept, set, loss)?;
+            let gates = gates::foresee(&state, &after.findings, kept, set, loss, Timestamp::now())?;
             let could = gates.iter().all(|word| word.says != Says::Refused);
             found.push(Foreseen { environment: name, could, gates });
         }

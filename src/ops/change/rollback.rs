@@ -1,6 +1,7 @@
 //! `rollback` and `hold`: back to what was in force, and no further promotion for now.
 
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
 use refguard_core::document::Release;
 
 use crate::ops::change::gates::{self, Candidate, Lowered, Verdict};
@@ -185,6 +186,7 @@ impl Workspace {
             changes: base != Some(back.tree),
             sources: Vec::new(),
             rules: back.rules,
+            now: Timestamp::now(),
         };
         let mut sets = TrackedSet::default();
         let before = match base.filter(|base| *base != back.tree) {

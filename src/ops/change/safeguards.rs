@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use jiff::Timestamp;
 use refguard_core::document::GateLevel;
 use refguard_core::policy::PolicySet;
 use refguard_core::safeguards::{SafeguardChange, SafeguardDiff, compare_safeguards};
@@ -27,7 +28,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// Where a glob of the settings cannot be read; a set that is valid has none.
 pub fn safeguards_between(before: &PolicySet, after: &PolicySet) -> Result<SafeguardDiff> {
     let filter = Filter::of_settings(&after.settings)?;
-    Ok(compare_safeguards(before, after, &|path| filter.admits(path), &budget_within(TIME_LIMIT)))
+    let is_read = |path: &str| filter.admits(path);
+    Ok(compare_safeguards(before, after, &is_read, Timestamp::now(), &budget_within(TIME_LIMIT)))
 }
 
 /// Asks the gate: as loud as the settings of the environment say, and recorded where a flag passes it.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use rayon::prelude::*;
 use refguard_core::document::{Body, Finding, Release, is_yaml_name, load_file};
-use refguard_core::policy::raw_policy_digest;
+use refguard_core::policy::{frozen_at, raw_policy_digest};
 use serde::Serialize;
 
 use crate::ops::source::load::{self, LIMITS, NoProgress};
@@ -64,6 +65,10 @@ pub struct EnvironmentStatus {
     pub external: bool,
     /// Why no promotion may follow.
     pub hold: Option<HoldStatus>,
+    /// Until when it is frozen, if it is.
+    pub freeze: Option<FreezeStatus>,
+    /// How long a set must have been in the environment that it comes from.
+    pub soak: Option<String>,
     /// Commits of the publish branch that are not in it; `None`: it cannot be told.
     pub behind: Option<usize>,
     /// Commits in it that are not in the publish branch.
@@ -81,6 +86,15 @@ pub struct HoldStatus {
     pub promotion: u64,
     /// When, RFC 3339.
     pub since: String,
+}
+
+/// Why and until when an environment takes no promotion.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FreezeStatus {
+    /// Why, where the settings say it.
+    pub reason: Option<String>,
+    /// The first instant at which it is not frozen, RFC 3339.
+    pub until: String,
 }
 
 /// Policies by what became of their documents. Each list is sorted.
@@ -170,6 +184,10 @@ impl Workspace {
             if let Some(HoldStatus { promotion, since, reason }) = &environment.hold {
                 say(2, format!("on hold since promotion {promotion} ({since}): {reason}"));
             }
+            if let Some(FreezeStatus { until, reason }) = &environment.freeze {
+                let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                say(2, format!("frozen until {until}{why}"));
+            }
         }
         let mut say = |rank, message| found.push((rank, Problem { environment: None, message }));
         for file in drafts.into_iter().flat_map(|drafts| &drafts.faulty) {
@@ -235,6 +253,13 @@ impl Workspace {
                 promotion: promotion.record.number,
                 since: promotion.commit.committer.time.to_string(),
             }),
+            freeze: frozen_at(&state.settings.freeze, Timestamp::now()).map(|frozen| {
+                FreezeStatus {
+                    reason: frozen.freeze.reason.clone(),
+                    until: frozen.until.to_string(),
+                }
+            }),
+            soak: state.settings.soak.map(|soak| format!("{soak:#}")),
             ahead: counts.map(|(ahead, _)| ahead),
             behind: counts.map(|(_, behind)| behind),
             policies: self.changes_between(repo, held, tree)?,

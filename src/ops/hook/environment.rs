@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use jiff::Timestamp;
 use refguard_core::document::Release;
 use refguard_core::policy::Environment;
 use refguard_core::resolve::Engine;
@@ -253,6 +254,7 @@ impl Step<'_> {
             changes: base != Some(commit.tree),
             sources,
             rules: due.rules,
+            now: Timestamp::now(),
         };
         let before = match (base.filter(|base| *base != commit.tree), held) {
             (Some(base), Some((tree, engine))) if tree == base => Some(engine),
@@ -359,6 +361,8 @@ fn lowered(record: &Record) -> Option<Lowered> {
             "older" => lowered.older = true,
             "weaken" => lowered.weaken = Some(allow.reason.clone()),
             "safeguards" => lowered.safeguards = Some(allow.reason.clone()),
+            "freeze" => lowered.freeze = Some(allow.reason.clone()),
+            "soak" => lowered.soak = Some(allow.reason.clone()),
             "hold" => lowered.hold = Some(allow.reason.clone()),
             _ => return None,
         }
@@ -380,9 +384,16 @@ fn version_fault(record: &Record, rules: Release, is_outdated: bool) -> Option<S
     }
 }
 
+/// Whether a record passes the gates that had to be passed, and no other: but for those of time, which may have been
+/// in the way when the promotion was made and no longer are.
 fn same_gates(record: &Record, verdict: &Verdict) -> bool {
-    record.allow.len() == verdict.allow.len()
-        && record.allow.iter().all(|allow| verdict.allow.contains(allow))
+    let is_over = |allow: &Allow| matches!(allow.gate.as_str(), "freeze" | "soak");
+    let is_due = |allow: &Allow| verdict.allow.contains(allow);
+    record.allow.iter().all(|allow| is_due(allow) || is_over(allow))
+        && verdict.allow.iter().all(|allow| record.allow.contains(allow))
+        && record.allow.iter().enumerate().all(|(at, allow)| {
+            record.allow.iter().skip(at + 1).all(|other| other.gate != allow.gate)
+        })
 }
 
 fn refused(ref_name: &RefName, verdict: Verdict) -> PushRefusal {

@@ -143,6 +143,66 @@ pub struct RawEnvironment {
     pub gates: Option<RawGates>,
     /// Who may pass a gate with an `--allow-…` flag: e-mail addresses, checked by the server's hook.
     pub allow: Option<Vec<Spanned<String>>>,
+    /// When it takes no promotion, unless `--allow-freeze` says why. A rollback is never frozen.
+    pub freeze: Option<Vec<Spanned<RawFreeze>>>,
+    /// How long a set must have been in the environment that `from` names, such as `24h`, unless `--allow-soak` says
+    /// why not.
+    pub soak: Option<Spanned<String>>,
+}
+
+/// A time in which an environment takes no promotion: once, from one instant to another, or on days of every week.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawFreeze {
+    /// Its start: an RFC 3339 time, or a date, whose first moment in UTC it is. With `days`: a time of the day, such as
+    /// `"16:00"`.
+    pub from: Spanned<String>,
+    /// Its end: an RFC 3339 time, or a date, whose end in UTC it is. With `days`: a time of the day, up to `"24:00"`;
+    /// where that is not after `from`, it is on the day after.
+    pub to: Spanned<String>,
+    /// The days of the week on which it begins.
+    pub days: Option<Spanned<Vec<Spanned<Day>>>>,
+    /// The time zone of a freeze of `days`, a name of the IANA database such as `Europe/Berlin` (default: `UTC`).
+    pub timezone: Option<Spanned<String>>,
+    /// Why, as a refused promotion says it.
+    pub reason: Option<Spanned<String>>,
+}
+
+/// A day of the week.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Day {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
+}
+
+impl Day {
+    /// The word that stands for it in refguard.yaml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mon => "mon",
+            Self::Tue => "tue",
+            Self::Wed => "wed",
+            Self::Thu => "thu",
+            Self::Fri => "fri",
+            Self::Sat => "sat",
+            Self::Sun => "sun",
+        }
+    }
 }
 
 /// Gates of an environment that can be set.

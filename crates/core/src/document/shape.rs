@@ -29,6 +29,7 @@ pub(super) fn judge(
         faults(file, kind, root, most, &mut findings, &mut said_at);
     }
     said_at.extend(words_of_settings(kind, root));
+    said_at.extend(instants_of(kind, root));
     traps(file, root, &said_at, most, &mut findings);
     findings
 }
@@ -71,13 +72,31 @@ fn words_of_settings(kind: Kind, root: &Node) -> Vec<u32> {
         Some(NodeValue::Map(entries)) => entries.iter().map(|(_, level)| level).collect(),
         _ => Vec::new(),
     };
-    let environments = match root.get("environments").map(|list| &list.value) {
-        Some(NodeValue::Seq(items)) => items.as_slice(),
-        _ => &[],
-    };
-    let gates =
-        environments.iter().filter_map(|environment| environment.get("gates")?.get("weaken"));
+    let environments = items_of(root.get("environments"));
+    let gates = environments.iter().filter_map(|environment| environment.get("gates"));
+    let gates = gates.flat_map(|gates| [gates.get("weaken"), gates.get("safeguards")]).flatten();
     levels.into_iter().chain(gates).map(|node: &Node| node.span.start).collect()
+}
+
+/// Where an instant stands: it may be plain, since it is read by refguard's own rules and never as a number.
+fn instants_of(kind: Kind, root: &Node) -> Vec<u32> {
+    let found: Vec<&Node> = match kind {
+        Kind::Repository => {
+            let environments = items_of(root.get("environments")).iter();
+            let freezes = environments.flat_map(|environment| items_of(environment.get("freeze")));
+            freezes.flat_map(|freeze| [freeze.get("from"), freeze.get("to")]).flatten().collect()
+        }
+        _ => Vec::new(),
+    };
+    found.into_iter().map(|node| node.span.start).collect()
+}
+
+/// The items of a list; of anything else none.
+fn items_of(node: Option<&Node>) -> &[Node] {
+    match node.map(|node| &node.value) {
+        Some(NodeValue::Seq(items)) => items,
+        _ => &[],
+    }
 }
 
 /// The tree as JSON, plain scalars by the core schema.

@@ -8,8 +8,9 @@ use super::condition::ModelPattern;
 use super::draft::{DraftSet, Item};
 use super::rules::{Scope, SetRule};
 use super::{
-    Attachment, Catalog, ConditionId, Environment, GuardrailId, Invariant, Levels, Pattern,
-    Pipeline, Place, Policy, PolicyId, PolicySet, Settings, Step, Targets, canonical, cases, rules,
+    Attachment, Catalog, ConditionId, Environment, Freeze, GuardrailId, Invariant, Levels, Pattern,
+    Pipeline, Place, Policy, PolicyId, PolicySet, Settings, Step, Targets, canonical, cases,
+    freeze, rules,
 };
 use crate::document::{
     Dimension, Finding, GateLevel, Loaded, Name, PatternList, PerDimension, RawAttachment, RawBox,
@@ -354,6 +355,8 @@ fn environment(raw: &RawEnvironment) -> Environment {
         weaken: gate_level(raw.gates.as_ref().and_then(|gates| gates.weaken)),
         safeguards: gate_level(raw.gates.as_ref().and_then(|gates| gates.safeguards)),
         allow: raw.allow.iter().flatten().map(|who| who.value.clone()).collect(),
+        freeze: raw.freeze.iter().flatten().map(|freeze| Freeze::from_raw(freeze)).collect(),
+        soak: raw.soak.as_ref().map(freeze::soak_of),
         name: default.name,
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::condition::ModelPattern;
 use super::kept::UncheckedSet;
-use super::{Context, KnownGuardrail, Levels, Pattern};
+use super::{Context, Freeze, KnownGuardrail, Levels, Pattern};
 use crate::document::{
     Action, Dimension, FinalAction, GateLevel, Outcome, PerDimension, PipelineMode, RawStep,
 };
@@ -263,6 +264,10 @@ pub struct Environment {
     pub safeguards: GateLevel,
     /// Who may pass a gate, by e-mail address.
     pub allow: Vec<String>,
+    /// When it takes no promotion.
+    pub freeze: Vec<Freeze>,
+    /// How long a set must have been in the environment that it comes from.
+    pub soak: Option<SignedDuration>,
 }
 
 impl Environment {
@@ -275,6 +280,8 @@ impl Environment {
             weaken: GateLevel::Warn,
             safeguards: GateLevel::Warn,
             allow: Vec::new(),
+            freeze: Vec::new(),
+            soak: None,
         }
     }
 }

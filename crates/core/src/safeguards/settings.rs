@@ -3,15 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::model::{SafeguardChange, SafeguardDiff, SafeguardKind};
 use crate::document::{GuardrailMode, Level};
-use crate::policy::{Catalog, Environment, Place, PolicySet, Settings};
+use crate::policy::{Catalog, Environment, Freeze, Place, PolicySet, Settings};
 
 /// Compares what refguard.yaml says.
-pub(super) fn compare_settings(base: &Settings, head: &Settings, diff: &mut SafeguardDiff) {
+pub(super) fn compare_settings(
+    base: &Settings,
+    head: &Settings,
+    now: Timestamp,
+    diff: &mut SafeguardDiff,
+) {
     let places = Places { base: base.place.as_ref(), head: head.place.as_ref() };
 
-    compare_environments(base, head, places, diff);
+    compare_environments(base, head, places, now, diff);
     compare_rule_levels(base, head, places, diff);
 }
 
@@ -33,6 +40,7 @@ fn compare_environments(
     base: &Settings,
     head: &Settings,
     places: Places<'_>,
+    now: Timestamp,
     diff: &mut SafeguardDiff,
 ) {
     let before = environments_by_name(base);
@@ -40,7 +48,11 @@ fn compare_environments(
 
     for (name, environment) in &before {
         match after.get(name) {
-            Some(now) => compare_environment(environment, now, places, diff),
+            Some(after) => {
+                compare_environment(environment, after, places, diff);
+                compare_freezes(environment, after, places, now, diff);
+                compare_soaks(environment, after, places, diff);
+            }
             None => diff.note(
                 true,
                 SafeguardChange::new(
@@ -103,6 +115,48 @@ fn compare_environment(
     }
 
     compare_allow_lists(before, after, places, diff);
+}
+
+/// Each freeze that no freeze of the other side covers is lost or gained. One that is over protects nothing.
+fn compare_freezes(
+    before: &Environment,
+    after: &Environment,
+    places: Places<'_>,
+    now: Timestamp,
+    diff: &mut SafeguardDiff,
+) {
+    let sides = [(true, before, after, "no longer frozen"), (false, after, before, "frozen")];
+    for (is_loss, of, other, words) in sides {
+        let is_kept = |freeze: &Freeze| other.freeze.iter().any(|kept| kept.covers(freeze));
+        let stands_alone = |freeze: &&Freeze| !freeze.window.is_over(now) && !is_kept(freeze);
+        for freeze in of.freeze.iter().filter(stands_alone) {
+            let message = format!("of `{}`: {words} {}", before.name, freeze.describe());
+            diff.note(
+                is_loss,
+                SafeguardChange::new(SafeguardKind::Gate, "freeze", message, places.of_change()),
+            );
+        }
+    }
+}
+
+fn compare_soaks(
+    before: &Environment,
+    after: &Environment,
+    places: Places<'_>,
+    diff: &mut SafeguardDiff,
+) {
+    if before.soak == after.soak {
+        return;
+    }
+    let word = |soak: Option<SignedDuration>| {
+        soak.map_or_else(|| "none".to_owned(), |soak| format!("{soak:#}"))
+    };
+    let message =
+        format!("of `{}`: {} instead of {}", before.name, word(after.soak), word(before.soak));
+    diff.note(
+        after.soak < before.soak,
+        SafeguardChange::new(SafeguardKind::Gate, "soak", message, places.of_change()),
+    );
 }
 
 /// Each address that may pass the gates and could not before is a loss.

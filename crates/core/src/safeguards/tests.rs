@@ -1,5 +1,7 @@
 //! Sets that are written as YAML, and what one of them keeps of the other's safeguards.
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::diff::tests::set;
 use crate::document::Level;
@@ -37,8 +39,13 @@ fn changes_reading(
         let all: Vec<_> = [("p.yaml", POLICIES)].iter().chain(files).copied().collect();
         set(&all)
     };
-    let diff =
-        compare_safeguards(&with_policies(base), &with_policies(head), is_read, &Budget::default());
+    let diff = compare_safeguards(
+        &with_policies(base),
+        &with_policies(head),
+        is_read,
+        now(),
+        &Budget::default(),
+    );
     let sentences = |list: &[SafeguardChange]| list.iter().map(|c| c.sentence()).collect();
     (sentences(&diff.lost), sentences(&diff.gained))
 }
@@ -48,6 +55,46 @@ fn settings(text: &str) -> String {
 }
 
 const NONE: [&str; 0] = [];
+
+fn now() -> Timestamp {
+    "2026-12-01T00:00:00Z".parse().unwrap()
+}
+
+#[test]
+fn a_freeze_or_soak_that_is_removed_or_softened_is_lost() {
+    let environment = |fields: &str| {
+        settings(&format!("environments: [{{name: production, from: staging, {fields}}}]"))
+    };
+    let change = |base: &str, head: &str| {
+        let (base, head) = (environment(base), environment(head));
+        changes(&[("refguard.yaml", &base)], &[("refguard.yaml", &head)])
+    };
+    let december = "freeze: [{from: 2026-12-20, to: 2027-01-02}]";
+    let shorter = "freeze: [{from: 2026-12-21, to: 2027-01-02}]";
+    let past = "freeze: [{from: 2026-11-01, to: 2026-11-02}]";
+    let words = "gate `freeze` of `production`: no longer frozen from 2026-12-20T00:00:00Z to \
+                 2027-01-03T00:00:00Z";
+
+    assert_eq!(change(december, "").0, [words]);
+    assert_eq!(change(december, shorter).0, [words]);
+    assert_eq!(change(shorter, december).0, NONE);
+    assert_eq!(change(past, "").0, NONE, "it is over");
+    let weekly = "freeze: [{days: [fri, sat], from: \"16:00\", to: \"24:00\"}]";
+    let less = "freeze: [{days: [fri], from: \"16:00\", to: \"24:00\", timezone: UTC}]";
+    assert_eq!(
+        change(weekly, less).0,
+        ["gate `freeze` of `production`: no longer frozen fri, sat 16:00 to 24:00 UTC"]
+    );
+    assert_eq!(change(less, weekly).0, NONE);
+
+    assert_eq!(
+        change("soak: 24h", "soak: 12h").0,
+        ["gate `soak` of `production`: 12h instead of 24h"]
+    );
+    assert_eq!(change("soak: 24h", "").0, ["gate `soak` of `production`: none instead of 24h"]);
+    assert_eq!(change("soak: 24h", "soak: 1d").0, NONE);
+    assert_eq!(change("", "soak: 24h").1, ["gate `soak` of `production`: 24h instead of none"]);
+}
 
 #[test]
 fn a_case_that_is_renamed_and_moved_is_the_same_case() {
@@ -67,7 +114,7 @@ fn a_case_that_is_gone_is_lost_with_its_place() {
     let base = set(&[("p.yaml", POLICIES), ("tests/a.yaml", CASE)]);
     let head = set(&[("p.yaml", POLICIES)]);
 
-    let diff = compare_safeguards(&base, &head, &|_| true, &Budget::default());
+    let diff = compare_safeguards(&base, &head, &|_| true, now(), &Budget::default());
 
     let [lost] = diff.lost.as_slice() else { panic!("{diff:?}") };
     assert_eq!(lost.sentence(), "test `everyone: a call is audited` is gone");
@@ -209,7 +256,7 @@ fn what_the_budget_does_not_allow_to_be_shown_counts_as_lost() {
         HEALTH.replace("name: health-is-audited", "name: other").replace("[audit]", "[pii, audit]");
     let head = set(&[("p.yaml", POLICIES), ("i.yaml", &split)]);
 
-    let diff = compare_safeguards(&base, &head, &|_| true, &Budget::units(0));
+    let diff = compare_safeguards(&base, &head, &|_| true, now(), &Budget::units(0));
 
     assert_eq!(diff.lost.len(), 1, "{diff:?}");
 }

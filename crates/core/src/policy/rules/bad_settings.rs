@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::Scope;
 use crate::document::{Finding, RawEnvironment, RawRepository, Rule, Severity, Span, Spanned};
+use crate::policy::freeze::{TimeFault, read_freeze, read_soak};
 use crate::policy::{BadLevel, DraftSet, Environment, Item, Levels, Settings};
 
 /// The one place of the settings.
@@ -96,6 +97,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         for environment in &environments {
             references(item, environment, findings);
             check_name(item, environment, &names, findings);
+            check_times(item, environment, findings);
         }
         twice(item, &environments, |environment| environment.raw.name.as_str(), "name", findings);
         twice(item, &environments, |environment| &environment.reference, "ref", findings);
@@ -188,6 +190,25 @@ fn check_name(
     };
     let finding = item.finding(&RULE, environment.raw.name.span, fault).since(Rule::SINCE_0_2);
     findings.push(finding.help("give it another name"));
+}
+
+/// Freezes and a soak that cannot be followed.
+fn check_times(
+    item: &Item<'_, RawRepository>,
+    environment: &Named<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    let raw = environment.raw;
+    let freezes = raw.freeze.iter().flatten().filter_map(|freeze| read_freeze(freeze).err());
+    let soak = raw.soak.as_ref().and_then(|soak| read_soak(soak).err());
+    let alone = raw.soak.as_ref().filter(|_| raw.from.is_none()).map(|soak| TimeFault {
+        span: soak.span,
+        message: format!("`{}` names no environment to take its sets from", raw.name.as_str()),
+        help: "a soak is the time in another environment: name it with `from`".to_owned(),
+    });
+    for TimeFault { span, message, help } in freezes.chain(soak).chain(alone) {
+        findings.push(item.finding(&RULE, span, message).help(help));
+    }
 }
 
 fn reference(raw: &RawEnvironment) -> String {
@@ -324,6 +345,21 @@ mod tests {
         assert_eq!(of("environments:\n  - name: '-x'\n"), [("RG116", 4)]);
         assert_eq!(of("environments:\n  - name: eu/a\n  - name: eu/a/b\n"), [("RG116", 5)]);
         assert_eq!(of("publish_branch: a..b\n"), [("RG116", 3)]);
+    }
+
+    #[test]
+    fn a_freeze_or_soak_that_cannot_be_followed_has_its_line() {
+        let of = |rest: &str| of(&format!("environments:\n  - name: a\n{rest}"));
+        assert_eq!(of("    freeze: [{from: 2026-12-20, to: 2027-01-02T06:00:00Z}]\n"), []);
+        assert_eq!(of("    freeze: [{days: [fri], from: 16:00, to: \"24:00\"}]\n"), []);
+        assert_eq!(of("    freeze: [{from: soon, to: 2027-01-02}]\n"), [("RG116", 5)]);
+        assert_eq!(
+            of("    freeze: [{days: [], from: \"16:00\", to: \"17:00\"}]\n"),
+            [("RG116", 5)]
+        );
+        assert_eq!(of("    from: b\n    soak: 24h\n"), []);
+        assert_eq!(of("    from: b\n    soak: never\n"), [("RG116", 6)]);
+        assert_eq!(of("    soak: 24h\n"), [("RG116", 5)]);
     }
 
     #[test]
