@@ -8,6 +8,7 @@
 //! | [`ops`] | the verbs |
 //! | [`output`] | findings, answers, tables → human and machine formats |
 //! | `daemon` | watching, reloading, the snapshots that are served (feature `daemon`) |
+//! | `pages` | what the daemon's pages look like (feature `daemon`) |
 //! | `http` | the daemon's endpoints (feature `daemon`) |
 //! | [`cli`] | the command line |
 //!
@@ -20,4 +21,6 @@ pub mod daemon;
 pub mod http;
 pub mod ops;
 pub mod output;
+#[cfg(feature = "daemon")]
+pub mod pages;
 pub mod repo;

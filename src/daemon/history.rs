@@ -2,7 +2,7 @@
 //! waits for it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -209,12 +209,22 @@ impl History {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Value, NoHistory> {
-        let known = lock(&self.ledgers).get(environment).cloned();
-        let workspace = Workspace::open(&self.dir)?;
-        let (ledger, page) = workspace.log_page(environment, known, cursor, limit)?;
+        Ok(to_value(&self.promotion_page(environment, cursor, limit)?)?)
+    }
+
+    /// The folder of the policies.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What was read last of an environment's promotions.
+    pub(super) fn known_ledger(&self, environment: &str) -> Option<Arc<Ledger>> {
+        lock(&self.ledgers).get(environment).cloned()
+    }
+
+    /// Keeps what was read of an environment's promotions for the next time.
+    pub(super) fn remember_ledger(&self, environment: &str, ledger: Arc<Ledger>) {
         lock(&self.ledgers).insert(environment.to_owned(), ledger);
-        let page = page.ok_or(NoHistory::Changed)?;
-        Ok(to_value(&page)?)
     }
 
     /// The history that was read, of a workspace.

@@ -12,6 +12,7 @@
 //! HTTP.
 
 mod answers;
+mod archive;
 mod background;
 mod clients;
 mod config;
@@ -40,6 +41,7 @@ mod watch;
 mod worktree;
 
 pub use answers::{Answers, Question};
+pub use archive::Standing;
 pub use clients::{
     ClientGuardrail, ClientReport, ClientState, ClientTally, Clients, ListedClient, MAX_CLIENTS,
     MAX_REPORT_BYTES, Owner, ReportRefused,
@@ -52,5 +54,5 @@ pub use line_log::{LineLog, LogTarget};
 pub use metrics::Metrics;
 pub use notes::{Notes, Subject};
 pub use snapshot::{Numbers, Snapshot};
-pub use status::{ClientCounts, SetStatus, Status};
+pub use status::{ClientCounts, Failing, Hold, Outdated, Rejected, SetStatus, Status};
 pub use systemd::Systemd;

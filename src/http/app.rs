@@ -13,6 +13,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::endpoint::Endpoint;
 use super::measure::Measures;
+use super::pages::attempts::Attempts;
+use super::pages::sessions::Sessions;
+use super::pages::{self, Live, Standings};
 use super::problem::Problem;
 use super::reply::{COMMIT, commit_value};
 use super::reserve::OnReserve;
@@ -36,6 +39,14 @@ pub(super) struct App {
     pub bundles: bundle::BundleCache,
     /// The OpenAPI document.
     pub description: Bytes,
+    /// Browsers that have signed in.
+    pub sessions: Sessions,
+    /// Wrong tokens of late.
+    pub attempts: Attempts,
+    /// Pages that follow what is in force.
+    pub live: Live,
+    /// What git says of the environments.
+    pub standings: Standings,
 }
 
 /// Routes each request to the endpoint of its path and method.
@@ -43,6 +54,7 @@ pub(super) fn router(app: Arc<App>, endpoints: Vec<Endpoint>) -> Router {
     let routes = endpoints
         .into_iter()
         .fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.route));
+    let routes = if app.options.pages { routes.merge(pages::routes()) } else { routes };
     routes
         .fallback(refuse_path)
         .method_not_allowed_fallback(refuse_method)
@@ -67,17 +79,18 @@ fn report_panic(_: Box<dyn std::any::Any + Send>) -> Response {
         .into_response()
 }
 
-/// Whether a request may be answered: who asks, and whether its connection is one of those beyond the limit, which are
+/// The answer to a request that may not be answered otherwise: who asks, and whether its connection is one of those beyond the limit, which are
 /// for probes.
-fn admit(app: &App, request: &Request) -> Result<(), Problem> {
+fn refusal(app: &App, request: &Request) -> Option<Response> {
     let path = request.uri().path();
     if request.extensions().get::<OnReserve>().is_some() && !guard::is_open(path) {
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many connections are open: see the limit `--max-connections`",
-        ));
+        let detail = "too many connections are open: see the limit `--max-connections`";
+        return Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response());
     }
-    guard::judge(app, request.headers(), path)
+    if app.options.pages && pages::is_page(path) {
+        return pages::access::refusal(app, request);
+    }
+    guard::judge(app, request.headers(), path).err().map(IntoResponse::into_response)
 }
 
 /// Lets through who may ask, and gives every answer, errors too, what it must have: the commit, the
@@ -90,9 +103,9 @@ async fn finish(
 ) -> Response {
     let started = std::time::Instant::now();
     let is_authz = authz::is_authz(request.uri().path());
-    let mut response = match admit(&app, &request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let mut response = match refusal(&app, &request) {
+        None => next.run(request).await,
+        Some(refusal) => refusal,
     };
 
     if !response.headers().contains_key(&COMMIT) {

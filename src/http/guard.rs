@@ -43,7 +43,7 @@ impl Tokens {
     }
 
     /// Compares in the same time whatever the token is.
-    fn has_hash(&self, given: &[u8; 32]) -> bool {
+    pub(super) fn has_hash(&self, given: &[u8; 32]) -> bool {
         let found = |found: Choice, known: &[u8; 32]| found | known.ct_eq(given);
         self.0.iter().fold(Choice::from(0), found).into()
     }
@@ -82,23 +82,38 @@ pub(super) fn is_open(path: &str) -> bool {
 
 /// Whether a request may be answered.
 pub(super) fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Problem> {
-    if let Some(hosts) = &app.options.hosts {
-        // Without a Host header no browser speaks.
-        for host in headers.get_all(header::HOST) {
-            if !host.to_str().is_ok_and(|host| hosts.accepts(host)) {
-                return Err(Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "the Host header names another server",
-                ));
-            }
+    judge_host(app, headers)?;
+    if is_open(path) || has_token(app, headers) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "a bearer token of this server is needed"))
+}
+
+/// Whether a request names this server as its host.
+pub(super) fn judge_host(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(hosts) = &app.options.hosts else { return Ok(()) };
+    // Without a Host header no browser speaks.
+    for host in headers.get_all(header::HOST) {
+        if !host.to_str().is_ok_and(|host| hosts.accepts(host)) {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "the Host header names another server",
+            ));
         }
     }
-    let tokens = app.options.credentials.tokens();
-    let Some(tokens) = tokens.filter(|_| !is_open(path)) else { return Ok(()) };
-    match single_token(headers) {
-        Some(token) if tokens.accept(token) => Ok(()),
-        _ => Err(Problem::new(StatusCode::UNAUTHORIZED, "a bearer token of this server is needed")),
-    }
+    Ok(())
+}
+
+/// Whether a request has a token that is accepted, or none is asked for.
+pub(super) fn has_token(app: &App, headers: &HeaderMap) -> bool {
+    let Some(tokens) = app.options.credentials.tokens() else { return true };
+    single_token(headers).is_some_and(|token| tokens.accept(token))
+}
+
+/// The hash of a token that is accepted as it was typed; `None` of any other.
+pub(super) fn accepted_hash(app: &App, token: &str) -> Option<[u8; 32]> {
+    let tokens = app.options.credentials.tokens()?;
+    tokens.accept(token).then(|| hash_token(token))
 }
 
 /// Whose token a request has that was let through; where no tokens are asked for, nobody is told from another.

@@ -24,6 +24,7 @@ mod listing;
 mod measure;
 mod openapi;
 mod options;
+mod pages;
 mod problem;
 mod reply;
 mod reserve;

@@ -60,7 +60,6 @@ impl Default for Limits {
 }
 
 /// How the endpoints behave.
-#[derive(Default)]
 pub struct Options {
     /// How much of each thing a client may have.
     pub limits: Limits,
@@ -74,4 +73,8 @@ pub struct Options {
     pub strict_requests: bool,
     /// Where decisions are written.
     pub decisions: Option<Arc<DecisionLog>>,
+    /// Whether the pages under `/ui/` are served.
+    pub pages: bool,
+    /// How long a browser stays signed in.
+    pub session_time: Duration,
 }

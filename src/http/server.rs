@@ -29,6 +29,9 @@ use super::endpoint::check;
 use super::families;
 use super::measure::Measures;
 use super::openapi::describe;
+use super::pages::attempts::{Attempts, Peer};
+use super::pages::sessions::Sessions;
+use super::pages::{Live, Standings, watch_changes};
 use super::reserve::{self, OnReserve, Reserve};
 use super::workers::Workers;
 use super::{Limits, Options};
@@ -100,6 +103,7 @@ async fn run(
     let description = describe(&endpoints)?.to_string().into();
     let bundles = BundleCache::default();
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let sessions = Sessions::new(options.session_time);
     let app = Arc::new(App {
         hub,
         options,
@@ -110,6 +114,10 @@ async fn run(
         measures,
         bundles,
         description,
+        sessions,
+        attempts: Attempts::default(),
+        live: Live::new(),
+        standings: Standings::default(),
     });
     let (end, ending) = watch::channel(());
     let places = Arc::new(Semaphore::new(limits.connections));
@@ -125,6 +133,7 @@ async fn run(
     for listener in listeners {
         accepting.spawn(accept(server.clone(), bound(listener)?));
     }
+    accepting.spawn(watch_changes(server.app.clone()));
     drop(server);
     caught.until_end(&signals).await;
     (signals.ending)();
@@ -203,17 +212,17 @@ fn bound(listener: Listener) -> io::Result<Bound> {
 async fn accept(server: Arc<Server>, bound: Bound) {
     loop {
         let result = match &bound {
-            Bound::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
+            Bound::Tcp(listener) => listener.accept().await.map(|(stream, from)| {
                 // Answers are small and whole: waiting to fill a packet only delays them.
                 let _ = stream.set_nodelay(true);
-                Stream::Tcp(stream)
+                (Stream::Tcp(stream), Peer::at(from.ip()))
             }),
             Bound::Unix(listener) => {
-                listener.accept().await.map(|(stream, _)| Stream::Unix(stream))
+                listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), Peer::Socket))
             }
         };
         match result {
-            Ok(stream) => server.clone().begin(stream),
+            Ok((stream, peer)) => server.clone().begin(stream, peer),
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(REST).await;
@@ -234,8 +243,9 @@ enum Kind {
     Reserve,
 }
 
-fn mark_request(request: hyper::Request<Incoming>, kind: Kind) -> hyper::Request<Body> {
+fn mark_request(request: hyper::Request<Incoming>, kind: Kind, peer: Peer) -> hyper::Request<Body> {
     let mut request = request.map(Body::new);
+    request.extensions_mut().insert(peer);
     if kind == Kind::Reserve {
         request.extensions_mut().insert(OnReserve);
     }
@@ -244,12 +254,12 @@ fn mark_request(request: hyper::Request<Incoming>, kind: Kind) -> hyper::Request
 
 impl Server {
     /// Serves a connection on a task of its own; where there are too many, only probes and not for long.
-    fn begin(self: Arc<Self>, stream: Stream) {
+    fn begin(self: Arc<Self>, stream: Stream, peer: Peer) {
         match self.places.clone().try_acquire_owned() {
             Ok(place) => {
                 tokio::spawn(async move {
                     self.app.measures.connections.inc();
-                    self.greet(stream, Kind::Regular).await;
+                    self.greet(stream, Kind::Regular, peer).await;
                     self.app.measures.connections.dec();
                     drop(place);
                 });
@@ -258,7 +268,7 @@ impl Server {
                 self.app.measures.refused.inc();
                 let server = self.clone();
                 let task = tokio::spawn(async move {
-                    let serving = server.greet(stream, Kind::Reserve);
+                    let serving = server.greet(stream, Kind::Reserve, peer);
                     let _ = tokio::time::timeout(reserve::TIME, serving).await;
                 });
                 self.reserve.admit(task.abort_handle());
@@ -267,17 +277,17 @@ impl Server {
     }
 
     /// Speaks TLS where that is due, and serves what is asked.
-    async fn greet(&self, stream: Stream, kind: Kind) {
+    async fn greet(&self, stream: Stream, kind: Kind, peer: Peer) {
         // Asked for each connection: certificates are replaced while the server runs.
         let tls = self.app.options.credentials.tls().map(TlsAcceptor::from);
         match (stream, tls) {
-            (Stream::Unix(stream), _) => self.serve(stream, kind).await,
-            (Stream::Tcp(stream), None) => self.serve(stream, kind).await,
+            (Stream::Unix(stream), _) => self.serve(stream, kind, peer).await,
+            (Stream::Tcp(stream), None) => self.serve(stream, kind, peer).await,
             (Stream::Tcp(stream), Some(tls)) => {
                 let handshake =
                     tokio::time::timeout(self.limits.header_time, tls.accept(stream)).await;
                 if let Ok(Ok(stream)) = handshake {
-                    self.serve(stream, kind).await;
+                    self.serve(stream, kind, peer).await;
                 }
             }
         }
@@ -287,10 +297,11 @@ impl Server {
         &self,
         stream: S,
         kind: Kind,
+        peer: Peer,
     ) {
         let limits = &self.limits;
         let service = TowerToHyperService::new(
-            self.router.clone().map_request(move |request| mark_request(request, kind)),
+            self.router.clone().map_request(move |request| mark_request(request, kind, peer)),
         );
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

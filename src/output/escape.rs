@@ -50,6 +50,23 @@ fn push_char(out: &mut String, c: char) {
     }
 }
 
+/// Makes what a reader would not see visible, and nothing else: for a place that is told apart from what is around it,
+/// as the text of an element of a page. Line breaks and tabs stay.
+pub fn make_visible(text: &str) -> Cow<'_, str> {
+    let is_shown = |c: char| !is_hidden(c) || c == '\n' || c == '\t';
+    if text.chars().all(is_shown) {
+        return Cow::Borrowed(text);
+    }
+    let mut visible = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_shown(c) {
+            true => visible.push(c),
+            false => push_char(&mut visible, c),
+        }
+    }
+    Cow::Owned(visible)
+}
+
 /// `##[group]`, `##vso[…]`, `##teamcity[…]`: commands that some runners find anywhere in a line.
 fn opens_command(text: &str) -> bool {
     text.strip_prefix("##").is_some_and(|rest| {
@@ -201,7 +218,7 @@ pub fn escape_xml(text: &str) -> String {
 }
 
 /// At most so many characters; what is left out shows as `…`.
-pub(super) fn clip_text(text: &str, characters: usize) -> Cow<'_, str> {
+pub fn clip_text(text: &str, characters: usize) -> Cow<'_, str> {
     match text.char_indices().nth(characters) {
         None => Cow::Borrowed(text),
         Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or(""))),

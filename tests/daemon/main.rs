@@ -20,6 +20,7 @@ mod last_good;
 mod limits;
 mod openapi;
 mod operations;
+mod pages;
 mod proxies;
 mod restarts;
 mod safety;

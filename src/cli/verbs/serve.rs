@@ -81,6 +81,10 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long)]
     strict_requests: bool,
 
+    /// Serve no pages under /ui/
+    #[arg(long)]
+    no_ui: bool,
+
     #[command(flatten)]
     safety: SafetyArgs,
 
@@ -105,6 +109,10 @@ struct SafetyArgs {
     /// Ask for a bearer token: a file of SHA-256 hashes in hex, one a line
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
+
+    /// How long a browser that has signed in with a token stays so
+    #[arg(long, value_name = "TIME", default_value = "8h", value_parser = parse_duration)]
+    session_time: Duration,
 
     /// TLS: the certificate chain, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -292,13 +300,15 @@ fn make_repository(dir: &Path) -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
-fn first_steps(address: &str) -> String {
+fn first_steps(address: &str, with_pages: bool) -> String {
+    let page = format!("see what is in force: {address}/ui/\n");
+    let page = if with_pages { page.as_str() } else { "" };
     format!(
         "try:
   curl -s {address}/v1/status
   curl -s {address}/v1/resolve -d '{{\"context\":{{\"team\":\"health-eu\",\"model\":\"gpt-4o\",\"tags\":[\"phi-eu\"]}}}}'
   curl -si {address}/v1/authz -H 'X-Refguard-Team: health-eu' -H 'X-Refguard-Model: gpt-4o'
-"
+{page}"
     )
 }
 
@@ -357,6 +367,8 @@ impl ServeArgs {
             authz: self.authz.options(),
             strict_requests: self.strict_requests,
             decisions,
+            pages: !self.no_ui,
+            session_time: safety.session_time,
         }
     }
 
@@ -370,7 +382,7 @@ impl ServeArgs {
 
         if self.init.is_some() {
             daemon.wait_for_first_look();
-            let first = shown.first().map(|address| first_steps(address));
+            let first = shown.first().map(|address| first_steps(address, !self.no_ui));
             let _ = print::write_results(&first.unwrap_or_default());
         }
     }

@@ -148,6 +148,17 @@ impl Workspace {
         })
     }
 
+    /// One environment beside the publish branch. Reads only the files that differ.
+    ///
+    /// # Errors
+    /// Where there is no such environment, or git cannot be read.
+    pub fn environment_standing(&self, name: &str) -> Result<EnvironmentStatus> {
+        let repo = self.repo()?;
+        let published = self.published().ok();
+        let tree = published.map(|tip| repo.tree_of(tip)).transpose()?;
+        self.environment_status(repo, name, &self.environment(name)?, published, tree)
+    }
+
     /// What is wrong, the worst first: what is not served, what stands in the way of promotions, what others do
     /// not see yet.
     fn problems(

@@ -1,0 +1,70 @@
+//! `/ui/`: what is in force.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::response::Response;
+use tokio::sync::Mutex;
+
+use super::{Live, Visit, send_page};
+use crate::daemon::Standing;
+use crate::http::app::App;
+use crate::http::problem::Problem;
+use crate::pages::{Frame, NowSet, Section, now_page};
+
+/// How long what git says is good for, unless a set is swapped before.
+const FRESH: Duration = Duration::from_secs(2);
+
+type ByName = Arc<HashMap<String, Result<Standing, String>>>;
+
+/// What git says of the environments, read once for all who ask in the same moment.
+#[derive(Default)]
+pub(in crate::http) struct Standings(Mutex<Option<(u64, Instant, ByName)>>);
+
+/// The page. It is made whatever the daemon is able to do: then it says so.
+pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
+    let app = &visit.app;
+    let live = Live::word(&app.hub);
+    let status = app.hub.status();
+    let names = status.sets.iter().filter(|set| set.reference.is_some());
+    let standings = read_standings(app, names.map(|set| set.name.clone()).collect()).await;
+
+    let sets = status.sets.iter().map(|set| NowSet {
+        status: set,
+        unserved: app.hub.snapshot(Some(&set.name)).err().map(|why| why.to_string()),
+        standing: standings.get(&set.name),
+        clients: app.hub.clients().list(Some(&set.name)),
+    });
+    let frame = Frame { live: Some(live), ..visit.frame("In force now", Section::Now) };
+    Ok(send_page(now_page(&frame, &status.notes, &sets.collect::<Vec<_>>())))
+}
+
+/// What git says of some environments.
+async fn read_standings(app: &Arc<App>, names: Vec<String>) -> ByName {
+    let mut known = app.standings.0.lock().await;
+    let generation = *app.changes.borrow();
+    if let Some((of, read_at, standings)) = &*known
+        && *of == generation
+        && read_at.elapsed() < FRESH
+    {
+        return standings.clone();
+    }
+
+    let hub = app.hub.clone();
+    let reading = names.clone();
+    let read = app.historians.run(move || {
+        let standing = |name: String| {
+            let standing = hub.history().standing(&name).map_err(|error| error.to_string());
+            (name, standing)
+        };
+        Ok(reading.into_iter().map(standing).collect::<HashMap<_, _>>())
+    });
+    let standings: ByName = match read.await {
+        Ok(standings) => standings,
+        Err(problem) => names.into_iter().map(|name| (name, Err(problem.detail.clone()))).collect(),
+    }
+    .into();
+    *known = Some((generation, Instant::now(), standings.clone()));
+    standings
+}

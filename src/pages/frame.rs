@@ -1,0 +1,211 @@
+//! What every page has: head, navigation, the sets, the bar that says when something newer is in force.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::parts::{commit, name, query_of, text, words};
+
+/// The pages that the navigation names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// What is in force.
+    Now,
+    /// None of them: signing in, errors.
+    Other,
+}
+
+impl Section {
+    const ALL: [Self; 1] = [Self::Now];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Now => "Now",
+            Self::Other => "",
+        }
+    }
+
+    /// Its address.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Now | Self::Other => "/ui/",
+        }
+    }
+}
+
+/// The same page of another set.
+#[derive(Debug, Clone)]
+pub struct SetLink {
+    /// The set.
+    pub name: String,
+    /// Its page.
+    pub address: String,
+}
+
+/// That a page shows what is no longer in force.
+#[derive(Debug, Clone)]
+pub struct Moved {
+    /// The promotion that is in force now.
+    pub promotion: Option<u64>,
+    /// Its commit.
+    pub commit: String,
+    /// The same page of now.
+    pub address: String,
+}
+
+/// What is around a page's own content.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The page's title.
+    pub title: String,
+    /// Where it stands in the navigation.
+    pub section: Section,
+    /// The set that it speaks of; `None`: of all, or of none.
+    pub set: Option<String>,
+    /// The commit that it shows.
+    pub commit: Option<String>,
+    /// The same page of each set; empty where there is nothing to choose.
+    pub sets: Vec<SetLink>,
+    /// What else is in force now.
+    pub moved: Option<Moved>,
+    /// Whether somebody is signed in, who may sign out.
+    pub signed_in: bool,
+    /// Whether there is anything to go to: not before signing in.
+    pub navigation: bool,
+    /// What the page shows, as a word that changes with it; `None`: it does not follow.
+    pub live: Option<String>,
+}
+
+impl Frame {
+    /// A frame with a title, in a section.
+    pub fn new(title: impl Into<String>, section: Section) -> Self {
+        Self {
+            title: title.into(),
+            section,
+            set: None,
+            commit: None,
+            sets: Vec::new(),
+            moved: None,
+            signed_in: false,
+            navigation: true,
+            live: None,
+        }
+    }
+
+    /// The whole page.
+    pub fn around(&self, content: Markup) -> String {
+        let title = text(&self.title);
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (title) " · refguard" }
+                    link rel="icon" href="/ui/refguard.svg" type="image/svg+xml";
+                    link rel="stylesheet" href="/ui/refguard.css";
+                    script src="/ui/refguard.js" defer {}
+                }
+                body data-live=[self.live.as_deref()] data-set=[self.set.as_deref()]
+                    data-commit=[self.commit.as_deref()] {
+                    a.skip href="#content" { "Skip to content" }
+                    (self.header())
+                    @if let Some(moved) = &self.moved { (moved_bar(moved)) }
+                    div.bar.notice #newer hidden role="status" {
+                        "Something newer is in force. " a href="" { "Show it" }
+                    }
+                    main #content tabindex="-1" { (content) }
+                    (footer())
+                }
+            }
+        };
+        page.into_string()
+    }
+
+    fn header(&self) -> Markup {
+        let set = self.set.as_deref().unwrap_or_default();
+        html! {
+            header.top {
+                a.brand href="/ui/" { (logo()) span { "refguard" } }
+                @if self.navigation {
+                    nav.sections aria-label="Pages" {
+                        @for section in Section::ALL {
+                            a href=(format!("{}{}", section.path(), query_of(&[("set", set)])))
+                                aria-current=[(section == self.section).then_some("page")] {
+                                (section.title())
+                            }
+                        }
+                    }
+                }
+                @if self.signed_in {
+                    form.sign-out method="post" action="/ui/sign-out" {
+                        button.quiet type="submit" { "Sign out" }
+                    }
+                }
+            }
+            @if self.sets.len() > 1 {
+                nav.sets aria-label="Environments" {
+                    @for set in &self.sets {
+                        a href=(set.address)
+                            aria-current=[(Some(&set.name) == self.set.as_ref()).then_some("true")] {
+                            (name(&set.name))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn moved_bar(moved: &Moved) -> Markup {
+    html! {
+        div.bar.notice role="status" {
+            "You are looking at the past. In force now: "
+            @if let Some(number) = moved.promotion { "promotion " (number) ", " }
+            (commit(&moved.commit)) ". "
+            a href=(moved.address) { "Show what is in force" }
+        }
+    }
+}
+
+fn footer() -> Markup {
+    html! {
+        footer {
+            "refguard " (env!("CARGO_PKG_VERSION")) " · read-only: changes are made in git"
+        }
+    }
+}
+
+/// The mark of refguard, in the colour of what is around it.
+fn logo() -> Markup {
+    PreEscaped(
+        "<svg viewBox=\"0 0 32 32\" width=\"24\" height=\"24\" aria-hidden=\"true\" focusable=\"false\">\
+         <path d=\"M16 2 4 6.5v8.6C4 22.3 9 28 16 30c7-2 12-7.7 12-14.9V6.5L16 2Z\" fill=\"currentColor\"/>\
+         <circle cx=\"11\" cy=\"11\" r=\"2.6\" class=\"cut\"/><circle cx=\"11\" cy=\"21\" r=\"2.6\" class=\"cut\"/>\
+         <circle cx=\"21\" cy=\"14\" r=\"2.6\" class=\"cut\"/>\
+         <path d=\"M11 12v8M21 15c0 4-6 3-9 5\" class=\"line\"/></svg>"
+            .to_owned(),
+    )
+}
+
+/// A page for what cannot be shown: what is wrong, and a way on.
+pub fn error_page(frame: &Frame, status: u16, detail: &str) -> String {
+    let (title, advice) = match status {
+        400 => ("This cannot be asked", "Go back and change what you typed."),
+        404 => ("There is nothing here", "It may be gone, or was never there."),
+        403 => ("Not from here", "This request came from another site."),
+        409 => ("This has changed", "Begin again from the first page."),
+        413 | 422 => ("This is too much", "Ask for less at once."),
+        429 => ("Too many attempts", "Wait a minute, then try again."),
+        503 => ("Not ready", "Try again in a moment; Now says what the daemon waits for."),
+        _ => ("Something went wrong", "The daemon's log says more."),
+    };
+    frame.around(html! {
+        section.error {
+            p.code { (status) }
+            h1 { (title) }
+            p { (words(detail)) }
+            p.muted { (advice) }
+            @if frame.navigation { p { a.button href="/ui/" { "Show what is in force now" } } }
+        }
+    })
+}

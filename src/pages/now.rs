@@ -1,0 +1,381 @@
+//! Now: what is in force in each environment, since when, by whom and why; what stands in the way; who enforces it.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::frame::Frame;
+use super::parts::{chips, commit, count, group_digits, name, place, text, time, words};
+use crate::daemon::{ClientState, ListedClient, Rejected, SetStatus, Standing};
+use crate::ops::{LogEntry, PolicyChanges};
+
+/// Findings of a rejected commit that are shown.
+const MAX_FINDINGS: usize = 10;
+/// Clients of a set that are listed; those with trouble go first.
+const MAX_CLIENTS: usize = 50;
+/// Promotions that are listed beside what is in force.
+const MAX_RECENT: usize = 5;
+
+/// One set, from all that is known of it.
+#[derive(Debug)]
+pub struct NowSet<'a> {
+    /// What the daemon says of it.
+    pub status: &'a SetStatus,
+    /// Where requests are not answered from it: why.
+    pub unserved: Option<String>,
+    /// What its repository says, or why that cannot be told; `None` of the work tree.
+    pub standing: Option<&'a Result<Standing, String>>,
+    /// Its followers.
+    pub clients: Vec<ListedClient>,
+}
+
+/// How it stands with a set, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Good,
+    Warn,
+    Bad,
+}
+
+impl Mark {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "badge good",
+            Self::Warn => "badge warn",
+            Self::Bad => "badge bad",
+        }
+    }
+}
+
+/// The page.
+pub fn now_page(frame: &Frame, notes: &[String], sets: &[NowSet<'_>]) -> String {
+    frame.around(html! {
+        h1 { "In force now" }
+        @if !notes.is_empty() {
+            div.card.warn {
+                h2 { "The daemon says" }
+                ul { @for note in notes { li { (words(note)) } } }
+            }
+        }
+        @if sets.is_empty() {
+            div.card { p { "No set is served yet: the daemon still reads the repository." } }
+        }
+        @for set in sets { (set_card(set)) }
+    })
+}
+
+fn set_card(set: &NowSet<'_>) -> Markup {
+    let (mark, word) = judge(set);
+    let status = set.status;
+    let standing = set.standing.and_then(|standing| standing.as_ref().ok());
+    let entry = served_entry(status, standing);
+    html! {
+        section.card.set data-set=(status.name) aria-label={ "Environment " (text(&status.name)) } {
+            div.head {
+                h2 { (name(&status.name)) }
+                span class=(mark.class()) { (word) }
+            }
+            @match (&status.commit, &set.unserved) {
+                (_, Some(why)) => p.lead { "Requests are refused: " (words(why)) },
+                (None, None) if status.digest.is_none() => p.lead { "Nothing is in force." },
+                _ => (in_force(status, entry)),
+            }
+            (troubles(set))
+            @if let Some(standing) = standing.filter(|it| it.environment.commit == status.commit) {
+                (beside_source(&standing.environment.policies, standing))
+            }
+            @if let Some(Err(why)) = set.standing {
+                p.muted { "What the repository says cannot be told: " (words(why)) }
+            }
+            (clients(set))
+            @if let Some(standing) = standing { (recent(status, &standing.recent)) }
+        }
+    }
+}
+
+/// The worst thing that is known of a set, in a word.
+fn judge(set: &NowSet<'_>) -> (Mark, &'static str) {
+    let status = set.status;
+    let is_served = status.digest.is_some() && set.unserved.is_none();
+    match () {
+        () if !is_served && status.rejected.is_none() && status.failing.is_none() => {
+            (Mark::Bad, "not ready")
+        }
+        () if !is_served => (Mark::Bad, "nothing good to serve"),
+        () if status.rejected.is_some() => (Mark::Bad, "serving the last good set"),
+        () if is_ref_gone(status) => (Mark::Warn, "serving the last good set"),
+        () if status.failing.is_some() => (Mark::Warn, "serving, the newest cannot be read"),
+        () if status.stale => (Mark::Warn, "stale"),
+        () if status.hold.is_some() => (Mark::Warn, "on hold"),
+        () if status.behind => (Mark::Warn, "loading"),
+        () if status.outdated.is_some() => (Mark::Warn, "serving, with errors of today"),
+        () => (Mark::Good, "in force"),
+    }
+}
+
+/// Whether a ref that is followed holds nothing.
+fn is_ref_gone(status: &SetStatus) -> bool {
+    status.reference.is_some() && status.ref_commit.is_none() && status.commit.is_some()
+}
+
+/// What the repository's history says of the commit that is served.
+fn served_entry<'s>(status: &SetStatus, standing: Option<&'s Standing>) -> Option<&'s LogEntry> {
+    let served = status.commit.as_deref()?;
+    standing?.recent.iter().find(|entry| entry.commit == served)
+}
+
+fn in_force(status: &SetStatus, entry: Option<&LogEntry>) -> Markup {
+    html! {
+        p.lead {
+            @match status.promotion {
+                Some(number) => { "Promotion " strong { (number) } },
+                None if status.reference.is_none() => "The work tree, as it is on disk",
+                None => "A commit that is no promotion",
+            }
+            @if let Some(entry) = entry {
+                @if let Some(reason) = &entry.reason { ": " q { (name(reason)) } }
+            }
+        }
+        dl.facts {
+            @if let Some(hash) = &status.commit { div { dt { "Commit" } dd { (commit(hash)) } } }
+            @if let Some(entry) = entry {
+                div { dt { "By" } dd { (name(&entry.author)) } }
+                div { dt { "Since" } dd { (time(&entry.time)) } }
+                @if !entry.allowed.is_empty() {
+                    div { dt { "Passed by a flag" } dd {
+                        @for gate in &entry.allowed { code { (gate.gate) } " " (name(&gate.reason)) " " }
+                    } }
+                }
+            }
+            div { dt { "Holds" } dd {
+                (count(status.policies, "policy", "policies")) ", "
+                (count(status.attachments, "attachment", "attachments"))
+            } }
+            @if status.source == Some("state-file") {
+                div { dt { "Read from" } dd { "the file that keeps what was served last" } }
+            }
+        }
+    }
+}
+
+/// Everything that stands in the way of a set, the worst first.
+fn troubles(set: &NowSet<'_>) -> Markup {
+    let status = set.status;
+    html! {
+        @if let Some(rejected) = &status.rejected { (rejection(rejected)) }
+        @if let Some(failing) = &status.failing {
+            div.trouble.warn {
+                h3 { "The newest commit cannot be read" }
+                p { (words(&failing.message)) }
+                p.muted { "Since " (time(&failing.since.to_string())) "; tried again every "
+                    (failing.retry_seconds) " s." }
+            }
+        }
+        @if is_ref_gone(status) {
+            div.trouble.warn {
+                h3 { "Its branch is gone" }
+                p { "The ref " code { (text(status.reference.as_deref().unwrap_or_default())) }
+                    " holds nothing. What was good last stays in force until it is back." }
+            }
+        }
+        @if let Some(hold) = &status.hold {
+            div.trouble.warn {
+                h3 { "On hold" }
+                p { "No promotion may follow: " q { (name(&hold.reason)) } }
+                p.muted { "Since " (time(&hold.since)) }
+            }
+        }
+        @if status.stale {
+            div.trouble.warn {
+                h3 { "Stale" }
+                p {
+                    "Its ref was not read for longer than the daemon was told to bear"
+                    @if let Some(checked) = &status.checked_at { "; last " (time(&checked.to_string())) }
+                    "."
+                }
+            }
+        }
+        @if let Some(outdated) = &status.outdated {
+            details.trouble.warn {
+                summary { "This release would refuse to promote it: "
+                    (count(outdated.errors, "error", "errors")) }
+                (findings(&outdated.findings, outdated.errors))
+            }
+        }
+    }
+}
+
+fn rejection(rejected: &Rejected) -> Markup {
+    html! {
+        div.trouble.bad {
+            h3 {
+                @match &rejected.commit {
+                    Some(hash) => { "Rejected: " (commit(hash)) },
+                    None => "The work tree is rejected",
+                }
+            }
+            @if rejected.findings.is_empty() { p { (words(&rejected.message)) } }
+            (findings(&rejected.findings, rejected.errors))
+            p.muted { "Rejected " (time(&rejected.at.to_string())) "; it is not tried again until the ref moves." }
+        }
+    }
+}
+
+/// Findings as `validate` writes them, each with its place.
+fn findings(findings: &[Value], all: usize) -> Markup {
+    let shown = findings.iter().take(MAX_FINDINGS);
+    let left_out = all.saturating_sub(findings.len().min(MAX_FINDINGS));
+    html! {
+        ul.findings {
+            @for finding in shown {
+                @let word = |field: &str| finding.get(field).and_then(Value::as_str).unwrap_or_default();
+                @let line = finding.get("line").and_then(Value::as_u64).unwrap_or_default();
+                li {
+                    (place(word("file"), u32::try_from(line).unwrap_or_default())) " "
+                    span.rule { (text(word("code"))) } " " (words(word("message")))
+                }
+            }
+        }
+        @if left_out > 0 { p.muted { "and " (group_digits(left_out)) " more" } }
+    }
+}
+
+/// What the publish branch has that the environment lacks.
+fn beside_source(changes: &PolicyChanges, standing: &Standing) -> Markup {
+    let behind = standing.environment.behind.unwrap_or_default();
+    if behind == 0 && changes.is_empty() {
+        return html! { p.aside { "It holds all that is published." } };
+    }
+    html! {
+        div.aside {
+            p {
+                @if behind > 0 {
+                    "Behind what is published by " (count(behind, "commit", "commits")) ". "
+                }
+                @if changes.is_empty() { "No policy differs." }
+            }
+            dl.changes {
+                @for (word, names) in [("added", &changes.added), ("changed", &changes.changed),
+                    ("removed", &changes.removed), ("cannot be read", &changes.faulty)] {
+                    @if !names.is_empty() { div { dt { (word) } dd { (chips(names)) } } }
+                }
+            }
+        }
+    }
+}
+
+fn clients(set: &NowSet<'_>) -> Markup {
+    let mut clients: Vec<&ListedClient> = set.clients.iter().collect();
+    clients.sort_by_key(|client| rank(client.report.state));
+    let served = set.status.commit.as_deref();
+    let enforcing = clients
+        .iter()
+        .filter(|client| client.report.commit.as_deref() == served && is_alive(client.report.state))
+        .count();
+    html! {
+        @if clients.is_empty() {
+            p.aside { "No proxy reports what it enforces." }
+        } @else {
+            h3 { "Enforced by " (enforcing) " of " (count(clients.len(), "proxy", "proxies")) }
+            div.scroll tabindex="0" role="region" aria-label={ "Proxies of " (text(&set.status.name)) } {
+                table {
+                    thead { tr {
+                        th scope="col" { "Proxy" } th scope="col" { "State" } th scope="col" { "Enforces" }
+                        th scope="col" { "Can run" } th scope="col" { "Last heard" }
+                    } }
+                    tbody {
+                        @for client in clients.iter().take(MAX_CLIENTS) { (client_row(client, served)) }
+                    }
+                }
+            }
+            @if clients.len() > MAX_CLIENTS {
+                p.muted { "and " (group_digits(clients.len() - MAX_CLIENTS)) " more, all at "
+                    code { "/v1/clients" } }
+            }
+        }
+    }
+}
+
+fn client_row(client: &ListedClient, served: Option<&str>) -> Markup {
+    let report = &client.report;
+    let class = match report.state {
+        ClientState::Current => Mark::Good,
+        ClientState::Behind | ClientState::Away => Mark::Warn,
+        ClientState::Rejected | ClientState::Lost => Mark::Bad,
+    };
+    html! {
+        tr {
+            th.id scope="row" { (name(&client.id)) }
+            td {
+                span class=(class.class()) { (report.state.name()) }
+                @if let Some(reason) = &report.reason { div.muted { (words(reason)) } }
+            }
+            td {
+                @match &report.commit {
+                    Some(hash) => {
+                        (commit(hash))
+                        @if Some(hash.as_str()) != served { " " span.muted { "something else" } }
+                    },
+                    None => span.muted { "nothing yet" },
+                }
+            }
+            td {
+                details {
+                    summary { (count(report.guardrails.len(), "guardrail", "guardrails")) }
+                    ul.plain {
+                        @for guardrail in &report.guardrails {
+                            li { code { (text(&guardrail.name)) } " " span.muted { (text(&guardrail.modes.join(", "))) } }
+                        }
+                    }
+                }
+            }
+            td { (time(&client.seen_at.to_string())) }
+        }
+    }
+}
+
+fn is_alive(state: ClientState) -> bool {
+    matches!(state, ClientState::Current | ClientState::Behind | ClientState::Away)
+}
+
+/// Those with trouble first.
+fn rank(state: ClientState) -> u8 {
+    match state {
+        ClientState::Rejected => 0,
+        ClientState::Lost => 1,
+        ClientState::Away => 2,
+        ClientState::Behind => 3,
+        ClientState::Current => 4,
+    }
+}
+
+fn recent(status: &SetStatus, entries: &[LogEntry]) -> Markup {
+    if entries.is_empty() {
+        return html! {};
+    }
+    html! {
+        details.recent {
+            summary { "What happened last" }
+            ol.timeline {
+                @for entry in entries.iter().take(MAX_RECENT) { (timeline_entry(status, entry)) }
+            }
+        }
+    }
+}
+
+fn timeline_entry(status: &SetStatus, entry: &LogEntry) -> Markup {
+    let is_served = status.commit.as_deref() == Some(entry.commit.as_str());
+    html! {
+        li.now[is_served] {
+            strong {
+                @match entry.number {
+                    Some(number) => { (entry.kind) " " (number) },
+                    None => "moved by something else",
+                }
+            }
+            " " (time(&entry.time)) " · " (name(&entry.author))
+            @if let Some(reason) = entry.reason.as_ref().or(entry.message.as_ref()) {
+                div { q { (name(reason)) } }
+            }
+        }
+    }
+}

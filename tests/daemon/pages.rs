@@ -1,0 +1,174 @@
+//! `/ui/`: who may see pages, what they carry, and what they say. What browsers make of them is tested in tests/pages.
+
+use std::fs;
+
+use super::support::{Daemon, Reply, Repo, policy};
+
+/// SHA-256 of `test`.
+const TEST_HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// The cookie that an answer sets, as a browser sends it back.
+fn cookie(reply: &Reply) -> String {
+    let cookie = reply.header("set-cookie").unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn the_first_page_says_what_is_in_force_and_loads_nothing_from_elsewhere() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let commit = repo.git(&["rev-parse", "production"]);
+    daemon.until_served(&commit);
+
+    assert_eq!(daemon.get("/").header("location"), Some("/ui/"));
+    let page = daemon.get("/ui/");
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains(commit.get(..10).unwrap()), "{}", page.body);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    for (name, value) in [
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(page.header(name), Some(value), "{name}");
+    }
+    assert!(!page.body.contains("<style") && !page.body.contains("style="));
+    for part in page.body.split(['"']).filter(|part| part.starts_with("/ui/refguard.")) {
+        assert_eq!(daemon.get(part).status, 200, "{part}");
+    }
+
+    let gone = daemon.get("/ui/nothing");
+    assert_eq!((gone.status, gone.header("content-type")), (404, Some("text/html; charset=utf-8")));
+    assert!(gone.body.contains("href=\"/ui/\""));
+    let foreign = daemon.ask("GET", "/ui/", &[("host", "evil.example")], "");
+    assert_eq!(foreign.status, 403);
+}
+
+#[test]
+fn a_daemon_without_pages_has_none() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &["--no-ui"]);
+    for path in ["/", "/ui", "/ui/", "/ui/events", "/ui/refguard.css", "/ui/sign-in"] {
+        assert_eq!(daemon.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn a_browser_signs_in_with_a_token_and_out_again() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, format!("{TEST_HASH}\n")).unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let sign_in = |body: &str, headers: &[(&str, &str)]| {
+        daemon.ask("POST", "/ui/sign-in", &[&[FORM], headers].concat(), body)
+    };
+    let see = |path: &str, cookie: &str| daemon.ask("GET", path, &[("cookie", cookie)], "");
+
+    let led = daemon.get("/ui/policies?q=a");
+    assert_eq!(led.status, 303);
+    assert_eq!(led.header("location"), Some("/ui/sign-in?next=%2Fui%2Fpolicies%3Fq%3Da"));
+    assert_eq!(daemon.get("/ui/events").status, 401);
+    assert_eq!(daemon.get("/ui/sign-in").status, 200);
+    let by_token = daemon.ask("GET", "/ui/", &[("authorization", "Bearer test")], "");
+    assert_eq!(by_token.status, 200);
+
+    let wrong = sign_in("token=wrong", &[]);
+    assert_eq!((wrong.status, wrong.header("set-cookie")), (401, None));
+    assert!(!wrong.body.contains("value=\"wrong\""));
+    let foreign = sign_in("token=test", &[("origin", "https://evil.example")]);
+    assert_eq!((foreign.status, foreign.header("set-cookie")), (403, None));
+
+    let right = sign_in("token=test&next=%2Fui%2Fpolicies%3Fq%3Da", &[]);
+    assert_eq!((right.status, right.header("location")), (303, Some("/ui/policies?q=a")));
+    let whole = right.header("set-cookie").unwrap();
+    assert!(whole.contains("HttpOnly; SameSite=Strict") && whole.contains("Max-Age=28800"));
+    assert!(!whole.contains("test") && !whole.contains(TEST_HASH));
+    let cookie = cookie(&right);
+    let page = see("/ui/", &cookie);
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("Sign out"));
+    assert_eq!(see("/v1/status", &cookie).status, 401, "the cookie is for pages only");
+    let elsewhere = sign_in("token=test&next=https%3A%2F%2Fevil.example%2F", &[]);
+    assert_eq!(elsewhere.header("location"), Some("/ui/"));
+
+    let out = daemon.ask("POST", "/ui/sign-out", &[FORM, ("cookie", &cookie)], "");
+    assert_eq!((out.status, out.header("location")), (303, Some("/ui/sign-in")));
+    assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(see("/ui/", &cookie).status, 303);
+}
+
+#[test]
+fn a_session_ends_with_its_token_and_after_its_time() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, format!("{TEST_HASH}\n")).unwrap();
+    let start = |more: &[&str]| {
+        Daemon::start(&repo.path(), &[&["--tokens", tokens.to_str().unwrap()], more].concat())
+    };
+    let see =
+        |daemon: &Daemon, cookie: &str| daemon.ask("GET", "/ui/", &[("cookie", cookie)], "").status;
+
+    let daemon = start(&[]);
+    let session = cookie(&daemon.ask("POST", "/ui/sign-in", &[FORM], "token=test"));
+    assert_eq!(see(&daemon, &session), 200);
+    fs::write(&tokens, format!("{}\n", TEST_HASH.replace('9', "8"))).unwrap();
+    daemon.signal("HUP");
+    super::support::until("the token is gone", || see(&daemon, &session) == 303);
+    drop(daemon);
+
+    fs::write(&tokens, format!("{TEST_HASH}\n")).unwrap();
+    let daemon = start(&["--session-time", "1ms"]);
+    let session = cookie(&daemon.ask("POST", "/ui/sign-in", &[FORM], "token=test"));
+    super::support::until("the session is over", || see(&daemon, &session) == 303);
+}
+
+#[test]
+fn who_sends_wrong_tokens_has_to_wait() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, format!("{TEST_HASH}\n")).unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let mut statuses: Vec<u16> = Vec::new();
+    for _ in 0..12 {
+        statuses.push(daemon.ask("POST", "/ui/sign-in", &[FORM], "token=wrong").status);
+    }
+    assert_eq!(statuses[..10], [401; 10]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    let proxy = daemon.ask("GET", "/v1/status", &[("authorization", "Bearer test")], "");
+    assert_eq!(proxy.status, 200);
+}
+
+#[test]
+fn the_first_page_says_what_was_rejected_and_where() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("serving", |set| set["commit"].is_string());
+    let broken = repo.broken();
+    repo.promote("HEAD");
+    daemon.until_rejected(&broken);
+    let page = daemon.get("/ui/").body;
+    assert!(page.contains("serving the last good set"), "{page}");
+    assert!(page.contains(broken.get(..10).unwrap()) && page.contains("policies/p0.yaml:4"), "{page}");
+}
+
+#[test]
+fn names_of_others_are_text() {
+    let repo = Repo::new();
+    repo.write("policies/p.yaml", &policy("p", "g"));
+    let who = "Eve \" onmouseover=\"alert(1) \u{202e}";
+    let what = "<img src=x onerror=alert(1)> \u{202e}<b>";
+    repo.git(&["add", "-A"]);
+    let message = format!("{what}</li><script>alert(2)</script>{}", "m".repeat(10_000));
+    repo.git(&["commit", "-q", "--author", &format!("{who} <a@example.org>"), "-m", &message]);
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("serving", |set| set["commit"].is_string());
+    let page = daemon.get("/ui/").body;
+    for markup in ["<img", "<script>", "\u{202e}", "<b>", "Eve \" on"] {
+        assert!(!page.contains(markup), "{markup}: {page}");
+    }
+    assert!(page.contains("&lt;img") && page.contains("Eve &quot;"), "{page}");
+}
