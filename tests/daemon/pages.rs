@@ -151,7 +151,10 @@ fn the_first_page_says_what_was_rejected_and_where() {
     daemon.until_rejected(&broken);
     let page = daemon.get("/ui/").body;
     assert!(page.contains("serving the last good set"), "{page}");
-    assert!(page.contains(broken.get(..10).unwrap()) && page.contains("policies/p0.yaml:4"), "{page}");
+    assert!(
+        page.contains(broken.get(..10).unwrap()) && page.contains("policies/p0.yaml:4"),
+        "{page}"
+    );
 }
 
 #[test]
