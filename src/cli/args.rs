@@ -28,10 +28,34 @@ pub(super) enum Color {
     Never,
 }
 
+/// Whether the remote is asked before anything is read.
+#[derive(Debug, Args)]
+pub(super) struct FetchArgs {
+    /// Ask the remote first what it holds of the environments, and fetch that
+    #[arg(long)]
+    fetch: bool,
+}
+
+impl FetchArgs {
+    pub(super) fn is_wanted(&self) -> bool {
+        self.fetch
+    }
+}
+
 /// Where the set is read from.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub(super) struct SourceArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+}
+
+/// One of the places that a set can be read from.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct PlaceArgs {
     /// Read the work tree: tracked and untracked files, not ignored ones (default)
     #[arg(long)]
     worktree: bool,
@@ -48,13 +72,13 @@ pub(super) struct SourceArgs {
 impl SourceArgs {
     /// Whether any of them was typed.
     pub(super) fn is_given(&self) -> bool {
-        self.worktree || self.staged || self.at.is_some()
+        self.place.worktree || self.place.staged || self.place.at.is_some()
     }
 
     pub(super) fn source(&self) -> Source {
-        match &self.at {
+        match &self.place.at {
             Some(revision) => Source::At(revision.clone()),
-            None if self.staged => Source::Staged,
+            None if self.place.staged => Source::Staged,
             None => Source::Worktree,
         }
     }
@@ -90,9 +114,23 @@ pub(super) struct AskedSetArgs {
     /// Ask the index that git names: what a commit would hold
     #[arg(long, conflicts_with = "at")]
     staged: bool,
+
+    #[command(flatten)]
+    fetch: FetchArgs,
 }
 
 impl AskedSetArgs {
+    /// The folder of policies that is asked, as far as it has to be known where the set is.
+    ///
+    /// # Errors
+    /// As [`Shell::open_environment`].
+    pub(super) fn open(&self, shell: &Shell) -> anyhow::Result<Workspace> {
+        if self.worktree || self.staged {
+            return shell.open_to_read(&self.fetch);
+        }
+        shell.open_environment(&self.env.environment, &self.fetch)
+    }
+
     /// The set, in a folder of policies.
     ///
     /// # Errors

@@ -96,7 +96,7 @@ impl Parsed {
     /// # Errors
     /// As the verb says; [`super::exit::report`] prints them.
     pub(super) fn run(self) -> Result<Exit> {
-        let shell = Shell { dir: self.cli.dir, color: self.cli.color };
+        let shell = Shell::new(self.cli.dir, self.cli.color);
         match self.cli.verb {
             Verb::Init(args) => verbs::init::run(&shell, &args),
             Verb::Validate(args) => verbs::validate::run(&shell, &args),

@@ -1,5 +1,7 @@
 //! What verbs are run with, and how they come to a set. Must not know any verb.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,10 +11,10 @@ use refguard_core::policy::{Checked, Levels};
 use refguard_core::questions::unlisted_values;
 use refguard_core::resolve::{Context, Engine};
 
-use super::args::Color;
+use super::args::{Color, FetchArgs, SourceArgs};
 use super::exit::FaultySet;
 use super::{print, progress};
-use crate::ops::{Judged, LoadedSet, Rules, SetOrigin, Source, TrackedSet, Workspace};
+use crate::ops::{FetchedCopy, Judged, LoadedSet, Rules, SetOrigin, Source, TrackedSet, Workspace};
 use crate::output::{self, Report};
 
 /// What every verb is run with.
@@ -21,6 +23,8 @@ pub(super) struct Shell {
     pub dir: PathBuf,
     /// `--color WHEN`
     pub color: Color,
+    /// What was said already of how sets are read: each thing is said once a run.
+    told: RefCell<BTreeSet<String>>,
 }
 
 /// A valid set to answer from, and where it comes from.
@@ -31,14 +35,83 @@ pub(super) struct ValidSet {
 }
 
 impl Shell {
+    /// What a verb is run with, in a folder.
+    pub(super) fn new(dir: PathBuf, color: Color) -> Self {
+        Self { dir, color, told: RefCell::default() }
+    }
+
+    /// Opens the folder to read an environment of it.
+    ///
+    /// # Errors
+    /// Where it is not there, or where its remote was to be looked at and cannot be reached.
+    pub(super) fn open_environment(
+        &self,
+        environment: &str,
+        fetch: &FetchArgs,
+    ) -> Result<Workspace> {
+        let workspace = self.open_to_read(fetch)?;
+        self.say_age(&workspace, environment)?;
+        Ok(workspace)
+    }
+
+    /// Opens the folder, after a look at its remote where that was asked for.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn open_to_read(&self, fetch: &FetchArgs) -> Result<Workspace> {
+        let workspace = Workspace::open(&self.dir)?;
+        if fetch.is_wanted() {
+            workspace.fetch_environments()?;
+        }
+        Ok(workspace)
+    }
+
+    /// Says what a person should know of how a revision that they typed is read: which of two names it is, and how
+    /// old a copy.
+    pub(super) fn say_how_read(&self, workspace: &Workspace, revision: &str) -> Result<()> {
+        let repo = workspace.repo()?;
+        match workspace.environment_in(revision)? {
+            Some(environment) => self.say_age(workspace, &environment)?,
+            None => {
+                if let Some(branch) = repo.branch_beside_tag(revision)? {
+                    let name = branch.short();
+                    self.say_once(format!(
+                        "warning: `{name}` is a branch and a tag: the branch is read; the tag is `refs/tags/{name}`"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn say_age(&self, workspace: &Workspace, environment: &str) -> Result<()> {
+        if let Some(FetchedCopy { remote, fetched, .. }) = workspace.fetched_copy(environment)? {
+            let age = output::age_words(fetched.elapsed().unwrap_or_default());
+            self.say_once(format!(
+                "note: `{remote}` was last asked {age} ago: `--fetch` asks it first"
+            ));
+        }
+        Ok(())
+    }
+
+    fn say_once(&self, text: String) {
+        if !self.told.borrow().contains(&text) {
+            print::write_message(&text);
+            self.told.borrow_mut().insert(text);
+        }
+    }
+
     /// Reads and judges a set, sound or not.
     pub(super) fn load_set(
         &self,
-        source: &Source,
+        from: &SourceArgs,
         levels: &Levels,
         allow_empty: bool,
     ) -> Result<(Workspace, LoadedSet)> {
-        let workspace = Workspace::open(&self.dir)?;
+        let (source, workspace) = (&from.source(), self.open_to_read(&from.fetch)?);
+        if let Source::At(revision) = source {
+            self.say_how_read(&workspace, revision)?;
+        }
         let loaded = workspace.load(source, levels, allow_empty, &progress::Bar::new())?;
         Ok((workspace, loaded))
     }
@@ -47,18 +120,18 @@ impl Shell {
     ///
     /// # Errors
     /// [`FaultySet`] where it is not.
-    pub(super) fn load_valid_set(&self, source: &Source) -> Result<ValidSet> {
-        self.load_set_by(source, Rules::OfThen)
+    pub(super) fn load_valid_set(&self, from: &SourceArgs) -> Result<ValidSet> {
+        self.load_set_by(from, Rules::OfThen)
     }
 
     /// Reads a set that must be valid by some rules.
     ///
     /// # Errors
     /// As there.
-    pub(super) fn load_set_by(&self, source: &Source, rules: Rules) -> Result<ValidSet> {
-        let workspace = Workspace::open(&self.dir)?;
-        let mut sets = TrackedSet::default();
-        let (engine, origin) = self.judge_set(&workspace, &mut sets, source, rules)?;
+    pub(super) fn load_set_by(&self, from: &SourceArgs, rules: Rules) -> Result<ValidSet> {
+        let workspace = self.open_to_read(&from.fetch)?;
+        let (source, mut sets) = (from.source(), TrackedSet::default());
+        let (engine, origin) = self.judge_set(&workspace, &mut sets, &source, rules)?;
         Ok(ValidSet { engine, origin, workspace })
     }
 
@@ -70,6 +143,9 @@ impl Shell {
         source: &Source,
         rules: Rules,
     ) -> Result<(Arc<Engine>, SetOrigin)> {
+        if let Source::At(revision) = source {
+            self.say_how_read(workspace, revision)?;
+        }
         let (judged, origin) = workspace.judge(source, rules, sets, &progress::Bar::new())?;
         match judged {
             Judged::Sound(engine) => Ok((engine, origin)),

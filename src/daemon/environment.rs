@@ -25,7 +25,7 @@ use super::state_folder::StateFolder;
 use super::state_writer::StateWriter;
 use super::status::Failing;
 use super::watch::Hint;
-use crate::repo::{CommitId, RefName, Repo, RepoError};
+use crate::repo::{CommitId, RefName, Remote, Repo, RepoError};
 
 /// What following a ref needs of its surroundings.
 pub(super) struct Context<'a> {
@@ -49,10 +49,12 @@ pub(super) struct Tracked {
     /// The environment's ref.
     pub reference: String,
     pub slot: Arc<Slot>,
-    /// The ref that is read: the environment's, or the remote's copy of it.
-    followed: Result<RefName, String>,
-    /// Where its last promotion is recorded: here, or as it was fetched.
-    ledger: Option<RefName>,
+    /// The refs that are read: the environment's own or, where the daemon fetches, the copies of the remote's.
+    refs: Result<EnvironmentRefs, String>,
+    /// Where the daemon does not fetch itself: the copies that somebody else's fetch may have brought forward.
+    copies: Option<Copies>,
+    /// The refs that the last look took.
+    taken: Option<EnvironmentRefs>,
     following: Following,
     loader: Option<Loader>,
     /// The folder that the last good set was looked for in.
@@ -64,15 +66,82 @@ pub(super) struct Tracked {
     loading: bool,
 }
 
+/// The refs that tell of an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct EnvironmentRefs {
+    branch: RefName,
+    /// Where its last promotion is recorded.
+    ledger: RefName,
+}
+
+impl EnvironmentRefs {
+    fn own(environment: &str) -> Result<Self, RepoError> {
+        let (branch, ledger) = (RefName::branch(environment)?, RefName::ledger(environment)?);
+        Ok(Self { branch, ledger })
+    }
+
+    /// The copies that a fetch from a remote leaves.
+    fn copies(environment: &str, remote: &str) -> Result<Self, RepoError> {
+        let branch = RefName::branch(environment)?.tracking(remote)?;
+        Ok(Self { branch, ledger: RefName::remote_ledger(remote, environment)? })
+    }
+}
+
+/// Copies of an environment's refs in a clone, and what is known of how they stand to its own.
+#[derive(Debug, Default)]
+struct Copies {
+    refs: Option<EnvironmentRefs>,
+    /// What the own branch and its copy held last, and whether the copy's descends from the own one's.
+    descent: Option<(CommitId, CommitId, bool)>,
+}
+
+impl Copies {
+    /// Looks which remote counts now.
+    fn look(&mut self, repo: &Repo, environment: &str) {
+        self.refs = match repo.chosen_remote() {
+            Ok(Remote::Named(remote)) => EnvironmentRefs::copies(environment, &remote).ok(),
+            _ => None,
+        };
+    }
+
+    /// The copies and what they hold, where that counts: the own branch is not there, or lies behind.
+    fn instead_of(&mut self, repo: &Repo, own: &Value) -> Option<(EnvironmentRefs, Value)> {
+        let refs = self.refs.clone()?;
+        let Value::At(there) = read_value(repo, &refs.branch) else { return None };
+        let counts = match own {
+            Value::At(here) => self.descends(repo, *here, there),
+            Value::Absent(_) => true,
+            Value::Unreadable(_) => false,
+        };
+        counts.then_some((refs, Value::At(there)))
+    }
+
+    fn descends(&mut self, repo: &Repo, here: CommitId, there: CommitId) -> bool {
+        match self.descent {
+            Some((known_here, known_there, known))
+                if (known_here, known_there) == (here, there) =>
+            {
+                known
+            }
+            _ => {
+                let found = here != there && repo.is_ancestor(here, there).unwrap_or_default();
+                self.descent = Some((here, there, found));
+                found
+            }
+        }
+    }
+}
+
 impl Tracked {
     /// Follows an environment. `slot`: the one that its name has already, whose set is served until there is another.
     pub fn new(environment: &Environment, remote: Option<&str>, slot: Option<Arc<Slot>>) -> Self {
-        let own = RefName::new(&environment.reference);
-        let followed = match remote {
-            None => own,
-            Some(remote) => own.and_then(|own| own.tracking(remote)),
+        let name = &environment.name;
+        let refs = match remote {
+            None => EnvironmentRefs::own(name),
+            Some(remote) => EnvironmentRefs::copies(name, remote),
         };
-        let shown = followed.as_ref().map_or(environment.reference.clone(), ToString::to_string);
+        let shown = refs.as_ref().map(|refs| refs.branch.to_string());
+        let shown = shown.unwrap_or_else(|_| environment.reference.clone());
 
         let slot = slot.unwrap_or_else(|| Slot::new(&environment.name, None));
         slot.facts().reference = Some(shown);
@@ -80,11 +149,9 @@ impl Tracked {
             environment: environment.name.clone(),
             reference: environment.reference.clone(),
             slot,
-            followed: followed.map_err(|error| error.to_string()),
-            ledger: match remote {
-                None => RefName::ledger(&environment.name).ok(),
-                Some(remote) => RefName::remote_ledger(remote, &environment.name).ok(),
-            },
+            refs: refs.map_err(|error| error.to_string()),
+            copies: remote.is_none().then(Copies::default),
+            taken: None,
             following: Following::default(),
             loader: None,
             restored_from: None,
@@ -96,7 +163,8 @@ impl Tracked {
 
     /// The refs whose folders tell of a change.
     pub fn references(&self) -> impl Iterator<Item = &str> {
-        self.followed.iter().map(RefName::as_str)
+        let copies = self.copies.iter().filter_map(|copies| copies.refs.as_ref());
+        self.refs.iter().chain(copies).map(|refs| refs.branch.as_str())
     }
 
     /// When something is due without a hint.
@@ -115,11 +183,7 @@ impl Tracked {
         // What was served last is taken up before a new tip is read, which may fail in any way.
         self.restore(context, Some(repo));
 
-        let value = match &self.followed {
-            Ok(reference) => read_value(repo, reference),
-            Err(error) => Value::Unreadable(error.clone()),
-        };
-        match value {
+        match self.read_value(repo) {
             Value::At(commit) => {
                 if context.fetched {
                     self.slot.mark_checked();
@@ -139,6 +203,26 @@ impl Tracked {
             }
             Value::Unreadable(why) => self.fail(None, why),
         }
+    }
+
+    /// What the environment's branch holds; in a clone that somebody else brings up to date, what its copy holds.
+    fn read_value(&mut self, repo: &Repo) -> Value {
+        let own = match &self.refs {
+            Ok(refs) => refs.clone(),
+            Err(error) => return Value::Unreadable(error.clone()),
+        };
+        let here = read_value(repo, &own.branch);
+        let copied = self.copies.as_mut().and_then(|copies| {
+            copies.look(repo, &self.environment);
+            copies.instead_of(repo, &here)
+        });
+        let (taken, value) = copied.unwrap_or((own, here));
+
+        if self.taken.as_ref() != Some(&taken) {
+            self.slot.facts().reference = Some(taken.branch.to_string());
+            self.taken = Some(taken);
+        }
+        value
     }
 
     /// The repository is away or broken: what is served stays, and what was kept is taken up.
@@ -205,7 +289,7 @@ impl Tracked {
             repo,
             commit,
             prefix: context.prefix.to_owned(),
-            ledger: self.ledger.clone(),
+            ledger: self.taken.as_ref().map(|refs| refs.ledger.clone()),
             served: self.slot.snapshot(),
             served_commit: self.following.current(),
         };

@@ -10,6 +10,7 @@ mod source;
 
 use refguard_core::document::Rule;
 
+pub use change::declared::PRODUCTION;
 pub use change::environment::{
     EnvironmentState, FollowedEnvironments, followed_environments, refuse_renamed_environments,
 };
@@ -18,6 +19,7 @@ pub use change::home::{Home, HomeRequest};
 pub use change::partial::Selection;
 pub use change::promote::{Plan, PromoteRequest};
 pub use change::publish::{Lost, Published, Refused};
+pub use change::reading::FetchedCopy;
 pub use change::review::{ComingVersion, ComingVersions, Foreseen, Owner, Review, ReviewedTests};
 pub use change::rollback::{RollbackPlan, RollbackRequest};
 pub use change::safeguards::safeguards_between;
@@ -43,9 +45,9 @@ pub use hook::{
 pub use source::import::{Committed, ImportReport, import_litellm};
 pub use source::import_database::{DatabaseReport, import_litellm_database};
 pub use source::init::{Initialised, init, init_here};
-pub use source::judged::Judged;
 #[cfg(feature = "daemon")]
 pub(crate) use source::judged::release_of;
+pub use source::judged::{Judged, judge_nothing};
 pub use source::listing::{
     Listing, ShownPolicy, attachment_object, list_attachments, list_policies, policy_object,
     show_policy,

@@ -5,6 +5,7 @@
 //! it is told, in colour only as told), git, or what a rule means. Text from policies is hostile:
 //! it goes through [`escape`] before it stands in anything that a reader interprets.
 
+mod age;
 mod blame;
 mod causes;
 mod csv;
@@ -46,6 +47,7 @@ use std::str::FromStr;
 
 use refguard_core::document::{Finding, SourceFile};
 
+pub use age::age_words;
 pub use blame::format_blame;
 pub use causes::finding_lines;
 pub use impact::{impact_human, impact_markdown};

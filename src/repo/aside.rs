@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -64,6 +65,11 @@ impl Repo {
     ) -> Result<(), RepoError> {
         let folder = self.common_dir().join("refguard");
         seal(&folder, &name.0, write).map_err(RepoError::io("write", self.aside(name)))
+    }
+
+    /// When a file was written last; `None` where it is not there.
+    pub(super) fn aside_written(&self, name: &AsideName) -> Option<SystemTime> {
+        fs::metadata(self.aside(name)).ok()?.modified().ok()
     }
 
     fn aside(&self, AsideName(name): &AsideName) -> PathBuf {

@@ -47,7 +47,9 @@ impl Repo {
             remote,
         ];
         let words = options.into_iter().chain(refspecs.iter().map(String::as_str));
-        self.command(words).over_network().cancelled_by(cancel).run().map(drop)
+        self.command(words).over_network().cancelled_by(cancel).run()?;
+        self.remember_fetch(remote);
+        Ok(())
     }
 
     fn fetch_all(

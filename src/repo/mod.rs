@@ -6,7 +6,8 @@
 //!
 //! What on disk is read by whom: the repository and its variables by `open`, the folder of a set by
 //! `root`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
-//! `changes`; refs and revisions by `revision`; history by `commit`. Promotions are data in `promotion`
+//! `changes`; refs and revisions by `revision`; history by `commit`;
+//! when a remote was last asked by `fetched`. Promotions are data in `promotion`
 //! (their trailers in `trailers`) and a chain in `ledger`. Writing is git's own: `objects` makes what no
 //! ref knows yet, `transaction` moves refs, `remote` talks to others, all through `git`; only what refguard
 //! keeps for itself in the git directory is written by `aside`.
@@ -20,6 +21,7 @@ mod env;
 mod error;
 mod fault;
 mod fetch;
+mod fetched;
 mod git;
 mod hooks;
 mod ids;
@@ -60,7 +62,7 @@ pub use listing::{Entry, EntryKind, Listing, Wanted};
 pub use objects::NewCommit;
 pub use open::Repo;
 pub use promotion::{Allow, Promotion, Record, Target, is_reason};
-pub use remote::{Listed, Push, PushOutcome, RemoteRefs};
+pub use remote::{LEDGERS, Listed, Push, PushOutcome, RemoteRefs};
 pub use remotes::Remote;
 pub use root::Root;
 pub use trailers::Malformed;

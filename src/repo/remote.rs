@@ -11,7 +11,7 @@ use super::{CommitId, Expected, RefName, Repo, RepoError};
 pub type RemoteRefs = BTreeMap<RefName, CommitId>;
 
 /// Where environments' ledgers are.
-const LEDGERS: &str = "refs/refguard/ledger/";
+pub const LEDGERS: &str = "refs/refguard/ledger/";
 
 /// What a remote shows of its branches and ledgers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -137,6 +137,8 @@ impl Repo {
         refspecs.sort_unstable();
         refspecs.dedup();
         if refspecs.is_empty() {
+            // What the remote has was just listed, and is here.
+            self.remember_fetch(remote);
             Ok(())
         } else {
             self.fetch_refspecs(remote, &refspecs, &Cancel::default())

@@ -56,9 +56,36 @@ impl Repo {
         let end = revision.find(['^', '~', '@', ':']).unwrap_or(revision.len());
         let (base, rest) = revision.split_at_checked(end).unwrap_or((revision, ""));
         let named = known.iter().find(|(name, full)| *name == base || full.as_str() == base);
-        let Some((_, full)) = named else { return self.ask(revision, revision) };
+        let Some((_, full)) = named else {
+            // Git takes the tag of a name; a person means the branch.
+            let branch = self.branch_before_tag(base)?;
+            let meant = branch.map(|branch| format!("{branch}{rest}"));
+            return self.ask(revision, meant.as_deref().unwrap_or(revision));
+        };
         let tip = self.require_ref(full)?;
         if rest.is_empty() { Ok(tip) } else { self.ask(revision, &format!("{full}{rest}")) }
+    }
+
+    /// The branch that the first name of a revision means, where there is a tag of that name too.
+    pub fn branch_beside_tag(&self, revision: &str) -> Result<Option<RefName>, RepoError> {
+        let end = revision.find(['^', '~', '@', ':', '#']).unwrap_or(revision.len());
+        self.branch_before_tag(revision.get(..end).unwrap_or_default())
+    }
+
+    fn branch_before_tag(&self, name: &str) -> Result<Option<RefName>, RepoError> {
+        let is_whole_id = name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if name == "HEAD" || is_whole_id {
+            return Ok(None);
+        }
+        // What is no name of a branch is none of a tag either.
+        let Ok(branch) = RefName::branch(name) else { return Ok(None) };
+        let is_there = |full: &str| match self.git.find_reference(full) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(RepoError::objects(format!("read the ref `{full}`"))(error)),
+        };
+        let both = is_there(branch.as_str())? && is_there(&format!("refs/tags/{name}"))?;
+        Ok(both.then_some(branch))
     }
 
     /// Git's own reading of a revision, which is said in messages as the person wrote it.

@@ -258,3 +258,82 @@ fn a_setting_of_a_clone_that_names_another_publish_branch_is_said_at_each_promot
     assert!(said.contains("`other` is the publish branch by a setting"), "{said}");
     assert!(said.contains("names `main`"), "{said}");
 }
+
+#[test]
+fn a_reading_verb_says_how_old_the_copy_is_and_looks_first_where_asked() {
+    let (server, author) = shared();
+    let clone = server.cloned(&[]);
+    publish(&author, "audit");
+    author.run(["promote"]).ok();
+
+    for words in [
+        vec!["log"],
+        vec!["status"],
+        vec!["diff"],
+        vec!["resolve", "--at", "production"],
+        vec!["why", "--guardrail", "pii"],
+    ] {
+        let said = clone.run(words.clone()).ends(0).stderr;
+        assert_eq!(said.matches("`origin` was last asked").count(), 1, "{words:?}: {said}");
+    }
+    assert_eq!(numbers(&clone), [json!(1)], "no reading verb fetches by itself");
+
+    let log = clone.run(["log", "--fetch", "--format", "json"]).json();
+    assert_eq!(log["promotions"][0]["number"], json!(2));
+    let said = clone.run(["log"]).ends(0).stderr;
+    assert!(said.contains("less than a minute ago"), "{said}");
+
+    // What is asked of the work tree is read from no copy.
+    assert_eq!(clone.run(["resolve", "--worktree"]).ends(0).stderr, "");
+    assert_eq!(author.run(["resolve", "--worktree"]).ends(0).stderr, "");
+}
+
+#[test]
+fn a_remote_that_cannot_be_asked_first_is_an_error_with_its_name() {
+    let (server, _author) = shared();
+    let clone = server.cloned(&[]);
+    clone.git(["remote", "set-url", "origin", "file:///nonexistent/nowhere"]);
+    let said = clone.run(["status", "--fetch"]).ends(2).stderr;
+    assert!(said.contains("nowhere"), "{said}");
+    let alone = TestRepo::new();
+    let said = alone.run(["status", "--fetch"]).ends(2).stderr;
+    assert!(said.contains("there is no remote to fetch from"), "{said}");
+}
+
+#[test]
+fn a_name_of_a_branch_and_a_tag_means_the_branch_with_a_warning() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .commit("one");
+    repo.git(["tag", "side"]);
+    repo.git(["checkout", "-q", "-b", "side"]);
+    repo.policy("base", "guardrails: {add: [audit]}").commit("two");
+    repo.git(["checkout", "-q", "main"]);
+
+    let asked = |at: &str| repo.run(["resolve", "--at", at, "--format", "json"]);
+    let run = asked("side");
+    assert!(
+        run.stderr.contains("`side` is a branch and a tag: the branch is read"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.json()["guardrails"], json!(["audit"]));
+    assert_eq!(asked("side~1").json()["guardrails"], json!(["pii"]));
+    let run = asked("refs/tags/side");
+    assert_eq!(run.stderr, "");
+    assert_eq!(run.json()["guardrails"], json!(["pii"]));
+}
+
+#[test]
+fn a_ledger_of_no_environment_is_named() {
+    let (_server, author) = shared();
+    author.git(["update-ref", "refs/refguard/ledger/prodution", "main"]);
+    let status = author.run(["status", "--format", "json"]).json();
+    let problems = status["problems"].to_string();
+    assert!(
+        problems.contains("`refs/refguard/ledger/prodution` is the ledger of no"),
+        "{problems}"
+    );
+    assert_eq!(problems.matches("is the ledger of no").count(), 1, "{problems}");
+}

@@ -108,3 +108,24 @@ fn a_daemon_that_cannot_fetch_or_read_says_so_in_its_metrics() {
     fs::rename(clone.path(), clone.beside("gone")).unwrap();
     daemon.until_metrics(&["refguard_failing{set=\"production\"} 1", "refguard_ready 1"]);
 }
+
+#[test]
+fn a_clone_that_somebody_else_fetches_is_followed_by_its_copy_of_the_branch() {
+    let origin = Repo::serving();
+    let first = origin.git(&["rev-parse", "refs/heads/production"]);
+    let clone = Repo::new();
+    clone.git(&["remote", "add", "origin", origin.path().to_str().unwrap()]);
+    let daemon = Daemon::start(&clone.path(), &[]);
+    clone.git(&["fetch", "-q", "origin"]);
+    daemon.until_served(&first);
+
+    // A local branch that lies behind holds nothing back; one that went its own way is what is served.
+    clone.git(&["update-ref", "refs/heads/production", &first]);
+    let second = origin.generation(2);
+    origin.promote("HEAD");
+    clone.git(&["fetch", "-q", "origin"]);
+    daemon.until_served(&second);
+    let own = clone.git(&["commit-tree", "-m", "own", "-p", &first, &format!("{first}^{{tree}}")]);
+    clone.git(&["update-ref", "refs/heads/production", &own]);
+    daemon.until_served(&own);
+}

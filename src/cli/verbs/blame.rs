@@ -3,11 +3,11 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::{BasicFormat, ContextArgs, EnvArgs};
+use crate::cli::args::{BasicFormat, ContextArgs, EnvArgs, FetchArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{BlameRequest, Workspace};
+use crate::ops::BlameRequest;
 use crate::output;
 
 /// Tell which promotion gave a request a guardrail, and which took it away
@@ -36,6 +36,9 @@ pub(in crate::cli) struct BlameArgs {
     #[arg(long, value_name = "REV")]
     since: Option<String>,
 
+    #[command(flatten)]
+    fetch: FetchArgs,
+
     /// How the answer is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: BasicFormat,
@@ -49,7 +52,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &BlameArgs) -> Result<Exit> {
         at: args.at.clone(),
         since: args.since.clone(),
     };
-    let blame = Workspace::open(&shell.dir)?.blame(&asked)?;
+    let blame = shell.open_environment(&args.env.environment, &args.fetch)?.blame(&asked)?;
     match args.format {
         BasicFormat::Json => print::write_json(&blame)?,
         BasicFormat::Human => {

@@ -10,11 +10,11 @@ use refguard_core::resolve::Engine;
 use refguard_core::safeguards::SafeguardDiff;
 use serde::Serialize;
 
-use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs};
+use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{Rules, SetOrigin, Source, TrackedSet, Workspace, safeguards_between};
+use crate::ops::{Rules, SetOrigin, Source, TrackedSet, safeguards_between};
 use crate::output;
 
 /// Tell what changed between two sets, by meaning
@@ -62,6 +62,9 @@ pub(super) struct SidesArgs {
     /// The set after is the index that git names
     #[arg(long, conflicts_with = "head")]
     staged: bool,
+
+    #[command(flatten)]
+    fetch: FetchArgs,
 }
 
 /// Two valid sets.
@@ -87,7 +90,7 @@ impl SidesArgs {
             None if self.staged => Source::Staged,
             None => Source::Worktree,
         };
-        let workspace = Workspace::open(&shell.dir)?;
+        let workspace = shell.open_to_read(&self.fetch)?;
         // One tracked set, so that what two commits share is read once.
         let mut sets = TrackedSet::default();
         let base = Source::At(self.base.clone());

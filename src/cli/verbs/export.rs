@@ -34,7 +34,7 @@ struct LitellmArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ExportArgs) -> Result<Exit> {
     let To::Litellm(args) = &args.to;
-    let valid = shell.load_valid_set(&args.source.source())?;
+    let valid = shell.load_valid_set(&args.source)?;
     let exported = interop::export_litellm(valid.engine.set())?;
     exported
         .warnings

@@ -36,7 +36,7 @@ enum What {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ListArgs) -> Result<Exit> {
-    let valid = shell.load_valid_set(&args.source.source())?;
+    let valid = shell.load_valid_set(&args.source)?;
     let set = valid.engine.set();
     let listing = match args.what {
         What::Policies => ops::list_policies(set),

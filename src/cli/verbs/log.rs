@@ -3,10 +3,11 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
+use crate::cli::args::FetchArgs;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
-use crate::ops::{VersionHistory, Workspace};
+use crate::ops::VersionHistory;
 use crate::output;
 
 /// Tell the history of an environment: who, when, why, what changed
@@ -25,6 +26,9 @@ pub(in crate::cli) struct LogArgs {
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
 
+    #[command(flatten)]
+    fetch: FetchArgs,
+
     /// How the history is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: LogFormat,
@@ -42,7 +46,7 @@ enum LogFormat {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
-    let workspace = Workspace::open(&shell.dir)?;
+    let workspace = shell.open_environment(&args.environment, &args.fetch)?;
     let log = workspace.log(&args.environment, args.policy.as_deref())?;
     if let Some(policy) = args.policy.as_deref().filter(|_| log.promotions.is_empty()) {
         // An error where history has no such policy, with the name that is nearest.

@@ -10,7 +10,7 @@ use crate::cli::args::{AskedSetArgs, ContextArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, warn_of_unlisted};
-use crate::ops::{Rules, TrackedSet, Workspace};
+use crate::ops::{Rules, TrackedSet};
 use crate::output;
 
 /// Tell what each name of the catalog gets
@@ -76,7 +76,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &MatrixArgs) -> Result<Exit> {
         guardrails: args.guardrails.clone(),
         context: args.context.context()?,
     };
-    let workspace = Workspace::open(&shell.dir)?;
+    let workspace = args.asked.open(shell)?;
     let source = args.asked.source(&workspace)?;
     let (engine, origin) =
         shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;

@@ -39,7 +39,7 @@ pub(in crate::cli) struct ProveArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
-    let valid = shell.load_set_by(&args.source.source(), Rules::OfNow)?;
+    let valid = shell.load_set_by(&args.source, Rules::OfNow)?;
     let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
     let proof = prove(&valid.engine, options, &args.budget.budget());
     match args.format {

@@ -53,7 +53,7 @@ pub(in crate::cli) struct ResolveArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
     let context = args.context.context()?;
-    let valid = shell.load_valid_set(&args.source.source())?;
+    let valid = shell.load_valid_set(&args.source)?;
     let mut history = VersionHistory::new(&valid.workspace);
     if let Some(file) = &args.batch {
         return answer_batch(&valid, &mut history, file, args.explain);

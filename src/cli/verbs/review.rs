@@ -3,11 +3,11 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs};
+use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{Source, Workspace};
+use crate::ops::{PRODUCTION, Source};
 use crate::output::{self, LinkTemplate, PlaceLinks};
 
 /// Put together what a reviewer needs to know of a change
@@ -44,6 +44,9 @@ pub(in crate::cli) struct ReviewArgs {
     #[arg(long, value_name = "TEMPLATE")]
     link: Option<LinkTemplate>,
 
+    #[command(flatten)]
+    fetch: FetchArgs,
+
     /// How the review is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: ChangeFormat,
@@ -56,8 +59,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
         None => Source::Worktree,
     };
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
-    let review =
-        Workspace::open(&shell.dir)?.review(args.base.as_deref(), &head, &budget, detail)?;
+    let workspace = shell.open_environment(PRODUCTION, &args.fetch)?;
+    let typed = [args.base.as_deref(), args.head.as_deref()];
+    for revision in typed.into_iter().flatten() {
+        shell.say_how_read(&workspace, revision)?;
+    }
+    let review = workspace.review(args.base.as_deref(), &head, &budget, detail)?;
     match args.format {
         ChangeFormat::Json => print::write_json(&output::review_object(&review))?,
         ChangeFormat::Markdown => {

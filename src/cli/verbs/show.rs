@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     if address.which.is_some() {
         return show_version(shell, args, address);
     }
-    let valid = shell.load_valid_set(&args.source.source())?;
+    let valid = shell.load_valid_set(&args.source)?;
     let set = valid.engine.set();
     let Some((_, policy)) = set.find(&args.name) else {
         let near = did_you_mean(&args.name, set.policies.iter().map(|policy| &*policy.name));

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::BasicFormat;
+use crate::cli::args::{BasicFormat, FetchArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::Workspace;
+use crate::ops::PRODUCTION;
 use crate::output;
 
 /// Tell what is drafted, what is published, and what each environment lacks
@@ -19,13 +19,16 @@ use crate::output;
 /// Example: refguard status
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StatusArgs {
+    #[command(flatten)]
+    fetch: FetchArgs,
+
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: BasicFormat,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &StatusArgs) -> Result<Exit> {
-    let status = Workspace::open(&shell.dir)?.status()?;
+    let status = shell.open_environment(PRODUCTION, &args.fetch)?.status()?;
     match args.format {
         BasicFormat::Json => print::write_json(&status)?,
         BasicFormat::Human => {

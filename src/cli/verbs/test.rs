@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::cli::args::{FileArgs, SourceArgs};
-use crate::cli::exit::{Exit, FaultBesideResults};
+use crate::cli::exit::{Exit, FaultBesideResults, FaultySet};
 use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::ops::{self, Rules, TestOptions, VersionHistory};
@@ -45,6 +45,10 @@ pub(in crate::cli) struct TestArgs {
     #[command(flatten)]
     source: SourceArgs,
 
+    /// Accept a tree without any document
+    #[arg(long)]
+    allow_empty: bool,
+
     /// How the results are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: TestFormat,
@@ -64,7 +68,12 @@ enum TestFormat {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
-    let valid = shell.load_set_by(&args.source.source(), Rules::OfNow)?;
+    let valid = shell.load_set_by(&args.source, Rules::OfNow)?;
+    let set = valid.engine.set();
+    let holds_nothing = set.policies.is_empty() && set.attachments.is_empty();
+    if holds_nothing && set.tests.is_empty() && !args.allow_empty {
+        bail!(FaultySet(ops::judge_nothing()));
+    }
     let chosen = args.files.choose(shell, &valid.workspace)?;
     let suites = valid.engine.set().tests.iter().map(|suite| &*suite.place.file);
     if let Some(unmet) = chosen.unmet(suites) {

@@ -41,8 +41,8 @@ pub(in crate::cli) struct ValidateArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
-    let (source, levels) = (args.source.source(), args.levels.levels());
-    let (workspace, loaded) = shell.load_set(&source, &levels, args.allow_empty)?;
+    let levels = args.levels.levels();
+    let (workspace, loaded) = shell.load_set(&args.source, &levels, args.allow_empty)?;
     // The process ends with this verb: freeing a large set piece by piece would be for nothing.
     let loaded = ManuallyDrop::new(loaded);
     let checked = &loaded.checked;

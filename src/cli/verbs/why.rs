@@ -9,7 +9,7 @@ use crate::cli::args::{AskedSetArgs, BasicFormat, ContextArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, warn_of_unlisted};
-use crate::ops::{Rules, TrackedSet, VersionHistory, Workspace};
+use crate::ops::{Rules, TrackedSet, VersionHistory};
 use crate::output::{self, Why};
 
 /// Tell why a request gets a guardrail, or what stands in the way
@@ -47,7 +47,7 @@ pub(in crate::cli) struct WhyArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &WhyArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
     let context = args.context.context()?;
-    let workspace = Workspace::open(&shell.dir)?;
+    let workspace = args.asked.open(shell)?;
     let source = args.asked.source(&workspace)?;
     let (engine, origin) =
         shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use refguard_core::policy::{Environment, Settings};
 
 /// The environment that there always is.
-pub(in crate::ops) const PRODUCTION: &str = "production";
+pub const PRODUCTION: &str = "production";
 
 /// A promotion, as far as it says whose settings count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

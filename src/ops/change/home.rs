@@ -209,6 +209,12 @@ impl Workspace {
         }
     }
 
+    /// Asks a remote what it has of all environments, and fetches it.
+    pub(super) fn fetch_home(&self, remote: &str) -> Result<()> {
+        let listed = self.repo()?.list_remote(remote, None)?;
+        self.fetch_listed(PRODUCTION, remote, &listed)
+    }
+
     /// Fetches what a move of an environment is judged by: the publish branch, the environment, and the others.
     fn fetch_listed(&self, name: &str, remote: &str, listed: &Listed) -> Result<()> {
         let repo = self.repo()?;
@@ -256,7 +262,7 @@ fn publish_branch_note(repo: &Repo, remote: &str, listed: &Listed) -> Result<Opt
     }))
 }
 
-fn ambiguous(names: &[String]) -> anyhow::Error {
+pub(super) fn ambiguous(names: &[String]) -> anyhow::Error {
     anyhow::anyhow!(
         "there are several remotes ({}): say which one environments live at, with `git config refguard.remote NAME`",
         names.join(", ")

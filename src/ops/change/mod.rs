@@ -7,6 +7,7 @@ pub(in crate::ops) mod home;
 pub(in crate::ops) mod partial;
 pub(in crate::ops) mod promote;
 pub(in crate::ops) mod publish;
+pub(in crate::ops) mod reading;
 pub(in crate::ops) mod review;
 pub(in crate::ops) mod rollback;
 pub(in crate::ops) mod safeguards;

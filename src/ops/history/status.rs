@@ -10,9 +10,10 @@ use refguard_core::document::{Body, Finding, Release, is_yaml_name, load_file};
 use refguard_core::policy::{frozen_at, raw_policy_digest};
 use serde::Serialize;
 
+use crate::ops::change::environment::own_root;
 use crate::ops::source::load::{self, LIMITS, NoProgress};
 use crate::ops::{EnvironmentState, Judged, TrackedSet, Workspace};
-use crate::repo::{BlobId, CommitId, Entry, EntryKind, Remote, Repo, TreeId};
+use crate::repo::{BlobId, CommitId, Entry, EntryKind, LEDGERS, RefName, Remote, Repo, TreeId};
 
 /// Where everything stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -207,6 +208,14 @@ impl Workspace {
         if let Some(message) = self.unpushed(repo)? {
             say(4, message);
         }
+        for ledger in self.undeclared_ledgers(repo, environments)? {
+            say(
+                5,
+                format!(
+                    "`{ledger}` is the ledger of no environment that is declared: nothing is served or judged by it"
+                ),
+            );
+        }
         found.sort_by_key(|(rank, _)| *rank);
         Ok(found.into_iter().map(|(_, problem)| problem).collect())
     }
@@ -218,6 +227,28 @@ impl Workspace {
             Judged::Sound(_) | Judged::Outdated(..) => None,
             Judged::Faulty(checked) => checked.errors().next().map(ToString::to_string),
         })
+    }
+
+    /// Ledgers that are here and belong to no environment of this root, nor to another root.
+    fn undeclared_ledgers(
+        &self,
+        repo: &Repo,
+        environments: &[EnvironmentStatus],
+    ) -> Result<Vec<RefName>> {
+        let own = own_root(self.root().prefix());
+        let mut found = Vec::new();
+        for (ledger, commit) in repo.refs_below(LEDGERS)? {
+            let name = ledger.as_str().strip_prefix(LEDGERS).unwrap_or_default();
+            if environments.iter().any(|it| it.name == name) {
+                continue;
+            }
+            let newest = repo.newest_promotion(name, commit)?;
+            let owner = newest.and_then(|promotion| promotion.record.root);
+            if owner.is_none_or(|owner| owner == own) {
+                found.push(ledger);
+            }
+        }
+        Ok(found)
     }
 
     /// What of the publish branch the remote does not have.

@@ -12,10 +12,7 @@ use refguard_core::policy::Environment;
 
 use super::environment;
 use crate::ops::{GateWord, Home, Judged, NoProgress, TrackedSet, Workspace};
-use crate::repo::{CommitId, Ledger, Record, RefName, Repo, RepoError};
-
-/// Where the ledgers of environments are.
-const LEDGERS: &str = "refs/refguard/ledger/";
+use crate::repo::{CommitId, LEDGERS, Ledger, Record, RefName, Repo, RepoError};
 
 /// Git's way to say that a ref is not there.
 const NOTHING: &str = "0000000000000000000000000000000000000000";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use refguard_core::document::{Finding, Release};
+use refguard_core::document::{Finding, Loaded, Release};
 use refguard_core::policy::{Checked, check_errors};
 use refguard_core::resolve::Engine;
 
@@ -29,6 +29,12 @@ impl Judged {
             Self::Faulty(_) => None,
         }
     }
+}
+
+/// What judging a tree without any document comes to: that is most often another folder than was meant.
+pub fn judge_nothing() -> Box<Checked> {
+    let findings = load::empty_set(&Loaded::default()).into_iter().collect();
+    Box::new(check_errors(Loaded { findings, ..Loaded::default() }, Release::CURRENT))
 }
 
 impl From<Checked> for Judged {

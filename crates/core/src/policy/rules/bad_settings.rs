@@ -71,7 +71,6 @@ scope: "*"
 kind: Repository
 environments:
   - name: production
-    ref: refs/heads/production
 rules:
   unused-policy: error
 "#,
@@ -332,7 +331,7 @@ mod tests {
             of(
                 "environments:\n  - name: production\n  - name: production\n    ref: refs/heads/x\n"
             ),
-            [("RG116", 5)]
+            [("RG116", 5), ("RG124", 6)]
         );
         assert_eq!(
             of("environments:\n  - name: a\n  - name: b\n    ref: refs/heads/a\n"),

@@ -22,6 +22,7 @@ pub mod empty_pipeline;
 pub mod glob_condition;
 pub mod guardrail_conflict;
 pub mod idle_pipeline;
+pub mod idle_setting;
 pub mod inheritance_cycle;
 pub mod inner_wildcard;
 pub mod lookalike_name;
@@ -29,6 +30,7 @@ pub mod no_target;
 pub mod pipeline_not_inherited;
 pub mod remove_not_inherited;
 pub mod remove_without_effect;
+pub mod renamed_environment;
 pub mod scope_with_targets;
 pub mod skipped_step;
 pub mod step_mode;
@@ -111,6 +113,7 @@ pub const ALL: &[SetRule] = table![
     duplicate_test,
     guardrail_conflict,
     step_mode,
+    renamed_environment,
     unused_policy,
     covered_attachment,
     inner_wildcard,
@@ -130,6 +133,7 @@ pub const ALL: &[SetRule] = table![
     lookalike_name,
     idle_pipeline,
     default_on_guardrail,
+    idle_setting,
 ];
 
 // A changed set is judged by what changed. An error that only the whole set shows would go unseen there, so

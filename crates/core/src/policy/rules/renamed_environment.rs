@@ -1,0 +1,107 @@
+//! RG124 `renamed-environment`: an environment that the settings put at another ref than the branch of its name
+
+use super::Scope;
+use crate::document::{Finding, Rule, Severity};
+use crate::policy::{DraftSet, Environment};
+
+/// What it looks at.
+pub(super) const SCOPE: Scope = Scope::Local;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    code: "RG124",
+    name: "renamed-environment",
+    severity: Severity::Error,
+    since: Rule::SINCE_0_2,
+    summary: "an environment is the branch of its name",
+    why: "A commit must not choose which branch is production: the environment NAME is always `refs/heads/NAME`. Settings that say otherwise would be read by a person as if they counted, while another branch is served.",
+    bad: &[
+        (
+            "policies/baseline.yaml",
+            r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+"#,
+        ),
+        (
+            "refguard.yaml",
+            r#"apiVersion: refguard/v1
+kind: Repository
+environments:
+  - name: production
+    ref: refs/heads/prod
+"#,
+        ),
+    ],
+    good: &[
+        (
+            "policies/baseline.yaml",
+            r#"apiVersion: refguard/v1
+kind: Policy
+name: baseline
+guardrails:
+  add: [pii_blocker]
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: baseline
+scope: "*"
+"#,
+        ),
+        (
+            "refguard.yaml",
+            r#"apiVersion: refguard/v1
+kind: Repository
+environments:
+  - name: production
+"#,
+        ),
+    ],
+};
+
+/// Every environment with a ref that is not the one of its name.
+pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    for item in &draft.repository {
+        for environment in item.raw.environments.iter().flatten() {
+            let name = environment.name.as_str();
+            let usual = Environment::named(&environment.name).reference;
+            let Some(reference) = &environment.reference else { continue };
+            // What is no branch at all has a finding of its own.
+            let Some(old) = reference.value.strip_prefix("refs/heads/") else { continue };
+            if reference.value == usual {
+                continue;
+            }
+            let message =
+                format!("`{name}` is always the branch `{name}`, not `{}`", reference.value);
+            let help = format!(
+                "remove `ref`, and rename the branch: `git branch -m {old} {name}`, at a remote `git push REMOTE {old}:{usual} :{old}`; its ledger keeps its name"
+            );
+            findings.push(item.finding(&RULE, reference.span, message).help(help));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::rules::tests::codes;
+
+    #[test]
+    fn only_the_ref_of_its_name_is_an_environments() {
+        let of = |environment: &str| {
+            let text = format!(
+                "{{apiVersion: refguard/v1, kind: Repository, environments: [{environment}]}}\n"
+            );
+            codes(&[("refguard.yaml", &text)])
+        };
+        assert_eq!(of("{name: production, ref: refs/heads/prod}"), ["RG124"]);
+        assert_eq!(of("{name: us/production, ref: refs/heads/production}"), ["RG124"]);
+        assert_eq!(of("{name: us/production}"), [""; 0]);
+    }
+}

@@ -1,0 +1,62 @@
+//! What a person should know of how a verb reads an environment: how old the copy is, and which of two names
+//! was taken. Must not know how it is said.
+
+use std::time::SystemTime;
+
+use anyhow::{Result, bail};
+
+use crate::ops::{Home, Workspace};
+use crate::repo::{RefName, Remote};
+
+/// An environment that is read as the last fetch left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedCopy {
+    /// The environment.
+    pub environment: String,
+    /// Where it lives.
+    pub remote: String,
+    /// When it was fetched last.
+    pub fetched: SystemTime,
+}
+
+impl Workspace {
+    /// Brings the copies of all environments up to date with the remote that they live at.
+    ///
+    /// # Errors
+    /// Where there is no remote, or it cannot be reached.
+    pub fn fetch_environments(&self) -> Result<()> {
+        match self.repo()?.chosen_remote()? {
+            Remote::Named(remote) => self.fetch_home(&remote),
+            Remote::None => bail!("there is no remote to fetch from: what is here is all there is"),
+            Remote::Ambiguous(names) => bail!(super::home::ambiguous(&names)),
+        }
+    }
+
+    /// The copy that is read where an environment is asked for; `None` where it lives here, and where nothing
+    /// tells when it was fetched.
+    ///
+    /// # Errors
+    /// Where git cannot be read.
+    pub fn fetched_copy(&self, environment: &str) -> Result<Option<FetchedCopy>> {
+        let Home::At(remote) = self.place(environment)?.home else { return Ok(None) };
+        let fetched = self.repo()?.last_fetch(&remote, &RefName::branch(environment)?);
+        let environment = environment.to_owned();
+        Ok(fetched.map(|fetched| FetchedCopy { environment, remote, fetched }))
+    }
+
+    /// The environment that a revision speaks of, if it is one.
+    ///
+    /// # Errors
+    /// Where git cannot be read.
+    pub fn environment_in(&self, revision: &str) -> Result<Option<String>> {
+        let name = revision.split(['#', '^', '~', '@', ':']).next().unwrap_or_default();
+        if name.is_empty() && revision.starts_with('#')
+            || revision.parse::<jiff::Timestamp>().is_ok()
+        {
+            return self.anchor().map(Some);
+        }
+        let known = self.environment_refs()?;
+        let found = known.into_iter().find(|(known, full)| known == name || full.as_str() == name);
+        Ok(found.map(|(name, _)| name))
+    }
+}
