@@ -12,6 +12,22 @@ import litellm
 import pytest
 from litellm.proxy.policy_engine import attachment_registry, policy_registry
 
+from refguard_litellm import request_path
+from refguard_litellm.engine import load_extension
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`.ci/run` builds the extension, and would not like its tests to be skipped."""
+    if os.environ.get("REFGUARD_TEST_EXTENSION") and load_extension() is None:
+        raise pytest.UsageError("the extension is not built")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if load_extension() is None:
+        for item in items:
+            if item.get_closest_marker("extension") is not None:
+                item.add_marker(pytest.mark.skip(reason="the extension is not built"))
+
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -20,3 +36,4 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(attachment_registry, "_attachment_registry", None)
     monkeypatch.setattr(litellm, "callbacks", [])
     yield
+    request_path.install(request_path.original())

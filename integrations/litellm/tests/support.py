@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -122,11 +122,16 @@ class Proxy:
         config: str = "",
         workers: int = 1,
         guardrails: tuple[str, ...] = ("mark-a", "mark-b"),
+        default_on: bool = False,
+        callbacks: Sequence[str] = ("refguard_litellm.proxy.callback",),
+        files: Mapping[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True)
-        (folder / "guards.py").write_text(_GUARDS)
+        for name, text in {"guards.py": _GUARDS, **(files or {})}.items():
+            (folder / name).write_text(text)
         path = folder / "config.yaml"
-        path.write_text(_CONFIG + "".join(_GUARDRAIL.format(name=name) for name in guardrails) + config)
+        listed = [_GUARDRAIL.format(name=name, default_on=str(default_on).lower()) for name in guardrails]
+        path.write_text(_CONFIG.format(callbacks=json.dumps(list(callbacks))) + "".join(listed) + config)
         self.port = free_port()
         self.log = folder / "proxy.log"
         environment = {
@@ -246,15 +251,15 @@ def free_port() -> int:
 _CONFIG = """\
 model_list:
   - model_name: m
-    litellm_params: {model: openai/m, api_key: none, mock_response: "a fine answer"}
+    litellm_params: {{model: openai/m, api_key: none, mock_response: "a fine answer"}}
 litellm_settings:
-  callbacks: ["refguard_litellm.proxy.callback"]
+  callbacks: {callbacks}
 guardrails:
 """
 
 _GUARDRAIL = """\
   - guardrail_name: {name}
-    litellm_params: {{guardrail: guards.Guard, mode: pre_call, default_on: false}}
+    litellm_params: {{guardrail: guards.Guard, mode: pre_call, default_on: {default_on}}}
 """
 
 _GUARDS = '''\

@@ -42,13 +42,15 @@ def ending() -> Iterator[Cleaning]:
         process.kill()
 
 
-def test_a_proxy_follows_the_daemon_through_its_life(tmp_path: Path, ending: Cleaning) -> None:
+@pytest.mark.parametrize("engine", [pytest.param("refguard", marks=pytest.mark.extension), "litellm"])
+def test_a_proxy_follows_the_daemon_through_its_life(tmp_path: Path, ending: Cleaning, engine: str) -> None:
     repository = Repository(tmp_path / "repository")
     first = repository.promote({"base": "mark-a"})
     address = f"127.0.0.1:{free_port()}"
 
     # No daemon at the beginning: nothing passes.
-    proxy: Proxy = ending(Proxy(tmp_path / "proxy", {"REFGUARD_URL": f"http://{address}", "REFGUARD_RETRY_MAX": "0.5"}))
+    settings = {"REFGUARD_URL": f"http://{address}", "REFGUARD_RETRY_MAX": "0.5", "REFGUARD_ENGINE": engine}
+    proxy: Proxy = ending(Proxy(tmp_path / "proxy", settings))
     proxy.until_alive()
     refused = proxy.complete()
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
@@ -56,7 +58,7 @@ def test_a_proxy_follows_the_daemon_through_its_life(tmp_path: Path, ending: Cle
     assert "x-refguard-commit" not in refused.headers
     assert proxy.get("/refguard/readyz", key=None).status == 503
     status = proxy.until_status("it knows that the daemon is away", lambda status: status["state"] == "away")
-    assert (status["serving"], status["commit"]) == (False, None)
+    assert (status["serving"], status["commit"], status["engine"]["name"]) == (False, None, engine)
     assert proxy.get("/refguard/status", key="sk-another").status != 200
 
     # The daemon comes: calls work, and are guarded.
@@ -222,7 +224,10 @@ def test_the_proxy_writes_the_same_decisions_as_the_daemon(tmp_path: Path, endin
 
     before = len(until("the first call is written down", lambda: lines(ours)))
     assert proxy.complete("block mark-b", metadata={"tags": ["y", "x"]}).status == 400
-    request = {"context": {"model": "m", "tags": ["y", "x"]}}
+    # The user of the master key, where policies are matched by users too.
+    is_ours = proxy.get("/refguard/status").json()["engine"]["name"] == "refguard"
+    user = "default_user_id" if is_ours else None
+    request = {"context": {"model": "m", "tags": ["y", "x"], "user": user}}
     asked = urllib.request.Request(
         f"{daemon.url}/v1/resolve", data=json.dumps(request).encode(), headers={"content-type": "application/json"}
     )

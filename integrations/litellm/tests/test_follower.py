@@ -309,8 +309,9 @@ def test_following_ends_when_it_is_told_and_begins_once(monkeypatch: pytest.Monk
     ended: list[str] = []
 
     class Parked(Script):
-        def __init__(self, settings: Settings) -> None:
+        def __init__(self, settings: Settings, form: str) -> None:
             super().__init__()
+            assert form == "litellm"
 
         async def __aenter__(self) -> Parked:
             return self

@@ -20,23 +20,25 @@ from refguard_litellm import proxy
 from refguard_litellm.bundle import build
 from refguard_litellm.proxy import RefguardCallback
 from refguard_litellm.settings import Settings, SettingsError
-from sets import bundle
+from sets import bundle, core_bundle
 
 KEY = UserAPIKeyAuth(api_key="k", team_alias="t", key_alias="k")
 
 
-@pytest.fixture
-def callback(monkeypatch: pytest.MonkeyPatch) -> RefguardCallback:
+@pytest.fixture(params=["litellm", pytest.param("refguard", marks=pytest.mark.extension)])
+def callback(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> RefguardCallback:
+    """With each of the engines."""
     monkeypatch.setattr(proxy_server, "prisma_client", None)
     litellm.callbacks.extend([CustomGuardrail(guardrail_name="a"), CustomGuardrail(guardrail_name="b")])
-    made = RefguardCallback(Settings())
+    made = RefguardCallback(Settings(engine=request.param))
     # No daemon here: sets are given by the tests.
     monkeypatch.setattr(made.follower, "start", lambda: None)
     return made
 
 
 def enforce(callback: RefguardCallback, name: str, *guardrails: str) -> None:
-    callback.follower._pending = build(bundle(name, *guardrails))
+    is_ours = callback.follower.status()["engine"]["name"] == "refguard"
+    callback.follower._pending = build((core_bundle if is_ours else bundle)(name, *guardrails))
     callback.follower._recheck()
     assert callback.follower._pending is None
 

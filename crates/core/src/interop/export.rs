@@ -8,7 +8,7 @@ use super::model::{AttachmentDoc, PolicyDoc, Text};
 use super::write;
 use super::yaml::{Tree, Value, Writer};
 use crate::document::{Dimension, Span};
-use crate::policy::{Attachment, Place, PolicySet};
+use crate::policy::{Attachment, Place, Policy, PolicySet};
 
 /// A set for LiteLLM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,23 @@ pub fn export_litellm(set: &PolicySet) -> Result<Exported, BeyondLitellm> {
 /// As of [`export_litellm`].
 pub fn export_json(set: &PolicySet) -> Result<Json, BeyondLitellm> {
     Ok(tree(set)?.to_json())
+}
+
+/// One policy of a set as it stands in a LiteLLM config.
+pub fn policy_for_litellm(set: &PolicySet, policy: &Policy) -> Json {
+    write::litellm_policy(&PolicyDoc::of(set, policy)).to_json()
+}
+
+/// One attachment of a set as it stands in a LiteLLM config.
+///
+/// # Errors
+/// As of [`export_litellm`].
+pub fn attachment_for_litellm(
+    set: &PolicySet,
+    attachment: &Attachment,
+) -> Result<Json, BeyondLitellm> {
+    require_litellm(set, attachment)?;
+    Ok(write::litellm_attachment(&AttachmentDoc::of(set, attachment)).to_json())
 }
 
 fn require_litellm(set: &PolicySet, attachment: &Attachment) -> Result<(), BeyondLitellm> {

@@ -20,7 +20,10 @@ mod written;
 mod yaml;
 
 pub use database::{Commit, DatabaseImport, Draft, import_database};
-pub use export::{BeyondLitellm, Exported, export_json, export_litellm};
+pub use export::{
+    BeyondLitellm, Exported, attachment_for_litellm, export_json, export_litellm,
+    policy_for_litellm,
+};
 pub use import::{Imported, import_config};
 pub use slug::slug;
 pub use write::{

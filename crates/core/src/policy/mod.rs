@@ -5,6 +5,7 @@
 
 mod alone;
 mod build;
+mod bundle;
 mod canonical;
 mod cases;
 mod catalogued;
@@ -27,6 +28,7 @@ pub mod rules;
 
 pub use alone::check_alone;
 pub use build::{Checked, Counts, check, check_errors, check_findings, settings};
+pub use bundle::{BUNDLE_DOCUMENTS, Bundle, BundleFault};
 pub use canonical::{attachment_json, policy_json, raw_policy_digest, raw_policy_json, set_json};
 pub use cases::{MAX_CASES, product};
 pub use catalogued::{Conflict, KnownGuardrail, StreamScopes};

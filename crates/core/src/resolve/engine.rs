@@ -101,6 +101,17 @@ impl Engine {
         counting.into_iter().filter_map(|found| self.attachment(found.rank)).collect()
     }
 
+    /// The attachments that match a context, whether their policies apply or not, in the order of evaluation,
+    /// each with why. For who judges the policies himself, and the default attachments after them.
+    pub fn matching_attachments<'a>(
+        &'a self,
+        context: &'a Context,
+    ) -> Vec<(&'a Attachment, Reason<'a>)> {
+        let found = self.index.matching(context).into_iter();
+        let attachments = found.filter_map(|found| self.attachment(found.rank));
+        attachments.map(|attachment| (attachment, Reason::new(attachment, context))).collect()
+    }
+
     /// The policies whose conditions decide a request: those of every attachment that matches it, those
     /// it names, and their ancestors. Each once.
     pub fn considered_policies(&self, request: &Request) -> Vec<&Policy> {

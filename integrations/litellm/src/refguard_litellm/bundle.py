@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from litellm.proxy.policy_engine.attachment_registry import AttachmentRegistry
@@ -16,7 +16,12 @@ from litellm.proxy.policy_engine.policy_registry import PolicyRegistry
 from litellm.types.proxy.policy_engine import Policy, PolicyAttachment
 from pydantic import ValidationError
 
+from . import views
 from .client import Bundle
+from .engine import BrokenExtension, load_extension
+
+if TYPE_CHECKING:
+    from ._core import PolicySet as CoreSet
 
 # Ten times faster than the loader in Python; wheels of PyYAML have it.
 _Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -42,10 +47,50 @@ class PolicySet:
     """Of each guardrail that is a step of a pipeline, the modes of those pipelines."""
     policy_count: int
     attachment_count: int
+    core: CoreSet | None = None
+    """The set in the extension, whose registries are views of it; `None`: LiteLLM's own engine answers."""
 
 
 def build(bundle: Bundle) -> PolicySet:
     """Reads a set whole, or raises [`BundleRejected`]. Slow for a large set: not for the event loop."""
+    return _build_in_core(bundle) if bundle.form == "refguard" else _build_for_litellm(bundle)
+
+
+def _build_in_core(bundle: Bundle) -> PolicySet:
+    """Has the extension read a set, which it does without the interpreter's lock."""
+    try:
+        extension = load_extension()
+        if extension is None:
+            raise BundleRejected("there is no extension to read it")
+        core: CoreSet = extension.PolicySet.parse(bundle.body)
+    except (BrokenExtension, ValueError) as error:
+        raise BundleRejected(_line(error)) from error
+    except BaseException as error:
+        # What the extension did not expect is no `Exception`, and would end the following.
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        raise BundleRejected(f"the extension failed: {_line(error)}") from error
+    fault = core.unenforceable()
+    if fault is not None:
+        raise BundleRejected(fault)
+    policies, attachments = views.registries(core)
+    modes: dict[str, frozenset[str]] = {}
+    for name, mode in core.step_modes():
+        modes[name] = modes.get(name, frozenset()) | {mode}
+    return PolicySet(
+        commit=bundle.commit,
+        etag=bundle.etag,
+        policies=policies,
+        attachments=attachments,
+        guardrails=frozenset(core.guardrails()),
+        step_modes=modes,
+        policy_count=core.policy_count,
+        attachment_count=core.attachment_count,
+        core=core,
+    )
+
+
+def _build_for_litellm(bundle: Bundle) -> PolicySet:
     document = _parsed(bundle)
     if not isinstance(document, dict) or set(document) != _KEYS:
         raise BundleRejected("it does not have the keys `policies` and `policy_attachments`, and only these")
@@ -174,6 +219,6 @@ def _first(error: ValidationError) -> str:
     return f"`{place}`: {problem['msg']}" if place else problem["msg"]
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """On one line, and not the whole file: texts of parsers quote what they read."""
     return " ".join(str(error).split())[:300]

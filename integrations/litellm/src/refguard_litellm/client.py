@@ -36,13 +36,18 @@ class Bundle:
     commit: str
     """The commit; the set's digest where it has none, as a work tree."""
     is_json: bool = False
+    form: str = "litellm"
+    """`litellm`, or `refguard`: docs/bundle.md."""
 
 
 class Client:
     """A connection that is kept to one daemon. For one event loop."""
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None, form: str = "litellm"
+    ) -> None:
         self._settings = settings
+        self._form = form
         base = settings.url
         verify: ssl.SSLContext | bool = True
         if settings.ca_file is not None:
@@ -75,7 +80,7 @@ class Client:
 
         The daemon may hold the question for `wait` seconds; with 0 it answers at once.
         """
-        parameters = {"format": "litellm"}
+        parameters = {"format": self._form}
         if self._settings.set_name is not None:
             parameters["set"] = self._settings.set_name
         # Python reads YAML some thirty times slower, and keeps the event loop waiting by seconds for a large set.
@@ -146,15 +151,15 @@ class Client:
             if len(body) > limit:
                 raise DaemonAway(f"the set is larger than `REFGUARD_MAX_BUNDLE_BYTES`, {limit}")
         etag = response.headers.get("etag", "")
-        commit = response.headers.get("x-refguard-commit") or _identity(etag)
+        commit = response.headers.get("x-refguard-commit") or _identity(etag, self._form)
         if not etag or not commit:
             raise DaemonAway("the answer has no `ETag` or no `X-Refguard-Commit`: is this a refguard daemon?")
         kind = response.headers.get("content-type", "")
-        return Bundle(bytes(body), etag, commit, is_json=kind.startswith("application/json"))
+        return Bundle(bytes(body), etag, commit, is_json=kind.startswith("application/json"), form=self._form)
 
 
-def _identity(etag: str) -> str:
-    return etag.removeprefix("W/").strip('"').partition("-litellm")[0]
+def _identity(etag: str, form: str) -> str:
+    return etag.removeprefix("W/").strip('"').partition(f"-{form}")[0]
 
 
 async def _problem(response: httpx.Response) -> str:

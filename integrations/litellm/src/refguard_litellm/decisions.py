@@ -25,6 +25,8 @@ class Matching:
 
     found: PolicySet
     context: PolicyMatchContext
+    user: str | None = None
+    """The user whose key it is, where policies are matched by users too."""
     is_told: bool = field(default=False)
     """Whether a line was written, or left out of the sample."""
 
@@ -66,10 +68,10 @@ class DecisionLog:
             "unknown": [name for name in applied if name not in policies],
             "team": context.team_alias,
             "key": self._key(context.key_alias),
-            # LiteLLM does not match by these.
-            "user": None,
+            "user": matching.user,
             "tags": list(dict.fromkeys(context.tags or ())),
             "model": context.model,
+            # No policies are matched by tools.
             "tool": None,
         }
 

@@ -24,6 +24,7 @@ from . import __version__
 from .bundle import BundleRejected, PolicySet, build
 from .client import Bundle, Client, DaemonAway
 from .decisions import Matching
+from .engine import LITELLM, Engine
 from .registries import Registries
 from .report import Report, Reporter
 from .settings import Settings
@@ -91,8 +92,10 @@ class Follower:
         guardrails: Callable[[], Guardrails],
         conflict: Callable[[], str | None] = lambda: None,
         clock: Clock = time.monotonic,
+        engine: Engine = LITELLM,
     ) -> None:
         self._settings = settings
+        self._engine = engine
         self._registries = registries
         self._guardrails = guardrails
         self._database_conflict = conflict
@@ -111,16 +114,26 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
         if registries.is_occupied():
             self._found_config()
-        registries.guard(self._gate)
+        if engine.refusal is not None:
+            logger.error("refguard: %s; calls are refused", engine.refusal)
+        elif engine.reason is not None:
+            logger.warning("refguard: LiteLLM's own engine matches policies: %s", engine.reason)
+        registries.guard(self.match)
 
     # What a call meets.
 
-    def _gate(self, context: PolicyMatchContext | None) -> None:
+    def match(self, context: PolicyMatchContext | None, user: str | None = None) -> PolicySet | None:
         """Lets the matching of policies happen, or not, and notes which set it happens with."""
         self.admit()
-        _resolved.set(self._current.commit if self._current is not None else None)
+        found = self._current
+        _resolved.set(found.commit if found is not None else None)
         if context is not None:
-            _matching.set(Matching(self._current, context) if self._current is not None else None)
+            _matching.set(Matching(found, context, user) if found is not None else None)
+        return found
+
+    def current(self) -> PolicySet | None:
+        """The set that runs."""
+        return self._current
 
     def admit(self) -> None:
         """Raises [`Refusal`] where a call may not pass now."""
@@ -131,6 +144,8 @@ class Follower:
 
     def refusal(self) -> str | None:
         """Why no call passes now."""
+        if self._engine.refusal is not None:
+            return self._engine.refusal
         conflict = self._database_conflict()
         if conflict is not None:
             return conflict
@@ -184,7 +199,7 @@ class Follower:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        async with Client(self._settings) as client:
+        async with Client(self._settings, form=self._engine.bundle_format) as client:
             self._reporter = Reporter(self.report, self._heard, self._not_reported)
             reporting = asyncio.create_task(self._reporter.run(client), name="refguard-report")
             try:
@@ -292,7 +307,11 @@ class Follower:
         if self._config_conflict is not None:
             return
         self._registries.assign(found.policies, found.attachments)
+        is_known = self._current is not None and self._current.commit == found.commit
         self._current, self._pending, self._rejection = found, None, None
+        if is_known:
+            # The same set, whose version numbers came later.
+            return
         self._applied_at = _now()
         logger.info(
             "refguard: running commit %s (%d policies, %d attachments, %d guardrails)",
@@ -349,7 +368,9 @@ class Follower:
     @property
     def state(self) -> str:
         """In one word: `current`, `behind`, `starting`, `away`, `rejected` or `refusing`."""
-        if self._database_conflict() is not None or self._config_conflict is not None:
+        if self._engine.refusal is not None or self._database_conflict() is not None:
+            return "refusing"
+        if self._config_conflict is not None:
             return "refusing"
         if self._contact.error is not None:
             return "away"
@@ -413,6 +434,7 @@ class Follower:
             "applied_at": self._applied_at,
             "rejected": vars(self._rejection) if self._rejection is not None else None,
             "held_back": self._held_back,
+            "engine": {"name": self._engine.name, "reason": self._engine.refusal or self._engine.reason},
             "daemon": {
                 "url": self._settings.url,
                 "set": self._settings.set_name,

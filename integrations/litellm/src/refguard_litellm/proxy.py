@@ -15,7 +15,9 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.core_helpers import get_or_create_metadata_bucket
 from litellm.types.guardrails import GuardrailEventHooks, Mode
 
+from . import request_path
 from .decisions import DecisionLog
+from .engine import choose
 from .follower import Follower, Refusal, logger
 from .line_log import LineLog
 from .registries import Registries
@@ -42,9 +44,19 @@ class RefguardCallback(CustomLogger):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
+        engine = choose(settings, request_path.fault())
         self.follower = _HttpFollower(
-            settings, Registries(settings.allow_database), _guardrails, lambda: _database_conflict(settings)
+            settings,
+            Registries(settings.allow_database),
+            _guardrails,
+            lambda: _database_conflict(settings),
+            engine=engine,
         )
+        judge = request_path.Judge(_bad_request, settings.strict_requests)
+        if engine.name == "refguard" and engine.refusal is None:
+            request_path.install(request_path.replacement(self.follower.current, self.follower.match, judge))
+        else:
+            request_path.install(request_path.watched(self.follower.current, judge))
         self.decisions = None
         if settings.decision_log is not None:
             log = LineLog(settings.decision_log, lambda error: logger.error("refguard: %s", error))
@@ -136,6 +148,10 @@ class _HttpFollower(Follower):
 
 def _unavailable(reason: str) -> HTTPException:
     return HTTPException(status_code=503, detail={"error": f"refguard: {reason}"}, headers={"retry-after": "1"})
+
+
+def _bad_request(reason: str) -> HTTPException:
+    return HTTPException(status_code=400, detail={"error": f"refguard: {reason}"})
 
 
 def _shows_frames() -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litellm.proxy.policy_engine.attachment_registry import (
     AttachmentRegistry,
@@ -21,6 +21,11 @@ from litellm.proxy.policy_engine.attachment_registry import (
 )
 from litellm.proxy.policy_engine.policy_registry import PolicyRegistry, get_policy_registry
 from litellm.types.proxy.policy_engine import PolicyMatchContext
+
+from .bundle import PolicySet
+
+if TYPE_CHECKING:
+    from ._core import PolicySet as CoreSet
 
 _POLICY_FIELDS = {"_policies", "_config_policies", "_sources", "_policies_by_id", "_initialized"}
 _ATTACHMENT_FIELDS = {"_attachments", "_config_attachments", "_initialized"}
@@ -52,10 +57,11 @@ class Registries:
         """Whether there are policies already, from the proxy's own config."""
         return bool(self._policies.get_all_policies() or self._attachments.get_all_attachments())
 
-    def guard(self, gate: Callable[[PolicyMatchContext | None], None]) -> None:
+    def guard(self, gate: Callable[[PolicyMatchContext | None], PolicySet | None]) -> None:
         """Makes every use of the policies by a call pass a gate, which raises to refuse it.
 
-        The gate is given what the policies are matched for, or nothing where they are only looked for.
+        The gate is given what the policies are matched for, or nothing where they are only looked for. It gives the set
+        to match by.
 
         A request that finds no initialised registry runs without guardrails; from here on it finds an empty one, and
         the gate before it.
@@ -66,7 +72,9 @@ class Registries:
         def gated(
             context: PolicyMatchContext, policy_applies: Callable[[str], bool] | None = None
         ) -> list[PolicyAttachmentMatch]:
-            gate(context)
+            found = gate(context)
+            if found is not None and found.core is not None:
+                return _attached(found.core, context, policy_applies)
             return matching(attachments, context, policy_applies)
 
         def is_initialized() -> bool:
@@ -118,3 +126,17 @@ class Registries:
         ours["_policies_by_id"] = vars(self._policies)["_policies_by_id"]
         known = {id(attachment) for attachment in self._attachments.get_config_attachments()}
         places["_attachments"] += [a for a in self._attachments.get_all_attachments() if id(a) not in known]
+
+
+def _attached(
+    core: CoreSet, context: PolicyMatchContext, applies: Callable[[str], bool] | None
+) -> list[PolicyAttachmentMatch]:
+    """What LiteLLM's registry says: the attachments whose policies apply, default ones only where there are no others,
+    each policy once."""
+    asked = (context.team_alias, context.key_alias, context.model, context.tags, None)
+    matching = [found for found in core.matching(asked) if applies is None or applies(found[0])]
+    counting = [found for found in matching if not found[2]] or matching
+    reasons: dict[str, str] = {}
+    for policy, reason, _ in counting:
+        reasons.setdefault(policy, reason)
+    return [{"policy_name": policy, "matched_via": reason} for policy, reason in reasons.items()]

@@ -48,6 +48,10 @@ class Settings:
     """Whether the proxy may have policies from its database too."""
     max_bundle_bytes: int = 64 << 20
     """The largest set that is read."""
+    engine: str = "auto"
+    """Whose engine matches policies: `refguard`, `litellm`, or `auto`: refguard's where it can be used."""
+    strict_requests: bool = False
+    """Whether a call is refused that names a policy which is not `requestable`."""
     decision_log: str | None = None
     """A file that decisions are appended to, or `-`: stderr."""
     decision_sample: int = 1
@@ -85,6 +89,8 @@ class Settings:
             max_staleness=max_staleness,
             allow_database=read.switch("REFGUARD_ALLOW_DATABASE_POLICIES"),
             max_bundle_bytes=int(read.number("REFGUARD_MAX_BUNDLE_BYTES", 64 << 20, least=1, most=1 << 40)),
+            engine=read.choice("REFGUARD_ENGINE", ("auto", "refguard", "litellm")),
+            strict_requests=read.switch("REFGUARD_STRICT_REQUESTS"),
             decision_log=decision_log,
             decision_sample=int(read.number("REFGUARD_DECISION_SAMPLE", 1, least=1, most=1_000_000_000)),
             decision_hash_keys=read.switch("REFGUARD_DECISION_HASH_KEYS"),

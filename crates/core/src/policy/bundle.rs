@@ -1,0 +1,269 @@
+//! A set read back from the bundle in which a daemon serves it (docs/bundle.md).
+//!
+//! The documents of a bundle are judged by the rules that make errors, as files are, and the set must have the digest
+//! that the bundle names: what this program reads otherwise than the daemon wrote it is refused, never guessed.
+//! Must not know how a bundle came here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{PolicySet, check_errors};
+use crate::document::{Body, Document, Loaded, Release, SourceFile, Span};
+
+/// The version of the format that is read.
+const VERSION: u64 = 1;
+/// The most documents of a bundle: the limit `bundle-documents`.
+pub const BUNDLE_DOCUMENTS: usize = 1_000_000;
+
+/// What a policy of a bundle says of its document; what else a bundle has is told about it.
+const POLICY_FIELDS: [&str; 8] = [
+    "name",
+    "description",
+    "owner",
+    "inherit",
+    "guardrails",
+    "condition",
+    "pipeline",
+    "requestable",
+];
+/// The same of an attachment.
+const ATTACHMENT_FIELDS: [&str; 10] =
+    ["policy", "scope", "teams", "keys", "models", "tags", "users", "tools", "priority", "default"];
+
+/// A set as a daemon serves it.
+#[derive(Debug)]
+pub struct Bundle {
+    /// The set.
+    pub set: PolicySet,
+    /// The commit; `None` of a work tree.
+    pub commit: Option<String>,
+    /// The version number of each policy, in the order of [`PolicySet::policies`]; `None` while it is unknown.
+    pub versions: Vec<Option<u64>>,
+}
+
+/// Why a text is no bundle, or not one to be enforced here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleFault(String);
+
+impl fmt::Display for BundleFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BundleFault {}
+
+fn fault(message: impl Into<String>) -> BundleFault {
+    BundleFault(message.into())
+}
+
+/// A bundle as it is written. Fields that are not known here are passed over: the digest tells whether one matters.
+#[derive(Deserialize)]
+struct RawBundle {
+    version: u64,
+    commit: Option<String>,
+    digest: String,
+    instant: Option<Value>,
+    valid_until: Option<Value>,
+    policies: Vec<Map<String, Value>>,
+    attachments: Vec<Map<String, Value>>,
+}
+
+impl Bundle {
+    /// Reads a bundle.
+    ///
+    /// # Errors
+    /// What is no JSON, is of another version, breaks a rule, is empty, or is not the set whose digest it names.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, BundleFault> {
+        let raw: RawBundle = serde_json::from_slice(bytes)
+            .map_err(|error| fault(format!("it cannot be parsed: {error}")))?;
+        if raw.version != VERSION {
+            let found = raw.version;
+            return Err(fault(format!(
+                "it is a bundle of version {found}; {VERSION} is read here"
+            )));
+        }
+        if raw.instant.is_some() || raw.valid_until.is_some() {
+            return Err(fault("it changes with time, which this release does not know"));
+        }
+        let count = raw.policies.len() + raw.attachments.len();
+        if count > BUNDLE_DOCUMENTS {
+            return Err(fault(format!(
+                "it has {count} documents: the limit `bundle-documents` is {BUNDLE_DOCUMENTS}"
+            )));
+        }
+
+        let numbers: Vec<(Option<String>, Option<u64>)> = raw.policies.iter().map(number).collect();
+        let set = read_set(raw.policies, raw.attachments)?;
+        if set.is_empty() {
+            return Err(fault("it has no policy, or attaches none"));
+        }
+        if *set.digest != *raw.digest {
+            return Err(fault(format!(
+                "its digest is `{}`, and what is read here has `{}`: this release is older than the daemon",
+                raw.digest, set.digest
+            )));
+        }
+        let mut versions = vec![None; set.policies.len()];
+        for (name, version) in numbers {
+            let place = name.and_then(|name| set.find(&name).map(|(id, _)| id));
+            if let Some(slot) = place.and_then(|id| versions.get_mut(id.0 as usize)) {
+                *slot = version;
+            }
+        }
+        Ok(Self { set, commit: raw.commit, versions })
+    }
+}
+
+fn number(policy: &Map<String, Value>) -> (Option<String>, Option<u64>) {
+    let name = policy.get("name").and_then(Value::as_str).map(str::to_owned);
+    (name, policy.get("version").and_then(Value::as_u64))
+}
+
+fn read_set(
+    policies: Vec<Map<String, Value>>,
+    attachments: Vec<Map<String, Value>>,
+) -> Result<PolicySet, BundleFault> {
+    let file = SourceFile::new("bundle", String::new());
+    let mut loaded = Loaded { sources: vec![file.clone()], ..Loaded::default() };
+    for (place, fields) in (1usize..).zip(policies) {
+        let raw = read_document("Policy", &POLICY_FIELDS, fields)
+            .map_err(|error| fault(format!("policy {place}: {error}")))?;
+        loaded.documents.push(document(&file, &loaded, Body::Policy(Arc::new(raw))));
+    }
+    for (place, fields) in (1usize..).zip(attachments) {
+        if fields.get("expires").is_some_and(|expires| !expires.is_null()) {
+            return Err(fault(format!(
+                "attachment {place}: it expires, which this release does not know"
+            )));
+        }
+        let raw = read_document("PolicyAttachment", &ATTACHMENT_FIELDS, fields)
+            .map_err(|error| fault(format!("attachment {place}: {error}")))?;
+        loaded.documents.push(document(&file, &loaded, Body::Attachment(Arc::new(raw))));
+    }
+
+    // The daemon has judged the set as of the release that promoted it: no younger rule takes it away here.
+    let checked = check_errors(loaded, Release::FIRST);
+    if let Some(error) = checked.errors().next() {
+        return Err(fault(format!("{}: {}", error.rule.code, error.message)));
+    }
+    checked.set.ok_or_else(|| fault("it makes no set"))
+}
+
+/// One document. Its place is its number: attachments of the same rank stay in the bundle's order.
+fn document(file: &SourceFile, loaded: &Loaded, body: Body) -> Document {
+    let place = loaded.documents.len();
+    Document { file: file.clone(), span: Span::new(place, place), body }
+}
+
+fn read_document<T: DeserializeOwned>(
+    kind: &str,
+    known: &[&str],
+    mut fields: Map<String, Value>,
+) -> Result<T, serde_json::Error> {
+    fields.retain(|name, value| !value.is_null() && known.contains(&name.as_str()));
+    fields.insert("apiVersion".to_owned(), Value::from("refguard/v1"));
+    fields.insert("kind".to_owned(), Value::from(kind));
+    T::deserialize(Value::Object(fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::document::{Limits, load_file};
+    use crate::policy::{Levels, attachment_json, check, policy_json};
+
+    /// The bundle of a set, as the daemon writes one.
+    fn bundle_of(set: &PolicySet) -> Value {
+        let policies: Vec<Value> = set
+            .policies
+            .iter()
+            .map(|policy| {
+                let mut fields = policy_json(set, policy);
+                fields["digest"] = json!(*policy.digest);
+                fields["version"] = json!(3);
+                if fields.get("requestable").is_none() {
+                    fields["requestable"] = Value::Null;
+                }
+                fields
+            })
+            .collect();
+        let attachments: Vec<Value> = set
+            .attachments
+            .iter()
+            .map(|attachment| {
+                let mut fields = attachment_json(set, attachment);
+                fields["expires"] = Value::Null;
+                fields
+            })
+            .collect();
+        json!({
+            "version": 1, "set": "production", "commit": "c0ffee", "digest": *set.digest, "instant": null,
+            "valid_until": null, "guardrails": null, "policies": policies, "attachments": attachments, "later": 1,
+        })
+    }
+
+    fn set() -> PolicySet {
+        let header = "---\napiVersion: refguard/v1\nkind:";
+        let text = format!(
+            "{header} Policy\nname: base\nguardrails: {{add: [b, a]}}\nrequestable: true\n\
+             {header} Policy\nname: child\ninherit: base\ncondition: {{model: 'gpt-.*'}}\nguardrails: {{add: [b, c], remove: [a]}}\n\
+             pipeline: {{mode: pre_call, steps: [{{guardrail: b, on_fail: next}}, {{guardrail: c}}]}}\n\
+             {header} PolicyAttachment\npolicy: child\nteams: [health-*]\nusers: [ada]\npriority: 3\n\
+             {header} PolicyAttachment\npolicy: child\nteams: [z]\n\
+             {header} PolicyAttachment\npolicy: base\nteams: [a]\n\
+             {header} PolicyAttachment\npolicy: base\nscope: \"*\"\ndefault: true\n"
+        );
+        let loaded = load_file("f.yaml", text.into_bytes(), &Limits::DEFAULT);
+        let checked = check(loaded, &Levels::default());
+        let errors: Vec<String> = checked.errors().map(ToString::to_string).collect();
+        checked.set.unwrap_or_else(|| panic!("{errors:?}"))
+    }
+
+    fn refusal(bundle: &Value) -> String {
+        let read = Bundle::from_json(bundle.to_string().as_bytes());
+        read.map(|_| "read".to_owned()).unwrap_or_else(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn a_set_comes_back_as_it_was_served() {
+        let served = set();
+        let read = Bundle::from_json(bundle_of(&served).to_string().as_bytes()).expect("a bundle");
+        assert_eq!(read.set.digest, served.digest);
+        assert_eq!(bundle_of(&read.set), bundle_of(&served));
+        assert_eq!(read.versions, [Some(3), Some(3)]);
+        assert_eq!(read.commit.as_deref(), Some("c0ffee"));
+    }
+
+    #[test]
+    fn what_is_read_otherwise_than_it_was_written_is_refused() {
+        let with = |change: fn(&mut Value)| {
+            let mut bundle = bundle_of(&set());
+            change(&mut bundle);
+            refusal(&bundle)
+        };
+        let digest = with(|b| b["attachments"][0]["teams"] = json!(["finance"]));
+        assert!(digest.contains("this release is older than the daemon"), "{digest}");
+        assert!(with(|b| b["version"] = json!(2)).contains("version 2"));
+        assert!(with(|b| b["instant"] = json!("2026-01-01T00:00:00Z")).contains("with time"));
+        assert!(
+            with(|b| b["attachments"][0]["expires"] = json!("2026-01-01T00:00:00Z"))
+                .contains("expires")
+        );
+        assert!(with(|b| b["attachments"][0]["policy"] = json!("nobody")).contains("`nobody`"));
+        assert!(with(|b| b["policies"][0]["inherit"] = json!("child")).starts_with("RG"));
+        assert!(
+            with(|b| b["policies"][1]["condition"] = json!({"model": ["(?=x)"]})).starts_with("RG")
+        );
+        assert!(with(|b| b["policies"] = json!([])).len() > 4);
+        assert!(with(|b| b["attachments"] = json!([])).contains("attaches none"));
+        assert!(refusal(&json!([])).contains("parsed"));
+        assert_eq!(with(|b| b["policies"][0]["colour"] = json!("red")), "read");
+    }
+}
