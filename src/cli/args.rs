@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use refguard_core::document::{Dimension, Level};
 use refguard_core::policy::{BadLevel, Levels, rules};
 use refguard_core::prove::{Budget, Detail};
@@ -14,7 +14,7 @@ use refguard_core::resolve::Context;
 use serde_json::Value;
 
 use super::shell::Shell;
-use crate::ops::{Source, Workspace, budget_within};
+use crate::ops::{LogSelection, Source, Workspace, budget_within};
 use crate::output::Format;
 
 /// When to use colour.
@@ -341,6 +341,44 @@ impl DetailArgs {
     pub(super) fn detail(&self) -> Detail {
         if self.all { Detail::ALL } else { Detail::READABLE }
     }
+}
+
+/// Which rows of logs are looked at.
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// Look only at rows from this time on: RFC 3339, or so long ago, such as 24h
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    since: Option<Timestamp>,
+
+    /// Look only at one row of so many
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    sample: u64,
+
+    /// Look only at rows of this set
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+}
+
+impl LogArgs {
+    /// The rows of some logs.
+    ///
+    /// # Errors
+    /// Where standard input is named twice.
+    pub(super) fn selection(&self, logs: Vec<String>) -> anyhow::Result<LogSelection> {
+        if logs.iter().filter(|log| *log == "-").count() > 1 {
+            anyhow::bail!("standard input can be read once: `-` is given twice");
+        }
+        Ok(LogSelection { logs, one_of: self.sample, since: self.since, set: self.set.clone() })
+    }
+}
+
+/// A time, or how long ago it was.
+fn parse_since(text: &str) -> Result<Timestamp, String> {
+    let ago = |duration: Duration| Timestamp::now().checked_sub(duration).ok();
+    let time = text.parse().ok().or_else(|| ago(parse_duration(text).ok()?));
+    time.ok_or_else(|| {
+        format!("`{text}` is no time: write it as 2026-11-28T06:00:00Z, or so long ago, as 24h")
+    })
 }
 
 /// Formats of changes.

@@ -20,6 +20,7 @@ pub use change::partial::Selection;
 pub use change::promote::{Plan, PromoteRequest};
 pub use change::publish::{Lost, Published, Refused};
 pub use change::reading::FetchedCopy;
+pub use change::replay::replay_logs;
 pub use change::review::{ComingVersion, ComingVersions, Foreseen, Owner, Review, ReviewedTests};
 pub use change::rollback::{RollbackPlan, RollbackRequest};
 pub use change::safeguards::safeguards_between;
@@ -55,6 +56,7 @@ pub use source::listing::{
 pub use source::load::{
     FileStamp, NoProgress, Progress, holds_files, read_files, read_worktree, worktree_files,
 };
+pub use source::logs::LogSelection;
 pub use source::testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
 pub use source::tracked::{Delta, TrackedSet};
 pub use source::workspace::{LoadedSet, Rules, SetOrigin, Source, Workspace};

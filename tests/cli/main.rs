@@ -26,6 +26,7 @@ mod init;
 mod lifecycle;
 mod outputs;
 mod receive;
+mod replay;
 mod resolve;
 mod review;
 mod safeguards;

@@ -64,6 +64,10 @@ fn every_output_has_the_form_that_its_schema_says() {
         .policy("spare", "guardrails: {add: [pii]}")
         .write("tests/t.yaml", &test.replace("pii", "audit"))
         .remove("invariants/i.yaml")
+        .write(
+            "log.jsonl",
+            "{\"team\":\"eu\",\"tags\":[\"phi\"],\"model\":\"gpt-4\"}\n{\"team\":\"eu\"}\nno row\n",
+        )
         .commit("two");
     for line in [
         &["validate"][..],
@@ -77,6 +81,8 @@ fn every_output_has_the_form_that_its_schema_says() {
         &["show", "base@1"],
         &["diff", "production", "main", "--impact"],
         &["impact", "production", "main"],
+        &["replay", "log.jsonl", "production", "main"],
+        &["review", "production", "main", "--replay", "log.jsonl"],
         &["prove"],
         &["prove", "--at", "production"],
         &["review", "production", "main"],

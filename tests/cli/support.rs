@@ -10,8 +10,9 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -140,6 +141,26 @@ impl TestRepo {
         let args: Vec<&str> = args.into_iter().collect();
         let mut command = self.refguard();
         let out = command.args(&args).envs(env.iter().copied()).output().unwrap();
+        Run {
+            args: args.join(" "),
+            code: out.status.code(),
+            stdout: String::from_utf8(out.stdout).unwrap(),
+            stderr: String::from_utf8(out.stderr).unwrap(),
+        }
+    }
+
+    /// Runs refguard here with something on its standard input.
+    pub fn run_with_input<'a>(&self, args: impl IntoIterator<Item = &'a str>, input: &str) -> Run {
+        let args: Vec<&str> = args.into_iter().collect();
+        let mut command = self.refguard();
+        command.args(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let out = std::thread::scope(|scope| {
+            // It may end without reading all.
+            scope.spawn(move || stdin.write_all(input.as_bytes()));
+            child.wait_with_output().unwrap()
+        });
         Run {
             args: args.join(" "),
             code: out.status.code(),

@@ -13,6 +13,7 @@
 //! | [`prove`] | what holds for every request, exactly |
 //! | [`safeguards`] | two sets → which invariants, tests and settings a change takes away |
 //! | [`questions`] | why a request gets something, who gets what, which change did it |
+//! | [`traffic`] | requests that were made, from the lines of logs, answered by two sets |
 //! | [`interop`] | LiteLLM in and out |
 
 pub mod diff;
@@ -26,3 +27,4 @@ pub mod prove;
 pub mod questions;
 pub mod resolve;
 pub mod safeguards;
+pub mod traffic;

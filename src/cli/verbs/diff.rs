@@ -90,15 +90,28 @@ impl SidesArgs {
             None if self.staged => Source::Staged,
             None => Source::Worktree,
         };
-        let workspace = shell.open_to_read(&self.fetch)?;
-        // One tracked set, so that what two commits share is read once.
-        let mut sets = TrackedSet::default();
-        let base = Source::At(self.base.clone());
-        let (engine, origin) = shell.judge_set(&workspace, &mut sets, &base, Rules::OfThen)?;
-        let base = Side { engine, origin };
-        let (engine, origin) = shell.judge_set(&workspace, &mut sets, &head, Rules::OfThen)?;
-        Ok(Sides { base, head: Side { engine, origin } })
+        read_sides(shell, &self.base, &head, &self.fetch)
     }
+}
+
+/// Reads two sets, the one before by its revision.
+///
+/// # Errors
+/// As of [`SidesArgs::read_both`].
+pub(super) fn read_sides(
+    shell: &Shell,
+    base: &str,
+    head: &Source,
+    fetch: &FetchArgs,
+) -> Result<Sides> {
+    let workspace = shell.open_to_read(fetch)?;
+    // One tracked set, so that what two commits share is read once.
+    let mut sets = TrackedSet::default();
+    let base = Source::At(base.to_owned());
+    let (engine, origin) = shell.judge_set(&workspace, &mut sets, &base, Rules::OfThen)?;
+    let base = Side { engine, origin };
+    let (engine, origin) = shell.judge_set(&workspace, &mut sets, head, Rules::OfThen)?;
+    Ok(Sides { base, head: Side { engine, origin } })
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {

@@ -21,6 +21,7 @@ pub(super) mod matrix;
 pub(super) mod promote;
 pub(super) mod prove;
 pub(super) mod release;
+pub(super) mod replay;
 pub(super) mod resolve;
 pub(super) mod review;
 pub(super) mod rollback;

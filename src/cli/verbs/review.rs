@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs};
+use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs, LogArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -39,6 +39,13 @@ pub(in crate::cli) struct ReviewArgs {
     #[command(flatten)]
     detail: DetailArgs,
 
+    /// Tell also what the change would have done to the requests of a log, as `replay` does (repeatable)
+    #[arg(long = "replay", value_name = "LOG")]
+    logs: Vec<String>,
+
+    #[command(flatten)]
+    rows: LogArgs,
+
     /// Make places links: an address with {commit}, {path} and {line}, such as
     /// `https://forge.example/team/policies/blob/{commit}/{path}#L{line}` (markdown)
     #[arg(long, value_name = "TEMPLATE")]
@@ -59,12 +66,13 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
         None => Source::Worktree,
     };
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
+    let rows = args.rows.selection(args.logs.clone())?;
     let workspace = shell.open_environment(PRODUCTION, &args.fetch)?;
     let typed = [args.base.as_deref(), args.head.as_deref()];
     for revision in typed.into_iter().flatten() {
         shell.say_how_read(&workspace, revision)?;
     }
-    let review = workspace.review(args.base.as_deref(), &head, &budget, detail)?;
+    let review = workspace.review(args.base.as_deref(), &head, &budget, detail, &rows)?;
     match args.format {
         ChangeFormat::Json => print::write_json(&output::review_object(&review))?,
         ChangeFormat::Markdown => {

@@ -8,6 +8,7 @@ pub(in crate::ops) mod partial;
 pub(in crate::ops) mod promote;
 pub(in crate::ops) mod publish;
 pub(in crate::ops) mod reading;
+pub(in crate::ops) mod replay;
 pub(in crate::ops) mod review;
 pub(in crate::ops) mod rollback;
 pub(in crate::ops) mod safeguards;

@@ -15,16 +15,18 @@ use refguard_core::prove::{Budget, Detail, Impact, impact_in_detail};
 use refguard_core::questions::{Shift, shift_by_name};
 use refguard_core::resolve::{CoverageItem, Engine};
 use refguard_core::safeguards::SafeguardDiff;
+use refguard_core::traffic::Replay;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use crate::ops::change::gates;
+use crate::ops::change::replay::replay_logs;
 use crate::ops::change::safeguards::safeguards_between;
 use crate::ops::change::weaken;
 use crate::ops::source::load::{self, NoProgress};
 use crate::ops::{
-    EnvironmentState, GateWord, Judged, Says, Source, TestOptions, TestReport, TrackedSet,
-    VersionHistory, Workspace, run_tests,
+    EnvironmentState, GateWord, Judged, LogSelection, Says, Source, TestOptions, TestReport,
+    TrackedSet, VersionHistory, Workspace, run_tests,
 };
 use crate::repo::{CommitId, TreeId};
 
@@ -65,6 +67,8 @@ pub struct Review {
     pub versions: ComingVersions,
     /// What the environments would say.
     pub environments: Vec<Foreseen>,
+    /// What the change would have done to the requests of logs; `None`: none were given, or as of `diff`.
+    pub replay: Option<Replay>,
 }
 
 /// Somebody who answers for policies that a change touches.
@@ -157,6 +161,7 @@ impl Workspace {
         head: &Source,
         budget: &Budget,
         detail: Detail,
+        logs: &LogSelection,
     ) -> Result<Review> {
         let repo = self.repo()?;
         let base_tip =
@@ -179,6 +184,13 @@ impl Workspace {
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
         let impact = engines.map(|(before, after)| impact_in_detail(before, after, budget, detail));
+        let replay = engines
+            .zip(impact.as_ref())
+            .filter(|_| !logs.logs.is_empty())
+            .map(|((before, after), impact)| {
+                replay_logs(before, after, Some(began.to_string()), impact, logs)
+            })
+            .transpose()?;
         let shift = engines
             .zip(impact.as_ref())
             .map(|((before, after), impact)| shift_by_name(before, after, &impact.regions));
@@ -214,6 +226,7 @@ impl Workspace {
             tests,
             versions,
             environments,
+            replay,
         })
     }
 

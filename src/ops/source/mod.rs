@@ -10,6 +10,7 @@ pub(in crate::ops) mod judged;
 mod kept;
 pub(in crate::ops) mod listing;
 pub(in crate::ops) mod load;
+pub(in crate::ops) mod logs;
 pub(in crate::ops) mod program;
 pub(in crate::ops) mod testing;
 pub(in crate::ops) mod tracked;

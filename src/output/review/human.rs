@@ -10,7 +10,7 @@ use crate::output::escape::escape_terminal;
 use crate::output::failures::group_failures;
 use crate::output::impact::{quote_plain, region_paragraphs, weakening_words};
 use crate::output::resolution::Paint;
-use crate::output::{Style, count, format_table, safeguards_human};
+use crate::output::{Style, count, format_table, replay_human, safeguards_human};
 
 /// Entries of a list, and regions, that are shown.
 const ENTRIES: usize = 30;
@@ -24,6 +24,9 @@ pub fn review_human(review: &Review, style: Style) -> String {
     if let Some(weakening) = review.impact.as_ref().and_then(|impact| impact.weakening.as_ref()) {
         let words = weakening_words(weakening, &quote_plain);
         text.push_str(&format!("{}: {words}\n", paint.bad("weakens")));
+    }
+    if let Some(replay) = &review.replay {
+        text.push_str(&format!("\nlogged requests: {}", replay_human(replay, style)));
     }
     if let Some(safeguards) = &review.safeguards {
         text.push_str(&safeguards_human(safeguards, style));

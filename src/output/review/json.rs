@@ -5,6 +5,7 @@ use refguard_core::prove::Impact;
 use refguard_core::questions::ShiftRow;
 use refguard_core::resolve::CoverageItem;
 use refguard_core::safeguards::SafeguardDiff;
+use refguard_core::traffic::Replay;
 use serde::Serialize;
 
 use crate::ops::{
@@ -34,6 +35,8 @@ pub struct ReviewObject<'r> {
     coverage: Option<Coverage<'r>>,
     diff: Option<DiffReport<'r>>,
     impact: Option<&'r Impact>,
+    /// What the change would have done to the requests of logs; null: none were given.
+    replay: Option<&'r Replay>,
 }
 
 #[derive(Serialize)]
@@ -124,6 +127,7 @@ pub fn review_object(review: &Review) -> ReviewObject<'_> {
         coverage: review.tests.as_ref().and_then(coverage_object),
         diff: review.diff.as_ref().map(|diff| DiffReport::new(&review.base, &review.head, diff)),
         impact: review.impact.as_ref(),
+        replay: review.replay.as_ref(),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::output::escape::{clip_text, markdown_code, markdown_words};
 use crate::output::failures::{Failure, group_failures};
 use crate::output::impact::{region_entries, weakening_words};
 use crate::output::links::PlaceLinks;
+use crate::output::replay;
 use crate::output::safeguards::safeguard_words;
 
 /// By this a comment is found again: it is its first line.
@@ -93,6 +94,7 @@ pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
     };
     push_table(&mut page, review);
     push_weakening(&mut page, review);
+    push_replay(&mut page, review);
     if let Some(safeguards) = &review.safeguards {
         let entries: Vec<String> = entries(safeguards.lost.iter(), |it| safeguard(it, places));
         page.push_list(Frame::Open("Safeguards lost"), LIST, &entries, 0);
@@ -162,6 +164,20 @@ fn push_weakening(page: &mut Page, review: &Review) {
             page.text.push_str(&format!("\n**Weakens**: {words}\n"));
         }
     }
+}
+
+/// What the change would have done to logged requests.
+fn push_replay(page: &mut Page, review: &Review) {
+    let Some(replay) = &review.replay else { return };
+    let mut text = format!("\n### Logged requests\n\n{}\n", replay::verdict(replay));
+    let table = replay::replay_table(replay);
+    if !table.is_empty() && table.len() <= TABLE {
+        text.push_str(&format!("\n{table}"));
+    }
+    for sentence in replay::unclear_sentences(replay).iter().take(PLACES) {
+        text.push_str(&format!("\n{}\n", clip_text(sentence, SENTENCE)));
+    }
+    page.text.push_str(&text);
 }
 
 fn safeguard(change: &SafeguardChange, places: &PlaceLinks) -> String {

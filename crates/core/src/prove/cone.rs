@@ -88,6 +88,13 @@ impl PatternList {
         behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|own| own.covers(pattern))
     }
 
+    /// Whether one of the patterns matches a value, perhaps an absent one.
+    pub(super) fn matches(&self, value: Option<&str>) -> bool {
+        let Some(text) = value else { return self.iter().any(Pattern::is_any) };
+        let behind = self.0.partition_point(|own| text_order(own) <= (text, true));
+        behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|own| own.matches(value))
+    }
+
     /// The patterns that another one covers.
     pub(super) fn covered_by(&self, pattern: &Pattern) -> &[Pattern] {
         let from = self.0.partition_point(|own| text_order(own) < text_order(pattern));
@@ -322,6 +329,8 @@ mod tests {
                 let (one, told) = (p(text), || format!("{text} and {all:?}"));
                 assert_eq!(list.covers(&one), all.iter().any(|o| o.covers(&one)), "{}", told());
                 assert_eq!(list.overlaps(&one), all.iter().any(|o| o.overlaps(&one)), "{}", told());
+                let found = all.iter().any(|own| own.matches(Some(text)));
+                assert_eq!(list.matches(Some(text)), found, "{}", told());
                 let below = list.iter().filter(|own| one.covers(own)).cloned();
                 assert_eq!(list.covered_by(&one), below.collect::<Vec<_>>(), "{}", told());
             }

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashSet;
 
 use super::boxes::{Boxes, PointBox};
-use super::changes::{BASE, Changes, HEAD};
-use super::cone::PatternList;
+use super::changes::{BASE, ChangedPolicy, Changes, HEAD};
+use super::cone::{PatternList, Point, any};
 use super::eval::Evaluator;
 use super::names::Names;
 use super::patch::{Patch, Patcher, Uneven};
 use super::replay;
-use super::report::{Detail, Impact, PipelineChange, Region, Tags, Values, Weakening};
-use super::search::{Change, Found, Search};
+use super::report::{Detail, Impact, PipelineChange, Region, Tags, Values, Weakening, is_plain};
+use super::search::{Change, Found, Request, Search};
 use super::weaken;
 use super::world::{GuardId, World};
 use crate::document::{Dimension, PerDimension};
@@ -99,6 +99,107 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
     impact.not_analysed = sentences(skipped);
     impact.exact = impact.not_analysed.is_empty();
     impact
+}
+
+/// The regions around requests, each with the policies that it names: of a request that differs and names none at
+/// least one that has it; of one that names some, those of each of them that changed.
+///
+/// The regions of an impact tell every guardrail that is lost or gained, and not every combination of them, of
+/// which there can be more than anybody has requests for. What requests were really seen in tells which of
+/// the others are worth telling.
+pub fn regions_around(
+    base: &Engine,
+    head: &Engine,
+    budget: &Budget,
+    detail: Detail,
+    requests: &[(&Context, &[String])],
+) -> Vec<Region> {
+    let world = World::new(&[base.set(), head.set()]);
+    let (Some(base_side), Some(head_side)) = (world.side_at(BASE), world.side_at(HEAD)) else {
+        return Vec::new();
+    };
+    let changes = Changes::new(&world, base_side, head_side);
+    let names = Names::new(&world, std::iter::empty());
+    let mut search = Search::new(Evaluator::new(&world, budget), &changes);
+    let nearest = Nearest::new(&world);
+    for (context, named) in requests {
+        let point = nearest.point(context);
+        if named.is_empty() {
+            search.look(&point, None);
+        }
+        let is_named = |policy: &&ChangedPolicy| named.iter().any(|name| **name == *policy.name);
+        for policy in changes.policies.iter().filter(is_named) {
+            search.look(&point, Some(&Request::of(policy)));
+        }
+    }
+
+    let found = search.found;
+    let mut describer = Describer {
+        world: &world,
+        names: &names,
+        engines: [base, head],
+        found: &found,
+        boxes: Boxes::new(&world, budget),
+        patcher: Patcher::new(&world, &changes, &found, budget),
+        budget,
+        detail,
+        shown: Vec::new(),
+        regions: Vec::new(),
+        left_out: 0,
+        skipped: Vec::new(),
+    };
+    describer.describe_all();
+    describer.regions
+}
+
+/// The patterns of every attachment of both sides.
+struct Nearest<'w, 'a> {
+    world: &'w World<'a>,
+    patterns: PerDimension<FxHashSet<&'w Pattern>>,
+}
+
+impl<'w, 'a> Nearest<'w, 'a> {
+    fn new(world: &'w World<'a>) -> Self {
+        let mut patterns: PerDimension<FxHashSet<&Pattern>> = PerDimension::default();
+        for given in world.sides.iter().flat_map(|side| &side.givens) {
+            for (dimension, list) in given.zone.narrowed() {
+                patterns[dimension].extend(list);
+            }
+        }
+        Self { world, patterns }
+    }
+
+    /// The point whose cone a request lies in and that no attachment tells apart from it.
+    fn point(&self, request: &Context) -> Point {
+        let values = PerDimension::from_fn(|dimension| match request.value(dimension) {
+            Some(value) if is_plain(dimension) => {
+                self.pattern(dimension, value).unwrap_or_else(any)
+            }
+            _ => any(),
+        });
+        let tags = request.values(Dimension::Tag).iter();
+        let tags: Vec<Pattern> = tags.filter_map(|tag| self.pattern(Dimension::Tag, tag)).collect();
+        let mut narrowest: Vec<Pattern> = tags
+            .iter()
+            .filter(|tag| !tags.iter().any(|other| other != *tag && tag.covers(other)))
+            .cloned()
+            .collect();
+        narrowest.sort_unstable();
+        narrowest.dedup();
+        Point { values, tags: narrowest }
+    }
+
+    /// The narrowest pattern that matches a value.
+    fn pattern(&self, dimension: Dimension, value: &str) -> Option<Pattern> {
+        let known = &self.patterns[dimension];
+        let starts = value.char_indices().map(|(at, _)| at).chain([value.len()]).rev();
+        let prefixes = starts.filter_map(|end| value.get(..end));
+        let mut candidates = [Pattern::Exact(value.into())]
+            .into_iter()
+            .chain(prefixes.map(|start| Pattern::Prefix(start.into())));
+        let pattern = candidates.find(|candidate| known.contains(candidate))?;
+        Some(self.world.twins.representative(dimension, &pattern).clone())
+    }
 }
 
 /// Makes regions of differences, as many as are wanted.

@@ -16,19 +16,21 @@ mod monotone;
 mod names;
 mod patch;
 mod pipelines;
+mod region_box;
 mod replay;
 mod report;
 mod search;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod twins;
 mod walk;
 mod weaken;
 mod world;
 
 pub use crate::effect::Budget;
-pub use impact::{Weakens, impact, impact_in_detail, weakens};
+pub use impact::{Weakens, impact, impact_in_detail, regions_around, weakens};
 pub use implied::{LostInvariant, LostPromise, lost_invariants};
 pub use invariants::{ProveOptions, prove};
+pub use region_box::RegionBox;
 pub use report::*;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::changes::{BASE, Changes, HEAD};
+use super::changes::{BASE, ChangedPolicy, Changes, HEAD};
 use super::cone::{Point, Points};
 use super::eval::{self, Evaluated, Evaluator, Named};
 use super::index::Rank;
@@ -38,6 +38,12 @@ pub(super) struct Change {
 pub(super) struct Request {
     pub name: Arc<str>,
     pub named: Named,
+}
+
+impl Request {
+    pub(super) fn of(policy: &ChangedPolicy) -> Self {
+        Self { name: policy.name.clone(), named: policy.profiles.clone() }
+    }
 }
 
 /// A difference that was seen.
@@ -110,7 +116,7 @@ impl<'w, 'a> Search<'w, 'a> {
             if self.is_over() {
                 return;
             }
-            self.by_name(&Request { name: policy.name.clone(), named: policy.profiles.clone() });
+            self.by_name(&Request::of(policy));
         }
         pipelines::look_at_order(self);
         self.is_over();

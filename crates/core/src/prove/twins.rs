@@ -57,6 +57,11 @@ impl Twins {
         zone
     }
 
+    /// The pattern that stands for a pattern.
+    pub(super) fn representative<'p>(&'p self, of: Dimension, pattern: &'p Pattern) -> &'p Pattern {
+        self.dimensions[of].group_of(pattern).and_then(PatternList::first).unwrap_or(pattern)
+    }
+
     /// All patterns that the given ones, which are representatives, stand for.
     pub(super) fn expand(&self, dimension: Dimension, list: &PatternList) -> PatternList {
         let groups = &self.dimensions[dimension];

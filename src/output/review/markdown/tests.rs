@@ -55,6 +55,7 @@ fn review() -> Review {
         tests: None,
         versions: ComingVersions::Known((1..500).map(version).collect()),
         environments: (0..100).map(environment).collect(),
+        replay: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! The analyses against brute force, laws that any analysis must keep, and known traps.
 
-mod brute;
-pub(super) mod generate;
+pub(crate) mod brute;
+pub(crate) mod generate;
 mod growth;
 mod laws;
-mod oracle;
+pub(crate) mod oracle;
 mod traps;
 
 use std::sync::Arc;

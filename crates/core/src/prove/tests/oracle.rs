@@ -9,8 +9,8 @@ use super::generate::{self, Random};
 use crate::document::Dimension;
 use crate::policy::{Invariant, Pattern, PolicySet, Targets};
 use crate::prove::{
-    Budget, Detail, Impact, Proof, ProveOptions, Region, WeakeningKind, impact, impact_in_detail,
-    prove,
+    Budget, Detail, Impact, Proof, ProveOptions, Region, RegionBox, WeakeningKind, impact,
+    impact_in_detail, prove,
 };
 use crate::resolve::{Context, Engine};
 
@@ -138,6 +138,10 @@ fn check_regions(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
     let sets = pair.sets();
     let told = || format!("{} {impact:#?}", pair.told(seed));
     for region in &impact.regions {
+        let known = RegionBox::new(region, sets);
+        for (context, ..) in &table.0 {
+            assert_eq!(known.has(context), has(&sets, region, context), "{context:?} {}", told());
+        }
         let named: Vec<&str> = region.requested.iter().map(String::as_str).collect();
         let witness = region.witness.clone();
         assert!(

@@ -1,0 +1,350 @@
+//! One line of a log → the request that it tells of.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::asked::Asked;
+use crate::document::Dimension;
+use crate::policy::Context;
+use crate::resolve::Request;
+
+/// What LiteLLM adds to the tags of a request by itself; policies do not match by it.
+const USER_AGENT_TAG: &str = "User-Agent: ";
+
+/// A request that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Seen {
+    /// Its values; tags sorted, each once.
+    pub context: Context,
+    /// The policies that it is known to have named.
+    pub named: Vec<String>,
+    /// The policies that it got, where BASE decided it: those that BASE does not give it unasked, it named.
+    pub got: Vec<String>,
+}
+
+/// Why a line does not tell what its request gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unclear {
+    /// It is longer than a line may be.
+    TooLong,
+    /// It is no JSON object of a form that is known.
+    Unreadable,
+    /// It does not say when it was decided, and the time is asked for.
+    NoTime,
+    /// It does not have a field that a set asks for.
+    Missing(Dimension),
+    /// Its key is hidden, and a set asks how keys begin.
+    HiddenKey,
+    /// A value passes the limit of requests.
+    PastLimit,
+    /// It names a version of a policy, which stands in neither set.
+    Version,
+}
+
+impl fmt::Display for Unclear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => f.write_str("a line is too long"),
+            Self::Unreadable => f.write_str("a line is no row of a log that is known"),
+            Self::NoTime => f.write_str("no time"),
+            Self::Missing(dimension) => write!(f, "no field `{}`", dimension.context_field()),
+            Self::HiddenKey => f.write_str("the key is a hash, and a policy asks how keys begin"),
+            Self::PastLimit => f.write_str("a value passes the limit of requests"),
+            Self::Version => f.write_str("a version of a policy is named"),
+        }
+    }
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
+pub enum Row {
+    /// It tells of a request.
+    Seen(Seen),
+    /// It does not tell enough.
+    Unclear(Unclear),
+    /// It is older than what is asked for, or of another set, or empty.
+    Passed,
+}
+
+/// Reads lines.
+#[derive(Debug, Clone)]
+pub struct RowReader {
+    /// What the sets ask for.
+    pub asked: Asked,
+    /// The commit of BASE: of what it decided, the policies that a request named can be told.
+    pub base_commit: Option<String>,
+    /// Rows from before this time are passed over.
+    pub since: Option<Timestamp>,
+    /// Rows of other sets are passed over.
+    pub set: Option<String>,
+}
+
+impl RowReader {
+    /// Reads one line.
+    pub fn read(&self, line: &[u8]) -> Row {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Row::Passed;
+        }
+        let Ok(raw) = serde_json::from_slice::<RawRow>(line) else {
+            return Row::Unclear(Unclear::Unreadable);
+        };
+        if let Some(passed) = self.pass(&raw) {
+            return passed;
+        }
+        let read = match raw {
+            RawRow { context: Some(_), .. } => self.request_of(line),
+            raw if raw.is_spend() => self.spend(raw),
+            raw if raw.is_decision() => self.decision(raw),
+            _ => Err(Unclear::Unreadable),
+        };
+        read.and_then(finish).map_or_else(Row::Unclear, Row::Seen)
+    }
+
+    /// Whether a row is not asked for.
+    fn pass(&self, raw: &RawRow) -> Option<Row> {
+        if let (Some(wanted), Some(Some(set))) = (&self.set, &raw.set)
+            && wanted != set
+        {
+            return Some(Row::Passed);
+        }
+        let since = self.since?;
+        let time = raw.time.as_ref().or(raw.start_time.as_ref()).and_then(Option::as_deref);
+        match time.and_then(parse_time) {
+            Some(time) => (time < since).then_some(Row::Passed),
+            None => Some(Row::Unclear(Unclear::NoTime)),
+        }
+    }
+
+    /// A line of a batch.
+    fn request_of(&self, line: &[u8]) -> Result<Seen, Unclear> {
+        let mut value: Value = serde_json::from_slice(line).map_err(|_| Unclear::Unreadable)?;
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|name, _| name == "context" || name == "policies");
+        }
+        let (context, named) = Request::parts_from_json(&value).map_err(|_| Unclear::Unreadable)?;
+        Ok(Seen { context, named, got: Vec::new() })
+    }
+
+    /// A line of the decision log.
+    fn decision(&self, raw: RawRow) -> Result<Seen, Unclear> {
+        let mut context = Context::default();
+        let single = [
+            (Dimension::Team, raw.team),
+            (Dimension::Key, raw.key),
+            (Dimension::Model, raw.model),
+            (Dimension::User, raw.user),
+            (Dimension::Tool, raw.tool),
+        ];
+        for (dimension, value) in single {
+            self.take(&mut context, dimension, value.map(|value| value.into_iter().collect()))?;
+        }
+        self.take(&mut context, Dimension::Tag, raw.tags.map(Option::unwrap_or_default))?;
+
+        let decided = self.base_commit.is_some() && raw.commit.flatten() == self.base_commit;
+        let got = raw.policies.flatten().filter(|_| decided).unwrap_or_default();
+        Ok(Seen { context, named: raw.unknown.flatten().unwrap_or_default(), got })
+    }
+
+    /// A row of LiteLLM's spend log. A proxy matches by the aliases of team and key, and by the model that was asked
+    /// for, which is the row's group.
+    fn spend(&self, raw: RawRow) -> Result<Seen, Unclear> {
+        let metadata = raw.metadata.map(|Embedded(fields)| fields).unwrap_or_default();
+        let is_set = |text: &String| !text.is_empty();
+        let given = |text: Option<Option<String>>| text.map(|text| text.filter(is_set));
+
+        let no_team = given(raw.team_id) == Some(None);
+        let team = given(metadata.user_api_key_team_alias).or(no_team.then_some(None));
+        let group = given(metadata.original_model_group).flatten();
+        let model = match group.or(given(raw.model_group).flatten()) {
+            Some(group) => Some(Some(group)),
+            None => given(raw.model),
+        };
+        let user = given(metadata.user_api_key_user_id).or(given(raw.user));
+        // Only calls of MCP have one.
+        let tool = given(raw.mcp_namespaced_tool_name).or(Some(None));
+
+        let mut context = Context::default();
+        for (dimension, value) in [
+            (Dimension::Team, team),
+            (Dimension::Key, given(metadata.user_api_key_alias)),
+            (Dimension::Model, model),
+            (Dimension::User, user),
+            (Dimension::Tool, tool),
+        ] {
+            self.take(&mut context, dimension, value.map(|value| value.into_iter().collect()))?;
+        }
+        let tags = raw.request_tags.map(|Embedded(tags)| {
+            let tags = tags.unwrap_or_default().into_iter();
+            tags.filter(|tag| !tag.starts_with(USER_AGENT_TAG)).collect()
+        });
+        self.take(&mut context, Dimension::Tag, tags)?;
+        Ok(Seen { context, ..Seen::default() })
+    }
+
+    /// Puts what a row says of a dimension into a context. `None`: it says nothing.
+    fn take(
+        &self,
+        context: &mut Context,
+        dimension: Dimension,
+        values: Option<Vec<String>>,
+    ) -> Result<(), Unclear> {
+        let Some(values) = values else {
+            return match self.asked.has(dimension) {
+                true => Err(Unclear::Missing(dimension)),
+                false => Ok(()),
+            };
+        };
+        for value in values {
+            let value = match dimension {
+                Dimension::Key => self.asked.key(value).ok_or(Unclear::HiddenKey)?,
+                _ => value,
+            };
+            context.add(dimension, value);
+        }
+        Ok(())
+    }
+}
+
+/// A request in its one form, so that equal ones are equal.
+fn finish(mut seen: Seen) -> Result<Seen, Unclear> {
+    let mut context = seen.context.within_limits().map_err(|_| Unclear::PastLimit)?;
+    let mut tags = context.values(Dimension::Tag).to_vec();
+    tags.sort_unstable();
+    tags.dedup();
+    context.set(Dimension::Tag, tags);
+    seen.context = context;
+    if seen.named.iter().any(|name| name.contains('@')) {
+        return Err(Unclear::Version);
+    }
+    Ok(seen)
+}
+
+/// A time as logs write it; without a zone it is UTC.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let zoneless = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+    text.parse().ok().or_else(|| zoneless().map(|zoned| zoned.timestamp()))
+}
+
+/// The fields of every form. Of each: absent, null, or a value.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawRow {
+    #[serde(deserialize_with = "given")]
+    time: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    set: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    commit: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    policies: Option<Option<Vec<String>>>,
+    #[serde(deserialize_with = "given")]
+    unknown: Option<Option<Vec<String>>>,
+    #[serde(deserialize_with = "given")]
+    team: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    key: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    user: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    model: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    tool: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    tags: Option<Option<Vec<String>>>,
+    /// Of a line of a batch.
+    context: Option<de::IgnoredAny>,
+    /// Of the spend log, as all that follow.
+    #[serde(rename = "startTime", deserialize_with = "given")]
+    start_time: Option<Option<String>>,
+    call_type: Option<de::IgnoredAny>,
+    #[serde(deserialize_with = "given")]
+    model_group: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    team_id: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    mcp_namespaced_tool_name: Option<Option<String>>,
+    metadata: Option<Embedded<Metadata>>,
+    request_tags: Option<Embedded<Option<Vec<String>>>>,
+}
+
+impl RawRow {
+    fn is_spend(&self) -> bool {
+        self.call_type.is_some() || self.start_time.is_some() || self.metadata.is_some()
+    }
+
+    fn is_decision(&self) -> bool {
+        self.team.is_some()
+            || self.key.is_some()
+            || self.model.is_some()
+            || self.tags.is_some()
+            || self.user.is_some()
+            || self.tool.is_some()
+    }
+}
+
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+/// What a proxy keeps of a call.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    #[serde(deserialize_with = "given")]
+    user_api_key_alias: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    user_api_key_team_alias: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    user_api_key_user_id: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    original_model_group: Option<Option<String>>,
+}
+
+/// JSON that stands as it is, or as text within JSON.
+#[derive(Debug, Default)]
+struct Embedded<T>(T);
+
+impl<'de, T: de::DeserializeOwned + Default> Deserialize<'de> for Embedded<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: de::DeserializeOwned + Default> Visitor<'de> for Either<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON, or JSON as text")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+                match text.trim() {
+                    "" => Ok(T::default()),
+                    text => serde_json::from_str(text).map_err(E::custom),
+                }
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<T, E> {
+                Ok(T::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(map))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
+                let items: Vec<Value> =
+                    Vec::deserialize(de::value::SeqAccessDeserializer::new(seq))?;
+                serde_json::from_value(Value::Array(items)).map_err(de::Error::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Either(std::marker::PhantomData)).map(Self)
+    }
+}
