@@ -61,6 +61,8 @@ enum Verb {
     Serve(Box<verbs::serve::ServeArgs>),
     #[cfg(feature = "daemon")]
     Wait(verbs::wait::WaitArgs),
+    #[cfg(feature = "daemon")]
+    Fleet(verbs::fleet::FleetArgs),
     Hook(verbs::hook::HookArgs),
     Import(verbs::import::ImportArgs),
     Export(verbs::export::ExportArgs),
@@ -129,6 +131,8 @@ impl Parsed {
             Verb::Serve(args) => verbs::serve::run(&shell, &args),
             #[cfg(feature = "daemon")]
             Verb::Wait(args) => verbs::wait::run(&shell, &args),
+            #[cfg(feature = "daemon")]
+            Verb::Fleet(args) => verbs::fleet::run(&shell, &args),
             Verb::Schema(args) => verbs::schema::run(&args),
             Verb::Explain(args) => verbs::explain::run(&args),
             Verb::Completions(args) => verbs::completions::run(&args, command()),
@@ -154,7 +158,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Ask", &["resolve", "why", "blame", "matrix"]),
     ("Compare", &["diff", "impact", "replay", "review", "versions", "compare", "draft"]),
     ("Put into force", &["promote", "rollback", "hold", "release", "status", "log"]),
-    ("Serve and guard", &["serve", "wait", "hook"]),
+    ("Serve and guard", &["serve", "wait", "fleet", "hook"]),
     ("Look up", &["explain", "schema", "completions", "man"]),
 ];
 

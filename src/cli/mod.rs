@@ -5,8 +5,12 @@
 //! verb.
 
 mod args;
+#[cfg(feature = "daemon")]
+mod asker;
 mod command;
 mod exit;
+#[cfg(feature = "daemon")]
+mod fleet;
 mod print;
 mod progress;
 mod shell;

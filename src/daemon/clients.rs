@@ -106,6 +106,17 @@ pub enum ReportRefused {
     Full,
 }
 
+/// Why a client is not taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Kept {
+    /// There is none of that id.
+    #[error("no client has this id")]
+    Unknown,
+    /// It reports, and belongs to another token.
+    #[error("this client belongs to another token, and it is not lost")]
+    Owned,
+}
+
 /// One client as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedClient {
@@ -196,6 +207,17 @@ impl Table {
         Ok(())
     }
 
+    /// Takes a client out: one that ends says so itself, and one that is lost can be forgotten by anybody who may ask.
+    fn remove(&mut self, now: Moment, id: &str, owner: Owner) -> Result<(), Kept> {
+        let client = self.clients.get(id).ok_or(Kept::Unknown)?;
+        if client.owner != owner && client.state(now) != ClientState::Lost {
+            return Err(Kept::Owned);
+        }
+        self.bytes -= client.bytes;
+        self.clients.remove(id);
+        Ok(())
+    }
+
     /// Forgets those that are silent for too long.
     fn forget(&mut self, now: Moment) {
         self.clients.retain(|_, client| client.silence(now) < FORGOTTEN_AFTER);
@@ -252,6 +274,29 @@ impl Clients {
         is_accepted: impl Fn(Owner) -> bool,
     ) -> Result<(), ReportRefused> {
         lock(&self.0).put(Moment::now(), id, owner, report, bytes, is_accepted)
+    }
+
+    /// Takes a client out.
+    ///
+    /// # Errors
+    /// Where there is none, or it is another token's and not lost.
+    pub fn remove(&self, id: &str, owner: Owner) -> Result<(), Kept> {
+        lock(&self.0).remove(Moment::now(), id, owner)
+    }
+
+    /// Sentences for people: which sets have clients that do not enforce what is served.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let tally = self.tally();
+        let told = tally.states.iter().filter_map(|((set, state), count)| {
+            let clients = if *count == 1 { "client" } else { "clients" };
+            let what = match state {
+                ClientState::Rejected => "cannot enforce what is served",
+                ClientState::Lost => "reported within the last day and no more",
+                ClientState::Current | ClientState::Behind | ClientState::Away => return None,
+            };
+            Some(format!("{count} {clients} of `{set}` {what}: see `/v1/clients`"))
+        });
+        told.collect()
     }
 
     /// Every client of a set, or of all sets, by id.
@@ -365,6 +410,21 @@ mod tests {
         assert_eq!(world.put("a", ANYBODY, "c2"), Err(ReportRefused::Owned));
         world.seconds = 24 * 60 * 60;
         assert_eq!(world.put("a", ANYBODY, "c2"), Ok(()));
+    }
+
+    #[test]
+    fn a_client_is_taken_out_by_its_owner_and_a_lost_one_by_anybody() {
+        let mut world = World::new();
+        world.put("a", FIRST, "c1").unwrap();
+        world.put("b", FIRST, "c1").unwrap();
+        let now = world.now();
+        assert_eq!(world.table.remove(now, "a", ANYBODY), Err(Kept::Owned));
+        assert_eq!(world.table.remove(now, "a", FIRST), Ok(()));
+        assert_eq!(world.table.remove(now, "a", FIRST), Err(Kept::Unknown));
+        world.seconds = 90;
+        let now = world.now();
+        assert_eq!(world.table.remove(now, "b", SECOND), Ok(()));
+        assert_eq!((world.table.bytes, world.states().len()), (0, 0));
     }
 
     #[test]

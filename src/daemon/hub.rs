@@ -161,7 +161,7 @@ impl Hub {
         Status {
             version: 1,
             ready: self.ready(None).is_ok(),
-            notes: self.notes.sentences(),
+            notes: [self.notes.sentences(), self.clients.notes()].concat(),
             watch: if self.polling.load(Ordering::Relaxed) { "polling" } else { "notify" },
             sets: slots.iter().map(|slot| slot.status(self.is_stale(slot))).collect(),
             clients: ClientCounts::of(&self.clients.tally()),

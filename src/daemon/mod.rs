@@ -43,8 +43,8 @@ mod worktree;
 pub use answers::{Answers, Question};
 pub use archive::Standing;
 pub use clients::{
-    ClientGuardrail, ClientReport, ClientState, ClientTally, Clients, ListedClient, MAX_CLIENTS,
-    MAX_REPORT_BYTES, Owner, ReportRefused,
+    ClientGuardrail, ClientReport, ClientState, ClientTally, Clients, Kept, ListedClient,
+    MAX_CLIENTS, MAX_REPORT_BYTES, Owner, ReportRefused,
 };
 pub use config::{Config, Fetch};
 pub use follow::Daemon;

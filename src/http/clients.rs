@@ -12,7 +12,7 @@ use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, sche
 use super::guard;
 use super::problem::Problem;
 use super::reply::to_json;
-use crate::daemon::{ClientReport, MAX_REPORT_BYTES, ReportRefused};
+use crate::daemon::{ClientReport, Kept, MAX_REPORT_BYTES, ReportRefused};
 
 /// Characters of a client's id or of the commit that it enforces at most.
 const MAX_NAME: usize = 128;
@@ -37,6 +37,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         "required": ["version", "set"],
         "properties": { "version": { "const": 1 }, "set": schema("SetStatus") },
     });
+    let forgotten = json!({
+        "type": "object",
+        "required": ["version", "forgotten"],
+        "properties": { "version": { "const": 1 }, "forgotten": { "type": "string" } },
+    });
     vec![
         Endpoint::put("/v1/clients/{id}", "reportClient", report_client)
             .about(Tag::Clients, "Say what a follower enforces; to be said again every 30 seconds")
@@ -54,6 +59,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 StatusCode::TOO_MANY_REQUESTS,
                 StatusCode::SERVICE_UNAVAILABLE,
             ]),
+        Endpoint::delete("/v1/clients/{id}", "forgetClient", forget_client)
+            .about(
+                Tag::Clients,
+                "Take a follower out: one that ends says so, and a lost one can be taken out by anybody who may ask",
+            )
+            .with_path([ID])
+            .with_answer(StatusCode::OK, "It is forgotten", json_body(forgotten))
+            .with_refusals([StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND]),
         Endpoint::get("/v1/clients", "clients", list_clients)
             .about(Tag::Clients, "What every follower enforces; `set` leaves only its followers")
             .of_set(Chooses::ByQueryOrHeader)
@@ -70,11 +83,7 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
         ));
     }
     let (app, id) = (call.app, call.path.id);
-    if !is_name(&id) {
-        return Err(Problem::bad_request(format!(
-            "a client's id has 1 to {MAX_NAME} letters, digits or `._:-`"
-        )));
-    }
+    check_id(&id)?;
 
     let limits = Limits {
         body_bytes: MAX_REPORT_BYTES.min(app.options.limits.body_bytes),
@@ -93,6 +102,31 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
     let is_accepted = |owner| guard::is_accepted(&app, owner);
     app.hub.clients().put(&id, owner, report, bytes.len(), is_accepted).map_err(refuse)?;
     let body = to_json(&json!({ "version": 1, "set": status }))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+fn check_id(id: &str) -> Result<(), Problem> {
+    match is_name(id) {
+        true => Ok(()),
+        false => Err(Problem::bad_request(format!(
+            "a client's id has 1 to {MAX_NAME} letters, digits or `._:-`"
+        ))),
+    }
+}
+
+/// Takes a follower out.
+async fn forget_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Problem> {
+    let (app, id) = (call.app, call.path.id);
+    check_id(&id)?;
+    let owner = guard::owner(&app, &call.head.headers);
+    app.hub.clients().remove(&id, owner).map_err(|kept| {
+        let status = match kept {
+            Kept::Unknown => StatusCode::NOT_FOUND,
+            Kept::Owned => StatusCode::FORBIDDEN,
+        };
+        Problem::new(status, kept.to_string())
+    })?;
+    let body = to_json(&json!({ "version": 1, "forgotten": id }))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, get, post, put};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ pub(super) enum Verb {
     Get,
     Post,
     Put,
+    Delete,
     /// Every method, also those that have no name in OpenAPI.
     Any,
 }
@@ -178,6 +179,16 @@ impl Endpoint {
     {
         let refusals = [StatusCode::REQUEST_TIMEOUT, StatusCode::UNSUPPORTED_MEDIA_TYPE];
         Self::new::<Q>(Verb::Put, path, id, put(handler)).with_refusals(refusals)
+    }
+
+    pub fn delete<Q, P, F, A>(path: &'static str, id: &'static str, handler: F) -> Self
+    where
+        Q: Arguments,
+        P: Arguments,
+        F: Fn(Call<Q, P>) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Result<Response, Problem>> + Send + 'static,
+    {
+        Self::new::<Q>(Verb::Delete, path, id, delete(handler))
     }
 
     pub fn any<Q, P, F, A>(path: &'static str, id: &'static str, handler: F) -> Self

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, JSON, Repo};
+use crate::support::{Daemon, JSON, PATIENCE, Repo, refguard};
 
 /// What a follower reports.
 fn report(commit: &str, state: &str) -> Value {
@@ -108,7 +108,8 @@ fn reports_that_cannot_be_meant_are_refused() {
     }
     let form = [("Content-Type", "text/plain"), ("Origin", "https://evil.example")];
     assert_eq!(daemon.ask("PUT", "/v1/clients/a", &form, &good.to_string()).status, 415);
-    assert_eq!(daemon.ask("DELETE", "/v1/clients/a", &[], "").status, 405);
+    assert_eq!(daemon.ask("POST", "/v1/clients/a", &[], "").status, 405);
+    assert_eq!(daemon.ask("DELETE", "/v1/clients/a%20b", &[], "").status, 400);
     assert_eq!(daemon.get("/v1/clients").json()["clients"].as_array().unwrap().len(), 1);
 }
 
@@ -138,4 +139,107 @@ fn an_id_belongs_to_the_token_that_first_used_it_while_that_is_accepted() {
     daemon.signal("HUP");
     crate::support::until("the token is refused", || ask("PUT", place, "test") == 401);
     assert_eq!(ask("PUT", place, "other"), 200);
+}
+
+/// Runs a verb in the repository, and says how it ended and what it wrote.
+fn run(repo: &Repo, line: &[&str], urls: &[String]) -> (i32, String, String) {
+    let dir = repo.path();
+    let mut command = refguard();
+    let out = command.arg("-C").arg(&dir).args(line).args(urls).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+}
+
+#[test]
+fn wait_enforced_ends_well_when_enough_followers_enforce_the_commit_and_none_another() {
+    let repo = Repo::serving();
+    let daemons = [Daemon::start(&repo.path(), &[]), Daemon::start(&repo.path(), &[])];
+    let urls = daemons.each_ref().map(|daemon| format!("http://{}", daemon.address));
+    let first = daemons[0].until("ready", |set| set["commit"].is_string())["commit"].clone();
+    let first = first.as_str().unwrap().to_owned();
+    daemons[1].until("ready", |set| set["commit"].is_string());
+    assert_eq!(put(&daemons[0], "a", &report(&first, "current")), 200);
+    assert_eq!(put(&daemons[1], "b", &report(&first, "current")), 200);
+    let wait = |commit: &str, timeout: &str, expect: &str| {
+        let line =
+            ["wait", "--enforced", "--expect", expect, "--timeout", timeout, "--commit", commit];
+        run(&repo, &line, &urls)
+    };
+    let patience = format!("{}s", PATIENCE.as_secs());
+    assert_eq!(wait(&first, &patience, "2").0, 0);
+    let (code, _, said) = wait(&first, "1ms", "3");
+    assert_eq!(code, 1);
+    assert!(said.contains(&format!("2 of 3 clients enforce {first}")), "{said}");
+
+    // The next commit is served; one follower enforces the one before.
+    let second = repo.promote(&repo.generation(2));
+    daemons.iter().for_each(|daemon| drop(daemon.until_served(&second)));
+    assert_eq!(put(&daemons[0], "a", &report(&second, "current")), 200);
+    let (code, _, said) = wait(&second, "1ms", "1");
+    assert_eq!(code, 1);
+    assert!(said.contains(&format!("client `b` enforces {first} (current")), "{said}");
+    // It told another daemon since.
+    assert_eq!(put(&daemons[0], "b", &report(&second, "current")), 200);
+    assert_eq!(wait(&second, &patience, "2").0, 0);
+    // One that has no set enforces nothing, and one that says farewell is gone.
+    assert_eq!(put(&daemons[0], "c", &report(&first, "rejected")), 200);
+    assert_eq!(wait(&second, "1ms", "2").0, 1);
+    assert_eq!(daemons[0].ask("DELETE", "/v1/clients/c", &[], "").status, 200);
+    assert_eq!(daemons[0].ask("DELETE", "/v1/clients/c", &[], "").status, 404);
+    assert_eq!(put(&daemons[0], "d", &json!({ "state": "away" })), 200);
+    assert_eq!(wait(&second, &patience, "2").0, 0);
+
+    // What a daemon rejected will never be enforced: that is said at once, with the place.
+    let broken = repo.broken();
+    repo.promote(&broken);
+    daemons.iter().for_each(|daemon| drop(daemon.until_rejected(&broken)));
+    let (code, _, said) = wait(&broken, "1h", "1");
+    assert_eq!(code, 1);
+    assert!(said.contains("rejected") && said.contains(".yaml:"), "{said}");
+}
+
+#[test]
+fn fleet_shows_every_follower_and_says_who_cannot_run_what_a_revision_adds() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let commit = daemon.until("ready", |set| set["commit"].is_string())["commit"].clone();
+    let commit = commit.as_str().unwrap();
+    let urls = [format!("http://{}", daemon.address)];
+    let fleet = |line: &[&str], urls: &[String]| run(&repo, &[&["fleet"], line].concat(), urls);
+    // A daemon that was just started knows nobody: that is no yes.
+    let (code, _, said) = fleet(&["--can-run", "production"], &urls);
+    assert_eq!(code, 1);
+    assert!(said.contains("0 of 1 clients report"), "{said}");
+
+    assert_eq!(put(&daemon, "gateway-1", &report(commit, "current")), 200);
+    let mut second = report(commit, "rejected");
+    second["reason"] = json!("it has no guardrail `gen-2`");
+    second["guardrails"] = json!([]);
+    let listed = fleet(&[], &urls).1;
+    assert!(listed.contains("gateway-1") && listed.contains("current"), "{listed}");
+    assert_eq!(fleet(&["--can-run", "production"], &urls).0, 0);
+    let second_generation = repo.generation(2);
+    let (code, _, said) = fleet(&["--can-run", &second_generation], &urls);
+    assert_eq!(code, 1);
+    assert!(said.contains("client `gateway-1` (current) cannot run `gen-2`"), "{said}");
+
+    assert_eq!(put(&daemon, "gateway-2", &second), 200);
+    let (code, json, _) = fleet(&["--can-run", "production", "--format", "json"], &urls);
+    assert_eq!(code, 1);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["states"], json!({ "current": 1, "rejected": 1 }));
+    assert_eq!(json["can_run"]["needs"], json!(["gen-1"]));
+    assert_eq!(json["can_run"]["lacking"][0]["client"], json!("gateway-2"));
+    let schema = refguard().args(["schema", "output", "fleet"]).output().unwrap().stdout;
+    let schema = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
+    assert!(schema.is_valid(&json), "{json}");
+    let notes = daemon.get("/v1/status").json()["notes"].to_string();
+    assert!(notes.contains("1 client of `production` cannot enforce what is served"), "{notes}");
+
+    assert_eq!(fleet(&["--forget", "gateway-2", "--forget", "nobody"], &urls).0, 0);
+    assert_eq!(daemon.get("/v1/clients").json()["clients"].as_array().unwrap().len(), 1);
+    // A daemon that cannot be asked is said, and the others are shown.
+    let (code, listed, said) = fleet(&[], &[urls[0].clone(), "http://127.0.0.1:1".to_owned()]);
+    assert_eq!(code, 2);
+    assert!(listed.contains("gateway-1") && said.contains("127.0.0.1:1"), "{listed} {said}");
 }

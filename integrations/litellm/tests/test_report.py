@@ -32,6 +32,8 @@ class Desk:
     def __init__(self) -> None:
         self.came: asyncio.Queue[Report] = asyncio.Queue()
         self.answers: asyncio.Queue[Report | Exception | None] = asyncio.Queue()
+        self.left: list[str] = []
+        self.farewell: Exception | None = None
 
     async def report(self, client_id: str, report: Report) -> Report | None:
         self.came.put_nowait(report)
@@ -39,6 +41,11 @@ class Desk:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def leave(self, client_id: str) -> None:
+        self.left.append(client_id)
+        if self.farewell is not None:
+            raise self.farewell
 
 
 class World:
@@ -173,3 +180,13 @@ def test_how_the_daemon_takes_a_report() -> None:
     for answer in (httpx.Response(403), httpx.Response(200, content=b"{"), httpx.ConnectError("refused")):
         with pytest.raises(DaemonAway):
             ask(answer)
+
+
+@pytest.mark.parametrize("error", [None, DaemonAway("connection refused")])
+def test_a_worker_that_ends_says_so_and_ends_all_the_same(error: Exception | None) -> None:
+    async def story(world: World) -> None:
+        world.desk.farewell = error
+        await world.desk.came.get()
+
+    world = run(story)
+    assert world.desk.left == [world.reporter.client_id]

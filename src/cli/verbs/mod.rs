@@ -9,6 +9,8 @@ pub(super) mod diff;
 pub(super) mod draft;
 pub(super) mod explain;
 pub(super) mod export;
+#[cfg(feature = "daemon")]
+pub(super) mod fleet;
 pub(super) mod hold;
 pub(super) mod hook;
 pub(super) mod impact;

@@ -95,6 +95,7 @@ fn operations(endpoint: &Endpoint) -> Vec<(String, Value)> {
         Verb::Get => one("get"),
         Verb::Post => one("post"),
         Verb::Put => one("put"),
+        Verb::Delete => one("delete"),
         Verb::Any => METHODS
             .iter()
             .map(|(method, suffix)| {

@@ -110,12 +110,10 @@ class Client:
 
         `None` where the daemon takes no reports: one of an older version.
         """
-        headers = {}
-        token = await self._token()
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
         try:
-            response = await self._http.put(f"/v1/clients/{client_id}", json=report, headers=headers)
+            response = await self._http.put(
+                f"/v1/clients/{client_id}", json=report, headers=await self._authorization()
+            )
             if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
                 return None
             if response.status_code != httpx.codes.OK:
@@ -126,6 +124,14 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
             raise DaemonAway(str(error) or type(error).__name__) from error
         return answer if isinstance(answer, dict) else None
+
+    async def leave(self, client_id: str) -> None:
+        """Says that this worker ends. The daemon forgets it by itself, though later."""
+        await self._http.delete(f"/v1/clients/{client_id}", headers=await self._authorization())
+
+    async def _authorization(self) -> dict[str, str]:
+        token = await self._token()
+        return {} if token is None else {"Authorization": f"Bearer {token}"}
 
     async def _token(self) -> str | None:
         token = self._settings.token

@@ -21,6 +21,8 @@ Report = dict[str, Any]
 
 # How often the daemon is told the same again: it takes a client that is silent for 90 s for lost.
 REPORT_SECONDS = 30.0
+# How long a worker that ends waits for the daemon to hear of it.
+_FAREWELL_SECONDS = 2.0
 # The daemon takes 64 KiB.
 _MAX_BYTES = 60 << 10
 _MAX_REASON = 2_000
@@ -31,6 +33,9 @@ class Desk(Protocol):
 
     async def report(self, client_id: str, report: Report) -> Report | None:
         """What the daemon says of the set then; `None` where it takes no reports."""
+
+    async def leave(self, client_id: str) -> None:
+        """Says that this worker ends."""
 
 
 def client_id() -> str:
@@ -72,11 +77,15 @@ class Reporter:
             self._due.set()
 
     async def run(self, desk: Desk) -> None:
-        """Reports until it is cancelled."""
-        while True:
-            await self._report(desk)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._due.wait(), REPORT_SECONDS)
+        """Reports until it is cancelled; then it says that this worker ends, so that nobody waits for it."""
+        try:
+            while True:
+                await self._report(desk)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._due.wait(), REPORT_SECONDS)
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(desk.leave(self.client_id), _FAREWELL_SECONDS)
 
     async def _report(self, desk: Desk) -> None:
         self._due.clear()

@@ -1,0 +1,256 @@
+//! Asking daemons from the command line: their addresses, TLS, tokens, and one request at a time by HTTP/1.0.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use serde_json::Value;
+
+use crate::http::TlsClient;
+
+/// How long one daemon may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Bytes of an answer that are read at most: a listing of clients has 64 MiB of reports.
+const MAX_ANSWER: usize = 96 << 20;
+/// Bytes of one read.
+const CHUNK: usize = 16 << 10;
+
+/// The daemons that a verb asks, and how.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DaemonArgs {
+    /// Send the bearer token that is in this variable of the environment
+    #[arg(long, value_name = "NAME")]
+    token_env: Option<String>,
+
+    /// Trust the certificates that these sign, as PEM, instead of those that this machine trusts
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// The daemons: http://HOST:PORT, https://HOST:PORT or unix:PATH
+    #[arg(value_name = "URL", required = true)]
+    daemons: Vec<String>,
+}
+
+impl DaemonArgs {
+    /// Everything that it takes to ask them.
+    ///
+    /// # Errors
+    /// Where an address is none, the token is not set or the authorities cannot be read.
+    pub(in crate::cli) fn asker(&self) -> Result<Asker<'_>> {
+        let token = match &self.token_env {
+            None => None,
+            Some(name) => Some(
+                std::env::var(name).with_context(|| format!("the variable `{name}` is not set"))?,
+            ),
+        };
+        let addresses: Vec<Address<'_>> =
+            self.daemons.iter().map(|daemon| Address::parse(daemon)).collect::<Result<_>>()?;
+        let tls = match addresses.iter().any(Address::is_tls) {
+            true => Some(self.trusted_authorities()?),
+            false => None,
+        };
+        let daemons = self.daemons.iter().map(String::as_str).zip(addresses).collect();
+        Ok(Asker { daemons, token, tls })
+    }
+
+    fn trusted_authorities(&self) -> Result<TlsClient> {
+        let Some(path) = &self.ca else {
+            return TlsClient::trusting_this_machine().map_err(anyhow::Error::msg);
+        };
+        let named = || format!("`{}`", path.display());
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", named()))?;
+        TlsClient::trusting(&pem).map_err(anyhow::Error::msg).with_context(named)
+    }
+}
+
+/// Where a daemon listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Address<'a> {
+    /// `HOST` or `HOST:PORT`
+    Http(&'a str),
+    Https(&'a str),
+    Unix(&'a str),
+}
+
+impl<'a> Address<'a> {
+    fn parse(url: &'a str) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("unix:") {
+            return Ok(Self::Unix(path));
+        }
+        let (address, host) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(host), _) => (Self::Http as fn(&'a str) -> Self, host),
+            (_, Some(host)) => (Self::Https as fn(&'a str) -> Self, host),
+            (None, None) => (Self::Http as fn(&'a str) -> Self, ""),
+        };
+        let host = host.trim_end_matches('/');
+        // A name as a header takes it; no path, no user.
+        if host.is_empty() || host.contains(|c: char| "/?#@\\".contains(c) || !c.is_ascii_graphic())
+        {
+            bail!(
+                "`{url}` is no daemon's address: write it as http://HOST:PORT, https://HOST:PORT or \
+                 unix:PATH"
+            );
+        }
+        Ok(address(host))
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self, Self::Https(_))
+    }
+}
+
+/// What every daemon is asked with.
+pub(in crate::cli) struct Asker<'a> {
+    /// Each with its address as it was typed.
+    daemons: Vec<(&'a str, Address<'a>)>,
+    token: Option<String>,
+    /// Where any daemon is asked by https.
+    tls: Option<TlsClient>,
+}
+
+/// What a daemon said.
+pub(in crate::cli) struct Answer {
+    /// The status code of HTTP.
+    pub status: String,
+    body: String,
+}
+
+impl Answer {
+    fn parse(text: &str) -> Result<Self> {
+        let (head, body) = text.split_once("\r\n\r\n").context("it does not speak HTTP")?;
+        let status = head.split(' ').nth(1).unwrap_or("").to_owned();
+        Ok(Self { status, body: body.to_owned() })
+    }
+
+    /// Its body, where it is an answer to what was asked.
+    ///
+    /// # Errors
+    /// Where it refused, or said no JSON.
+    pub(in crate::cli) fn json(&self) -> Result<Value> {
+        if self.status != "200" {
+            bail!("{}", self.title("refuses"));
+        }
+        serde_json::from_str(&self.body).context("its answer is no JSON")
+    }
+
+    /// What a problem document says is wrong, else the status.
+    pub(in crate::cli) fn title(&self, verb: &str) -> String {
+        let problem: Option<Value> = serde_json::from_str(&self.body).ok();
+        let said = problem.as_ref().and_then(|it| it.get("detail").or_else(|| it.get("title")));
+        match said.and_then(Value::as_str) {
+            Some(said) => format!("{verb}: {said}"),
+            None => format!("answers with status {}", self.status),
+        }
+    }
+}
+
+impl<'a> Asker<'a> {
+    /// Asks every daemon in turn; each answer with the daemon's address as it was typed.
+    pub(in crate::cli) fn ask_all<'s>(
+        &'s self,
+        method: &'s str,
+        path: &'s str,
+    ) -> impl Iterator<Item = (&'a str, Result<Answer>)> + use<'a, 's> {
+        self.daemons.iter().map(move |(daemon, address)| (*daemon, self.ask(address, method, path)))
+    }
+
+    fn ask(&self, address: &Address<'_>, method: &str, path: &str) -> Result<Answer> {
+        let token = self.token.as_deref();
+        let text = match *address {
+            Address::Http(host) => read_answer(connect(host, 80)?, host, method, path, token),
+            Address::Https(host) => {
+                let tls = self.tls.as_ref().context("there is no authority to trust")?;
+                let stream = connect(host, 443)?;
+                let stream = tls.open(stream, host_name(host)).map_err(anyhow::Error::msg)?;
+                read_answer(stream, host, method, path, token)
+            }
+            Address::Unix(socket) => {
+                let stream = UnixStream::connect(socket)?;
+                stream.set_read_timeout(Some(ANSWER))?;
+                stream.set_write_timeout(Some(ANSWER))?;
+                read_answer(stream, "localhost", method, path, token)
+            }
+        };
+        Answer::parse(&text?)
+    }
+}
+
+/// The name or address in `HOST:PORT`, without the brackets of an IPv6 address.
+fn host_name(host: &str) -> &str {
+    let name = match host.rsplit_once(':') {
+        Some((name, _)) if !host.ends_with(']') => name,
+        _ => host,
+    };
+    name.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn connect(host: &str, default_port: u16) -> Result<TcpStream> {
+    let has_port = host.contains(':') && !host.ends_with(']');
+    let named = if has_port { host.to_owned() } else { format!("{host}:{default_port}") };
+    let address = named.to_socket_addrs()?.next().context("the name has no address")?;
+    let stream = TcpStream::connect_timeout(&address, ANSWER)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    stream.set_write_timeout(Some(ANSWER))?;
+    Ok(stream)
+}
+
+/// One request by HTTP/1.0: the answer is whole when the connection ends. It is bounded in bytes and
+/// in time, also where it comes a byte at a time.
+fn read_answer(
+    mut stream: impl Read + Write,
+    host: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+) -> Result<String> {
+    let bearer =
+        token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n");
+    stream.write_all(request.as_bytes())?;
+    stream.flush()?;
+
+    let end = Instant::now() + ANSWER;
+    let (mut answer, mut chunk) = (Vec::new(), vec![0; CHUNK]);
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(chunk.get(..read).unwrap_or(&[])),
+            // TLS that ends without a farewell. An answer that was cut off is no JSON.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+        if answer.len() > MAX_ANSWER {
+            bail!("its answer has more than {MAX_ANSWER} bytes");
+        }
+        if Instant::now() >= end {
+            bail!("it takes longer than {} s to answer", ANSWER.as_secs());
+        }
+    }
+    String::from_utf8(answer).context("its answer is no text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_scheme_and_a_host() {
+        assert_eq!(Address::parse("http://a:1/").unwrap(), Address::Http("a:1"));
+        assert_eq!(Address::parse("https://[::1]:8731").unwrap(), Address::Https("[::1]:8731"));
+        assert_eq!(Address::parse("unix:/run/x").unwrap(), Address::Unix("/run/x"));
+        for bad in ["a:1", "http://", "https://a/b", "http://u@a", "http://a\r\nX: y", "ftp://a"] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_name_for_a_certificate_has_no_port_and_no_brackets() {
+        let names = ["a:1", "a", "[::1]:8731", "[::1]"].map(host_name);
+        assert_eq!(names, ["a", "a", "::1", "::1"]);
+    }
+}
