@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
-use refguard_core::document::{Dimension, Level};
+use refguard_core::document::{DayEdge, Dimension, Level, parse_instant};
 use refguard_core::policy::{BadLevel, Levels, rules};
 use refguard_core::prove::{Budget, Detail};
 use refguard_core::resolve::Context;
@@ -75,6 +75,11 @@ impl SourceArgs {
         self.place.worktree || self.place.staged || self.place.at.is_some()
     }
 
+    /// The revision that was typed.
+    pub(super) fn revision(&self) -> Option<&str> {
+        self.place.at.as_deref()
+    }
+
     pub(super) fn source(&self) -> Source {
         match &self.place.at {
             Some(revision) => Source::At(revision.clone()),
@@ -82,6 +87,26 @@ impl SourceArgs {
             None => Source::Worktree,
         }
     }
+}
+
+/// The instant that a verb answers for.
+#[derive(Debug, Args)]
+pub(super) struct NowArgs {
+    /// Answer as of this time (RFC 3339, or a date: its first moment in UTC); default: the clock
+    #[arg(long, value_name = "TIME", value_parser = parse_now)]
+    now: Option<Timestamp>,
+}
+
+impl NowArgs {
+    /// The instant: what was typed; else the time that a set was asked for by; else the clock.
+    pub(super) fn instant(&self, at: Option<&str>) -> Timestamp {
+        let asked = at.and_then(|revision| revision.parse::<Timestamp>().ok());
+        self.now.or(asked).unwrap_or_else(Timestamp::now)
+    }
+}
+
+fn parse_now(text: &str) -> Result<Timestamp, String> {
+    parse_instant(text, DayEdge::Start).map_err(|fault| format!("`{text}` {fault}"))
 }
 
 /// The environment that a verb speaks of.
@@ -117,9 +142,17 @@ pub(super) struct AskedSetArgs {
 
     #[command(flatten)]
     fetch: FetchArgs,
+
+    #[command(flatten)]
+    now: NowArgs,
 }
 
 impl AskedSetArgs {
+    /// The instant to answer for.
+    pub(super) fn instant(&self) -> Timestamp {
+        self.now.instant(self.at.as_deref())
+    }
+
     /// The folder of policies that is asked, as far as it has to be known where the set is.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
+use jiff::Timestamp;
 use refguard_core::document::Finding;
 use refguard_core::policy::{Checked, Levels};
 use refguard_core::questions::unlisted_values;
@@ -32,6 +33,13 @@ pub(super) struct ValidSet {
     pub engine: Arc<Engine>,
     pub origin: SetOrigin,
     pub workspace: Workspace,
+}
+
+impl ValidSet {
+    /// The same set as it is at an instant.
+    pub(super) fn as_of(self, now: Timestamp) -> Self {
+        Self { engine: self.engine.as_of(now), ..self }
+    }
 }
 
 impl Shell {

@@ -1,5 +1,6 @@
 //! What a change does to requests: in sentences for a person, and for a pull request.
 
+use jiff::Timestamp;
 use refguard_core::document::Dimension;
 use refguard_core::prove::{
     Cause, How, Impact, Models, PipelineView, Region, Tags, Values, Weakening, WeakeningKind,
@@ -170,7 +171,8 @@ fn group_regions<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Group<'r>
     let mut known: std::collections::HashMap<_, usize> = std::collections::HashMap::new();
     for region in regions {
         let requested = region.requested.as_deref();
-        let key = (&region.lost, &region.gained, &region.models, region.pipelines.is_some());
+        let span = (region.at, region.until);
+        let key = (&region.lost, &region.gained, &region.models, region.pipelines.is_some(), span);
         if requested.is_some()
             && let Some(group) = known.get(&key).and_then(|at| groups.get_mut(*at))
         {
@@ -217,7 +219,17 @@ impl Group<'_> {
                 if every { "runs other pipelines" } else { "run other pipelines" }.to_owned(),
             );
         }
-        format!("{text} {}", verbs.join(", "))
+        format!("{}{text} {}", span_words(region.at, region.until), verbs.join(", "))
+    }
+}
+
+/// `from 2026-12-31T00:00:00Z on, `: when something holds, as the beginning of a sentence.
+pub(super) fn span_words(at: Option<Timestamp>, until: Option<Timestamp>) -> String {
+    match (at, until) {
+        (None, None) => String::new(),
+        (Some(at), None) => format!("from {at} on, "),
+        (None, Some(until)) => format!("until {until}, "),
+        (Some(at), Some(until)) => format!("from {at} until {until}, "),
     }
 }
 
@@ -388,5 +400,6 @@ pub(super) fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
             format!("the set before {before} and the set after {after} this request")
         }
     };
-    format!("where {}, {how}: {whose}", outcomes.join(" and "))
+    let from = span_words(weakening.at, None);
+    format!("{from}where {}, {how}: {whose}", outcomes.join(" and "))
 }

@@ -4,7 +4,7 @@ use refguard_core::prove::{Proof, Verdict};
 
 use super::Style;
 use super::escape::{escape_markdown, escape_terminal, markdown_code};
-use super::impact::request_words;
+use super::impact::{request_words, span_words};
 use super::resolution::Paint;
 
 /// How a name is set off from the words around it.
@@ -59,7 +59,8 @@ fn detail_lines(verdict: &Verdict, code: Code<'_>, words: Code<'_>) -> Vec<Strin
     let Some(witness) = &verdict.counterexample else { return Vec::new() };
     let list =
         |names: &[String]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
-    let mut lines = vec![format!("for example {}", request_words(witness, code))];
+    let from = span_words(verdict.at, None);
+    let mut lines = vec![format!("{from}for example {}", request_words(witness, code))];
     if let Some(more) = &verdict.compared_with {
         lines.push(format!("compared with {}", request_words(more, code)));
     }

@@ -54,6 +54,9 @@ pub fn format_resolution(answer: &Answer<'_>, style: Style) -> String {
         .map(|commit| format!(" at {}", commit.get(..12).unwrap_or(commit)))
         .unwrap_or_default();
     let promotion = answer.origin.promotion.map(|n| format!(", promotion {n}")).unwrap_or_default();
+    if let Some(until) = got.valid_until {
+        text.push_str(&format!("valid until: {until}\n"));
+    }
     text.push_str(&format!("from: {}{commit}{promotion}\n", escape_terminal(answer.origin.set)));
     text
 }
@@ -84,7 +87,7 @@ pub(super) fn format_explanation(near: &[Near], paint: &Paint) -> String {
         let sign = match near.verdict {
             Verdict::Matched => paint.good("+"),
             Verdict::Repeated | Verdict::DefaultNotNeeded => "=".to_owned(),
-            Verdict::ConditionFailed | Verdict::Missed => paint.warn("-"),
+            Verdict::ConditionFailed | Verdict::Missed | Verdict::Expired => paint.warn("-"),
         };
         let place = format!("{}:{}", escape_terminal(&near.file), near.line);
         text.push_str(&format!(

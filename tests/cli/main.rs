@@ -16,6 +16,7 @@ mod ci;
 mod docs;
 mod drafts;
 mod editor;
+mod expiry;
 mod formats;
 mod framework;
 mod help;

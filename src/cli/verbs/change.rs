@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use jiff::Timestamp;
 use refguard_core::diff::{DiffReport, diff_sets};
 use refguard_core::policy::PolicySet;
-use refguard_core::prove::{Budget, Impact, impact};
+use refguard_core::prove::{Budget, Detail, Impact, impact_from};
 use refguard_core::resolve::Engine;
 use serde_json::json;
 
@@ -163,6 +164,7 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
     let source = plan.source.short();
     let nothing = Arc::new(Engine::new(Arc::new(PolicySet::default())));
     let before = plan.before.unwrap_or(&nothing);
+    let now = Timestamp::now();
     let after = plan.verdict.engine.as_ref();
     let diff = after.map(|after| diff_sets(before.set(), after.set()));
     let report = diff.as_ref().map(|diff| DiffReport::new(environment, &source, diff));
@@ -170,10 +172,10 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
     let impact = after.filter(|_| plan.before.is_some()).map(|after| Impact {
         base: environment.clone(),
         head: source.clone(),
-        ..impact(before, after, &Budget::default())
+        ..impact_from(before, after, now, &Budget::default(), Detail::READABLE)
     });
     let safeguards = after
-        .map(|after| safeguards_between(before.set(), after.set()))
+        .map(|after| safeguards_between(before.set(), after.set(), now))
         .transpose()?
         .unwrap_or_default();
     let change = report.map(|diff| Change { diff, safeguards, impact: impact.as_ref() });

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use jiff::Timestamp;
 use refguard_core::diff::{DiffReport, diff_sets};
-use refguard_core::prove::{Impact, impact_in_detail};
+use refguard_core::prove::{Impact, impact_from};
 use refguard_core::resolve::Engine;
 use refguard_core::safeguards::SafeguardDiff;
 use serde::Serialize;
 
-use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs};
+use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs, NowArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -65,6 +66,9 @@ pub(super) struct SidesArgs {
 
     #[command(flatten)]
     fetch: FetchArgs,
+
+    #[command(flatten)]
+    now: NowArgs,
 }
 
 /// Two valid sets.
@@ -80,6 +84,11 @@ pub(super) struct Side {
 }
 
 impl SidesArgs {
+    /// The instant from which on the sides are compared.
+    pub(super) fn instant(&self) -> Timestamp {
+        self.now.instant(self.head.as_deref())
+    }
+
     /// Reads both.
     ///
     /// # Errors
@@ -116,14 +125,15 @@ pub(super) fn read_sides(
 
 pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
     let Sides { base, head } = args.sides.read_both(shell)?;
+    let now = args.sides.instant();
     let diff = diff_sets(base.engine.set(), head.engine.set());
     let report = DiffReport::new(&base.origin.name, &head.origin.name, &diff);
     let impact = args.impact.then(|| Impact {
         base: base.origin.name.clone(),
         head: head.origin.name.clone(),
-        ..impact_in_detail(&base.engine, &head.engine, &args.budget.budget(), args.detail.detail())
+        ..impact_from(&base.engine, &head.engine, now, &args.budget.budget(), args.detail.detail())
     });
-    let safeguards = safeguards_between(base.engine.set(), head.engine.set())?;
+    let safeguards = safeguards_between(base.engine.set(), head.engine.set(), now)?;
     let differs = !diff.is_empty() || !safeguards.is_empty();
     let change = Change { diff: report, safeguards, impact: impact.as_ref() };
     match args.format {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use refguard_core::interop;
 
-use crate::cli::args::SourceArgs;
+use crate::cli::args::{NowArgs, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -30,11 +30,15 @@ enum To {
 struct LitellmArgs {
     #[command(flatten)]
     source: SourceArgs,
+
+    #[command(flatten)]
+    now: NowArgs,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ExportArgs) -> Result<Exit> {
     let To::Litellm(args) = &args.to;
     let valid = shell.load_valid_set(&args.source)?;
+    let valid = valid.as_of(args.now.instant(args.source.revision()));
     let exported = interop::export_litellm(valid.engine.set())?;
     exported
         .warnings

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use refguard_core::prove::{Impact, impact_in_detail};
+use refguard_core::prove::{Impact, impact_from};
 use refguard_core::safeguards::SafeguardDiff;
 use serde::Serialize;
 
@@ -49,11 +49,12 @@ struct ImpactReport {
 pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
     let Sides { base, head } = args.sides.read_both(shell)?;
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
-    let mut impact = impact_in_detail(&base.engine, &head.engine, &budget, detail);
+    let now = args.sides.instant();
+    let mut impact = impact_from(&base.engine, &head.engine, now, &budget, detail);
     impact.base = base.origin.name;
     impact.head = head.origin.name;
 
-    let safeguards = safeguards_between(base.engine.set(), head.engine.set())?;
+    let safeguards = safeguards_between(base.engine.set(), head.engine.set(), now)?;
     match args.format {
         ChangeFormat::Json => print::write_json(&ImpactReport { impact, safeguards })?,
         ChangeFormat::Human => {

@@ -80,6 +80,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &MatrixArgs) -> Result<Exit> {
     let source = args.asked.source(&workspace)?;
     let (engine, origin) =
         shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;
+    let engine = engine.as_of(args.asked.instant());
     warn_of_unlisted(&engine, &question.context);
 
     let matrix = make_matrix(&engine, &question)?;

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::Args;
-use refguard_core::prove::{ProveOptions, prove};
+use refguard_core::prove::{ProveOptions, prove_from};
 
-use crate::cli::args::{BudgetArgs, ChangeFormat, SourceArgs};
+use crate::cli::args::{BudgetArgs, ChangeFormat, NowArgs, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -21,6 +21,9 @@ use crate::output;
 pub(in crate::cli) struct ProveArgs {
     #[command(flatten)]
     source: SourceArgs,
+
+    #[command(flatten)]
+    now: NowArgs,
 
     /// Also: no request is left without any guardrail
     #[arg(long)]
@@ -40,8 +43,9 @@ pub(in crate::cli) struct ProveArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
     let valid = shell.load_set_by(&args.source, Rules::OfNow)?;
+    let now = args.now.instant(args.source.revision());
     let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
-    let proof = prove(&valid.engine, options, &args.budget.budget());
+    let proof = prove_from(&valid.engine, now, options, &args.budget.budget());
     match args.format {
         ChangeFormat::Json => print::write_json(&proof)?,
         ChangeFormat::Human => {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use jiff::Timestamp;
 use refguard_core::prove::{Detail, impact_in_detail};
 use refguard_core::traffic::Replay;
 
@@ -60,12 +61,16 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
     let Sides { base, head } =
         read_sides(shell, base.as_deref().unwrap_or("production"), &head, &args.fetch)?;
 
+    // What a log holds is held against what is in force now.
+    let now = Timestamp::now();
+    let engines = (base.engine.as_of(now), head.engine.as_of(now));
+
     let budget = args.budget.budget();
-    let mut impact = impact_in_detail(&base.engine, &head.engine, &budget, Detail::ALL);
+    let mut impact = impact_in_detail(&engines.0, &engines.1, &budget, Detail::ALL);
     impact.base = base.origin.name;
     impact.head = head.origin.name;
     let commit = base.origin.commit;
-    let replay: Replay = replay_logs(&base.engine, &head.engine, commit, &impact, &rows)?;
+    let replay: Replay = replay_logs(&engines.0, &engines.1, commit, &impact, &rows)?;
     match args.format {
         ChangeFormat::Json => print::write_json(&replay)?,
         ChangeFormat::Human => {

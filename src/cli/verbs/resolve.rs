@@ -11,7 +11,7 @@ use refguard_core::resolve::{
 };
 use serde_json::{Value, json};
 
-use crate::cli::args::{BasicFormat, ContextArgs, SourceArgs};
+use crate::cli::args::{BasicFormat, ContextArgs, NowArgs, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, ValidSet, warn_of_unlisted};
@@ -45,6 +45,9 @@ pub(in crate::cli) struct ResolveArgs {
     #[command(flatten)]
     source: SourceArgs,
 
+    #[command(flatten)]
+    now: NowArgs,
+
     /// How the answer is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: BasicFormat,
@@ -54,6 +57,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
     let context = args.context.context()?;
     let valid = shell.load_valid_set(&args.source)?;
+    let valid = valid.as_of(args.now.instant(args.source.revision()));
     let mut history = VersionHistory::new(&valid.workspace);
     if let Some(file) = &args.batch {
         return answer_batch(&valid, &mut history, file, args.explain);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs, LogArgs};
+use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs, LogArgs, NowArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -32,6 +32,9 @@ pub(in crate::cli) struct ReviewArgs {
     /// The set after is the index that git names
     #[arg(long, conflicts_with = "head")]
     staged: bool,
+
+    #[command(flatten)]
+    now: NowArgs,
 
     #[command(flatten)]
     budget: BudgetArgs,
@@ -65,6 +68,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
         None if args.staged => Source::Staged,
         None => Source::Worktree,
     };
+    let now = args.now.instant(args.head.as_deref());
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
     let rows = args.rows.selection(args.logs.clone())?;
     let workspace = shell.open_environment(PRODUCTION, &args.fetch)?;
@@ -72,7 +76,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
     for revision in typed.into_iter().flatten() {
         shell.say_how_read(&workspace, revision)?;
     }
-    let review = workspace.review(args.base.as_deref(), &head, &budget, detail, &rows)?;
+    let review = workspace.review(args.base.as_deref(), &head, now, &budget, detail, &rows)?;
     match args.format {
         ChangeFormat::Json => print::write_json(&output::review_object(&review))?,
         ChangeFormat::Markdown => {

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::{FileArgs, SourceArgs};
+use crate::cli::args::{FileArgs, NowArgs, SourceArgs};
 use crate::cli::exit::{Exit, FaultBesideResults, FaultySet};
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -49,6 +49,9 @@ pub(in crate::cli) struct TestArgs {
     #[arg(long)]
     allow_empty: bool,
 
+    #[command(flatten)]
+    now: NowArgs,
+
     /// How the results are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: TestFormat,
@@ -74,6 +77,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     if holds_nothing && set.tests.is_empty() && !args.allow_empty {
         bail!(FaultySet(ops::judge_nothing()));
     }
+    let valid = valid.as_of(args.now.instant(args.source.revision()));
     let chosen = args.files.choose(shell, &valid.workspace)?;
     let suites = valid.engine.set().tests.iter().map(|suite| &*suite.place.file);
     if let Some(unmet) = chosen.unmet(suites) {

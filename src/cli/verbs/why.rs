@@ -51,6 +51,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WhyArgs) -> Result<Exit> {
     let source = args.asked.source(&workspace)?;
     let (engine, origin) =
         shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;
+    let engine = engine.as_of(args.asked.instant());
     warn_of_unlisted(&engine, &context);
 
     let mut history = VersionHistory::new(&workspace);

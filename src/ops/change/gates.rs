@@ -129,9 +129,9 @@ pub struct SourceTip {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ops) struct Sets<'s> {
     /// What the environment has; `None` where it has nothing, or an unsound set.
-    pub base: Option<&'s Engine>,
+    pub base: Option<&'s Arc<Engine>>,
     /// What it is to have.
-    pub head: &'s Engine,
+    pub head: &'s Arc<Engine>,
 }
 
 /// What the gates came to.
@@ -214,7 +214,7 @@ pub(in crate::ops) fn judge(
     workspace: &Workspace,
     sets: &mut TrackedSet,
     environment: &EnvironmentState,
-    before: Option<&Engine>,
+    before: Option<&Arc<Engine>>,
     candidate: &Candidate,
     lowered: &Lowered,
     only_valid: bool,
@@ -223,16 +223,16 @@ pub(in crate::ops) fn judge(
         Verdict { words: Vec::new(), engine: None, allow: Vec::new(), is_outdated: false };
     valid(workspace, sets, candidate, &mut verdict)?;
     if let Some(head) = verdict.engine.clone() {
-        tests(workspace, &mut verdict)?;
+        tests(workspace, candidate.now, &mut verdict)?;
         empty(&mut verdict);
         if candidate.changes {
             let pair = Sets { base: before, head: &head };
-            ask_gates(environment, pair, lowered, &mut verdict)?;
+            ask_gates(environment, pair, candidate.now, lowered, &mut verdict)?;
         }
         if let Some(tree) = tree_before_external_move(&environment.ledger, candidate) {
             let own = sets.judge_tree(workspace, tree, Release::FIRST, &NoProgress)?.sound();
-            let pair = Sets { base: own.as_deref(), head: &head };
-            ask_gates(environment, pair, lowered, &mut verdict)?;
+            let pair = Sets { base: own.as_ref(), head: &head };
+            ask_gates(environment, pair, candidate.now, lowered, &mut verdict)?;
             verdict.drop_repetitions();
         }
     }
@@ -260,12 +260,13 @@ pub(in crate::ops) fn judge(
 fn ask_gates(
     environment: &EnvironmentState,
     sets: Sets<'_>,
+    now: Timestamp,
     lowered: &Lowered,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    crate::ops::change::weaken::gate(environment, sets, lowered, verdict);
+    crate::ops::change::weaken::gate(environment, sets, now, lowered, verdict);
     let base = sets.base.map(|base| &**base.set());
-    safeguards::ask_gate(environment, base, sets.head.set(), lowered, verdict)
+    safeguards::ask_gate(environment, base, sets.head.set(), now, lowered, verdict)
 }
 
 /// The tree of the last promotion, where something else has moved the environment since: what that took away passed no
@@ -292,11 +293,11 @@ fn valid(
     let Candidate { tree, rules, .. } = candidate;
     match sets.judge_tree(workspace, *tree, *rules, &NoProgress)? {
         Judged::Sound(engine) => {
-            verdict.words.extend(crate::ops::change::weaken::invariants(&engine));
+            verdict.words.extend(crate::ops::change::weaken::invariants(&engine, candidate.now));
             verdict.engine = Some(engine);
         }
         Judged::Outdated(engine, newer) => {
-            verdict.words.extend(crate::ops::change::weaken::invariants(&engine));
+            verdict.words.extend(crate::ops::change::weaken::invariants(&engine, candidate.now));
             let warned = |finding| GateWord { says: Says::Warned, ..GateWord::of(finding) };
             verdict.words.extend(newer.iter().map(warned));
             verdict.engine = Some(engine);
@@ -309,10 +310,12 @@ fn valid(
     Ok(())
 }
 
-fn tests(workspace: &Workspace, verdict: &mut Verdict) -> Result<()> {
+fn tests(workspace: &Workspace, now: Timestamp, verdict: &mut Verdict) -> Result<()> {
     let Some(engine) = &verdict.engine else { return Ok(()) };
     let mut history = VersionHistory::new(workspace);
-    let report = run_tests(engine, &TestOptions::default(), &mut |name| history.requested(name))?;
+    let report = run_tests(&engine.as_of(now), &TestOptions::default(), &mut |name| {
+        history.requested(name)
+    })?;
     verdict.words.extend(failed_tests(&report));
     Ok(())
 }
@@ -349,17 +352,17 @@ pub(in crate::ops) fn foresee(
     environment: &EnvironmentState,
     findings: &[Finding],
     before: Option<&PolicySet>,
-    after: Option<(&Engine, &TestReport)>,
+    after: Option<(&Arc<Engine>, &TestReport)>,
     loss: Option<String>,
     now: Timestamp,
 ) -> Result<Vec<GateWord>> {
     let (mut verdict, lowered) = (Verdict::nothing(), Lowered::default());
     verdict.words.extend(findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
     if let Some((engine, report)) = after {
-        verdict.words.extend(crate::ops::change::weaken::invariants(engine));
+        verdict.words.extend(crate::ops::change::weaken::invariants(engine, now));
         verdict.words.extend(failed_tests(report));
         empty_set(engine.set(), &mut verdict);
-        safeguards::ask_gate(environment, before, engine.set(), &lowered, &mut verdict)?;
+        safeguards::ask_gate(environment, before, engine.set(), now, &lowered, &mut verdict)?;
     }
     if let Some(loss) = loss {
         crate::ops::change::weaken::say_loss(environment, &lowered, &mut verdict, loss);

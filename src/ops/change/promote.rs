@@ -120,7 +120,7 @@ impl Workspace {
                 self,
                 &mut sets,
                 &environment,
-                before.as_deref(),
+                before.as_ref(),
                 &candidate,
                 &request.lowered,
                 false,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use refguard_core::diff::{Because, SetDiff, diff_sets};
 use refguard_core::document::{Finding, GateLevel, Loaded, Release};
 use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
-use refguard_core::prove::{Budget, Detail, Impact, impact_in_detail};
+use refguard_core::prove::{Budget, Detail, Impact, impact_from};
 use refguard_core::questions::{Shift, shift_by_name};
 use refguard_core::resolve::{CoverageItem, Engine};
 use refguard_core::safeguards::SafeguardDiff;
@@ -159,6 +159,7 @@ impl Workspace {
         &self,
         base: Option<&str>,
         head: &Source,
+        now: Timestamp,
         budget: &Budget,
         detail: Detail,
         logs: &LogSelection,
@@ -183,27 +184,35 @@ impl Workspace {
         let (before, after) = rayon::join(|| Side::of(before), || Side::of(after));
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
-        let impact = engines.map(|(before, after)| impact_in_detail(before, after, budget, detail));
-        let replay = engines
-            .zip(impact.as_ref())
+        let impact = engines.map(|(before, after)| impact_from(before, after, now, budget, detail));
+        // What changes only later is told by regions; names and logs are of now.
+        let present = engines.map(|(before, after)| (before.as_of(now), after.as_of(now)));
+        let regions_now = impact.as_ref().map(|impact| Impact {
+            regions: impact.regions.iter().filter(|it| it.at.is_none()).cloned().collect(),
+            ..impact.clone()
+        });
+        let replay = present
+            .as_ref()
+            .zip(regions_now.as_ref())
             .filter(|_| !logs.logs.is_empty())
             .map(|((before, after), impact)| {
                 replay_logs(before, after, Some(began.to_string()), impact, logs)
             })
             .transpose()?;
-        let shift = engines
-            .zip(impact.as_ref())
+        let shift = present
+            .as_ref()
+            .zip(regions_now.as_ref())
             .map(|((before, after), impact)| shift_by_name(before, after, &impact.regions));
         let owners = engines.zip(diff.as_ref());
         let owners = owners.map(|(engines, diff)| owners_of(engines, diff)).unwrap_or_default();
         let safeguards = engines
-            .map(|(before, after)| safeguards_between(before.set(), after.set()))
+            .map(|(before, after)| safeguards_between(before.set(), after.set(), now))
             .transpose()?;
-        let tests = tests(&mut history, &before, &after)?;
+        let tests = tests(&mut history, &before, &after, now)?;
         let sides = (&before, &after);
         let began_tree = repo.tree_of(began)?;
         let environments =
-            self.foreseen(&mut sets, began_tree, sides, tests.as_ref(), impact.as_ref())?;
+            self.foreseen(&mut sets, began_tree, sides, now, tests.as_ref(), impact.as_ref())?;
         let errors = after.findings.iter().filter(|finding| finding.is_error()).count();
         let versions = coming(&mut history, diff.as_ref(), &after);
         let (new, gone) =
@@ -252,6 +261,7 @@ impl Workspace {
         sets: &mut TrackedSet,
         base: TreeId,
         (before, after): (&Side, &Side),
+        now: Timestamp,
         tests: Option<&ReviewedTests>,
         impact: Option<&Impact>,
     ) -> Result<Vec<Foreseen>> {
@@ -271,12 +281,12 @@ impl Workspace {
                 Some(_) if tip == Some(base) && before.engine.is_some() => {
                     impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.weakening_doubts))
                 }
-                Some(engine) => self.loss(sets, &state, tip, engine)?,
+                Some(engine) => self.loss(sets, &state, tip, engine, now)?,
             };
-            let set = after.engine.as_deref().zip(tests.map(|tests| &tests.report));
+            let set = after.engine.as_ref().zip(tests.map(|tests| &tests.report));
             let engine = self.environment_set(sets, tip, base, before)?;
             let kept = engine.as_deref().map(|engine| &**engine.set());
-            let gates = gates::foresee(&state, &after.findings, kept, set, loss, Timestamp::now())?;
+            let gates = gates::foresee(&state, &after.findings, kept, set, loss, now)?;
             let could = gates.iter().all(|word| word.says != Says::Refused);
             found.push(Foreseen { environment: name, could, gates });
         }
@@ -303,13 +313,14 @@ impl Workspace {
         sets: &mut TrackedSet,
         state: &EnvironmentState,
         tip: Option<TreeId>,
-        after: &Engine,
+        after: &Arc<Engine>,
+        now: Timestamp,
     ) -> Result<Option<String>> {
         let before = tip
             .map(|tip| sets.judge_tree(self, tip, Release::FIRST, &NoProgress))
             .transpose()?
             .and_then(Judged::sound);
-        Ok(weaken::loss_between(state, before.as_deref(), after))
+        Ok(weaken::loss_between(state, before.as_ref(), after, now))
     }
 }
 
@@ -351,12 +362,13 @@ fn tests(
     history: &mut VersionHistory<'_>,
     before: &Side,
     after: &Side,
+    now: Timestamp,
 ) -> Result<Option<ReviewedTests>> {
     let mut run = |side: &Side| -> Result<Option<TestReport>> {
         let Some(engine) = &side.engine else { return Ok(None) };
         // Where nothing is tested nothing is covered, and that is known without a look at each document.
         let options = TestOptions { coverage: side.counts.cases > 0, ..TestOptions::default() };
-        run_tests(engine, &options, &mut |name| history.requested(name)).map(Some)
+        run_tests(&engine.as_of(now), &options, &mut |name| history.requested(name)).map(Some)
     };
     let (base, Some(report)) = (run(before)?, run(after)?) else { return Ok(None) };
     let coverage = |report: &TestReport| report.coverage.clone().unwrap_or_default();

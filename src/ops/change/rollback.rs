@@ -194,7 +194,7 @@ impl Workspace {
             None => None,
         };
         let lowered = Lowered { hold: back.release.clone(), ..Lowered::default() };
-        let before_engine = before.as_deref();
+        let before_engine = before.as_ref();
         let verdict =
             gates::judge(self, &mut sets, &environment, before_engine, &candidate, &lowered, true)?;
         let digest = verdict.digest().map(|digest| digest.to_string()).unwrap_or_default();

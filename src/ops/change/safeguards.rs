@@ -26,10 +26,14 @@ const TIME_LIMIT: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// Where a glob of the settings cannot be read; a set that is valid has none.
-pub fn safeguards_between(before: &PolicySet, after: &PolicySet) -> Result<SafeguardDiff> {
+pub fn safeguards_between(
+    before: &PolicySet,
+    after: &PolicySet,
+    now: Timestamp,
+) -> Result<SafeguardDiff> {
     let filter = Filter::of_settings(&after.settings)?;
     let is_read = |path: &str| filter.admits(path);
-    Ok(compare_safeguards(before, after, &is_read, Timestamp::now(), &budget_within(TIME_LIMIT)))
+    Ok(compare_safeguards(before, after, &is_read, now, &budget_within(TIME_LIMIT)))
 }
 
 /// Asks the gate: as loud as the settings of the environment say, and recorded where a flag passes it.
@@ -37,6 +41,7 @@ pub(in crate::ops) fn ask_gate(
     environment: &EnvironmentState,
     before: Option<&PolicySet>,
     after: &PolicySet,
+    now: Timestamp,
     lowered: &Lowered,
     verdict: &mut Verdict,
 ) -> Result<()> {
@@ -46,7 +51,7 @@ pub(in crate::ops) fn ask_gate(
     }
 
     let lost = match before {
-        Some(before) => safeguards_between(before, after)?.lost.iter().map(loss_of).collect(),
+        Some(before) => safeguards_between(before, after, now)?.lost.iter().map(loss_of).collect(),
         // Nothing was there, so nothing can be lost.
         None if environment.ledger.tip.is_none() => Vec::new(),
         None => vec![Loss {

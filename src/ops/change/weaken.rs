@@ -1,9 +1,13 @@
 //! What exact analysis has to say at the gates: invariants that do not hold, and a loss of protection.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use refguard_core::document::GateLevel;
-use refguard_core::prove::{Budget, Proof, ProveOptions, Weakening, WeakeningKind, prove, weakens};
+use refguard_core::prove::{
+    Budget, Proof, ProveOptions, Weakening, WeakeningKind, prove_from, weakens_from,
+};
 use refguard_core::resolve::Engine;
 
 use crate::ops::EnvironmentState;
@@ -22,11 +26,11 @@ pub fn budget_within(limit: Duration) -> Budget {
 }
 
 /// The invariants of a set: one that does not hold, or cannot be shown to, refuses.
-pub(in crate::ops) fn invariants(engine: &Engine) -> Vec<GateWord> {
+pub(in crate::ops) fn invariants(engine: &Arc<Engine>, now: Timestamp) -> Vec<GateWord> {
     if engine.set().invariants.is_empty() {
         return Vec::new();
     }
-    let proof: Proof = prove(engine, ProveOptions::default(), &budget_within(PATIENCE));
+    let proof: Proof = prove_from(engine, now, ProveOptions::default(), &budget_within(PATIENCE));
     let refused = |message: String, file: Option<String>, line: Option<u32>| GateWord {
         gate: "valid",
         says: Says::Refused,
@@ -39,8 +43,9 @@ pub(in crate::ops) fn invariants(engine: &Engine) -> Vec<GateWord> {
             .counterexample
             .as_ref()
             .map_or_else(String::new, |w| format!(": not for {}", w.describe()));
+        let from = verdict.at.map_or_else(String::new, |at| format!(" from {at} on"));
         refused(
-            format!("the invariant `{}` does not hold{request}", verdict.name),
+            format!("the invariant `{}` does not hold{from}{request}", verdict.name),
             verdict.file.clone(),
             verdict.line,
         )
@@ -54,13 +59,14 @@ pub(in crate::ops) fn invariants(engine: &Engine) -> Vec<GateWord> {
 pub(in crate::ops) fn gate(
     environment: &EnvironmentState,
     sets: Sets<'_>,
+    now: Timestamp,
     lowered: &Lowered,
     verdict: &mut Verdict,
 ) {
     if environment.settings.weaken == GateLevel::Off {
         return;
     }
-    if let Some(message) = loss_between(environment, sets.base, sets.head) {
+    if let Some(message) = loss_between(environment, sets.base, sets.head, now) {
         say_loss(environment, lowered, verdict, message);
     }
 }
@@ -68,8 +74,9 @@ pub(in crate::ops) fn gate(
 /// What an environment would lose with another set.
 pub(in crate::ops) fn loss_between(
     environment: &EnvironmentState,
-    before: Option<&Engine>,
-    after: &Engine,
+    before: Option<&Arc<Engine>>,
+    after: &Arc<Engine>,
+    now: Timestamp,
 ) -> Option<String> {
     match before {
         // Nothing was there, so nothing can be lost.
@@ -78,7 +85,7 @@ pub(in crate::ops) fn loss_between(
             Some("what the environment has now is not valid, so a loss of protection cannot be ruled out".to_owned())
         }
         Some(before) => {
-            let answer = weakens(before, after, &budget_within(PATIENCE));
+            let answer = weakens_from(before, after, now, &budget_within(PATIENCE));
             loss(answer.weakening.as_ref(), &answer.not_analysed)
         }
     }
@@ -120,8 +127,9 @@ pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Op
                 format!("{before} before the model is called, {after} only once it has been called")
             }
         };
+        let from = weakening.at.map_or_else(String::new, |at| format!("from {at} on, "));
         return Some(format!(
-            "less is blocked than before: {}{when}: {how}",
+            "{from}less is blocked than before: {}{when}: {how}",
             weakening.witness.describe()
         ));
     }

@@ -265,7 +265,7 @@ impl Step<'_> {
             after,
             sets,
             &environment,
-            before.as_deref(),
+            before.as_ref(),
             &candidate,
             &lowered,
             due.goes_back,

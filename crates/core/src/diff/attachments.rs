@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
+use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
@@ -90,7 +91,7 @@ impl<'a> Leaf<'a> {
         (
             target_fields().filter(is_equal).count(),
             common.sum(),
-            ["priority", "default"].iter().copied().filter(is_equal).count(),
+            ["priority", "default", "expires", "reason"].iter().copied().filter(is_equal).count(),
         )
     }
 }
@@ -161,11 +162,16 @@ fn pair_alike<'a>(base: Vec<Leaf<'a>>, head: Vec<Leaf<'a>>) -> Split<'a> {
 /// An attachment as it is written, to be found among thousands of others.
 struct Written<'a>(&'a str, &'a Attachment);
 
+/// Policy, scope, targets, priority, default, and when it ends and why it is there.
+type WrittenParts<'s, 'a> =
+    (&'s str, bool, &'a Targets, Option<i32>, bool, (Option<Timestamp>, Option<&'a str>));
+
 impl<'a> Written<'a> {
-    fn parts(&self) -> (&str, bool, &'a Targets, Option<i32>, bool) {
+    fn parts(&self) -> WrittenParts<'_, 'a> {
         let Self(policy, attachment) = *self;
         let targets = &attachment.targets;
-        (policy, attachment.everywhere, targets, attachment.priority, attachment.default)
+        let ends = (attachment.expires, attachment.reason.as_deref());
+        (policy, attachment.everywhere, targets, attachment.priority, attachment.default, ends)
     }
 }
 
@@ -225,7 +231,12 @@ pub(super) fn may_lose(before: &Attachment, after: &Attachment) -> bool {
         (None, Some(b)) => !dimension.is_set() && b.iter().any(Pattern::is_any),
         (Some(a), Some(b)) => covered(a, b),
     });
-    (!before.default && after.default) || !(after.everywhere || whole)
+    let ends_earlier = match (before.expires, after.expires) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(before), Some(after)) => after < before,
+    };
+    (!before.default && after.default) || ends_earlier || !(after.everywhere || whole)
 }
 
 fn covered(patterns: &[Pattern], by: &[Pattern]) -> bool {

@@ -5,12 +5,15 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rules::bad_name;
 use super::work::step;
-use super::{Dimension, Level, OneOrMany, RawGuardrail, Spanned, SpannedMap};
+use super::{
+    DayEdge, Dimension, Level, OneOrMany, RawGuardrail, Spanned, SpannedMap, parse_instant,
+};
 
 /// The version of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
@@ -412,9 +415,18 @@ pub struct RawAttachment {
     pub priority: Option<Spanned<i32>>,
     /// Only where no other attachment matches (default: false).
     pub default: Option<Spanned<bool>>,
+    /// From when on it matches no request: an RFC 3339 time, or a date, whose end in UTC it is.
+    pub expires: Option<Spanned<String>>,
+    /// Why it is there, such as what an exemption waits for.
+    pub reason: Option<Spanned<String>>,
 }
 
 impl RawAttachment {
+    /// The instant from which on it matches nothing, if it says one that can be read.
+    pub fn expiry(&self) -> Option<Timestamp> {
+        parse_instant(self.expires.as_ref()?, DayEdge::End).ok()
+    }
+
     /// The patterns of a dimension.
     pub fn patterns(&self, dimension: Dimension) -> PatternList<'_> {
         match dimension {

@@ -86,6 +86,7 @@ fn instants_of(kind: Kind, root: &Node) -> Vec<u32> {
             let freezes = environments.flat_map(|environment| items_of(environment.get("freeze")));
             freezes.flat_map(|freeze| [freeze.get("from"), freeze.get("to")]).flatten().collect()
         }
+        Kind::PolicyAttachment => root.get("expires").into_iter().collect(),
         _ => Vec::new(),
     };
     found.into_iter().map(|node| node.span.start).collect()

@@ -26,6 +26,8 @@ pub struct Budget {
     until_asked: Cell<u64>,
     /// The share that may be used by the end of the phase under way.
     phase_end: Cell<f64>,
+    /// Where the part under way begins and ends: phases are shares of it.
+    part: Cell<(f64, f64)>,
     is_spent: Cell<bool>,
     /// The share of the caller's time that has passed.
     time_passed: Option<Box<dyn Fn() -> f64>>,
@@ -51,6 +53,7 @@ impl Budget {
             used: Cell::new(0),
             until_asked: Cell::new(ASKED_EVERY),
             phase_end: Cell::new(1.0),
+            part: Cell::new((0.0, 1.0)),
             is_spent: Cell::new(units == 0),
             time_passed: None,
         }
@@ -82,9 +85,19 @@ impl Budget {
         self.is_spent.get()
     }
 
-    /// Begins a phase that ends when `share` of the budget is used.
+    /// Begins one of several analyses of the same kind: each has an equal part of the budget, and what those before it
+    /// left.
+    #[expect(clippy::cast_precision_loss, reason = "a share of a bound need not be exact")]
+    pub(crate) fn begin_part(&self, number: usize, of: usize) {
+        let of = of.max(1) as f64;
+        self.part.set((number as f64 / of, (number as f64 + 1.0) / of));
+        self.begin_phase(1.0);
+    }
+
+    /// Begins a phase that ends when `share` of the part under way is used.
     pub(crate) fn begin_phase(&self, share: f64) {
-        self.phase_end.set(share);
+        let (from, to) = self.part.get();
+        self.phase_end.set(from + (to - from) * share);
         self.is_spent.set(self.used.get() >= self.phase_units());
         self.look_at_the_clock();
     }
@@ -140,6 +153,12 @@ mod tests {
         assert!(budget.spend(30) && !budget.spend(20));
         budget.begin_phase(1.0);
         assert!(budget.spend(40) && !budget.spend(20));
+        let parts = Budget::units(100);
+        parts.begin_part(0, 2);
+        assert!(parts.spend(30) && !parts.spend(25));
+        parts.begin_part(1, 2);
+        parts.begin_phase(0.5);
+        assert!(parts.spend(10) && !parts.spend(15));
         let late = Budget::timed(|| 0.5);
         late.begin_phase(0.4);
         assert!(late.spent());

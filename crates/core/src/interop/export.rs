@@ -44,8 +44,8 @@ impl std::fmt::Display for BeyondLitellm {
 
 impl std::error::Error for BeyondLitellm {}
 
-/// The set as YAML for a LiteLLM config: attachments in the order of evaluation, which keeps ties as
-/// they are. An `owner` has no place there and is left out.
+/// The set as YAML for a LiteLLM config, as it is at the instant that it was made for: attachments in the order of
+/// evaluation, which keeps ties as they are. What expires later is there, with a warning. An `owner` has no place there and is left out.
 ///
 /// # Errors
 /// Where LiteLLM cannot tell the requests of an attachment from others.
@@ -136,6 +136,14 @@ fn warnings(set: &PolicySet) -> Vec<String> {
                 text.value
             ));
         }
+    }
+    for attachment in &set.attachments {
+        let Some(expires) = attachment.expires else { continue };
+        let policy = set.policy(attachment.policy).map_or("", |policy| &policy.name);
+        let Place { file, line } = &attachment.place;
+        warnings.push(format!(
+            "{file}:{line}: the attachment of `{policy}` expires at {expires}, and LiteLLM keeps it beyond: export again then"
+        ));
     }
     warnings
 }

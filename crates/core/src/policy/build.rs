@@ -276,6 +276,8 @@ impl<'d, 'a> Builder<'d, 'a> {
             targets: targets(|dimension| raw.patterns(dimension)),
             priority: raw.priority.map(|p| p.value),
             default: raw.default.is_some_and(|d| d.value),
+            expires: raw.expiry(),
+            reason: raw.reason.as_ref().map(|reason| reason.as_str().into()),
             place: place(item),
             canonical: "".into(),
         })

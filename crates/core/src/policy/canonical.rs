@@ -151,6 +151,12 @@ pub fn attachment_json(set: &PolicySet, attachment: &Attachment) -> Value {
     if attachment.default {
         fields.insert("default".to_owned(), json!(true));
     }
+    if let Some(expires) = attachment.expires {
+        fields.insert("expires".to_owned(), json!(expires.to_string()));
+    }
+    if let Some(reason) = &attachment.reason {
+        fields.insert("reason".to_owned(), json!(reason));
+    }
     Value::Object(fields)
 }
 

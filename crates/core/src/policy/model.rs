@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +176,10 @@ pub struct Attachment {
     pub priority: Option<i32>,
     /// Only where no other matches.
     pub default: bool,
+    /// The instant from which on it matches nothing.
+    pub expires: Option<Timestamp>,
+    /// Why it is there.
+    pub reason: Option<Arc<str>>,
     /// Where it stands.
     pub place: Place,
     /// Its canonical JSON.
@@ -183,6 +187,11 @@ pub struct Attachment {
 }
 
 impl Attachment {
+    /// Whether it matches nothing any more.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
     /// The place in the order of evaluation, lower first: has a priority, priority, then specificity:
     /// the highest dimension (global 0, teams 1, keys 2, tags 3, models 4) and how many are named.
     pub fn order(&self) -> (bool, i32, u8, u8) {
@@ -395,6 +404,23 @@ impl Default for PolicySet {
 }
 
 impl PolicySet {
+    /// The set without the attachments that are expired at an instant, and those. Its digest stays: that is of the
+    /// documents.
+    pub fn split_expired(&self, now: Timestamp) -> (Self, Vec<Arc<Attachment>>) {
+        let (expired, attachments) =
+            self.attachments.iter().cloned().partition(|attachment| attachment.is_expired(now));
+        (Self { attachments, ..self.clone() }, expired)
+    }
+
+    /// Every instant after another one at which an attachment expires, each once, in order.
+    pub fn expiries_after(&self, now: Timestamp) -> Vec<Timestamp> {
+        let all = self.attachments.iter().filter_map(|attachment| attachment.expires);
+        let mut instants: Vec<Timestamp> = all.filter(|instant| *instant > now).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        instants
+    }
+
     /// Whether no request can get anything from it: it has no policy or no attachment.
     pub fn is_empty(&self) -> bool {
         self.policies.is_empty() || self.attachments.is_empty()

@@ -23,6 +23,13 @@ pub fn raw_attachment_json(raw: &RawAttachment) -> Value {
     if raw.default.is_some_and(|default| default.value) {
         fields.insert("default".to_owned(), json!(true));
     }
+    if let Some(expires) = &raw.expires {
+        let instant = raw.expiry().map_or_else(|| expires.value.clone(), |it| it.to_string());
+        fields.insert("expires".to_owned(), json!(instant));
+    }
+    if let Some(reason) = &raw.reason {
+        fields.insert("reason".to_owned(), json!(reason.value));
+    }
     Value::Object(fields)
 }
 

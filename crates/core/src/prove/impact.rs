@@ -375,6 +375,8 @@ impl Describer<'_, '_, '_> {
         };
         let causes = self.patcher.causes(boxed);
         Region {
+            at: None,
+            until: None,
             values: PerDimension::from_fn(|dimension| {
                 values(&patch.values[dimension], &patch.without[dimension])
             }),

@@ -154,6 +154,7 @@ impl Claim<'_> {
     /// The verdict that it holds.
     fn verdict(&self) -> Verdict {
         Verdict {
+            at: None,
             name: self.source.map_or("no-unguarded", |invariant| &invariant.name).to_owned(),
             file: self.source.map(|invariant| invariant.place.file.to_string()),
             line: self.source.map(|invariant| invariant.place.line),
@@ -350,6 +351,7 @@ impl Prover<'_, '_, '_> {
         let forbidden = names(&claim.forbid, true);
         let broken = !missing.is_empty() || !forbidden.is_empty() || without.is_some();
         broken.then(|| Verdict {
+            at: None,
             holds: false,
             near: near(world, self.engine, &request, &missing, &forbidden),
             counterexample: Some(witness),

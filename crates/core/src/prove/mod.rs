@@ -20,6 +20,7 @@ mod region_box;
 mod replay;
 mod report;
 mod search;
+mod spans;
 mod terms;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -34,3 +35,4 @@ pub use implied::{LostInvariant, LostPromise, lost_invariants};
 pub use invariants::{ProveOptions, prove};
 pub use region_box::RegionBox;
 pub use report::*;
+pub use spans::{impact_from, prove_from, weakens_from};

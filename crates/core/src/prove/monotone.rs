@@ -20,6 +20,7 @@ pub(super) fn check(
     names: &Names,
 ) -> (Verdict, Option<String>) {
     let mut verdict = Verdict {
+        at: None,
         name: "monotone".to_owned(),
         file: None,
         line: None,

@@ -1,5 +1,6 @@
 //! What an analysis found, as the JSON of the command line has it.
 
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::document::{Dimension, PerDimension};
@@ -57,6 +58,12 @@ impl Detail {
 /// Requests that lose and gain the same.
 #[derive(Debug, Clone, Serialize)]
 pub struct Region {
+    /// From when on they do; `None`: from the instant that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// From when on they no longer do, or others with them do; `None`: for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// Their values of the dimensions that are neither models nor tags.
     #[serde(flatten, serialize_with = "serialize_values")]
     pub values: PerDimension<Values>,
@@ -217,6 +224,9 @@ pub enum WeakeningKind {
 /// A request that BASE stops and HEAD does not, or only later, or less.
 #[derive(Debug, Clone, Serialize)]
 pub struct Weakening {
+    /// From when on; `None`: from the instant that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// In what way.
     pub kind: WeakeningKind,
     /// The request.
@@ -264,6 +274,9 @@ pub struct Verdict {
     pub line: Option<u32>,
     /// Whether no request was found that breaks it.
     pub holds: bool,
+    /// From when on it does not hold; `None`: from the instant that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// A request that breaks it.
     pub counterexample: Option<Context>,
     /// The same request with more, where it is by having more that it loses something.

@@ -4,6 +4,8 @@
 //! comes to the guardrail for the request's model, and nothing on the chain takes it away again. What fails
 //! of these is an obstacle; of several ways past them the shortest is told.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -27,6 +29,8 @@ pub enum ObstacleKind {
     Default,
     /// A member of the chain takes the guardrail away.
     Remove,
+    /// The attachment is expired.
+    Expired,
 }
 
 /// One thing in the way.
@@ -139,6 +143,8 @@ struct Distance {
 /// One question: a request, a guardrail, and what the set has for them.
 struct Asking<'a> {
     set: &'a PolicySet,
+    /// The attachments that are expired, which are not among the set's.
+    expired: &'a [Arc<Attachment>],
     request: &'a Request,
     guardrail: GuardrailId,
     /// The attachments of each policy, in the order of evaluation.
@@ -153,7 +159,7 @@ impl<'a> Asking<'a> {
     fn new(engine: &'a Engine, request: &'a Request, guardrail: GuardrailId) -> Self {
         let set: &PolicySet = engine.set();
         let mut attached = vec![Vec::new(); set.policies.len()];
-        for attachment in &set.attachments {
+        for attachment in set.attachments.iter().chain(engine.expired()) {
             if let Some(of) = attached.get_mut(attachment.policy.0 as usize) {
                 of.push(&**attachment);
             }
@@ -170,7 +176,8 @@ impl<'a> Asking<'a> {
             (policy.served_id(), policy.name().to_owned(), via, gives)
         });
         let listed = listed.collect();
-        Self { set, request, guardrail, attached, counting, listed }
+        let expired = engine.expired();
+        Self { set, expired, request, guardrail, attached, counting, listed }
     }
 
     fn context(&self) -> &'a Context {
@@ -233,7 +240,8 @@ impl<'a> Asking<'a> {
             let is_idle = attachment.default && self.counting.is_some();
             let unlike: usize =
                 missed.iter().map(|(dimension, patterns)| self.unlike(*dimension, patterns)).sum();
-            (missed.len() + usize::from(is_idle), unlike, *attachment, missed)
+            let others = usize::from(is_idle) + usize::from(self.is_expired(attachment));
+            (missed.len() + others, unlike, *attachment, missed)
         });
         let Some((_, unlike, attachment, missed)) =
             ways.min_by_key(|(count, unlike, ..)| (*count, *unlike))
@@ -250,7 +258,19 @@ impl<'a> Asking<'a> {
         {
             obstacles.push(self.default_obstacle(attachment, other));
         }
+        if let Some(expires) = attachment.expires.filter(|_| self.is_expired(attachment)) {
+            obstacles.push(obstacle(
+                ObstacleKind::Expired,
+                format!("the attachment expired at {expires}"),
+                "give it a later `expires`, or none".to_owned(),
+                &attachment.place,
+            ));
+        }
         (unlike, obstacles)
+    }
+
+    fn is_expired(&self, attachment: &Attachment) -> bool {
+        self.expired.iter().any(|expired| std::ptr::eq(&**expired, attachment))
     }
 
     /// The dimensions of an attachment that the request does not match.

@@ -104,6 +104,7 @@ impl Answer<'_> {
         object.text("set", origin.set);
         object.value("commit", &origin.commit);
         object.value("promotion", &origin.promotion);
+        object.value("valid_until", &resolution.valid_until);
         if fields.guardrails {
             object.texts("guardrails", resolution.guardrails.iter().copied());
         }

@@ -20,6 +20,7 @@
 use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
+use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
 use super::candidates::{self, Reason};
@@ -37,16 +38,46 @@ use crate::policy::{
 pub struct Engine {
     set: Arc<PolicySet>,
     index: Arc<Index>,
-    lines: Lines,
-    wording: Wording,
+    lines: Arc<Lines>,
+    wording: Arc<Wording>,
+    /// What was left out of the set as expired.
+    expired: Vec<Arc<Attachment>>,
+    valid_until: Option<Timestamp>,
 }
 
 impl Engine {
     /// Indexes a set.
     pub fn new(set: Arc<PolicySet>) -> Self {
         let index = Arc::new(Index::new(&set.attachments));
-        let (lines, wording) = (Lines::new(&set), Wording::new(&set));
-        Self { set, index, lines, wording }
+        let (lines, wording) = (Arc::new(Lines::new(&set)), Arc::new(Wording::new(&set)));
+        Self { set, index, lines, wording, expired: Vec::new(), valid_until: None }
+    }
+
+    /// The same set as it is at an instant: without the attachments that are expired by then. What does not depend on
+    /// time is shared. An engine that was made by [`Self::new`] has them all; only of such a one it is asked.
+    pub fn as_of(self: &Arc<Self>, now: Timestamp) -> Arc<Self> {
+        if self.set.attachments.iter().all(|attachment| attachment.expires.is_none()) {
+            return self.clone();
+        }
+
+        let (set, expired) = self.set.split_expired(now);
+        let index = match expired.is_empty() {
+            true => self.index.clone(),
+            false => Arc::new(Index::new(&set.attachments)),
+        };
+        let valid_until = set.expiries_after(now).first().copied();
+        let (lines, wording) = (self.lines.clone(), self.wording.clone());
+        Arc::new(Self { set: Arc::new(set), index, lines, wording, expired, valid_until })
+    }
+
+    /// The instant from which on the same request may get something else, without a change of documents.
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
+    }
+
+    /// The attachments that are expired at the instant that it answers for.
+    pub fn expired(&self) -> &[Arc<Attachment>] {
+        &self.expired
     }
 
     /// The same for a set that was made from this one's: what did not change is shared.
@@ -62,9 +93,10 @@ impl Engine {
         let descends = |policy: &Policy| policy.chain.iter().any(|member| changed.contains(member));
         let policies = (0..).map(PolicyId).zip(&set.policies);
         let differing = policies.filter(|(_, policy)| descends(policy)).map(|(id, _)| id).collect();
-        let (lines, wording) =
-            (self.lines.patched(&set, &differing), self.wording.patched(&differing));
-        Self { set: Arc::new(set), index, lines, wording }
+        let lines = Arc::new(self.lines.patched(&set, &differing));
+        let wording = Arc::new(self.wording.patched(&differing));
+        let (set, expired) = (Arc::new(set), Vec::new());
+        Self { set, index, lines, wording, expired, valid_until: None }
     }
 
     /// The set it answers from.
@@ -262,8 +294,17 @@ impl<'a> Gathering<'a> {
         }
         let pipelines = self.pipelines();
         let pipeline_guardrails = captured(&pipelines);
-        let (policies, unknown, wording) = (self.policies, self.unknown, &self.engine.wording);
-        Resolution { policies, guardrails, pipelines, pipeline_guardrails, unknown, wording }
+        let (policies, unknown, wording) = (self.policies, self.unknown, &*self.engine.wording);
+        let valid_until = self.engine.valid_until;
+        Resolution {
+            policies,
+            guardrails,
+            pipelines,
+            pipeline_guardrails,
+            unknown,
+            valid_until,
+            wording,
+        }
     }
 
     /// Of the policies whose own condition holds; a pipeline is not inherited.

@@ -21,6 +21,8 @@ pub enum Verdict {
     DefaultNotNeeded,
     /// Some of its dimensions do not match.
     Missed,
+    /// It would match, but is expired.
+    Expired,
 }
 
 /// An attachment that came near.
@@ -90,7 +92,26 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
             why,
         });
     }
+    near.extend(expired_matches(engine, context));
     near
+}
+
+/// The attachments that would match, were they not expired.
+fn expired_matches(engine: &Engine, context: &Context) -> impl Iterator<Item = Near> {
+    let matching =
+        engine.expired().iter().filter(|attachment| candidates::matches(attachment, context));
+    matching.filter_map(|attachment| {
+        let policy = engine.set().policy(attachment.policy)?;
+        let expires = attachment.expires?;
+        let why = attachment.reason.as_ref().map(|reason| format!(" ({reason})"));
+        Some(Near {
+            policy: policy.name.to_string(),
+            file: attachment.place.file.to_string(),
+            line: attachment.place.line,
+            verdict: Verdict::Expired,
+            why: format!("would match, but expired at {expires}{}", why.unwrap_or_default()),
+        })
+    })
 }
 
 /// What does not match, if something else does. An attachment that the request meets nowhere is not near.

@@ -7,6 +7,7 @@ use super::lines::Gives;
 use super::wording::Wording;
 use super::{Context, Pinned};
 use crate::policy::{GuardrailId, Pipeline, Policy, PolicyId, PolicySet};
+use jiff::Timestamp;
 
 /// What a request gets.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Resolution<'a> {
     pub pipeline_guardrails: Vec<&'a str>,
     /// Names that the request asked for and nobody knows.
     pub unknown: Vec<String>,
+    /// The instant from which on an attachment of the set expires, so that the answer may be another one.
+    pub valid_until: Option<Timestamp>,
     /// What is said of each policy of the set to everybody.
     pub(super) wording: &'a Wording,
 }

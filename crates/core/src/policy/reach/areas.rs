@@ -1,5 +1,7 @@
 //! The requests that each attachment is for, as sets of pattern numbers.
 
+use jiff::Timestamp;
+
 use super::super::draft::DraftSet;
 use super::order::{PatternNo, PatternOrder};
 use crate::document::{Dimension, PerDimension, RawAttachment};
@@ -17,6 +19,8 @@ pub struct Area {
     pub policy: usize,
     /// Only where no attachment without `default` matches.
     pub default: bool,
+    /// The instant from which on it is for none of them.
+    pub expires: Option<Timestamp>,
     /// The patterns of each dimension, sorted; `None`: any value, an absent one too.
     patterns: PerDimension<Option<Box<[PatternNo]>>>,
 }
@@ -25,6 +29,15 @@ impl Area {
     /// Whether it is every request.
     pub fn is_everything(&self) -> bool {
         self.patterns.values().all(Option::is_none)
+    }
+
+    /// Whether it is there for as long as another one.
+    pub fn outlasts(&self, other: &Self) -> bool {
+        match (self.expires, other.expires) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => own >= other,
+        }
     }
 
     /// The dimensions that can keep two attachments apart and that it asks for.
@@ -100,7 +113,7 @@ impl<'a> Areas<'a> {
 
         let patterns = PerDimension::from_fn(|dimension| self.numbers(item.raw, dimension));
         let default = item.raw.default.is_some_and(|default| default.value);
-        Some(Area { policy, default, patterns })
+        Some(Area { policy, default, expires: item.raw.expiry(), patterns })
     }
 
     /// The patterns of a dimension; `None` where it is not named or any value will do. Of a set `*` asks
@@ -144,6 +157,7 @@ impl<'a> Areas<'a> {
         // A default attachment counts only where no other one matches: beside one that does, it is nothing.
         let counts = inner.default || !outer.default;
         counts
+            && outer.outlasts(inner)
             && self.orders.iter().all(|(dimension, order)| {
                 match (&outer.patterns[dimension], &inner.patterns[dimension]) {
                     (None, _) => true,

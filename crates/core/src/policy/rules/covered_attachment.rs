@@ -126,6 +126,25 @@ mod tests {
         assert_eq!(lines(&["teams: ['*']", "keys: [k]", "scope: '*'"]), [2, 3]);
     }
 
+    #[test]
+    fn one_that_expires_covers_only_what_expires_no_later() {
+        assert_eq!(lines(&["teams: [x]", "scope: '*', expires: 2026-12-31"]), [0; 0]);
+        assert_eq!(lines(&["teams: [x], expires: 2026-12-31", "scope: '*'"]), [1]);
+        let both = |own: &str, other: &str| {
+            let (own, other) =
+                (format!("teams: [x], expires: {own}"), format!("scope: '*', expires: {other}"));
+            lines(&[&own, &other])
+        };
+        assert_eq!(both("2026-12-31", "2026-12-31"), [1]);
+        assert_eq!(both("2026-12-31", "'2027-01-01T00:00:00Z'"), [1]);
+        assert_eq!(both("2026-12-31", "2026-12-30"), [0; 0]);
+        // Of two for the same requests the one that ends first is covered, wherever it stands.
+        assert_eq!(lines(&["teams: [x], expires: 2026-12-31", "teams: [x]"]), [1]);
+        assert_eq!(lines(&["teams: [x]", "teams: [x], expires: 2026-12-31"]), [2]);
+        // One that is over counts as there.
+        assert_eq!(lines(&["teams: [x], expires: 2020-01-01", "scope: '*'"]), [1]);
+    }
+
     fn target() -> impl Strategy<Value = String> {
         let list =
             || proptest::option::weighted(0.6, proptest::collection::vec("[ab]{0,2}\\*?", 1..3));

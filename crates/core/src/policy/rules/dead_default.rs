@@ -72,7 +72,10 @@ default: true
 /// Every default attachment, if another one is for every request and always applies.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let everywhere = draft.areas().all().find(|(_, area)| {
-        !area.default && area.is_everything() && always_applies(draft, area.policy)
+        !area.default
+            && area.expires.is_none()
+            && area.is_everything()
+            && always_applies(draft, area.policy)
     });
     let Some(everywhere) = everywhere.and_then(|(at, _)| draft.attachments.get(at)) else { return };
     let policy = everywhere.raw.policy.as_str();

@@ -5,6 +5,7 @@
 
 pub mod add_and_remove;
 pub mod bad_condition;
+pub mod bad_expiry;
 pub mod bad_invariant;
 pub mod bad_scope;
 pub mod bad_settings;
@@ -114,6 +115,7 @@ pub const ALL: &[SetRule] = table![
     guardrail_conflict,
     step_mode,
     renamed_environment,
+    bad_expiry,
     unused_policy,
     covered_attachment,
     inner_wildcard,

@@ -70,6 +70,8 @@ pub struct Attachment {
     pub lists: Lists,
     pub priority: Option<usize>,
     pub default: bool,
+    /// The end of a day of December 2026.
+    pub expires: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -138,6 +140,7 @@ fn attachment(r: &mut Random, policies: usize) -> Attachment {
         lists: lists(r),
         priority: r.chance(20).then(|| r.below(3)),
         default: r.chance(30),
+        expires: None,
     }
 }
 
@@ -199,6 +202,15 @@ pub fn changed(r: &mut Random, set: &Set) -> Set {
     set
 }
 
+/// Some attachments of a set expire: on one of three days, the first of which is over on 2026-12-02.
+pub fn let_expire(r: &mut Random, set: &mut Set) {
+    for attachment in &mut set.attachments {
+        if r.chance(50) {
+            attachment.expires = Some(*r.pick(&[1, 10, 20]));
+        }
+    }
+}
+
 fn list(values: &[&str]) -> String {
     let quoted: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
     format!("[{}]", quoted.join(", "))
@@ -234,6 +246,9 @@ impl Set {
             }
             if a.default {
                 out.push_str("default: true\n");
+            }
+            if let Some(day) = a.expires {
+                let _ = writeln!(out, "expires: 2026-12-{day:02}");
             }
         }
         for (at, i) in self.invariants.iter().enumerate() {

@@ -41,7 +41,7 @@ fn has_model(sets: &[&PolicySet], region: &Region, model: Option<&str>) -> bool 
 }
 
 /// Whether a request is one of the region's.
-fn has(sets: &[&PolicySet], region: &Region, context: &Context) -> bool {
+pub(super) fn has(sets: &[&PolicySet], region: &Region, context: &Context) -> bool {
     let value = |d: &crate::prove::Values, value: Option<&str>| match value {
         None => d.absent,
         Some(_) => matches(&d.any, value) && !matches(&d.none, value),
@@ -69,7 +69,11 @@ fn said(region: &Region) -> [BTreeSet<String>; 2] {
 }
 
 /// What the regions say of one class of models.
-fn claimed(sets: &[&PolicySet], regions: &[&Region], model: Option<&str>) -> [BTreeSet<String>; 2] {
+pub(super) fn claimed(
+    sets: &[&PolicySet],
+    regions: &[&Region],
+    model: Option<&str>,
+) -> [BTreeSet<String>; 2] {
     let mut all: [BTreeSet<String>; 2] = Default::default();
     for region in regions.iter().filter(|region| has_model(sets, region, model)) {
         let [lost, gained] = said(region);
@@ -328,7 +332,7 @@ fn check_proof(engine: &Engine, yaml: &str, requests: &Requests, proof: &Proof) 
     }
 }
 
-fn keeps(invariant: &Invariant, context: &Context, got: &Got) -> bool {
+pub(super) fn keeps(invariant: &Invariant, context: &Context, got: &Got) -> bool {
     let within = |targets: &Targets| {
         targets.iter().all(|(dimension, list)| {
             let Some(list) = list else { return true };

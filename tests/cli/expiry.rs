@@ -1,0 +1,181 @@
+//! Attachments that end: what a request gets at an instant, and what a change of an expiry does from when on.
+
+use crate::support::TestRepo;
+
+const SCOPE: &str = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
+
+fn attachment(policy: &str, fields: &str) -> String {
+    format!("apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {policy}\n{fields}\n")
+}
+
+/// Everybody gets `pii`; the team `eu` also `masker`, until an instant.
+fn ending(expires: &str) -> TestRepo {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .policy("extra", "guardrails: {add: [masker]}")
+        .write("attachments/all.yaml", SCOPE)
+        .write(
+            "attachments/eu.yaml",
+            &attachment(
+                "extra",
+                &format!("teams: [eu]\nexpires: {expires}\nreason: until the pilot ends"),
+            ),
+        )
+        .commit("one");
+    repo
+}
+
+fn guardrails(repo: &TestRepo, rest: &[&str]) -> (Vec<String>, Option<String>) {
+    let args =
+        ["resolve", "--team", "eu", "--format", "json"].into_iter().chain(rest.iter().copied());
+    let answer = repo.run(args).json();
+    let names = answer["guardrails"].as_array().unwrap().iter();
+    let names = names.map(|name| name.as_str().unwrap().to_owned()).collect();
+    (names, answer["valid_until"].as_str().map(str::to_owned))
+}
+
+#[test]
+fn a_request_gets_what_is_in_force_at_its_instant_to_the_second() {
+    for expires in
+        ["2030-12-31", "\"2030-12-31\"", "2031-01-01T00:00:00Z", "'2031-01-01T01:00:00+01:00'"]
+    {
+        let repo = ending(expires);
+        let (before, until) = guardrails(&repo, &["--now", "2030-12-31T23:59:59Z"]);
+        assert_eq!(
+            (before, until.as_deref()),
+            (vec!["masker".to_owned(), "pii".to_owned()], Some("2031-01-01T00:00:00Z"))
+        );
+        let (after, until) = guardrails(&repo, &["--now", "2031-01-01T00:00:00Z"]);
+        assert_eq!((after, until), (vec!["pii".to_owned()], None), "{expires}");
+        // By the clock it is not over yet.
+        assert_eq!(guardrails(&repo, &[]).0.len(), 2);
+    }
+    assert_eq!(
+        guardrails(&ending("2020-01-01"), &[]).0,
+        ["pii"],
+        "it was over when it was written"
+    );
+}
+
+#[test]
+fn the_explanation_and_why_name_what_is_expired() {
+    let repo = ending("2020-01-01");
+    let said = repo.run(["resolve", "--team", "eu", "--explain"]).ok();
+    let word = "would match, but expired at 2020-01-02T00:00:00Z (until the pilot ends)";
+    assert!(said.contains(word), "{said}");
+    let why = repo
+        .run(["why", "--worktree", "--team", "eu", "--guardrail", "masker", "--format", "json"])
+        .json();
+    assert_eq!(why["policies"][0]["obstacles"][0]["kind"], "expired");
+    assert_eq!(
+        why["policies"][0]["obstacles"][0]["message"],
+        "the attachment expired at 2020-01-02T00:00:00Z"
+    );
+}
+
+#[test]
+fn tests_run_at_an_instant_and_a_time_for_at_is_the_instant_too() {
+    let repo = ending("2030-12-31");
+    let case = "apiVersion: refguard/v1\nkind: PolicyTest\nname: eu\ncases:\n  - name: masked\n    context: {team: eu}\n    expect: {includes: [masker]}\n";
+    repo.write("tests/eu.yaml", case).commit("a test");
+    repo.run(["test"]).ok();
+    assert!(repo.run(["test", "--now", "2031-01-01"]).ends(1).stdout.contains("1 failed"));
+
+    repo.run(["promote"]).ok();
+    // In production since 2024; at that time of 2031 the same set is there, and less is in force.
+    let at = |time: &str| guardrails(&repo, &["--at", time]).0.len();
+    assert_eq!((at("2026-06-01T00:00:00Z"), at("2031-06-01T00:00:00Z")), (2, 1));
+}
+
+#[test]
+fn an_earlier_end_is_a_loss_from_then_on_and_the_gate_weighs_it() {
+    let repo = ending("2030-12-31");
+    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n    gates: {weaken: refuse}\n";
+    repo.write("refguard.yaml", settings).commit("settings");
+    repo.run(["promote"]).ok();
+    repo.write("attachments/eu.yaml", &attachment("extra", "teams: [eu]\nexpires: 2029-12-31"))
+        .commit("a year less");
+
+    let impact = repo.run(["impact", "production", "HEAD"]).ok();
+    let words = "from 2030-01-01T00:00:00Z until 2031-01-01T00:00:00Z, requests of a team `eu` lose `masker`";
+    assert!(impact.contains(words), "{impact}");
+    assert!(impact.contains("weakens: from 2030-01-01T00:00:00Z on, where"), "{impact}");
+    let json = repo.run(["impact", "production", "HEAD", "--format", "json"]).json();
+    let region = &json["regions"][0];
+    assert_eq!(
+        (region["at"].as_str(), region["until"].as_str()),
+        (Some("2030-01-01T00:00:00Z"), Some("2031-01-01T00:00:00Z"))
+    );
+    assert_eq!(region["because"][0]["file"], "attachments/eu.yaml");
+
+    let refused = repo.run(["promote"]).fails(1);
+    assert!(
+        refused.contains("gate `weaken`: from 2030-01-01T00:00:00Z on, less is blocked"),
+        "{refused}"
+    );
+    // Once both are over there is nothing to lose.
+    let later = repo.run(["impact", "production", "HEAD", "--now", "2031-01-01"]).ok();
+    assert!(later.contains("no request gets other guardrails"), "{later}");
+}
+
+#[test]
+fn to_delete_what_is_over_changes_nothing() {
+    let repo = ending("2020-01-01");
+    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n    gates: {weaken: refuse, safeguards: refuse}\n";
+    repo.write("refguard.yaml", settings).commit("settings");
+    repo.run(["promote"]).ok();
+    repo.remove("attachments/eu.yaml").commit("tidy up");
+
+    assert!(repo.run(["impact", "production", "HEAD"]).ok().contains("no request gets other"));
+    assert!(repo.run(["diff", "production", "HEAD"]).ok().contains("extra"));
+    repo.run(["promote"]).ok();
+}
+
+#[test]
+fn an_invariant_must_hold_for_all_time_from_now_on() {
+    let repo = ending("2030-12-31");
+    let invariant = "apiVersion: refguard/v1\nkind: Invariant\nname: eu-is-masked\nfor: {teams: [eu]}\nrequire: [masker]\n";
+    repo.write("invariants/eu.yaml", invariant).commit("an invariant");
+
+    let proof = repo.run(["prove"]).ends(1).stdout;
+    assert!(proof.contains("from 2031-01-01T00:00:00Z on, for example team `eu`"), "{proof}");
+    let refused = repo.run(["promote"]).fails(1);
+    assert!(
+        refused.contains("`eu-is-masked` does not hold from 2031-01-01T00:00:00Z on"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_digest_is_that_of_the_documents_whatever_the_instant() {
+    let repo = ending("2030-12-31");
+    let digest = |now: &str| {
+        let answer = repo.run(["resolve", "--team", "us", "--now", now, "--format", "json"]).json();
+        answer["policies"][0]["digest"].clone()
+    };
+    assert_eq!(digest("2030-01-01"), digest("2031-06-01"));
+    let promoted = repo.run(["promote", "--format", "json"]).json();
+    let listed = repo.run(["list", "attachments", "--format", "json"]).ok();
+    assert!(listed.contains("2031-01-01T00:00:00Z"), "{listed} {promoted}");
+}
+
+#[test]
+fn what_is_no_instant_is_refused_with_its_place() {
+    let repo = ending("31.12.2030");
+    let said = repo.run(["validate"]).ends(1).stdout;
+    assert!(said.contains("RG123") && said.contains("attachments/eu.yaml:5:10"), "{said}");
+    assert!(said.contains("is neither a date nor an RFC 3339 time"), "{said}");
+    let typed = repo.run(["resolve", "--now", "soon"]).fails(2);
+    assert!(typed.contains("`soon` is neither a date nor"), "{typed}");
+}
+
+#[test]
+fn an_export_to_litellm_leaves_out_what_is_over_and_warns_of_the_rest() {
+    let repo = ending("2030-12-31");
+    let before = repo.run(["export", "litellm"]).ends(0);
+    assert!(before.stdout.contains("policy: extra"), "{}", before.stdout);
+    let word = "attachments/eu.yaml:1: the attachment of `extra` expires at 2031-01-01T00:00:00Z";
+    assert!(before.stderr.contains(word), "{}", before.stderr);
+    let after = repo.run(["export", "litellm", "--now", "2031-01-01"]).ends(0);
+    assert!(!after.stdout.contains("policy: extra") && after.stderr.is_empty(), "{}", after.stdout);
+}
