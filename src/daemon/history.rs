@@ -15,10 +15,12 @@ use serde_json::Value;
 use super::background::{self, Way};
 use super::listeners::Listeners;
 use super::notes::{Notes, Subject, lock};
+use super::past::{Change, PastSet};
 use super::private_file::read_private_file;
 use super::state_folder::StateFolder;
 use crate::ops::{
-    Address, NoProgress, PublishedTip, VersionHistory, VersionIndex, Which, Workspace,
+    Address, Compared, NoProgress, PublishedTip, VersionHistory, VersionIndex, VersionList, Which,
+    Workspace,
 };
 use crate::repo::{Ledger, Repo, unseal, write_sealed};
 
@@ -34,6 +36,10 @@ pub struct History {
     dir: PathBuf,
     index: ArcSwapOption<VersionIndex>,
     pins: Mutex<Pins>,
+    /// Sets of the past that were asked for lately, the last one first.
+    pub(super) past: Mutex<Vec<Arc<PastSet>>>,
+    /// What would come into environments, as it was asked for lately.
+    pub(super) changes: Mutex<Vec<Arc<Change>>>,
     /// What was read last of each environment's promotions.
     ledgers: Mutex<HashMap<String, Arc<Ledger>>>,
     nudge: Mutex<Option<SyncSender<()>>>,
@@ -96,6 +102,8 @@ impl History {
             dir,
             index: ArcSwapOption::empty(),
             pins: Mutex::default(),
+            past: Mutex::default(),
+            changes: Mutex::default(),
             ledgers: Mutex::default(),
             nudge: Mutex::default(),
             folder: Mutex::default(),
@@ -151,8 +159,16 @@ impl History {
     /// # Errors
     /// Where there is no such policy, or history is not read yet or cannot be.
     pub fn versions(&self, policy: &str) -> Result<Value, NoHistory> {
+        Ok(to_value(&self.version_list(policy)?)?)
+    }
+
+    /// The same, to be shown.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn version_list(&self, policy: &str) -> Result<VersionList, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
-        Ok(to_value(&self.known(&workspace, policy)?.version_list(policy, &NoProgress)?)?)
+        Ok(self.known(&workspace, policy)?.version_list(policy, &NoProgress)?)
     }
 
     /// One version of a policy with its document.
@@ -176,6 +192,14 @@ impl History {
     /// # Errors
     /// As of [`Self::version`].
     pub fn compare(&self, policy: &str, from: &str, to: &str) -> Result<Value, NoHistory> {
+        Ok(to_value(&self.compared(policy, from, to)?.comparison())?)
+    }
+
+    /// The same, to be shown.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compared(&self, policy: &str, from: &str, to: &str) -> Result<Compared, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
         let mut history = self.known(&workspace, policy)?;
         let mut side = |word| -> Result<Address<'_>, NoHistory> {
@@ -195,8 +219,7 @@ impl History {
             Ok(Address { policy, which: Some(which) })
         };
         let (from, to) = (side(from)?, side(to)?);
-        let compared = history.compare(from, to, &NoProgress)?;
-        Ok(to_value(&compared.comparison())?)
+        Ok(history.compare(from, to, &NoProgress)?)
     }
 
     /// A page of an environment's promotions, as `refguard log --format json` writes them, with `next`.
@@ -234,7 +257,7 @@ impl History {
     }
 
     /// The same, where it knows a policy.
-    fn known<'w>(
+    pub(super) fn known<'w>(
         &self,
         workspace: &'w Workspace,
         policy: &str,

@@ -32,7 +32,7 @@ pub use history::draft::Draft;
 pub use history::log::{LogEntry, LogPage, PassedGate, PromotionLog};
 pub use history::pins::pin;
 pub use history::status::{
-    EnvironmentStatus, HoldStatus, PolicyChanges, Problem, PublishedStatus, Status,
+    Coming, EnvironmentStatus, HoldStatus, PolicyChanges, Problem, PublishedStatus, Status,
 };
 pub use history::version_list::{ShownVersion, VersionList, VersionRow};
 pub use history::versions::{

@@ -60,7 +60,10 @@ pub use promotion_log::{format_promotion_log, promotion_log_csv};
 pub use prove::{proof_human, proof_markdown};
 pub use replay::{replay_human, replay_markdown};
 pub use resolution::format_resolution;
-pub use review::{ReviewObject, review_human, review_markdown, review_object};
+pub use review::{
+    NamedRow, ReviewObject, loss_words, named_rows, review_human, review_markdown, review_object,
+    verdict,
+};
 pub use rules::{format_rule, rules_markdown};
 pub use safeguards::{safeguards_human, safeguards_markdown};
 pub use schemas::output_schema;

@@ -9,16 +9,32 @@ use super::parts::{commit, name, query_of, text, words};
 pub enum Section {
     /// What is in force.
     Now,
+    /// What a request gets, and why.
+    Ask,
+    /// What each name gets.
+    Matrix,
+    /// The policies.
+    Policies,
+    /// What happened.
+    History,
+    /// What comes next.
+    Change,
     /// None of them: signing in, errors.
     Other,
 }
 
 impl Section {
-    const ALL: [Self; 1] = [Self::Now];
+    const ALL: [Self; 6] =
+        [Self::Now, Self::Ask, Self::Matrix, Self::Policies, Self::History, Self::Change];
 
     fn title(self) -> &'static str {
         match self {
             Self::Now => "Now",
+            Self::Ask => "Ask",
+            Self::Matrix => "Matrix",
+            Self::Policies => "Policies",
+            Self::History => "History",
+            Self::Change => "Change",
             Self::Other => "",
         }
     }
@@ -27,6 +43,11 @@ impl Section {
     pub fn path(self) -> &'static str {
         match self {
             Self::Now | Self::Other => "/ui/",
+            Self::Ask => "/ui/ask",
+            Self::Matrix => "/ui/matrix",
+            Self::Policies => "/ui/policies",
+            Self::History => "/ui/history",
+            Self::Change => "/ui/change",
         }
     }
 }
@@ -62,6 +83,8 @@ pub struct Frame {
     pub set: Option<String>,
     /// The commit that it shows.
     pub commit: Option<String>,
+    /// What links to other pages of the same set name as its commit; empty: they show what is in force.
+    pub at: String,
     /// The same page of each set; empty where there is nothing to choose.
     pub sets: Vec<SetLink>,
     /// What else is in force now.
@@ -82,6 +105,7 @@ impl Frame {
             section,
             set: None,
             commit: None,
+            at: String::new(),
             sets: Vec::new(),
             moved: None,
             signed_in: false,
@@ -121,15 +145,21 @@ impl Frame {
         page.into_string()
     }
 
-    fn header(&self) -> Markup {
+    /// The address of another page of the same set.
+    pub(super) fn address(&self, path: &str, query: &[(&str, &str)]) -> String {
         let set = self.set.as_deref().unwrap_or_default();
+        let pairs = [("set", set), ("at", self.at.as_str())];
+        format!("{path}{}", query_of(&[&pairs, query].concat()))
+    }
+
+    fn header(&self) -> Markup {
         html! {
             header.top {
                 a.brand href="/ui/" { (logo()) span { "refguard" } }
                 @if self.navigation {
                     nav.sections aria-label="Pages" {
                         @for section in Section::ALL {
-                            a href=(format!("{}{}", section.path(), query_of(&[("set", set)])))
+                            a href=(self.address(section.path(), &[]))
                                 aria-current=[(section == self.section).then_some("page")] {
                                 (section.title())
                             }

@@ -4,14 +4,29 @@
 //! text goes through [`text`], so that what is hidden in a name shows, and through the templates' own escaping. Must not
 //! know sockets, git, files or who may ask.
 
+mod ask;
+mod change;
+mod difference;
 mod frame;
+mod history;
+mod matrix;
 mod now;
 mod parts;
+mod policies;
+mod policy;
 mod sign_in;
+mod yaml;
 
+pub use ask::{Against, AskAnswer, AskForm, ask_page};
+pub use change::change_page;
+pub use difference::{Side, difference_page};
 pub use frame::{Frame, Moved, Section, SetLink, error_page};
+pub use history::history_page;
+pub use matrix::{MatrixForm, arrange_rows, last_page, matrix_page};
 pub use now::{NowSet, now_page};
 pub use parts::{query_of, text};
+pub use policies::policies_page;
+pub use policy::{CompareView, PolicyView, compare_page, policy_page};
 pub use sign_in::{SignInTrouble, sign_in_page};
 
 /// A file that pages need beside themselves.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::frame::Frame;
-use super::parts::{chips, commit, count, group_digits, name, place, text, time, words};
+use super::parts::{chips, commit, count, group_digits, name, place, query_of, text, time, words};
 use crate::daemon::{ClientState, ListedClient, Rejected, SetStatus, Standing};
 use crate::ops::{LogEntry, PolicyChanges};
 
@@ -127,7 +127,9 @@ fn in_force(status: &SetStatus, entry: Option<&LogEntry>) -> Markup {
     html! {
         p.lead {
             @match status.promotion {
-                Some(number) => { "Promotion " strong { (number) } },
+                Some(number) => {
+                    a href=(format!("/ui/history{}", query_of(&[("set", &status.name)]))) { "Promotion " (number) }
+                },
                 None if status.reference.is_none() => "The work tree, as it is on disk",
                 None => "A commit that is no promotion",
             }
@@ -245,13 +247,15 @@ fn beside_source(changes: &PolicyChanges, standing: &Standing) -> Markup {
     if behind == 0 && changes.is_empty() {
         return html! { p.aside { "It holds all that is published." } };
     }
+    let address = format!("/ui/change{}", query_of(&[("set", &standing.environment.name)]));
     html! {
         div.aside {
             p {
                 @if behind > 0 {
                     "Behind what is published by " (count(behind, "commit", "commits")) ". "
                 }
-                @if changes.is_empty() { "No policy differs." }
+                @if changes.is_empty() { "No policy differs. " }
+                a href=(address) { "What would come" }
             }
             dl.changes {
                 @for (word, names) in [("added", &changes.added), ("changed", &changes.changed),
@@ -277,7 +281,7 @@ fn clients(set: &NowSet<'_>) -> Markup {
         } @else {
             h3 { "Enforced by " (enforcing) " of " (count(clients.len(), "proxy", "proxies")) }
             div.scroll tabindex="0" role="region" aria-label={ "Proxies of " (text(&set.status.name)) } {
-                table {
+                table.stack {
                     thead { tr {
                         th scope="col" { "Proxy" } th scope="col" { "State" } th scope="col" { "Enforces" }
                         th scope="col" { "Can run" } th scope="col" { "Last heard" }
@@ -305,11 +309,11 @@ fn client_row(client: &ListedClient, served: Option<&str>) -> Markup {
     html! {
         tr {
             th.id scope="row" { (name(&client.id)) }
-            td {
+            td data-label="State" {
                 span class=(class.class()) { (report.state.name()) }
                 @if let Some(reason) = &report.reason { div.muted { (words(reason)) } }
             }
-            td {
+            td data-label="Enforces" {
                 @match &report.commit {
                     Some(hash) => {
                         (commit(hash))
@@ -318,7 +322,7 @@ fn client_row(client: &ListedClient, served: Option<&str>) -> Markup {
                     None => span.muted { "nothing yet" },
                 }
             }
-            td {
+            td data-label="Can run" {
                 details {
                     summary { (count(report.guardrails.len(), "guardrail", "guardrails")) }
                     ul.plain {
@@ -328,7 +332,7 @@ fn client_row(client: &ListedClient, served: Option<&str>) -> Markup {
                     }
                 }
             }
-            td { (time(&client.seen_at.to_string())) }
+            td data-label="Last heard" { (time(&client.seen_at.to_string())) }
         }
     }
 }

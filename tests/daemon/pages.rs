@@ -175,3 +175,83 @@ fn names_of_others_are_text() {
     }
     assert!(page.contains("&lt;img") && page.contains("Eve &quot;"), "{page}");
 }
+
+#[test]
+fn an_answer_names_its_commit_and_stays_what_it_is() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let first = repo.git(&["rev-parse", "production"]);
+    daemon.until_served(&first);
+    let led = daemon.get("/ui/ask?team=a");
+    let address = led.header("location").unwrap().to_owned();
+    assert_eq!((led.status, address.contains(&first)), (303, true), "{address}");
+    let answer = daemon.get(&address);
+    assert!(answer.body.contains("gen-1") && !answer.body.contains("looking at the past"));
+
+    repo.generation(2);
+    let second = repo.promote("HEAD");
+    daemon.until_served(&second);
+    let answer = daemon.get(&address);
+    assert!(answer.body.contains("gen-1") && answer.body.contains("looking at the past"));
+    let gained = daemon.get(&format!("/ui/ask?team=a&at={second}&against={first}")).body;
+    assert!(gained.contains("Had then, not here") && gained.contains("Has here, not then"));
+    let gone = daemon.get("/ui/ask?team=a&at=HEAD~1");
+    assert_eq!(gone.status, 404, "no revision but what was in force can be named");
+}
+
+#[test]
+fn a_draft_is_on_no_page() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("serving", |set| set["commit"].is_string());
+    repo.git(&["checkout", "-q", "-b", "draft"]);
+    let draft = repo.generation(7);
+    for path in [
+        format!("/ui/policies?at={draft}"),
+        "/ui/policies?at=draft".to_owned(),
+        format!("/ui/difference?from=1&to={draft}"),
+    ] {
+        let page = daemon.get(&path);
+        assert_eq!(page.status, 404, "{path}");
+        assert!(!page.body.contains("gen-7"));
+    }
+}
+
+#[test]
+fn policies_are_searched_and_paged_at_the_server() {
+    let repo = Repo::new();
+    let many: String = (0..120).map(|n| policy(&format!("p{n:03}"), "g") + "---\n").collect();
+    repo.write("policies/many.yaml", many.trim_end_matches("---\n"));
+    repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("serving", |set| set["commit"].is_string());
+    let first = daemon.get("/ui/policies").body;
+    assert!(first.contains("p000") && first.contains("p049") && !first.contains("p050"));
+    assert!(first.contains("Page 1 of 3"), "{first}");
+    let last = daemon.get("/ui/policies?page=3").body;
+    assert!(last.contains("p119") && !last.contains("p099"));
+    let found = daemon.get("/ui/policies?q=P07").body;
+    assert!(found.contains("p070") && !found.contains("p080") && found.contains("10 of 120"));
+    assert!(daemon.get("/ui/policies?q=nobody").body.contains("No policy has that"));
+}
+
+#[test]
+fn the_matrix_is_a_table_for_a_spreadsheet_too() {
+    let repo = Repo::new();
+    repo.write("policies/p.yaml", &policy("p", "g"));
+    repo.write(
+        "catalog.yaml",
+        "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [g]\nteams: [a, b]\n",
+    );
+    repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("serving", |set| set["commit"].is_string());
+    let csv = daemon.get("/ui/matrix.csv");
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(csv.body.replace('\r', ""), "team,guardrails\n\"a, b\",g\n");
+    let each = daemon.get("/ui/matrix.csv?rows=each&filter=b").body;
+    assert_eq!(each.replace('\r', ""), "team,guardrails\nb,g\n");
+    assert!(daemon.get("/ui/matrix?by=user").body.contains("no catalog lists the names of users"));
+}

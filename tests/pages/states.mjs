@@ -73,7 +73,7 @@ export const states = {
   async environments() {
     const repository = await busyExample();
     const settings = repository.read("refguard.yaml");
-    repository.write("refguard.yaml", settings.replace("environments:\n", "environments:\n  - name: staging\n    branch: staging\n  - name: canary\n    branch: canary\n"));
+    repository.write("refguard.yaml", settings.replace("environments:\n", "environments:\n  - name: staging\n  - name: canary\n"));
     repository.commit("two more environments");
     repository.promote("staging and canary");
     repository.refguard("promote", "HEAD", "--env", "staging", "--reason", "first try of staging");

@@ -5,11 +5,16 @@
 //! [`pages`](crate::pages). Pages are no part of the description of the API.
 
 pub(super) mod access;
+mod ask;
 pub(super) mod attempts;
+mod history;
 mod live;
+mod matrix;
 mod now;
+mod policies;
 pub(super) mod sessions;
 mod sign_in;
+mod view;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -60,6 +65,15 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/", get(lead_to_now))
         .route("/ui", get(lead_to_now))
         .route("/ui/", page(now::show))
+        .route("/ui/ask", page(ask::show))
+        .route("/ui/policies", page(policies::list))
+        .route("/ui/policy", page(policies::one))
+        .route("/ui/compare", page(policies::compare))
+        .route("/ui/history", page(history::list))
+        .route("/ui/difference", page(history::difference))
+        .route("/ui/change", page(history::change))
+        .route("/ui/matrix", page(matrix::show))
+        .route("/ui/matrix.csv", page(matrix::csv))
         .route("/ui/events", get(live::events))
         .route("/ui/sign-in", page(sign_in::ask).merge(post(sign_in::take)))
         .route("/ui/sign-out", post(sign_in::end))

@@ -136,8 +136,11 @@ impl Workspace {
         Ok((ledger, Some(LogPage { log, next })))
     }
 
-    /// The ledger as the refs have it now.
-    fn ledger_now(&self, environment: &str, known: Option<Arc<Ledger>>) -> Result<Arc<Ledger>> {
+    /// The ledger as the refs have it now, where `known` is the one of the last call.
+    ///
+    /// # Errors
+    /// Where git cannot be read.
+    pub fn ledger_now(&self, environment: &str, known: Option<Arc<Ledger>>) -> Result<Arc<Ledger>> {
         let place = self.place(environment)?;
         let known = known.filter(|it| (it.tip, it.recorded) == (place.tip, place.recorded));
         match known {

@@ -78,6 +78,19 @@ pub struct EnvironmentStatus {
     pub policies: PolicyChanges,
 }
 
+/// What the next promotion would bring into an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coming {
+    /// Where its sets come from: the publish branch, or another environment.
+    pub source: String,
+    /// What that holds.
+    pub head: CommitId,
+    /// What the environment holds.
+    pub tip: Option<CommitId>,
+    /// Whether any file of the set differs.
+    pub is_new: bool,
+}
+
 /// Why and since when an environment is on hold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HoldStatus {
@@ -147,6 +160,32 @@ impl Workspace {
             drafts,
             environments,
         })
+    }
+
+    /// What the next promotion would bring into an environment.
+    ///
+    /// # Errors
+    /// Where there is no such environment or source, or git cannot be read.
+    pub fn coming_to(&self, name: &str) -> Result<Coming> {
+        let repo = self.repo()?;
+        let state = self.environment(name)?;
+        let (source, head) = match &state.settings.from {
+            Some(from) if self.environment_refs()?.iter().any(|(known, _)| known == from) => {
+                let tip = self.environment(from)?.ledger.tip;
+                (from.clone(), tip.with_context(|| format!("nothing was promoted to `{from}`"))?)
+            }
+            _ => (self.publish_branch_name()?, self.published()?),
+        };
+        let tip = state.ledger.tip;
+        let trees = (tip.map(|tip| repo.tree_of(tip)).transpose()?, repo.tree_of(head)?);
+        let prefix = self.root().prefix();
+        let is_new = match trees {
+            (Some(before), after) => {
+                !repo.diff_trees(Some(before), Some(after), prefix, &load::wanted)?.is_empty()
+            }
+            (None, _) => true,
+        };
+        Ok(Coming { source, head, tip, is_new })
     }
 
     /// One environment beside the publish branch. Reads only the files that differ.

@@ -2,7 +2,7 @@
 
 use refguard_core::prove::Region;
 
-use super::names::named_rows;
+use super::names::rows_of;
 use super::{changed_documents, coming_versions, gate_words, item_words, unchanged_words, verdict};
 use crate::ops::{Review, Says};
 use crate::output::causes::group_findings;
@@ -86,7 +86,7 @@ pub fn review_human(review: &Review, style: Style) -> String {
 
 fn push_table(text: &mut String, review: &Review) {
     let plain = |name: &str| escape_terminal(name).into_owned();
-    let rows = named_rows(review, &plain);
+    let rows = rows_of(review, &plain);
     if rows.is_empty() {
         return;
     }

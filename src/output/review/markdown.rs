@@ -4,7 +4,7 @@
 use refguard_core::prove::Region;
 use refguard_core::safeguards::SafeguardChange;
 
-use super::names::named_rows;
+use super::names::rows_of;
 use super::{
     ChangedDocument, changed_documents, coming_versions, gate_words, item_words, unchanged_words,
     verdict,
@@ -123,7 +123,7 @@ fn entries<T>(items: impl Iterator<Item = T>, entry: impl FnMut(T) -> String) ->
 
 /// Who loses and gains what.
 fn push_table(page: &mut Page, review: &Review) {
-    let rows = named_rows(review, &markdown_code);
+    let rows = rows_of(review, &markdown_code);
     if rows.is_empty() {
         return;
     }

@@ -10,6 +10,8 @@ mod json;
 mod markdown;
 mod names;
 
+use refguard_core::prove::Impact;
+use refguard_core::questions::Shift;
 use refguard_core::resolve::{CoverageItem, CoverageKind};
 
 use super::count;
@@ -18,15 +20,17 @@ use crate::ops::{ComingVersion, ComingVersions, Foreseen, GateWord, Review, Revi
 pub use human::review_human;
 pub use json::{ReviewObject, review_object};
 pub use markdown::review_markdown;
+pub use names::{NamedRow, named_rows};
 
 /// Environments that the verdict speaks of.
 const ENVIRONMENTS: usize = 8;
 
 /// The verdict in one line, what is bad first.
-pub(super) fn verdict(review: &Review) -> String {
+pub fn verdict(review: &Review) -> String {
     let mut words: Vec<String> = Vec::new();
     words.extend(validity_words(review));
-    words.extend(loss_words(review));
+    let analysed = review.impact.as_ref().zip(review.shift.as_ref());
+    words.extend(analysed.map(|(impact, shift)| loss_words(impact, shift)));
     if review.impact.as_ref().is_some_and(|impact| impact.weakens) {
         words.push("weakens".to_owned());
     }
@@ -63,11 +67,11 @@ fn validity_words(review: &Review) -> Option<String> {
     })
 }
 
-fn loss_words(review: &Review) -> Option<String> {
-    let (impact, shift) = (review.impact.as_ref()?, review.shift.as_ref()?);
+/// Who loses protection by a change, in a few words.
+pub fn loss_words(impact: &Impact, shift: &Shift) -> String {
     let loses = shift.rows.iter().any(|row| !row.lost.is_empty());
     let named_lose = || impact.regions.iter().any(|region| !region.lost.is_empty());
-    Some(match shift.losing_teams() {
+    match shift.losing_teams() {
         Some(teams) if loses && teams.len() == shift.teams => {
             format!("loses protection for all {}", count(shift.teams, "team", "teams"))
         }
@@ -78,7 +82,7 @@ fn loss_words(review: &Review) -> Option<String> {
         _ if named_lose() => "loses protection for requests that name a policy".to_owned(),
         _ if !impact.exact => "a loss of protection cannot be ruled out".to_owned(),
         _ => "no request loses protection".to_owned(),
-    })
+    }
 }
 
 fn environment_words(environment: &Foreseen) -> String {

@@ -1,7 +1,7 @@
 //! Who loses and gains what, as the rows of a table: in names of the catalog, or as the regions say.
 
-use refguard_core::prove::Region;
-use refguard_core::questions::ShiftRow;
+use refguard_core::prove::{Impact, Region};
+use refguard_core::questions::{Shift, ShiftRow};
 use serde::Serialize;
 
 use crate::ops::Review;
@@ -12,18 +12,27 @@ const SHOWN: usize = 8;
 
 /// One row, each cell in words.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::output) struct NamedRow {
+pub struct NamedRow {
+    /// The teams.
     pub teams: String,
+    /// The models.
     pub models: String,
     /// What the requests have besides; empty: nothing.
     pub with: String,
+    /// What they lose.
     pub loses: String,
+    /// What they gain.
     pub gains: String,
 }
 
-/// The rows of a table.
-pub(super) fn named_rows(review: &Review, code: Code<'_>) -> Vec<NamedRow> {
-    let (Some(shift), Some(impact)) = (&review.shift, &review.impact) else { return Vec::new() };
+/// The rows of a review's table.
+pub(super) fn rows_of(review: &Review, code: Code<'_>) -> Vec<NamedRow> {
+    let both = review.shift.as_ref().zip(review.impact.as_ref());
+    both.map(|(shift, impact)| named_rows(shift, impact, code)).unwrap_or_default()
+}
+
+/// The rows of a table; `code` writes a name.
+pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String) -> Vec<NamedRow> {
     let row = |row: &ShiftRow| {
         let region = |at: Option<usize>| at.and_then(|at| impact.regions.get(at));
         let cells = |region: Option<&Region>| region.map(|it| RegionCells::of(it, code));

@@ -1,0 +1,93 @@
+//! What a change does: between two sets that were in an environment, and what is published but not promoted yet.
+//!
+//! Analyses are bounded in time: what could not be looked at is said. For threads that answer nobody else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use refguard_core::diff::{SetDiff, diff_sets};
+use refguard_core::prove::{Detail, Impact, impact_from};
+use refguard_core::questions::{Shift, shift_by_name};
+use refguard_core::resolve::Engine;
+use refguard_core::safeguards::SafeguardDiff;
+
+use super::history::{History, NoHistory};
+use super::notes::lock;
+use super::past::Change;
+use crate::ops::{LogSelection, Source, Workspace, budget_within, safeguards_between};
+
+/// Time for an analysis.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Changes that are kept.
+const MAX_CHANGES: usize = 4;
+
+/// What becomes of a set that another takes the place of.
+#[derive(Debug)]
+pub struct Difference {
+    /// By meaning.
+    pub diff: SetDiff,
+    /// What that does to requests.
+    pub impact: Impact,
+    /// The same in names of the catalog.
+    pub shift: Shift,
+    /// What it does to invariants, tests and settings.
+    pub safeguards: SafeguardDiff,
+}
+
+impl Difference {
+    /// Between two sets with all of their documents, from now on.
+    ///
+    /// # Errors
+    /// Where safeguards cannot be compared.
+    pub fn between(before: &Arc<Engine>, after: &Arc<Engine>) -> Result<Self, NoHistory> {
+        let now = Timestamp::now();
+        let diff = diff_sets(before.set(), after.set());
+        let budget = budget_within(PATIENCE);
+        let impact = impact_from(before, after, now, &budget, Detail::READABLE);
+        let present = (before.as_of(now), after.as_of(now));
+        let shift = shift_by_name(&present.0, &present.1, &impact.regions);
+        let safeguards = safeguards_between(before.set(), after.set(), now)?;
+        Ok(Self { diff, impact, shift, safeguards })
+    }
+}
+
+impl History {
+    /// What would come into an environment with the next promotion.
+    ///
+    /// # Errors
+    /// Where git cannot be read, or there is no such environment or source.
+    pub fn change(&self, environment: &str) -> Result<Arc<Change>, NoHistory> {
+        let workspace = Workspace::open(self.dir())?;
+        let coming = workspace.coming_to(environment)?;
+        let (source, head) = (coming.source, coming.head.to_string());
+        let tip = coming.tip.map(|tip| tip.to_string());
+
+        let mut kept = lock(&self.changes);
+        let is_known = |known: &Arc<Change>| {
+            known.environment == environment && known.head == head && known.tip == tip
+        };
+        if let Some(known) = kept.iter().find(|known| is_known(known)) {
+            return Ok(known.clone());
+        }
+        drop(kept);
+        let no_logs = LogSelection { logs: Vec::new(), one_of: 1, since: None, set: None };
+        let review = match (&tip, coming.is_new) {
+            (Some(tip), true) => Some(workspace.review(
+                Some(tip),
+                &Source::At(head.clone()),
+                Timestamp::now(),
+                &budget_within(PATIENCE),
+                Detail::READABLE,
+                &no_logs,
+            )?),
+            _ => None,
+        };
+        let environment = environment.to_owned();
+        let change = Arc::new(Change { environment, source, head, tip, review });
+        kept = lock(&self.changes);
+        kept.insert(0, change.clone());
+        kept.truncate(MAX_CHANGES);
+        Ok(change)
+    }
+}

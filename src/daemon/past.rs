@@ -1,0 +1,44 @@
+//! What is kept of questions about environments' sets, for the next one. Must not know where it was read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use refguard_core::resolve::Engine;
+
+use crate::ops::Review;
+
+/// A set that was in an environment once.
+pub struct PastSet {
+    /// The environment.
+    pub environment: String,
+    /// The tip that it was read from.
+    pub commit: String,
+    /// The promotion's number, where that was one.
+    pub promotion: Option<u64>,
+    /// Its index.
+    pub engine: Arc<Engine>,
+}
+
+impl fmt::Debug for PastSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PastSet")
+            .field("environment", &self.environment)
+            .field("commit", &self.commit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an environment's source has and the environment lacks.
+#[derive(Debug)]
+pub struct Change {
+    /// The environment.
+    pub environment: String,
+    /// Where its sets come from: the publish branch, or another environment.
+    pub source: String,
+    /// What that holds.
+    pub head: String,
+    /// What the environment holds; `None`: nothing was promoted to it.
+    pub tip: Option<String>,
+    /// What a reviewer needs to know; `None` where there is nothing to hold against each other.
+    pub review: Option<Review>,
+}

@@ -1,0 +1,189 @@
+//! `/ui/ask`: what a request gets, and why.
+
+use std::time::Instant;
+
+use axum::response::Response;
+use refguard_core::document::Dimension;
+use refguard_core::policy::PolicyId;
+use refguard_core::questions::{explain_guardrail, unlisted_values};
+use refguard_core::resolve::{Context, MAX_VALUE, Request, Requested, ResolvedPolicy, explain};
+use serde::Deserialize;
+
+use super::view::{View, Wanted};
+use super::{Visit, see_other, send_page};
+use crate::daemon::Hub;
+use crate::http::app::App;
+use crate::http::problem::Problem;
+use crate::pages::{Against, AskAnswer, AskForm, Frame, Section, ask_page, query_of};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    set: String,
+    at: String,
+    team: String,
+    key: String,
+    model: String,
+    tags: String,
+    user: String,
+    tool: String,
+    policies: String,
+    guardrail: String,
+    against: String,
+}
+
+impl Asked {
+    fn of(&self, dimension: Dimension) -> &str {
+        match dimension {
+            Dimension::Team => &self.team,
+            Dimension::Key => &self.key,
+            Dimension::Model => &self.model,
+            Dimension::Tag => &self.tags,
+            Dimension::User => &self.user,
+            Dimension::Tool => &self.tool,
+        }
+    }
+
+    fn form(&self) -> AskForm {
+        let values = Dimension::WRITTEN.map(|dimension| (dimension, self.of(dimension).to_owned()));
+        AskForm {
+            values: values.into(),
+            policies: self.policies.clone(),
+            guardrail: self.guardrail.clone(),
+            at: self.at.clone(),
+            against: self.against.clone(),
+        }
+    }
+
+    /// What was asked, as the query of an address has it, without set and time.
+    fn pairs(&self) -> Vec<(&'static str, &str)> {
+        let values = Dimension::WRITTEN.map(|of| (of.context_field(), self.of(of)));
+        let others = [
+            ("policies", self.policies.as_str()),
+            ("guardrail", &self.guardrail),
+            ("against", &self.against),
+        ];
+        values.into_iter().chain(others).collect()
+    }
+
+    fn is_asked(&self) -> bool {
+        self.pairs().iter().any(|(_, value)| !value.trim().is_empty())
+    }
+
+    /// The request; a value of white space only is absent.
+    fn context(&self) -> Result<Context, Problem> {
+        let values = Dimension::WRITTEN.into_iter().flat_map(|dimension| {
+            let text = self.of(dimension);
+            let parts = if dimension.is_set() { split(text) } else { vec![text.trim()] };
+            parts.into_iter().filter(|it| !it.is_empty()).map(move |it| (dimension, it))
+        });
+        let context = Context::of(values);
+        context.within_limits().map_err(|error| Problem::bad_request(error.to_string()))
+    }
+}
+
+/// The parts of a list that somebody has typed.
+fn split(text: &str) -> Vec<&str> {
+    text.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
+    let asked: Asked = visit.query()?;
+    let view = visit.view(Wanted { set: &asked.set, at: &asked.at }).await?;
+
+    // What was answered is to be shared: its address names the commit.
+    if let Some(commit) = view.commit().filter(|_| asked.is_asked())
+        && asked.at != commit
+    {
+        let pairs = [&[("set", &*view.name), ("at", commit)], asked.pairs().as_slice()].concat();
+        return Ok(see_other(&format!("/ui/ask{}", query_of(&pairs))));
+    }
+
+    let title = if asked.is_asked() { "What a request gets" } else { "Ask" };
+    let frame = visit.frame_of(title, Section::Ask, &view, ("/ui/ask", &asked.pairs()));
+    let against = match asked.against.trim() {
+        "" => None,
+        at => Some(visit.view(Wanted { set: &view.name, at }).await),
+    };
+    let app = visit.app.clone();
+    let page = visit.app.workers.run(move || answer(&app, &view, &frame, &asked, against));
+    Ok(send_page(page.await?))
+}
+
+fn answer(
+    app: &App,
+    view: &View,
+    frame: &Frame,
+    asked: &Asked,
+    against: Option<Result<View, Problem>>,
+) -> Result<String, Problem> {
+    let (form, catalog) = (asked.form(), &view.set().catalog);
+    if !asked.is_asked() {
+        return Ok(ask_page(frame, &form, catalog, None));
+    }
+
+    let request = Request { context: asked.context()?, policies: requested(app, &asked.policies)? };
+    let engine = view.engine();
+    let resolution = engine.resolve(&request);
+    let near = explain(engine, &request);
+    let unlisted = unlisted_values(catalog, &request.context);
+    let guardrail = asked.guardrail.trim();
+    let why = (!guardrail.is_empty())
+        .then(|| explain_guardrail(engine, &request, guardrail).map_err(|error| error.to_string()));
+    let against = against.map(|other| match other {
+        Ok(other) => Ok(Against {
+            promotion: other.promotion(),
+            commit: other.commit().unwrap_or_default().to_owned(),
+            guardrails: other
+                .engine()
+                .resolve(&request)
+                .guardrails
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
+        }),
+        Err(problem) => Err(problem.detail),
+    });
+    let version = numbering(&app.hub, view);
+    let answer = AskAnswer {
+        request: describe(&request),
+        resolution: &resolution,
+        version: &version,
+        near: &near,
+        unlisted: &unlisted,
+        why,
+        against,
+        origin: (view.promotion(), view.commit()),
+    };
+    Ok(ask_page(frame, &form, catalog, Some(&answer)))
+}
+
+fn describe(request: &Request) -> String {
+    let words = request.context.describe();
+    if words.is_empty() { "a request without any of these".to_owned() } else { words }
+}
+
+fn numbering<'v>(
+    hub: &'v Hub,
+    view: &'v View,
+) -> impl Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64> + 'v {
+    move |_, policy| view.number(hub, policy.name())
+}
+
+/// What the request names: policies of the set, or versions, which are read from git.
+fn requested(app: &App, typed: &str) -> Result<Vec<Requested>, Problem> {
+    let limits = &app.options.limits;
+    let names: Vec<&str> = split(typed);
+    if names.len() > limits.named_policies || names.iter().any(|name| name.len() > MAX_VALUE) {
+        return Err(Problem::bad_request("too many policies are named, or too long ones"));
+    }
+    let deadline = Instant::now() + limits.answer_time;
+    let mut found = Vec::new();
+    for name in names {
+        match name.contains('@') {
+            true => found.extend(app.hub.history().pinned(&[name.to_owned()], deadline)?),
+            false => found.push(Requested::Named(name.to_owned())),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,80 @@
+//! `/ui/history`, `/ui/difference`, `/ui/change`: what happened to an environment, what lies between two of its
+//! promotions, and what comes next.
+
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::{Visit, send_page};
+use crate::daemon::{Difference, PastSet};
+use crate::http::problem::Problem;
+use crate::pages::{Section, Side, change_page, difference_page, history_page};
+
+/// Entries of a page.
+const PAGE: usize = 25;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Listed {
+    set: String,
+    before: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Two {
+    set: String,
+    from: String,
+    to: String,
+}
+
+/// The promotions of an environment, whether or not anything is served of it.
+pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
+    let asked: Listed = visit.query()?;
+    let name = visit.environment(&asked.set)?;
+    let frame = visit.frame_about("History", Section::History, &name, "/ui/history");
+    let app = visit.app.clone();
+    let made = visit.app.historians.run(move || {
+        let cursor = Some(asked.before.as_str()).filter(|cursor| !cursor.is_empty());
+        let page = app.hub.history().promotion_page(&name, cursor, PAGE)?;
+        Ok(history_page(&frame, &page, cursor.is_none()))
+    });
+    Ok(send_page(made.await?))
+}
+
+/// What lies between two promotions.
+pub(super) async fn difference(visit: Visit) -> Result<Response, Problem> {
+    let asked: Two = visit.query()?;
+    let name = visit.environment(&asked.set)?;
+    if asked.from.trim().is_empty() || asked.to.trim().is_empty() {
+        return Err(Problem::bad_request("two promotions are compared: `from` and `to`"));
+    }
+    let frame = visit.frame_about("Difference", Section::History, &name, "/ui/history");
+    let hub = visit.app.hub.clone();
+    let sets = visit.app.historians.run(move || {
+        let history = hub.history();
+        Ok((history.documents_at(&name, &asked.from)?, history.documents_at(&name, &asked.to)?))
+    });
+    let (before, after) = sets.await?;
+    let made = visit.app.workers.run(move || {
+        let difference = Difference::between(&before.engine, &after.engine)?;
+        Ok(difference_page(&frame, (&side(&before), &side(&after)), &difference))
+    });
+    Ok(send_page(made.await?))
+}
+
+fn side(set: &PastSet) -> Side {
+    Side { promotion: set.promotion, commit: set.commit.clone() }
+}
+
+/// What would come into an environment with the next promotion.
+pub(super) async fn change(visit: Visit) -> Result<Response, Problem> {
+    let asked: Listed = visit.query()?;
+    let name = visit.environment(&asked.set)?;
+    let frame = visit.frame_about("Change", Section::Change, &name, "/ui/change");
+    let app = visit.app.clone();
+    let made = visit
+        .app
+        .historians
+        .run(move || Ok(change_page(&frame, &*app.hub.history().change(&name)?)));
+    Ok(send_page(made.await?))
+}

@@ -1,0 +1,137 @@
+//! `/ui/matrix`, `/ui/matrix.csv`: what each name of the catalog gets.
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use refguard_core::document::Dimension;
+use refguard_core::policy::Context;
+use refguard_core::questions::{Matrix, MatrixQuestion, make_matrix};
+use serde::Deserialize;
+
+use super::view::{View, Wanted};
+use super::{Visit, guard_response, send_page};
+use crate::http::problem::Problem;
+use crate::output::matrix_csv;
+use crate::pages::{MatrixForm, Section, arrange_rows, last_page, matrix_page, query_of};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    set: String,
+    at: String,
+    by: String,
+    filter: String,
+    guardrail: String,
+    rows: String,
+    page: String,
+    team: String,
+    key: String,
+    model: String,
+    tags: String,
+    user: String,
+    tool: String,
+}
+
+impl Asked {
+    fn of(&self, dimension: Dimension) -> &str {
+        match dimension {
+            Dimension::Team => &self.team,
+            Dimension::Key => &self.key,
+            Dimension::Model => &self.model,
+            Dimension::Tag => &self.tags,
+            Dimension::User => &self.user,
+            Dimension::Tool => &self.tool,
+        }
+    }
+
+    fn form(&self) -> Result<MatrixForm, Problem> {
+        let by = match self.by.as_str() {
+            "" => Some(Dimension::Team),
+            word => Dimension::WRITTEN.into_iter().find(|dimension| dimension.singular() == word),
+        };
+        let Some(by) = by else {
+            return Err(Problem::bad_request(format!("there is no dimension `{}`", self.by)));
+        };
+        let others = Dimension::WRITTEN.into_iter().filter(|dimension| *dimension != by);
+        Ok(MatrixForm {
+            by,
+            others: others.map(|dimension| (dimension, self.of(dimension).to_owned())).collect(),
+            guardrail: self.guardrail.clone(),
+            filter: self.filter.clone(),
+            merged: self.rows != "each",
+            page: self.page.parse().unwrap_or(1).max(1),
+        })
+    }
+
+    /// What was asked, as the query of an address has it, without set, time and page.
+    fn pairs(&self) -> Vec<(&'static str, &str)> {
+        let values = Dimension::WRITTEN.map(|of| (of.context_field(), self.of(of)));
+        let own = [
+            ("by", self.by.as_str()),
+            ("filter", &self.filter),
+            ("guardrail", &self.guardrail),
+            ("rows", &self.rows),
+        ];
+        own.into_iter().chain(values).collect()
+    }
+}
+
+fn make(view: &View, form: &MatrixForm) -> Result<Result<Matrix, String>, Problem> {
+    let split = |text: &str| -> Vec<String> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    let values = form.others.iter().flat_map(|(dimension, text)| {
+        let parts = if dimension.is_set() { split(text) } else { vec![text.trim().to_owned()] };
+        parts.into_iter().filter(|it| !it.is_empty()).map(|it| (*dimension, it))
+    });
+    let values: Vec<(Dimension, String)> = values.collect();
+    let context = Context::of(values.iter().map(|(of, value)| (*of, value.as_str())));
+    let context =
+        context.within_limits().map_err(|error| Problem::bad_request(error.to_string()))?;
+    let question =
+        MatrixQuestion { by: vec![form.by], guardrails: split(&form.guardrail), context };
+    let matrix = make_matrix(view.engine(), &question).map_err(|error| error.to_string());
+    Ok(matrix.map(|matrix| arrange_rows(matrix, form)))
+}
+
+pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
+    let asked: Asked = visit.query()?;
+    let view = visit.view(Wanted { set: &asked.set, at: &asked.at }).await?;
+    let mut form = asked.form()?;
+    let pairs = asked.pairs();
+    let frame = visit.frame_of("Matrix", Section::Matrix, &view, ("/ui/matrix", &pairs));
+    let fixed = [("set", view.name.to_string()), ("at", view.at().to_owned())];
+    let made = visit.app.workers.run(move || {
+        let matrix = make(&view, &form)?;
+        form.page = form.page.min(last_page(matrix.as_ref().map_or(0, |it| it.rows.len())));
+        let address = |path: &str, page: usize| {
+            let page = if page > 1 { page.to_string() } else { String::new() };
+            let fixed = fixed.iter().map(|(name, value)| (*name, value.as_str()));
+            let pairs: Vec<_> =
+                fixed.chain(asked.pairs()).chain([("page", page.as_str())]).collect();
+            format!("{path}{}", query_of(&pairs))
+        };
+        let matrix = matrix.as_ref().map_err(String::as_str);
+        Ok(matrix_page(&frame, &view.set().catalog, &form, matrix, &address))
+    });
+    Ok(send_page(made.await?))
+}
+
+/// The same as a table for a spreadsheet, all of it.
+pub(super) async fn csv(visit: Visit) -> Result<Response, Problem> {
+    let asked: Asked = visit.query()?;
+    let view = visit.view(Wanted { set: &asked.set, at: &asked.at }).await?;
+    let form = asked.form()?;
+    let made = visit.app.workers.run(move || {
+        let matrix = make(&view, &form)?.map_err(Problem::not_found)?;
+        Ok(matrix_csv(&matrix))
+    });
+    let mut response = made.await?.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    let name = HeaderValue::from_static("attachment; filename=\"matrix.csv\"");
+    headers.insert(header::CONTENT_DISPOSITION, name);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    guard_response(&mut response);
+    Ok(response)
+}

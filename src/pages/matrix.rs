@@ -1,0 +1,227 @@
+//! Matrix: what each name of the catalog gets.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use refguard_core::document::Dimension;
+use refguard_core::policy::Catalog;
+use refguard_core::questions::{Matrix, Row};
+
+use super::ask::capitalise;
+use super::frame::Frame;
+use super::parts::{chips, count, group_digits, text, words};
+
+/// Guardrails that have a column each; more are lists.
+const MAX_COLUMNS: usize = 14;
+/// Rows of a page.
+const PAGE: usize = 100;
+/// Names of a merged row that are shown before the rest is folded, and suggestions of a field.
+const MAX_SUGGESTED: usize = 400;
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct MatrixForm {
+    /// Whose names make the rows.
+    pub by: Dimension,
+    /// What all requests have besides.
+    pub others: Vec<(Dimension, String)>,
+    /// Only these guardrails, parted by commas.
+    pub guardrail: String,
+    /// Only rows with names that hold this.
+    pub filter: String,
+    /// Whether names that get the same share a row.
+    pub merged: bool,
+    /// The page, from 1.
+    pub page: usize,
+}
+
+/// The rows as they are wanted: merged or one a name, of names that hold a text.
+pub fn arrange_rows(matrix: Matrix, form: &MatrixForm) -> Matrix {
+    let by = form.by.singular();
+    let filter = form.filter.trim().to_lowercase();
+    let mut rows = Vec::new();
+    for row in matrix.rows {
+        let names = row.names.get(by).cloned().unwrap_or_default();
+        let names: Vec<String> =
+            names.into_iter().filter(|name| name.to_lowercase().contains(&filter)).collect();
+        let with = |names: Vec<String>| Row {
+            names: BTreeMap::from([(by, names)]),
+            guardrails: row.guardrails.clone(),
+        };
+        match form.merged {
+            true if names.is_empty() => {}
+            true => rows.push(with(names)),
+            false => rows.extend(names.into_iter().map(|name| with(vec![name]))),
+        }
+    }
+    if !form.merged {
+        rows.sort_by(|a, b| a.names.cmp(&b.names));
+    }
+    Matrix { rows, ..matrix }
+}
+
+/// The page; instead of a matrix, why there is none. `csv` is the address of the same as a table for a spreadsheet.
+pub fn matrix_page(
+    frame: &Frame,
+    catalog: &Catalog,
+    form: &MatrixForm,
+    matrix: Result<&Matrix, &str>,
+    address: &dyn Fn(&str, usize) -> String,
+) -> String {
+    frame.around(html! {
+        div.head {
+            h1 { "What each " (form.by.singular()) " gets" }
+            @if let Ok(matrix) = matrix { @if !matrix.rows.is_empty() {
+                span.end { a.button.quiet href=(address("/ui/matrix.csv", 1)) download="matrix.csv" { "CSV" } }
+            } }
+        }
+        (matrix_form(frame, catalog, form))
+        @match matrix {
+            Err(why) => div.card { p { (words(why)) } },
+            Ok(matrix) => {
+                @for (dimension, patterns) in &matrix.patterns {
+                    p.muted { "The catalog also has " (dimension) "s by pattern, whose names cannot be listed: "
+                        @for pattern in patterns.iter().take(20) { code { (text(pattern)) } " " } }
+                }
+                @if matrix.rows.is_empty() { div.card { p { "No name holds that." } } }
+                @else { (rows(form, matrix)) (pager(form, matrix.rows.len(), address)) }
+            },
+        }
+    })
+}
+
+fn matrix_form(frame: &Frame, catalog: &Catalog, form: &MatrixForm) -> Markup {
+    html! {
+        form.card method="get" action="/ui/matrix" {
+            @if let Some(set) = &frame.set { input type="hidden" name="set" value=(set); }
+            @if !frame.at.is_empty() { input type="hidden" name="at" value=(frame.at); }
+            div.fields {
+                div {
+                    label for="by" { "A row for each" }
+                    select #by name="by" {
+                        @for dimension in Dimension::WRITTEN {
+                            option value=(dimension.singular()) selected[dimension == form.by] { (dimension.singular()) }
+                        }
+                    }
+                }
+                div { label for="filter" { "Whose name has" } input #filter name="filter" value=(form.filter) autocomplete="off"; }
+                div {
+                    label for="guardrail" { "Only guardrails" }
+                    input #guardrail name="guardrail" value=(form.guardrail) list="guardrails" autocomplete="off" placeholder="all";
+                    datalist #guardrails { @for known in catalog.guardrail_names().take(MAX_SUGGESTED) { option value=(known) {} } }
+                }
+                div {
+                    label for="rows" { "Equal rows" }
+                    select #rows name="rows" {
+                        option value="merged" selected[form.merged] { "merged" }
+                        option value="each" selected[!form.merged] { "one a name" }
+                    }
+                }
+            }
+            details.more open[form.others.iter().any(|(_, value)| !value.is_empty())] {
+                summary { "What the requests have besides" }
+                div.fields {
+                    @for (dimension, value) in &form.others {
+                        @let field = dimension.context_field();
+                        div { label for=(field) { (capitalise(dimension.singular())) } input id=(field) name=(field) value=(value) autocomplete="off"; }
+                    }
+                }
+            }
+            div.actions { button type="submit" { "Show" } }
+        }
+    }
+}
+
+fn rows(form: &MatrixForm, matrix: &Matrix) -> Markup {
+    let by = form.by.singular();
+    let mut columns: Vec<&str> =
+        matrix.rows.iter().flat_map(|row| &row.guardrails).map(String::as_str).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let is_grid = columns.len() <= MAX_COLUMNS && !columns.is_empty();
+    let shown = matrix.rows.iter().skip((form.page - 1) * PAGE).take(PAGE);
+    html! {
+        div.card.scroll tabindex="0" role="region" aria-label="Matrix" {
+            table.matrix {
+                thead { tr {
+                    th scope="col" { (capitalise(form.by.plural())) }
+                    @if is_grid { @for column in &columns { th.column scope="col" { span { (text(column)) } } } }
+                    @else { th scope="col" { "Guardrails" } }
+                } }
+                tbody {
+                    @for row in shown {
+                        @let names = row.names.get(by).map(Vec::as_slice).unwrap_or_default();
+                        tr {
+                            th scope="row" { (chips(names)) }
+                            @if is_grid {
+                                @for column in &columns {
+                                    @if row.guardrails.iter().any(|it| it == column) {
+                                        td.yes { span aria-hidden="true" { "●" } span.hidden { "yes" } }
+                                    } @else { td.no { span aria-hidden="true" { "·" } span.hidden { "no" } } }
+                                }
+                            } @else {
+                                td { @if row.guardrails.is_empty() { span.loss { "none" } } @else { (chips(&row.guardrails)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn pager(form: &MatrixForm, all: usize, address: &dyn Fn(&str, usize) -> String) -> Markup {
+    let pages = all.div_ceil(PAGE);
+    html! {
+        nav.pager aria-label="Pages of the matrix" {
+            @if form.page > 1 { a.button.quiet href=(address("/ui/matrix", form.page - 1)) rel="prev" { "Previous" } }
+            span.muted {
+                (count(all, "row", "rows"))
+                @if pages > 1 { ", page " (group_digits(form.page)) " of " (group_digits(pages)) }
+            }
+            @if form.page < pages { a.button.quiet href=(address("/ui/matrix", form.page + 1)) rel="next" { "Next" } }
+        }
+    }
+}
+
+/// The last page of so many rows.
+pub fn last_page(rows: usize) -> usize {
+    rows.div_ceil(PAGE).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix() -> Matrix {
+        let row = |names: &[&str], guardrails: &[&str]| Row {
+            names: BTreeMap::from([("team", names.iter().map(|it| (*it).to_owned()).collect())]),
+            guardrails: guardrails.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        let rows = vec![row(&["b-eu", "a-us"], &["x"]), row(&["a-eu"], &[])];
+        Matrix { version: 1, by: vec!["team"], rows, patterns: BTreeMap::new() }
+    }
+
+    fn form(filter: &str, merged: bool) -> MatrixForm {
+        MatrixForm {
+            by: Dimension::Team,
+            others: Vec::new(),
+            guardrail: String::new(),
+            filter: filter.to_owned(),
+            merged,
+            page: 1,
+        }
+    }
+
+    #[test]
+    fn rows_are_merged_or_split_and_filtered() {
+        let names = |form: MatrixForm| {
+            let rows = arrange_rows(matrix(), &form).rows;
+            rows.into_iter().map(|row| row.names["team"].join("+")).collect::<Vec<_>>()
+        };
+        assert_eq!(names(form("", true)), ["b-eu+a-us", "a-eu"]);
+        assert_eq!(names(form("", false)), ["a-eu", "a-us", "b-eu"]);
+        assert_eq!(names(form("EU", true)), ["b-eu", "a-eu"]);
+        assert_eq!(names(form("none", true)), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,378 @@
+//! One policy: its document, what it is built on, what it gives in which case, where it is attached, its versions.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use refguard_core::diff::FieldChange;
+use refguard_core::document::Dimension;
+use refguard_core::policy::{Attachment, Pattern, Policy, PolicyId, PolicySet};
+use serde_json::Value;
+
+use super::ask::{capitalise, pipeline_table};
+use super::frame::Frame;
+use super::parts::{chips, commit, count, name, place, text, time, words};
+use super::yaml::{yaml, yaml_beside};
+use crate::ops::{Compared, VersionList, VersionRow};
+
+/// Attachments, children, versions and names that are shown.
+const MAX_ATTACHMENTS: usize = 50;
+const MAX_CHILDREN: usize = 100;
+const MAX_VERSIONS: usize = 100;
+const MAX_MODELS: usize = 500;
+
+/// Everything that the page shows of a policy beside the set.
+pub struct PolicyView<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The number of its version.
+    pub number: Option<u64>,
+    /// The text of its document, or why it cannot be shown.
+    pub document: Result<String, String>,
+    /// Its versions, or why they cannot be told.
+    pub versions: Result<VersionList, String>,
+}
+
+/// The page.
+pub fn policy_page(frame: &Frame, set: &PolicySet, view: &PolicyView<'_>) -> String {
+    let policy = view.policy;
+    frame.around(html! {
+        p.crumb { a href=(frame.address("/ui/policies", &[])) { "Policies" } }
+        div.head {
+            h1 { (name(&policy.name)) }
+            @if let Some(number) = view.number { span.badge { "version " (number) } }
+            @if policy.requestable { span.badge { "may be asked for by name" } }
+        }
+        @if let Some(description) = &policy.description { p.lead { (name(description)) } }
+        p.muted {
+            @match &policy.owner { Some(owner) => { "Owner: " (name(owner)) }, None => "Nobody is named as owner" }
+            " · " (place(&policy.place.file, policy.place.line))
+        }
+        div.columns {
+            section.card aria-labelledby="gives" {
+                h2 #gives { "What it gives" }
+                (chain(frame, set, policy))
+                (cases(set, policy))
+            }
+            section.card aria-labelledby="document" {
+                h2 #document { "Document" }
+                @match &view.document {
+                    Ok(document) => (yaml(document, "The policy's document")),
+                    Err(why) => p.muted { "It cannot be shown: " (words(why)) },
+                }
+            }
+        }
+        @if let Some(pipeline) = &policy.pipeline {
+            section.card { h2 { "Pipeline" } (pipeline_table(set, pipeline)) }
+        }
+        (attachments(set, policy))
+        (children(frame, set, policy))
+        (versions(frame, policy, &view.versions))
+    })
+}
+
+/// Its ancestors and itself, each with what it adds and removes.
+fn chain(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
+    let members: Vec<&Policy> = policy.chain.iter().filter_map(|id| set.policy(*id)).collect();
+    html! {
+        ol.chain {
+            @for member in members {
+                li {
+                    @if member.name == policy.name { strong { (name(&member.name)) } }
+                    @else { a href=(frame.address("/ui/policy", &[("name", &member.name)])) { (name(&member.name)) } }
+                    @if let Some(condition) = &member.condition {
+                        span.muted { " where the model is " }
+                        @for id in condition {
+                            code { (text(set.conditions.get(id.0 as usize).map_or("", |it| it.text()))) } " "
+                        }
+                    }
+                    @if !member.add.is_empty() {
+                        div.gives { span.gain { "adds " } (chips(&names(set, &member.add))) }
+                    }
+                    @if !member.remove.is_empty() {
+                        div.gives { span.loss { "removes " } (chips(&names(set, &member.remove))) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn names<'s>(set: &'s PolicySet, ids: &[refguard_core::policy::GuardrailId]) -> Vec<&'s str> {
+    ids.iter().map(|id| set.guardrail(*id)).collect()
+}
+
+/// What its chain comes to, for each class of models that the catalog lists.
+fn cases(set: &PolicySet, policy: &Policy) -> Markup {
+    let given = |model: Option<&str>| {
+        let holds = |member: &Policy| {
+            member.condition.as_ref().is_none_or(|it| set.condition_holds(it, model))
+        };
+        names(set, &set.effective(policy, holds))
+    };
+    let is_conditional =
+        policy.chain.iter().filter_map(|id| set.policy(*id)).any(|it| it.condition.is_some());
+    if !is_conditional {
+        return html! { h3 { "Together, for every model" } (chips(&given(None))) };
+    }
+
+    let mut by_result: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+    let listed = set.catalog.values[Dimension::Model].iter().flatten();
+    for model in listed.filter(|model| !model.ends_with('*')).take(MAX_MODELS) {
+        by_result.entry(given(Some(model))).or_default().push(model);
+    }
+    html! {
+        h3 { "Together, by model" }
+        dl.cases {
+            @for (guardrails, models) in &by_result {
+                div {
+                    dt { @for (index, model) in models.iter().enumerate() { @if index > 0 { ", " } (name(model)) } }
+                    dd { @if guardrails.is_empty() { span.muted { "nothing" } } @else { (chips(guardrails)) } }
+                }
+            }
+            @let without = given(None);
+            div {
+                dt { "no model" }
+                dd { @if without.is_empty() { span.muted { "nothing" } } @else { (chips(&without)) } }
+            }
+        }
+    }
+}
+
+fn attachments(set: &PolicySet, policy: &Policy) -> Markup {
+    let Some(id) = set.by_name.get(&policy.name).copied() else { return html! {} };
+    let own: Vec<&Attachment> =
+        set.attachments.iter().map(|it| &**it).filter(|it| it.policy == id).collect();
+    html! {
+        section.card aria-labelledby="who" {
+            h2 #who { "Who gets it" }
+            @if own.is_empty() {
+                p { "It is attached to nothing" @if policy.requestable { ": requests may ask for it by name" } "." }
+            }
+            @if !own.is_empty() {
+                div.scroll tabindex="0" role="region" aria-label="Attachments" {
+                    table {
+                        thead { tr { th scope="col" { "Requests with" } th scope="col" { "Names of the catalog" }
+                            th scope="col" { "Place" } } }
+                        tbody { @for attachment in own.iter().take(MAX_ATTACHMENTS) { (attachment_row(set, attachment)) } }
+                    }
+                }
+            }
+            @if own.len() > MAX_ATTACHMENTS {
+                p.muted { "and " (count(own.len() - MAX_ATTACHMENTS, "attachment", "attachments")) " more" }
+            }
+        }
+    }
+}
+
+fn attachment_row(set: &PolicySet, attachment: &Attachment) -> Markup {
+    html! {
+        tr {
+            td {
+                @if attachment.everywhere { "anything: every request" }
+                @else {
+                    @for (dimension, patterns) in attachment.targets.written() {
+                        @if let Some(patterns) = patterns {
+                            div {
+                                span.muted { (capitalise(if patterns.len() == 1 { dimension.singular() } else { dimension.plural() })) " " }
+                                @for pattern in patterns { code { (text(&pattern.to_string())) } " " }
+                            }
+                        }
+                    }
+                }
+                @if attachment.default { div.muted { "only where nothing else matches" } }
+                @if let Some(priority) = attachment.priority { div.muted { "priority " (priority) } }
+            }
+            td {
+                @for (dimension, patterns) in attachment.targets.written() {
+                    @if let Some(patterns) = patterns { (catalog_names(set, dimension, patterns)) }
+                }
+            }
+            td { (place(&attachment.place.file, attachment.place.line)) }
+        }
+    }
+}
+
+/// The names of the catalog that some patterns match.
+fn catalog_names(set: &PolicySet, dimension: Dimension, patterns: &[Pattern]) -> Markup {
+    let Some(listed) = &set.catalog.values[dimension] else { return html! {} };
+    let matched: Vec<&str> = listed
+        .iter()
+        .map(|name| &**name)
+        .filter(|name| patterns.iter().any(|pattern| pattern.matches(Some(name))))
+        .collect();
+    html! {
+        div.matched {
+            span.muted { (matched.len()) " of " (count(listed.len(), dimension.singular(), dimension.plural())) }
+            (chips(&matched))
+        }
+    }
+}
+
+fn children(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
+    let Some(id) = set.by_name.get(&policy.name).copied() else { return html! {} };
+    let is_child = |id: PolicyId| move |it: &&&Policy| it.parent == Some(id);
+    let all: Vec<&Policy> = set.policies.iter().map(|it| &**it).collect();
+    let children: Vec<&&Policy> = all.iter().filter(is_child(id)).collect();
+    if children.is_empty() {
+        return html! {};
+    }
+    html! {
+        section.card {
+            h2 { (count(children.len(), "policy is", "policies are")) " built on it" }
+            p.links {
+                @for child in children.iter().take(MAX_CHILDREN) {
+                    a href=(frame.address("/ui/policy", &[("name", &child.name)])) { (name(&child.name)) } " "
+                }
+                @if children.len() > MAX_CHILDREN { span.muted { "and more" } }
+            }
+        }
+    }
+}
+
+fn versions(frame: &Frame, policy: &Policy, versions: &Result<VersionList, String>) -> Markup {
+    let list = match versions {
+        Ok(list) => &list.versions,
+        Err(why) => {
+            return html! { section.card { h2 { "Versions" } p.muted { (words(why)) } } };
+        }
+    };
+    html! {
+        section.card aria-labelledby="versions" {
+            h2 #versions { (count(list.len(), "version", "versions")) }
+            (version_table(list))
+            @if list.len() > 1 { (compare_form(frame, &policy.name, list, None)) }
+        }
+    }
+}
+
+fn version_table(list: &[VersionRow]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Versions" {
+            table.stack {
+                thead { tr { th.number scope="col" { "Version" } th scope="col" { "What" } th scope="col" { "Who" }
+                    th scope="col" { "When" } th scope="col" { "Where" } } }
+                tbody {
+                    @for row in list.iter().take(MAX_VERSIONS) {
+                        tr {
+                            th.number scope="row" { (row.number) }
+                            td data-label="What" { (name(&row.summary)) " " (commit(&row.commit))
+                                @if row.digest.is_none() { " " span.badge.bad { "removed" } } }
+                            td data-label="Who" { (name(&row.author)) }
+                            td data-label="When" { (time(&row.time)) }
+                            td data-label="Where" { @for state in row.states.iter().filter(|state| *state != "published") {
+                                span.badge.good { (text(state)) } " " } }
+                        }
+                    }
+                }
+            }
+        }
+        @if list.len() > MAX_VERSIONS { p.muted { "and older ones" } }
+    }
+}
+
+fn compare_form(
+    frame: &Frame,
+    policy: &str,
+    list: &[VersionRow],
+    chosen: Option<(u64, u64)>,
+) -> Markup {
+    let newest = list.first().map_or(0, |row| row.number);
+    let before = list.get(1).map_or(newest, |row| row.number);
+    let (from, to) = chosen.unwrap_or((before, newest));
+    let choice = |id: &'static str, label: &'static str, chosen: u64| {
+        html! {
+            div {
+                label for=(id) { (label) }
+                select id=(id) name=(id) {
+                    @for row in list.iter().take(MAX_VERSIONS) {
+                        option value=(row.number) selected[row.number == chosen] { "version " (row.number) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        form method="get" action="/ui/compare" {
+            @if let Some(set) = &frame.set { input type="hidden" name="set" value=(set); }
+            input type="hidden" name="name" value=(policy);
+            div.fields.compare {
+                (choice("from", "Compare", from)) (choice("to", "with", to))
+                div { button type="submit" { "Compare" } }
+            }
+        }
+    }
+}
+
+/// Two versions of a policy side by side.
+pub struct CompareView<'a> {
+    /// The policy.
+    pub policy: &'a str,
+    /// The two numbers.
+    pub numbers: (u64, u64),
+    /// Field by field.
+    pub compared: &'a Compared,
+    /// The text of both documents.
+    pub documents: (String, String),
+    /// Every version.
+    pub versions: &'a VersionList,
+}
+
+/// The page.
+pub fn compare_page(frame: &Frame, view: &CompareView<'_>) -> String {
+    let comparison = view.compared.comparison();
+    let (from, to) = view.numbers;
+    frame.around(html! {
+        p.crumb {
+            a href=(frame.address("/ui/policies", &[])) { "Policies" } " / "
+            a href=(frame.address("/ui/policy", &[("name", view.policy)])) { (name(view.policy)) }
+        }
+        h1 { (name(view.policy)) ": version " (from) " and " (to) }
+        div.card { (compare_form(frame, view.policy, &view.versions.versions, Some(view.numbers))) }
+        section.card aria-labelledby="fields" {
+            h2 #fields { "What differs" }
+            @if comparison.fields.is_empty() { p { "Nothing that has a meaning." } } @else { (field_table(&comparison.fields)) }
+        }
+        div.columns {
+            @let (old, new) = &view.documents;
+            @for (number, document, other) in [(from, old, new), (to, new, old)] {
+                section.card {
+                    h2 { "Version " (number) }
+                    @if document.is_empty() { p.muted { "The policy was removed." } }
+                    @else { (yaml_beside(document, other, &format!("Document of version {number}"))) }
+                }
+            }
+        }
+    })
+}
+
+/// Fields that differ, before and after.
+pub(super) fn field_table(fields: &[FieldChange]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Fields that differ" {
+            table {
+                thead { tr { th scope="col" { "Field" } th scope="col" { "Before" } th scope="col" { "After" } } }
+                tbody {
+                    @for field in fields.iter().take(200) {
+                        tr { th scope="row" { code { (text(&field.path)) } } td { (value(&field.a)) } td { (value(&field.b)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn value(value: &Value) -> Markup {
+    match value {
+        Value::Null => html! { span.muted { "not there" } },
+        Value::String(words) => html! { (name(words)) },
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            if items.is_empty() {
+                html! { span.muted { "none" } }
+            } else {
+                chips(&items)
+            }
+        }
+        other => html! { code { (text(&other.to_string())) } },
+    }
+}
