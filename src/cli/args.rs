@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
-use refguard_core::document::{DayEdge, Dimension, Level, parse_instant};
+use refguard_core::document::{DayEdge, Dimension, Level, did_you_mean, parse_instant};
 use refguard_core::policy::{BadLevel, Levels, rules};
 use refguard_core::prove::{Budget, Detail};
 use refguard_core::resolve::Context;
@@ -305,11 +305,12 @@ fn parse_level(text: &str) -> Result<(String, Level), String> {
         other => return Err(format!("`{other}` is no level: it is one of off, warn, error")),
     };
     let mut levels = Levels::default();
-    levels.set(&rules::all(), rule, level).map_err(|bad| match bad {
-        BadLevel::Unknown(Some(near)) => {
-            format!("there is no rule `{rule}`; did you mean `{near}`?")
-        }
-        BadLevel::Unknown(None) => format!("there is no rule `{rule}`"),
+    let rules = rules::all();
+    levels.set(&rules, rule, level).map_err(|bad| match bad {
+        BadLevel::Unknown => match did_you_mean(rule, rules.iter().map(|rule| rule.name)) {
+            Some(near) => format!("there is no rule `{rule}`; did you mean `{near}`?"),
+            None => format!("there is no rule `{rule}`"),
+        },
         BadLevel::Fixed(name) => format!("`{name}` is an error, and errors cannot be lowered"),
     })?;
     Ok((rule.to_owned(), level))

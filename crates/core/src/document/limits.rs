@@ -1,7 +1,10 @@
-//! The limits of DESIGN's budget table: each an error with its name and value.
+//! The limits of what is read: each an error with its name and value.
 
 /// Bytes that one value of a request may have: the limit `request-value`.
 pub const MAX_VALUE: usize = 1_024;
+
+/// Environments that settings may declare: the limit `environments`.
+pub(super) const MAX_ENVIRONMENTS: usize = 200;
 
 /// Tags that a request may have: the limit `request-tags`.
 pub const MAX_TAGS: usize = 256;

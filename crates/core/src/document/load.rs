@@ -12,7 +12,7 @@ use super::rules::{
 use super::{
     Finding, Kind, Limits, Node, RawAttachment, RawCatalog, RawInvariant, RawPolicy, RawPolicyTest,
     RawRepository, Release, SourceFile, Span, de, header, names::judge_names,
-    requests::judge_requests, shape, yaml,
+    requests::judge_requests, settings::judge_settings, shape, yaml,
 };
 
 /// A document of ours that has its kind's form.
@@ -308,6 +308,7 @@ fn load_document(
                     Ok(body) => {
                         findings.append(&mut judge_names(file, &body));
                         findings.append(&mut judge_requests(file, &body));
+                        findings.extend(judge_settings(file, &body));
                         loaded.documents.push(Document {
                             file: file.clone(),
                             span: root.span,

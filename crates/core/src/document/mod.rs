@@ -26,6 +26,7 @@ mod requests;
 pub mod rules;
 mod scalar;
 pub mod schema;
+mod settings;
 mod shape;
 mod source;
 mod suggest;

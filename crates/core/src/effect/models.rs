@@ -12,10 +12,19 @@ use super::budget::Budget;
 use super::chain::{Item, ItemId, Items};
 use super::trie::{Place, Trie};
 use crate::document::Dimension;
+use crate::policy::condition::ModelPattern;
 use crate::policy::{Catalog, Pattern};
 
 /// States that one walk may meet.
 const MAX_STATES: usize = 50_000;
+/// Automata that one walk may follow.
+const MAX_AUTOMATA: usize = 4_096;
+/// States of all automata together that one walk may keep: each of its own states holds one of each automaton.
+const MAX_CELLS: usize = 16_000_000;
+/// Bits of all classes together, in words.
+const MAX_WORDS: usize = 8_000_000;
+/// What building an automaton costs, beside one step: about what a short expression takes.
+const AUTOMATON_UNITS: u64 = 5_000;
 /// Values of a catalog that are tried as witnesses.
 const MAX_CATALOG: usize = 2_000;
 
@@ -140,7 +149,22 @@ impl Spaces {
         for (bit, item) in items.iter().enumerate() {
             match known.get(*item) {
                 Some(Item::Pattern(pattern)) => trie.insert(pattern, bit),
-                Some(Item::Condition(_)) => automata.push((bit, self.automaton(known, *item)?)),
+                Some(Item::Condition(text)) => {
+                    match known.condition_of(text).and_then(ModelPattern::literals) {
+                        // A string is found by the trie at no cost for each step.
+                        Some(literals) => {
+                            literals.for_each(|text| trie.insert(&Pattern::Exact(text), bit));
+                        }
+                        None => {
+                            let is_new = !self.automata.contains_key(item);
+                            let is_paid = !is_new || budget.spend(AUTOMATON_UNITS);
+                            if !is_paid || automata.len() == MAX_AUTOMATA {
+                                return Err(TooLarge);
+                            }
+                            automata.push((bit, self.automaton(known, *item)?));
+                        }
+                    }
+                }
                 None => return Err(TooLarge),
             }
         }
@@ -268,7 +292,9 @@ impl Walk<'_> {
     /// One more byte after a state.
     fn step(&self, from: usize, bytes: &[u8], met: &mut Met) -> Result<(), TooLarge> {
         for byte in bytes {
-            if met.states.len() > MAX_STATES || !self.budget.spend(2 + self.automata.len() as u64) {
+            if met.is_too_large(self.automata.len(), self.bits)
+                || !self.budget.spend(2 + self.automata.len() as u64)
+            {
                 return Err(TooLarge);
             }
             let Some(next) = met.states.get(from).map(|(state, _)| self.next(state, *byte)) else {
@@ -339,6 +365,13 @@ impl Walk<'_> {
 }
 
 impl Met {
+    /// Whether what is kept passes a limit; a walk over many automata, or with many bits, ends earlier.
+    fn is_too_large(&self, automata: usize, bits: usize) -> bool {
+        let cells = self.states.len().saturating_mul(automata);
+        let words = self.classes.len().saturating_mul(bits.div_ceil(64));
+        self.states.len() > MAX_STATES || cells > MAX_CELLS || words > MAX_WORDS
+    }
+
     fn add(&mut self, state: State, from: Option<(usize, u8)>) {
         if self.known.insert(state.clone()) {
             self.states.push((state, from));
@@ -355,5 +388,54 @@ impl Met {
         }
         bytes.reverse();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::chain::Items;
+
+    /// The space of some conditions, and the units that it took.
+    fn space_of(texts: impl Iterator<Item = String>) -> (Result<Rc<Space>, TooLarge>, u64) {
+        let mut items = Items::default();
+        let mut ids: Vec<ItemId> =
+            texts.map(|text| items.condition(&ModelPattern::parse(&text).unwrap())).collect();
+        ids.sort_unstable();
+        let budget = Budget::default();
+        let space = Spaces::new(&[]).space(&items, &ids, &budget);
+        (space, budget.used())
+    }
+
+    #[test]
+    fn strings_in_conditions_cost_what_their_bytes_are() {
+        let (space, few) = space_of((0..500).map(|it| format!("model-{it}")));
+        assert_eq!(space.unwrap().classes.len(), 502, "each, every other one, and none");
+        let (space, more) = space_of((0..2_000).map(|it| format!("model-{it}")));
+        assert_eq!(space.unwrap().classes.len(), 2_002);
+        assert!(more < 6 * few, "{few} units for 500, {more} for 2,000");
+    }
+
+    #[test]
+    fn a_literal_that_is_escaped_is_met_by_its_text_and_by_what_it_says() {
+        let (space, _) = space_of([r"gpt-4\.1".to_owned(), "gpt-4x1".to_owned()].into_iter());
+        let space = space.unwrap();
+        let named = |name: &str| space.classes.iter().any(|it| it.witness.as_deref() == Some(name));
+        assert!(named("gpt-4.1") && named("gpt-4x1"));
+        assert_eq!(
+            space.classes.len(),
+            4,
+            "the text of the pattern is in the class of what it says"
+        );
+    }
+
+    #[test]
+    fn more_than_can_be_kept_ends_soon() {
+        let (space, used) = space_of((0..5_000).map(|it| format!("model-{it}.*x")));
+        assert_eq!(space.unwrap_err(), TooLarge);
+        assert!(used <= 4_097 * AUTOMATON_UNITS, "{used}");
+        let (space, used) = space_of((0..40_000).map(|it| format!("model-{it}")));
+        assert_eq!(space.unwrap_err(), TooLarge);
+        assert!(used < 200_000_000, "{used}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::document::{Finding, Level, Release, Rule, Severity, did_you_mean};
+use crate::document::{Finding, Level, Release, Rule, Severity};
 
 /// Levels by rule name, from refguard.yaml and flags, as of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,8 @@ impl Default for Levels {
 /// Why a level cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadLevel {
-    /// No rule of that name; the nearest one, if one is near.
-    Unknown(Option<&'static str>),
+    /// No rule of that name.
+    Unknown,
     /// The rule is an error, and errors cannot be lowered.
     Fixed(&'static str),
 }
@@ -52,7 +52,7 @@ impl Levels {
         level: Level,
     ) -> Result<(), BadLevel> {
         let Some(rule) = rules.iter().find(|rule| rule.name == name || rule.code == name) else {
-            return Err(BadLevel::Unknown(did_you_mean(name, rules.iter().map(|rule| rule.name))));
+            return Err(BadLevel::Unknown);
         };
         match (rule.severity, level) {
             (Severity::Error, Level::Off | Level::Warn) => Err(BadLevel::Fixed(rule.name)),

@@ -101,6 +101,17 @@ impl ModelPattern {
         matches!(self.matcher, Matcher::Text)
     }
 
+    /// The strings that it matches, where those are one or two and none is empty.
+    pub(crate) fn literals(&self) -> Option<impl Iterator<Item = Arc<str>>> {
+        let other = match &self.matcher {
+            Matcher::Text => None,
+            Matcher::Literal(literal) => Some(literal.clone()),
+            Matcher::Regex(_) => return None,
+        };
+        let literals = [Some(self.text.clone()), other].into_iter().flatten();
+        literals.clone().all(|literal| !literal.is_empty()).then_some(literals)
+    }
+
     /// Bytes of its compiled form, without what searches add.
     pub fn compiled_size(&self) -> usize {
         match &self.matcher {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashMap;
 
 use super::Scope;
+use super::suggestions::Suggestions;
 use crate::document::{Finding, RawEnvironment, RawRepository, Rule, Severity, Span, Spanned};
 use crate::policy::freeze::{TimeFault, read_freeze, read_soak};
 use crate::policy::{BadLevel, DraftSet, Environment, Item, Levels, Settings};
@@ -128,13 +129,14 @@ fn places(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
 fn levels(item: &Item<'_, RawRepository>, findings: &mut Vec<Finding>) {
     let rules = super::all();
+    let mut suggestions = Suggestions::new(rules.iter().map(|rule| rule.name));
     for (name, level) in item.raw.rules.iter().flat_map(|rules| &rules.0) {
         let finding = match Levels::default().set(&rules, name, level.value) {
             Ok(()) => continue,
-            Err(BadLevel::Unknown(near)) => item
+            Err(BadLevel::Unknown) => item
                 .finding(&RULE, name.span, format!("there is no rule `{}`", name.as_str()))
                 .help("`refguard explain` lists the rules")
-                .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                .maybe_help(suggestions.help(name.as_str())),
             Err(BadLevel::Fixed(rule)) => item
                 .finding(
                     &RULE,
@@ -335,7 +337,7 @@ mod tests {
         );
         assert_eq!(
             of("environments:\n  - name: a\n  - name: b\n    ref: refs/heads/a\n"),
-            [("RG116", 6)]
+            [("RG116", 6), ("RG124", 6)]
         );
         assert_eq!(of("environments:\n  - name: a\n    from: a\n"), [("RG116", 5)]);
         assert_eq!(of("environments:\n  - name: a b\n"), [("RG116", 4)]);
@@ -343,7 +345,7 @@ mod tests {
         assert_eq!(of("environments:\n  - name: HEAD\n"), [("RG116", 4)]);
         assert_eq!(of("environments:\n  - name: '-x'\n"), [("RG116", 4)]);
         assert_eq!(of("environments:\n  - name: eu/a\n  - name: eu/a/b\n"), [("RG116", 5)]);
-        assert_eq!(of("publish_branch: a..b\n"), [("RG116", 3)]);
+        assert_eq!(of("publish_branch: a..b\n"), [("RG116", 3), ("RG222", 3)]);
     }
 
     #[test]
