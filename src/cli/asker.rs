@@ -1,23 +1,20 @@
 //! Asking daemons from the command line: their addresses, TLS, tokens, and one request at a time by HTTP/1.0.
 
-use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::http::TlsClient;
+use crate::http::{Deadline, TlsClient, host_name, read_answer};
 
 /// How long one daemon may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read at most: a listing of clients has 64 MiB of reports.
 const MAX_ANSWER: usize = 96 << 20;
-/// Bytes of one read.
-const CHUNK: usize = 16 << 10;
 
 /// The daemons that a verb asks, and how.
 #[derive(Debug, Args)]
@@ -160,32 +157,28 @@ impl<'a> Asker<'a> {
 
     fn ask(&self, address: &Address<'_>, method: &str, path: &str) -> Result<Answer> {
         let token = self.token.as_deref();
-        let text = match *address {
-            Address::Http(host) => read_answer(connect(host, 80)?, host, method, path, token),
+        let deadline = Deadline::within(ANSWER);
+        let request = |host: &str| write_request(host, method, path, token);
+        let answer = match *address {
+            Address::Http(host) => {
+                read_answer(connect(host, 80)?, request(host).as_bytes(), MAX_ANSWER, &deadline)
+            }
             Address::Https(host) => {
                 let tls = self.tls.as_ref().context("there is no authority to trust")?;
                 let stream = connect(host, 443)?;
                 let stream = tls.open(stream, host_name(host)).map_err(anyhow::Error::msg)?;
-                read_answer(stream, host, method, path, token)
+                read_answer(stream, request(host).as_bytes(), MAX_ANSWER, &deadline)
             }
             Address::Unix(socket) => {
                 let stream = UnixStream::connect(socket)?;
                 stream.set_read_timeout(Some(ANSWER))?;
                 stream.set_write_timeout(Some(ANSWER))?;
-                read_answer(stream, "localhost", method, path, token)
+                read_answer(stream, request("localhost").as_bytes(), MAX_ANSWER, &deadline)
             }
         };
-        Answer::parse(&text?)
+        let text = String::from_utf8(answer.map_err(anyhow::Error::msg)?);
+        Answer::parse(&text.context("its answer is no text")?)
     }
-}
-
-/// The name or address in `HOST:PORT`, without the brackets of an IPv6 address.
-fn host_name(host: &str) -> &str {
-    let name = match host.rsplit_once(':') {
-        Some((name, _)) if !host.ends_with(']') => name,
-        _ => host,
-    };
-    name.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn connect(host: &str, default_port: u16) -> Result<TcpStream> {
@@ -198,40 +191,11 @@ fn connect(host: &str, default_port: u16) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// One request by HTTP/1.0: the answer is whole when the connection ends. It is bounded in bytes and
-/// in time, also where it comes a byte at a time.
-fn read_answer(
-    mut stream: impl Read + Write,
-    host: &str,
-    method: &str,
-    path: &str,
-    token: Option<&str>,
-) -> Result<String> {
+/// The text of a request.
+fn write_request(host: &str, method: &str, path: &str, token: Option<&str>) -> String {
     let bearer =
         token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let request = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n");
-    stream.write_all(request.as_bytes())?;
-    stream.flush()?;
-
-    let end = Instant::now() + ANSWER;
-    let (mut answer, mut chunk) = (Vec::new(), vec![0; CHUNK]);
-    loop {
-        match stream.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(read) => answer.extend_from_slice(chunk.get(..read).unwrap_or(&[])),
-            // TLS that ends without a farewell. An answer that was cut off is no JSON.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-        if answer.len() > MAX_ANSWER {
-            bail!("its answer has more than {MAX_ANSWER} bytes");
-        }
-        if Instant::now() >= end {
-            bail!("it takes longer than {} s to answer", ANSWER.as_secs());
-        }
-    }
-    String::from_utf8(answer).context("its answer is no text")
+    format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n")
 }
 
 #[cfg(test)]
@@ -246,11 +210,5 @@ mod tests {
         for bad in ["a:1", "http://", "https://a/b", "http://u@a", "http://a\r\nX: y", "ftp://a"] {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn the_name_for_a_certificate_has_no_port_and_no_brackets() {
-        let names = ["a:1", "a", "[::1]:8731", "[::1]"].map(host_name);
-        assert_eq!(names, ["a", "a", "::1", "::1"]);
     }
 }

@@ -284,6 +284,13 @@ impl Clients {
         lock(&self.0).remove(Moment::now(), id, owner)
     }
 
+    /// The clients that cannot enforce what is served, by id.
+    pub(super) fn rejecting(&self) -> Vec<ListedClient> {
+        let mut clients = self.list(None);
+        clients.retain(|client| client.report.state == ClientState::Rejected);
+        clients
+    }
+
     /// Sentences for people: which sets have clients that do not enforce what is served.
     pub(super) fn notes(&self) -> Vec<String> {
         let tally = self.tally();

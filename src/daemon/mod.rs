@@ -18,6 +18,7 @@ mod clients;
 mod config;
 mod difference;
 mod environment;
+mod events;
 mod fetch;
 mod follow;
 mod history;
@@ -50,6 +51,7 @@ pub use clients::{
 };
 pub use config::{Config, Fetch};
 pub use difference::Difference;
+pub use events::{Event, EventKind, EventWatch};
 pub use follow::Daemon;
 pub use history::{History, NoHistory};
 pub use hub::{Hub, Unserved};

@@ -18,6 +18,7 @@ mod echo;
 mod independence;
 mod last_good;
 mod limits;
+mod notify;
 mod openapi;
 mod operations;
 mod pages;

@@ -22,7 +22,8 @@ use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::daemon::{Config, Daemon, Fetch, Hub, LineLog, LogTarget, Subject, Systemd};
 use crate::http::{
-    self, AuthzOptions, Credentials, DecisionLog, HostGuard, Limits, Options, Signals,
+    self, AuthzOptions, Credentials, DecisionLog, HostGuard, Limits, NotifyForm, NotifyOptions,
+    NotifyTarget, Options, Signals, TlsClient,
 };
 use crate::ops::{self, Workspace};
 use crate::repo::GitEnv;
@@ -92,6 +93,9 @@ pub(in crate::cli) struct ServeArgs {
     authz: AuthzArgs,
 
     #[command(flatten)]
+    notify: NotifyArgs,
+
+    #[command(flatten)]
     logs: LogArgs,
 }
 
@@ -101,6 +105,77 @@ enum WhenStale {
     Unready,
     /// Requests get 503 too
     Refuse,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Notifications")]
+struct NotifyArgs {
+    /// Post what happens to this address, as CloudEvents in JSON (repeatable): http:// or https://
+    #[arg(long = "notify", value_name = "URL")]
+    receivers: Vec<String>,
+
+    /// Post what happens to this address, as a text that Slack shows (repeatable)
+    #[arg(long = "notify-slack", value_name = "URL")]
+    slack: Vec<String>,
+
+    /// Sign what is posted with the secret that is in this variable of the environment (HMAC-SHA256)
+    #[arg(long = "notify-secret-env", value_name = "NAME")]
+    secret_env: Option<String>,
+
+    /// Sign what is posted with the secret that is in this file
+    #[arg(long = "notify-secret-file", value_name = "FILE", conflicts_with = "secret_env")]
+    secret_file: Option<PathBuf>,
+
+    /// Trust the certificates that these sign, as PEM, instead of those that this machine trusts
+    #[arg(long = "notify-ca", value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl NotifyArgs {
+    /// Who is told, if anybody.
+    ///
+    /// # Errors
+    /// Where an address is none, or the secret or the authorities cannot be read.
+    fn options(&self) -> Result<Option<NotifyOptions>> {
+        let parse = |form| move |url: &String| NotifyTarget::parse(url, form);
+        let receivers = self.receivers.iter().map(parse(NotifyForm::CloudEvents));
+        let targets = receivers.chain(self.slack.iter().map(parse(NotifyForm::Slack)));
+        let targets: Vec<NotifyTarget> =
+            targets.collect::<Result<_, String>>().map_err(anyhow::Error::msg)?;
+        if targets.is_empty() {
+            return Ok(None);
+        }
+        let tls = match (targets.iter().any(NotifyTarget::is_tls), &self.ca) {
+            (false, _) => None,
+            (true, None) => Some(TlsClient::trusting_this_machine().map_err(anyhow::Error::msg)?),
+            (true, Some(path)) => {
+                let pem =
+                    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+                Some(TlsClient::trusting(&pem).map_err(anyhow::Error::msg)?)
+            }
+        };
+        Ok(Some(NotifyOptions { targets, secret: self.secret()?, tls }))
+    }
+
+    fn secret(&self) -> Result<Option<Vec<u8>>> {
+        let (secret, from) = match (&self.secret_env, &self.secret_file) {
+            (Some(name), _) => {
+                let secret = std::env::var(name)
+                    .with_context(|| format!("the variable `{name}` is not set"))?;
+                (secret, format!("the variable `{name}`"))
+            }
+            (None, Some(path)) => {
+                let from = format!("`{}`", path.display());
+                (fs::read_to_string(path).with_context(|| format!("cannot read {from}"))?, from)
+            }
+            (None, None) => return Ok(None),
+        };
+        let secret = secret.trim_end_matches(['\r', '\n']);
+        if secret.is_empty() {
+            bail!("{from} holds no secret");
+        }
+        Ok(Some(secret.as_bytes().to_vec()))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +318,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     let secrets = args.safety.secrets();
     let credentials = Arc::<Credentials>::default();
     secrets.read_into(&credentials)?;
+    let notifications = args.notify.options()?;
     let target = args.logs.decision_target();
     if let Some(target) = &target {
         target.check().with_context(|| args.logs.cannot_write())?;
@@ -262,6 +338,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
         Some(target) => Some(args.logs.start_decisions(target, &hub)?),
         None => None,
     };
+    if let Some(notifications) = notifications {
+        http::notify(hub.clone(), notifications).context("cannot start")?;
+    }
     args.announce(&sockets, &daemon);
 
     let options = args.options(credentials.clone(), decisions.clone());
