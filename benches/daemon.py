@@ -3,19 +3,24 @@
 
 Builds refguard, makes a repository of so many policies and as many attachments, and prints: start and restart to
 ready, memory, ref moved to served, and requests a second with `wrk` (https://github.com/wg/wrk) beside the same
-server without a daemon. On a busy machine all of them are worse.
+server without a daemon. Then the pages: how long each takes to be made, its size, what idle ones cost, when a browser shows
+them (with REFGUARD_TEST_NODE, as tests/pages has it), and what proxies feel of a browser that clicks through all of them.
+On a busy machine all of them are worse.
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+import harness
 from harness import Daemon, ROOT, Repository, free_port, post_anew, post_in_turns, read_wrk, sh, start_wrk, wrk
 
 sys.path.insert(0, str(ROOT / "benches" / "peers"))
@@ -24,6 +29,8 @@ import model  # noqa: E402
 FIXED = ROOT / "target" / "dist" / "examples" / "fixed_body"
 RELOADS = 100
 TEAMS = 1000
+PAGE_LOADS = 40
+IDLE_PAGES = 500
 
 
 class MadeUp(Repository):
@@ -104,8 +111,12 @@ def main():
     parser.add_argument("--policies", type=int, default=10_000)
     parser.add_argument("--seconds", type=int, default=10, help="of each run of wrk")
     parser.add_argument("--no-build", action="store_true")
+    parser.add_argument("--only-pages", action="store_true")
+    parser.add_argument("--refguard", type=pathlib.Path, help="measure this program, and build none")
     arguments = parser.parse_args()
-    if not arguments.no_build:
+    if arguments.refguard:
+        harness.REFGUARD = arguments.refguard.resolve()
+    elif not arguments.no_build:
         sh("cargo", "build", "--profile", "dist", "--bin", "refguard", "--example", "fixed_body", cwd=ROOT)
     place = pathlib.Path(tempfile.mkdtemp(prefix="refguard-bench-"))
     try:
@@ -120,6 +131,13 @@ def say(what, value):
 
 def measure(place, arguments):
     repository = MadeUp(place, arguments.policies)
+    if not arguments.only_pages:
+        measure_daemon(place, repository, arguments)
+    with Daemon(repository) as daemon:
+        measure_pages(place / "bodies.lua", repository, daemon, arguments)
+
+
+def measure_daemon(place, repository, arguments):
     with Daemon(repository) as daemon:
         say("start to ready", f"{daemon.took:.3f} s")
         say("resident", f"{daemon.resident():.0f} MB")
@@ -134,6 +152,69 @@ def measure(place, arguments):
         else:
             print("wrk is not installed: no figures under load")
         say("resident at the end", f"{daemon.resident():.0f} MB")
+
+
+def measure_pages(script, repository, daemon, arguments):
+    name = repository.policies[0].read_text().partition("name: ")[2].split("\n")[0]
+    second = repository.change(1)
+    repository.move(second)
+    while daemon.commit() != second:
+        time.sleep(0.01)
+    while b"version 1" not in daemon.ask("GET", f"/ui/policy?name={name}")[1]:
+        time.sleep(0.1)
+    team = repository.contexts[0]["team_alias"]
+    for address in ["/ui/", f"/ui/ask?team={team}&at={second}", "/ui/matrix?rows=each", "/ui/policies", "/ui/policies?q=9&page=3",
+                    f"/ui/policy?name={name}", "/ui/history", "/ui/change"]:
+        times, size = [], 0
+        for _ in range(PAGE_LOADS):
+            start = time.perf_counter()
+            reply, body = daemon.ask("GET", address)
+            times.append((time.perf_counter() - start) * 1000)
+            size = max(size, len(body))
+            assert reply.status == 200, (address, reply.status)
+        times.sort()
+        short = address.replace(second, "COMMIT")
+        say(f"{short[:48]}: first, p95 of {PAGE_LOADS}, size",
+            f"{times[-1]:.1f}, {times[int(PAGE_LOADS * 0.95) - 1]:.1f} ms, {size / 1000:.0f} kB")
+    say(f"{IDLE_PAGES} idle pages", f"{idle_pages(daemon, arguments.seconds):.2f} % of a core")
+    if not os.environ.get("REFGUARD_TEST_NODE"):
+        print("REFGUARD_TEST_NODE is not set: no figures of a browser")
+        return
+    script_of_pages = ROOT / "benches" / "pages.mjs"
+    print(sh("node", script_of_pages, "paint", f"http://{daemon.address}"), flush=True)
+    if shutil.which("wrk"):
+        run = post_in_turns(script, [{"context": context} for context in repository.contexts])
+        alone = wrk(f"http://{daemon.address}/v1/resolve", arguments.seconds, run)
+        clicking = subprocess.Popen(["node", str(script_of_pages), "click", f"http://{daemon.address}"])
+        time.sleep(2)
+        beside = wrk(f"http://{daemon.address}/v1/resolve", arguments.seconds, run)
+        clicking.terminate()
+        clicking.wait()
+        say("p99 of /v1/resolve: alone; beside a browser that clicks", f"{alone[1]:.2f}; {beside[1]:.2f} ms")
+
+
+def idle_pages(daemon, seconds):
+    """The share of a core that pages cost which follow a daemon where nothing happens."""
+    host, port = daemon.address.split(":")
+    streams = []
+    for _ in range(IDLE_PAGES):
+        stream = socket.create_connection((host, int(port)))
+        stream.sendall(f"GET /ui/events HTTP/1.1\r\nHost: {daemon.address}\r\n\r\n".encode())
+        streams.append(stream)
+    assert all(b"200 OK" in stream.recv(4096) for stream in streams)
+    time.sleep(2)
+    before, start = cpu_seconds(daemon), time.perf_counter()
+    time.sleep(seconds)
+    used = cpu_seconds(daemon) - before
+    took = time.perf_counter() - start
+    for stream in streams:
+        stream.close()
+    return used / took * 100
+
+
+def cpu_seconds(daemon):
+    fields = pathlib.Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def under_load(script, repository, daemon, seconds):

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs/images"
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 # A schema's type for a person.
 PLURALS = {"string": "text", "integer": "number", "boolean": "true or false", "object": "mapping", "null": "nothing"}
@@ -102,6 +104,8 @@ def lead_links(text: str, page: Path) -> str:
         file = (page.parent / path).resolve()
         if not file.exists():
             raise SystemExit(f"{page.relative_to(ROOT)} links to `{target}`, which is not there")
+        if file.parent == IMAGES:
+            return f"[{words}](images/{file.name})"
         if file.suffix == ".md" and file.parent == ROOT / "docs":
             return f"[{words}]({file.name}{target[len(path) :]})"
         named = words.strip("`")
@@ -135,7 +139,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = (ROOT / "packaging/site/mkdocs.yml").read_text()
         (Path(folder) / "mkdocs.yml").write_text(settings + list_others(settings, pages))
-        (Path(folder) / "pages").mkdir()
+        shutil.copytree(IMAGES, Path(folder) / "pages" / "images")
         for name, text in pages.items():
             (Path(folder) / "pages" / name).write_text(text)
         # Its theme tells of its successor at each run.
