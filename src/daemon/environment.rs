@@ -13,6 +13,7 @@ use refguard_core::document::{Finding, Release, SourceFile};
 use refguard_core::policy::Environment;
 
 use super::Hub;
+use super::expiry::{self, InstantFile};
 use super::load::{outdated, rejected};
 use super::load_marker::{Death, LoadMarker};
 use super::loader::{LoadOrder, LoadReport, LoadResult, Loader, Order, Report, RestoredEngine};
@@ -337,14 +338,19 @@ impl Tracked {
         let LoadReport { commit, result, took } = report;
         self.death = None;
         let result = match result {
-            LoadResult::Good { engine, promotion, hold, release, newer, files } => {
+            LoadResult::Good { engine, not_before, promotion, hold, release, newer, files } => {
                 self.slot.facts().hold = hold;
+                self.slot.raise_floor(not_before);
+                // Where nothing was restored, what an earlier process saw end is known by this alone.
+                let kept = context.state.map(|folder| InstantFile::new(folder, &self.environment));
+                self.slot.raise_floor(kept.and_then(|kept| kept.read()));
                 self.warn_of_newer_errors(commit, &newer);
                 self.following.served(commit);
                 let snapshot = self.snapshot(engine, commit, promotion, Source::Commit);
                 let retired = self.publish(context.hub, &snapshot, commit);
                 let file = context.state.cloned().zip(self.kept(&snapshot, release, files));
-                context.writer.keep(file, retired);
+                let instant = self.kept_instant(context.state, &snapshot);
+                context.writer.keep(file, instant, retired);
                 "ok"
             }
             LoadResult::Rejected { message, findings, commits_behind } => {
@@ -375,11 +381,32 @@ impl Tracked {
         source: Source,
     ) -> Arc<Snapshot> {
         let name = self.slot.name.clone();
-        let snapshot = Snapshot::new(name, engine, source).of_commit(commit, promotion);
+        let now = self.slot.instant(Timestamp::now());
+        let snapshot =
+            Snapshot::new(name, Arc::new(engine), now, source).of_commit(commit, promotion);
+        self.slot.raise_floor(snapshot.engine.instant());
         Arc::new(match self.slot.snapshot() {
             Some(before) => snapshot.after(&before),
             None => snapshot,
         })
+    }
+
+    /// Leaves what has expired by a clock.
+    pub fn leave_expired(&self, hub: &Hub, writer: &StateWriter, clock: Timestamp) {
+        if let Some((snapshot, retired)) = expiry::leave_expired(hub, &self.slot, clock) {
+            let instant = self.kept_instant(self.restored_from.as_ref(), &snapshot);
+            writer.keep(None, instant, retired);
+        }
+    }
+
+    /// What is to be kept of the instants at which something ended.
+    fn kept_instant(
+        &self,
+        folder: Option<&StateFolder>,
+        snapshot: &Snapshot,
+    ) -> Option<(InstantFile, Timestamp)> {
+        let instant = snapshot.engine.instant()?;
+        Some((InstantFile::new(folder?, &self.environment), instant))
     }
 
     /// Serves a snapshot from now on; returns the one before.
@@ -447,12 +474,14 @@ impl Tracked {
 
     fn take_restored(&mut self, context: &Context<'_>, restored: Result<Option<RestoredEngine>>) {
         let note = match restored {
-            Ok(Some(RestoredEngine { commit, promotion, engine, newer })) => {
+            Ok(Some(RestoredEngine { commit, promotion, engine, not_before, newer })) => {
+                self.slot.raise_floor(not_before);
                 self.following.restored(commit);
                 self.warn_of_newer_errors(commit, &newer);
                 let snapshot = self.snapshot(engine, commit, promotion, Source::State);
                 let retired = self.publish(context.hub, &snapshot, commit);
-                context.writer.keep(None, retired);
+                let instant = self.kept_instant(context.state, &snapshot);
+                context.writer.keep(None, instant, retired);
                 None
             }
             Ok(None) => None,

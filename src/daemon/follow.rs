@@ -7,12 +7,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use refguard_core::policy::{Environment, Settings};
 
 use super::background::{self, Way};
 use super::environment::{Context, Tracked};
+use super::expiry;
 use super::fetch::Fetcher;
 use super::notes::Subject;
+use super::slot::Slot;
 use super::state_folder::{Owner, StateFolder};
 use super::state_writer::StateWriter;
 use super::watch::{Folder, Hint, Watcher, ref_folders};
@@ -153,6 +156,7 @@ impl Follower {
                 self.heed(hint, &mut look);
             }
 
+            self.leave_expired();
             let now = Instant::now();
             if now >= self.polled + self.config.poll {
                 (look.refs, look.poll) = (true, true);
@@ -200,7 +204,27 @@ impl Follower {
             .chain([self.polled + self.config.poll]);
 
         let next = due.min().unwrap_or(now).saturating_duration_since(now);
+        let clock = Timestamp::now();
+        let expiries = self.slots().filter_map(|slot| expiry::patience(slot, clock));
+        let next = expiries.fold(next, Duration::min);
         self.systemd.beat().map_or(next, |beat| next.min(beat))
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        let drafts = self.drafts.iter().map(|drafts| &drafts.slot);
+        self.tracked.iter().map(|tracked| &tracked.slot).chain(drafts)
+    }
+
+    /// What has expired by the wall clock is no longer served.
+    fn leave_expired(&self) {
+        let clock = Timestamp::now();
+        for tracked in &self.tracked {
+            tracked.leave_expired(&self.hub, &self.writer, clock);
+        }
+        if let Some(drafts) = &self.drafts {
+            // An author's daemon: nothing waits for the old one to be taken apart.
+            drop(expiry::leave_expired(&self.hub, &drafts.slot, clock));
+        }
     }
 
     fn look(&mut self, look: Look) {

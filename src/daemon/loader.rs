@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use refguard_core::document::{Finding, Release, SourceFile};
 use refguard_core::resolve::Engine;
 
 use super::Snapshot;
 use super::background::{self, Way};
+use super::expiry::InstantFile;
 use super::load::{Outcome, judge};
 use super::state::{self, Restored};
 use super::state_folder::StateFolder;
@@ -63,6 +65,8 @@ pub(super) struct RestoredEngine {
     pub commit: CommitId,
     pub promotion: Option<u64>,
     pub engine: Engine,
+    /// The last instant at which something of a set that was served ended.
+    pub not_before: Option<Timestamp>,
     /// What the rules of now say against it.
     pub newer: Vec<Finding>,
 }
@@ -78,6 +82,8 @@ pub(super) enum LoadResult {
     /// A set to serve.
     Good {
         engine: Engine,
+        /// When the commit was made: it is not served as of an earlier instant.
+        not_before: Option<Timestamp>,
         promotion: Option<u64>,
         hold: Option<Hold>,
         /// The release whose rules it keeps.
@@ -193,7 +199,9 @@ impl Worker {
             Order::Restore { folder, reference, repo } => {
                 let restored =
                     state::restore(&folder, &self.environment, &reference, repo.as_ref());
-                Report::Restored(restored.map(|found| found.map(index_restored)))
+                let not_before = InstantFile::new(&folder, &self.environment).read();
+                let index = |found| index_restored(found, not_before);
+                Report::Restored(restored.map(|found| found.map(index)))
             }
             Order::Load(order) => {
                 let started = Instant::now();
@@ -218,7 +226,9 @@ impl Worker {
         // What only older rules take is judged whole each time, so that what is said against it is complete.
         self.served_tree = self.reader.tree().filter(|_| newer.is_empty());
         let files = self.reader.sources();
-        LoadResult::Good { engine, promotion, hold, release, newer, files }
+        let made = order.repo.commit(order.commit).ok().map(|commit| commit.committer.time.seconds);
+        let not_before = made.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        LoadResult::Good { engine, not_before, promotion, hold, release, newer, files }
     }
 
     /// What the promotions of the environment say of a tip. Informational where it fails to be read: it never blocks
@@ -248,7 +258,7 @@ impl Worker {
             delta.filter(|delta| delta.from.is_some() && self.served_tree == delta.from);
         let patched = of_served
             .zip(order.served.as_ref())
-            .and_then(|(delta, served)| self.reader.patch(&order.repo, &delta, &served.engine));
+            .and_then(|(delta, served)| self.reader.patch(&order.repo, &delta, &served.full));
         match patched.filter(|engine| !engine.set().is_empty()) {
             Some(engine) => Outcome::Good(engine, Vec::new()),
             None => judge(self.reader.loaded(&order.repo), release).map(index),
@@ -266,9 +276,9 @@ fn index(set: refguard_core::policy::PolicySet) -> Engine {
     Engine::new(Arc::new(set))
 }
 
-fn index_restored(restored: Restored) -> RestoredEngine {
+fn index_restored(restored: Restored, not_before: Option<Timestamp>) -> RestoredEngine {
     let Restored { commit, promotion, set, newer } = restored;
-    RestoredEngine { commit, promotion, engine: index(set), newer }
+    RestoredEngine { commit, promotion, engine: index(set), not_before, newer }
 }
 
 fn count_commits_behind(repo: &Repo, served: Option<CommitId>, tip: CommitId) -> Option<u64> {

@@ -64,6 +64,7 @@ pub struct Metrics {
     policies: Family<SetLabel, Gauge>,
     attachments: Family<SetLabel, Gauge>,
     loaded_at: Family<SetLabel, Gauge>,
+    next_expiry: Family<SetLabel, Gauge>,
     checked_at: Family<SetLabel, Gauge>,
     rejected: Family<CommitLabels, Gauge>,
     unserved_seconds: Family<SetLabel, Seconds>,
@@ -105,6 +106,7 @@ impl Metrics {
             policies: Family::default(),
             attachments: Family::default(),
             loaded_at: Family::default(),
+            next_expiry: Family::default(),
             checked_at: Family::default(),
             rejected: Family::default(),
             unserved_seconds: Family::default(),
@@ -140,6 +142,8 @@ impl Metrics {
             "Attachments that are served",
             self.attachments.clone(),
         );
+        let text = "When the next attachment of what is served expires; no sample: none does";
+        registry.register("next_expiry_timestamp_seconds", text, self.next_expiry.clone());
         let text = "When what is served was loaded";
         registry.register("snapshot_loaded_timestamp_seconds", text, self.loaded_at.clone());
         let text = "When the ref was last read successfully";
@@ -195,6 +199,7 @@ impl Metrics {
         self.polling.set((status.watch == "polling").into());
         self.snapshot.clear();
         self.rejected.clear();
+        self.next_expiry.clear();
         status.sets.iter().for_each(|set| self.describe(set));
         self.count_clients(status, tally);
         let mut text = String::new();
@@ -234,6 +239,9 @@ impl Metrics {
         if let Some(rejected) = &status.rejected {
             let commit = rejected.commit.clone().unwrap_or_default();
             self.rejected.get_or_create(&CommitLabels { set: status.name.clone(), commit }).set(1);
+        }
+        if let Some(until) = status.valid_until {
+            self.next_expiry.get_or_create(&set()).set(until.as_second());
         }
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.policies.get_or_create(&set()).set(number(status.policies));

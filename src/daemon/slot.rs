@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 use super::Snapshot;
+use super::expiry::Floor;
 use super::notes::lock;
 use super::status::{Failing, Hold, Outdated, Rejected, SetStatus};
 use crate::repo::CommitId;
@@ -41,6 +42,7 @@ pub(super) struct Facts {
     pub failing: Option<Failing>,
     pub hold: Option<Hold>,
     pub checked_at: Option<Timestamp>,
+    pub floor: Floor,
 }
 
 impl Slot {
@@ -63,6 +65,16 @@ impl Slot {
     /// Puts a snapshot in the place of the one that is served, which is returned.
     pub fn swap(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
         self.snapshot.swap(Some(snapshot))
+    }
+
+    /// The instant to serve as of, by a clock.
+    pub fn instant(&self, clock: Timestamp) -> Timestamp {
+        self.facts().floor.instant(clock)
+    }
+
+    /// From now on the set is never served as of an earlier instant.
+    pub fn raise_floor(&self, to: Option<Timestamp>) {
+        self.facts().floor.raise(to);
     }
 
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
@@ -109,6 +121,8 @@ impl Slot {
             digest: served.map(|served| served.set().digest.to_string()),
             policies: served.map_or(0, |served| served.set().policies.len()),
             attachments: served.map_or(0, |served| served.set().attachments.len()),
+            instant: served.and_then(|served| served.engine.instant()),
+            valid_until: served.and_then(|served| served.engine.valid_until()),
             loaded_at: served.map(|served| served.loaded_at),
             source: served.map(|served| served.source.as_str()),
             behind: facts.reference.is_some() && ref_commit != commit,

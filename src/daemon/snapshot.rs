@@ -47,8 +47,10 @@ pub struct Snapshot {
     pub loaded_at: Timestamp,
     /// Where its documents were read.
     pub source: Source,
-    /// Its index.
-    pub engine: Engine,
+    /// The index of all its attachments, expired or not.
+    pub full: Arc<Engine>,
+    /// The index that answers: of what is in force at the instant that it is served as of.
+    pub engine: Arc<Engine>,
     /// The cache of answers that list no policies, and so no versions.
     pub answers: Answers,
     /// The version numbers of its policies, once history is read.
@@ -116,17 +118,30 @@ impl Numbers {
 
 impl Snapshot {
     /// A snapshot of an indexed set, under the name of the set that it is served as.
-    pub(super) fn new(name: Arc<str>, engine: Engine, source: Source) -> Self {
+    pub(super) fn new(name: Arc<str>, full: Arc<Engine>, now: Timestamp, source: Source) -> Self {
+        let engine = full.as_of(now);
         Self {
             name,
             commit: None,
             promotion: None,
             loaded_at: Timestamp::now(),
             source,
+            full,
             engine,
             answers: Answers::default(),
             numbers: ArcSwapOption::empty(),
         }
+    }
+
+    /// The same set as it is at a later instant.
+    pub(super) fn as_of(&self, now: Timestamp) -> Self {
+        let next = Self {
+            commit: self.commit.clone(),
+            promotion: self.promotion,
+            loaded_at: self.loaded_at,
+            ..Self::new(self.name.clone(), self.full.clone(), now, self.source)
+        };
+        next.after(self)
     }
 
     /// The same, as an environment's tip.
@@ -141,9 +156,9 @@ impl Snapshot {
         Self { numbers: ArcSwapOption::new(numbers), ..self }
     }
 
-    /// The set.
+    /// The set, with every attachment, expired or not.
     pub fn set(&self) -> &PolicySet {
-        self.engine.set()
+        self.full.set()
     }
 
     /// As answers name it.

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use jiff::Timestamp;
+
 use super::Snapshot;
 use super::background::{self, Way};
+use super::expiry::InstantFile;
 use super::notes::{Notes, Subject};
 use super::state::{self, Kept};
 use super::state_folder::StateFolder;
@@ -19,6 +22,8 @@ pub(super) struct StateWriter {
 struct Order {
     /// What to write, where there is a folder for it.
     file: Option<(StateFolder, Kept)>,
+    /// The last instant at which something of a set ended.
+    instant: Option<(InstantFile, Timestamp)>,
     /// What was served before. Dropped after the write, by when hardly a request still answers from it: taking a large
     /// set apart takes milliseconds, which no request should spend.
     _retired: Option<Arc<Snapshot>>,
@@ -33,10 +38,15 @@ impl StateWriter {
     }
 
     /// Has a set written, and what was served before dropped.
-    pub fn keep(&self, file: Option<(StateFolder, Kept)>, retired: Option<Arc<Snapshot>>) {
+    pub fn keep(
+        &self,
+        file: Option<(StateFolder, Kept)>,
+        instant: Option<(InstantFile, Timestamp)>,
+        retired: Option<Arc<Snapshot>>,
+    ) {
         if let Some(orders) = &self.orders {
             // The thread lives as long as this does.
-            let _ = orders.send(Order { file, _retired: retired });
+            let _ = orders.send(Order { file, instant, _retired: retired });
         }
     }
 }
@@ -57,6 +67,11 @@ fn write_all(inbox: &Receiver<Order>, notes: &Notes) {
         waiting.extend(inbox.try_iter());
 
         for at in 0..waiting.len() {
+            if let Some((file, instant)) = waiting.get(at).and_then(|order| order.instant.as_ref())
+                && let Err(error) = file.write(*instant)
+            {
+                tracing::warn!("cannot keep the instant {instant} for a restart: {error}");
+            }
             let (_, later) = waiting.split_at((at + 1).min(waiting.len()));
             let Some((folder, kept)) = waiting.get(at).and_then(|order| order.file.as_ref()) else {
                 continue;

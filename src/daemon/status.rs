@@ -76,6 +76,10 @@ pub struct SetStatus {
     pub policies: usize,
     /// How many attachments it has.
     pub attachments: usize,
+    /// The last instant at which an attachment of it ended.
+    pub instant: Option<Timestamp>,
+    /// The next one.
+    pub valid_until: Option<Timestamp>,
     /// When it was loaded.
     pub loaded_at: Option<Timestamp>,
     /// Where it was read: `commit`, `worktree` or `state-file`.

@@ -149,7 +149,10 @@ impl Drafts {
             let mut facts = self.slot.facts();
             (facts.rejected, facts.failing) = (None, None);
         }
-        let snapshot = Snapshot::new(self.slot.name.clone(), engine, Source::Worktree);
+        let now = self.slot.instant(Timestamp::now());
+        let (name, engine) = (self.slot.name.clone(), Arc::new(engine));
+        let snapshot = Snapshot::new(name, engine, now, Source::Worktree);
+        self.slot.raise_floor(snapshot.engine.instant());
         // An author's daemon: nothing waits for the old one to be taken apart.
         drop(hub.publish(&self.slot, Arc::new(snapshot)));
         tracing::info!(set = "worktree", "serving");

@@ -210,10 +210,20 @@ fn wait_time(headers: &HeaderMap) -> Duration {
 }
 
 /// Names everything that a body depends on: `"<commit>-<format>-<history>-<instant>"`. The part of history is a digest of
-/// the version numbers that the body gives, `0` while they are unknown or not given; no document has an instant yet.
+/// the version numbers that the body gives, `0` while they are unknown or not given; that of the instant the second since
+/// 1970 at which something of the set ended last, `0` where nothing has.
 fn entity_tag(snapshot: &Snapshot, format: Format, numbers: Option<&Numbers>) -> String {
     let history = numbers.map_or("0", |numbers| numbers.revision(snapshot.set()));
-    format!("\"{}-{}-{history}-0\"", snapshot.identity(), format.as_str())
+    let instant = snapshot.engine.instant().map_or_else(|| "0".to_owned(), instant_part);
+    format!("\"{}-{}-{history}-{instant}\"", snapshot.identity(), format.as_str())
+}
+
+/// An instant as a part of a tag: its second, and what is left of it where something is.
+fn instant_part(instant: Timestamp) -> String {
+    match instant.subsec_nanosecond() {
+        0 => instant.as_second().to_string(),
+        nanos => format!("{}.{:09}", instant.as_second(), nanos.unsigned_abs()),
+    }
 }
 
 /// Whether the client has this bundle: it names the tag, or no tag and in `X-Refguard-Commit` the commit. A commit beside
@@ -277,10 +287,13 @@ fn write(
 ) -> Result<Vec<u8>, Problem> {
     let set = snapshot.set();
     match format {
-        Format::Litellm => interop::export_litellm(set)
+        // LiteLLM's form knows no end: it has what is in force, and another bundle comes at the instant.
+        Format::Litellm => interop::export_litellm(snapshot.engine.set())
             .map(|exported| exported.text.into_bytes())
             .map_err(refuse_beyond),
-        Format::LitellmJson => to_json(&interop::export_json(set).map_err(refuse_beyond)?),
+        Format::LitellmJson => {
+            to_json(&interop::export_json(snapshot.engine.set()).map_err(refuse_beyond)?)
+        }
         Format::Refguard => {
             let origin = snapshot.origin();
             let policies = List(set.policies.len(), |n: usize| {
@@ -311,8 +324,8 @@ fn write(
                 commit: origin.commit,
                 promotion: origin.promotion,
                 digest: &set.digest,
-                instant: None,
-                valid_until: None,
+                instant: snapshot.engine.instant(),
+                valid_until: snapshot.engine.valid_until(),
                 guardrails,
                 policies,
                 attachments,

@@ -60,7 +60,7 @@ fn an_answer_is_whole_and_names_its_commit() {
     let policy = |name: &str, via: Value, guardrails: Value, chain: Value| json!({"name": name, "version": null, "digest": null, "matched_via": via, "guardrails": guardrails, "chain": chain});
     let step = |name: &str, pass: &str| json!({"guardrail": name, "on_pass": pass, "on_fail": "block", "on_error": "block", "pass_data": false});
     let wanted = json!({
-        "set": "production", "commit": commit, "promotion": null,
+        "set": "production", "commit": commit, "promotion": null, "valid_until": null,
         "guardrails": ["audit", "extra", "hipaa", "pii"],
         "policies": [
             policy("base", json!("scope:*"), json!(["pii"]), json!(["base"])),
@@ -120,7 +120,7 @@ fn fields_explanations_and_strictness_are_chosen_in_the_query() {
     let some = daemon.post("/v1/resolve?fields=guardrails,pipelines", body).json();
     let mut names: Vec<&str> = some.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["commit", "guardrails", "pipelines", "promotion", "set"]);
+    assert_eq!(names, ["commit", "guardrails", "pipelines", "promotion", "set", "valid_until"]);
     let explained = daemon.post("/v1/resolve?explain=1", body).json();
     assert_eq!(explained["explain"][0]["verdict"], json!("matched"), "{explained}");
     let refused = daemon.post("/v1/resolve?strict=1", body);

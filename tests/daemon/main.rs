@@ -15,6 +15,7 @@ mod authz;
 mod bundle;
 mod clients;
 mod echo;
+mod expiry;
 mod independence;
 mod last_good;
 mod limits;

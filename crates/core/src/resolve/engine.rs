@@ -75,6 +75,12 @@ impl Engine {
         self.valid_until
     }
 
+    /// The last instant, of those before the one that it answers for, at which an attachment of the set ended; `None`:
+    /// nothing of it has ended.
+    pub fn instant(&self) -> Option<Timestamp> {
+        self.expired.iter().filter_map(|attachment| attachment.expires).max()
+    }
+
     /// The attachments that are expired at the instant that it answers for.
     pub fn expired(&self) -> &[Arc<Attachment>] {
         &self.expired
