@@ -19,8 +19,8 @@ use super::state::{self, Restored};
 use super::state_folder::StateFolder;
 use super::status::Hold;
 use super::watch::Hint;
-use crate::ops::{TrackedSet, release_of};
-use crate::repo::{CommitId, RefName, Repo, TreeId};
+use crate::ops::{TrackedSet, own_root, release_of};
+use crate::repo::{CommitId, Promotion, RefName, Repo, TreeId};
 
 /// How many commits are counted between what is served and what the ref holds.
 const MAX_BEHIND: usize = 1_000;
@@ -108,6 +108,8 @@ struct Standing {
     /// The release that promoted it. Of a tip that something else moved there: of the last promotion before, and
     /// where there never was one, the first.
     release: Release,
+    /// Why the set is another root's to serve, if it is.
+    foreign: Option<String>,
 }
 
 /// The way to a loader's thread. Dropped, the thread ends after what it does.
@@ -212,7 +214,11 @@ impl Worker {
     }
 
     fn load(&mut self, order: LoadOrder) -> LoadResult {
-        let Standing { promotion, hold, release } = self.find_standing(&order);
+        let standing = self.find_standing(&order);
+        if let Some(message) = standing.foreign {
+            return LoadResult::Rejected { message, findings: Vec::new(), commits_behind: None };
+        }
+        let Standing { promotion, hold, release, .. } = standing;
         let (engine, newer) = match self.read(&order, release) {
             Outcome::Good(engine, newer) => (engine, newer),
             Outcome::Rejected(message, findings) => {
@@ -240,11 +246,19 @@ impl Worker {
         let last = promotion.clone().or_else(recorded);
 
         let release = last.as_ref().map_or(Release::FIRST, |last| release_of(&last.record));
+        let foreign = last.as_ref().and_then(|last| self.find_owner(last, &order.prefix));
         let hold = last.and_then(|last| {
             let since = last.commit.committer.time.to_string();
             Some(Hold { reason: last.record.hold?, since })
         });
-        Standing { promotion: promotion.map(|it| it.record.number), hold, release }
+        Standing { promotion: promotion.map(|it| it.record.number), hold, release, foreign }
+    }
+
+    /// That an environment belongs to another root than the one that is served, if its last promotion says so.
+    fn find_owner(&self, last: &Promotion, prefix: &str) -> Option<String> {
+        let (name, own) = (&self.environment, own_root(prefix));
+        let owner = last.record.root.as_ref().filter(|owner| **owner != own)?;
+        Some(format!("`{name}` belongs to the root `{owner}`, and the root `{own}` is served"))
     }
 
     /// Reads a commit: by what differs from what is served where that is enough, else whole.

@@ -4,7 +4,7 @@
 //! neither can name a path that the other lacks. What the compiler cannot compare (the braces of a path, the fields
 //! of a query) is compared by [`check`] before the daemon serves. Must not know what any endpoint answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -313,22 +313,43 @@ fn braced(segment: &str) -> Option<&str> {
     Some(inner.strip_prefix('*').unwrap_or(inner))
 }
 
+/// The paths and methods that are taken, by what a request cannot tell apart: `/a/{x}` is `/a/{y}`.
+#[derive(Default)]
+struct Places(BTreeMap<String, (&'static str, BTreeSet<Verb>)>);
+
+impl Places {
+    /// Takes the path and method of an endpoint; else says who has them.
+    fn take(&mut self, endpoint: &Endpoint) -> Result<(), String> {
+        let segments = endpoint.path.split('/').map(|segment| match braced(segment) {
+            None => segment,
+            Some(_) if segment.starts_with("{*") => "{*}",
+            Some(_) => "{}",
+        });
+        let shape = segments.collect::<Vec<_>>().join("/");
+        let (path, verbs) = self.0.entry(shape).or_insert((endpoint.path, BTreeSet::new()));
+        if *path != endpoint.path {
+            return Err(format!("a request cannot tell its path from `{path}`"));
+        }
+        let any_is_taken = verbs.contains(&Verb::Any);
+        let wants_all = endpoint.verb == Verb::Any && !verbs.is_empty();
+        match any_is_taken || wants_all || !verbs.insert(endpoint.verb) {
+            true => Err("another one has its path and method".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Whether a table can be served: each entry fits its handler, and no two have the same path and method or id.
 ///
 /// # Errors
 /// The first endpoint that does not fit, and why.
 pub(super) fn check(endpoints: &[Endpoint]) -> Result<(), String> {
-    let (mut paths, mut ids) = (BTreeSet::new(), BTreeSet::new());
+    let (mut places, mut ids) = (Places::default(), BTreeSet::new());
     for endpoint in endpoints {
-        let fault = match (
-            endpoint.check(),
-            paths.insert((endpoint.path, endpoint.verb)),
-            ids.insert(endpoint.id),
-        ) {
-            (Err(fault), ..) => fault,
-            (_, false, _) => "another one has its path and method".to_owned(),
+        let fault = match (endpoint.check(), places.take(endpoint), ids.insert(endpoint.id)) {
+            (Err(fault), ..) | (_, Err(fault), _) => fault,
             (_, _, false) => "another one has its id".to_owned(),
-            (Ok(()), true, true) => continue,
+            (Ok(()), Ok(()), true) => continue,
         };
         return Err(format!("the endpoint `{}` of `{}`: {fault}", endpoint.id, endpoint.path));
     }
@@ -369,6 +390,11 @@ mod tests {
         let whole = || entry("/v1/a/{name}").with_path([NAME]).with_query([LIMIT]);
         assert_eq!(check(&[whole()]), Ok(()));
 
+        const OTHER: Parameter = Parameter::required("other", "Which", Values::Text);
+        let alike = || {
+            let entry = described(Endpoint::get("/v1/a/{other}", "alike", limited));
+            entry.with_path([OTHER]).with_query([LIMIT])
+        };
         let other = || described(Endpoint::get("/v1/b", "plain", plain));
         for (table, word) in [
             (vec![entry("/v1/a/{name}").with_path([NAME])], "reads {\"limit\"}"),
@@ -376,6 +402,9 @@ mod tests {
             (vec![Endpoint::get("/v1/b", "plain", plain)], "not described"),
             (vec![other(), other()], "path and method"),
             (vec![other(), described(Endpoint::get("/v1/c", "plain", plain))], "its id"),
+            (vec![other(), described(Endpoint::any("/v1/b", "all", plain))], "path and method"),
+            (vec![described(Endpoint::any("/v1/b", "all", plain)), other()], "path and method"),
+            (vec![whole(), alike()], "cannot tell its path from `/v1/a/{name}`"),
         ] {
             assert!(check(&table).is_err_and(|fault| fault.contains(word)), "{word}");
         }

@@ -11,6 +11,8 @@ mod source;
 use refguard_core::document::Rule;
 
 pub use change::declared::PRODUCTION;
+#[cfg(feature = "daemon")]
+pub(crate) use change::environment::own_root;
 pub use change::environment::{
     EnvironmentState, FollowedEnvironments, followed_environments, refuse_renamed_environments,
 };

@@ -27,15 +27,21 @@ impl AsideName {
     }
 }
 
-/// Passes on what is written, and its checksum.
+/// Passes on what is written, as long as there is room, and its checksum.
 struct Summing<W> {
     to: W,
     sum: Sha256,
+    /// Bytes that may follow.
+    room: u64,
 }
 
 impl<W: Write> Write for Summing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.room {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large to be kept"));
+        }
         let written = self.to.write(bytes)?;
+        self.room = self.room.saturating_sub(written as u64);
         self.sum.update(bytes.get(..written).unwrap_or_default());
         Ok(written)
     }
@@ -57,14 +63,15 @@ impl Repo {
         unseal(bytes)
     }
 
-    /// Writes a file whole or not at all: beside the old one first, then in its place.
+    /// Writes a file of at most `limit` bytes, whole or not at all: beside the old one first, then in its place.
     pub fn write_aside(
         &self,
         name: &AsideName,
+        limit: u64,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), RepoError> {
         let folder = self.common_dir().join("refguard");
-        seal(&folder, &name.0, write).map_err(RepoError::io("write", self.aside(name)))
+        seal(&folder, &name.0, limit, write).map_err(RepoError::io("write", self.aside(name)))
     }
 
     /// When a file was written last; `None` where it is not there.
@@ -92,18 +99,23 @@ pub fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 /// # Errors
 /// Where the folder cannot be made or written.
 pub fn write_sealed(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    seal(folder, name, |out| out.write_all(content))
+    seal(folder, name, u64::MAX, |out| out.write_all(content))
 }
 
 fn seal(
     folder: &Path,
     name: &str,
+    limit: u64,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
     file.write_all(&[0; CHECKSUM])?;
-    let mut out = BufWriter::new(Summing { to: &mut file, sum: Sha256::new() });
+    let mut out = BufWriter::new(Summing {
+        to: &mut file,
+        sum: Sha256::new(),
+        room: limit.saturating_sub(CHECKSUM as u64),
+    });
     write(&mut out)?;
     let summing = out.into_inner().map_err(io::IntoInnerError::into_error)?;
 
@@ -130,8 +142,8 @@ mod tests {
         let git = repo.open();
         let name = AsideName::of_folder("x", "");
         assert_eq!(git.read_aside(&name, LIMIT), None);
-        git.write_aside(&name, |out| out.write_all(b"one")).unwrap();
-        git.write_aside(&name, |out| out.write_all(b"two")).unwrap();
+        git.write_aside(&name, LIMIT, |out| out.write_all(b"one")).unwrap();
+        git.write_aside(&name, LIMIT, |out| out.write_all(b"two")).unwrap();
         assert_eq!(git.read_aside(&name, LIMIT), Some(b"two".to_vec()));
         assert_eq!(git.read_aside(&name, 34), None, "larger than the limit");
 
@@ -155,13 +167,16 @@ mod tests {
         let repo = TestRepo::new();
         let git = repo.open();
         let name = AsideName::of_folder("x", "a/b");
-        git.write_aside(&name, |out| out.write_all(b"one")).unwrap();
-        let failed = git.write_aside(&name, |out| {
+        git.write_aside(&name, LIMIT, |out| out.write_all(b"one")).unwrap();
+        let failed = git.write_aside(&name, LIMIT, |out| {
             out.write_all(b"tw")?;
             Err(std::io::Error::other("the disk is full"))
         });
         assert!(failed.is_err());
         assert_eq!(git.read_aside(&name, LIMIT), Some(b"one".to_vec()));
         assert_ne!(name, AsideName::of_folder("x", "a"));
+        let failed = git.write_aside(&name, LIMIT, |out| out.write_all(&[0; 969]));
+        assert!(failed.is_err(), "what would not be read back is not written");
+        assert_eq!(git.read_aside(&name, LIMIT), Some(b"one".to_vec()));
     }
 }

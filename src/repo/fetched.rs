@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use super::aside::AsideName;
 use super::{RefName, Repo, RepoError};
 
-/// Bytes of `FETCH_HEAD` that are looked at.
+/// Bytes of a file that are looked at.
 const MOST_BYTES: u64 = 1 << 20;
 
 impl Repo {
@@ -24,7 +24,7 @@ impl Repo {
     /// but an age that is said too high.
     pub(super) fn remember_fetch(&self, remote: &str) {
         let name = AsideName::of_folder("fetched", remote);
-        let _: Result<(), RepoError> = self.write_aside(&name, |_| Ok(()));
+        let _: Result<(), RepoError> = self.write_aside(&name, MOST_BYTES, |_| Ok(()));
     }
 
     /// What `git fetch` wrote of a branch. A fetch of other branches says nothing of it.

@@ -250,3 +250,23 @@ fn a_state_that_cannot_be_written_is_said_and_no_more() {
     assert!(status["notes"][0].as_str().unwrap().contains("cannot keep"), "{status}");
     assert_eq!(daemon.get("/readyz").status, 200);
 }
+
+#[test]
+fn a_promotion_of_another_root_is_not_served() {
+    let repo = Repo::serving();
+    repo.generation(2);
+    repo.refguard(&["promote", "--reason", "one"]);
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let served = repo.git(&["rev-parse", "refs/heads/production"]);
+    daemon.until_served(&served);
+
+    let message = repo.git(&["log", "-1", "--format=%B", "production"]);
+    let foreign = message.replace("Refguard-Root: .", "Refguard-Root: us");
+    assert_ne!(message, foreign);
+    let tree = format!("{served}^{{tree}}");
+    let moved = repo.git(&["commit-tree", &tree, "-m", &foreign, "-p", &format!("{served}^")]);
+    repo.git(&["update-ref", "refs/heads/production", &moved]);
+    let status = daemon.until_rejected(&moved);
+    assert!(status.to_string().contains("belongs to the root `us`"), "{status}");
+    assert_eq!(daemon.set()["commit"], served);
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use refguard_core::document::Dimension;
+use refguard_core::document::{Dimension, MAX_TAGS, MAX_VALUE};
 
 use self::listen::{Address, Socket, SocketFile};
 use self::secrets::Secrets;
@@ -36,6 +36,7 @@ use crate::repo::GitEnv;
 ///
 /// Example: refguard serve --init my-policies
 #[derive(Debug, Args)]
+#[command(after_long_help = limits_help())]
 pub(in crate::cli) struct ServeArgs {
     /// Make a policy repository from the embedded example in DIR, if there is none, and serve it
     #[arg(long, value_name = "DIR")]
@@ -302,6 +303,24 @@ fn parse_refusal(text: &str) -> Result<u16, String> {
         "503" => Ok(503),
         _ => Err("it is 503 or 403".to_owned()),
     }
+}
+
+/// The limits that no option sets.
+fn limits_help() -> String {
+    let limits = Limits::default();
+    let lines = [
+        format!("a request's body has at most {} bytes (413)", limits.body_bytes),
+        format!("its head {} bytes and {} headers (431)", limits.header_bytes, limits.headers),
+        format!("one value {MAX_VALUE} bytes, {MAX_TAGS} tags or tools (400)"),
+        format!("it names {} policies (400)", limits.named_policies),
+        format!("a batch that is explained has {} requests (422)", limits.explained),
+        format!(
+            "an answer has {} bytes and takes {:?} (422)",
+            limits.answer_bytes, limits.answer_time
+        ),
+        format!("a client that takes nothing for {:?} is cut off", limits.write_time),
+    ];
+    format!("Limits that no option sets:\n  {}", lines.join("\n  "))
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {

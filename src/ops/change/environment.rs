@@ -482,7 +482,7 @@ fn stays_or_goes_back(promotion: &Promotion) -> bool {
 }
 
 /// A root as trailers name it.
-pub(in crate::ops) fn own_root(prefix: &str) -> String {
+pub(crate) fn own_root(prefix: &str) -> String {
     if prefix.is_empty() { ".".to_owned() } else { prefix.to_owned() }
 }
 

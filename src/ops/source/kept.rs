@@ -21,7 +21,7 @@ use crate::repo::{AsideName, BlobId, Entry, EntryKind, Repo, Side, TreeId};
 /// Raised where the same bytes would mean something else.
 const FORMAT: u32 = 2;
 
-/// Larger sets are not kept: reading them back would take as much memory again.
+/// Larger sets are neither written nor read: reading them back would take as much memory again.
 const MOST_BYTES: u64 = 512 << 20;
 
 /// What the file is of. It comes first, so that a file of another program is not read further.
@@ -109,7 +109,7 @@ pub(super) fn write(repo: &Repo, known: &Known, set: &PolicySet) {
     });
     let tree = known.tree.map(TreeId::to_bytes);
     let kept = Kept { tree, files: files.collect(), set };
-    let _ = repo.write_aside(&AsideName::of_folder("set", &known.prefix), |out| {
+    let _ = repo.write_aside(&AsideName::of_folder("set", &known.prefix), MOST_BYTES, |out| {
         postcard::to_io(&key, &mut *out).map_err(std::io::Error::other)?;
         postcard::to_io(&kept, out).map(drop).map_err(std::io::Error::other)
     });

@@ -90,7 +90,7 @@ pub(super) fn write(repo: &Repo, index: &VersionIndex) {
     let Some(bytes) = encode(repo, index) else { return };
     // One file a folder: two publish branches of one folder share it, and the one read last is kept.
     let name = AsideName::of_folder("versions", &index.prefix);
-    let _ = repo.write_aside(&name, |out| out.write_all(&bytes));
+    let _ = repo.write_aside(&name, MOST_BYTES, |out| out.write_all(&bytes));
 }
 
 /// An index as bytes; `None` where this program cannot tell itself from others.

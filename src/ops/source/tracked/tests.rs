@@ -419,7 +419,7 @@ fn a_kept_file_of_another_repository_changes_no_answer() {
     let name = crate::repo::AsideName::of_folder("set", "team");
     let repo = folder.repo().unwrap();
     let bytes = fs::read(house.kept_file()).unwrap();
-    repo.write_aside(&name, |out| out.write_all(&bytes[32..])).unwrap();
+    repo.write_aside(&name, u64::MAX, |out| out.write_all(&bytes[32..])).unwrap();
     assert!(kept::read(repo, "team").is_none());
     assert!(kept::read(repo, "").is_some());
 }
