@@ -34,7 +34,8 @@ pub use history::draft::Draft;
 pub use history::log::{LogEntry, LogPage, PassedGate, PromotionLog};
 pub use history::pins::pin;
 pub use history::status::{
-    Coming, EnvironmentStatus, HoldStatus, PolicyChanges, Problem, PublishedStatus, Status,
+    Coming, EnvironmentStatus, ExpiringAttachment, HoldStatus, PolicyChanges, Problem,
+    PublishedStatus, Status,
 };
 pub use history::version_list::{ShownVersion, VersionList, VersionRow};
 pub use history::versions::{

@@ -29,7 +29,9 @@ pub fn format_blame(blame: &Blame, style: Style) -> String {
     while let Some(event) = events.next() {
         push_heading(&mut text, blame, event, &paint);
         push_event(&mut text, event, &paint);
-        while let Some(same) = events.next_if(|next| next.commit == event.commit) {
+        while let Some(same) =
+            events.next_if(|next| next.commit == event.commit && next.time == event.time)
+        {
             push_event(&mut text, same, &paint);
         }
     }
@@ -89,6 +91,7 @@ fn describe_cause(cause: &refguard_core::prove::Cause) -> String {
         refguard_core::prove::How::Added => "added",
         refguard_core::prove::How::Removed => "removed",
         refguard_core::prove::How::Changed => "changed",
+        refguard_core::prove::How::Expired => "expired",
     };
     let text = format!("{what}{} {change}, {}:{}", cause.name, cause.file, cause.line);
     escape_terminal(&text).into_owned()

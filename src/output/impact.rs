@@ -83,7 +83,7 @@ pub(super) fn region_entries(regions: &[&Region], places: &PlaceLinks) -> Vec<St
         for cause in group.region.because.iter().take(NAMES) {
             let place = match cause.change {
                 How::Removed => places.before(&cause.file, cause.line),
-                How::Added | How::Changed => places.after(&cause.file, cause.line),
+                How::Added | How::Changed | How::Expired => places.after(&cause.file, cause.line),
             };
             let words = cause_words(cause, &code_span);
             text.push_str(&format!("  - because of {words}: {place}\n"));
@@ -367,6 +367,7 @@ fn cause_words(cause: &Cause, code: Code<'_>) -> String {
         How::Added => "added",
         How::Removed => "removed",
         How::Changed => "changed",
+        How::Expired => "expired",
     };
     format!("{what} {}, {how}", code(&cause.name))
 }

@@ -3,7 +3,7 @@
 use super::escape::escape_terminal;
 use super::resolution::Paint;
 use super::{Style, short_commit};
-use crate::ops::{EnvironmentStatus, PolicyChanges, Problem, Status};
+use crate::ops::{EnvironmentStatus, ExpiringAttachment, PolicyChanges, Problem, Status};
 
 /// What is wrong first, then drafts, then the environments.
 pub fn format_status(status: &Status, style: Style) -> String {
@@ -54,6 +54,12 @@ fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &
             let commits = super::count(count, "commit", "commits");
             text.push_str(&format!("  {commits} {what} {}\n", escape_terminal(branch)));
         }
+    }
+    for ending in &environment.expiring {
+        let ExpiringAttachment { policy, file, line, expires, reason } = ending;
+        let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let words = format!("{expires} the attachment of {policy} ends ({file}:{line}){why}");
+        text.push_str(&format!("  {}\n", escape_terminal(&words)));
     }
     if let Some(soak) = &environment.soak {
         text.push_str(&format!("  takes sets that stayed for {soak} where they come from\n"));

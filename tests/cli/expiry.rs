@@ -179,3 +179,43 @@ fn an_export_to_litellm_leaves_out_what_is_over_and_warns_of_the_rest() {
     let after = repo.run(["export", "litellm", "--now", "2031-01-01"]).ends(0);
     assert!(!after.stdout.contains("policy: extra") && after.stderr.is_empty(), "{}", after.stdout);
 }
+
+#[test]
+fn status_names_what_ends_next_and_blame_what_has_ended() {
+    // Promoted in 2024, by the dates of these commits; over since 2025.
+    let repo = ending("2025-06-30");
+    repo.run(["promote", "--reason", "a pilot"]).ok();
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let later = attachment("base", "teams: [eu]\nexpires: 2090-12-31\nreason: as long as it lasts");
+    repo.write("attachments/later.yaml", &later).commit("three");
+    let late = [("GIT_COMMITTER_DATE", "2025-09-01T00:00:00Z")];
+    repo.run_with(["promote"], &late).ok();
+
+    let status = repo.run(["status"]).ok();
+    let line = "2091-01-01T00:00:00Z the attachment of base ends (attachments/later.yaml:1): as long as it lasts";
+    assert!(status.contains(line) && !status.contains("2025-07-01"), "{status}");
+
+    let blame = repo.run(["blame", "--team", "eu", "--format", "json"]).json();
+    let events: Vec<(u64, &str, &str, &str)> = blame["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            let text = |field: &str| event[field].as_str().unwrap();
+            (event["promotion"].as_u64().unwrap(), text("kind"), text("guardrail"), text("time"))
+        })
+        .collect();
+    let at = "2025-07-01T00:00:00Z";
+    assert_eq!(events[0].1, "gained");
+    assert_eq!((events[0].0, events[0].2), (2, "audit"));
+    assert_eq!(events[1], (1, "lost", "masker", at), "{events:?}");
+    assert_eq!(events.len(), 4, "masker and pii came with promotion 1: {events:?}");
+    let ended = &blame["events"][1];
+    assert_eq!(
+        (&ended["author"], &ended["reason"]),
+        (&"expiry".into(), &"until the pilot ends".into())
+    );
+    assert_eq!(ended["because"][0]["change"], "expired");
+    let said = repo.run(["blame", "--team", "eu"]).ok();
+    assert!(said.contains(at) && said.contains("attachment of extra expired"), "{said}");
+}

@@ -6,9 +6,11 @@
 //! tip, where something else than a promotion moved the ref, and where the settings change which files count.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
 use refguard_core::document::{Body, Document, Release, is_yaml_name, load_file};
 use refguard_core::policy::{Context, PolicySet};
@@ -70,9 +72,9 @@ pub struct BlameEvent {
     pub guardrail: String,
     /// When, RFC 3339.
     pub time: String,
-    /// Who.
+    /// Who; of what expired: `expiry`.
     pub author: String,
-    /// Why; of an external move the first line of its commit's message.
+    /// Why; of what expired why it was there, of an external move the first line of its commit's message.
     pub reason: Option<String>,
     /// Gates that were passed by a flag.
     pub allowed: Vec<PassedGate>,
@@ -131,7 +133,9 @@ impl Workspace {
         let repo = self.repo()?;
         let commits: Vec<Commit> =
             entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
-        let mut walk = Walk::new(self, asked, &entries, &commits);
+        let asked_time = asked.at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+        let ends = asked_time.unwrap_or_else(Timestamp::now);
+        let mut walk = Walk::new(self, asked, &entries, &commits, ends);
         walk.run()?;
         if let Some(name) = &asked.guardrail {
             walk.refuse_unknown(name)?;
@@ -216,6 +220,8 @@ struct State {
 /// The newest entry that has not been compared with the valid one before it yet.
 struct Pending {
     entry: usize,
+    /// When it came: what it gave and took is told as of then.
+    begins: Timestamp,
     answer: Vec<String>,
     part: Option<Part>,
     /// What the files that differ since say: at that entry, and now.
@@ -233,6 +239,8 @@ struct Walk<'a> {
     skipped: Vec<(usize, SkippedEntry)>,
     /// Sets that were seen whole: where a guardrail's name is looked for.
     seen: Vec<Arc<PolicySet>>,
+    /// Until when the entry that is looked at was in force.
+    ends: Timestamp,
 }
 
 impl<'a> Walk<'a> {
@@ -241,6 +249,7 @@ impl<'a> Walk<'a> {
         asked: &'a BlameRequest,
         entries: &'a [HistoryEntry<'a>],
         commits: &'a [Commit],
+        ends: Timestamp,
     ) -> Self {
         Self {
             workspace,
@@ -252,6 +261,7 @@ impl<'a> Walk<'a> {
             found: Vec::new(),
             skipped: Vec::new(),
             seen: Vec::new(),
+            ends,
         }
     }
 
@@ -266,8 +276,12 @@ impl<'a> Walk<'a> {
                     if let Some(newer) = pending.take() {
                         self.compare(newer, state)?;
                     }
-                    let answer = state.answer.clone().unwrap_or_default();
-                    pending = Some(Pending { entry, answer, part: None, files: BTreeMap::new() });
+                    let begins = self.begins_at(entry);
+                    self.tell_expiries(entry, &state.part, begins);
+                    let answer = self.answer_at(state, begins);
+                    let files = BTreeMap::new();
+                    pending = Some(Pending { entry, begins, answer, part: None, files });
+                    self.ends = begins;
                 }
                 (fault, _) => self.skip(entry, fault.unwrap_or_default()),
             }
@@ -482,6 +496,50 @@ impl<'a> Walk<'a> {
         self.skipped.push((entry, skipped));
     }
 
+    /// When an entry came.
+    fn begins_at(&self, entry: usize) -> Timestamp {
+        let made = self.commits.get(entry).map(|commit| commit.committer.time.seconds);
+        made.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MIN)
+    }
+
+    /// What the request gets from the set of a valid entry at an instant.
+    fn answer_at(&self, state: &State, instant: Timestamp) -> Vec<String> {
+        let answer = match state.part.expiries().is_empty() {
+            true => state.answer.clone(),
+            false => state.part.as_of(instant).answer(&self.request),
+        };
+        answer.unwrap_or_default()
+    }
+
+    /// Tells what came and went because something ended while an entry was in force, the newest first.
+    fn tell_expiries(&mut self, entry: usize, part: &Part, begins: Timestamp) {
+        let expiries = part.expiries();
+        let in_force =
+            expiries.range((Bound::Excluded(begins), Bound::Included(self.ends.max(begins))));
+        for (instant, because) in in_force.rev() {
+            let Ok(just_before) = instant.checked_sub(SignedDuration::from_nanos(1)) else {
+                continue;
+            };
+            let answer = |at| part.as_of(at).answer(&self.request).unwrap_or_default();
+            let (before, after) = (answer(just_before), answer(*instant));
+            let (gained, lost) = (minus(&after, &before), minus(&before, &after));
+            for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
+                for guardrail in guardrails {
+                    if self.guardrail.is_some_and(|asked| asked != guardrail) {
+                        continue;
+                    }
+                    self.tell(entry, kind, guardrail, because.clone());
+                    if let Some((_, event)) = self.found.last_mut() {
+                        event.time = instant.to_string();
+                        event.author = "expiry".to_owned();
+                        event.reason = part.reason_of_expiry(*instant);
+                        event.allowed = Vec::new();
+                    }
+                }
+            }
+        }
+    }
+
     fn named(&self, entry: usize) -> Option<(Option<u64>, CommitId)> {
         let found = self.entries.get(entry)?;
         let number = match found {
@@ -493,7 +551,7 @@ impl<'a> Walk<'a> {
 
     /// Tells what came and went from the valid entry before to `newer`.
     fn compare(&mut self, newer: Pending, older: &State) -> Result<()> {
-        let before = older.answer.clone().unwrap_or_default();
+        let before = self.answer_at(older, newer.begins);
         let (gained, lost) = (minus(&newer.answer, &before), minus(&before, &newer.answer));
         if gained.is_empty() && lost.is_empty() {
             return Ok(());
@@ -506,13 +564,14 @@ impl<'a> Walk<'a> {
             old.extend(before.documents.iter().cloned());
         }
         let touched = Touched::pair(&old, &new);
-        let after = newer.part.as_ref().unwrap_or(&older.part);
+        let after = newer.part.as_ref().unwrap_or(&older.part).as_of(newer.begins);
+        let before = older.part.as_of(newer.begins);
         for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
             for guardrail in guardrails {
                 if self.guardrail.is_some_and(|asked| asked != guardrail) {
                     continue;
                 }
-                let because = causes(&older.part, after, &touched, &self.request, &guardrail);
+                let because = causes(&before, &after, &touched, &self.request, &guardrail);
                 self.tell(newer.entry, kind, guardrail, because);
             }
         }
@@ -521,7 +580,7 @@ impl<'a> Walk<'a> {
 
     /// Tells what the request got from the first promotion on.
     fn tell_first(&mut self, first: &Pending, part: &Part) {
-        let part = first.part.as_ref().unwrap_or(part);
+        let part = &first.part.as_ref().unwrap_or(part).as_of(first.begins);
         let touched = Touched::pair(&[], &part.documents(&self.request));
         for guardrail in first.answer.clone() {
             if self.guardrail.is_none_or(|asked| asked == guardrail) {

@@ -68,6 +68,8 @@ pub struct EnvironmentStatus {
     pub hold: Option<HoldStatus>,
     /// Until when it is frozen, if it is.
     pub freeze: Option<FreezeStatus>,
+    /// What of it ends next, the first first.
+    pub expiring: Vec<ExpiringAttachment>,
     /// How long a set must have been in the environment that it comes from.
     pub soak: Option<String>,
     /// Commits of the publish branch that are not in it; `None`: it cannot be told.
@@ -110,6 +112,24 @@ pub struct FreezeStatus {
     /// The first instant at which it is not frozen, RFC 3339.
     pub until: String,
 }
+
+/// An attachment that is going to end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExpiringAttachment {
+    /// Its policy.
+    pub policy: String,
+    /// Its file.
+    pub file: String,
+    /// Its line.
+    pub line: u32,
+    /// The instant from which on it matches nothing, RFC 3339.
+    pub expires: String,
+    /// Why it is there.
+    pub reason: Option<String>,
+}
+
+/// So many attachments that end next are listed.
+const MOST_EXPIRING: usize = 10;
 
 /// Policies by what became of their documents. Each list is sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -340,11 +360,36 @@ impl Workspace {
                     until: frozen.until.to_string(),
                 }
             }),
+            expiring: match held {
+                Some(tree) => self.expiring_in(tree)?,
+                None => Vec::new(),
+            },
             soak: state.settings.soak.map(|soak| format!("{soak:#}")),
             ahead: counts.map(|(ahead, _)| ahead),
             behind: counts.map(|(_, behind)| behind),
             policies: self.changes_between(repo, held, tree)?,
         })
+    }
+
+    /// What of a tree's set is going to end; nothing of a tree that is no valid set.
+    fn expiring_in(&self, tree: TreeId) -> Result<Vec<ExpiringAttachment>> {
+        let judged = TrackedSet::default().judge_tree(self, tree, Release::FIRST, &NoProgress)?;
+        let Some(engine) = judged.sound() else { return Ok(Vec::new()) };
+        let (set, now) = (engine.set(), Timestamp::now());
+        let attachments = set.attachments.iter();
+        let mut ending: Vec<_> = attachments
+            .filter_map(|attachment| Some((attachment.expires.filter(|at| *at > now)?, attachment)))
+            .collect();
+        ending.sort_by_key(|(expires, _)| *expires);
+        ending.truncate(MOST_EXPIRING);
+        let listed = ending.into_iter().map(|(expires, attachment)| ExpiringAttachment {
+            policy: set.policy(attachment.policy).map_or("", |policy| &policy.name).to_owned(),
+            file: attachment.place.file.to_string(),
+            line: attachment.place.line,
+            expires: expires.to_string(),
+            reason: attachment.reason.as_ref().map(ToString::to_string),
+        });
+        Ok(listed.collect())
     }
 
     /// How the policies of one tree became those of another. Only files that differ are read.

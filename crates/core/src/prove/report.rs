@@ -207,6 +207,8 @@ pub enum How {
     Removed,
     /// It says something else.
     Changed,
+    /// It says the same, and its time is over.
+    Expired,
 }
 
 /// In what way HEAD does less than BASE.

@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::document::{Body, Dimension, Document, Loaded, RawAttachment, Release, Spanned};
 use crate::policy::{Context, Pattern, check_errors, meets, raw_attachment_json, raw_policy_json};
 use crate::prove::{Cause, How};
@@ -22,6 +24,8 @@ pub struct Part {
     attachments: BTreeMap<Spot, Document>,
     /// Policies by name, by file and place: more than one where the set has the fault of two of one name.
     policies: BTreeMap<String, BTreeMap<Spot, Document>>,
+    /// The instant to answer as of; `None`: as if nothing ever expired.
+    instant: Option<Timestamp>,
 }
 
 /// Where a document stands: its file, and the offset of its first byte there.
@@ -49,6 +53,39 @@ fn matches(raw: &RawAttachment, context: &Context) -> bool {
 }
 
 impl Part {
+    /// The same documents at an instant.
+    pub fn as_of(&self, instant: Timestamp) -> Self {
+        Self { instant: Some(instant), ..self.clone() }
+    }
+
+    /// The instants at which attachments end, each with the documents that do; in order.
+    pub fn expiries(&self) -> BTreeMap<Timestamp, Vec<Cause>> {
+        let mut found: BTreeMap<Timestamp, Vec<Cause>> = BTreeMap::new();
+        for document in self.attachments.values() {
+            let Body::Attachment(raw) = &document.body else { continue };
+            let Some(expires) = raw.expiry() else { continue };
+            let place = document.file.locate(document.span);
+            found.entry(expires).or_default().push(Cause {
+                kind: "PolicyAttachment",
+                name: raw.policy.value.clone(),
+                file: place.file.to_string(),
+                line: place.line,
+                change: How::Expired,
+            });
+        }
+        found
+    }
+
+    /// Why the attachments that end at an instant were there, where the first of them says it.
+    pub fn reason_of_expiry(&self, instant: Timestamp) -> Option<String> {
+        self.attachments.values().find_map(|document| match &document.body {
+            Body::Attachment(raw) if raw.expiry() == Some(instant) => {
+                raw.reason.as_ref().map(|reason| reason.value.clone())
+            }
+            _ => None,
+        })
+    }
+
     /// Takes in a document that the request could depend on: an attachment that matches, or a policy.
     pub fn add(&mut self, document: &Document, context: &Context) {
         let spot = spot(document);
@@ -142,7 +179,7 @@ impl Part {
 
     /// The guardrails that the request gets; `None` where the documents make no set.
     pub fn answer(&self, request: &Request) -> Option<Vec<String>> {
-        answer(self.documents(request), request)
+        answer(self.documents(request), request, self.instant)
     }
 
     /// Takes out the attachments of a policy that is gone.
@@ -151,11 +188,16 @@ impl Part {
     }
 }
 
-fn answer(documents: Vec<Document>, request: &Request) -> Option<Vec<String>> {
+fn answer(
+    documents: Vec<Document>,
+    request: &Request,
+    instant: Option<Timestamp>,
+) -> Option<Vec<String>> {
     let mut sources: Vec<_> = documents.iter().map(|document| document.file.clone()).collect();
     sources.dedup_by(|a, b| a.path() == b.path());
     let checked = check_errors(Loaded { documents, sources, ..Loaded::default() }, Release::FIRST);
-    let engine = Engine::new(Arc::new(checked.set?));
+    let engine = Arc::new(Engine::new(Arc::new(checked.set?)));
+    let engine = instant.map_or_else(|| engine.clone(), |instant| engine.as_of(instant));
     let resolution = engine.resolve(request);
     Some(resolution.guardrails.iter().map(|name| (*name).to_owned()).collect())
 }
