@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AuthzOptions, Credentials, DecisionLog, HostGuard};
+use crate::pages::ForgeLinks;
 
 /// How much of each thing a client may have.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +76,8 @@ pub struct Options {
     pub decisions: Option<Arc<DecisionLog>>,
     /// Whether the pages under `/ui/` are served.
     pub pages: bool,
+    /// How places on pages become links into a forge.
+    pub page_links: Option<ForgeLinks>,
     /// How long a browser stays signed in.
     pub session_time: Duration,
 }

@@ -10,7 +10,7 @@ use refguard_core::resolve::{
 use serde::Serialize;
 
 use super::frame::Frame;
-use super::parts::{chips, commit, count, name, place, text, words};
+use super::parts::{chips, commit, count, name, text, time, words};
 
 /// Names of a dimension that a field suggests.
 const MAX_SUGGESTED: usize = 400;
@@ -168,12 +168,15 @@ fn answered(frame: &Frame, form: &AskForm, answer: &AskAnswer<'_>) -> Markup {
             } @else {
                 div.big-chips { (big_chips(&got.guardrails)) }
             }
+            @if let Some(until) = got.valid_until {
+                p.muted { "So until " (time(&until.to_string())) ": then an attachment ends." }
+            }
             @if !got.unknown.is_empty() {
                 p.loss { "It names what the set does not have: " (chips(&got.unknown)) }
             }
             @if let Some(against) = &answer.against { (difference(got, against)) }
         }
-        @if let Some(why) = &answer.why { (why_card(&form.guardrail, why)) }
+        @if let Some(why) = &answer.why { (why_card(frame, &form.guardrail, why)) }
         @if !got.policies.is_empty() {
             section.card aria-labelledby="from" {
                 h2 #from { "Where that comes from" }
@@ -181,7 +184,7 @@ fn answered(frame: &Frame, form: &AskForm, answer: &AskAnswer<'_>) -> Markup {
             }
         }
         @for pipeline in &got.pipelines { (pipeline_card(pipeline)) }
-        (near_card(answer.near))
+        (near_card(frame, answer.near))
     }
 }
 
@@ -301,7 +304,7 @@ fn word(value: &impl Serialize) -> String {
     json.as_str().unwrap_or_default().replace('_', " ")
 }
 
-fn near_card(near: &[Near]) -> Markup {
+fn near_card(frame: &Frame, near: &[Near]) -> Markup {
     let (matched, missed): (Vec<&Near>, Vec<&Near>) =
         near.iter().partition(|near| near.verdict == Verdict::Matched);
     html! {
@@ -310,7 +313,7 @@ fn near_card(near: &[Near]) -> Markup {
                 summary { "Attachments that came near: " (matched.len()) " matched, "
                     (count(missed.len(), "did not", "did not")) }
                 ul.plain.near {
-                    @for near in matched.iter().chain(&missed).take(MAX_NEAR) { (near_line(near)) }
+                    @for near in matched.iter().chain(&missed).take(MAX_NEAR) { (near_line(frame, near)) }
                 }
                 @if near.len() > MAX_NEAR { p.muted { "and " (near.len() - MAX_NEAR) " more" } }
             }
@@ -318,7 +321,7 @@ fn near_card(near: &[Near]) -> Markup {
     }
 }
 
-fn near_line(near: &Near) -> Markup {
+fn near_line(frame: &Frame, near: &Near) -> Markup {
     let (class, mark) = match near.verdict {
         Verdict::Matched => ("badge good", "matched"),
         Verdict::Repeated => ("badge", "again"),
@@ -330,12 +333,12 @@ fn near_line(near: &Near) -> Markup {
     html! {
         li {
             span class=(class) { (mark) } " " strong { (name(&near.policy)) } " "
-            span { (words(&near.why)) } " " (place(&near.file, near.line))
+            span { (words(&near.why)) } " " (frame.place(&near.file, near.line))
         }
     }
 }
 
-fn why_card(guardrail: &str, why: &Result<Vec<Giver>, String>) -> Markup {
+fn why_card(frame: &Frame, guardrail: &str, why: &Result<Vec<Giver>, String>) -> Markup {
     let givers = match why {
         Ok(givers) => givers,
         Err(trouble) => return html! { section.card.warn { p { (words(trouble)) } } },
@@ -353,16 +356,16 @@ fn why_card(guardrail: &str, why: &Result<Vec<Giver>, String>) -> Markup {
                 p {
                     strong { (name(&giver.policy)) } " gives it: "
                     (words(giver.matched_via.as_deref().unwrap_or("asked for by name"))) " "
-                    (place(&giver.file, giver.line))
+                    (frame.place(&giver.file, giver.line))
                 }
             }
             @if giving.is_empty() {
                 @for giver in others.iter().take(MAX_GIVERS) {
-                    h3 { (name(&giver.policy)) " could give it, but " (place(&giver.file, giver.line)) }
+                    h3 { (name(&giver.policy)) " could give it, but " (frame.place(&giver.file, giver.line)) }
                     ul {
                         @for obstacle in &giver.obstacles {
                             li {
-                                (words(&obstacle.message)) " " (place(&obstacle.file, obstacle.line))
+                                (words(&obstacle.message)) " " (frame.place(&obstacle.file, obstacle.line))
                                 div.muted { "To change that: " (words(&obstacle.change)) }
                             }
                         }

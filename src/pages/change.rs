@@ -6,7 +6,7 @@ use refguard_core::document::Finding;
 use super::ask::capitalise;
 use super::difference::{document_card, impact_card, safeguard_card};
 use super::frame::Frame;
-use super::parts::{chips, commit, count, name, place, text, words};
+use super::parts::{chips, commit, count, name, text, words};
 use crate::daemon::Change;
 use crate::ops::{ComingVersions, Foreseen, Review, ReviewedTests, Says};
 use crate::output::verdict;
@@ -23,27 +23,27 @@ pub fn change_page(frame: &Frame, change: &Change) -> String {
             @if let Some(tip) = &change.tip { ", held against " (commit(tip)) }
         }
         @match (&change.review, &change.tip) {
-            (Some(review), _) => (reviewed(&change.environment, review)),
+            (Some(review), _) => (reviewed(frame, &change.environment, review)),
             (None, Some(_)) => div.card.good { p.lead { "Nothing: it holds all that " code { (text(&change.source)) } " has." } },
             (None, None) => div.card { p.lead { "Nothing was promoted to it yet, so there is nothing to hold against each other." } },
         }
     })
 }
 
-fn reviewed(environment: &str, review: &Review) -> Markup {
+fn reviewed(frame: &Frame, environment: &str, review: &Review) -> Markup {
     let foreseen = review.environments.iter().find(|it| it.environment == environment);
     html! {
         section class={ "card " (if review.is_faulty() { "bad" } else { "verdict" }) } {
             p.lead { (words(&capitalise(&verdict(review)))) }
         }
         @match foreseen {
-            Some(foreseen) => (gates(foreseen)),
+            Some(foreseen) => (gates(frame, foreseen)),
             None => p.muted { "Its gates are asked when somebody promotes: " code { "refguard promote --dry-run" } },
         }
         @if let (Some(impact), Some(shift)) = (&review.impact, &review.shift) { (impact_card(impact, shift)) }
         @if let Some(safeguards) = &review.safeguards { (safeguard_card(safeguards)) }
-        (findings(&review.new))
-        @if let Some(tests) = &review.tests { (tests_card(tests)) }
+        (findings(frame, &review.new))
+        @if let Some(tests) = &review.tests { (tests_card(frame, tests)) }
         (owners(review))
         @if let Some(diff) = &review.diff { (document_card(diff)) }
         (versions(review))
@@ -51,7 +51,7 @@ fn reviewed(environment: &str, review: &Review) -> Markup {
 }
 
 /// What each gate says; the ones that say nothing are passed.
-fn gates(foreseen: &Foreseen) -> Markup {
+fn gates(frame: &Frame, foreseen: &Foreseen) -> Markup {
     let class = if foreseen.could { "card good" } else { "card bad" };
     html! {
         section class=(class) aria-labelledby="gates" {
@@ -65,7 +65,7 @@ fn gates(foreseen: &Foreseen) -> Markup {
                     };
                     li {
                         span class=(class) { (says) } " gate " code { (word.gate) } ": " (words(&word.message)) " "
-                        @if let Some(file) = &word.file { (place(file, word.line.unwrap_or(1))) }
+                        @if let Some(file) = &word.file { (frame.place(file, word.line.unwrap_or(1))) }
                     }
                 }
             }
@@ -83,7 +83,7 @@ fn quiet_gates(foreseen: &Foreseen) -> Vec<&'static str> {
     asked.into_iter().filter(|gate| !foreseen.gates.iter().any(|word| word.gate == *gate)).collect()
 }
 
-fn findings(new: &[Finding]) -> Markup {
+fn findings(frame: &Frame, new: &[Finding]) -> Markup {
     if new.is_empty() {
         return html! {};
     }
@@ -95,7 +95,7 @@ fn findings(new: &[Finding]) -> Markup {
                     li {
                         @if finding.is_error() { span.badge.bad { "error" } } @else { span.badge.warn { "warning" } }
                         " " span.rule { (finding.rule.code) } " " (words(&finding.message)) " "
-                        (place(&finding.location.file, finding.location.line))
+                        (frame.place(&finding.location.file, finding.location.line))
                     }
                 }
             }
@@ -104,7 +104,7 @@ fn findings(new: &[Finding]) -> Markup {
     }
 }
 
-fn tests_card(tests: &ReviewedTests) -> Markup {
+fn tests_card(frame: &Frame, tests: &ReviewedTests) -> Markup {
     let report = &tests.report;
     if report.cases.is_empty() {
         return html! {};
@@ -122,7 +122,7 @@ fn tests_card(tests: &ReviewedTests) -> Markup {
             ul.plain.near {
                 @for case in report.cases.iter().filter(|case| !case.differences.is_empty()).take(MAX_SHOWN) {
                     li { span.badge.bad { "failed" } " " (name(&case.case)) ": " (words(&case.differences.join("; "))) " "
-                        (place(&case.file, case.line)) }
+                        (frame.place(&case.file, case.line)) }
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::parts::{commit, name, query_of, text, words};
+use super::parts::{commit, name, place, query_of, text, words};
+use crate::output::LinkTemplate;
 
 /// The pages that the navigation names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,15 @@ pub struct Moved {
     pub address: String,
 }
 
+/// How places become links into a forge.
+#[derive(Debug, Clone)]
+pub struct ForgeLinks {
+    /// The address.
+    pub template: LinkTemplate,
+    /// The folder of the policies within their repository, empty at the top.
+    pub prefix: String,
+}
+
 /// What is around a page's own content.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -89,6 +99,8 @@ pub struct Frame {
     pub sets: Vec<SetLink>,
     /// What else is in force now.
     pub moved: Option<Moved>,
+    /// How places become links into a forge.
+    pub links: Option<ForgeLinks>,
     /// Whether somebody is signed in, who may sign out.
     pub signed_in: bool,
     /// Whether there is anything to go to: not before signing in.
@@ -108,6 +120,7 @@ impl Frame {
             at: String::new(),
             sets: Vec::new(),
             moved: None,
+            links: None,
             signed_in: false,
             navigation: true,
             live: None,
@@ -143,6 +156,24 @@ impl Frame {
             }
         };
         page.into_string()
+    }
+
+    /// A place in the set that the page shows; a link where there is a forge.
+    pub(super) fn place(&self, file: &str, line: u32) -> Markup {
+        self.place_in(self.commit.as_deref(), file, line)
+    }
+
+    /// A place in a commit.
+    pub(super) fn place_in(&self, commit: Option<&str>, file: &str, line: u32) -> Markup {
+        let Some((links, commit)) = self.links.as_ref().zip(commit) else {
+            return place(file, line);
+        };
+        let path = match links.prefix.as_str() {
+            "" => file.to_owned(),
+            prefix => format!("{prefix}/{file}"),
+        };
+        let address = links.template.address(commit, &path, line);
+        html! { a href=(address) rel="noreferrer" { (place(file, line)) } }
     }
 
     /// The address of another page of the same set.

@@ -145,7 +145,7 @@ fn rows(form: &MatrixForm, matrix: &Matrix) -> Markup {
             table.matrix {
                 thead { tr {
                     th scope="col" { (capitalise(form.by.plural())) }
-                    @if is_grid { @for column in &columns { th.column scope="col" { span { (text(column)) } } } }
+                    @if is_grid { @for column in &columns { th.column scope="col" { (breakable(column)) } } }
                     @else { th scope="col" { "Guardrails" } }
                 } }
                 tbody {
@@ -168,6 +168,12 @@ fn rows(form: &MatrixForm, matrix: &Matrix) -> Markup {
             }
         }
     }
+}
+
+/// A name that may be broken after an underscore.
+fn breakable(name: &str) -> Markup {
+    let shown = text(name);
+    html! { @for (index, piece) in shown.split('_').enumerate() { @if index > 0 { "_" wbr; } (piece) } }
 }
 
 fn pager(form: &MatrixForm, all: usize, address: &dyn Fn(&str, usize) -> String) -> Markup {

@@ -1,10 +1,14 @@
 //! Now: what is in force in each environment, since when, by whom and why; what stands in the way; who enforces it.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use maud::{Markup, html};
+use refguard_core::policy::{Attachment, Place, PolicySet};
 use serde_json::Value;
 
 use super::frame::Frame;
-use super::parts::{chips, commit, count, group_digits, name, place, query_of, text, time, words};
+use super::parts::{chips, commit, count, group_digits, name, query_of, text, time, words};
 use crate::daemon::{ClientState, ListedClient, Rejected, SetStatus, Standing};
 use crate::ops::{LogEntry, PolicyChanges};
 
@@ -12,6 +16,8 @@ use crate::ops::{LogEntry, PolicyChanges};
 const MAX_FINDINGS: usize = 10;
 /// Clients of a set that are listed; those with trouble go first.
 const MAX_CLIENTS: usize = 50;
+/// Attachments that end next.
+const MAX_ENDINGS: usize = 5;
 /// Promotions that are listed beside what is in force.
 const MAX_RECENT: usize = 5;
 
@@ -24,8 +30,39 @@ pub struct NowSet<'a> {
     pub unserved: Option<String>,
     /// What its repository says, or why that cannot be told; `None` of the work tree.
     pub standing: Option<&'a Result<Standing, String>>,
+    /// The attachments that end next, with the names of their policies.
+    pub endings: Vec<Ending>,
     /// Its followers.
     pub clients: Vec<ListedClient>,
+}
+
+/// An attachment that ends.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// Its policy.
+    pub policy: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+    /// Why it is there at all.
+    pub reason: Option<Arc<str>>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// The attachments of a set that end next, at most so many as a page shows.
+pub fn next_endings(set: &PolicySet, now: Timestamp) -> Vec<Ending> {
+    let ending = |attachment: &Arc<Attachment>| {
+        Some(Ending {
+            policy: set.policy(attachment.policy)?.name.clone(),
+            at: attachment.expires.filter(|at| *at > now)?,
+            reason: attachment.reason.clone(),
+            place: attachment.place.clone(),
+        })
+    };
+    let mut endings: Vec<Ending> = set.attachments.iter().filter_map(ending).collect();
+    endings.sort_by_key(|ending| ending.at);
+    endings.truncate(MAX_ENDINGS);
+    endings
 }
 
 /// How it stands with a set, in a word.
@@ -59,11 +96,11 @@ pub fn now_page(frame: &Frame, notes: &[String], sets: &[NowSet<'_>]) -> String 
         @if sets.is_empty() {
             div.card { p { "No set is served yet: the daemon still reads the repository." } }
         }
-        @for set in sets { (set_card(set)) }
+        @for set in sets { (set_card(frame, set)) }
     })
 }
 
-fn set_card(set: &NowSet<'_>) -> Markup {
+fn set_card(frame: &Frame, set: &NowSet<'_>) -> Markup {
     let (mark, word) = judge(set);
     let status = set.status;
     let standing = set.standing.and_then(|standing| standing.as_ref().ok());
@@ -75,11 +112,15 @@ fn set_card(set: &NowSet<'_>) -> Markup {
                 span class=(mark.class()) { (word) }
             }
             @match (&status.commit, &set.unserved) {
+                (None, _) if is_unused(status, standing) => {
+                    p.lead { "Nothing was promoted to it yet: requests for it are refused." }
+                },
                 (_, Some(why)) => p.lead { "Requests are refused: " (words(why)) },
                 (None, None) if status.digest.is_none() => p.lead { "Nothing is in force." },
                 _ => (in_force(status, entry)),
             }
-            (troubles(set))
+            (troubles(frame, set))
+            (endings(frame, set))
             @if let Some(standing) = standing.filter(|it| it.environment.commit == status.commit) {
                 (beside_source(&standing.environment.policies, standing))
             }
@@ -96,7 +137,9 @@ fn set_card(set: &NowSet<'_>) -> Markup {
 fn judge(set: &NowSet<'_>) -> (Mark, &'static str) {
     let status = set.status;
     let is_served = status.digest.is_some() && set.unserved.is_none();
+    let standing = set.standing.and_then(|standing| standing.as_ref().ok());
     match () {
+        () if !is_served && is_unused(status, standing) => (Mark::Warn, "not in use"),
         () if !is_served && status.rejected.is_none() && status.failing.is_none() => {
             (Mark::Bad, "not ready")
         }
@@ -110,6 +153,15 @@ fn judge(set: &NowSet<'_>) -> (Mark, &'static str) {
         () if status.outdated.is_some() => (Mark::Warn, "serving, with errors of today"),
         () => (Mark::Good, "in force"),
     }
+}
+
+/// Whether nothing was ever promoted to it.
+fn is_unused(status: &SetStatus, standing: Option<&Standing>) -> bool {
+    let is_empty = |it: &Standing| it.environment.commit.is_none() && it.recent.is_empty();
+    status.commit.is_none()
+        && status.rejected.is_none()
+        && status.failing.is_none()
+        && standing.is_some_and(is_empty)
 }
 
 /// Whether a ref that is followed holds nothing.
@@ -160,10 +212,10 @@ fn in_force(status: &SetStatus, entry: Option<&LogEntry>) -> Markup {
 }
 
 /// Everything that stands in the way of a set, the worst first.
-fn troubles(set: &NowSet<'_>) -> Markup {
+fn troubles(frame: &Frame, set: &NowSet<'_>) -> Markup {
     let status = set.status;
     html! {
-        @if let Some(rejected) = &status.rejected { (rejection(rejected)) }
+        @if let Some(rejected) = &status.rejected { (rejection(frame, rejected)) }
         @if let Some(failing) = &status.failing {
             div.trouble.warn {
                 h3 { "The newest commit cannot be read" }
@@ -200,13 +252,33 @@ fn troubles(set: &NowSet<'_>) -> Markup {
             details.trouble.warn {
                 summary { "This release would refuse to promote it: "
                     (count(outdated.errors, "error", "errors")) }
-                (findings(&outdated.findings, outdated.errors))
+                (findings(frame, status.commit.as_deref(), &outdated.findings, outdated.errors))
             }
         }
     }
 }
 
-fn rejection(rejected: &Rejected) -> Markup {
+/// What ends by itself, the next first.
+fn endings(frame: &Frame, set: &NowSet<'_>) -> Markup {
+    if set.endings.is_empty() {
+        return html! {};
+    }
+    let commit = set.status.commit.as_deref();
+    html! {
+        h3 { "Ends by itself" }
+        ul.plain.near {
+            @for ending in &set.endings {
+                li {
+                    (time(&ending.at.to_string())) " attachment of " strong { (name(&ending.policy)) } " "
+                    (frame.place_in(commit, &ending.place.file, ending.place.line))
+                    @if let Some(reason) = &ending.reason { div.muted { q { (name(reason)) } } }
+                }
+            }
+        }
+    }
+}
+
+fn rejection(frame: &Frame, rejected: &Rejected) -> Markup {
     html! {
         div.trouble.bad {
             h3 {
@@ -216,14 +288,14 @@ fn rejection(rejected: &Rejected) -> Markup {
                 }
             }
             @if rejected.findings.is_empty() { p { (words(&rejected.message)) } }
-            (findings(&rejected.findings, rejected.errors))
+            (findings(frame, rejected.commit.as_deref(), &rejected.findings, rejected.errors))
             p.muted { "Rejected " (time(&rejected.at.to_string())) "; it is not tried again until the ref moves." }
         }
     }
 }
 
 /// Findings as `validate` writes them, each with its place.
-fn findings(findings: &[Value], all: usize) -> Markup {
+fn findings(frame: &Frame, commit: Option<&str>, findings: &[Value], all: usize) -> Markup {
     let shown = findings.iter().take(MAX_FINDINGS);
     let left_out = all.saturating_sub(findings.len().min(MAX_FINDINGS));
     html! {
@@ -232,7 +304,7 @@ fn findings(findings: &[Value], all: usize) -> Markup {
                 @let word = |field: &str| finding.get(field).and_then(Value::as_str).unwrap_or_default();
                 @let line = finding.get("line").and_then(Value::as_u64).unwrap_or_default();
                 li {
-                    (place(word("file"), u32::try_from(line).unwrap_or_default())) " "
+                    (frame.place_in(commit, word("file"), u32::try_from(line).unwrap_or_default())) " "
                     span.rule { (text(word("code"))) } " " (words(word("message")))
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 use refguard_core::diff::FieldChange;
 use refguard_core::document::Dimension;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::ask::{capitalise, pipeline_table};
 use super::frame::Frame;
-use super::parts::{chips, commit, count, name, place, text, time, words};
+use super::parts::{chips, commit, count, name, text, time, words};
 use super::yaml::{yaml, yaml_beside};
 use crate::ops::{Compared, VersionList, VersionRow};
 
@@ -24,6 +25,10 @@ const MAX_MODELS: usize = 500;
 pub struct PolicyView<'a> {
     /// The policy.
     pub policy: &'a Policy,
+    /// The set with every attachment, also those that have ended.
+    pub documents: &'a PolicySet,
+    /// When that is looked at.
+    pub now: Timestamp,
     /// The number of its version.
     pub number: Option<u64>,
     /// The text of its document, or why it cannot be shown.
@@ -45,7 +50,7 @@ pub fn policy_page(frame: &Frame, set: &PolicySet, view: &PolicyView<'_>) -> Str
         @if let Some(description) = &policy.description { p.lead { (name(description)) } }
         p.muted {
             @match &policy.owner { Some(owner) => { "Owner: " (name(owner)) }, None => "Nobody is named as owner" }
-            " · " (place(&policy.place.file, policy.place.line))
+            " · " (frame.place(&policy.place.file, policy.place.line))
         }
         div.columns {
             section.card aria-labelledby="gives" {
@@ -64,7 +69,7 @@ pub fn policy_page(frame: &Frame, set: &PolicySet, view: &PolicyView<'_>) -> Str
         @if let Some(pipeline) = &policy.pipeline {
             section.card { h2 { "Pipeline" } (pipeline_table(set, pipeline)) }
         }
-        (attachments(set, policy))
+        (attachments(frame, view))
         (children(frame, set, policy))
         (versions(frame, policy, &view.versions))
     })
@@ -138,7 +143,8 @@ fn cases(set: &PolicySet, policy: &Policy) -> Markup {
     }
 }
 
-fn attachments(set: &PolicySet, policy: &Policy) -> Markup {
+fn attachments(frame: &Frame, view: &PolicyView<'_>) -> Markup {
+    let (set, policy) = (view.documents, view.policy);
     let Some(id) = set.by_name.get(&policy.name).copied() else { return html! {} };
     let own: Vec<&Attachment> =
         set.attachments.iter().map(|it| &**it).filter(|it| it.policy == id).collect();
@@ -150,10 +156,10 @@ fn attachments(set: &PolicySet, policy: &Policy) -> Markup {
             }
             @if !own.is_empty() {
                 div.scroll tabindex="0" role="region" aria-label="Attachments" {
-                    table {
+                    table.stack {
                         thead { tr { th scope="col" { "Requests with" } th scope="col" { "Names of the catalog" }
                             th scope="col" { "Place" } } }
-                        tbody { @for attachment in own.iter().take(MAX_ATTACHMENTS) { (attachment_row(set, attachment)) } }
+                        tbody { @for attachment in own.iter().take(MAX_ATTACHMENTS) { (attachment_row(frame, view, attachment)) } }
                     }
                 }
             }
@@ -164,10 +170,12 @@ fn attachments(set: &PolicySet, policy: &Policy) -> Markup {
     }
 }
 
-fn attachment_row(set: &PolicySet, attachment: &Attachment) -> Markup {
+fn attachment_row(frame: &Frame, view: &PolicyView<'_>, attachment: &Attachment) -> Markup {
+    let set = view.documents;
+    let has_ended = attachment.is_expired(view.now);
     html! {
         tr {
-            td {
+            td data-label="Requests with" {
                 @if attachment.everywhere { "anything: every request" }
                 @else {
                     @for (dimension, patterns) in attachment.targets.written() {
@@ -181,13 +189,20 @@ fn attachment_row(set: &PolicySet, attachment: &Attachment) -> Markup {
                 }
                 @if attachment.default { div.muted { "only where nothing else matches" } }
                 @if let Some(priority) = attachment.priority { div.muted { "priority " (priority) } }
+                @if let Some(expires) = &attachment.expires {
+                    div {
+                        @if has_ended { span.badge.bad { "ended" } } @else { span.badge.warn { "ends" } }
+                        " " (time(&expires.to_string()))
+                    }
+                }
+                @if let Some(reason) = &attachment.reason { div.muted { q { (name(reason)) } } }
             }
-            td {
+            td data-label="Names of the catalog" {
                 @for (dimension, patterns) in attachment.targets.written() {
                     @if let Some(patterns) = patterns { (catalog_names(set, dimension, patterns)) }
                 }
             }
-            td { (place(&attachment.place.file, attachment.place.line)) }
+            td data-label="Place" { (frame.place(&attachment.place.file, attachment.place.line)) }
         }
     }
 }

@@ -255,3 +255,25 @@ fn the_matrix_is_a_table_for_a_spreadsheet_too() {
     assert_eq!(each.replace('\r', ""), "team,guardrails\nb,g\n");
     assert!(daemon.get("/ui/matrix?by=user").body.contains("no catalog lists the names of users"));
 }
+
+#[test]
+fn places_lead_to_the_forge_and_what_ends_is_told() {
+    let repo = Repo::new();
+    let ends = "expires: 2999-12-31\nreason: until the audit is over\n";
+    repo.write("set/policies/p.yaml", &format!("{}{ends}", policy("p", "g")));
+    repo.write("set/refguard.yaml", "apiVersion: refguard/v1\nkind: Repository\n");
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let template = "https://forge.example/blob/{commit}/{path}#L{line}";
+    let daemon = Daemon::start(&repo.path().join("set"), &["--link", template]);
+    daemon.until("serving", |set| set["commit"].is_string());
+
+    let page = daemon.get("/ui/policy?name=p").body;
+    let address = format!("href=\"https://forge.example/blob/{commit}/set/policies/p.yaml#L1\"");
+    assert!(page.contains(&address), "{page}");
+    assert!(page.contains("until the audit is over"), "{page}");
+    let now = daemon.get("/ui/").body;
+    assert!(now.contains("Ends by itself") && now.contains("until the audit is over"), "{now}");
+    let answer = daemon.get(&format!("/ui/ask?team=a&at={commit}")).body;
+    assert!(answer.contains("then an attachment ends"), "{answer}");
+}

@@ -252,6 +252,7 @@ const TABLE: &[Row] = &[
             "ops",
             "output",
             "daemon",
+            "pages",
             "http",
             "cli",
         ],

@@ -26,6 +26,8 @@ use crate::http::{
     NotifyTarget, Options, Signals, TlsClient,
 };
 use crate::ops::{self, Workspace};
+use crate::output::LinkTemplate;
+use crate::pages::ForgeLinks;
 use crate::repo::GitEnv;
 
 /// Serve the production set to proxies over HTTP, and follow its ref
@@ -86,6 +88,11 @@ pub(in crate::cli) struct ServeArgs {
     /// Serve no pages under /ui/
     #[arg(long)]
     no_ui: bool,
+
+    /// Make places on pages links: an address with {commit}, {path} and {line}, such as
+    /// `https://forge.example/team/policies/blob/{commit}/{path}#L{line}`
+    #[arg(long, value_name = "TEMPLATE")]
+    link: Option<LinkTemplate>,
 
     #[command(flatten)]
     safety: SafetyArgs,
@@ -362,7 +369,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     }
     args.announce(&sockets, &daemon);
 
-    let options = args.options(credentials.clone(), decisions.clone());
+    let options = args.options(&dir, credentials.clone(), decisions.clone());
     let (listeners, sockets) = listen::into_listeners(sockets);
     let urge = daemon.urge();
     let notes = hub.notes().clone();
@@ -444,6 +451,7 @@ impl ServeArgs {
 
     fn options(
         &self,
+        dir: &Path,
         credentials: Arc<Credentials>,
         decisions: Option<Arc<DecisionLog>>,
     ) -> Options {
@@ -466,6 +474,12 @@ impl ServeArgs {
             strict_requests: self.strict_requests,
             decisions,
             pages: !self.no_ui,
+            page_links: self.link.clone().map(|template| ForgeLinks {
+                template,
+                prefix: Workspace::open(dir)
+                    .map(|workspace| workspace.root().prefix().to_owned())
+                    .unwrap_or_default(),
+            }),
             session_time: safety.session_time,
         }
     }

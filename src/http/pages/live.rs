@@ -51,7 +51,8 @@ impl Now {
             let failing = set.failing.as_ref().map(|it| (&it.message, it.since));
             let hold = set.hold.as_ref().map(|it| (&it.reason, &it.since));
             (&set.name, &set.commit, &set.ref_commit, set.stale, set.behind).hash(&mut hasher);
-            (&set.digest, set.loaded_at, set.source).hash(&mut hasher);
+            (&set.digest, set.loaded_at, set.source, set.instant, set.valid_until)
+                .hash(&mut hasher);
             (rejected, failing, hold, set.outdated.as_ref().map(|it| it.errors)).hash(&mut hasher);
         }
         format!("{:?}", hub.clients().tally()).hash(&mut hasher);

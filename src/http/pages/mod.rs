@@ -109,7 +109,8 @@ impl Visit {
     /// A frame for this visitor.
     pub fn frame(&self, title: impl Into<String>, section: Section) -> Frame {
         let signed_in = self.visitor == Visitor::SignedIn;
-        Frame { signed_in, ..Frame::new(title, section) }
+        let links = self.app.options.page_links.clone();
+        Frame { signed_in, links, ..Frame::new(title, section) }
     }
 }
 

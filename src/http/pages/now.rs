@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::response::Response;
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{Live, Visit, send_page};
 use crate::daemon::Standing;
 use crate::http::app::App;
 use crate::http::problem::Problem;
-use crate::pages::{Frame, NowSet, Section, now_page};
+use crate::pages::{Frame, NowSet, Section, next_endings, now_page};
 
 /// How long what git says is good for, unless a set is swapped before.
 const FRESH: Duration = Duration::from_secs(2);
@@ -30,10 +31,16 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let names = status.sets.iter().filter(|set| set.reference.is_some());
     let standings = read_standings(app, names.map(|set| set.name.clone()).collect()).await;
 
+    let now = Timestamp::now();
     let sets = status.sets.iter().map(|set| NowSet {
         status: set,
         unserved: app.hub.snapshot(Some(&set.name)).err().map(|why| why.to_string()),
         standing: standings.get(&set.name),
+        endings: app
+            .hub
+            .snapshot(Some(&set.name))
+            .map(|snapshot| next_endings(snapshot.set(), now))
+            .unwrap_or_default(),
         clients: app.hub.clients().list(Some(&set.name)),
     });
     let frame = Frame { live: Some(live), ..visit.frame("In force now", Section::Now) };

@@ -1,6 +1,7 @@
 //! `/ui/policies`, `/ui/policy`, `/ui/compare`: the policies of a set, one of them, two versions of one.
 
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::view::Wanted;
@@ -66,6 +67,8 @@ pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
         let document = history.document_text(view.commit(), file.0, file.1);
         let shown = PolicyView {
             policy,
+            documents: view.documents(),
+            now: Timestamp::now(),
             number: view.number(&app.hub, &asked.name),
             document: document.map_err(|error| error.to_string()),
             versions: history.version_list(&asked.name).map_err(|error| error.to_string()),

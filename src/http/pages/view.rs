@@ -38,6 +38,14 @@ impl View {
         self.engine().set()
     }
 
+    /// The set with every attachment, also those that have ended, where that is known.
+    pub fn documents(&self) -> &PolicySet {
+        match &self.held {
+            Held::Now(snapshot) => snapshot.set(),
+            Held::Past(past) => past.engine.set(),
+        }
+    }
+
     pub fn commit(&self) -> Option<&str> {
         match &self.held {
             Held::Now(snapshot) => snapshot.commit.as_deref(),
