@@ -5,18 +5,21 @@
 //! Must not know how a bundle came here.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{PolicySet, check_errors};
-use crate::document::{Body, Document, Loaded, Release, SourceFile, Span};
+use crate::document::{
+    Body, Document, Loaded, RawAttachment, RawPolicy, Release, SourceFile, Span,
+};
 
 /// The version of the format that is read.
 const VERSION: u64 = 1;
-/// The most documents of a bundle: the limit `bundle-documents`.
+/// The most policies, and attachments, of a bundle: the limit `bundle-documents`.
 pub const BUNDLE_DOCUMENTS: usize = 1_000_000;
 
 /// What a policy of a bundle says of its document; what else a bundle has is told about it.
@@ -69,8 +72,69 @@ struct RawBundle {
     digest: String,
     instant: Option<Value>,
     valid_until: Option<Value>,
-    policies: Vec<Map<String, Value>>,
-    attachments: Vec<Map<String, Value>>,
+    policies: Documents<NumberedPolicy>,
+    attachments: Documents<RawAttachment>,
+}
+
+/// A list whose items are read one at a time, so that a large bundle is not held twice.
+struct Documents<T>(Vec<T>);
+
+/// What can be read from one item of a list.
+trait Item: Sized {
+    /// From an item's fields, or what is wrong with it.
+    fn read(fields: Map<String, Value>) -> Result<Self, String>;
+}
+
+/// A policy with its version number, where that is known.
+struct NumberedPolicy {
+    raw: RawPolicy,
+    version: Option<u64>,
+}
+
+impl Item for NumberedPolicy {
+    fn read(fields: Map<String, Value>) -> Result<Self, String> {
+        let version = fields.get("version").and_then(Value::as_u64);
+        let raw = read_document("Policy", &POLICY_FIELDS, fields)
+            .map_err(|error| format!("policy {error}"))?;
+        Ok(Self { raw, version })
+    }
+}
+
+impl Item for RawAttachment {
+    fn read(fields: Map<String, Value>) -> Result<Self, String> {
+        if fields.get("expires").is_some_and(|expires| !expires.is_null()) {
+            return Err("an attachment expires, which this release does not know".to_owned());
+        }
+        read_document("PolicyAttachment", &ATTACHMENT_FIELDS, fields)
+            .map_err(|error| format!("attachment {error}"))
+    }
+}
+
+impl<'de, T: Item> Deserialize<'de> for Documents<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemsVisitor<T>(PhantomData<T>);
+        impl<'de, T: Item> Visitor<'de> for ItemsVisitor<T> {
+            type Value = Documents<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of documents")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(fields) = list.next_element()? {
+                    if items.len() == BUNDLE_DOCUMENTS {
+                        return Err(A::Error::custom(format!(
+                            "more documents than the limit `bundle-documents`, {BUNDLE_DOCUMENTS}"
+                        )));
+                    }
+                    items.push(T::read(fields).map_err(A::Error::custom)?);
+                }
+                Ok(Documents(items))
+            }
+        }
+        deserializer.deserialize_seq(ItemsVisitor(PhantomData))
+    }
 }
 
 impl Bundle {
@@ -90,15 +154,14 @@ impl Bundle {
         if raw.instant.is_some() || raw.valid_until.is_some() {
             return Err(fault("it changes with time, which this release does not know"));
         }
-        let count = raw.policies.len() + raw.attachments.len();
-        if count > BUNDLE_DOCUMENTS {
-            return Err(fault(format!(
-                "it has {count} documents: the limit `bundle-documents` is {BUNDLE_DOCUMENTS}"
-            )));
-        }
 
-        let numbers: Vec<(Option<String>, Option<u64>)> = raw.policies.iter().map(number).collect();
-        let set = read_set(raw.policies, raw.attachments)?;
+        let versions: Vec<(String, Option<u64>)> = raw
+            .policies
+            .0
+            .iter()
+            .map(|policy| (policy.raw.name.as_str().to_owned(), policy.version))
+            .collect();
+        let set = read_set(raw.policies.0, raw.attachments.0)?;
         if set.is_empty() {
             return Err(fault("it has no policy, or attaches none"));
         }
@@ -108,43 +171,27 @@ impl Bundle {
                 raw.digest, set.digest
             )));
         }
-        let mut versions = vec![None; set.policies.len()];
-        for (name, version) in numbers {
-            let place = name.and_then(|name| set.find(&name).map(|(id, _)| id));
-            if let Some(slot) = place.and_then(|id| versions.get_mut(id.0 as usize)) {
+        let mut numbers = vec![None; set.policies.len()];
+        for (name, version) in versions {
+            let place = set.find(&name).map(|(id, _)| id.0 as usize);
+            if let Some(slot) = place.and_then(|place| numbers.get_mut(place)) {
                 *slot = version;
             }
         }
-        Ok(Self { set, commit: raw.commit, versions })
+        Ok(Self { set, commit: raw.commit, versions: numbers })
     }
-}
-
-fn number(policy: &Map<String, Value>) -> (Option<String>, Option<u64>) {
-    let name = policy.get("name").and_then(Value::as_str).map(str::to_owned);
-    (name, policy.get("version").and_then(Value::as_u64))
 }
 
 fn read_set(
-    policies: Vec<Map<String, Value>>,
-    attachments: Vec<Map<String, Value>>,
+    policies: Vec<NumberedPolicy>,
+    attachments: Vec<RawAttachment>,
 ) -> Result<PolicySet, BundleFault> {
     let file = SourceFile::new("bundle", String::new());
-    let mut loaded = Loaded { sources: vec![file.clone()], ..Loaded::default() };
-    for (place, fields) in (1usize..).zip(policies) {
-        let raw = read_document("Policy", &POLICY_FIELDS, fields)
-            .map_err(|error| fault(format!("policy {place}: {error}")))?;
-        loaded.documents.push(document(&file, &loaded, Body::Policy(Arc::new(raw))));
-    }
-    for (place, fields) in (1usize..).zip(attachments) {
-        if fields.get("expires").is_some_and(|expires| !expires.is_null()) {
-            return Err(fault(format!(
-                "attachment {place}: it expires, which this release does not know"
-            )));
-        }
-        let raw = read_document("PolicyAttachment", &ATTACHMENT_FIELDS, fields)
-            .map_err(|error| fault(format!("attachment {place}: {error}")))?;
-        loaded.documents.push(document(&file, &loaded, Body::Attachment(Arc::new(raw))));
-    }
+    let policies = policies.into_iter().map(|policy| Body::Policy(Arc::new(policy.raw)));
+    let attachments = attachments.into_iter().map(|raw| Body::Attachment(Arc::new(raw)));
+    let bodies = (0..).zip(policies.chain(attachments));
+    let documents = bodies.map(|(place, body)| document(&file, place, body)).collect();
+    let loaded = Loaded { documents, sources: vec![file], ..Loaded::default() };
 
     // The daemon has judged the set as of the release that promoted it: no younger rule takes it away here.
     let checked = check_errors(loaded, Release::FIRST);
@@ -155,8 +202,7 @@ fn read_set(
 }
 
 /// One document. Its place is its number: attachments of the same rank stay in the bundle's order.
-fn document(file: &SourceFile, loaded: &Loaded, body: Body) -> Document {
-    let place = loaded.documents.len();
+fn document(file: &SourceFile, place: usize, body: Body) -> Document {
     Document { file: file.clone(), span: Span::new(place, place), body }
 }
 
@@ -164,11 +210,13 @@ fn read_document<T: DeserializeOwned>(
     kind: &str,
     known: &[&str],
     mut fields: Map<String, Value>,
-) -> Result<T, serde_json::Error> {
+) -> Result<T, String> {
+    let name = fields.get("name").or_else(|| fields.get("policy")).and_then(Value::as_str);
+    let name = name.unwrap_or_default().escape_debug().to_string();
     fields.retain(|name, value| !value.is_null() && known.contains(&name.as_str()));
     fields.insert("apiVersion".to_owned(), Value::from("refguard/v1"));
     fields.insert("kind".to_owned(), Value::from(kind));
-    T::deserialize(Value::Object(fields))
+    T::deserialize(Value::Object(fields)).map_err(|error| format!("`{name}`: {error}"))
 }
 
 #[cfg(test)]

@@ -21,9 +21,19 @@ type Matched = (String, Option<String>);
 /// A whole set, which never changes.
 #[pyclass(frozen, module = "refguard_litellm._core")]
 struct PolicySet {
-    engine: Engine,
+    engine: Arc<Engine>,
     commit: Option<String>,
     versions: Vec<Option<u64>>,
+}
+
+impl Drop for PolicySet {
+    /// Letting a large set go takes tens of milliseconds: not on the thread that serves calls.
+    fn drop(&mut self) {
+        let nothing = Arc::new(Engine::new(Arc::default()));
+        let engine = std::mem::replace(&mut self.engine, nothing);
+        // Without a thread it is let go here.
+        let _ = std::thread::Builder::new().spawn(move || drop(engine));
+    }
 }
 
 /// Who asks for what: team, key, model, tags, user.
@@ -55,7 +65,7 @@ impl PolicySet {
             .detach(|| {
                 let Bundle { set, commit, versions } = Bundle::from_json(body)?;
                 Ok::<_, refguard_core::policy::BundleFault>((
-                    Engine::new(Arc::new(set)),
+                    Arc::new(Engine::new(Arc::new(set))),
                     commit,
                     versions,
                 ))

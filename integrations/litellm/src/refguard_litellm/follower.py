@@ -112,7 +112,7 @@ class Follower:
         self._report_trouble: str | None = None
         self._reporter: Reporter | None = None
         self._task: asyncio.Task[None] | None = None
-        if registries.is_occupied():
+        if registries.is_occupied() and settings.mode != "replace":
             self._found_config()
         if engine.refusal is not None:
             logger.error("refguard: %s; calls are refused", engine.refusal)
@@ -144,6 +144,8 @@ class Follower:
 
     def refusal(self) -> str | None:
         """Why no call passes now."""
+        if self._settings.mode == "shadow":
+            return None
         if self._engine.refusal is not None:
             return self._engine.refusal
         conflict = self._database_conflict()
@@ -352,6 +354,13 @@ class Follower:
     # Policies from elsewhere.
 
     def _mend(self) -> None:
+        if self._settings.mode == "replace":
+            # What the config or the database brought is put aside, again and again.
+            if self._current is None:
+                self._registries.empty()
+            else:
+                self._registries.assign(self._current.policies, self._current.attachments)
+            return
         if self._current is None:
             self._found_config()
             return
@@ -383,6 +392,9 @@ class Follower:
     def report(self) -> Report:
         """What this worker enforces, as the daemon is told it."""
         state = self.state
+        if self._settings.mode == "shadow":
+            # It enforces nothing of the daemon's.
+            state = "refusing"
         reasons = {
             "behind": self._held_back,
             "away": self._contact.error,
@@ -390,15 +402,19 @@ class Follower:
         }
         return {
             "set": self._settings.set_name,
-            "commit": self._current.commit if self._current is not None else None,
+            "commit": self._current.commit if self._current is not None and self._settings.mode != "shadow" else None,
             # Sets of LiteLLM's form have no expiry, so they have no instant.
             "instant": None,
             "state": {"starting": "away", "refusing": "rejected"}.get(state, state),
-            "reason": reasons.get(state) if state in reasons else self.refusal(),
+            "reason": self._shadow_reason() or (reasons.get(state) if state in reasons else self.refusal()),
             "guardrails": [
                 {"name": name, "modes": sorted(modes)} for name, modes in sorted(self._guardrails().items())
             ],
         }
+
+    def _shadow_reason(self) -> str | None:
+        is_shadow = self._settings.mode == "shadow"
+        return "in the shadow: policies of the proxy's own are enforced" if is_shadow else None
 
     def _heard(self, answer: Report | None) -> None:
         """Takes what the daemon says of the set that this worker follows."""
@@ -423,6 +439,7 @@ class Follower:
         current, contact, age = self._current, self._contact, self._age()
         refusal = self.refusal()
         return {
+            "mode": self._settings.mode,
             "state": self.state,
             "serving": refusal is None,
             "refusal": refusal,

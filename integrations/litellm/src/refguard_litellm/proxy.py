@@ -15,13 +15,14 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.core_helpers import get_or_create_metadata_bucket
 from litellm.types.guardrails import GuardrailEventHooks, Mode
 
-from . import request_path
+from . import request_path, shadow
 from .decisions import DecisionLog
 from .engine import choose
 from .follower import Follower, Refusal, logger
 from .line_log import LineLog
-from .registries import Registries
+from .registries import Registries, UntouchedRegistries
 from .settings import Settings
+from .shadow import Comparison
 
 if TYPE_CHECKING:
     from litellm.caching.dual_cache import DualCache
@@ -44,16 +45,22 @@ class RefguardCallback(CustomLogger):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        engine = choose(settings, request_path.fault())
+        self._is_shadow = settings.mode == "shadow"
+        # In the shadow LiteLLM's function stays.
+        engine = choose(settings, None if self._is_shadow else request_path.fault())
+        kind = UntouchedRegistries if self._is_shadow else Registries
         self.follower = _HttpFollower(
             settings,
-            Registries(settings.allow_database),
+            kind(settings.allow_database),
             _guardrails,
             lambda: _database_conflict(settings),
             engine=engine,
         )
+        self.comparison = Comparison() if self._is_shadow else None
         judge = request_path.Judge(_bad_request, settings.strict_requests)
-        if engine.name == "refguard" and engine.refusal is None:
+        if self.comparison is not None:
+            request_path.install(shadow.function(self.follower.current, self.comparison))
+        elif engine.name == "refguard" and engine.refusal is None:
             request_path.install(request_path.replacement(self.follower.current, self.follower.match, judge))
         else:
             request_path.install(request_path.watched(self.follower.current, judge))
@@ -66,6 +73,10 @@ class RefguardCallback(CustomLogger):
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: Any
     ) -> None:
         """Stops calls whose policies nobody matched, and those whose guardrails are gone; notes the commit."""
+        if self._is_shadow:
+            # Starts the following, if it ever died.
+            self.follower.start()
+            return
         self._tell_decision(data)
         self.follower.admit()
         self._refuse_unread_frames(data, call_type)
@@ -127,7 +138,9 @@ class RefguardCallback(CustomLogger):
         litellm_call_info: dict[str, object] | None = None,
     ) -> dict[str, str]:
         """The commit by which this call's policies were matched, and what is not as it should be."""
-        headers = {}
+        headers: dict[str, str] = {}
+        if self._is_shadow:
+            return headers
         commit, state = self.follower.resolved_commit(), self.follower.state
         if commit is not None:
             headers[COMMIT_HEADER] = commit
@@ -188,24 +201,9 @@ def _modes(hook: object) -> frozenset[str]:
 
 
 def _wanted(metadata: dict[str, Any]) -> frozenset[str]:
-    """The guardrails that policies gave a call; what its body names may be among them.
-
-    An entry is a name, or `{name: settings}`, which newer proxies put in the place of the plain name.
-    """
-    own = metadata.get("guardrails")
-    stepped = metadata.get("_pipeline_managed_guardrails")
-    entries = [
-        *(own if isinstance(own, (list, tuple, set, frozenset)) else ()),
-        *(stepped if isinstance(stepped, (list, tuple, set, frozenset)) else ()),
-    ]
-
-    names: set[str] = set()
-    for entry in entries:
-        if isinstance(entry, str):
-            names.add(entry)
-        elif isinstance(entry, dict):
-            names.update(name for name in entry if isinstance(name, str))
-    return frozenset(names)
+    """The guardrails that policies gave a call; what its body names may be among them."""
+    lists = (metadata.get("guardrails"), metadata.get("_pipeline_managed_guardrails"))
+    return frozenset().union(*map(request_path.entry_names, lists))
 
 
 def _opted_out(data: dict[str, Any], wanted: frozenset[str]) -> frozenset[str]:
@@ -225,7 +223,7 @@ def _opted_out(data: dict[str, Any], wanted: frozenset[str]) -> frozenset[str]:
 
 def _database_conflict(settings: Settings) -> str | None:
     """A proxy with a database reads policies from there too, which would come in beside and before those of git."""
-    if settings.allow_database:
+    if settings.allow_database or settings.mode != "enforce":
         return None
     from litellm.proxy import proxy_server
 
@@ -254,6 +252,16 @@ def add_paths(app: FastAPI, callback: RefguardCallback) -> None:
     app.add_api_route(
         "/refguard/status", status, methods=["GET"], tags=["refguard"], dependencies=[Depends(user_api_key_auth)]
     )
+    comparison = callback.comparison
+    if comparison is not None:
+
+        async def compared() -> JSONResponse:
+            current = follower.current()
+            return JSONResponse(comparison.report(current.commit if current is not None else None))
+
+        app.add_api_route(
+            "/refguard/shadow", compared, methods=["GET"], tags=["refguard"], dependencies=[Depends(user_api_key_auth)]
+        )
     app.add_api_route("/refguard/readyz", readyz, methods=["GET"], tags=["refguard"])
 
 

@@ -85,6 +85,10 @@ class Registries:
         vars(attachments)["get_attached_policies_with_reasons"] = gated
         # What LiteLLM asks first on every way to a policy; a key's own policies are not matched at all.
         vars(self._policies)["is_initialized"] = is_initialized
+        self.empty()
+
+    def empty(self) -> None:
+        """Enforces nothing; the gate refuses calls meanwhile."""
         empty = (PolicyRegistry(), AttachmentRegistry())
         empty[0].load_policies({})
         empty[1].load_attachments([])
@@ -126,6 +130,25 @@ class Registries:
         ours["_policies_by_id"] = vars(self._policies)["_policies_by_id"]
         known = {id(attachment) for attachment in self._attachments.get_config_attachments()}
         places["_attachments"] += [a for a in self._attachments.get_all_attachments() if id(a) not in known]
+
+
+class UntouchedRegistries(Registries):
+    """In the shadow: what is live stays LiteLLM's."""
+
+    def is_occupied(self) -> bool:
+        return False
+
+    def guard(self, gate: Callable[[PolicyMatchContext | None], PolicySet | None]) -> None:
+        """No gate."""
+
+    def empty(self) -> None:
+        """Nothing."""
+
+    def assign(self, policies: PolicyRegistry, attachments: AttachmentRegistry) -> None:
+        """Nothing."""
+
+    def is_intact(self) -> bool:
+        return True
 
 
 def _attached(

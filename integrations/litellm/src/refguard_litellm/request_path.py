@@ -40,8 +40,6 @@ Function = Callable[[dict[str, Any], str, "UserAPIKeyAuth"], Awaitable[None]]
 class Dialect:
     """In what the versions of LiteLLM differ."""
 
-    match_tags: Callable[[dict[str, Any], str], list[str] | None]
-    """The tags of a call that policies are matched by."""
     merge: Callable[[list[Any], list[str]], list[Any]]
     """The guardrails of a call, and those that policies add."""
 
@@ -69,9 +67,9 @@ def _merge_entries(present: list[Any], added: list[str]) -> list[Any]:
 # By the digest of the sources. What is not here is not known, and runs as it is.
 _DIALECTS: Mapping[str, Dialect] = {
     # 1.106.2 to 1.108.7
-    "6ccc9a6a6a1968d8e2b8bdcd53790214cfda22f34d491907a4a045d64a16e812": Dialect(_all_tags, _merge_names),
+    "6ccc9a6a6a1968d8e2b8bdcd53790214cfda22f34d491907a4a045d64a16e812": Dialect(_merge_names),
     # 1.109.3 to 1.110.2
-    "65dbf20605950228ec61fbde6cd20ca9e880f2de529e904966baab245ac9232e": Dialect(_own_tags, _merge_entries),
+    "65dbf20605950228ec61fbde6cd20ca9e880f2de529e904966baab245ac9232e": Dialect(_merge_entries),
 }
 
 
@@ -189,12 +187,7 @@ def replacement(
             await for_litellm(data, metadata_variable_name, user_api_key_dict)
             return
         named = data.pop("policies", None)
-        context = PolicyMatchContext(
-            team_alias=_text(user_api_key_dict.team_alias),
-            key_alias=_text(user_api_key_dict.key_alias),
-            model=data.get("model"),
-            tags=dialect.match_tags(data, metadata_variable_name),
-        )
+        context = context_of(data, metadata_variable_name, user_api_key_dict)
         user = _text(user_api_key_dict.user_id)
         found = match(context, user)
         names = judge.judge(found, named, user_api_key_dict)
@@ -214,6 +207,31 @@ def replacement(
         _record(data.setdefault(metadata_variable_name, {}), found, guardrails, piped, dialect)
 
     return add_guardrails_from_policy_engine
+
+
+def entry_names(entries: object) -> set[str]:
+    """The names in a list of a call's guardrails.
+
+    An entry is a name, or `{name: settings}`, which newer proxies put in the place of the plain name.
+    """
+    names: set[str] = set()
+    for entry in entries if isinstance(entries, (list, tuple, set, frozenset)) else ():
+        if isinstance(entry, str):
+            names.add(entry)
+        elif isinstance(entry, dict):
+            names.update(name for name in entry if isinstance(name, str))
+    return names
+
+
+def context_of(data: dict[str, Any], bucket: str, user: UserAPIKeyAuth) -> PolicyMatchContext:
+    """What LiteLLM matches a call's policies by."""
+    has_own_tags = "_policy_match_tags" in vars(litellm_pre_call_utils)
+    return PolicyMatchContext(
+        team_alias=_text(user.team_alias),
+        key_alias=_text(user.key_alias),
+        model=data.get("model"),
+        tags=(_own_tags if has_own_tags else _all_tags)(data, bucket),
+    )
 
 
 def _record(

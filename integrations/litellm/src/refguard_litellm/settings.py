@@ -48,6 +48,8 @@ class Settings:
     """Whether the proxy may have policies from its database too."""
     max_bundle_bytes: int = 64 << 20
     """The largest set that is read."""
+    mode: str = "enforce"
+    """`enforce`; `shadow`: LiteLLM's own policies are enforced, and compared; `replace`: in the place of those."""
     engine: str = "auto"
     """Whose engine matches policies: `refguard`, `litellm`, or `auto`: refguard's where it can be used."""
     strict_requests: bool = False
@@ -89,6 +91,7 @@ class Settings:
             max_staleness=max_staleness,
             allow_database=read.switch("REFGUARD_ALLOW_DATABASE_POLICIES"),
             max_bundle_bytes=int(read.number("REFGUARD_MAX_BUNDLE_BYTES", 64 << 20, least=1, most=1 << 40)),
+            mode=read.choice("REFGUARD_MODE", ("enforce", "shadow", "replace")),
             engine=read.choice("REFGUARD_ENGINE", ("auto", "refguard", "litellm")),
             strict_requests=read.switch("REFGUARD_STRICT_REQUESTS"),
             decision_log=decision_log,
