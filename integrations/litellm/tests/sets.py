@@ -44,7 +44,7 @@ def core_bundle_of(commit: str, policies: dict[str, dict[str, Any]], attachments
         "valid_until": None,
         "guardrails": None,
         "policies": [{"requestable": None, **policy, "version": 3} for policy in ours],
-        "attachments": [{**attachment, "expires": None, "reason": None} for attachment in theirs],
+        "attachments": [{"expires": None, "reason": None, **attachment} for attachment in theirs],
     }
     return Bundle(json.dumps(body).encode(), f'"{commit}-refguard-0-0"', commit, is_json=True, form="refguard")
 
@@ -86,6 +86,7 @@ def _attachment(raw: dict[str, Any]) -> dict[str, Any]:
         found |= {key: _listed(raw[key]) for key in _TARGETS if raw.get(key)}
     if raw.get("priority") is not None:
         found["priority"] = raw["priority"]
+    found |= {key: raw[key] for key in ("expires", "reason") if raw.get(key)}
     return found | ({"default": True} if raw.get("default") else {})
 
 

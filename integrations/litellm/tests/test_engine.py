@@ -7,6 +7,7 @@ import contextvars
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -33,6 +34,7 @@ from refguard_litellm.engine import BrokenExtension
 from refguard_litellm.proxy import RefguardCallback
 from refguard_litellm.settings import Settings
 from sets import bundle, core_bundle, core_bundle_of
+from support import until
 
 VECTORS = Path(__file__).parents[3] / "crates/core/tests/data/conformance/litellm-resolve.jsonl"
 
@@ -190,6 +192,23 @@ def test_a_value_beyond_the_limits_is_refused(callback: RefguardCallback) -> Non
             alone(ask(key(), model="m", metadata=metadata))
         assert raised.value.status_code == 400
         assert "the limit `request-" in str(raised.value.detail)
+
+
+@pytest.mark.extension
+def test_what_expires_ends_at_its_instant_without_another_set(callback: RefguardCallback) -> None:
+    soon = datetime.now(timezone.utc) + timedelta(seconds=2)
+    ends = {
+        "base": "2020-01-01T00:00:00Z",
+        "child": soon.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "piped": "2100-01-01T00:00:00Z",
+    }
+    attachments = [{"policy": name, "scope": "*", "expires": end, "reason": "a pilot"} for name, end in ends.items()]
+    enforce(callback, core_bundle_of("c2", POLICIES, attachments))
+    # What is expired was never in force, what ends later stays.
+    until("the pilot ends", lambda: alone(ask(key(), model="gpt-4"))["applied_policies"] == ["piped"])
+    assert [a.policy for a in get_attachment_registry().get_all_attachments()] == ["piped"]
+    status = callback.follower.status()
+    assert (status["commit"], status["valid_until"]) == ("c2", "2100-01-01T00:00:00Z")
 
 
 # What a call, its key, team or project names.
@@ -442,7 +461,7 @@ def test_an_extension_for_another_interpreter_is_not_taken_for_none(
         (lambda body: body[:-9], "cannot be parsed"),
         (lambda body: body.replace(b"a-policy", b"A-policy"), "its digest is"),
         (lambda body: body.replace(b'"version": 1', b'"version": 2'), "version 2"),
-        (lambda body: body.replace(b'"valid_until": null', b'"valid_until": "2030-01-01T00:00:00Z"'), "with time"),
+        (lambda body: body.replace(b'"expires": null', b'"expires": "2030-01-01T00:00:00Z"'), "its digest is"),
     ],
 )
 def test_a_bundle_that_cannot_be_read_is_rejected_and_the_last_set_stays(

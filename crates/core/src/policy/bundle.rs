@@ -34,13 +34,15 @@ const POLICY_FIELDS: [&str; 8] = [
     "requestable",
 ];
 /// The same of an attachment.
-const ATTACHMENT_FIELDS: [&str; 10] =
-    ["policy", "scope", "teams", "keys", "models", "tags", "users", "tools", "priority", "default"];
+const ATTACHMENT_FIELDS: [&str; 12] = [
+    "policy", "scope", "teams", "keys", "models", "tags", "users", "tools", "priority", "default",
+    "expires", "reason",
+];
 
 /// A set as a daemon serves it.
 #[derive(Debug)]
 pub struct Bundle {
-    /// The set.
+    /// The set, with the attachments that are expired too: whoever asks it says as of when.
     pub set: PolicySet,
     /// The commit; `None` of a work tree.
     pub commit: Option<String>,
@@ -70,8 +72,6 @@ struct RawBundle {
     version: u64,
     commit: Option<String>,
     digest: String,
-    instant: Option<Value>,
-    valid_until: Option<Value>,
     policies: Documents<NumberedPolicy>,
     attachments: Documents<RawAttachment>,
 }
@@ -102,9 +102,6 @@ impl Item for NumberedPolicy {
 
 impl Item for RawAttachment {
     fn read(fields: Map<String, Value>) -> Result<Self, String> {
-        if fields.get("expires").is_some_and(|expires| !expires.is_null()) {
-            return Err("an attachment expires, which this release does not know".to_owned());
-        }
         read_document("PolicyAttachment", &ATTACHMENT_FIELDS, fields)
             .map_err(|error| format!("attachment {error}"))
     }
@@ -150,9 +147,6 @@ impl Bundle {
             return Err(fault(format!(
                 "it is a bundle of version {found}; {VERSION} is read here"
             )));
-        }
-        if raw.instant.is_some() || raw.valid_until.is_some() {
-            return Err(fault("it changes with time, which this release does not know"));
         }
 
         let versions: Vec<(String, Option<u64>)> = raw
@@ -247,7 +241,9 @@ mod tests {
             .iter()
             .map(|attachment| {
                 let mut fields = attachment_json(set, attachment);
-                fields["expires"] = Value::Null;
+                if fields.get("expires").is_none() {
+                    fields["expires"] = Value::Null;
+                }
                 fields
             })
             .collect();
@@ -264,7 +260,7 @@ mod tests {
              {header} Policy\nname: child\ninherit: base\ncondition: {{model: 'gpt-.*'}}\nguardrails: {{add: [b, c], remove: [a]}}\n\
              pipeline: {{mode: pre_call, steps: [{{guardrail: b, on_fail: next}}, {{guardrail: c}}]}}\n\
              {header} PolicyAttachment\npolicy: child\nteams: [health-*]\nusers: [ada]\npriority: 3\n\
-             {header} PolicyAttachment\npolicy: child\nteams: [z]\n\
+             {header} PolicyAttachment\npolicy: child\nteams: [z]\nexpires: 2026-12-31\nreason: a pilot\n\
              {header} PolicyAttachment\npolicy: base\nteams: [a]\n\
              {header} PolicyAttachment\npolicy: base\nscope: \"*\"\ndefault: true\n"
         );
@@ -299,11 +295,12 @@ mod tests {
         let digest = with(|b| b["attachments"][0]["teams"] = json!(["finance"]));
         assert!(digest.contains("this release is older than the daemon"), "{digest}");
         assert!(with(|b| b["version"] = json!(2)).contains("version 2"));
-        assert!(with(|b| b["instant"] = json!("2026-01-01T00:00:00Z")).contains("with time"));
-        assert!(
-            with(|b| b["attachments"][0]["expires"] = json!("2026-01-01T00:00:00Z"))
-                .contains("expires")
-        );
+        let later = with(|b| {
+            let all = b["attachments"].as_array_mut().expect("a list");
+            let ending = all.iter_mut().find(|one| !one["expires"].is_null()).expect("one ends");
+            ending["expires"] = json!("2027-12-31T00:00:00Z");
+        });
+        assert!(later.contains("its digest is"), "{later}");
         assert!(with(|b| b["attachments"][0]["policy"] = json!("nobody")).contains("`nobody`"));
         assert!(with(|b| b["policies"][0]["inherit"] = json!("child")).starts_with("RG"));
         assert!(

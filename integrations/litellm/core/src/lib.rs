@@ -3,13 +3,14 @@
 //! Owns the way between Python's values and the core's. Must not know LiteLLM's objects, nor how a set came here: bytes
 //! and names come in, names and JSON texts go out.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use refguard_core::document::{Dimension, PipelineMode};
 use refguard_core::interop::{attachment_for_litellm, policy_for_litellm};
-use refguard_core::policy::{Bundle, Policy};
+use refguard_core::policy::{Bundle, BundleFault, Policy};
 use refguard_core::resolve::{Context, Engine, Request, Requested};
 
 /// The version of what Python may call here. The package refuses a module of another.
@@ -18,10 +19,13 @@ const INTERFACE: u32 = 1;
 /// A policy with why it was matched; `None`: only the request named it.
 type Matched = (String, Option<String>);
 
-/// A whole set, which never changes.
+/// A whole set. Its documents never change; what is expired no longer matches.
 #[pyclass(frozen, module = "refguard_litellm._core")]
 struct PolicySet {
-    engine: Arc<Engine>,
+    /// With every attachment.
+    whole: Arc<Engine>,
+    /// Without those that are expired.
+    current: Mutex<Arc<Engine>>,
     commit: Option<String>,
     versions: Vec<Option<u64>>,
 }
@@ -30,9 +34,10 @@ impl Drop for PolicySet {
     /// Letting a large set go takes tens of milliseconds: not on the thread that serves calls.
     fn drop(&mut self) {
         let nothing = Arc::new(Engine::new(Arc::default()));
-        let engine = std::mem::replace(&mut self.engine, nothing);
+        let whole = std::mem::replace(&mut self.whole, nothing.clone());
+        let current = std::mem::replace(&mut self.current, Mutex::new(nothing));
         // Without a thread it is let go here.
-        let _ = std::thread::Builder::new().spawn(move || drop(engine));
+        let _ = std::thread::Builder::new().spawn(move || drop((whole, current)));
     }
 }
 
@@ -56,23 +61,32 @@ impl Asked {
     }
 }
 
+impl PolicySet {
+    /// The set as it is now.
+    fn engine(&self) -> Arc<Engine> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(end) = current.valid_until() {
+            let now = Timestamp::now();
+            if end <= now {
+                *current = self.whole.as_of(now);
+            }
+        }
+        current.clone()
+    }
+}
+
 #[pymethods]
 impl PolicySet {
     /// Reads the bundle of a daemon, without the interpreter's lock.
     #[staticmethod]
     fn parse(py: Python<'_>, body: &[u8]) -> PyResult<Self> {
-        let bundle = py
-            .detach(|| {
-                let Bundle { set, commit, versions } = Bundle::from_json(body)?;
-                Ok::<_, refguard_core::policy::BundleFault>((
-                    Arc::new(Engine::new(Arc::new(set))),
-                    commit,
-                    versions,
-                ))
-            })
-            .map_err(|fault| PyValueError::new_err(fault.to_string()))?;
-        let (engine, commit, versions) = bundle;
-        Ok(Self { engine, commit, versions })
+        py.detach(|| {
+            let Bundle { set, commit, versions } = Bundle::from_json(body)?;
+            let whole = Arc::new(Engine::new(Arc::new(set)));
+            let current = Mutex::new(whole.as_of(Timestamp::now()));
+            Ok::<_, BundleFault>(Self { whole, current, commit, versions })
+        })
+        .map_err(|fault| PyValueError::new_err(fault.to_string()))
     }
 
     /// The commit; `None` of a work tree.
@@ -84,45 +98,51 @@ impl PolicySet {
     /// The set's digest.
     #[getter]
     fn digest(&self) -> String {
-        self.engine.set().digest.to_string()
+        self.whole.set().digest.to_string()
+    }
+
+    /// When the next attachment expires, as an RFC 3339 time.
+    #[getter]
+    fn valid_until(&self) -> Option<String> {
+        self.engine().valid_until().map(|end| end.to_string())
     }
 
     /// How many policies it has.
     #[getter]
     fn policy_count(&self) -> usize {
-        self.engine.set().policies.len()
+        self.whole.set().policies.len()
     }
 
     /// How many attachments it has.
     #[getter]
     fn attachment_count(&self) -> usize {
-        self.engine.set().attachments.len()
+        self.engine().set().attachments.len()
     }
 
     /// The names of its policies, sorted.
     fn policy_names(&self) -> Vec<String> {
-        self.engine.set().policies.iter().map(|policy| policy.name.to_string()).collect()
+        self.whole.set().policies.iter().map(|policy| policy.name.to_string()).collect()
     }
 
     /// Whether it has a policy of that name.
     fn has_policy(&self, name: &str) -> bool {
-        self.engine.set().find(name).is_some()
+        self.whole.set().find(name).is_some()
     }
 
     /// Whether a request may name the policy; `None` where there is none of that name.
     fn is_requestable(&self, name: &str) -> Option<bool> {
-        self.engine.set().find(name).map(|(_, policy)| policy.requestable)
+        self.whole.set().find(name).map(|(_, policy)| policy.requestable)
     }
 
     /// The policy's version number; `None` where there is none of that name, or the number is not known.
     fn version(&self, name: &str) -> Option<u64> {
-        let (id, _) = self.engine.set().find(name)?;
+        let (id, _) = self.whole.set().find(name)?;
         *self.versions.get(id.0 as usize)?
     }
 
     /// The policy as LiteLLM's configuration has it, as JSON.
     fn policy_json(&self, name: &str) -> Option<String> {
-        let set = self.engine.set();
+        let set = self.whole.set();
         let (_, policy) = set.find(name)?;
         Some(policy_for_litellm(set, policy).to_string())
     }
@@ -130,14 +150,15 @@ impl PolicySet {
     /// The attachment of that number as LiteLLM's configuration has it, as JSON; `None` where there is none, or LiteLLM
     /// has no words for it.
     fn attachment_json(&self, number: usize) -> Option<String> {
-        let set = self.engine.set();
+        let engine = self.engine();
+        let set = engine.set();
         let attachment = set.attachments.get(number)?;
         attachment_for_litellm(set, attachment).ok().map(|json| json.to_string())
     }
 
     /// Every guardrail that some policy adds or steps through.
     fn guardrails(&self) -> Vec<String> {
-        let set = self.engine.set();
+        let set = self.whole.set();
         let mut ids: Vec<_> = set
             .policies
             .iter()
@@ -153,7 +174,7 @@ impl PolicySet {
 
     /// Each guardrail that is a step, with the modes of its pipelines.
     fn step_modes(&self) -> Vec<(String, &'static str)> {
-        let set = self.engine.set();
+        let set = self.whole.set();
         let mut modes: Vec<_> = set
             .policies
             .iter()
@@ -175,7 +196,7 @@ impl PolicySet {
     ///
     /// A proxy knows no tools when it matches policies; and where it fetches an answer later it does not know the user.
     fn unenforceable(&self) -> Option<String> {
-        let set = self.engine.set();
+        let set = self.whole.set();
         (1usize..).zip(&set.attachments).find_map(|(number, attachment)| {
             let policy = set.policy(attachment.policy)?;
             let name = &policy.name;
@@ -198,8 +219,9 @@ impl PolicySet {
     /// reason, and whether it is a default one.
     fn matching(&self, asked: Asked) -> PyResult<Vec<(String, String, bool)>> {
         let context = asked.into_context()?;
-        let set = self.engine.set();
-        let matching = self.engine.matching_attachments(&context);
+        let engine = self.engine();
+        let set = engine.set();
+        let matching = engine.matching_attachments(&context);
         let told = matching.into_iter().filter_map(|(attachment, reason)| {
             let policy = set.policy(attachment.policy)?;
             Some((policy.name.to_string(), reason.to_string(), attachment.default))
@@ -215,7 +237,8 @@ impl PolicySet {
     ) -> PyResult<(Vec<Matched>, Vec<String>, Vec<String>)> {
         let policies = policies.into_iter().map(Requested::Named).collect();
         let request = Request { context: asked.into_context()?, policies };
-        let resolution = self.engine.resolve(&request);
+        let engine = self.engine();
+        let resolution = engine.resolve(&request);
         let matched = resolution.policies.iter().map(|policy| {
             (policy.name().to_owned(), policy.matched_via().map(|reason| reason.to_string()))
         });

@@ -446,6 +446,7 @@ class Follower:
             "commit": current.commit if current is not None else None,
             "policies": current.policy_count if current is not None else 0,
             "attachments": current.attachment_count if current is not None else 0,
+            "valid_until": current.core.valid_until if current is not None and current.core is not None else None,
             "guardrails": sorted(current.guardrails) if current is not None else [],
             "lost_guardrails": sorted(self._lost),
             "applied_at": self._applied_at,
