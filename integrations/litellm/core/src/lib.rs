@@ -101,6 +101,12 @@ impl PolicySet {
         self.whole.set().digest.to_string()
     }
 
+    /// The last instant at which an attachment expired, as an RFC 3339 time.
+    #[getter]
+    fn instant(&self) -> Option<String> {
+        self.engine().instant().map(|instant| instant.to_string())
+    }
+
     /// When the next attachment expires, as an RFC 3339 time.
     #[getter]
     fn valid_until(&self) -> Option<String> {

@@ -392,6 +392,7 @@ class Follower:
     def report(self) -> Report:
         """What this worker enforces, as the daemon is told it."""
         state = self.state
+        core = self._current.core if self._current is not None and self._settings.mode != "shadow" else None
         if self._settings.mode == "shadow":
             # It enforces nothing of the daemon's.
             state = "refusing"
@@ -403,8 +404,8 @@ class Follower:
         return {
             "set": self._settings.set_name,
             "commit": self._current.commit if self._current is not None and self._settings.mode != "shadow" else None,
-            # Sets of LiteLLM's form have no expiry, so they have no instant.
-            "instant": None,
+            # In LiteLLM's form a set has what is in force when it is sent, and does not say as of when.
+            "instant": core.instant if core is not None else None,
             "state": {"starting": "away", "refusing": "rejected"}.get(state, state),
             "reason": self._shadow_reason() or (reasons.get(state) if state in reasons else self.refusal()),
             "guardrails": [

@@ -38,7 +38,7 @@ class Settings:
     """Certificates to trust instead of the usual ones."""
     wait: int = 30
     """Seconds that the daemon may hold a question that has no new answer."""
-    retry_max: float = 2.0
+    retry_max: float = 1.0
     """Seconds between two tries at most, while the daemon is away."""
     allow_before_first_set: bool = False
     """Whether calls pass, without the policies, while there never was a set."""
@@ -86,7 +86,7 @@ class Settings:
             set_name=read.text("REFGUARD_SET"),
             ca_file=read.path("REFGUARD_CA_FILE"),
             wait=wait,
-            retry_max=read.number("REFGUARD_RETRY_MAX", 2, least=0.1, most=300),
+            retry_max=read.number("REFGUARD_RETRY_MAX", 1, least=0.1, most=300),
             allow_before_first_set=before == "allow",
             max_staleness=max_staleness,
             allow_database=read.switch("REFGUARD_ALLOW_DATABASE_POLICIES"),
