@@ -51,6 +51,11 @@ struct ClientLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// The daemon's registry of metrics.
@@ -73,6 +78,8 @@ pub struct Metrics {
     failing: Family<SetLabel, Gauge>,
     clients: Family<ClientLabels, Gauge>,
     client_commits: Family<CommitLabels, Gauge>,
+    hold: Family<SetLabel, Gauge>,
+    build: Family<BuildLabels, Gauge>,
     fetch: FetchGauges,
     lost_decisions: Counter,
 }
@@ -115,6 +122,8 @@ impl Metrics {
             failing: Family::default(),
             clients: Family::default(),
             client_commits: Family::default(),
+            hold: Family::default(),
+            build: Family::default(),
             fetch: FetchGauges::default(),
             lost_decisions: Counter::default(),
         };
@@ -162,6 +171,9 @@ impl Metrics {
         registry.register("clients", "Clients that report, by state", self.clients.clone());
         let text = "Clients that enforce a commit";
         registry.register("clients_commit", text, self.client_commits.clone());
+        registry.register("hold", "Whether promotions are on hold", self.hold.clone());
+        registry.register("build_info", "The program that serves", self.build.clone());
+        self.build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
         registry.register(
             "fetch_failing",
             "Whether the last fetch failed",
@@ -253,6 +265,7 @@ impl Metrics {
         self.commits_behind.get_or_create(&set()).set(behind.unwrap_or(0));
         self.stale.get_or_create(&set()).set(status.stale.into());
         self.failing.get_or_create(&set()).set(status.failing.is_some().into());
+        self.hold.get_or_create(&set()).set(status.hold.is_some().into());
     }
 }
 

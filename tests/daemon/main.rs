@@ -19,6 +19,7 @@ mod expiry;
 mod independence;
 mod last_good;
 mod limits;
+mod metrics;
 mod notify;
 mod openapi;
 mod operations;
