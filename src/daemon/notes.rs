@@ -20,6 +20,8 @@ pub enum Subject {
     Reload,
     /// The repository as a whole.
     Repository,
+    /// What another revision would say.
+    Shadow,
     /// The state file of a set.
     State,
     /// File system events.

@@ -172,6 +172,9 @@ async fn decide(
         .map_err(|unserved| refuse_unserved(unserved, options.not_ready))?;
     let request = Request { context, policies: Vec::new() };
     let resolution = snapshot.engine.resolve(&request);
+    if let Some(shadow) = &app.options.shadow {
+        shadow.see_request(&snapshot, &request.context, &[]);
+    }
     let line = app.decision("authz", &snapshot, &request.context, &resolution);
     line.into_iter().for_each(|line| app.write_decision(line));
     if options.deny_unmatched && resolution.policies.is_empty() {

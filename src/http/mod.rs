@@ -32,6 +32,7 @@ mod reply;
 mod reserve;
 mod resolve;
 mod server;
+mod shadow;
 mod tls;
 mod tls_client;
 mod workers;
@@ -60,6 +61,7 @@ fn families() -> Vec<Endpoint> {
         bundle::endpoints,
         authz::endpoints,
         clients::endpoints,
+        shadow::endpoints,
     ]
     .into_iter()
     .flat_map(|family| family())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AuthzOptions, Credentials, DecisionLog, HostGuard};
+use crate::daemon::Shadow;
 use crate::pages::ForgeLinks;
 
 /// How much of each thing a client may have.
@@ -74,6 +75,8 @@ pub struct Options {
     pub strict_requests: bool,
     /// Where decisions are written.
     pub decisions: Option<Arc<DecisionLog>>,
+    /// What another revision would say to the requests that are answered.
+    pub shadow: Option<Arc<Shadow>>,
     /// Whether the pages under `/ui/` are served.
     pub pages: bool,
     /// How places on pages become links into a forge.

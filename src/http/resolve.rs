@@ -111,6 +111,9 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
     let question = Question { body: &*bytes, fields, strict: asking.strict };
     if let Some(again) = asking.kept().and_then(|kept| kept.get(question)) {
         asking.app.measures.repeated.inc();
+        if let Some(shadow) = &asking.app.options.shadow {
+            shadow.see_body(&asking.snapshot, &bytes);
+        }
         return Ok(answer_json(&asking.snapshot, StatusCode::OK, again));
     }
 
@@ -253,6 +256,9 @@ impl<'a> Answering<'a> {
         };
         answer.write(&mut self.bytes);
 
+        if let Some(shadow) = &asking.app.options.shadow {
+            shadow.see_request(&asking.snapshot, &request.context, policies);
+        }
         let line = asking.app.decision("resolve", &asking.snapshot, &request.context, &resolution);
         self.decided += line.as_ref().map_or(0, String::len);
         self.decisions.extend(line);

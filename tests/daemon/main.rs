@@ -27,6 +27,7 @@ mod pages;
 mod proxies;
 mod restarts;
 mod safety;
+mod shadow;
 mod soak;
 mod support;
 mod watching;

@@ -20,7 +20,10 @@ use crate::cli::args::parse_duration;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::daemon::{Config, Daemon, Fetch, Hub, LineLog, LogTarget, Subject, Systemd};
+use crate::daemon::{
+    Config, Daemon, Fetch, Hub, LineLog, LogTarget, MAX_SAMPLES, Shadow, ShadowOptions, Subject,
+    Systemd,
+};
 use crate::http::{
     self, AuthzOptions, Credentials, DecisionLog, HostGuard, Limits, NotifyForm, NotifyOptions,
     NotifyTarget, Options, Signals, TlsClient,
@@ -101,6 +104,9 @@ pub(in crate::cli) struct ServeArgs {
     authz: AuthzArgs,
 
     #[command(flatten)]
+    shadow: ShadowArgs,
+
+    #[command(flatten)]
     notify: NotifyArgs,
 
     #[command(flatten)]
@@ -113,6 +119,24 @@ enum WhenStale {
     Unready,
     /// Requests get 503 too
     Refuse,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Shadow")]
+struct ShadowArgs {
+    /// Count what REF would say to the requests that are answered: `/v1/shadow` and metrics; no
+    /// answer changes
+    #[arg(long = "shadow", value_name = "REF")]
+    revision: Option<String>,
+
+    /// Keep so many of the newest requests that REF would answer otherwise, for `/v1/shadow`
+    #[arg(long = "shadow-samples", value_name = "N", default_value = "0", requires = "revision",
+          value_parser = clap::value_parser!(u64).range(..=MAX_SAMPLES as u64))]
+    samples: u64,
+
+    /// Keep the keys of those as their SHA-256
+    #[arg(long = "shadow-hash-keys", requires = "revision")]
+    hash_keys: bool,
 }
 
 #[derive(Debug, Args)]
@@ -369,7 +393,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     }
     args.announce(&sockets, &daemon);
 
-    let options = args.options(&dir, credentials.clone(), decisions.clone());
+    let shadow = args.shadow_options(&dir).map(|options| Shadow::start(hub.clone(), options));
+    let shadow = shadow.transpose().context("cannot start")?;
+    let options = args.options(&dir, credentials.clone(), decisions.clone(), shadow);
     let (listeners, sockets) = listen::into_listeners(sockets);
     let urge = daemon.urge();
     let notes = hub.notes().clone();
@@ -432,6 +458,16 @@ impl ServeArgs {
         }
     }
 
+    fn shadow_options(&self, dir: &Path) -> Option<ShadowOptions> {
+        Some(ShadowOptions {
+            dir: lasting_path(dir),
+            revision: self.shadow.revision.clone()?,
+            poll: self.poll,
+            samples: usize::try_from(self.shadow.samples).unwrap_or(MAX_SAMPLES),
+            hash_keys: self.shadow.hash_keys,
+        })
+    }
+
     /// An address that others can reach needs tokens and TLS.
     fn judge_safety(&self) -> Result<()> {
         let safety = &self.safety;
@@ -454,6 +490,7 @@ impl ServeArgs {
         dir: &Path,
         credentials: Arc<Credentials>,
         decisions: Option<Arc<DecisionLog>>,
+        shadow: Option<Arc<Shadow>>,
     ) -> Options {
         let safety = &self.safety;
         let is_guarded = self.listen.iter().any(Address::is_loopback)
@@ -473,6 +510,7 @@ impl ServeArgs {
             authz: self.authz.options(),
             strict_requests: self.strict_requests,
             decisions,
+            shadow,
             pages: !self.no_ui,
             page_links: self.link.clone().map(|template| ForgeLinks {
                 template,

@@ -13,7 +13,7 @@ mod tally;
 mod tests;
 
 pub use asked::Asked;
-pub use replay::replay;
+pub use replay::{Compared, Comparer, replay};
 pub use report::{Group, GroupContext, RegionTraffic, Replay, UnclearRows};
 pub use row::{Row, RowReader, Seen, Unclear};
 pub use tally::{Place, Tally};

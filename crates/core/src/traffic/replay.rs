@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
 
 use super::report::{Group, GroupContext, RegionTraffic, Replay, UnclearRows};
 use super::row::{Seen, Unclear};
@@ -133,6 +134,57 @@ fn answer<'a>(
     Ok(differs.then_some(Differing { seen, named, rows, delta }))
 }
 
+/// Compares two sets request by request, for those who see requests one at a time.
+#[derive(Debug)]
+pub struct Comparer {
+    finder: RegionFinder<'static>,
+}
+
+/// What becomes of a request that HEAD answers otherwise than BASE.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// What it loses.
+    pub lost: Vec<String>,
+    /// What it gains.
+    pub gained: Vec<String>,
+    /// Whether its pipelines change.
+    pub pipelines: bool,
+    /// The region that it lies in, by its place; `None`: in none that is known.
+    pub region: Option<usize>,
+}
+
+impl Comparer {
+    /// For two sets and the regions of the impact between them.
+    pub fn new(base: &Engine, head: &Engine, regions: Vec<Region>) -> Self {
+        let mut finder =
+            RegionFinder { regions: Vec::new(), boxes: Vec::new(), alike: FxHashMap::default() };
+        for region in regions {
+            finder.add(std::borrow::Cow::Owned(region), [base, head]);
+        }
+        Self { finder }
+    }
+
+    /// The regions.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.finder.regions.iter().map(|region| &**region)
+    }
+
+    /// What becomes of a request that names policies of these names; `None`: it gets the same.
+    pub fn compare(
+        &self,
+        base: &Engine,
+        head: &Engine,
+        context: Context,
+        named: Vec<String>,
+    ) -> Option<Compared> {
+        let seen = Seen { context, named, got: Vec::new() };
+        let differing = answer(base, head, &seen, 1).ok().flatten()?;
+        let region = self.finder.find(&differing);
+        let Delta { lost, gained, pipelines } = differing.delta;
+        Some(Compared { lost, gained, pipelines, region })
+    }
+}
+
 /// The guardrails of one answer that another lacks.
 fn less(of: &Resolution<'_>, other: &Resolution<'_>) -> Vec<String> {
     let lacks = |name: &&&str| other.guardrails.binary_search(name).is_err();
@@ -163,6 +215,7 @@ fn pipelines<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
 }
 
 /// Finds the regions that requests lie in.
+#[derive(Debug)]
 struct RegionFinder<'r> {
     regions: Vec<std::borrow::Cow<'r, Region>>,
     boxes: Vec<RegionBox>,
