@@ -11,7 +11,7 @@ use jiff::{Timestamp, civil};
 
 use super::history::{History, NoHistory};
 use super::notes::lock;
-use super::past::PastSet;
+use super::past::{PageKey, PastSet};
 use crate::ops::{
     Address, EnvironmentStatus, Judged, LogEntry, LogPage, NoProgress, Rules, Source, TrackedSet,
     Which, Workspace,
@@ -22,6 +22,8 @@ use crate::repo::{CommitId, HistoryEntry};
 const RECENT: usize = 8;
 /// Sets of the past that are kept.
 const MAX_PAST: usize = 4;
+/// Pages of histories that are kept.
+const MAX_PAGES: usize = 8;
 /// Bytes of a file that is shown.
 const MAX_FILE: u64 = 4 << 20;
 /// Digits of a commit that tell it from others.
@@ -82,7 +84,7 @@ impl History {
         let workspace = self.workspace()?;
         let page = self.promotion_page(environment, None, RECENT)?;
         let environment = workspace.environment_standing(environment)?;
-        Ok(Standing { environment, recent: page.log.promotions })
+        Ok(Standing { environment, recent: page.log.promotions.clone() })
     }
 
     /// A page of an environment's promotions.
@@ -94,12 +96,27 @@ impl History {
         environment: &str,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<LogPage, NoHistory> {
+    ) -> Result<Arc<LogPage>, NoHistory> {
         let workspace = self.workspace()?;
-        let known = self.known_ledger(environment);
-        let (ledger, page) = workspace.log_page(environment, known, cursor, limit)?;
-        self.remember_ledger(environment, ledger);
-        page.ok_or(NoHistory::Changed)
+        let ledger = workspace.ledger_now(environment, self.known_ledger(environment))?;
+        self.remember_ledger(environment, ledger.clone());
+        let of = PageKey {
+            environment: environment.to_owned(),
+            tips: (ledger.tip, ledger.recorded),
+            cursor: cursor.map(str::to_owned),
+            limit,
+        };
+        if let Some((_, page)) = lock(&self.pages).iter().find(|(known, _)| *known == of) {
+            return Ok(page.clone());
+        }
+
+        // The first promotion of all brings every policy: what it changed is expensive to tell.
+        let (_, page) = workspace.log_page(environment, Some(ledger), cursor, limit)?;
+        let page = Arc::new(page.ok_or(NoHistory::Changed)?);
+        let mut kept = lock(&self.pages);
+        kept.insert(0, (of, page.clone()));
+        kept.truncate(MAX_PAGES);
+        Ok(page)
     }
 
     /// The set that was in an environment: at a promotion, at a time, or as a tip that it once had; also a commit that

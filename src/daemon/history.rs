@@ -15,12 +15,12 @@ use serde_json::Value;
 use super::background::{self, Way};
 use super::listeners::Listeners;
 use super::notes::{Notes, Subject, lock};
-use super::past::{Change, PastSet};
+use super::past::{Change, PageKey, PastSet};
 use super::private_file::read_private_file;
 use super::state_folder::StateFolder;
 use crate::ops::{
-    Address, Compared, NoProgress, PublishedTip, VersionHistory, VersionIndex, VersionList, Which,
-    Workspace,
+    Address, Compared, LogPage, NoProgress, PublishedTip, VersionHistory, VersionIndex,
+    VersionList, Which, Workspace,
 };
 use crate::repo::{Ledger, Repo, unseal, write_sealed};
 
@@ -40,6 +40,8 @@ pub struct History {
     pub(super) past: Mutex<Vec<Arc<PastSet>>>,
     /// What would come into environments, as it was asked for lately.
     pub(super) changes: Mutex<Vec<Arc<Change>>>,
+    /// Pages of histories that were asked for lately.
+    pub(super) pages: Mutex<Vec<(PageKey, Arc<LogPage>)>>,
     /// What was read last of each environment's promotions.
     ledgers: Mutex<HashMap<String, Arc<Ledger>>>,
     nudge: Mutex<Option<SyncSender<()>>>,
@@ -103,6 +105,7 @@ impl History {
             index: ArcSwapOption::empty(),
             pins: Mutex::default(),
             past: Mutex::default(),
+            pages: Mutex::default(),
             changes: Mutex::default(),
             ledgers: Mutex::default(),
             nudge: Mutex::default(),
@@ -232,7 +235,7 @@ impl History {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Value, NoHistory> {
-        Ok(to_value(&self.promotion_page(environment, cursor, limit)?)?)
+        Ok(to_value(&*self.promotion_page(environment, cursor, limit)?)?)
     }
 
     /// The folder of the policies.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use refguard_core::resolve::Engine;
 
 use crate::ops::Review;
+use crate::repo::CommitId;
 
 /// A set that was in an environment once.
 pub struct PastSet {
@@ -41,4 +42,17 @@ pub struct Change {
     pub tip: Option<String>,
     /// What a reviewer needs to know; `None` where there is nothing to hold against each other.
     pub review: Option<Review>,
+}
+
+/// Which page of which history, as the refs have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageKey {
+    /// The environment.
+    pub environment: String,
+    /// Its branch and its ledger.
+    pub tips: (Option<CommitId>, Option<CommitId>),
+    /// Where the page begins.
+    pub cursor: Option<String>,
+    /// Entries at most.
+    pub limit: usize,
 }
