@@ -37,7 +37,7 @@ pub(super) struct ValidSet {
 
 impl ValidSet {
     /// The same set as it is at an instant.
-    pub(super) fn as_of(self, now: Timestamp) -> Self {
+    pub(super) fn at(self, now: Timestamp) -> Self {
         Self { engine: self.engine.as_of(now), ..self }
     }
 }

@@ -38,7 +38,7 @@ struct LitellmArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &ExportArgs) -> Result<Exit> {
     let To::Litellm(args) = &args.to;
     let valid = shell.load_valid_set(&args.source)?;
-    let valid = valid.as_of(args.now.instant(args.source.revision()));
+    let valid = valid.at(args.now.instant(args.source.revision()));
     let exported = interop::export_litellm(valid.engine.set())?;
     exported
         .warnings

@@ -57,7 +57,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
     let context = args.context.context()?;
     let valid = shell.load_valid_set(&args.source)?;
-    let valid = valid.as_of(args.now.instant(args.source.revision()));
+    let valid = valid.at(args.now.instant(args.source.revision()));
     let mut history = VersionHistory::new(&valid.workspace);
     if let Some(file) = &args.batch {
         return answer_batch(&valid, &mut history, file, args.explain);

@@ -77,7 +77,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     if holds_nothing && set.tests.is_empty() && !args.allow_empty {
         bail!(FaultySet(ops::judge_nothing()));
     }
-    let valid = valid.as_of(args.now.instant(args.source.revision()));
+    let valid = valid.at(args.now.instant(args.source.revision()));
     let chosen = args.files.choose(shell, &valid.workspace)?;
     let suites = valid.engine.set().tests.iter().map(|suite| &*suite.place.file);
     if let Some(unmet) = chosen.unmet(suites) {
