@@ -28,22 +28,6 @@ const TICK: Duration = Duration::from_millis(500);
 /// The longest file that is read.
 const MAX_BYTES: u64 = 64;
 
-/// What the instant of a set is never before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Floor(Option<Timestamp>);
-
-impl Floor {
-    /// The instant to serve as of, by a clock.
-    pub fn instant(self, clock: Timestamp) -> Timestamp {
-        self.0.map_or(clock, |floor| clock.max(floor))
-    }
-
-    /// From now on no instant is before this one.
-    pub fn raise(&mut self, to: Option<Timestamp>) {
-        self.0 = self.0.max(to);
-    }
-}
-
 /// How long to sleep at most, so that a snapshot is left when its time is over.
 pub(super) fn patience(slot: &Slot, clock: Timestamp) -> Option<Duration> {
     let until = slot.snapshot()?.engine.valid_until()?;
@@ -202,11 +186,5 @@ mod tests {
         file.write(at("10T12:00:00")).unwrap();
         file.write(at("05T12:00:00")).unwrap();
         assert_eq!(file.read(), Some(at("10T12:00:00")));
-        let mut floor = Floor::default();
-        assert_eq!(floor.instant(at("02T00:00:00")), at("02T00:00:00"));
-        floor.raise(file.read());
-        floor.raise(None);
-        assert_eq!(floor.instant(at("02T00:00:00")), at("10T12:00:00"));
-        assert_eq!(floor.instant(at("12T00:00:00")), at("12T00:00:00"));
     }
 }

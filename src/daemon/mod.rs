@@ -21,6 +21,7 @@ mod environment;
 mod events;
 mod expiry;
 mod fetch;
+mod floor;
 mod follow;
 mod history;
 mod hub;

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 use super::Snapshot;
-use super::expiry::Floor;
+use super::floor::Floor;
 use super::notes::lock;
 use super::status::{Failing, Hold, Outdated, Rejected, SetStatus};
 use crate::repo::CommitId;

@@ -45,8 +45,6 @@ const FILES: World = World {
     ],
 };
 const CLOCK: World = World { name: "the clock", paths: &["std::time"] };
-/// Times as data.
-const CALENDAR: World = World { name: "the calendar", paths: &["jiff"] };
 const TRANSPORT: World = World {
     name: "HTTP and async code",
     paths: &[
@@ -70,18 +68,8 @@ const TERMINAL: World = World {
 };
 const ANYHOW: World = World { name: "untyped errors", paths: &["anyhow"] };
 
-const PURE: &[&World] = &[
-    &GIT,
-    &YAML_READER,
-    &YAML_WRITER,
-    &FILES,
-    &CLOCK,
-    &CALENDAR,
-    &TRANSPORT,
-    &ARGUMENTS,
-    &TERMINAL,
-    &ANYHOW,
-];
+const PURE: &[&World] =
+    &[&GIT, &YAML_READER, &YAML_WRITER, &FILES, &CLOCK, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW];
 
 const TABLE: &[Row] = &[
     Row {
@@ -396,4 +384,23 @@ fn judge(row: &Row, path: &Path, text: &str) -> Vec<String> {
 
 fn leads_to(named: &str, world: &str) -> bool {
     named.strip_prefix(world).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// Instants are data to the core: it is told what time it is.
+#[test]
+fn the_core_reads_no_clock() {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/core/src");
+    let mut folders = vec![top];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for clock in ["Timestamp::now", "Zoned::now", "SystemTime::now"] {
+                assert!(!text.contains(clock), "{}: `{clock}`", path.display());
+            }
+        }
+    }
 }

@@ -8,6 +8,9 @@ use std::path::Path;
 /// The files of tests/daemon whose every story is a fault.
 const FILES: [&str; 4] = ["independence", "last_good", "operations", "restarts"];
 
+/// Files of tests/daemon of which some stories are faults.
+const IN_PART: [&str; 1] = ["expiry"];
+
 /// The stories that a page names, as `file::story`.
 fn named(page: &str) -> BTreeSet<String> {
     let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains("::"));
@@ -30,7 +33,9 @@ fn every_fault_has_a_test_and_every_story_of_a_fault_a_row() {
         |file: &str| fs::read_to_string(top.join(format!("tests/daemon/{file}.rs"))).unwrap();
     let told: BTreeSet<String> = FILES.iter().flat_map(|file| stories(file, &read(file))).collect();
     assert!(told.len() > 25, "{told:?}");
-    let missing: Vec<_> = rows.difference(&told).collect();
+    let others = IN_PART.iter().flat_map(|file| stories(file, &read(file)));
+    let known: BTreeSet<String> = told.iter().cloned().chain(others).collect();
+    let missing: Vec<_> = rows.difference(&known).collect();
     assert!(missing.is_empty(), "docs/faults.md names tests that do not exist: {missing:?}");
     let unnamed: Vec<_> = told.difference(&rows).collect();
     assert!(unnamed.is_empty(), "docs/faults.md has no row for: {unnamed:?}");
