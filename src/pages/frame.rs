@@ -105,6 +105,8 @@ pub struct Frame {
     pub signed_in: bool,
     /// Whether there is anything to go to: not before signing in.
     pub navigation: bool,
+    /// Whether something is missing that will be there in a moment: then the browser asks again.
+    pub asks_again: bool,
     /// What the page shows, as a word that changes with it; `None`: it does not follow.
     pub live: Option<String>,
 }
@@ -123,6 +125,7 @@ impl Frame {
             links: None,
             signed_in: false,
             navigation: true,
+            asks_again: false,
             live: None,
         }
     }
@@ -137,6 +140,7 @@ impl Frame {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
+                    @if self.asks_again { meta http-equiv="refresh" content="3"; }
                     title { (title) " · refguard" }
                     link rel="icon" href="/ui/refguard.svg" type="image/svg+xml";
                     link rel="stylesheet" href="/ui/refguard.css";

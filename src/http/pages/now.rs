@@ -17,6 +17,9 @@ use crate::pages::{Frame, NowSet, Section, next_endings, now_page};
 /// How long what git says is good for, unless a set is swapped before.
 const FRESH: Duration = Duration::from_secs(2);
 
+/// How long the page waits for what git says.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 type ByName = Arc<HashMap<String, Result<Standing, String>>>;
 
 /// What git says of the environments, read once for all who ask in the same moment.
@@ -29,7 +32,15 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let live = Live::word(&app.hub);
     let status = app.hub.status();
     let names = status.sets.iter().filter(|set| set.reference.is_some());
-    let standings = read_standings(app, names.map(|set| set.name.clone()).collect()).await;
+    let names: Vec<String> = names.map(|set| set.name.clone()).collect();
+    // Reading goes on where the page does not wait for it: a large history takes seconds for the first time.
+    let reading = tokio::spawn(read_standings(app.clone(), names.clone()));
+    let read = tokio::time::timeout(PATIENCE, reading).await;
+    let is_read = matches!(read, Ok(Ok(_)));
+    let standings = match read {
+        Ok(Ok(standings)) => standings,
+        _ => refuse_all(names, "the history is still being read"),
+    };
 
     let now = Timestamp::now();
     let sets = status.sets.iter().map(|set| NowSet {
@@ -43,12 +54,16 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
             .unwrap_or_default(),
         clients: app.hub.clients().list(Some(&set.name)),
     });
-    let frame = Frame { live: Some(live), ..visit.frame("In force now", Section::Now) };
+    let frame = Frame {
+        live: Some(live),
+        asks_again: !is_read,
+        ..visit.frame("In force now", Section::Now)
+    };
     Ok(send_page(now_page(&frame, &status.notes, &sets.collect::<Vec<_>>())))
 }
 
 /// What git says of some environments.
-async fn read_standings(app: &Arc<App>, names: Vec<String>) -> ByName {
+async fn read_standings(app: Arc<App>, names: Vec<String>) -> ByName {
     let mut known = app.standings.0.lock().await;
     let generation = *app.changes.borrow();
     if let Some((of, read_at, standings)) = &*known
@@ -67,11 +82,14 @@ async fn read_standings(app: &Arc<App>, names: Vec<String>) -> ByName {
         };
         Ok(reading.into_iter().map(standing).collect::<HashMap<_, _>>())
     });
-    let standings: ByName = match read.await {
-        Ok(standings) => standings,
-        Err(problem) => names.into_iter().map(|name| (name, Err(problem.detail.clone()))).collect(),
-    }
-    .into();
+    let standings = match read.await {
+        Ok(standings) => Arc::new(standings),
+        Err(problem) => refuse_all(names, &problem.detail),
+    };
     *known = Some((generation, Instant::now(), standings.clone()));
     standings
+}
+
+fn refuse_all(names: Vec<String>, why: &str) -> ByName {
+    Arc::new(names.into_iter().map(|name| (name, Err(why.to_owned()))).collect())
 }
