@@ -13,8 +13,8 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::TlsClient;
 use super::client::{Deadline, host_name, read_answer};
@@ -184,9 +184,13 @@ impl Desk {
 
 /// A name that no other run of a daemon has.
 fn source_name() -> String {
-    let seed = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
-    let hash = HEXLOWER.encode(&Sha256::digest(seed.as_bytes()));
-    hash.get(..16).unwrap_or_default().to_owned()
+    let mut random = [0; 8];
+    if SystemRandom::new().fill(&mut random).is_err() {
+        // The time to the nanosecond differs too, between runs on one machine.
+        random =
+            Timestamp::now().as_nanosecond().to_be_bytes().last_chunk().copied().unwrap_or(random);
+    }
+    HEXLOWER.encode(&random)
 }
 
 fn write_event(event: &Event, id: &str, time: Timestamp, form: NotifyForm) -> String {
