@@ -188,6 +188,10 @@ def test_a_daemon_that_restarts_is_found_again_and_knows_its_clients(tmp_path: P
     told = until("it is told", lambda: reported(address, lambda client: client["state"] == "rejected"))
     assert (told["commit"], "`mark-c`" in told["reason"]) == (first, True)
 
+    # A worker that ends takes its leave.
+    proxy.end()
+    until("it is gone", lambda: not ask_daemon(address, "/v1/clients")["clients"], patience=60)
+
 
 def reported(address: str, wanted: Callable[[Any], bool]) -> Any:
     """The one client of a daemon, if it is as wanted."""

@@ -271,8 +271,23 @@ def _loaded() -> RefguardCallback:
 
     made = RefguardCallback(Settings.from_environment())
     add_paths(app, made)
+    _stop_with_proxy(made)
     made.follower.start()
     return made
+
+
+def _stop_with_proxy(callback: RefguardCallback) -> None:
+    """Ends the following when the server shuts down: it ends the process before the event loop would end its tasks."""
+    from uvicorn.server import Server
+
+    ends = Server.shutdown
+
+    async def shutdown(self: Server, sockets: Any = None) -> None:
+        await callback.follower.stop()
+        await ends(self, sockets)
+
+    kind: Any = Server
+    kind.shutdown = shutdown
 
 
 _callback: RefguardCallback | None = None
