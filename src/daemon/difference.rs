@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use refguard_core::diff::{SetDiff, diff_sets};
 use refguard_core::prove::{Detail, Impact, impact_from};
-use refguard_core::questions::{Shift, shift_by_name};
+use refguard_core::questions::{Shift, shift_from};
 use refguard_core::resolve::Engine;
 use refguard_core::safeguards::SafeguardDiff;
 
@@ -45,8 +45,7 @@ impl Difference {
         let diff = diff_sets(before.set(), after.set());
         let budget = budget_within(PATIENCE);
         let impact = impact_from(before, after, now, &budget, Detail::READABLE);
-        let present = (before.as_of(now), after.as_of(now));
-        let shift = shift_by_name(&present.0, &present.1, &impact.regions);
+        let shift = shift_from(before, after, now, &impact, &budget);
         let safeguards = safeguards_between(before.set(), after.set(), now)?;
         Ok(Self { diff, impact, shift, safeguards })
     }

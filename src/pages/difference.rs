@@ -110,11 +110,13 @@ pub(super) fn impact_card(impact: &Impact, shift: &Shift) -> Markup {
 /// The rows of who loses and gains what, in names of the catalog.
 pub(super) fn name_table(rows: &[NamedRow]) -> Markup {
     let with = rows.iter().any(|row| !row.with.is_empty());
+    let when = rows.iter().any(|row| !row.when.is_empty());
     html! {
         div.scroll tabindex="0" role="region" aria-label="Who loses and gains what" {
             table.stack {
                 thead { tr {
                     th scope="col" { "Teams" } th scope="col" { "Models" }
+                    @if when { th scope="col" { "When" } }
                     @if with { th scope="col" { "With" } }
                     th scope="col" { "Loses" } th scope="col" { "Gains" }
                 } }
@@ -122,6 +124,7 @@ pub(super) fn name_table(rows: &[NamedRow]) -> Markup {
                     @for row in rows.iter().take(MAX_ROWS) {
                         tr {
                             td data-label="Teams" { (words(&row.teams)) } td data-label="Models" { (words(&row.models)) }
+                            @if when { td data-label="When" { (row.when) } }
                             @if with { td data-label="With" { (words(&row.with)) } }
                             td.loss data-label="Loses" { (words(&row.loses)) } td.gain data-label="Gains" { (words(&row.gains)) }
                         }

@@ -132,6 +132,71 @@ fn who_loses_what_is_told_in_names_and_whom_to_ask_and_where() {
 }
 
 #[test]
+fn a_loss_that_comes_later_is_in_verdict_and_table_with_the_instant() {
+    let repo = base();
+    repo.git(["checkout", "-q", "main"]);
+    let fin = ATTACHED.replace("base", "fin").replace("scope: \"*\"", "teams: [\"fin-*\"]");
+    let eu = ATTACHED.replace("base", "extra").replace("scope: \"*\"", "teams: [eu]");
+    repo.write("catalog.yaml", CATALOG)
+        .policy("fin", "owner: fin-platform\nguardrails: {add: [fin_check]}")
+        .policy("extra", "owner: eu-platform\nguardrails: {add: [log]}")
+        .write("attachments/fin.yaml", &fin)
+        .write("attachments/eu.yaml", &eu)
+        .commit("names");
+    repo.git(["checkout", "-q", "-B", "feature"]);
+    let ending = format!("{fin}expires: 2090-12-05\n");
+    repo.write("attachments/fin.yaml", &ending).commit("ends");
+
+    let line = |now: &'static str, format: &'static str| {
+        ["review", "main", "HEAD", "--now", now, "--format", format]
+    };
+    let verdict = |now: &'static str| {
+        let told = repo.run(line(now, "json")).json();
+        told["verdict"].as_str().unwrap().split("; ").next().unwrap().to_owned()
+    };
+    let later = "loses protection for 2 teams from 2090-12-06T00:00:00Z on";
+    assert_eq!(verdict("2090-12-05"), later);
+    assert_eq!(verdict("2090-12-07"), "loses protection for 2 teams");
+    let told = repo.run(line("2090-12-05", "json")).json();
+    let rows = told["names"]["rows"].as_array().unwrap();
+    let [row] = rows.as_slice() else { panic!("{told:#}") };
+    assert_eq!(row["teams"], json!(["fin-ops", "fin-research"]));
+    assert_eq!(
+        (&row["lost"], &row["at"], row.get("until")),
+        (&json!(["fin_check"]), &json!("2090-12-06T00:00:00Z"), None)
+    );
+    let page = repo.run(line("2090-12-05", "markdown")).ok();
+    let cells =
+        "| `fin-ops`, `fin-research` | all 2 | from 2090-12-06T00:00:00Z on | `fin_check` |  |";
+    assert!(
+        page.contains("**loses protection for 2 teams from ") && page.contains(cells),
+        "{page}"
+    );
+    let said = repo.run(line("2090-12-05", "human")).ok();
+    assert!(said.starts_with(later) && said.contains("  WHEN "), "{said}");
+
+    // One that ends now, and one that ends and is there again for another reason until later.
+    repo.git(["rm", "-q", "attachments/eu.yaml"]);
+    repo.commit("and one at once");
+    assert_eq!(
+        verdict("2090-12-05"),
+        "loses protection for 3 teams, 1 of them now and the others from 2090-12-06T00:00:00Z on"
+    );
+    let other = ending.replace("2090-12-05", "2091-01-31");
+    repo.write("attachments/eu.yaml", &eu)
+        .write("attachments/fin.yaml", &format!("{ending}---\n{other}"))
+        .commit("longer");
+    assert_eq!(verdict("2090-12-05"), "loses protection for 2 teams from 2091-02-01T00:00:00Z on");
+    // What ends on both sides alike is no loss.
+    repo.git(["checkout", "-q", "-B", "next"]);
+    repo.write("attachments/fin.yaml", &format!("# alike\n{ending}---\n{other}")).commit("alike");
+    let told = repo.run(["review", "feature", "next", "--now", "2090-12-05", "--format", "json"]);
+    let told = told.json();
+    assert!(told["verdict"].as_str().unwrap().starts_with("no request loses protection"));
+    assert_eq!(told["names"]["rows"], json!([]));
+}
+
+#[test]
 fn a_cause_is_one_entry_however_many_it_fails() {
     let repo = base();
     let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: matrix-eu\ncases:\n  - name: all\n    \

@@ -12,7 +12,7 @@ use refguard_core::diff::{Because, SetDiff, diff_sets};
 use refguard_core::document::{Finding, GateLevel, Loaded, Release};
 use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
 use refguard_core::prove::{Budget, Detail, Impact, impact_from};
-use refguard_core::questions::{Shift, shift_by_name};
+use refguard_core::questions::{Shift, shift_from};
 use refguard_core::resolve::{CoverageItem, Engine};
 use refguard_core::safeguards::SafeguardDiff;
 use refguard_core::traffic::Replay;
@@ -185,7 +185,7 @@ impl Workspace {
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
         let impact = engines.map(|(before, after)| impact_from(before, after, now, budget, detail));
-        // What changes only later is told by regions; names and logs are of now.
+        // Logs are answered as of now.
         let present = engines.map(|(before, after)| (before.as_of(now), after.as_of(now)));
         let regions_now = impact.as_ref().map(|impact| Impact {
             regions: impact.regions.iter().filter(|it| it.at.is_none()).cloned().collect(),
@@ -199,10 +199,9 @@ impl Workspace {
                 replay_logs(before, after, Some(began.to_string()), impact, logs)
             })
             .transpose()?;
-        let shift = present
-            .as_ref()
-            .zip(regions_now.as_ref())
-            .map(|((before, after), impact)| shift_by_name(before, after, &impact.regions));
+        let shift = engines
+            .zip(impact.as_ref())
+            .map(|((before, after), impact)| shift_from(before, after, now, impact, budget));
         let owners = engines.zip(diff.as_ref());
         let owners = owners.map(|(engines, diff)| owners_of(engines, diff)).unwrap_or_default();
         let safeguards = engines

@@ -91,11 +91,14 @@ fn push_table(text: &mut String, review: &Review) {
         return;
     }
     let with = rows.iter().any(|row| !row.with.is_empty());
+    let when = rows.iter().any(|row| !row.when.is_empty());
     let mut header = vec!["teams", "models"];
+    header.extend(when.then_some("when"));
     header.extend(with.then_some("with"));
     header.extend(["loses", "gains"]);
     let cells = |row: &super::names::NamedRow| {
         let mut cells = vec![row.teams.clone(), row.models.clone()];
+        cells.extend(when.then(|| row.when.clone()));
         cells.extend(with.then(|| row.with.clone()));
         cells.extend([row.loses.clone(), row.gains.clone()]);
         cells

@@ -1,5 +1,6 @@
 //! The review for programs, version 1, in the order of all forms.
 
+use jiff::Timestamp;
 use refguard_core::diff::DiffReport;
 use refguard_core::prove::Impact;
 use refguard_core::questions::ShiftRow;
@@ -51,6 +52,12 @@ struct Names<'r> {
 
 #[derive(Serialize)]
 struct NamesRow<'r> {
+    /// From when on; absent: from the instant that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    /// Until when; absent: for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
     /// Names of the catalog; empty: as the region says.
     teams: &'r [String],
     models: &'r [String],
@@ -132,8 +139,9 @@ pub fn review_object(review: &Review) -> ReviewObject<'_> {
 }
 
 fn names_row(row: &ShiftRow) -> NamesRow<'_> {
-    let ShiftRow { teams, models, region, rest, lost, gained } = row;
-    NamesRow { teams, models, region: *region, rest: *rest, lost, gained }
+    let ShiftRow { at, until, teams, models, region, rest, lost, gained } = row;
+    let (at, until, region, rest) = (*at, *until, *region, *rest);
+    NamesRow { at, until, teams, models, region, rest, lost, gained }
 }
 
 fn tests_object(tests: &ReviewedTests) -> Tests<'_> {

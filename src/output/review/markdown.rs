@@ -128,19 +128,24 @@ fn push_table(page: &mut Page, review: &Review) {
         return;
     }
     let with = rows.iter().any(|row| !row.with.is_empty());
-    let line = |cells: [&str; 5]| {
-        let [teams, models, besides, loses, gains] = cells;
-        match with {
-            true => format!("| {teams} | {models} | {besides} | {loses} | {gains} |\n"),
-            false => format!("| {teams} | {models} | {loses} | {gains} |\n"),
+    let when = rows.iter().any(|row| !row.when.is_empty());
+    let line = |cells: [&str; 6]| {
+        let [teams, models, from, besides, loses, gains] = cells;
+        let mut line = format!("| {teams} | {models} |");
+        for (is_shown, cell) in [(when, from), (with, besides), (true, loses), (true, gains)] {
+            if is_shown {
+                line.push_str(&format!(" {cell} |"));
+            }
         }
+        line.push('\n');
+        line
     };
     let mut table = String::from("\n");
-    table.push_str(&line(["teams", "models", "with", "loses", "gains"]));
-    table.push_str(&line(["---"; 5]));
+    table.push_str(&line(["teams", "models", "when", "with", "loses", "gains"]));
+    table.push_str(&line(["---"; 6]));
     let mut shown = 0;
     for row in rows.iter().take(ENTRIES) {
-        let line = line([&row.teams, &row.models, &row.with, &row.loses, &row.gains]);
+        let line = line([&row.teams, &row.models, &row.when, &row.with, &row.loses, &row.gains]);
         if table.len() + line.len() > TABLE {
             break;
         }

@@ -10,6 +10,9 @@ mod json;
 mod markdown;
 mod names;
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use refguard_core::prove::Impact;
 use refguard_core::questions::Shift;
 use refguard_core::resolve::{CoverageItem, CoverageKind};
@@ -67,22 +70,46 @@ fn validity_words(review: &Review) -> Option<String> {
     })
 }
 
-/// Who loses protection by a change, in a few words.
+/// Who loses protection by a change, in a few words, and from when on.
 pub fn loss_words(impact: &Impact, shift: &Shift) -> String {
-    let loses = shift.rows.iter().any(|row| !row.lost.is_empty());
-    let named_lose = || impact.regions.iter().any(|region| !region.lost.is_empty());
-    match shift.losing_teams() {
-        Some(teams) if loses && teams.len() == shift.teams => {
-            format!("loses protection for all {}", count(shift.teams, "team", "teams"))
-        }
-        Some(teams) if loses => {
-            format!("loses protection for {}", count(teams.len(), "team", "teams"))
-        }
-        _ if loses => "loses protection for some requests".to_owned(),
-        _ if named_lose() => "loses protection for requests that name a policy".to_owned(),
-        _ if !impact.exact => "a loss of protection cannot be ruled out".to_owned(),
-        _ => "no request loses protection".to_owned(),
+    let losing = || impact.regions.iter().filter(|region| !region.lost.is_empty());
+    if let Some(first) = shift.first_loss() {
+        return match shift.losing_teams() {
+            Some(teams) => format!("loses protection for {}", losing_words(&teams, shift.teams)),
+            None => format!("loses protection for some requests{}", start_words(first)),
+        };
     }
+    match losing().map(|region| region.at).min() {
+        Some(first) if losing().all(|region| region.requested.is_some()) => {
+            let start = start_words(first);
+            format!("loses protection for requests that name a policy{start}")
+        }
+        Some(first) => format!("loses protection for some requests{}", start_words(first)),
+        None if !impact.exact => "a loss of protection cannot be ruled out".to_owned(),
+        None => "no request loses protection".to_owned(),
+    }
+}
+
+/// How many teams lose something, and from when on: `2 teams`, `2 teams from 2026-12-06T00:00:00Z on`.
+fn losing_words(teams: &BTreeMap<&str, Option<Timestamp>>, of: usize) -> String {
+    let all = match teams.len() == of {
+        true => format!("all {}", count(of, "team", "teams")),
+        false => count(teams.len(), "team", "teams"),
+    };
+    let later: Vec<Timestamp> = teams.values().copied().flatten().collect();
+    let Some(first) = later.iter().min() else { return all };
+
+    let is_one = later.iter().all(|at| at == first);
+    match teams.len() - later.len() {
+        0 if is_one => format!("{all} from {first} on"),
+        0 => format!("{all}, the first from {first} on"),
+        now if is_one => format!("{all}, {now} of them now and the others from {first} on"),
+        now => format!("{all}, {now} of them now and the next from {first} on"),
+    }
+}
+
+fn start_words(at: Option<Timestamp>) -> String {
+    at.map(|at| format!(" from {at} on")).unwrap_or_default()
 }
 
 fn environment_words(environment: &Foreseen) -> String {

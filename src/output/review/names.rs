@@ -13,6 +13,8 @@ const SHOWN: usize = 8;
 /// One row, each cell in words.
 #[derive(Debug, Clone, Serialize)]
 pub struct NamedRow {
+    /// From and until when; empty: from the instant that was asked about, for good.
+    pub when: String,
     /// The teams.
     pub teams: String,
     /// The models.
@@ -39,6 +41,7 @@ pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String)
         let (own, rest) = (cells(region(row.region)), cells(region(row.rest)));
         let (teams, models) = own.map(|own| (own.teams, own.models)).unwrap_or_default();
         NamedRow {
+            when: when_words(row),
             teams: who(&row.teams, shift.teams, teams, code),
             models: who(&row.models, shift.models, models, code),
             with: rest.and_then(|rest| rest.rest).unwrap_or_default(),
@@ -47,6 +50,16 @@ pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String)
         }
     };
     shift.rows.iter().map(row).collect()
+}
+
+/// From and until when the requests of a row lose and gain.
+fn when_words(row: &ShiftRow) -> String {
+    match (row.at, row.until) {
+        (None, None) => String::new(),
+        (Some(at), None) => format!("from {at} on"),
+        (None, Some(until)) => format!("until {until}"),
+        (Some(at), Some(until)) => format!("from {at} until {until}"),
+    }
 }
 
 /// Names, or what the region says where there are none.

@@ -88,6 +88,13 @@ pub struct Region {
     pub because_left_out: usize,
 }
 
+impl Region {
+    /// Whether it holds at an instant, which is not before the one that was asked about.
+    pub fn holds_at(&self, instant: Timestamp) -> bool {
+        self.at.is_none_or(|at| at <= instant) && self.until.is_none_or(|until| instant < until)
+    }
+}
+
 /// Whether a region says what it holds of a dimension by [`Values`]: models and tags have forms of their own.
 pub(super) fn is_plain(dimension: Dimension) -> bool {
     !dimension.is_set() && dimension != Dimension::Model

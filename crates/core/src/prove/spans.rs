@@ -24,7 +24,7 @@ use crate::effect::Budget;
 use crate::resolve::Engine;
 
 /// The instants at which what some engines say may change: the first is the one that is asked about.
-fn span_starts(engines: &[&Arc<Engine>], now: Timestamp) -> Vec<Timestamp> {
+pub(crate) fn span_starts(engines: &[&Arc<Engine>], now: Timestamp) -> Vec<Timestamp> {
     let mut starts: Vec<Timestamp> =
         engines.iter().flat_map(|engine| engine.set().expiries_after(now)).collect();
     starts.sort_unstable();

@@ -13,5 +13,5 @@ mod why;
 pub use matrix::{BadMatrix, MAX_REQUESTS, Matrix, MatrixQuestion, Row, make_matrix};
 pub use names::{Unlisted, unlisted_values};
 pub use part::{Part, Touched, causes};
-pub use shift::{Shift, ShiftRow, shift_by_name};
+pub use shift::{Shift, ShiftRow, shift_from};
 pub use why::{Giver, Obstacle, ObstacleKind, UnknownGuardrail, explain_guardrail, find_guardrail};

@@ -4,14 +4,27 @@
 //! lose it, not all. A person wants to know who: so every team and model of the catalogs is asked of both sets.
 //! What else requests have (keys, tags, …) is taken from the regions' witnesses. What no name of the catalog
 //! shows is told by the region.
+//!
+//! What expires cuts the time from now on into spans, and every name is asked in each:
+//!
+//! ```text
+//!               now                  2026-12-06            2027-01-01
+//! asked         | team × model       | team × model        | team × model
+//! team eu       | same               | loses phi           | loses phi
+//! row                                | eu loses phi, at 2026-12-06 (for good)
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use rayon::prelude::*;
 
 use crate::document::Dimension;
+use crate::effect::Budget;
 use crate::policy::Context;
-use crate::prove::Region;
+use crate::prove::{Impact, Region, span_starts};
 use crate::resolve::{Engine, Request};
 
 /// Who loses and gains.
@@ -30,6 +43,10 @@ pub struct Shift {
 /// Requests that lose and gain the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShiftRow {
+    /// From when on they do; `None`: from the instant that was asked about.
+    pub at: Option<Timestamp>,
+    /// From when on they no longer do, or others with them do; `None`: for good.
+    pub until: Option<Timestamp>,
     /// Their teams: names of the catalog; empty: as the region says.
     pub teams: Vec<String>,
     /// Their models: names of the catalog; empty: as the region says.
@@ -45,21 +62,34 @@ pub struct ShiftRow {
 }
 
 impl Shift {
-    /// The teams that lose something; `None` where a row is of teams that no catalog names.
-    pub fn losing_teams(&self) -> Option<BTreeSet<&str>> {
-        let mut teams = BTreeSet::new();
+    /// The teams that lose something, each with the instant from which on it does (`None`: from the one that was asked
+    /// about); `None` where a row is of teams that no catalog names.
+    pub fn losing_teams(&self) -> Option<BTreeMap<&str, Option<Timestamp>>> {
+        let mut teams: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
         for row in self.rows.iter().filter(|row| !row.lost.is_empty()) {
             if row.teams.is_empty() {
                 return None;
             }
-            teams.extend(row.teams.iter().map(String::as_str));
+            for team in &row.teams {
+                let first = teams.entry(team).or_insert(row.at);
+                *first = (*first).min(row.at);
+            }
         }
         Some(teams)
     }
+
+    /// When the first loss begins; `None`: nothing is lost. `Some(None)`: at the instant that was asked about.
+    pub fn first_loss(&self) -> Option<Option<Timestamp>> {
+        self.rows.iter().filter(|row| !row.lost.is_empty()).map(|row| row.at).min()
+    }
 }
 
-/// The most requests that are asked of both sets.
+/// The most requests that are asked of both sets, in all spans of time together.
 const MOST: usize = 200_000;
+/// The most spans of time that are asked about.
+const MOST_SPANS: usize = 256;
+/// What asking both sets once takes of a budget.
+const COST: u64 = 200;
 
 /// One value of an axis: a name of the catalog, or a region's witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,40 +108,111 @@ struct Rest {
 /// What one request loses and gains.
 type Delta<'a> = (Vec<&'a str>, Vec<&'a str>);
 
-/// Asks both sets for every name of their catalogs.
-pub fn shift_by_name(before: &Engine, after: &Engine, regions: &[Region]) -> Shift {
-    let regions: Vec<(usize, &Region)> = regions
+/// Asks both sets for every name of their catalogs, from an instant on. The engines have every attachment, expired or
+/// not; `impact` is what HEAD does to every request from that instant on.
+pub fn shift_from(
+    before: &Arc<Engine>,
+    after: &Arc<Engine>,
+    now: Timestamp,
+    impact: &Impact,
+    budget: &Budget,
+) -> Shift {
+    let is_whole = impact.exact && impact.regions_left_out == 0;
+    let regions: Vec<(usize, &Region)> = impact
+        .regions
         .iter()
         .enumerate()
         .filter(|(_, it)| it.requested.is_none() && !(it.lost.is_empty() && it.gained.is_empty()))
         .collect();
-    if regions.is_empty() {
+    if regions.is_empty() && is_whole {
         return Shift::default();
     }
 
     let (teams, named_teams) = axis(before, after, Dimension::Team, &regions);
     let (models, named_models) = axis(before, after, Dimension::Model, &regions);
     let mut rests = rests(&regions);
+    let spans = differing_spans(span_starts(&[before, after], now), &regions, is_whole);
+    let asked_spans = spans.iter().filter(|span| span.may_differ).count();
     let pairs = teams.len().saturating_mul(models.len()).max(1);
-    let fits = MOST / pairs;
-    let left_out = (fits < rests.len()).then(|| {
-        format!("{pairs} teams and models, {} times: only what fits is asked", rests.len())
-    });
-    rests.truncate(fits);
+    let mut left_out = Vec::new();
+    let most_spans = (MOST / pairs).clamp(1, MOST_SPANS);
+    let fits = MOST / pairs / asked_spans.clamp(1, most_spans);
+    if fits < rests.len() {
+        left_out.push(format!(
+            "{pairs} teams and models, {} times: only what fits is asked",
+            rests.len().saturating_mul(asked_spans)
+        ));
+    }
+    // In later spans, at least what has nothing besides is asked.
+    rests.truncate(if asked_spans > 1 { fits.max(1) } else { fits });
 
-    let mut rows = Vec::new();
-    let asking = Asking { before, after, teams: &teams, models: &models };
-    let plain = rests.first().map(|rest| asking.ask(rest, &[])).unwrap_or_default();
-    for (at, rest) in rests.iter().enumerate() {
-        let deltas = if at == 0 { plain.clone() } else { asking.ask(rest, &plain) };
-        rows.extend(asking.rows(rest, deltas));
+    let mut rows: Vec<ShiftRow> = Vec::new();
+    let mut asked = 0;
+    for span in &spans {
+        let may_ask = asked < most_spans && (asked == 0 || !budget.spent());
+        let found = match (span.may_differ, may_ask) {
+            (false, _) => Vec::new(),
+            (true, true) => {
+                asked += 1;
+                let requests = pairs.saturating_mul(rests.len());
+                budget.spend(COST.saturating_mul(requests as u64));
+                let (before, after) = (before.as_of(span.start), after.as_of(span.start));
+                let axes =
+                    Asking { before: &before, after: &after, teams: &teams, models: &models };
+                axes.ask_all(&rests)
+            }
+            (true, false) => {
+                let why = "there are too many instants, or there was too little time";
+                left_out.push(format!("from {} on: {why}", span.start));
+                break;
+            }
+        };
+        join_rows(&mut rows, found, span.told_start);
     }
     rows.extend(unshown(&rows, &regions));
     rows.sort_by_key(|row| {
         let concerned = row.teams.len().max(1) * row.models.len().max(1);
-        (row.lost.is_empty(), row.rest.is_some(), std::cmp::Reverse(concerned))
+        (row.lost.is_empty(), row.at, row.rest.is_some(), std::cmp::Reverse(concerned))
     });
+    let left_out = (!left_out.is_empty()).then(|| left_out.join("; "));
     Shift { rows, teams: named_teams, models: named_models, left_out }
+}
+
+/// A span of time within which nothing expires.
+struct Span {
+    start: Timestamp,
+    /// As rows have it: `None` of the first.
+    told_start: Option<Timestamp>,
+    /// Whether some request may lose or gain something within it.
+    may_differ: bool,
+}
+
+/// The spans from an instant on; where all regions are known, one without any is one without a difference.
+fn differing_spans(
+    starts: Vec<Timestamp>,
+    regions: &[(usize, &Region)],
+    is_whole: bool,
+) -> Vec<Span> {
+    let span = |(number, start): (usize, Timestamp)| Span {
+        start,
+        told_start: (number > 0).then_some(start),
+        may_differ: !is_whole || regions.iter().any(|(_, region)| region.holds_at(start)),
+    };
+    starts.into_iter().enumerate().map(span).collect()
+}
+
+/// Takes the rows of a span to those of the spans before it: what is said already goes on.
+fn join_rows(rows: &mut Vec<ShiftRow>, mut found: Vec<ShiftRow>, start: Option<Timestamp>) {
+    for row in rows.iter_mut().filter(|row| row.until.is_none()) {
+        let same = |other: &ShiftRow| ShiftRow { at: row.at, ..other.clone() } == *row;
+        match found.iter().position(same) {
+            Some(at) => {
+                found.remove(at);
+            }
+            None => row.until = start,
+        }
+    }
+    rows.extend(found.into_iter().map(|row| ShiftRow { at: start, ..row }));
 }
 
 /// The values of a dimension: the catalogs' names, else the witnesses'; and how many of them are names.
@@ -166,6 +267,17 @@ struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
+    /// The rows of all requests, first of those that have nothing besides.
+    fn ask_all(&self, rests: &[Rest]) -> Vec<ShiftRow> {
+        let plain = rests.first().map(|rest| self.ask(rest, &[])).unwrap_or_default();
+        let mut rows = Vec::new();
+        for (at, rest) in rests.iter().enumerate() {
+            let deltas = if at == 0 { plain.clone() } else { self.ask(rest, &plain) };
+            rows.extend(self.rows(rest, deltas));
+        }
+        rows
+    }
+
     /// What each team loses and gains by model; less what is said already in `said`.
     fn ask(&self, rest: &Rest, said: &[Vec<Delta<'a>>]) -> Vec<Vec<Delta<'a>>> {
         let of_team = |(at, team): (usize, &AxisValue<'_>)| {
@@ -227,6 +339,8 @@ impl<'a> Asking<'a> {
             let (teams, by_team) = names(self.teams, &teams);
             let (models, by_model) = names(self.models, &models);
             ShiftRow {
+                at: None,
+                until: None,
                 teams,
                 models,
                 region: by_team.or(by_model),
@@ -261,8 +375,9 @@ fn unshown(rows: &[ShiftRow], regions: &[(usize, &Region)]) -> Vec<ShiftRow> {
         let (lost, gained) = (new(&region.lost, &mut lost), new(&region.gained, &mut gained));
         if !(lost.is_empty() && gained.is_empty()) {
             let (teams, models) = (Vec::new(), Vec::new());
-            let (region, rest) = (Some(*at), Some(*at));
-            more.push(ShiftRow { teams, models, region, rest, lost, gained });
+            let (place, rest) = (Some(*at), Some(*at));
+            let (at, until) = (region.at, region.until);
+            more.push(ShiftRow { at, until, teams, models, region: place, rest, lost, gained });
         }
     }
     more
