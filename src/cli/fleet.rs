@@ -65,9 +65,10 @@ impl FleetClient {
     /// What it enforces, in words.
     pub(in crate::cli) fn describe(&self) -> String {
         let commit = self.commit.as_deref().unwrap_or("nothing");
+        let instant = self.instant.map(|instant| format!(" as of {instant}")).unwrap_or_default();
         let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         format!(
-            "client `{}` enforces {commit} ({}, seen {}){reason}",
+            "client `{}` enforces {commit}{instant} ({}, seen {}){reason}",
             self.id,
             self.state,
             self.seen_at.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -26,6 +26,7 @@ use super::state_folder::StateFolder;
 use super::state_writer::StateWriter;
 use super::status::Failing;
 use super::watch::Hint;
+use crate::ops::CLOCK_SLACK;
 use crate::repo::{CommitId, RefName, Remote, Repo, RepoError};
 
 /// What following a ref needs of its surroundings.
@@ -184,6 +185,7 @@ impl Tracked {
         // What was served last is taken up before a new tip is read, which may fail in any way.
         self.restore(context, Some(repo));
 
+        self.tell_instant(context);
         match self.read_value(repo) {
             Value::At(commit) => {
                 if context.fetched {
@@ -224,6 +226,21 @@ impl Tracked {
             self.taken = Some(taken);
         }
         value
+    }
+
+    /// An instant that lies ahead of the clock ends things before their time: a clock that ran ahead once, or runs behind
+    /// now.
+    fn tell_instant(&self, context: &Context<'_>) {
+        let clock = Timestamp::now();
+        let instant = self.slot.instant(clock);
+        let latest = clock.saturating_add(CLOCK_SLACK).unwrap_or(Timestamp::MAX);
+        let note = (instant > latest).then(|| {
+            format!(
+                "the set `{}` is served as of {instant}, ahead of the clock: something of it ended then by a clock that ran ahead",
+                self.environment
+            )
+        });
+        context.hub.notes().report(Subject::Instant, &self.environment, note);
     }
 
     /// The repository is away or broken: what is served stays, and what was kept is taken up.

@@ -53,7 +53,8 @@ pub(super) fn leave_expired(
     let (expired, instant) = (next.engine.expired().len(), next.engine.instant());
     let set = &*slot.name;
     let is_draft = next.source == Source::Worktree;
-    tracing::info!(set, is_draft, expired, instant = ?instant, "attachments expired");
+    let instant = instant.map(tracing::field::display);
+    tracing::info!(set, is_draft, expired, instant, "attachments expired");
     Some((next, retired))
 }
 

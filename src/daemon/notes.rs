@@ -16,6 +16,8 @@ pub enum Subject {
     Fetch,
     /// The history of the publish branch.
     History,
+    /// The instant that a set is served as of.
+    Instant,
     /// A reload of tokens or TLS files.
     Reload,
     /// The repository as a whole.

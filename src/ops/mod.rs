@@ -26,6 +26,8 @@ pub use change::replay::replay_logs;
 pub use change::review::{ComingVersion, ComingVersions, Foreseen, Owner, Review, ReviewedTests};
 pub use change::rollback::{RollbackPlan, RollbackRequest};
 pub use change::safeguards::safeguards_between;
+#[cfg(feature = "daemon")]
+pub(crate) use change::timing::CLOCK_SLACK;
 pub use change::weaken::budget_within;
 pub use history::address::{Address, Which};
 pub use history::blame::{Blame, BlameEvent, BlameKind, BlameRequest, SkippedEntry};

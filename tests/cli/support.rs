@@ -78,6 +78,14 @@ impl TestRepo {
         String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
     }
 
+    /// As [`Self::git`], with variables besides.
+    pub fn git_with(&self, args: &[&str], env: &[(&str, &str)]) -> String {
+        let mut git = self.prepared(Command::new("git"));
+        let out = git.args(args).envs(env.iter().copied()).output().unwrap();
+        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
+    }
+
     /// Runs git here, whatever comes of it.
     pub fn try_git(&self, args: &[&str]) -> Output {
         self.prepared(Command::new("git")).args(args).output().unwrap()
@@ -172,6 +180,11 @@ impl TestRepo {
     /// The command that runs refguard here, for a test that talks to it or kills it.
     pub fn refguard(&self) -> Command {
         self.prepared(Command::new(env!("CARGO_BIN_EXE_refguard")))
+    }
+
+    /// A year passes.
+    pub fn pass_year(&self) {
+        self.clock.set(self.clock.get() + 366 * 86_400);
     }
 
     /// One minute passes.

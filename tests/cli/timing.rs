@@ -202,8 +202,28 @@ fn the_server_judges_a_push_by_its_own_clock() {
     let mut args = vec!["commit-tree", "production^{tree}", "-m", &silent];
     parents.split(' ').for_each(|parent| args.extend(["-p", parent]));
     let forged = repo.git(args);
+    let mut dated_args = vec!["commit-tree", "production^{tree}", "-m", &made];
+    parents.split(' ').for_each(|parent| dated_args.extend(["-p", parent]));
 
+    let ahead = [("GIT_COMMITTER_DATE", "2090-01-01T00:00:00Z")];
+    let dated = repo.git_with(&dated_args, &ahead);
+    let (is_taken, said) = push(&dated);
+    assert!(!is_taken && said.contains("ahead of the clock"), "{said}");
     let (is_taken, said) = push(&forged);
     assert!(!is_taken && said.contains("frozen until 2999-12-30T12:00:00Z"), "{said}");
     assert_eq!(push("production"), (true, String::new()));
+}
+
+#[test]
+fn a_promotion_has_the_date_of_now_here_and_at_the_server() {
+    let repo = begun();
+    let before = repo.id("production");
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let dated = |date: &str| repo.run_with(["promote"], &[("GIT_COMMITTER_DATE", date)]).fails(1);
+    let said = dated("2090-01-01T00:00:00Z");
+    assert!(said.contains("dated 2090-01-01T00:00:00Z, ahead of the clock"), "{said}");
+    let said = dated("2019-01-01T00:00:00Z");
+    assert!(said.contains("before the promotion that it follows"), "{said}");
+    assert_eq!(repo.id("production"), before);
+    repo.run(["promote"]).ok();
 }

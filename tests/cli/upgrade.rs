@@ -89,6 +89,9 @@ fn made_by_0_1() -> TestRepo {
     repo.git(["fetch", "-q", bundle, "production:production"]);
     repo.git(["fetch", "-q", bundle, "refs/refguard/*:refs/refguard/*"]);
     repo.git(["pull", "-q", bundle, "main"]);
+    // It is of the beginning of 2026.
+    repo.pass_year();
+    repo.pass_year();
     repo
 }
 

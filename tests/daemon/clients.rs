@@ -181,6 +181,18 @@ fn wait_enforced_ends_well_when_enough_followers_enforce_the_commit_and_none_ano
     // It told another daemon since.
     assert_eq!(put(&daemons[0], "b", &report(&second, "current")), 200);
     assert_eq!(wait(&second, &patience, "2").0, 0);
+    // Nor does one prove anything that answers as of another instant, or refuses what the daemon serves.
+    let mut third = report(&second, "current");
+    third["instant"] = json!("2020-01-01T00:00:00Z");
+    assert_eq!(put(&daemons[0], "e", &third), 200);
+    let (code, _, said) = wait(&second, "1ms", "2");
+    assert_eq!(code, 1);
+    assert!(said.contains(&format!("`e` enforces {second} as of 2020-01-01T00:00:00Z")), "{said}");
+    assert_eq!(put(&daemons[0], "e", &report(&second, "rejected")), 200);
+    assert_eq!(wait(&second, "1ms", "2").0, 1);
+    assert_eq!(put(&daemons[0], "e", &report(&second, "behind")), 200);
+    assert_eq!(wait(&second, &patience, "3").0, 0);
+    assert_eq!(daemons[0].ask("DELETE", "/v1/clients/e", &[], "").status, 200);
     // One that has no set enforces nothing, and one that says farewell is gone.
     assert_eq!(put(&daemons[0], "c", &report(&first, "rejected")), 200);
     assert_eq!(wait(&second, "1ms", "2").0, 1);
@@ -236,7 +248,9 @@ fn fleet_shows_every_follower_and_says_who_cannot_run_what_a_revision_adds() {
     let notes = daemon.get("/v1/status").json()["notes"].to_string();
     assert!(notes.contains("1 client of `production` cannot enforce what is served"), "{notes}");
 
-    assert_eq!(fleet(&["--forget", "gateway-2", "--forget", "nobody"], &urls).0, 0);
+    let (code, _, said) = fleet(&["--forget", "gateway-2", "--forget", "nobody"], &urls);
+    assert_eq!(code, 0);
+    assert!(said.contains("no client `nobody` is known"), "{said}");
     assert_eq!(daemon.get("/v1/clients").json()["clients"].as_array().unwrap().len(), 1);
     // A daemon that cannot be asked is said, and the others are shown.
     let (code, listed, said) = fleet(&[], &[urls[0].clone(), "http://127.0.0.1:1".to_owned()]);

@@ -128,6 +128,9 @@ fn a_restart_with_a_clock_that_ran_back_revives_nothing() {
     let daemon = Daemon::start(&repo.path(), &options);
     daemon.until("served", |set| set["commit"].is_string());
     assert_eq!(daemon.guardrails(), ["stays"]);
+    daemon.until_status("said", |status| {
+        status["notes"].to_string().contains("2991-01-01T00:00:00Z, ahead of the clock")
+    });
     // A new commit is served as of that instant too.
     repo.write("policies/more.yaml", &ending("more", "2990-06-30"));
     let commit = repo.commit();
@@ -136,18 +139,37 @@ fn a_restart_with_a_clock_that_ran_back_revives_nothing() {
     assert_eq!(daemon.guardrails(), ["stays"]);
 }
 
+/// Moves production by hand to a commit with a date.
+fn dated(repo: &Repo, date: Timestamp) -> String {
+    let mut git = Command::new("git");
+    let date_words = format!("@{} +0000", date.as_second());
+    git.arg("-C").arg(repo.path()).env("GIT_COMMITTER_DATE", date_words);
+    let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+    let made = git.args(identity).args(["commit", "-q", "--allow-empty", "-m", "dated"]).status();
+    assert!(made.unwrap().success());
+    repo.promote("HEAD")
+}
+
 #[test]
 fn a_set_is_never_older_than_its_own_commit() {
-    let repo = repository("2090-12-31");
-    let mut git = Command::new("git");
-    git.arg("-C").arg(repo.path()).env("GIT_COMMITTER_DATE", "@4102444800 +0000");
-    let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
-    let made = git.args(identity).args(["commit", "-q", "--allow-empty", "-m", "of 2100"]).status();
-    assert!(made.unwrap().success());
-    let commit = repo.promote("HEAD");
+    // A clock that runs some minutes behind that of the machine which made the commit.
+    let repo = repository(&soon(120).to_string());
+    let commit = dated(&repo, soon(240));
     let daemon = Daemon::start(&repo.path(), &[]);
     daemon.until_served(&commit);
     assert_eq!(daemon.guardrails(), LEFT);
+}
+
+#[test]
+fn a_commit_that_is_dated_far_ahead_ends_nothing_before_its_time() {
+    let repo = repository("2990-12-31");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("served", |set| set["commit"].is_string());
+    let before = daemon.guardrails();
+    assert_ne!(before, LEFT);
+    let commit = dated(&repo, "2995-01-01T00:00:00Z".parse().unwrap());
+    daemon.until_served(&commit);
+    assert_eq!(daemon.guardrails(), before);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::args::BasicFormat;
-use crate::cli::asker::DaemonArgs;
+use crate::cli::asker::{Asker, DaemonArgs};
 use crate::cli::exit::Exit;
 use crate::cli::fleet::{Fleet, FleetClient, FleetDaemon};
 use crate::cli::print;
@@ -91,18 +91,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &FleetArgs) -> Result<Exit> {
         None => None,
     };
     let asker = args.daemons.asker()?;
+    let mut is_forgotten = true;
     for id in &args.forget {
-        for (daemon, answer) in asker.ask_all("DELETE", &format!("/v1/clients/{id}")) {
-            // One of several daemons knows it.
-            let refused =
-                answer.map(|answer| (answer.status != "404").then(|| answer.json().err()));
-            match refused {
-                Ok(None | Some(None)) => {}
-                Ok(Some(Some(error))) | Err(error) => {
-                    print::write_message(&format!("{daemon}: {error:#}"));
-                }
-            }
-        }
+        is_forgotten &= forget(&asker, id);
     }
 
     let set = args.set.as_deref().or(args.can_run.as_ref().map(|_| "production"));
@@ -140,8 +131,31 @@ pub(in crate::cli) fn run(shell: &Shell, args: &FleetArgs) -> Result<Exit> {
     fleet.failed().for_each(|(daemon, error)| print::write_message(&format!("{daemon}: {error}")));
     Ok(match fleet.failed().next() {
         Some(_) => Exit::Trouble,
-        None => Exit::fault_if(!fits),
+        None => Exit::fault_if(!fits || !is_forgotten),
     })
+}
+
+/// Takes a client out of every daemon that knows it. False where one of them refuses, or cannot be asked; one that
+/// nobody knows is said, and is no fault: it is not there.
+fn forget(asker: &Asker<'_>, id: &str) -> bool {
+    let (mut is_known, mut is_refused) = (false, false);
+    for (daemon, answer) in asker.ask_all("DELETE", &format!("/v1/clients/{id}")) {
+        // One of several daemons knows it.
+        let trouble = match answer {
+            Ok(answer) if answer.status == "404" => continue,
+            Ok(answer) => answer.json().err(),
+            Err(error) => Some(error),
+        };
+        is_known = true;
+        if let Some(error) = trouble {
+            is_refused = true;
+            print::write_message(&format!("{daemon}: {error:#}"));
+        }
+    }
+    if !is_known {
+        print::write_message(&format!("no client `{id}` is known"));
+    }
+    !is_refused
 }
 
 /// What a client lacks of what is needed.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cli::args::parse_duration;
@@ -68,13 +69,15 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
 
     let deadline = Instant::now() + args.timeout;
     loop {
-        let mut looks: Vec<Look> = asker
-            .ask_all("GET", goal.path())
-            .map(|(daemon, answer)| goal.look_at(daemon, answer))
-            .filter(|look| !matches!(look, Look::There))
-            .collect();
+        let (mut looks, mut instants) = (Vec::new(), Vec::new());
+        for (daemon, answer) in asker.ask_all("GET", goal.path()) {
+            match goal.look_at(daemon, answer) {
+                Look::There { instant } => instants.push(instant),
+                look => looks.push(look),
+            }
+        }
         if looks.is_empty() && args.enforced {
-            looks = unenforced(&asker, &goal, args.expect);
+            looks = unenforced(&asker, &goal, args.expect, &instants);
         }
         if looks.is_empty() {
             return Ok(Exit::Fine);
@@ -96,20 +99,49 @@ fn full_hash(shell: &Shell, revision: &str) -> Result<String> {
     Ok(Workspace::open(&shell.dir)?.revision(revision)?.0.to_string())
 }
 
-/// What is not enforced yet.
-fn unenforced(asker: &Asker<'_>, goal: &Goal<'_>, expect: usize) -> Vec<Look> {
+/// How a follower stands with a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It enforces it.
+    Enforces,
+    /// It was lost while it did: it proves nothing, and hinders nothing.
+    Silent,
+    /// It enforces something else: another commit, the same as of another instant, or what it had before it refused.
+    Other,
+}
+
+/// A follower that tells no instant is judged by the commit alone, any other one by the instants as of which daemons
+/// serve it, too.
+fn stands(client: &FleetClient, commit: &str, instants: &[Option<Timestamp>]) -> Standing {
+    let is_of_now = client.instant.is_none() || instants.contains(&client.instant);
+    let is_same = client.commit.as_deref() == Some(commit) && is_of_now;
+    match (is_same, client.state.as_str()) {
+        (true, "lost") => Standing::Silent,
+        (true, "rejected") | (false, _) => Standing::Other,
+        (true, _) => Standing::Enforces,
+    }
+}
+
+/// What is not enforced yet. `instants` are those of the daemons' sets.
+fn unenforced(
+    asker: &Asker<'_>,
+    goal: &Goal<'_>,
+    expect: usize,
+    instants: &[Option<Timestamp>],
+) -> Vec<Look> {
     let Goal::Serves { commit, set } = goal else { return Vec::new() };
     let fleet = Fleet::ask(asker, Some(set));
     let mut looks: Vec<Look> =
         fleet.failed().map(|(daemon, error)| Look::Lags(format!("{daemon}: {error}"))).collect();
     let clients = fleet.clients();
-    let enforcing = clients.iter().filter(|client| client.commit.as_ref() == Some(commit)).count();
+    let standing = |client: &FleetClient| stands(client, commit, instants);
+    let enforcing = clients.iter().filter(|client| standing(client) == Standing::Enforces).count();
     if enforcing < expect {
         looks.push(Look::Lags(format!("{enforcing} of {expect} clients enforce {commit}")));
     }
     let others: Vec<&FleetClient> = clients
         .into_iter()
-        .filter(|client| client.commit.as_ref().is_some_and(|other| other != commit))
+        .filter(|client| client.commit.is_some() && standing(client) == Standing::Other)
         .collect();
     looks.extend(others.iter().take(NAMED).map(|client| Look::Lags(client.describe())));
     if others.len() > NAMED {
@@ -138,8 +170,8 @@ enum Goal<'a> {
 /// How it stands with a daemon or its followers.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
-    /// It is there.
-    There,
+    /// It is there; of a set that is served, with the instant as of which.
+    There { instant: Option<Timestamp> },
     /// It is not there yet, in words.
     Lags(String),
     /// It will not be there.
@@ -149,7 +181,7 @@ enum Look {
 impl Look {
     fn words(&self) -> Option<&str> {
         match self {
-            Self::There => None,
+            Self::There { .. } => None,
             Self::Lags(words) | Self::Hopeless(words) => Some(words),
         }
     }
@@ -173,7 +205,7 @@ impl Goal<'_> {
 
     fn judge(&self, daemon: &str, answer: &Answer) -> Result<Look> {
         let (commit, set) = match self {
-            Self::Ready if answer.status == "200" => return Ok(Look::There),
+            Self::Ready if answer.status == "200" => return Ok(Look::There { instant: None }),
             Self::Ready => {
                 return Ok(Look::Lags(format!("{daemon} {}", answer.title("is not ready"))));
             }
@@ -186,7 +218,8 @@ impl Goal<'_> {
         let found = sets.iter().find(is_named);
         let served = found.and_then(|found| found.get("commit")).and_then(Value::as_str);
         if served == Some(commit) {
-            return Ok(Look::There);
+            let instant = found.and_then(|found| found.get("instant")).and_then(Value::as_str);
+            return Ok(Look::There { instant: instant.and_then(|instant| instant.parse().ok()) });
         }
         if let Some(why) = found.and_then(|found| rejection(found, commit)) {
             return Ok(Look::Hopeless(format!("{daemon} rejected {commit}: {why}")));

@@ -1,11 +1,13 @@
 //! The last step of every change of an environment: write the commit, move the refs, or say who was first.
 
 use anyhow::{Result, bail};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ops::change::environment::own_root;
 use crate::ops::change::home::{Home, RefsExpected, is_past};
 use crate::ops::change::rollback::{describe, only_releases};
+use crate::ops::change::timing::date_fault;
 use crate::ops::{EnvironmentState, Workspace};
 use crate::repo::{
     CommitId, Expected, Ledger, Locked, Lost as LostRef, NewCommit, Outcome, PushOutcome, Record,
@@ -161,6 +163,11 @@ pub(in crate::ops) fn publish(
     let ledger = &environment.ledger;
     let message = record.message(&subject)?;
     let commit = repo.write_commit(&NewCommit { tree, parents, message, author: None })?;
+    let made = repo.commit(commit)?.committer.time.seconds;
+    let before = ledger.last().map(|last| last.commit.committer.time.seconds);
+    if let Some(fault) = date_fault(made, before, Timestamp::now()) {
+        bail!(Refused(fault));
+    }
     let mut notes = environment.notes.clone();
     match &environment.home {
         Home::Here => move_here(repo, environment, expected, commit, &subject)?,

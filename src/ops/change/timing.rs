@@ -10,6 +10,33 @@ use crate::ops::change::gates::{Candidate, Lowered, Verdict};
 use crate::ops::{EnvironmentState, Workspace};
 use crate::repo::{HistoryEntry, Ledger, Repo, TreeId};
 
+/// How far honest clocks may be apart.
+pub(crate) const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
+
+/// Why a promotion's date is not what a clock would have given it: it lies ahead of the judge's clock, or before the
+/// promotion that it follows. What expires and soaks is told by these dates. `before` is that of the promotion before;
+/// one that itself lies ahead of the clock holds nobody up.
+pub(in crate::ops) fn date_fault(made: i64, before: Option<i64>, now: Timestamp) -> Option<String> {
+    let (now, slack) = (now.as_second(), CLOCK_SLACK.as_secs());
+    if made > now.saturating_add(slack) {
+        return Some(format!(
+            "it is dated {}, ahead of the clock: set the clock of the machine that makes it, and no `GIT_COMMITTER_DATE`",
+            describe_second(made)
+        ));
+    }
+    let before = before.filter(|before| *before <= now && made < before.saturating_sub(slack))?;
+    Some(format!(
+        "it is dated {}, before the promotion that it follows ({}): set the clock of the machine that makes it, and no `GIT_COMMITTER_DATE`",
+        describe_second(made),
+        describe_second(before)
+    ))
+}
+
+/// A second as a time; one that no calendar has, as its number.
+fn describe_second(second: i64) -> String {
+    Timestamp::from_second(second).map_or_else(|_| second.to_string(), |time| time.to_string())
+}
+
 /// The gate *freeze*.
 pub(in crate::ops) fn ask_freeze(
     environment: &EnvironmentState,
@@ -133,6 +160,21 @@ fn longest_stay(stays: &[Stay], now: Timestamp) -> Soaked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_of_now_and_after_the_one_before_as_far_as_clocks_agree() {
+        let now = Timestamp::from_second(10_000).unwrap();
+        let fault = |made, before| date_fault(made, before, now);
+        assert_eq!(fault(10_000, None), None);
+        assert_eq!(fault(10_300, Some(10_000)), None);
+        assert!(fault(10_301, None).is_some_and(|it| it.contains("ahead of the clock")));
+        assert_eq!(fault(9_700, Some(10_000)), None);
+        assert!(fault(9_699, Some(10_000)).is_some_and(|it| it.contains("before the promotion")));
+        assert!(fault(i64::MAX, Some(i64::MIN)).is_some());
+        assert!(fault(i64::MIN, Some(0)).is_some());
+        // A wrong date that got in holds up nobody until it comes.
+        assert_eq!(fault(10_000, Some(99_999)), None);
+    }
 
     fn soaked(stays: &[(bool, Option<i64>)], now: i64) -> i64 {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();

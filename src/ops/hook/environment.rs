@@ -18,6 +18,7 @@ use crate::ops::change::publish::subject_of;
 use crate::ops::change::rollback::{
     only_releases, rules_of, source_of, standing_rules, undo_stack,
 };
+use crate::ops::change::timing::date_fault;
 use crate::ops::{EnvironmentState, GateWord, Home, NoProgress, TrackedSet, Verdict};
 use crate::repo::{Allow, Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
 
@@ -319,6 +320,10 @@ impl Step<'_> {
     /// What the record says of its place in the chain, where it says it: older releases do not.
     fn chain_fault(&self, record: &Record, commit: &Commit) -> Option<String> {
         let last = self.ledger.last();
+        let before = last.map(|last| last.commit.committer.time.seconds);
+        if let Some(fault) = date_fault(commit.committer.time.seconds, before, Timestamp::now()) {
+            return Some(fault);
+        }
         if commit.summary() != subject_of(record, &commit.parents) {
             return Some("its subject is not that of such a promotion".to_owned());
         }

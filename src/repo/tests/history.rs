@@ -72,7 +72,7 @@ fn refs_that_are_no_plain_commit_are_errors_and_never_absent() {
 }
 
 #[test]
-fn an_environment_comes_before_a_tag_of_its_name() {
+fn an_environment_and_any_branch_come_before_a_tag_of_their_name() {
     let repo = TestRepo::new();
     let first = repo.commit_file("a", "1");
     repo.git(["tag", "production"]);
@@ -83,7 +83,7 @@ fn an_environment_comes_before_a_tag_of_its_name() {
     assert_eq!(git.resolve("production", &known).unwrap(), second);
     assert_eq!(git.resolve("refs/heads/production", &known).unwrap(), second);
     assert_eq!(git.resolve("refs/tags/production", &known).unwrap(), first);
-    assert_eq!(git.resolve("production", &[]).unwrap(), first);
+    assert_eq!(git.resolve("production", &[]).unwrap(), second, "where it is only a branch, too");
     assert_eq!(git.resolve("production~1", &known).unwrap(), first);
     assert_eq!(git.resolve("production^{commit}", &known).unwrap(), second);
     let error = git.resolve("production~2", &known).unwrap_err();
