@@ -75,6 +75,18 @@ impl When {
     }
 }
 
+/// The instant that a text names: a time, or a date for the end of that day.
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
+    match When::parse(text) {
+        Some(When::Time(seconds)) => {
+            let whole = Timestamp::from_second(seconds).ok()?;
+            // An attachment may end within a second.
+            Some(text.trim().parse().unwrap_or(whole))
+        }
+        _ => None,
+    }
+}
+
 impl History {
     /// How an environment stands.
     ///
@@ -122,27 +134,10 @@ impl History {
     /// The set that was in an environment: at a promotion, at a time, or as a tip that it once had; also a commit that
     /// is published or leads to the tip. Nothing else can be named, so that nobody sees a draft.
     ///
-    /// # Errors
-    /// Where there was none, it is not valid, or git cannot be read.
-    pub fn set_at(&self, environment: &str, when: &str) -> Result<Arc<PastSet>, NoHistory> {
-        let past = self.documents_at(environment, when)?;
-        // A set of a time is asked as it was then, any other one as it would be now.
-        let instant = match When::parse(when) {
-            Some(When::Time(seconds)) => Timestamp::from_second(seconds).ok(),
-            _ => None,
-        };
-        let engine = past.engine.as_of(instant.unwrap_or_else(Timestamp::now));
-        if Arc::ptr_eq(&engine, &past.engine) {
-            return Ok(past);
-        }
-        let (environment, commit) = (past.environment.clone(), past.commit.clone());
-        Ok(Arc::new(PastSet { environment, commit, promotion: past.promotion, engine }))
-    }
-
-    /// The same with all of its documents, also attachments that are expired.
+    /// It has all of its documents, also attachments that are expired.
     ///
     /// # Errors
-    /// As there.
+    /// Where there was none, it is not valid, or git cannot be read.
     pub fn documents_at(&self, environment: &str, when: &str) -> Result<Arc<PastSet>, NoHistory> {
         let workspace = self.workspace()?;
         let ledger = workspace.ledger_now(environment, self.known_ledger(environment))?;
@@ -264,7 +259,7 @@ impl History {
     }
 }
 
-/// A commit by its whole hash, if it is in the history of what is published or of an environment's tip: where something
+/// A commit by its hash, or as much of it as no other object has, if it is in the history of what is published or of an environment's tip: where something
 /// else than promotions moves an environment, nothing else tells what it once held.
 fn published_commit(
     workspace: &Workspace,
@@ -272,11 +267,7 @@ fn published_commit(
     hash: &str,
 ) -> Result<Option<CommitId>, NoHistory> {
     let repo = workspace.repo()?;
-    let Ok(commit) = hash.parse::<CommitId>() else { return Ok(None) };
-    // A commit that is not there has no tree.
-    if repo.tree_of(commit).is_err() {
-        return Ok(None);
-    }
+    let Some(commit) = repo.commit_by_prefix(hash) else { return Ok(None) };
     for branch in [workspace.published().ok(), tip].into_iter().flatten() {
         let base = repo.merge_base(commit, branch).map_err(anyhow::Error::from)?;
         if base == Some(commit) {
@@ -316,6 +307,10 @@ mod tests {
         assert_eq!(When::parse("1970-01-01T00:01:00Z"), Some(When::Time(60)));
         assert_eq!(When::parse("1970-01-01T00:01"), Some(When::Time(60)));
         assert_eq!(When::parse("1970-01-01"), Some(When::Time(86_399)));
+        let within = "1970-01-01T00:01:00.5Z";
+        assert_eq!(parse_instant(within), within.parse().ok());
+        assert_eq!(parse_instant("1970-01-01T00:01"), Timestamp::from_second(60).ok());
+        assert_eq!(parse_instant("12"), None);
         assert_eq!(When::parse("1234567890"), Some(When::Commit("1234567890".to_owned())));
         for text in ["", "main", "HEAD~1", "abc", "production", "refs/heads/x"] {
             assert_eq!(When::parse(text), None, "{text}");

@@ -47,7 +47,7 @@ mod watch;
 mod worktree;
 
 pub use answers::{Answers, Question};
-pub use archive::Standing;
+pub use archive::{Standing, parse_instant};
 pub use clients::{
     ClientGuardrail, ClientReport, ClientState, ClientTally, Clients, Kept, ListedClient,
     MAX_CLIENTS, MAX_REPORT_BYTES, Owner, ReportRefused,

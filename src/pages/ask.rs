@@ -27,8 +27,10 @@ pub struct AskForm {
     pub policies: String,
     /// The guardrail that is asked about.
     pub guardrail: String,
-    /// When; empty: now.
+    /// Which set; empty: what is in force.
     pub at: String,
+    /// The instant that what expires counts as of; empty: now.
+    pub now: String,
     /// What it is held against; empty: nothing.
     pub against: String,
 }
@@ -78,7 +80,7 @@ pub fn ask_page(
             Some(answer) => (answered(frame, form, answer)),
             None => p.muted {
                 "Give any of these. A field that is left empty is a value that the request does not have. "
-                "The address of the answer can be shared: it names the commit, so that it stays what it is."
+                "The address of the answer can be shared: it names the commit and, where attachments expire, the instant, so that it stays what it is."
             },
         }
     })
@@ -110,6 +112,11 @@ fn ask_form(frame: &Frame, form: &AskForm, catalog: &Catalog) -> Markup {
                         label for="at" { "As of" }
                         input #at name="at" value=(form.at) autocomplete="off" placeholder="now" aria-describedby="at-help";
                         small #at-help.muted { "a promotion, a time or a commit" }
+                    }
+                    div {
+                        label for="now" { "What expires counts as of" }
+                        input #now name="now" value=(form.now) autocomplete="off" placeholder="now" aria-describedby="now-help";
+                        small #now-help.muted { "a time; one in “As of” counts here too" }
                     }
                     div {
                         label for="against" { "Difference to" }

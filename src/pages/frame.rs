@@ -93,8 +93,10 @@ pub struct Frame {
     pub set: Option<String>,
     /// The commit that it shows.
     pub commit: Option<String>,
-    /// What links to other pages of the same set name as its commit; empty: they show what is in force.
-    pub at: String,
+    /// The instant that what expires counts as of; empty where nothing does.
+    pub now: String,
+    /// Whether something else is shown than what is in force: then the navigation and forms stay with it.
+    pub stays: bool,
     /// The same page of each set; empty where there is nothing to choose.
     pub sets: Vec<SetLink>,
     /// What else is in force now.
@@ -119,7 +121,8 @@ impl Frame {
             section,
             set: None,
             commit: None,
-            at: String::new(),
+            now: String::new(),
+            stays: false,
             sets: Vec::new(),
             moved: None,
             links: None,
@@ -180,11 +183,34 @@ impl Frame {
         html! { a href=(address) rel="noreferrer" { (place(file, line)) } }
     }
 
-    /// The address of another page of the same set.
+    /// The address of a page that belongs to what this one shows: its set, commit and instant.
     pub(super) fn address(&self, path: &str, query: &[(&str, &str)]) -> String {
-        let set = self.set.as_deref().unwrap_or_default();
-        let pairs = [("set", set), ("at", self.at.as_str())];
+        self.address_of(path, self.shown(), query)
+    }
+
+    /// The address of another page of the same set, which follows what is in force where this one does.
+    fn address_of_section(&self, section: Section) -> String {
+        let shown = if self.stays { self.shown() } else { ("", "") };
+        self.address_of(section.path(), shown, &[])
+    }
+
+    fn address_of(&self, path: &str, (at, now): (&str, &str), query: &[(&str, &str)]) -> String {
+        let pairs = [("set", self.set.as_deref().unwrap_or_default()), ("at", at), ("now", now)];
         format!("{path}{}", query_of(&[&pairs, query].concat()))
+    }
+
+    fn shown(&self) -> (&str, &str) {
+        (self.commit.as_deref().unwrap_or_default(), &self.now)
+    }
+
+    /// What a form has so that its answer is of the set that is shown.
+    pub(super) fn hidden_fields(&self) -> Markup {
+        let (at, now) = if self.stays { self.shown() } else { ("", "") };
+        html! {
+            @if let Some(set) = &self.set { input type="hidden" name="set" value=(set); }
+            @if !at.is_empty() { input type="hidden" name="at" value=(at); }
+            @if !now.is_empty() { input type="hidden" name="now" value=(now); }
+        }
     }
 
     fn header(&self) -> Markup {
@@ -194,7 +220,7 @@ impl Frame {
                 @if self.navigation {
                     nav.sections aria-label="Pages" {
                         @for section in Section::ALL {
-                            a href=(self.address(section.path(), &[]))
+                            a href=(self.address_of_section(section))
                                 aria-current=[(section == self.section).then_some("page")] {
                                 (section.title())
                             }

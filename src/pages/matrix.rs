@@ -72,7 +72,7 @@ pub fn matrix_page(
         div.head {
             h1 { "What each " (form.by.singular()) " gets" }
             @if let Ok(matrix) = matrix { @if !matrix.rows.is_empty() {
-                span.end { a.button.quiet href=(address("/ui/matrix.csv", 1)) download="matrix.csv" { "CSV" } }
+                span.end { a.button.quiet href=(address("/ui/matrix.csv", 1)) download { "CSV" } }
             } }
         }
         (matrix_form(frame, catalog, form))
@@ -93,8 +93,7 @@ pub fn matrix_page(
 fn matrix_form(frame: &Frame, catalog: &Catalog, form: &MatrixForm) -> Markup {
     html! {
         form.card method="get" action="/ui/matrix" {
-            @if let Some(set) = &frame.set { input type="hidden" name="set" value=(set); }
-            @if !frame.at.is_empty() { input type="hidden" name="at" value=(frame.at); }
+            (frame.hidden_fields())
             div.fields {
                 div {
                     label for="by" { "A row for each" }

@@ -38,8 +38,7 @@ pub fn policies_page(
             }
         }
         form.card.search method="get" action="/ui/policies" role="search" {
-            @if let Some(set) = &frame.set { input type="hidden" name="set" value=(set); }
-            @if !frame.at.is_empty() { input type="hidden" name="at" value=(frame.at); }
+            (frame.hidden_fields())
             label for="q" { "Name, description, owner or guardrail" }
             div.row { input #q type="search" name="q" value=(search) autocomplete="off"; button type="submit" { "Search" } }
         }

@@ -120,6 +120,12 @@ impl Repo {
         Ok(Link { tree: found.tree, parent })
     }
 
+    /// The commit whose hash begins so; `None` where there is none, or another object's hash begins so too.
+    pub fn commit_by_prefix(&self, start: &str) -> Option<CommitId> {
+        let commit = self.git.find_commit_by_prefix(start).ok()?;
+        Some(commit.id().into())
+    }
+
     /// Whether `old` is a commit before `new`, or `new` itself.
     pub fn is_ancestor(&self, old: CommitId, new: CommitId) -> Result<bool, RepoError> {
         if old == new {

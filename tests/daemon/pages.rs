@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use super::support::{Daemon, Reply, Repo, policy};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::support::{Client, Daemon, Reply, Repo, policy, until};
 
 /// SHA-256 of `test`.
 const TEST_HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -45,6 +49,8 @@ fn the_first_page_says_what_is_in_force_and_loads_nothing_from_elsewhere() {
     assert!(gone.body.contains("href=\"/ui/\""));
     let foreign = daemon.ask("GET", "/ui/", &[("host", "evil.example")], "");
     assert_eq!(foreign.status, 403);
+    assert_eq!(daemon.get("/ui/?set=nope").status, 404);
+    assert_eq!(daemon.get("/ui/?set=production").status, 200);
 }
 
 #[test]
@@ -98,6 +104,12 @@ fn a_browser_signs_in_with_a_token_and_out_again() {
     assert_eq!((out.status, out.header("location")), (303, Some("/ui/sign-in")));
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
     assert_eq!(see("/ui/", &cookie).status, 303);
+    let again = daemon.ask("POST", "/ui/sign-out", &[FORM, ("cookie", &cookie)], "");
+    assert_eq!((again.status, again.header("location")), (303, Some("/ui/sign-in")));
+    let led = Client::new(&daemon.address).head("/ui/policies");
+    assert_eq!(led.header("location"), Some("/ui/sign-in?next=%2Fui%2Fpolicies"));
+    let up = sign_in("token=test&next=%2Fui%2F..%2Fv1%2Fstatus", &[]);
+    assert_eq!(up.header("location"), Some("/ui/"));
 }
 
 #[test]
@@ -116,13 +128,13 @@ fn a_session_ends_with_its_token_and_after_its_time() {
     assert_eq!(see(&daemon, &session), 200);
     fs::write(&tokens, format!("{}\n", TEST_HASH.replace('9', "8"))).unwrap();
     daemon.signal("HUP");
-    super::support::until("the token is gone", || see(&daemon, &session) == 303);
+    until("the token is gone", || see(&daemon, &session) == 303);
     drop(daemon);
 
     fs::write(&tokens, format!("{TEST_HASH}\n")).unwrap();
     let daemon = start(&["--session-time", "1ms"]);
     let session = cookie(&daemon.ask("POST", "/ui/sign-in", &[FORM], "token=test"));
-    super::support::until("the session is over", || see(&daemon, &session) == 303);
+    until("the session is over", || see(&daemon, &session) == 303);
 }
 
 #[test]
@@ -137,6 +149,10 @@ fn who_sends_wrong_tokens_has_to_wait() {
     }
     assert_eq!(statuses[..10], [401; 10]);
     assert!(statuses.contains(&429), "{statuses:?}");
+    until("a browser is told how long to wait", || {
+        let reply = daemon.ask("POST", "/ui/sign-in", &[FORM], "token=wrong");
+        reply.status == 429 && reply.header("retry-after") == Some("6")
+    });
     let proxy = daemon.ask("GET", "/v1/status", &[("authorization", "Bearer test")], "");
     assert_eq!(proxy.status, 200);
 }
@@ -193,10 +209,78 @@ fn an_answer_names_its_commit_and_stays_what_it_is() {
     daemon.until_served(&second);
     let answer = daemon.get(&address);
     assert!(answer.body.contains("gen-1") && answer.body.contains("looking at the past"));
-    let gained = daemon.get(&format!("/ui/ask?team=a&at={second}&against={first}")).body;
+    let gained = leads(&daemon, &format!("/ui/ask?team=a&at={second}&against={first}"));
+    let gained = daemon.get(&gained).body;
     assert!(gained.contains("Had then, not here") && gained.contains("Has here, not then"));
     let gone = daemon.get("/ui/ask?team=a&at=HEAD~1");
     assert_eq!(gone.status, 404, "no revision but what was in force can be named");
+}
+
+/// Where a page leads.
+fn leads(daemon: &Daemon, address: &str) -> String {
+    let reply = daemon.get(address);
+    let to = reply.header("location").unwrap_or_else(|| panic!("{address} leads on: {reply:?}"));
+    to.to_owned()
+}
+
+/// The guardrails of an answer.
+fn gets(page: &str) -> Vec<&str> {
+    let (_, chips) = page.split_once("big-chips").unwrap_or_else(|| panic!("no answer: {page}"));
+    let (chips, _) = chips.split_once("</div>").unwrap();
+    chips.split("<code>").skip(1).filter_map(|chip| chip.split('<').next()).collect()
+}
+
+#[test]
+fn an_answer_names_the_instant_and_stays_what_it_is_when_an_attachment_ends() {
+    let repo = Repo::new();
+    let ends = Timestamp::now() + Duration::from_secs(6);
+    repo.write("policies/stays.yaml", &policy("stays", "stays"));
+    let pilot = format!("{}expires: {ends}\nreason: a pilot\n", policy("pilot", "pilot"));
+    repo.write("policies/pilot.yaml", &pilot);
+    repo.commit();
+    repo.refguard(&["promote", "--reason", "a pilot"]);
+    let commit = repo.git(&["rev-parse", "production"]);
+    // As its commit says: a promotion is later than what it promotes.
+    let then = repo.git(&["show", "-s", "--format=%ct", &commit]).parse().unwrap();
+    let then = Timestamp::from_second(then).unwrap();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&commit);
+    let led = |address: &str| leads(&daemon, address);
+
+    let shared = led("/ui/ask?team=a");
+    assert!(shared.contains(&commit) && shared.contains("&now="), "{shared}");
+    assert_eq!(gets(&daemon.get(&shared).body), ["pilot", "stays"]);
+    let policies = daemon.get("/ui/policies").body;
+    assert!(policies.contains(&format!("at={commit}&amp;now=")), "{policies}");
+
+    until("the pilot has ended", || daemon.guardrails() == ["stays"]);
+    let now = led("/ui/ask?team=a");
+    assert_eq!(gets(&daemon.get(&now).body), ["stays"]);
+    let before = daemon.get(&shared).body;
+    assert_eq!(gets(&before), ["pilot", "stays"]);
+    assert!(before.contains("looking at the past"), "{before}");
+
+    let of_time = led(&format!("/ui/ask?team=a&at={then}"));
+    assert!(of_time.contains(&format!("at={commit}&now=")), "{of_time}");
+    assert_eq!(gets(&daemon.get(&of_time).body), ["pilot", "stays"]);
+    let beside =
+        led(&format!("/ui/ask?team=a&at={commit}&now={now}&against={then}", now = "2999-01-01"));
+    let beside = daemon.get(&beside).body;
+    assert_eq!(gets(&beside), ["stays"]);
+    assert!(beside.contains("Had then, not here"), "{beside}");
+    assert_eq!(daemon.get("/ui/ask?team=a&now=tomorrow").status, 400);
+}
+
+#[test]
+fn what_is_not_promoted_yet_is_named_by_the_beginning_of_its_commit() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until("serving", |set| set["commit"].is_string());
+    let published = repo.generation(2);
+    let start = published.get(..10).unwrap();
+    let page = daemon.get(&format!("/ui/policies?at={start}"));
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("gen-2") && page.body.contains(&format!("at={published}")));
 }
 
 #[test]
@@ -208,6 +292,7 @@ fn a_draft_is_on_no_page() {
     let draft = repo.generation(7);
     for path in [
         format!("/ui/policies?at={draft}"),
+        format!("/ui/policies?at={}", draft.get(..10).unwrap()),
         "/ui/policies?at=draft".to_owned(),
         format!("/ui/difference?from=1&to={draft}"),
     ] {
@@ -229,6 +314,11 @@ fn policies_are_searched_and_paged_at_the_server() {
     let first = daemon.get("/ui/policies").body;
     assert!(first.contains("p000") && first.contains("p049") && !first.contains("p050"));
     assert!(first.contains("Page 1 of 3"), "{first}");
+    let commit = repo.git(&["rev-parse", "production"]);
+    let next = format!("/ui/policies?set=production&amp;at={commit}&amp;page=2");
+    let policy = format!("/ui/policy?set=production&amp;at={commit}&amp;name=p000");
+    assert!(first.contains(&next) && first.contains(&policy), "{first}");
+    assert!(!daemon.get(&next.replace("&amp;", "&")).body.contains("looking at the past"));
     let last = daemon.get("/ui/policies?page=3").body;
     assert!(last.contains("p119") && !last.contains("p099"));
     let found = daemon.get("/ui/policies?q=P07").body;
@@ -250,6 +340,12 @@ fn the_matrix_is_a_table_for_a_spreadsheet_too() {
     daemon.until("serving", |set| set["commit"].is_string());
     let csv = daemon.get("/ui/matrix.csv");
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    let commit = repo.git(&["rev-parse", "production"]);
+    let file = format!("attachment; filename=\"matrix-{}.csv\"", commit.get(..10).unwrap());
+    assert_eq!(csv.header("content-disposition"), Some(file.as_str()));
+    let page = daemon.get("/ui/matrix").body;
+    let link = format!("/ui/matrix.csv?set=production&amp;at={commit}");
+    assert!(page.contains(&link), "{page}");
     assert_eq!(csv.body.replace('\r', ""), "team,guardrails\n\"a, b\",g\n");
     let each = daemon.get("/ui/matrix.csv?rows=each&filter=b").body;
     assert_eq!(each.replace('\r', ""), "team,guardrails\nb,g\n");
@@ -274,6 +370,6 @@ fn places_lead_to_the_forge_and_what_ends_is_told() {
     assert!(page.contains("until the audit is over"), "{page}");
     let now = daemon.get("/ui/").body;
     assert!(now.contains("Ends by itself") && now.contains("until the audit is over"), "{now}");
-    let answer = daemon.get(&format!("/ui/ask?team=a&at={commit}")).body;
+    let answer = daemon.get(&leads(&daemon, &format!("/ui/ask?team=a&at={commit}"))).body;
     assert!(answer.contains("then an attachment ends"), "{answer}");
 }

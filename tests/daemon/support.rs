@@ -347,6 +347,12 @@ impl Client {
         self.reply().unwrap()
     }
 
+    /// What is said of a page without the page.
+    pub fn head(&mut self, path: &str) -> Reply {
+        self.send("HEAD", path, &[], "");
+        read_reply_without_body(&mut self.stream).unwrap()
+    }
+
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
         let mut text = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -363,6 +369,16 @@ impl Client {
 
 /// Reads one answer; its body has the length that it says.
 pub fn read_reply(stream: &mut impl BufRead) -> std::io::Result<Reply> {
+    let mut reply = read_reply_without_body(stream)?;
+    let length = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; if reply.status == 304 { 0 } else { length }];
+    std::io::Read::read_exact(stream, &mut body)?;
+    reply.body = String::from_utf8(body).unwrap();
+    Ok(reply)
+}
+
+/// Reads the head of an answer.
+fn read_reply_without_body(stream: &mut impl BufRead) -> std::io::Result<Reply> {
     let mut line = String::new();
     stream.read_line(&mut line)?;
     let Some(status) = line.split(' ').nth(1).and_then(|code| code.parse().ok()) else {
@@ -377,11 +393,5 @@ pub fn read_reply(stream: &mut impl BufRead) -> std::io::Result<Reply> {
             None => break,
         }
     }
-    let length = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .map_or(0, |(_, n)| n.parse().unwrap());
-    let mut body = vec![0; if status == 304 { 0 } else { length }];
-    std::io::Read::read_exact(stream, &mut body)?;
-    Ok(Reply { status, headers, body: String::from_utf8(body).unwrap() })
+    Ok(Reply { status, headers, body: String::new() })
 }

@@ -16,6 +16,8 @@ use crate::pages::{ASSETS, query_of};
 
 /// The form that takes a token.
 const SIGN_IN: &str = "/ui/sign-in";
+/// What ends a session.
+const SIGN_OUT: &str = "/ui/sign-out";
 /// Characters of the address that is shown after signing in, at most.
 const MAX_NEXT: usize = 2_000;
 
@@ -38,7 +40,12 @@ pub(in crate::http) fn refusal(app: &App, request: &Request) -> Option<Response>
     if is_open || guard::has_token(app, headers) || has_session(app, headers) {
         return None;
     }
-    if request.method() != Method::GET || path == "/ui/events" {
+    if path == SIGN_OUT {
+        // The session is over already.
+        return Some(see_other(SIGN_IN));
+    }
+    let is_look = request.method() == Method::GET || request.method() == Method::HEAD;
+    if !is_look || path == "/ui/events" {
         let detail = "sign in first, or send a bearer token";
         return Some(Problem::new(StatusCode::UNAUTHORIZED, detail).into_response());
     }
@@ -70,8 +77,10 @@ pub(super) fn session_ids(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 pub(super) fn next_page(wanted: &str) -> &str {
     let is_plain =
         wanted.len() <= MAX_NEXT && wanted.bytes().all(|byte| (0x21..0x7f).contains(&byte));
-    let is_page =
-        wanted.starts_with(ROOT) && !wanted.contains('\\') && !wanted.starts_with("/ui//");
+    // A browser takes `..`, and its dots in percent signs, out of a path.
+    let path = wanted.split(['?', '#']).next().unwrap_or_default();
+    let is_page = path.starts_with(ROOT)
+        && ["\\", "//", "/.", "%"].into_iter().all(|odd| !path.contains(odd));
     if is_plain && is_page && !wanted.starts_with(SIGN_IN) { wanted } else { ROOT }
 }
 
@@ -99,7 +108,7 @@ mod tests {
 
     #[test]
     fn only_a_page_of_this_server_follows_signing_in() {
-        for page in ["/ui/", "/ui/policies?q=a%20b", "/ui/ask?team=x"] {
+        for page in ["/ui/", "/ui/policies?q=a%20b", "/ui/ask?team=x..y//z"] {
             assert_eq!(next_page(page), page);
         }
         for foreign in [
@@ -111,6 +120,11 @@ mod tests {
             "/v1/status",
             "/ui/sign-in?next=/ui/",
             "javascript:alert(1)",
+            "/ui/../v1/status",
+            "/ui/%2e%2E/v1/status",
+            "/ui/.%2e/v1/status",
+            "/ui/./..",
+            "/ui/..?q=/ui/",
             "",
         ] {
             assert_eq!(next_page(foreign), ROOT, "{foreign}");

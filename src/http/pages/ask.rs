@@ -21,6 +21,7 @@ use crate::pages::{Against, AskAnswer, AskForm, Frame, Section, ask_page, query_
 struct Asked {
     set: String,
     at: String,
+    now: String,
     team: String,
     key: String,
     model: String,
@@ -51,6 +52,7 @@ impl Asked {
             policies: self.policies.clone(),
             guardrail: self.guardrail.clone(),
             at: self.at.clone(),
+            now: self.now.clone(),
             against: self.against.clone(),
         }
     }
@@ -89,13 +91,18 @@ fn split(text: &str) -> Vec<&str> {
 
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at }).await?;
+    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
 
-    // What was answered is to be shared: its address names the commit.
+    // What was answered is to be shared: its address names the commit, and the instant where one counts, as it also
+    // does for a set that this one is held against.
+    let is_against = !asked.against.trim().is_empty();
+    let counts = view.instant_that_counts().or(is_against.then(|| view.instant().to_string()));
+    let now = counts.unwrap_or_default();
     if let Some(commit) = view.commit().filter(|_| asked.is_asked())
-        && asked.at != commit
+        && (asked.at != commit || asked.now != now)
     {
-        let pairs = [&[("set", &*view.name), ("at", commit)], asked.pairs().as_slice()].concat();
+        let named = [("set", &*view.name), ("at", commit), ("now", now.as_str())];
+        let pairs = [&named, asked.pairs().as_slice()].concat();
         return Ok(see_other(&format!("/ui/ask{}", query_of(&pairs))));
     }
 
@@ -103,7 +110,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let frame = visit.frame_of(title, Section::Ask, &view, ("/ui/ask", &asked.pairs()));
     let against = match asked.against.trim() {
         "" => None,
-        at => Some(visit.view(Wanted { set: &view.name, at }).await),
+        at => Some(visit.view(Wanted { set: &view.name, at, now: &now }).await),
     };
     let app = visit.app.clone();
     let page = visit.app.workers.run(move || answer(&app, &view, &frame, &asked, against));

@@ -1,6 +1,7 @@
 //! How many wrong tokens came from where: after a few of them a peer has to wait.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Wrong tokens that one peer may send at once.
 const MOST: u32 = 10;
 /// How long it takes until one of them is forgotten.
-const FORGIVEN: Duration = Duration::from_secs(6);
+pub(super) const FORGIVEN: Duration = Duration::from_secs(6);
 /// Peers that are remembered.
 const MAX_PEERS: usize = 10_000;
 
@@ -30,6 +31,16 @@ impl Peer {
                 Self::Address(IpAddr::V6(network.into()))
             }
             address => Self::Address(address),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(IpAddr::V4(address)) => write!(f, "{address}"),
+            Self::Address(IpAddr::V6(network)) => write!(f, "{network}/64"),
+            Self::Socket => write!(f, "the Unix socket"),
         }
     }
 }
@@ -90,5 +101,7 @@ mod tests {
         assert!(attempts.may_try(Peer::at("192.0.2.1".parse().unwrap()), now));
         assert!(attempts.may_try(Peer::Socket, now));
         assert!(attempts.may_try(peer, now + FORGIVEN));
+        assert_eq!(peer.to_string(), "2001:db8::/64");
+        assert_eq!(Peer::at("::ffff:192.0.2.1".parse().unwrap()).to_string(), "192.0.2.1");
     }
 }

@@ -18,6 +18,7 @@ use crate::pages::{MatrixForm, Section, arrange_rows, last_page, matrix_page, qu
 struct Asked {
     set: String,
     at: String,
+    now: String,
     by: String,
     filter: String,
     guardrail: String,
@@ -96,11 +97,15 @@ fn make(view: &View, form: &MatrixForm) -> Result<Result<Matrix, String>, Proble
 
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at }).await?;
+    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
     let mut form = asked.form()?;
     let pairs = asked.pairs();
     let frame = visit.frame_of("Matrix", Section::Matrix, &view, ("/ui/matrix", &pairs));
-    let fixed = [("set", view.name.to_string()), ("at", view.at().to_owned())];
+    let fixed = [
+        ("set", view.name.to_string()),
+        ("at", view.commit().unwrap_or_default().to_owned()),
+        ("now", view.instant_that_counts().unwrap_or_default()),
+    ];
     let made = visit.app.workers.run(move || {
         let matrix = make(&view, &form)?;
         form.page = form.page.min(last_page(matrix.as_ref().map_or(0, |it| it.rows.len())));
@@ -120,8 +125,10 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
 /// The same as a table for a spreadsheet, all of it.
 pub(super) async fn csv(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at }).await?;
+    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
     let form = asked.form()?;
+    let commit = view.commit().and_then(|hash| hash.get(..10)).unwrap_or("worktree");
+    let file = format!("attachment; filename=\"matrix-{commit}.csv\"");
     let made = visit.app.workers.run(move || {
         let matrix = make(&view, &form)?.map_err(Problem::not_found)?;
         Ok(matrix_csv(&matrix))
@@ -129,8 +136,9 @@ pub(super) async fn csv(visit: Visit) -> Result<Response, Problem> {
     let mut response = made.await?.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    let name = HeaderValue::from_static("attachment; filename=\"matrix.csv\"");
-    headers.insert(header::CONTENT_DISPOSITION, name);
+    if let Ok(file) = HeaderValue::from_str(&file) {
+        headers.insert(header::CONTENT_DISPOSITION, file);
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     guard_response(&mut response);
     Ok(response)

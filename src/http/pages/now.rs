@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::{Live, Visit, send_page};
@@ -20,6 +21,13 @@ const FRESH: Duration = Duration::from_secs(2);
 /// How long the page waits for what git says.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    /// Now shows every set; links of other pages name theirs.
+    set: String,
+}
+
 type ByName = Arc<HashMap<String, Result<Standing, String>>>;
 
 /// What git says of the environments, read once for all who ask in the same moment.
@@ -29,8 +37,12 @@ pub(in crate::http) struct Standings(Mutex<Option<(u64, Instant, ByName)>>);
 /// The page. It is made whatever the daemon is able to do: then it says so.
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let app = &visit.app;
-    let live = Live::word(&app.hub);
+    let asked: Asked = visit.query()?;
     let status = app.hub.status();
+    if !asked.set.is_empty() && !status.sets.is_empty() {
+        app.hub.set_name(Some(&asked.set))?;
+    }
+    let live = Live::word(&app.hub);
     let names = status.sets.iter().filter(|set| set.reference.is_some());
     let names: Vec<String> = names.map(|set| set.name.clone()).collect();
     // Reading goes on where the page does not wait for it: a large history takes seconds for the first time.

@@ -1,7 +1,6 @@
 //! `/ui/policies`, `/ui/policy`, `/ui/compare`: the policies of a set, one of them, two versions of one.
 
 use axum::response::Response;
-use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::view::Wanted;
@@ -14,6 +13,7 @@ use crate::pages::{CompareView, PolicyView, Section, compare_page, policies_page
 struct Listed {
     set: String,
     at: String,
+    now: String,
     q: String,
     page: String,
 }
@@ -23,6 +23,7 @@ struct Listed {
 struct Named {
     set: String,
     at: String,
+    now: String,
     name: String,
 }
 
@@ -38,7 +39,7 @@ struct Two {
 /// The list, searched and in pages.
 pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
     let asked: Listed = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at }).await?;
+    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
     let place = ("/ui/policies", &[("q", asked.q.as_str())][..]);
     let frame = visit.frame_of("Policies", Section::Policies, &view, place);
     let page = asked.page.parse().unwrap_or(1);
@@ -53,7 +54,7 @@ pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
 /// One policy.
 pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
     let asked: Named = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at }).await?;
+    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
     let place = ("/ui/policy", &[("name", asked.name.as_str())][..]);
     let frame = visit.frame_of(&asked.name, Section::Policies, &view, place);
     let app = visit.app.clone();
@@ -68,7 +69,7 @@ pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
         let shown = PolicyView {
             policy,
             documents: view.documents(),
-            now: Timestamp::now(),
+            now: view.instant(),
             number: view.number(&app.hub, &asked.name),
             document: document.map_err(|error| error.to_string()),
             versions: history.version_list(&asked.name).map_err(|error| error.to_string()),
@@ -85,7 +86,7 @@ pub(super) async fn compare(visit: Visit) -> Result<Response, Problem> {
         text.parse().map_err(|_| Problem::bad_request("a version is a number, such as 3"))
     };
     let numbers: (u64, u64) = (read(&asked.from)?, read(&asked.to)?);
-    let view = visit.view(Wanted { set: &asked.set, at: "" }).await?;
+    let view = visit.view(Wanted { set: &asked.set, ..Wanted::default() }).await?;
     let place = ("/ui/policy", &[("name", asked.name.as_str())][..]);
     let title = format!("Versions of {}", asked.name);
     let frame = visit.frame_of(title, Section::Policies, &view, place);

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::access::{is_own_form, next_page, session_ids};
-use super::attempts::Peer;
+use super::attempts::{FORGIVEN, Peer};
 use super::sessions::{COOKIE, SECURE_COOKIE};
 use super::{ROOT, Visit, see_other, send_page, send_problem};
 use crate::http::Limits;
@@ -70,7 +70,7 @@ async fn begin(app: &App, request: Request) -> Result<Response, Problem> {
     }
     let Some(token) = guard::accepted_hash(app, given.token.trim()) else {
         app.attempts.note(peer, now);
-        tracing::warn!("a browser sent a wrong token");
+        tracing::warn!(peer = %peer, "a wrong token was given to sign in with");
         return Ok(refuse(next, StatusCode::UNAUTHORIZED, SignInTrouble::Refused));
     };
     let Some(id) = app.sessions.begin(token) else {
@@ -86,6 +86,9 @@ async fn begin(app: &App, request: Request) -> Result<Response, Problem> {
 fn refuse(next: &str, status: StatusCode, trouble: SignInTrouble) -> Response {
     let mut response = send_page(sign_in_page(next, Some(trouble)));
     *response.status_mut() = status;
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(header::RETRY_AFTER, FORGIVEN.as_secs().into());
+    }
     response
 }
 

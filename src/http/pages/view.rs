@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use refguard_core::policy::PolicySet;
 use refguard_core::resolve::Engine;
 
 use super::Visit;
-use crate::daemon::{Hub, PastSet, Snapshot};
+use crate::daemon::{Hub, PastSet, Snapshot, parse_instant};
 use crate::http::problem::Problem;
 use crate::pages::{Frame, Moved, Section, SetLink, query_of};
 
@@ -16,6 +17,12 @@ pub(super) struct View {
     /// The environment, or `worktree`.
     pub name: Arc<str>,
     held: Held,
+    /// The set as it is at the instant that is looked at.
+    engine: Arc<Engine>,
+    /// That instant.
+    instant: Timestamp,
+    /// Whether something else is shown than what is in force: then the navigation stays with it.
+    stays: bool,
     /// What is in force now, where that is something else.
     moved: Option<(Option<u64>, String)>,
 }
@@ -27,18 +34,33 @@ enum Held {
 }
 
 impl View {
+    /// What is in force, as of now or another instant.
+    fn of_now(snapshot: Arc<Snapshot>, wanted: Option<Timestamp>) -> Self {
+        // A clock that runs back revives nothing that has ended.
+        let clock = whole_second(Timestamp::now());
+        let now = snapshot.engine.instant().map_or(clock, |ended| clock.max(ended));
+        let instant = wanted.unwrap_or(now);
+        let served = &snapshot.engine;
+        let is_served = served.instant().is_none_or(|ended| ended <= instant)
+            && served.valid_until().is_none_or(|until| instant < until);
+        let engine = if is_served { served.clone() } else { snapshot.full.as_of(instant) };
+
+        let is_over = engine.valid_until().is_some_and(|until| until <= now);
+        let moved = snapshot.commit.as_ref().filter(|_| is_over);
+        let moved = moved.map(|commit| (snapshot.promotion, commit.to_string()));
+        let (name, stays) = (snapshot.name.clone(), !is_served && wanted.is_some());
+        Self { name, held: Held::Now(snapshot), engine, instant, stays, moved }
+    }
+
     pub fn engine(&self) -> &Engine {
-        match &self.held {
-            Held::Now(snapshot) => &snapshot.engine,
-            Held::Past(past) => &past.engine,
-        }
+        &self.engine
     }
 
     pub fn set(&self) -> &PolicySet {
         self.engine().set()
     }
 
-    /// The set with every attachment, also those that have ended, where that is known.
+    /// The set with every attachment, also those that have ended.
     pub fn documents(&self) -> &PolicySet {
         match &self.held {
             Held::Now(snapshot) => snapshot.set(),
@@ -60,6 +82,17 @@ impl View {
         }
     }
 
+    /// The instant that what expires counts as of.
+    pub fn instant(&self) -> Timestamp {
+        self.instant
+    }
+
+    /// The instant, where the set has attachments that expire, so that it matters.
+    pub fn instant_that_counts(&self) -> Option<String> {
+        let expires = self.documents().attachments.iter().any(|it| it.expires.is_some());
+        expires.then(|| self.instant.to_string())
+    }
+
     /// The version of one of its policies, where history is read.
     pub fn number(&self, hub: &Hub, name: &str) -> Option<u64> {
         match &self.held {
@@ -68,14 +101,6 @@ impl View {
                 let (_, policy) = past.engine.set().find(name)?;
                 hub.history().version_number(name, &policy.digest)
             }
-        }
-    }
-
-    /// What links to other pages of this set have to name; empty where it is in force, so that they follow it.
-    pub fn at(&self) -> &str {
-        match &self.held {
-            Held::Now(_) => "",
-            Held::Past(past) => &past.commit,
         }
     }
 }
@@ -87,6 +112,27 @@ pub(super) struct Wanted<'q> {
     pub set: &'q str,
     /// A promotion, time or commit; empty: now.
     pub at: &'q str,
+    /// The instant that what expires counts as of; empty: the time of `at`, else now.
+    pub now: &'q str,
+}
+
+impl Wanted<'_> {
+    /// The instant that is asked for: a time that the set is of is the instant too.
+    fn instant(&self) -> Result<Option<Timestamp>, Problem> {
+        if let Some(instant) = parse_instant(self.at) {
+            return Ok(Some(instant));
+        }
+        match self.now.trim() {
+            "" => Ok(None),
+            text => parse_instant(text).map(Some).ok_or_else(|| {
+                Problem::bad_request("an instant is a time, such as 2026-11-28T07:00")
+            }),
+        }
+    }
+}
+
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 impl Visit {
@@ -97,9 +143,11 @@ impl Visit {
     pub(super) async fn view(&self, wanted: Wanted<'_>) -> Result<View, Problem> {
         let hub = &self.app.hub;
         let name = hub.set_name(Some(wanted.set).filter(|name| !name.is_empty()))?;
+        let instant = wanted.instant()?;
         let current = hub.snapshot(Some(&name));
         if wanted.at.trim().is_empty() {
-            return Ok(View { name, held: Held::Now(current?), moved: None });
+            let current = current?;
+            return self.app.workers.run(move || Ok(View::of_now(current, instant))).await;
         }
 
         let current = current.ok();
@@ -107,22 +155,23 @@ impl Visit {
             snapshot.commit.as_deref().is_some_and(|commit| commit == wanted.at)
         };
         if let Some(snapshot) = current.as_ref().filter(is_now) {
-            return Ok(View { name, held: Held::Now(snapshot.clone()), moved: None });
+            let current = snapshot.clone();
+            return self.app.workers.run(move || Ok(View::of_now(current, instant))).await;
         }
         if current.as_ref().is_some_and(|snapshot| snapshot.commit.is_none()) {
             return Err(Problem::not_found("the work tree has no past"));
         }
         let (hub, at, of) = (hub.clone(), wanted.at.to_owned(), name.clone());
-        let past = self.app.historians.run(move || Ok(hub.history().set_at(&of, &at)?)).await?;
+        let instant = instant.unwrap_or_else(|| whole_second(Timestamp::now()));
+        let read = self.app.historians.run(move || {
+            let past = hub.history().documents_at(&of, &at)?;
+            Ok((past.engine.as_of(instant), past))
+        });
+        let (engine, past) = read.await?;
         let moved =
             current.and_then(|now| Some((now.promotion, now.commit.as_deref()?.to_owned())));
-        match moved {
-            Some((promotion, commit)) if commit != past.commit => {
-                let moved = Some((promotion, commit));
-                Ok(View { name, held: Held::Past(past), moved })
-            }
-            _ => Ok(View { name, held: Held::Past(past), moved: None }),
-        }
+        let moved = moved.filter(|(_, commit)| *commit != past.commit);
+        Ok(View { name, held: Held::Past(past), engine, instant, stays: true, moved })
     }
 
     /// A frame for a page of a set; `query` is what the page's address has beside `set` and `at`.
@@ -147,7 +196,8 @@ impl Visit {
         Frame {
             set: Some(view.name.to_string()),
             commit: view.commit().map(str::to_owned),
-            at: view.at().to_owned(),
+            now: view.instant_that_counts().unwrap_or_default(),
+            stays: view.stays,
             sets,
             moved,
             ..self.frame(title, section)

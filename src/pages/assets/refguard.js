@@ -49,8 +49,11 @@
     }
     const commit = now.sets[page.set];
     const bar = document.getElementById("newer");
-    if (!bar || !page.commit || !commit || new URLSearchParams(location.search).has("at")) return;
-    bar.querySelector("a").href = location.href;
+    if (!bar || !page.commit || !commit || document.querySelector(".bar.notice:not(#newer)")) return;
+    const newer = new URL(location.href);
+    newer.searchParams.delete("at");
+    newer.searchParams.delete("now");
+    bar.querySelector("a").href = newer.href;
     bar.hidden = commit === page.commit;
   };
 
