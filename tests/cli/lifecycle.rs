@@ -1,6 +1,7 @@
 //! The life of a version: a test for each row of docs/lifecycle.md, and what must survive.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use serde_json::{Value, json};
 
@@ -500,4 +501,38 @@ fn the_log_is_the_whole_audit_trail() {
     assert_eq!(lines.len(), 7, "{csv}");
     assert!(csv.contains("\"audit, week\"") && csv.contains("weaken: =agreed"), "{csv}");
     assert!(csv.contains(",external,") && csv.contains("\"two, by hand\""), "{csv}");
+}
+
+#[test]
+fn a_second_log_reads_what_the_first_found_and_no_damaged_file_of_it() {
+    let repo = TestRepo::new();
+    let promote = |guardrail: &str| {
+        repo.policy("base", &format!("guardrails: {{add: [{guardrail}]}}"))
+            .write("attachments/all.yaml", ATTACHED)
+            .commit(guardrail);
+        repo.run(["promote"]).ok();
+    };
+    let log = || repo.run(["log", "--format", "json"]).ok();
+    promote("pii");
+    repo.run(["hold", "a freeze"]).ok();
+    repo.run(["release", "over"]).ok();
+    let first = log();
+    assert_eq!(log(), first);
+    promote("audit");
+    let second = log();
+    assert_eq!(second.matches("\"base\"").count(), 2, "{second}");
+
+    let kept = || {
+        let files = fs::read_dir(repo.path().join(".git/refguard")).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        paths.filter(|path| path.to_string_lossy().contains("/changes-")).collect::<Vec<_>>()
+    };
+    let [file] = &kept()[..] else { panic!("{:?}", kept()) };
+    let sound = fs::read(file).unwrap();
+    for damaged in [&sound[..sound.len() / 2], b"nonsense", b""] {
+        fs::write(file, damaged).unwrap();
+        assert_eq!(log(), second);
+    }
+    fs::remove_file(file).unwrap();
+    assert_eq!(log(), second);
 }

@@ -1,21 +1,15 @@
 //! `log`: what happened to an environment, the newest first.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use anyhow::Result;
-use rayon::prelude::*;
-use refguard_core::document::{Body, Limits, is_yaml_name, load_file};
-use refguard_core::policy::{raw_attachment_json, raw_policy_json};
 use serde::Serialize;
 
 use crate::ops::change::rollback::releases_hold;
+use crate::ops::history::changed_policies::policies_by_entry;
 use crate::ops::history::doubts::find_doubt;
-use crate::ops::source::load;
 use crate::ops::{EnvironmentState, Home, Workspace};
-use crate::repo::{
-    BlobId, Change, Commit, HistoryEntry, Ledger, Promotion, Record, Repo, Target, TreeId,
-};
+use crate::repo::{Commit, HistoryEntry, Ledger, Promotion, Record, Repo, Target, TreeId};
 
 /// The history of an environment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -159,50 +153,16 @@ impl Workspace {
         let commits: Vec<Commit> =
             entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
         let trees: Vec<TreeId> = commits.iter().map(|commit| commit.tree).collect();
-        let changed = self.policies_by_entry(&trees, count)?;
+        let changed = policies_by_entry(self, &trees, count)?;
         let described = entries.iter().zip(&commits).zip(changed).enumerate();
         let described = described.map(|(index, ((entry, commit), policies))| {
             let before = trees.get(index + 1).copied();
             let is_same = before == Some(commit.tree);
             let doubt = find_doubt(repo, entry, before);
-            let policies = policies.into_iter().collect();
             LogEntry { doubt, ..log_entry(entry, commit, is_same, policies) }
         });
         Ok(described.collect())
     }
-}
-
-impl Workspace {
-    /// The policies that each of the first `count` trees has otherwise than the next one, which is older; of the
-    /// last, all of them.
-    fn policies_by_entry(&self, trees: &[TreeId], count: usize) -> Result<Vec<BTreeSet<String>>> {
-        let prefix = self.root().prefix();
-        // A repository is read by one thread, so each batch gets one of its own.
-        let mut batches = Vec::new();
-        for start in (0..trees.len().min(count)).step_by(BATCH) {
-            let end = trees.len().min(start + BATCH + 1);
-            let batch = trees.get(start..end).unwrap_or_default();
-            batches.push((self.repo()?.reopen()?, batch));
-        }
-        let read = |(repo, batch): (Repo, &[TreeId])| read_batch(&repo, prefix, batch);
-        let found: Vec<_> = batches.into_par_iter().map(read).collect::<Result<_>>()?;
-        Ok(found.into_iter().flatten().take(count).collect())
-    }
-}
-
-/// Trees that are compared by one thread.
-const BATCH: usize = 256;
-
-/// The policies that differ between each tree of a batch and the one after it. A whole batch has one tree more
-/// than it answers for.
-fn read_batch(repo: &Repo, prefix: &str, trees: &[TreeId]) -> Result<Vec<BTreeSet<String>>> {
-    let mut known = HashMap::new();
-    let mut found = Vec::with_capacity(trees.len());
-    for (index, tree) in trees.iter().enumerate().take(BATCH) {
-        let before = trees.get(index + 1).copied();
-        found.push(changed_policies(repo, prefix, before, *tree, &mut known)?);
-    }
-    Ok(found)
 }
 
 /// A promotion as a number, a commit as a text.
@@ -267,54 +227,4 @@ fn kind_of(record: &Record, is_same: bool) -> &'static str {
 fn passed_gates(record: &Record) -> Vec<PassedGate> {
     let passed = record.allow.iter();
     passed.map(|it| PassedGate { gate: it.gate.clone(), reason: it.reason.clone() }).collect()
-}
-
-/// What files say of policies, by their content: a policy's name and a canonical text.
-type Sayings = HashMap<(Arc<str>, BlobId), Arc<[(String, String)]>>;
-
-/// The policies whose documents or attachments differ between two trees. Only files that changed are read, each
-/// content once.
-fn changed_policies(
-    repo: &Repo,
-    prefix: &str,
-    old: Option<TreeId>,
-    new: TreeId,
-    known: &mut Sayings,
-) -> Result<BTreeSet<String>> {
-    if old == Some(new) {
-        return Ok(BTreeSet::new());
-    }
-    let changes = repo.diff_trees(old, Some(new), prefix, &load::wanted)?;
-    let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
-    for Change { path, old, new } in &changes {
-        for (side, said) in [(old, &mut before), (new, &mut after)] {
-            let blob = side.as_ref().and_then(|side| side.blob).filter(|_| is_yaml_name(path));
-            if let Some(blob) = blob {
-                said.extend(read_sayings(repo, path, blob, known)?.iter().cloned());
-            }
-        }
-    }
-    Ok(before.symmetric_difference(&after).map(|(policy, _)| policy.clone()).collect())
-}
-
-fn read_sayings(
-    repo: &Repo,
-    path: &Arc<str>,
-    blob: BlobId,
-    known: &mut Sayings,
-) -> Result<Arc<[(String, String)]>> {
-    if let Some(said) = known.get(&(path.clone(), blob)) {
-        return Ok(said.clone());
-    }
-    let loaded = load_file(path.clone(), repo.read_blob(blob)?, &Limits::DEFAULT);
-    let said = loaded.documents.iter().filter_map(|document| match &document.body {
-        Body::Policy(raw) => Some((raw.name.as_str().to_owned(), raw_policy_json(raw).to_string())),
-        Body::Attachment(raw) => {
-            Some((raw.policy.value.clone(), raw_attachment_json(raw).to_string()))
-        }
-        _ => None,
-    });
-    let said: Arc<[(String, String)]> = said.collect();
-    known.insert((path.clone(), blob), said.clone());
-    Ok(said)
 }

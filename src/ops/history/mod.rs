@@ -2,6 +2,7 @@
 
 pub(in crate::ops) mod address;
 pub(in crate::ops) mod blame;
+pub(in crate::ops) mod changed_policies;
 pub(in crate::ops) mod compare;
 pub(in crate::ops) mod doubts;
 pub(in crate::ops) mod draft;
