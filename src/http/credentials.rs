@@ -1,6 +1,6 @@
 //! What a server is given to prove who it is, and to know who asks: replaced while it serves.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
@@ -12,12 +12,22 @@ use super::Tokens;
 pub struct Credentials {
     tokens: ArcSwapOption<Tokens>,
     tls: ArcSwapOption<ServerConfig>,
+    listener: OnceLock<Box<dyn Fn(&Tokens) + Send + Sync>>,
 }
 
 impl Credentials {
     /// Accepts these tokens and no others from now on.
     pub fn set_tokens(&self, tokens: Tokens) {
-        self.tokens.store(Some(Arc::new(tokens)));
+        let tokens = Arc::new(tokens);
+        self.tokens.store(Some(tokens.clone()));
+        if let Some(listener) = self.listener.get() {
+            listener(&tokens);
+        }
+    }
+
+    /// Calls a function, the first one that is given, each time that tokens are replaced.
+    pub(super) fn on_tokens(&self, listener: impl Fn(&Tokens) + Send + Sync + 'static) {
+        self.listener.get_or_init(|| Box::new(listener));
     }
 
     /// Speaks TLS with this certificate on connections from now on.

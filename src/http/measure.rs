@@ -30,6 +30,8 @@ pub(super) struct Measures {
     pub refused: Counter,
     /// Long-polls that wait.
     pub parked: Gauge,
+    /// Pages that follow what is in force.
+    pub following: Gauge,
     /// Answers that were given before, and given again.
     pub repeated: Counter,
 }
@@ -42,6 +44,7 @@ impl Measures {
             connections: Gauge::default(),
             refused: Counter::default(),
             parked: Gauge::default(),
+            following: Gauge::default(),
             repeated: Counter::default(),
         }
     }
@@ -57,6 +60,11 @@ impl Measures {
         let text = "Connections that were closed because too many are open";
         registry.register("http_connections_refused", text, self.refused.clone());
         registry.register("http_parked", "Long-polls that wait", self.parked.clone());
+        registry.register(
+            "http_following",
+            "Open pages that follow what is in force",
+            self.following.clone(),
+        );
         let text = "Answers that were kept from the same request before, of the same snapshot";
         registry.register("http_answers_repeated", text, self.repeated.clone());
     }

@@ -116,8 +116,15 @@ async fn run(
         description,
         sessions,
         attempts: Attempts::default(),
-        live: Live::new(),
+        live: Live::new(limits.connections),
         standings: Standings::default(),
+    });
+    let weak = Arc::downgrade(&app);
+    app.options.credentials.on_tokens(move |tokens| {
+        if let Some(app) = weak.upgrade() {
+            app.sessions.keep(|token| tokens.has_hash(token));
+            app.live.judge_again();
+        }
     });
     let (end, ending) = watch::channel(());
     let places = Arc::new(Semaphore::new(limits.connections));

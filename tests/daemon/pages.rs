@@ -137,6 +137,105 @@ fn a_session_ends_with_its_token_and_after_its_time() {
     until("the session is over", || see(&daemon, &session) == 303);
 }
 
+/// SHA-256 of `other`.
+const OTHER_HASH: &str = "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa";
+
+/// The status of the API for a token.
+fn by_token(daemon: &Daemon, token: &str) -> u16 {
+    let bearer = format!("Bearer {token}");
+    daemon.ask("GET", "/v1/status", &[("authorization", &bearer)], "").status
+}
+
+#[test]
+fn a_session_does_not_come_back_with_its_token() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, format!("{TEST_HASH}\n")).unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let session = cookie(&daemon.ask("POST", "/ui/sign-in", &[FORM], "token=test"));
+    for (hash, status) in [(OTHER_HASH, 401), (TEST_HASH, 200)] {
+        fs::write(&tokens, format!("{hash}\n")).unwrap();
+        daemon.signal("HUP");
+        until("the tokens are read", || by_token(&daemon, "test") == status);
+    }
+    assert_eq!(daemon.ask("GET", "/ui/", &[("cookie", &session)], "").status, 303);
+}
+
+#[test]
+fn a_page_that_follows_is_told_nothing_once_it_may_not_look() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    let both = format!("{TEST_HASH}\n{OTHER_HASH}\n");
+    fs::write(&tokens, &both).unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let follow = |header: (&str, &str)| {
+        let mut page = Client::new(&daemon.address);
+        let reply = page.open_stream("/ui/events", &[header]);
+        assert!(reply.status == 200 && reply.body.starts_with("event: change"), "{reply:?}");
+        page
+    };
+    let sign_in = |body: &str| cookie(&daemon.ask("POST", "/ui/sign-in", &[FORM], body));
+
+    let session = sign_in("token=test");
+    let mut page = follow(("cookie", &session));
+    let out = daemon.ask("POST", "/ui/sign-out", &[FORM, ("cookie", &session)], "");
+    assert_eq!(out.status, 303);
+    page.until_stream_ends();
+
+    let mut pages =
+        [follow(("cookie", &sign_in("token=test"))), follow(("authorization", "Bearer test"))];
+    fs::write(&tokens, format!("{OTHER_HASH}\n")).unwrap();
+    daemon.signal("HUP");
+    pages.iter_mut().for_each(Client::until_stream_ends);
+    drop(daemon);
+
+    let short = ["--tokens", tokens.to_str().unwrap(), "--session-time", "3s"];
+    let daemon = Daemon::start(&repo.path(), &short);
+    let session = cookie(&daemon.ask("POST", "/ui/sign-in", &[FORM], "token=other"));
+    let mut page = Client::new(&daemon.address);
+    assert_eq!(page.open_stream("/ui/events", &[("cookie", &session)]).status, 200);
+    page.until_stream_ends();
+}
+
+#[test]
+fn who_signs_in_often_takes_place_from_nobody_else() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, format!("{TEST_HASH}\n{OTHER_HASH}\n")).unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let sign_in = |body: &str| cookie(&daemon.ask("POST", "/ui/sign-in", &[FORM], body));
+    let see = |cookie: &str| daemon.ask("GET", "/ui/", &[("cookie", cookie)], "").status;
+    let (other, first, second) =
+        (sign_in("token=other"), sign_in("token=test"), sign_in("token=test"));
+    (0..99).for_each(|_| drop(sign_in("token=test")));
+    assert_eq!([&other, &first, &second].map(|session| see(session)), [200, 303, 200]);
+}
+
+#[test]
+fn pages_that_follow_leave_connections_to_others() {
+    let repo = Repo::serving();
+    let daemon = Daemon::start(&repo.path(), &["--max-connections", "20"]);
+    let open = || {
+        let mut page = Client::new(&daemon.address);
+        let status = page.open_stream("/ui/events", &[]).status;
+        (page, status)
+    };
+    let pages: Vec<_> = (0..10).map(|_| open()).collect();
+    assert!(pages.iter().all(|(_, status)| *status == 200));
+    assert_eq!(open().1, 503);
+    assert_eq!(daemon.get("/v1/status").status, 200);
+    daemon.until_metrics(&["refguard_http_following 10"]);
+    drop(pages);
+    daemon.until_metrics(&["refguard_http_following 0"]);
+    drop(daemon);
+
+    let daemon = Daemon::start(&repo.path(), &["--max-connections", "200"]);
+    let mut pages: Vec<_> = (0..51).map(|_| Client::new(&daemon.address)).collect();
+    let statuses = pages.iter_mut().map(|page| page.open_stream("/ui/events", &[]).status);
+    let statuses: Vec<u16> = statuses.collect();
+    assert_eq!((statuses[..50].iter().all(|it| *it == 200), statuses[50]), (true, 429));
+}
+
 #[test]
 fn who_sends_wrong_tokens_has_to_wait() {
     let repo = Repo::serving();

@@ -353,6 +353,34 @@ impl Client {
         read_reply_without_body(&mut self.stream).unwrap()
     }
 
+    /// Asks for a stream of events: its first one has come when this returns.
+    pub fn open_stream(&mut self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.send("GET", path, headers, "");
+        let mut reply = read_reply_without_body(&mut self.stream).unwrap();
+        if reply.status == 200 {
+            reply.body = self.piece();
+        }
+        reply
+    }
+
+    /// Reads on until the stream has ended.
+    pub fn until_stream_ends(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.piece().is_empty() {
+            assert!(Instant::now() < deadline, "the stream goes on");
+        }
+    }
+
+    /// The next piece of a stream; empty: it has ended.
+    fn piece(&mut self) -> String {
+        let mut size = String::new();
+        self.stream.read_line(&mut size).unwrap();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        let mut piece = vec![0; size + 2];
+        std::io::Read::read_exact(&mut self.stream, &mut piece).unwrap();
+        String::from_utf8_lossy(piece.get(..size).unwrap()).into_owned()
+    }
+
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
         let mut text = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {

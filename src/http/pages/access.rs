@@ -3,12 +3,15 @@
 //! Nothing can be changed by a page, so a request that another site makes a browser send (CSRF) could at most end a
 //! session; the cookie is `SameSite=Strict` all the same, and forms are taken from this server's own pages only.
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::sessions::{COOKIE, SECURE_COOKIE};
+use super::sessions::{COOKIE, SECURE_COOKIE, SessionKey};
 use super::{ROOT, see_other};
+use crate::daemon::Owner;
 use crate::http::app::App;
 use crate::http::guard;
 use crate::http::problem::Problem;
@@ -60,17 +63,55 @@ pub(super) fn visitor(app: &App, headers: &HeaderMap) -> Visitor {
 }
 
 fn has_session(app: &App, headers: &HeaderMap) -> bool {
-    let Some(tokens) = app.options.credentials.tokens() else { return false };
-    session_ids(headers).any(|id| app.sessions.is_good(id, |token| tokens.has_hash(token)))
+    sessions(headers).any(|key| is_good(app, key))
 }
 
-/// The session ids of a request's cookies.
-pub(super) fn session_ids(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+fn is_good(app: &App, key: SessionKey) -> bool {
+    let Some(tokens) = app.options.credentials.tokens() else { return false };
+    app.sessions.is_good(key, |token| tokens.has_hash(token))
+}
+
+/// What lets somebody look. It may end while a page follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    /// A token in the request, or that none is asked for.
+    Token(Owner),
+    /// A session.
+    Session(SessionKey),
+}
+
+impl Right {
+    /// That of a request; `None` where it may not look.
+    pub fn of(app: &App, headers: &HeaderMap) -> Option<Self> {
+        let token = Self::Token(guard::owner(app, headers));
+        let sessions = sessions(headers).map(Self::Session);
+        std::iter::once(token).chain(sessions).find(|right| right.holds(app))
+    }
+
+    /// Whether it still holds.
+    pub fn holds(self, app: &App) -> bool {
+        match self {
+            Self::Token(owner) => guard::is_accepted(app, owner),
+            Self::Session(key) => is_good(app, key),
+        }
+    }
+
+    /// How long it holds at most; `None`: without end.
+    pub fn left(self, app: &App) -> Option<Duration> {
+        match self {
+            Self::Token(_) => None,
+            Self::Session(key) => Some(app.sessions.left(key).unwrap_or_default()),
+        }
+    }
+}
+
+/// The sessions of a request's cookies.
+pub(super) fn sessions(headers: &HeaderMap) -> impl Iterator<Item = SessionKey> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|it| it.split_once('='));
     pairs
         .filter(|(name, _)| [COOKIE, SECURE_COOKIE].contains(&name.trim()))
-        .map(|(_, id)| id.trim())
+        .map(|(_, id)| SessionKey::of(id.trim()))
 }
 
 /// A page of this server, whatever somebody has written into an address: anything else becomes the first one.

@@ -3,32 +3,39 @@
 //! One task looks at the daemon's state, when a set is swapped and once a second while any page is open; a page costs a
 //! connection and a line every half minute.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use serde_json::json;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::access::session_ids;
+use super::access::Right;
+use super::attempts::Peer;
 use super::guard_response;
-use crate::daemon::Hub;
+use super::sessions::SessionKey;
+use crate::daemon::{Hub, Owner};
 use crate::http::app::App;
 use crate::http::problem::Problem;
 
-/// Pages that may follow at once; others are shown as they were, and try again later.
+/// Pages that may follow at once, and never more than half of all connections; others are shown as they were, and try
+/// again later.
 const MAX_PAGES: usize = 700;
+/// Pages of one session, one token, or one address where no tokens are asked for.
+const MAX_OF_HOLDER: usize = 50;
 /// How often the state is looked at while pages are open.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a stream lasts that nothing else ends; the page asks for another one.
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a page is told that the daemon is there.
 const BEAT: Duration = Duration::from_secs(25);
 
@@ -68,14 +75,95 @@ impl Now {
 
 /// Those who follow, and what they are told.
 pub(in crate::http) struct Live {
-    places: Arc<Semaphore>,
+    /// Pages at most.
+    most: usize,
+    pages: Mutex<Pages>,
     told: watch::Sender<Now>,
+    /// Changes when somebody may have lost the right to look.
+    judged: watch::Sender<()>,
+}
+
+/// Who follows how often.
+#[derive(Debug, Default)]
+struct Pages {
+    all: usize,
+    of: HashMap<Holder, usize>,
+}
+
+/// Who has a share of the places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Holder {
+    Session(SessionKey),
+    Token([u8; 32]),
+    Peer(Peer),
+}
+
+impl Holder {
+    fn new(right: Right, peer: Peer) -> Self {
+        match right {
+            Right::Session(key) => Self::Session(key),
+            Right::Token(Owner(Some(hash))) => Self::Token(hash),
+            Right::Token(Owner(None)) => Self::Peer(peer),
+        }
+    }
+}
+
+/// A page that follows; its place is free again when this is dropped.
+struct Place {
+    app: Arc<App>,
+    holder: Holder,
+}
+
+impl Place {
+    fn take(app: &Arc<App>, holder: Holder) -> Result<Self, Problem> {
+        let mut pages = app.live.lock();
+        if pages.all >= app.live.most {
+            let detail = "too many pages follow the daemon: this one is shown as it was";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        }
+        let own = pages.of.entry(holder).or_default();
+        if *own >= MAX_OF_HOLDER {
+            let detail = "too many of your pages follow the daemon: this one is shown as it was";
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+        }
+        *own += 1;
+        pages.all += 1;
+        app.measures.following.inc();
+        Ok(Self { app: app.clone(), holder })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut pages = self.app.live.lock();
+        pages.all = pages.all.saturating_sub(1);
+        if let Some(own) = pages.of.get_mut(&self.holder) {
+            *own = own.saturating_sub(1);
+        }
+        pages.of.retain(|_, own| *own > 0);
+        self.app.measures.following.dec();
+    }
 }
 
 impl Live {
-    /// Nobody follows yet.
-    pub fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(MAX_PAGES)), told: watch::Sender::default() }
+    /// Nobody follows yet; a server has so many connections.
+    pub fn new(connections: usize) -> Self {
+        let most = MAX_PAGES.min(connections / 2);
+        Self {
+            most,
+            pages: Mutex::default(),
+            told: watch::Sender::default(),
+            judged: watch::Sender::default(),
+        }
+    }
+
+    /// Has every page that follows look whether it still may.
+    pub fn judge_again(&self) {
+        self.judged.send_modify(|()| ());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The word of the state as it is now.
@@ -113,20 +201,30 @@ fn tell(app: &App) {
     });
 }
 
-/// The stream of one page. It ends with the session, and at shutdown.
-pub(super) async fn events(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let Ok(place) = app.live.places.clone().try_acquire_owned() else {
-        let detail = "too many pages follow the daemon: this one is shown as it was";
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
+/// The stream of one page. It ends when whoever asked for it may no longer look, and at shutdown.
+pub(super) async fn events(State(app): State<Arc<App>>, request: Request) -> Response {
+    match begin(app, &request) {
+        Ok(receive) => send_events(receive),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn begin(app: Arc<App>, request: &Request) -> Result<mpsc::Receiver<Bytes>, Problem> {
+    let Some(right) = Right::of(&app, request.headers()) else {
+        let detail = "sign in first, or send a bearer token";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
     };
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Socket);
+    let place = Place::take(&app, Holder::new(right, peer))?;
     let (send, receive) = mpsc::channel(2);
-    let ends = session_ids(&headers).find_map(|id| app.sessions.left(id));
-    let following = follow(app, send, ends);
     tokio::spawn(async move {
-        following.await;
+        follow(app, send, right).await;
         drop(place);
     });
+    Ok(receive)
+}
 
+fn send_events(receive: mpsc::Receiver<Bytes>) -> Response {
     let mut response = Body::new(EventBody(receive)).into_response();
     let kind = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -135,10 +233,11 @@ pub(super) async fn events(State(app): State<Arc<App>>, headers: HeaderMap) -> R
     response
 }
 
-async fn follow(app: Arc<App>, send: mpsc::Sender<Bytes>, ends: Option<Duration>) {
+async fn follow(app: Arc<App>, send: mpsc::Sender<Bytes>, right: Right) {
     let mut told = app.live.told.subscribe();
+    let mut judged = app.live.judged.subscribe();
     let mut changes = app.changes.clone();
-    let ending = tokio::time::sleep(ends.unwrap_or(Duration::from_secs(24 * 60 * 60)));
+    let ending = tokio::time::sleep(right.left(&app).unwrap_or(LIFE));
     tokio::pin!(ending);
 
     tell(&app);
@@ -146,10 +245,15 @@ async fn follow(app: Arc<App>, send: mpsc::Sender<Bytes>, ends: Option<Duration>
     if send.send(first).await.is_err() {
         return;
     }
-    loop {
+    // Asked again before every line: nobody who lost the right is told anything more.
+    while right.holds(&app) {
         let line = tokio::select! {
             () = &mut ending => return,
             () = send.closed() => return,
+            changed = judged.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
             changed = changes.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return,
@@ -160,7 +264,7 @@ async fn follow(app: Arc<App>, send: mpsc::Sender<Bytes>, ends: Option<Duration>
             },
             () = tokio::time::sleep(BEAT) => Bytes::from_static(b": still here\n\n"),
         };
-        if send.send(line).await.is_err() {
+        if !right.holds(&app) || send.send(line).await.is_err() {
             return;
         }
     }

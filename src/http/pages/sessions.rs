@@ -16,10 +16,23 @@ pub(super) const COOKIE: &str = "refguard-session";
 /// The same over TLS: a browser takes it from an encrypted connection only.
 pub(super) const SECURE_COOKIE: &str = "__Secure-refguard-session";
 
-/// Sessions at most; the one that would end first makes place.
+/// Sessions of one token at most; its own one that would end first makes place.
+const MAX_OF_TOKEN: usize = 100;
+/// Sessions of all tokens at most; then one of the token that has the most makes place.
 const MAX_SESSIONS: usize = 10_000;
 
 type Hash = [u8; 32];
+
+/// Which session: the hash of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::http) struct SessionKey(Hash);
+
+impl SessionKey {
+    /// Of an id. Looking a hash up tells nothing of an id by the time that it takes.
+    pub fn of(id: &str) -> Self {
+        Self(Sha256::digest(id.as_bytes()).into())
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Session {
@@ -31,7 +44,7 @@ struct Session {
 #[derive(Debug)]
 pub(in crate::http) struct Sessions {
     life: Duration,
-    known: Mutex<HashMap<Hash, Session>>,
+    known: Mutex<HashMap<SessionKey, Session>>,
 }
 
 impl Sessions {
@@ -54,42 +67,56 @@ impl Sessions {
 
         let now = Instant::now();
         let mut known = self.lock();
-        if known.len() >= MAX_SESSIONS {
-            known.retain(|_, session| session.ends > now);
+        known.retain(|_, session| session.ends > now);
+        if known.values().filter(|session| session.token == token).count() >= MAX_OF_TOKEN {
+            remove_first(&mut known, token);
+        } else if known.len() >= MAX_SESSIONS {
+            let mut counts: HashMap<Hash, usize> = HashMap::new();
+            known.values().for_each(|it| *counts.entry(it.token).or_default() += 1);
+            let most = counts.into_iter().max_by_key(|(_, count)| *count);
+            most.into_iter().for_each(|(token, _)| remove_first(&mut known, token));
         }
-        if known.len() >= MAX_SESSIONS {
-            let first = known.iter().min_by_key(|(_, session)| session.ends).map(|(hash, _)| *hash);
-            first.and_then(|hash| known.remove(&hash));
-        }
-        known.insert(hash_id(&id), Session { token, ends: now + self.life });
+        known.insert(SessionKey::of(&id), Session { token, ends: now + self.life });
         Some(id)
     }
 
-    /// Whether an id is that of a session, whose token is still accepted.
-    pub fn is_good(&self, id: &str, is_accepted: impl Fn(&Hash) -> bool) -> bool {
-        let session = self.lock().get(&hash_id(id)).copied();
-        session.is_some_and(|it| it.ends > Instant::now() && is_accepted(&it.token))
+    /// Whether there is a session, whose token is still accepted. One that is refused never comes back.
+    pub fn is_good(&self, key: SessionKey, is_accepted: impl Fn(&Hash) -> bool) -> bool {
+        let mut known = self.lock();
+        let session = known.get(&key);
+        let is_good = session.is_some_and(|it| it.ends > Instant::now() && is_accepted(&it.token));
+        if !is_good {
+            known.remove(&key);
+        }
+        is_good
     }
 
     /// How long a session still lasts.
-    pub fn left(&self, id: &str) -> Option<Duration> {
-        let session = self.lock().get(&hash_id(id)).copied()?;
+    pub fn left(&self, key: SessionKey) -> Option<Duration> {
+        let session = self.lock().get(&key).copied()?;
         session.ends.checked_duration_since(Instant::now())
     }
 
     /// Ends one.
-    pub fn end(&self, id: &str) {
-        self.lock().remove(&hash_id(id));
+    pub fn end(&self, key: SessionKey) {
+        self.lock().remove(&key);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Session>> {
+    /// Ends those whose tokens are no longer accepted.
+    pub fn keep(&self, is_accepted: impl Fn(&Hash) -> bool) {
+        self.lock().retain(|_, session| is_accepted(&session.token));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Session>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Looking a hash up tells nothing of an id by the time that it takes.
-fn hash_id(id: &str) -> Hash {
-    Sha256::digest(id.as_bytes()).into()
+/// Ends the session of a token that would end first.
+fn remove_first(known: &mut HashMap<SessionKey, Session>, token: Hash) {
+    let own = known.iter().filter(|(_, session)| session.token == token);
+    let first = own.min_by_key(|(_, session)| session.ends).map(|(key, _)| *key);
+    first.and_then(|key| known.remove(&key));
 }
 
 #[cfg(test)]
@@ -99,17 +126,43 @@ mod tests {
     #[test]
     fn a_session_ends_by_time_by_sign_out_and_with_its_token() {
         let sessions = Sessions::new(Duration::from_secs(3600));
-        let id = sessions.begin([7; 32]).unwrap();
-        assert!(sessions.is_good(&id, |token| *token == [7; 32]));
-        assert!(!sessions.is_good(&id, |_| false));
-        assert!(!sessions.is_good("", |_| true));
-        assert_ne!(sessions.begin([7; 32]).unwrap(), id);
-        sessions.end(&id);
-        assert!(!sessions.is_good(&id, |_| true));
+        let begin = |token: u8| SessionKey::of(&sessions.begin([token; 32]).unwrap());
+        let key = begin(7);
+        assert!(sessions.is_good(key, |token| *token == [7; 32]));
+        assert_ne!(begin(7), key);
+        assert!(!sessions.is_good(SessionKey::of(""), |_| true));
+        sessions.end(key);
+        assert!(!sessions.is_good(key, |_| true));
+
+        let refused = begin(7);
+        assert!(!sessions.is_good(refused, |_| false));
+        assert!(!sessions.is_good(refused, |_| true), "what was refused does not come back");
+        let (gone, kept) = (begin(7), begin(8));
+        sessions.keep(|token| *token == [8; 32]);
+        assert!(!sessions.is_good(gone, |_| true) && sessions.is_good(kept, |_| true));
 
         let over = Sessions::new(Duration::ZERO);
-        let id = over.begin([7; 32]).unwrap();
-        assert!(!over.is_good(&id, |_| true));
-        assert_eq!(over.left(&id), None);
+        let key = SessionKey::of(&over.begin([7; 32]).unwrap());
+        assert!(!over.is_good(key, |_| true));
+        assert_eq!(over.left(key), None);
+    }
+
+    #[test]
+    fn who_has_most_makes_place() {
+        let sessions = Sessions::new(Duration::from_secs(3600));
+        let begin = |token: [u8; 32]| SessionKey::of(&sessions.begin(token).unwrap());
+        for token in 0..u8::try_from(MAX_SESSIONS / MAX_OF_TOKEN).unwrap() {
+            for _ in 1..MAX_OF_TOKEN {
+                begin([token; 32]);
+            }
+        }
+        let first = begin([101; 32]);
+        for _ in 1..MAX_OF_TOKEN {
+            begin([101; 32]);
+        }
+        assert_eq!(sessions.lock().len(), MAX_SESSIONS);
+        let other = begin([102; 32]);
+        assert_eq!(sessions.lock().len(), MAX_SESSIONS);
+        assert!(!sessions.is_good(first, |_| true) && sessions.is_good(other, |_| true));
     }
 }

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::access::{is_own_form, next_page, session_ids};
+use super::access::{is_own_form, next_page, sessions};
 use super::attempts::{FORGIVEN, Peer};
 use super::sessions::{COOKIE, SECURE_COOKIE};
 use super::{ROOT, Visit, see_other, send_page, send_problem};
@@ -78,6 +78,9 @@ async fn begin(app: &App, request: Request) -> Result<Response, Problem> {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
 
+    // The new one may have taken another's place.
+    app.live.judge_again();
+
     let mut response = see_other(next);
     set_cookie(app, &mut response, &id, app.sessions.life().as_secs());
     Ok(response)
@@ -98,7 +101,8 @@ pub(super) async fn end(State(app): State<Arc<App>>, request: Request) -> Respon
         let problem = Problem::new(StatusCode::FORBIDDEN, "the form is none of this server's");
         return send_problem(&outside_frame(), &problem);
     }
-    session_ids(request.headers()).for_each(|id| app.sessions.end(id));
+    sessions(request.headers()).for_each(|key| app.sessions.end(key));
+    app.live.judge_again();
     let mut response = see_other("/ui/sign-in").into_response();
     set_cookie(&app, &mut response, "", 0);
     response
