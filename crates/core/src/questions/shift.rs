@@ -22,8 +22,8 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use crate::document::Dimension;
-use crate::effect::Budget;
 use crate::policy::Context;
+use crate::prove::Budget;
 use crate::prove::{Impact, Region, span_starts};
 use crate::resolve::{Engine, Request};
 
