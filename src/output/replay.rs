@@ -2,7 +2,7 @@
 
 use refguard_core::document::Dimension;
 use refguard_core::prove::Region;
-use refguard_core::traffic::{Group, Replay};
+use refguard_core::traffic::{Group, LaterRows, Replay};
 
 use super::escape::{clip_text, escape_terminal, markdown_code, markdown_words};
 use super::impact::{Code, quote_plain, region_entries, region_paragraphs, request_words};
@@ -16,6 +16,8 @@ const QUIET: usize = 10;
 /// Characters of a name in markdown, and names in a list.
 const NAME: usize = 128;
 const NAMES: usize = 6;
+/// Later instants that the verdict speaks of.
+const LATER: usize = 3;
 
 /// The rows in sentences, losses first.
 pub fn replay_human(replay: &Replay, style: Style) -> String {
@@ -36,10 +38,16 @@ pub fn replay_human(replay: &Replay, style: Style) -> String {
         text.push_str(&format!("  … and {more} more (--format json has them)\n"));
     }
 
-    let quiet = quiet_regions(replay);
-    if !quiet.is_empty() {
-        text.push_str("no row is among these:\n");
-        let paragraphs = region_paragraphs(&quiet, style);
+    let lists = [
+        ("rows are among these later:", later_regions(replay)),
+        ("no row is among these:", quiet_regions(replay)),
+    ];
+    for (heading, regions) in lists {
+        if regions.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("{heading}\n"));
+        let paragraphs = region_paragraphs(&regions, style);
         paragraphs.iter().take(QUIET).for_each(|paragraph| text.push_str(paragraph));
         if paragraphs.len() > QUIET {
             text.push_str(&format!("  … and {} more\n", paragraphs.len() - QUIET));
@@ -70,10 +78,16 @@ pub fn replay_markdown(replay: &Replay) -> String {
     if !table.is_empty() {
         text.push_str(&format!("\n{table}"));
     }
-    let quiet = quiet_regions(replay);
-    if !quiet.is_empty() {
-        text.push_str("\nNo row is among these:\n\n");
-        let entries = region_entries(&quiet, &PlaceLinks::default());
+    let lists = [
+        ("Rows are among these later:", later_regions(replay)),
+        ("No row is among these:", quiet_regions(replay)),
+    ];
+    for (heading, regions) in lists {
+        if regions.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("\n{heading}\n\n"));
+        let entries = region_entries(&regions, &PlaceLinks::default());
         entries.iter().take(QUIET).for_each(|entry| text.push_str(entry));
         if entries.len() > QUIET {
             text.push_str(&format!("- … and {} more\n", entries.len() - QUIET));
@@ -137,23 +151,42 @@ pub(super) fn verdict(replay: &Replay) -> String {
         1 => "1 distinct request".to_owned(),
         number => format!("{number} distinct requests"),
     };
-    let mut words = format!("{} ({requests}): ", rows(replay.rows));
-    match replay.changed {
-        0 => words.push_str("none changes"),
-        changed => words.push_str(&format!(
-            "{changed} {}: {} {} a guardrail, {} {} one",
-            if changed == 1 { "changes" } else { "change" },
-            replay.lost,
-            if replay.lost == 1 { "loses" } else { "lose" },
-            replay.gained,
-            if replay.gained == 1 { "gains" } else { "gain" },
-        )),
+    // Fractions of a second say nothing to a person.
+    let now = replay.now.strftime("%Y-%m-%dT%H:%M:%SZ");
+    let mut words = format!("{} ({requests}), answered as of {now}: ", rows(replay.rows));
+    words.push_str(&change_words(replay.changed, replay.lost, replay.gained));
+    for LaterRows { at, changed, lost, gained, .. } in replay.later.iter().take(LATER) {
+        let words_then = change_words(*changed, *lost, *gained);
+        words.push_str(&format!("; from {at} on, {words_then}"));
+    }
+    if replay.later.len() > LATER {
+        let more = count(replay.later.len() - LATER, "later instant", "later instants");
+        words.push_str(&format!("; and other numbers from {more} on"));
     }
     if replay.unclear > 0 {
         let verb = if replay.unclear == 1 { "does" } else { "do" };
         words.push_str(&format!("; {} {verb} not say enough", replay.unclear));
     }
     words
+}
+
+/// How many rows change, and how.
+fn change_words(changed: u64, lost: u64, gained: u64) -> String {
+    if changed == 0 {
+        return "none changes".to_owned();
+    }
+    format!(
+        "{changed} {}: {lost} {} a guardrail, {gained} {} one",
+        if changed == 1 { "changes" } else { "change" },
+        if lost == 1 { "loses" } else { "lose" },
+        if gained == 1 { "gains" } else { "gain" },
+    )
+}
+
+/// The regions that begin later and that some row lies in.
+fn later_regions(replay: &Replay) -> Vec<&Region> {
+    let regions = replay.later.iter().flat_map(|later| &later.regions);
+    regions.map(|traffic| &traffic.told).collect()
 }
 
 fn quiet_regions(replay: &Replay) -> Vec<&Region> {

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use jiff::Timestamp;
-use refguard_core::prove::{Detail, impact_in_detail};
+use refguard_core::prove::{Detail, impact_from};
 use refguard_core::traffic::Replay;
 
 use super::diff::{Sides, read_sides};
-use crate::cli::args::{BudgetArgs, ChangeFormat, FetchArgs, LogArgs};
+use crate::cli::args::{BudgetArgs, ChangeFormat, FetchArgs, LogArgs, NowArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -20,8 +19,9 @@ use crate::output;
 ///
 /// Each request of the decision log, of LiteLLM's spend log (rows as JSON lines) or of a batch is answered
 /// by both sets: how many rows lose or gain what, by team and model, with an example and the region of
-/// `impact` that they lie in; which regions no row lies in; and which rows do not say enough. Without BASE
-/// and HEAD: production against the work tree. Logs may be packed (gzip, zstd).
+/// `impact` that they lie in; which regions no row lies in; and which rows do not say enough. Rows are
+/// answered as of now; where something expires later, what becomes of them from then on is told too.
+/// Without BASE and HEAD: production against the work tree. Logs may be packed (gzip, zstd).
 ///
 /// Example: refguard replay decisions.jsonl.zst production main --since 24h
 #[derive(Debug, Args)]
@@ -42,6 +42,9 @@ pub(in crate::cli) struct ReplayArgs {
     fetch: FetchArgs,
 
     #[command(flatten)]
+    now: NowArgs,
+
+    #[command(flatten)]
     budget: BudgetArgs,
 
     /// How the answer is written
@@ -51,6 +54,7 @@ pub(in crate::cli) struct ReplayArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
     let Words { logs, base, head } = Words::sort(&args.words)?;
+    let head_revision = head.clone();
     let head = match head {
         Some(_) if args.staged => bail!("`--staged` stands beside a revision for the set after"),
         Some(revision) => Source::At(revision),
@@ -61,16 +65,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
     let Sides { base, head } =
         read_sides(shell, base.as_deref().unwrap_or("production"), &head, &args.fetch)?;
 
-    // What a log holds is held against what is in force now.
-    let now = Timestamp::now();
-    let engines = (base.engine.as_of(now), head.engine.as_of(now));
-
-    let budget = args.budget.budget();
-    let mut impact = impact_in_detail(&engines.0, &engines.1, &budget, Detail::ALL);
+    let now = args.now.instant(head_revision.as_deref());
+    let (budget, engines) = (args.budget.budget(), (&base.engine, &head.engine));
+    let mut impact = impact_from(engines.0, engines.1, now, &budget, Detail::ALL);
     impact.base = base.origin.name;
     impact.head = head.origin.name;
-    let commit = base.origin.commit;
-    let replay: Replay = replay_logs(&engines.0, &engines.1, commit, &impact, &rows)?;
+    let replay: Replay = replay_logs(engines, base.origin.commit, now, &impact, &rows)?;
     match args.format {
         ChangeFormat::Json => print::write_json(&replay)?,
         ChangeFormat::Human => {

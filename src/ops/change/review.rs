@@ -185,18 +185,11 @@ impl Workspace {
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
         let impact = engines.map(|(before, after)| impact_from(before, after, now, budget, detail));
-        // Logs are answered as of now.
-        let present = engines.map(|(before, after)| (before.as_of(now), after.as_of(now)));
-        let regions_now = impact.as_ref().map(|impact| Impact {
-            regions: impact.regions.iter().filter(|it| it.at.is_none()).cloned().collect(),
-            ..impact.clone()
-        });
-        let replay = present
-            .as_ref()
-            .zip(regions_now.as_ref())
+        let replay = engines
+            .zip(impact.as_ref())
             .filter(|_| !logs.logs.is_empty())
-            .map(|((before, after), impact)| {
-                replay_logs(before, after, Some(began.to_string()), impact, logs)
+            .map(|(engines, impact)| {
+                replay_logs(engines, Some(began.to_string()), now, impact, logs)
             })
             .transpose()?;
         let shift = engines

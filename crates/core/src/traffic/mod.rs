@@ -14,6 +14,6 @@ mod tests;
 
 pub use asked::Asked;
 pub use replay::{Compared, Comparer, replay};
-pub use report::{Group, GroupContext, RegionTraffic, Replay, UnclearRows};
-pub use row::{Row, RowReader, Seen, Unclear};
+pub use report::{Group, GroupContext, LaterRows, RegionTraffic, Replay, UnclearRows};
+pub use row::{Decider, Row, RowReader, Seen, Unclear};
 pub use tally::{Place, Tally};

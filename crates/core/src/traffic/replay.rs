@@ -8,20 +8,27 @@
 //!
 //! The regions of an impact are no partition, and not every combination is among them: a request that lies in none gets
 //! a region of its own, behind the others.
+//!
+//! Rows are answered as of one instant. What expires later cuts the time behind it into spans, and the same requests are
+//! asked of both sets in each of them too, so that a region of a later span is quiet only where no row lies in it then.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
-use super::report::{Group, GroupContext, RegionTraffic, Replay, UnclearRows};
+use super::report::{Group, GroupContext, LaterRows, RegionTraffic, Replay, UnclearRows};
 use super::row::{Seen, Unclear};
 use super::tally::Tally;
 use crate::document::{Action, Dimension, PipelineMode};
 use crate::effect::Budget;
 use crate::policy::Context;
-use crate::prove::{Detail, Impact, Region, RegionBox, regions_around};
+use crate::prove::{Detail, Impact, Region, RegionBox, regions_around, span_starts};
 use crate::resolve::{Engine, Request, Requested, Resolution};
 
 /// The most groups that are told.
@@ -30,6 +37,9 @@ const MAX_GROUPS: usize = 10_000;
 const MAX_AROUND: usize = 2_000;
 /// How many times a request is held against a region at most to see which regions are quiet.
 const MAX_LOOKS: usize = 400_000_000;
+/// How many requests are asked of both sets at most as of later instants, and the most of these.
+const MAX_LATER_REQUESTS: usize = 40_000_000;
+const MAX_LATER_SPANS: usize = 256;
 
 /// What a request loses and gains.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,38 +49,39 @@ struct Delta {
     pipelines: bool,
 }
 
+/// A request of a log, with the policies that it names.
+struct Asking<'a> {
+    context: &'a Context,
+    named: Vec<String>,
+    rows: u64,
+}
+
 /// A request that differs.
 struct Differing<'a> {
-    seen: &'a Seen,
+    context: &'a Context,
     /// The policies that it names.
-    named: Vec<String>,
+    named: &'a [String],
     rows: u64,
     delta: Delta,
 }
 
-/// Says what HEAD would have done to requests that were seen. `impact` is what it does to every request, in all detail.
-pub fn replay(base: &Engine, head: &Engine, impact: &Impact, tally: &Tally) -> Replay {
-    let answered: Vec<Result<Differing<'_>, u64>> = tally
-        .requests
-        .par_iter()
-        .filter_map(|(seen, rows)| answer(base, head, seen, *rows).transpose())
-        .collect();
-    let mut differing = Vec::new();
-    let mut versions = 0;
-    for answered in answered {
-        match answered {
-            Ok(one) => differing.push(one),
-            Err(rows) => versions += rows,
-        }
-    }
-    // What stands first is an example: the same for the same log, in whatever order it was read.
-    differing.sort_by_cached_key(|one| {
-        (std::cmp::Reverse(one.rows), one.seen.context.describe(), one.named.clone())
-    });
+/// Says what HEAD would have done to requests that were seen, as of `now` and from later instants on. The engines have
+/// every attachment, expired or not; `impact` is what HEAD does to every request from `now` on, in all detail.
+pub fn replay(
+    base: &Arc<Engine>,
+    head: &Arc<Engine>,
+    now: Timestamp,
+    impact: &Impact,
+    tally: &Tally,
+) -> Replay {
+    let (asking, versions) = find_named(base, tally);
+    let present = [base.as_of(now), head.as_of(now)];
+    let engines = [&*present[0], &*present[1]];
+    let differing = find_differing(engines, &asking);
 
-    let mut finder = RegionFinder::new(&impact.regions, [base, head]);
+    let mut finder = RegionFinder::new(&impact.regions, engines, now);
     let mut places = finder.find_all(&differing);
-    let outside = finder.add_around([base, head], &differing, &places);
+    let outside = finder.add_around(engines, &differing, &places);
     if finder.regions.len() > impact.regions.len() {
         places = finder.find_all(&differing);
     }
@@ -78,52 +89,129 @@ pub fn replay(base: &Engine, head: &Engine, impact: &Impact, tally: &Tally) -> R
     not_analysed.extend(outside);
     let met = finder.met(&differing, &places, &mut not_analysed);
 
-    let rows_of = |kept: fn(&Delta) -> bool| {
-        differing.iter().filter(|one| kept(&one.delta)).map(|one| one.rows).sum()
-    };
     let (groups, groups_left_out) = group(&differing, &places);
-    let (regions, quiet_regions) = finder.traffic(&differing, &places, &met);
+    let traffic = finder.traffic(&differing, &places);
+    let (changed, lost, gained) = count_rows(&differing);
+    let starts = span_starts(&[base, head], now);
+    let later = Later { base, head, impact, asking: &asking };
+    let told = later.tell(&mut finder, &starts, (changed, lost, gained), &mut not_analysed);
+    let (regions, mut quiet_regions): (Vec<_>, Vec<_>) =
+        traffic.into_iter().partition(|traffic| met.contains(&traffic.region));
+    // Of what begins behind the last instant that was asked about it is not known whether it is quiet.
+    quiet_regions.retain(|traffic| {
+        let is_known = told.end.is_none_or(|end| traffic.told.at.is_none_or(|at| at < end));
+        is_known && !told.met.contains(&traffic.region)
+    });
+
+    not_analysed.sort_unstable();
+    not_analysed.dedup();
     let unclear_because = unclear_rows(tally, versions);
     Replay {
         version: 1,
         base: impact.base.clone(),
         head: impact.head.clone(),
+        now,
         rows: tally.rows,
-        distinct: tally.requests.len() as u64,
-        changed: differing.iter().map(|one| one.rows).sum(),
-        lost: rows_of(|delta| !delta.lost.is_empty()),
-        gained: rows_of(|delta| !delta.gained.is_empty()),
+        distinct: asking.len() as u64,
+        changed,
+        lost,
+        gained,
         unclear: unclear_because.iter().map(|unclear| unclear.rows).sum(),
         unclear_because,
         groups,
         groups_left_out,
         regions,
         quiet_regions,
+        later: told.rows,
         exact: not_analysed.is_empty(),
         not_analysed,
     }
 }
 
-/// What a request loses and gains; `None`: nothing. A failure: it names a version, in so many rows.
-fn answer<'a>(
-    base: &Engine,
-    head: &Engine,
-    seen: &'a Seen,
-    rows: u64,
-) -> Result<Option<Differing<'a>>, u64> {
-    let mut request = Request { context: seen.context.clone(), policies: Vec::new() };
-    let mut named = seen.named.clone();
-    if !seen.got.is_empty() {
-        let unasked = base.resolve(&request);
-        let given: Vec<&str> = unasked.policies.iter().map(|policy| policy.name()).collect();
-        named.extend(seen.got.iter().filter(|name| !given.contains(&name.as_str())).cloned());
+/// The requests with the policies that they name, each once; and how many rows name a version.
+///
+/// Of what BASE decided, what it did not give unasked was named. What it gave is asked as of the time of the decision:
+/// an attachment that has expired since gave its policy unasked.
+fn find_named<'a>(base: &Arc<Engine>, tally: &'a Tally) -> (Vec<Asking<'a>>, u64) {
+    let mut asking = Vec::with_capacity(tally.requests.len());
+    let mut decided: BTreeMap<Option<Timestamp>, Vec<(&'a Seen, u64)>> = BTreeMap::new();
+    for (seen, rows) in &tally.requests {
+        match seen.got.is_empty() {
+            true => asking.push(make_asking(seen, seen.named.clone(), *rows)),
+            false => decided.entry(seen.decided).or_default().push((seen, *rows)),
+        }
     }
-    if named.iter().any(|name| name.contains('@')) {
-        return Err(rows);
+    if decided.is_empty() {
+        return without_versions(asking);
     }
+
+    for (instant, requests) in decided {
+        // One instant after the other, so that one set at a time is held.
+        let engine = base.as_of(instant.unwrap_or(Timestamp::MIN));
+        let found = requests.par_iter().map(|(seen, rows)| {
+            let request = Request { context: seen.context.clone(), policies: Vec::new() };
+            let unasked = engine.resolve(&request);
+            let given: Vec<&str> = unasked.policies.iter().map(|policy| policy.name()).collect();
+            let more = seen.got.iter().filter(|name| !given.contains(&name.as_str()));
+            make_asking(seen, seen.named.iter().chain(more).cloned().collect(), *rows)
+        });
+        asking.extend(found.collect::<Vec<_>>());
+    }
+    let mut rows: FxHashMap<(&Context, Vec<String>), u64> = FxHashMap::default();
+    for one in asking {
+        *rows.entry((one.context, one.named)).or_default() += one.rows;
+    }
+    let once = rows.into_iter().map(|((context, named), rows)| Asking { context, named, rows });
+    without_versions(once.collect())
+}
+
+fn make_asking(seen: &Seen, mut named: Vec<String>, rows: u64) -> Asking<'_> {
     named.sort_unstable();
     named.dedup();
-    request.policies = named.iter().cloned().map(Requested::Named).collect();
+    Asking { context: &seen.context, named, rows }
+}
+
+fn without_versions(mut asking: Vec<Asking<'_>>) -> (Vec<Asking<'_>>, u64) {
+    let mut versions = 0;
+    asking.retain(|one| {
+        let has_version = one.named.iter().any(|name| name.contains('@'));
+        versions += if has_version { one.rows } else { 0 };
+        !has_version
+    });
+    (asking, versions)
+}
+
+/// The requests that two sets answer differently, those of most rows first.
+fn find_differing<'a>(engines: [&Engine; 2], asking: &'a [Asking<'_>]) -> Vec<Differing<'a>> {
+    let [base, head] = engines;
+    let differ = |one: &'a Asking<'_>| {
+        let delta = compare(base, head, one.context, &one.named)?;
+        Some(Differing { context: one.context, named: &one.named, rows: one.rows, delta })
+    };
+    let mut differing: Vec<Differing<'_>> = asking.par_iter().filter_map(differ).collect();
+    // What stands first is an example: the same for the same log, in whatever order it was read.
+    differing.sort_by_cached_key(|one| {
+        (std::cmp::Reverse(one.rows), one.context.describe(), one.named.to_vec())
+    });
+    differing
+}
+
+/// How many rows differ, lose and gain.
+fn count_rows(differing: &[Differing<'_>]) -> (u64, u64, u64) {
+    let rows_of = |is_counted: fn(&Delta) -> bool| {
+        differing.iter().filter(|one| is_counted(&one.delta)).map(|one| one.rows).sum()
+    };
+    (
+        rows_of(|_| true),
+        rows_of(|delta| !delta.lost.is_empty()),
+        rows_of(|delta| !delta.gained.is_empty()),
+    )
+}
+
+/// What a request loses and gains; `None`: nothing.
+fn compare(base: &Engine, head: &Engine, context: &Context, named: &[String]) -> Option<Delta> {
+    let policies = named.iter().cloned().map(Requested::Named).collect();
+    let request = Request { context: context.clone(), policies };
     let (before, after) = (base.resolve(&request), head.resolve(&request));
     let delta = Delta {
         lost: less(&before, &after),
@@ -131,7 +219,75 @@ fn answer<'a>(
         pipelines: pipelines(&before) != pipelines(&after),
     };
     let differs = delta.pipelines || !delta.lost.is_empty() || !delta.gained.is_empty();
-    Ok(differs.then_some(Differing { seen, named, rows, delta }))
+    differs.then_some(delta)
+}
+
+/// The same requests, asked as of later instants.
+struct Later<'a> {
+    base: &'a Arc<Engine>,
+    head: &'a Arc<Engine>,
+    impact: &'a Impact,
+    asking: &'a [Asking<'a>],
+}
+
+/// What becomes of rows later.
+#[derive(Default)]
+struct ToldLater {
+    rows: Vec<LaterRows>,
+    /// The later regions that some row lies in.
+    met: FxHashSet<usize>,
+    /// From when on nothing was asked; `None`: all was.
+    end: Option<Timestamp>,
+}
+
+impl Later<'_> {
+    /// `starts` are the instants of all spans; `before` is how many rows change, lose and gain in the first.
+    fn tell(
+        &self,
+        finder: &mut RegionFinder<'_>,
+        starts: &[Timestamp],
+        mut before: (u64, u64, u64),
+        not_analysed: &mut Vec<String>,
+    ) -> ToldLater {
+        let is_whole = self.impact.exact && self.impact.regions_left_out == 0;
+        let most = MAX_LATER_REQUESTS.checked_div(self.asking.len()).unwrap_or(usize::MAX);
+        let mut told = ToldLater::default();
+        let mut asked = 0;
+        for start in starts.iter().skip(1) {
+            let may_differ =
+                !is_whole || self.impact.regions.iter().any(|region| region.holds_at(*start));
+            if may_differ && asked >= most.min(MAX_LATER_SPANS) {
+                not_analysed.push(format!(
+                    "what the rows lose and gain from {start} on: there are too many instants or rows"
+                ));
+                told.end = Some(*start);
+                break;
+            }
+
+            let mut regions = Vec::new();
+            let mut counted = (0, 0, 0);
+            if may_differ {
+                asked += 1;
+                let engines = [self.base.as_of(*start), self.head.as_of(*start)];
+                let differing = find_differing([&engines[0], &engines[1]], self.asking);
+                counted = count_rows(&differing);
+                finder.turn_to(*start, self.impact.regions.len());
+                let places = finder.find_all(&differing);
+                let met = finder.met(&differing, &places, not_analysed);
+                regions = finder.traffic(&differing, &places);
+                regions.retain(|traffic| {
+                    traffic.told.at == Some(*start) && met.contains(&traffic.region)
+                });
+            }
+            told.met.extend(regions.iter().map(|traffic| traffic.region));
+            if counted != before || !regions.is_empty() {
+                let (changed, lost, gained) = counted;
+                told.rows.push(LaterRows { at: *start, changed, lost, gained, regions });
+            }
+            before = counted;
+        }
+        told
+    }
 }
 
 /// Compares two sets request by request, for those who see requests one at a time.
@@ -156,10 +312,9 @@ pub struct Compared {
 impl Comparer {
     /// For two sets and the regions of the impact between them.
     pub fn new(base: &Engine, head: &Engine, regions: Vec<Region>) -> Self {
-        let mut finder =
-            RegionFinder { regions: Vec::new(), boxes: Vec::new(), alike: FxHashMap::default() };
+        let mut finder = RegionFinder::default();
         for region in regions {
-            finder.add(std::borrow::Cow::Owned(region), [base, head]);
+            finder.add(Cow::Owned(region), [base, head]);
         }
         Self { finder }
     }
@@ -177,8 +332,11 @@ impl Comparer {
         context: Context,
         named: Vec<String>,
     ) -> Option<Compared> {
-        let seen = Seen { context, named, got: Vec::new() };
-        let differing = answer(base, head, &seen, 1).ok().flatten()?;
+        if named.iter().any(|name| name.contains('@')) {
+            return None;
+        }
+        let delta = compare(base, head, &context, &named)?;
+        let differing = Differing { context: &context, named: &named, rows: 1, delta };
         let region = self.finder.find(&differing);
         let Delta { lost, gained, pipelines } = differing.delta;
         Some(Compared { lost, gained, pipelines, region })
@@ -215,29 +373,36 @@ fn pipelines<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
 }
 
 /// Finds the regions that requests lie in.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct RegionFinder<'r> {
-    regions: Vec<std::borrow::Cow<'r, Region>>,
+    /// Regions that do not hold then are left aside; `None`: all hold.
+    instant: Option<Timestamp>,
+    regions: Vec<Cow<'r, Region>>,
     boxes: Vec<RegionBox>,
     /// By what they lose and gain.
     alike: FxHashMap<(Vec<String>, Vec<String>), Vec<usize>>,
 }
 
 impl<'r> RegionFinder<'r> {
-    fn new(regions: &'r [Region], engines: [&Engine; 2]) -> Self {
-        let mut finder =
-            Self { regions: Vec::new(), boxes: Vec::new(), alike: FxHashMap::default() };
+    fn new(regions: &'r [Region], engines: [&Engine; 2], now: Timestamp) -> Self {
+        let mut finder = Self { instant: Some(now), ..Self::default() };
         for region in regions {
-            finder.add(std::borrow::Cow::Borrowed(region), engines);
+            finder.add(Cow::Borrowed(region), engines);
         }
         finder
     }
 
-    fn add(&mut self, region: std::borrow::Cow<'r, Region>, engines: [&Engine; 2]) {
+    fn add(&mut self, region: Cow<'r, Region>, engines: [&Engine; 2]) {
         let alike = (region.lost.clone(), region.gained.clone());
         self.alike.entry(alike).or_default().push(self.regions.len());
         self.boxes.push(RegionBox::new(&region, engines.map(|engine| &**engine.set())));
         self.regions.push(region);
+    }
+
+    /// Turns to a later instant, and to the first `known` regions: those behind them were found for an earlier one.
+    fn turn_to(&mut self, instant: Timestamp, known: usize) {
+        self.instant = Some(instant);
+        self.keep(known, &[]);
     }
 
     /// Whether a request lies in a region.
@@ -245,8 +410,11 @@ impl<'r> RegionFinder<'r> {
         let (Some(told), Some(own)) = (self.regions.get(region), self.boxes.get(region)) else {
             return false;
         };
+        if self.instant.is_some_and(|instant| !told.holds_at(instant)) {
+            return false;
+        }
         let is_named = |policy: &String| one.named.contains(policy);
-        told.requested.as_ref().is_none_or(is_named) && own.has(&one.seen.context)
+        told.requested.as_ref().is_none_or(is_named) && own.has(one.context)
     }
 
     fn find_all(&self, differing: &[Differing<'_>]) -> Vec<Option<usize>> {
@@ -282,11 +450,8 @@ impl<'r> RegionFinder<'r> {
     ) -> Option<String> {
         let outside = differing.iter().zip(places).filter(|(_, place)| place.is_none());
         let outside: Vec<&Differing<'_>> = outside.map(|(one, _)| one).collect();
-        let around: Vec<(&Context, &[String])> = outside
-            .iter()
-            .take(MAX_AROUND)
-            .map(|one| (&one.seen.context, one.named.as_slice()))
-            .collect();
+        let around: Vec<(&Context, &[String])> =
+            outside.iter().take(MAX_AROUND).map(|one| (one.context, one.named)).collect();
         if around.is_empty() {
             return None;
         }
@@ -295,7 +460,7 @@ impl<'r> RegionFinder<'r> {
         let detail = Detail { regions: MAX_AROUND, ..Detail::READABLE };
         let known = self.regions.len();
         for region in regions_around(base, head, &Budget::default(), detail, &around) {
-            self.add(std::borrow::Cow::Owned(region), engines);
+            self.add(Cow::Owned(region), engines);
         }
         let is_used = |at: usize| outside.iter().any(|one| self.find(one) == Some(at));
         let used: Vec<bool> = (known..self.regions.len()).map(is_used).collect();
@@ -343,25 +508,20 @@ impl<'r> RegionFinder<'r> {
         met
     }
 
-    /// The regions with their rows, and those without any.
-    fn traffic(
-        &self,
-        differing: &[Differing<'_>],
-        places: &[Option<usize>],
-        met: &FxHashSet<usize>,
-    ) -> (Vec<RegionTraffic>, Vec<RegionTraffic>) {
+    /// The regions, each with its rows.
+    fn traffic(&self, differing: &[Differing<'_>], places: &[Option<usize>]) -> Vec<RegionTraffic> {
         let mut rows: FxHashMap<usize, u64> = FxHashMap::default();
         for (one, place) in differing.iter().zip(places) {
             if let Some(place) = place {
                 *rows.entry(*place).or_default() += one.rows;
             }
         }
-        let all = self.regions.iter().enumerate().map(|(at, region)| RegionTraffic {
+        let traffic = |(at, region): (usize, &Cow<'_, Region>)| RegionTraffic {
             region: at,
             rows: rows.get(&at).copied().unwrap_or_default(),
             told: region.clone().into_owned(),
-        });
-        all.partition(|traffic| met.contains(&traffic.region))
+        };
+        self.regions.iter().enumerate().map(traffic).collect()
     }
 }
 
@@ -369,7 +529,7 @@ impl<'r> RegionFinder<'r> {
 fn group(differing: &[Differing<'_>], places: &[Option<usize>]) -> (Vec<Group>, usize) {
     let mut groups: BTreeMap<(GroupContext, &Delta, Option<usize>), Group> = BTreeMap::new();
     for (one, place) in differing.iter().zip(places) {
-        let value = |dimension| one.seen.context.value(dimension).map(str::to_owned);
+        let value = |dimension| one.context.value(dimension).map(str::to_owned);
         let whose = GroupContext { team: value(Dimension::Team), model: value(Dimension::Model) };
         let group = groups.entry((whose.clone(), &one.delta, *place)).or_insert_with(|| Group {
             context: whose,
@@ -379,8 +539,8 @@ fn group(differing: &[Differing<'_>], places: &[Option<usize>]) -> (Vec<Group>, 
             gained: one.delta.gained.clone(),
             pipelines: one.delta.pipelines,
             region: *place,
-            example: one.seen.context.clone(),
-            requested: one.named.clone(),
+            example: one.context.clone(),
+            requested: one.named.to_vec(),
         });
         group.rows += one.rows;
         group.distinct += 1;

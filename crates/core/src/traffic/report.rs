@@ -1,5 +1,6 @@
 //! What a replay found, as the JSON of the command line has it.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::policy::Context;
@@ -14,6 +15,8 @@ pub struct Replay {
     pub base: String,
     /// The revision of the set after.
     pub head: String,
+    /// The instant as of which both sets answered the rows.
+    pub now: Timestamp,
     /// Rows that were looked at.
     pub rows: u64,
     /// Distinct requests among them.
@@ -34,8 +37,10 @@ pub struct Replay {
     pub groups_left_out: usize,
     /// The regions of the impact that some row lies in.
     pub regions: Vec<RegionTraffic>,
-    /// Those that none lies in.
+    /// Those that none lies in, now or from a later instant on.
     pub quiet_regions: Vec<RegionTraffic>,
+    /// What becomes of the same rows from later instants on, where that differs from what was before.
+    pub later: Vec<LaterRows>,
     /// Whether every region is known.
     pub exact: bool,
     /// What is not, each in a sentence.
@@ -96,4 +101,19 @@ pub struct RegionTraffic {
     /// The region.
     #[serde(rename = "requests")]
     pub told: Region,
+}
+
+/// What becomes of the rows from an instant on at which something expires.
+#[derive(Debug, Clone, Serialize)]
+pub struct LaterRows {
+    /// The instant.
+    pub at: Timestamp,
+    /// Rows whose guardrails or pipelines differ from then on.
+    pub changed: u64,
+    /// Rows that lose a guardrail.
+    pub lost: u64,
+    /// Rows that gain a guardrail.
+    pub gained: u64,
+    /// The regions that begin then and that some row lies in.
+    pub regions: Vec<RegionTraffic>,
 }

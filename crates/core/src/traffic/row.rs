@@ -26,6 +26,9 @@ pub struct Seen {
     pub named: Vec<String>,
     /// The policies that it got, where BASE decided it: those that BASE does not give it unasked, it named.
     pub got: Vec<String>,
+    /// The last instant before the decision at which something of BASE expired, where BASE decided it: what BASE gives
+    /// unasked is asked as of then. `None`: nothing had.
+    pub decided: Option<Timestamp>,
 }
 
 /// Why a line does not tell what its request gets.
@@ -35,7 +38,7 @@ pub enum Unclear {
     TooLong,
     /// It is no JSON object of a form that is known.
     Unreadable,
-    /// It does not say when it was decided, and the time is asked for.
+    /// It does not say when it was decided, and that is asked for, or what was in force depends on it.
     NoTime,
     /// It does not have a field that a set asks for.
     Missing(Dimension),
@@ -78,12 +81,35 @@ pub enum Row {
 pub struct RowReader {
     /// What the sets ask for.
     pub asked: Asked,
-    /// The commit of BASE: of what it decided, the policies that a request named can be told.
-    pub base_commit: Option<String>,
+    /// BASE, where it is a commit: of what it decided, the policies that a request named can be told.
+    pub base: Option<Decider>,
     /// Rows from before this time are passed over.
     pub since: Option<Timestamp>,
     /// Rows of other sets are passed over.
     pub set: Option<String>,
+}
+
+/// The set that decided rows of a log.
+#[derive(Debug, Clone)]
+pub struct Decider {
+    /// Its commit.
+    pub commit: String,
+    /// What it asks for, also by attachments that have expired since.
+    pub asked: Asked,
+    /// Every instant at which something of it expires, in order.
+    pub expiries: Vec<Timestamp>,
+}
+
+impl Decider {
+    /// The last expiry until a time; without one that can be read, it is not known what was in force.
+    fn last_expiry(&self, time: Option<&str>) -> Result<Option<Timestamp>, Unclear> {
+        if self.expiries.is_empty() {
+            return Ok(None);
+        }
+        let time = time.and_then(parse_time).ok_or(Unclear::NoTime)?;
+        let ended = self.expiries.partition_point(|expiry| *expiry <= time);
+        Ok(ended.checked_sub(1).and_then(|last| self.expiries.get(last)).copied())
+    }
 }
 
 impl RowReader {
@@ -130,11 +156,21 @@ impl RowReader {
             fields.retain(|name, _| name == "context" || name == "policies");
         }
         let (context, named) = Request::parts_from_json(&value).map_err(|_| Unclear::Unreadable)?;
-        Ok(Seen { context, named, got: Vec::new() })
+        Ok(Seen { context, named, ..Seen::default() })
     }
 
     /// A line of the decision log.
     fn decision(&self, raw: RawRow) -> Result<Seen, Unclear> {
+        let decider = self.base.as_ref().filter(|base| {
+            let commit = raw.commit.as_ref().and_then(Option::as_deref);
+            commit == Some(base.commit.as_str())
+        });
+        let got = raw.policies.flatten().filter(|_| decider.is_some()).unwrap_or_default();
+        let decider = decider.filter(|_| !got.is_empty());
+        let time = raw.time.as_ref().and_then(Option::as_deref);
+        let decided = decider.map(|base| base.last_expiry(time)).transpose()?.flatten();
+        let asked = decider.map_or(&self.asked, |base| &base.asked);
+
         let mut context = Context::default();
         let single = [
             (Dimension::Team, raw.team),
@@ -144,13 +180,11 @@ impl RowReader {
             (Dimension::Tool, raw.tool),
         ];
         for (dimension, value) in single {
-            self.take(&mut context, dimension, value.map(|value| value.into_iter().collect()))?;
+            let values = value.map(|value| value.into_iter().collect());
+            take(asked, &mut context, dimension, values)?;
         }
-        self.take(&mut context, Dimension::Tag, raw.tags.map(Option::unwrap_or_default))?;
-
-        let decided = self.base_commit.is_some() && raw.commit.flatten() == self.base_commit;
-        let got = raw.policies.flatten().filter(|_| decided).unwrap_or_default();
-        Ok(Seen { context, named: raw.unknown.flatten().unwrap_or_default(), got })
+        take(asked, &mut context, Dimension::Tag, raw.tags.map(Option::unwrap_or_default))?;
+        Ok(Seen { context, named: raw.unknown.flatten().unwrap_or_default(), got, decided })
     }
 
     /// A row of LiteLLM's spend log. A proxy matches by the aliases of team and key, and by the model that was asked
@@ -179,38 +213,39 @@ impl RowReader {
             (Dimension::User, user),
             (Dimension::Tool, tool),
         ] {
-            self.take(&mut context, dimension, value.map(|value| value.into_iter().collect()))?;
+            let values = value.map(|value| value.into_iter().collect());
+            take(&self.asked, &mut context, dimension, values)?;
         }
         let tags = raw.request_tags.map(|Embedded(tags)| {
             let tags = tags.unwrap_or_default().into_iter();
             tags.filter(|tag| !tag.starts_with(USER_AGENT_TAG)).collect()
         });
-        self.take(&mut context, Dimension::Tag, tags)?;
+        take(&self.asked, &mut context, Dimension::Tag, tags)?;
         Ok(Seen { context, ..Seen::default() })
     }
+}
 
-    /// Puts what a row says of a dimension into a context. `None`: it says nothing.
-    fn take(
-        &self,
-        context: &mut Context,
-        dimension: Dimension,
-        values: Option<Vec<String>>,
-    ) -> Result<(), Unclear> {
-        let Some(values) = values else {
-            return match self.asked.has(dimension) {
-                true => Err(Unclear::Missing(dimension)),
-                false => Ok(()),
-            };
+/// Puts what a row says of a dimension into a context. `None`: it says nothing.
+fn take(
+    asked: &Asked,
+    context: &mut Context,
+    dimension: Dimension,
+    values: Option<Vec<String>>,
+) -> Result<(), Unclear> {
+    let Some(values) = values else {
+        return match asked.has(dimension) {
+            true => Err(Unclear::Missing(dimension)),
+            false => Ok(()),
         };
-        for value in values {
-            let value = match dimension {
-                Dimension::Key => self.asked.key(value).ok_or(Unclear::HiddenKey)?,
-                _ => value,
-            };
-            context.add(dimension, value);
-        }
-        Ok(())
+    };
+    for value in values {
+        let value = match dimension {
+            Dimension::Key => asked.key(value).ok_or(Unclear::HiddenKey)?,
+            _ => value,
+        };
+        context.add(dimension, value);
     }
+    Ok(())
 }
 
 /// A request in its one form, so that equal ones are equal.

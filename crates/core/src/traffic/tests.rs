@@ -11,7 +11,8 @@ use crate::document::{Dimension, Limits, load_file};
 use crate::policy::{Levels, check};
 use crate::prove::tests::brute::{Requests, got};
 use crate::prove::tests::oracle::pair;
-use crate::prove::{Budget, Detail, RegionBox, impact_in_detail};
+use crate::prove::tests::spans::{self, SPANS};
+use crate::prove::{Budget, Detail, RegionBox, impact_from, impact_in_detail};
 use crate::resolve::{Context, Engine};
 
 fn engine(yaml: &str) -> Engine {
@@ -32,7 +33,18 @@ fn set(attachments: &[&str]) -> Engine {
 
 fn reader(engine: &Engine) -> RowReader {
     let asked = Asked::by(engine.set(), engine.set());
-    RowReader { asked, base_commit: None, since: None, set: None }
+    RowReader { asked, base: None, since: None, set: None }
+}
+
+/// Of sets in which nothing expires any instant is as good.
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn decider(engine: &Engine) -> Decider {
+    Decider {
+        commit: "c0".to_owned(),
+        asked: Asked::by(engine.set(), engine.set()),
+        expiries: engine.set().expiries_after(Timestamp::MIN),
+    }
 }
 
 fn seen(reader: &RowReader, line: &str) -> Seen {
@@ -59,9 +71,9 @@ fn a_line_of_the_decision_log_is_its_request() {
     ]);
     let line = DECISION.replace('\n', "");
     let read = seen(&reader, &line);
-    assert_eq!(read, Seen { context: expected, named: vec!["gone".to_owned()], got: vec![] });
+    assert_eq!(read, Seen { context: expected, named: vec!["gone".to_owned()], ..Seen::default() });
     // Of what BASE decided, the policies tell which were named.
-    reader.base_commit = Some("c0".to_owned());
+    reader.base = Some(decider(&all));
     assert_eq!(seen(&reader, &line).got, ["p", "asked"]);
 
     reader.set = Some("staging".to_owned());
@@ -161,7 +173,7 @@ fn replay_names_the_policies_that_requests_named() {
     let (base, head) =
         (engine(&policies.replace("GIVES", "h")), engine(&policies.replace("GIVES", "i")));
     let mut reader = reader(&base);
-    reader.base_commit = Some("c0".to_owned());
+    reader.base = Some(decider(&base));
     let mut tally = Tally::default();
     let lines = [
         r#"{"team":"eu","commit":"c0","policies":["p","asked"]}"#,
@@ -173,7 +185,7 @@ fn replay_names_the_policies_that_requests_named() {
         tally.add(reader.read(line.as_bytes()), || place(number));
     }
     let impact = impact_in_detail(&base, &head, &Budget::default(), Detail::ALL);
-    let report = replay(&base, &head, &impact, &tally);
+    let report = replay(&Arc::new(base), &Arc::new(head), NOW, &impact, &tally);
     assert_eq!((report.rows, report.changed, report.lost, report.gained), (4, 1, 1, 1));
     assert_eq!(report.unclear, 1);
     // The region of the impact leaves out those that get something by an attachment: it has one of its own.
@@ -181,15 +193,97 @@ fn replay_names_the_policies_that_requests_named() {
     assert_eq!((&group.requested, group.region), (&vec!["asked".to_owned()], Some(1)));
 }
 
+#[test]
+fn what_an_attachment_gave_that_has_expired_since_was_not_named() {
+    let yaml = "apiVersion: refguard/v1\nkind: Policy\nname: p\nrequestable: true\nguardrails: {add: [GIVES]}\n---\n\
+        apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [eu]\nkeys: [k]\nexpires: 2026-11-20\n";
+    let [base, head] = ["h", "i"].map(|gives| Arc::new(engine(&yaml.replace("GIVES", gives))));
+    let now: Timestamp = "2026-11-28T00:00:00Z".parse().unwrap();
+    let mut reader = reader(&base.as_of(now));
+    reader.base = Some(decider(&base));
+    let row = |time: &str, key: &str| {
+        format!(r#"{{"time":{time},"team":"eu","key":"{key}","commit":"c0","policies":["p"]}}"#)
+    };
+    let changed = |line: &str| {
+        let mut tally = Tally::default();
+        tally.add(reader.read(line.as_bytes()), || place(1));
+        let impact = impact_from(&base, &head, now, &Budget::default(), Detail::ALL);
+        let report = replay(&base, &head, now, &impact, &tally);
+        assert_eq!(report.rows, 1);
+        (report.changed, report.unclear)
+    };
+    assert_eq!(changed(&row("\"2026-11-20T23:59:59Z\"", "k")), (0, 0));
+    // A key that only the expired attachment names is found by its hash too.
+    let hash = "sha256:8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a";
+    assert_eq!(changed(&row("\"2026-11-20T23:59:59Z\"", hash)), (0, 0));
+    assert_eq!(changed(&row("\"2026-11-21T00:00:00Z\"", "k")), (1, 0));
+    assert_eq!(changed(&row("null", "k")), (0, 1));
+}
+
+/// A replay of every request that a pair of random sets tells apart, of which attachments expire.
+fn check_spans(seed: u64) -> bool {
+    let Some((told, [base, head])) = spans::engines(seed) else { return false };
+    let requests = Requests::of(&[base.set(), head.set()]);
+    if requests.len() > 150 {
+        return false;
+    }
+    let now: Timestamp = SPANS[0].parse().unwrap();
+    let impact = impact_from(&base, &head, now, &Budget::default(), Detail::ALL);
+    let mut tally = Tally::default();
+    for (number, context) in (0_u64..).zip(requests.all()) {
+        tally.add(Row::Seen(Seen { context, ..Seen::default() }), || place(number));
+    }
+    let report = replay(&base, &head, now, &impact, &tally);
+    let told = || format!("{told}\n{report:#?}");
+    assert_eq!((report.now, report.exact), (now, true), "{}", told());
+
+    for span in SPANS {
+        let at: Timestamp = span.parse().unwrap();
+        let (before, after) = (base.as_of(at), head.as_of(at));
+        let mut due = (0, 0, 0);
+        for context in requests.all() {
+            let (before, after) = (got(&before, &context, &[]), got(&after, &context, &[]));
+            due.0 += u64::from(before != after);
+            due.1 += u64::from(!before.guardrails.is_subset(&after.guardrails));
+            due.2 += u64::from(!after.guardrails.is_subset(&before.guardrails));
+        }
+        let later = report.later.iter().rfind(|later| later.at <= at);
+        let present = (report.changed, report.lost, report.gained);
+        let said = later.map_or(present, |later| (later.changed, later.lost, later.gained));
+        assert_eq!(said, due, "at {span} {}", told());
+    }
+
+    // Each region is told once: rows lie in it now, or later, or never.
+    let is_seen = |traffic: &RegionTraffic| {
+        let known = RegionBox::new(&traffic.told, [base.set(), head.set()]);
+        traffic.told.requested.is_none() && requests.all().any(|context| known.has(&context))
+    };
+    for later in &report.later {
+        for traffic in &later.regions {
+            assert!(traffic.told.at == Some(later.at) && is_seen(traffic), "{}", told());
+        }
+    }
+    for quiet in &report.quiet_regions {
+        assert!(!is_seen(quiet), "{quiet:#?} {}", told());
+    }
+    let later = report.later.iter().flat_map(|later| &later.regions);
+    let all = report.regions.iter().chain(&report.quiet_regions).chain(later);
+    let mut numbers: Vec<usize> =
+        all.map(|it| it.region).filter(|at| *at < impact.regions.len()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..impact.regions.len()).collect::<Vec<_>>(), "{}", told());
+    true
+}
+
 /// A replay of every request that a pair of random sets tells apart.
 fn check_pair(seed: u64) -> bool {
     let Some(pair) = pair(seed) else { return false };
-    let [base, head] = &pair.engines;
+    let [base, head] = pair.engines.map(Arc::new);
     let requests = Requests::of(&[base.set(), head.set()]);
     if requests.len() > 250 {
         return false;
     }
-    let impact = impact_in_detail(base, head, &Budget::default(), Detail::ALL);
+    let impact = impact_in_detail(&base, &head, &Budget::default(), Detail::ALL);
     let mut tally = Tally::default();
     let mut due = [0; 4];
     for (number, context) in (0_u64..).zip(requests.all()) {
@@ -198,14 +292,14 @@ fn check_pair(seed: u64) -> bool {
             let seen = Seen { context: context.clone(), ..Seen::default() };
             tally.add(Row::Seen(seen), || place(number));
         }
-        let (before, after) = (got(base, &context, &[]), got(head, &context, &[]));
+        let (before, after) = (got(&base, &context, &[]), got(&head, &context, &[]));
         let loses = before.guardrails.difference(&after.guardrails).count() > 0;
         let gains = after.guardrails.difference(&before.guardrails).count() > 0;
         let flags = [true, before != after, loses, gains];
         due.iter_mut().zip(flags).for_each(|(sum, flag)| *sum += if flag { rows } else { 0 });
     }
 
-    let report = replay(base, head, &impact, &tally);
+    let report = replay(&base, &head, NOW, &impact, &tally);
     let told = || format!("seed {seed}\n{}\n---\n{}\n{report:#?}", pair.yaml[0], pair.yaml[1]);
     assert_eq!([report.rows, report.changed, report.lost, report.gained], due, "{}", told());
     assert_eq!(report.groups.iter().map(|group| group.rows).sum::<u64>(), due[1], "{}", told());
@@ -239,6 +333,11 @@ proptest! {
     #[test]
     fn replay_agrees_with_trying_and_rows_lie_in_regions(seed in any::<u64>()) {
         check_pair(seed);
+    }
+
+    #[test]
+    fn replay_agrees_with_trying_each_span_of_time(seed in any::<u64>()) {
+        check_spans(seed);
     }
 
     #[test]

@@ -5,7 +5,7 @@ pub(crate) mod generate;
 mod growth;
 mod laws;
 pub(crate) mod oracle;
-mod spans;
+pub(crate) mod spans;
 mod traps;
 
 use std::sync::Arc;

@@ -18,13 +18,15 @@ fn instant(text: &str) -> Timestamp {
 }
 
 /// Within each span: those of [`generate::let_expire`] as they are seen from 2026-12-02 on.
-const SPANS: [&str; 3] = ["2026-12-02T00:00:00Z", "2026-12-11T00:00:00Z", "2026-12-21T00:00:00Z"];
+pub const SPANS: [&str; 3] =
+    ["2026-12-02T00:00:00Z", "2026-12-11T00:00:00Z", "2026-12-21T00:00:00Z"];
 
 fn is_within(region: &Region, at: Timestamp) -> bool {
     region.at.is_none_or(|from| from <= at) && region.until.is_none_or(|until| at < until)
 }
 
-fn engines(seed: u64) -> Option<(String, [Arc<Engine>; 2])> {
+/// Two random sets of which attachments expire, and their text.
+pub fn engines(seed: u64) -> Option<(String, [Arc<Engine>; 2])> {
     let mut r = Random::new(seed);
     let mut before = generate::set(&mut r);
     generate::let_expire(&mut r, &mut before);
