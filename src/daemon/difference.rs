@@ -14,13 +14,15 @@ use refguard_core::safeguards::SafeguardDiff;
 
 use super::history::{History, NoHistory};
 use super::notes::lock;
-use super::past::Change;
+use super::past::{Change, PastSet};
 use crate::ops::{LogSelection, Source, Workspace, budget_within, safeguards_between};
 
 /// Time for an analysis.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Changes that are kept.
 const MAX_CHANGES: usize = 4;
+/// Differences that are kept.
+const MAX_DIFFERENCES: usize = 8;
 
 /// What becomes of a set that another takes the place of.
 #[derive(Debug)]
@@ -35,12 +37,33 @@ pub struct Difference {
     pub safeguards: SafeguardDiff,
 }
 
+/// Which difference: of two commits, as of what has ended in each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DifferenceKey {
+    commits: (String, String),
+    ended: (Option<Timestamp>, Option<Timestamp>),
+}
+
+impl DifferenceKey {
+    fn of(before: &PastSet, after: &PastSet) -> Self {
+        let now = Timestamp::now();
+        let ended = |past: &PastSet| {
+            let ends = past.engine.set().attachments.iter().filter_map(|it| it.expires);
+            ends.filter(|end| *end <= now).max()
+        };
+        Self {
+            commits: (before.commit.clone(), after.commit.clone()),
+            ended: (ended(before), ended(after)),
+        }
+    }
+}
+
 impl Difference {
     /// Between two sets with all of their documents, from now on.
     ///
     /// # Errors
     /// Where safeguards cannot be compared.
-    pub fn between(before: &Arc<Engine>, after: &Arc<Engine>) -> Result<Self, NoHistory> {
+    fn between(before: &Arc<Engine>, after: &Arc<Engine>) -> Result<Self, NoHistory> {
         let now = Timestamp::now();
         let diff = diff_sets(before.set(), after.set());
         let budget = budget_within(PATIENCE);
@@ -52,6 +75,58 @@ impl Difference {
 }
 
 impl History {
+    /// What lies between two sets, where it is known.
+    pub fn known_difference(&self, before: &PastSet, after: &PastSet) -> Option<Arc<Difference>> {
+        let key = DifferenceKey::of(before, after);
+        let kept = lock(&self.differences);
+        kept.iter().find(|(known, _)| *known == key).map(|(_, difference)| difference.clone())
+    }
+
+    /// What lies between two sets.
+    ///
+    /// # Errors
+    /// Where safeguards cannot be compared.
+    pub fn difference(
+        &self,
+        before: &PastSet,
+        after: &PastSet,
+    ) -> Result<Arc<Difference>, NoHistory> {
+        // Somebody else may have asked for it while this one waited.
+        if let Some(known) = self.known_difference(before, after) {
+            return Ok(known);
+        }
+        let key = DifferenceKey::of(before, after);
+        let difference = Arc::new(Difference::between(&before.engine, &after.engine)?);
+        let mut kept = lock(&self.differences);
+        kept.insert(0, (key, difference.clone()));
+        kept.truncate(MAX_DIFFERENCES);
+        Ok(difference)
+    }
+
+    /// What would come into an environment with the next promotion, where it is known.
+    ///
+    /// # Errors
+    /// Where git cannot be read, or there is no such environment or source.
+    pub fn known_change(&self, environment: &str) -> Result<Option<Arc<Change>>, NoHistory> {
+        let workspace = Workspace::open(self.dir())?;
+        let coming = workspace.coming_to(environment)?;
+        let tip = coming.tip.map(|tip| tip.to_string());
+        Ok(self.kept_change(environment, &coming.head.to_string(), tip.as_ref()))
+    }
+
+    fn kept_change(
+        &self,
+        environment: &str,
+        head: &str,
+        tip: Option<&String>,
+    ) -> Option<Arc<Change>> {
+        let kept = lock(&self.changes);
+        let is_known = |known: &&Arc<Change>| {
+            known.environment == environment && known.head == head && known.tip.as_ref() == tip
+        };
+        kept.iter().find(is_known).cloned()
+    }
+
     /// What would come into an environment with the next promotion.
     ///
     /// # Errors
@@ -62,14 +137,9 @@ impl History {
         let (source, head) = (coming.source, coming.head.to_string());
         let tip = coming.tip.map(|tip| tip.to_string());
 
-        let mut kept = lock(&self.changes);
-        let is_known = |known: &Arc<Change>| {
-            known.environment == environment && known.head == head && known.tip == tip
-        };
-        if let Some(known) = kept.iter().find(|known| is_known(known)) {
-            return Ok(known.clone());
+        if let Some(known) = self.kept_change(environment, &head, tip.as_ref()) {
+            return Ok(known);
         }
-        drop(kept);
         let no_logs = LogSelection { logs: Vec::new(), one_of: 1, since: None, set: None };
         let review = match (&tip, coming.is_new) {
             (Some(tip), true) => Some(workspace.review(
@@ -84,7 +154,7 @@ impl History {
         };
         let environment = environment.to_owned();
         let change = Arc::new(Change { environment, source, head, tip, review });
-        kept = lock(&self.changes);
+        let mut kept = lock(&self.changes);
         kept.insert(0, change.clone());
         kept.truncate(MAX_CHANGES);
         Ok(change)

@@ -13,6 +13,7 @@ use refguard_core::resolve::Requested;
 use serde_json::Value;
 
 use super::background::{self, Way};
+use super::difference::{Difference, DifferenceKey};
 use super::listeners::Listeners;
 use super::notes::{Notes, Subject, lock};
 use super::past::{Change, PageKey, PastSet};
@@ -40,6 +41,8 @@ pub struct History {
     pub(super) past: Mutex<Vec<Arc<PastSet>>>,
     /// What would come into environments, as it was asked for lately.
     pub(super) changes: Mutex<Vec<Arc<Change>>>,
+    /// What lies between sets that were compared lately.
+    pub(super) differences: Mutex<Vec<(DifferenceKey, Arc<Difference>)>>,
     /// Pages of histories that were asked for lately.
     pub(super) pages: Mutex<Vec<(PageKey, Arc<LogPage>)>>,
     /// What was read last of each environment's promotions.
@@ -107,6 +110,7 @@ impl History {
             past: Mutex::default(),
             pages: Mutex::default(),
             changes: Mutex::default(),
+            differences: Mutex::default(),
             ledgers: Mutex::default(),
             nudge: Mutex::default(),
             folder: Mutex::default(),

@@ -35,6 +35,8 @@ pub(super) struct App {
     pub workers: Workers,
     /// The one thread that reads git's history.
     pub historians: Workers,
+    /// Threads for what takes seconds, so that nothing else waits for it.
+    pub analysts: Workers,
     pub measures: Measures,
     pub bundles: bundle::BundleCache,
     /// The OpenAPI document.

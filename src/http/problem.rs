@@ -14,11 +14,18 @@ pub(super) struct Problem {
     pub detail: String,
     /// More members of the document.
     pub more: Option<(&'static str, Value)>,
+    /// Whether others ask for too much at once: nothing else is wrong.
+    pub is_busy: bool,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), more: None }
+        Self { status, detail: detail.into(), more: None, is_busy: false }
+    }
+
+    /// Others ask for too much at once.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Self { is_busy: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {

@@ -39,6 +39,8 @@ use crate::daemon::Hub;
 
 /// Requests that may wait for a thread.
 const MAX_WAITING: usize = 64;
+/// Analyses of the pages that may wait for a thread.
+const MAX_ANALYSES: usize = 8;
 
 /// How long to rest where accepting fails for want of descriptors.
 const REST: Duration = Duration::from_millis(50);
@@ -111,6 +113,7 @@ async fn run(
         parked,
         workers: Workers::new(cores.max(2), MAX_WAITING, limits.answer_time),
         historians: Workers::new(1, MAX_WAITING, limits.answer_time),
+        analysts: Workers::new((cores / 2).max(1), MAX_ANALYSES, limits.answer_time),
         measures,
         bundles,
         description,

@@ -35,11 +35,11 @@ impl Workers {
     {
         let queued = Queued::enter(&self.waiting);
         if queued.before >= self.max_waiting {
-            return Err(too_busy("too many requests of this kind wait"));
+            return Err(Problem::busy("too many requests of this kind wait"));
         }
         let place = tokio::time::timeout(self.patience, self.places.acquire()).await;
         let Ok(Ok(_place)) = place else {
-            return Err(too_busy("requests of this kind take too long to be answered"));
+            return Err(Problem::busy("requests of this kind take too long to be answered"));
         };
         drop(queued);
 
@@ -50,10 +50,6 @@ impl Workers {
             ))
         })
     }
-}
-
-fn too_busy(detail: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 /// One that waits; counted until it is dropped, however its request ends.
@@ -96,7 +92,8 @@ mod tests {
             .await
         });
         tokio::task::spawn_blocking(move || beginning.recv().unwrap()).await.unwrap();
-        assert_eq!(workers.run(|| Ok(2)).await.unwrap_err().status, 503);
+        let refused = workers.run(|| Ok(2)).await.unwrap_err();
+        assert_eq!((refused.status.as_u16(), refused.is_busy), (503, true));
         end.send(()).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), 1);
         assert_eq!(workers.run(|| Ok(3)).await.unwrap(), 3);

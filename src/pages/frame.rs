@@ -278,8 +278,8 @@ fn logo() -> Markup {
     )
 }
 
-/// A page for what cannot be shown: what is wrong, and a way on.
-pub fn error_page(frame: &Frame, status: u16, detail: &str) -> String {
+/// A page for what cannot be shown: what is wrong, and a way on. `is_busy`: nothing is, but that others ask too.
+pub fn error_page(frame: &Frame, status: u16, detail: &str, is_busy: bool) -> String {
     let (title, advice) = match status {
         400 => ("This cannot be asked", "Go back and change what you typed."),
         404 => ("There is nothing here", "It may be gone, or was never there."),
@@ -287,6 +287,7 @@ pub fn error_page(frame: &Frame, status: u16, detail: &str) -> String {
         409 => ("This has changed", "Begin again from the first page."),
         413 | 422 => ("This is too much", "Ask for less at once."),
         429 => ("Too many attempts", "Wait a minute, then try again."),
+        503 if is_busy => ("Busy", "Others ask for much at once. Try again in a moment."),
         503 => ("Not ready", "Try again in a moment; Now says what the daemon waits for."),
         _ => ("Something went wrong", "The daemon's log says more."),
     };

@@ -383,6 +383,45 @@ fn what_is_not_promoted_yet_is_named_by_the_beginning_of_its_commit() {
 }
 
 #[test]
+fn other_pages_go_on_while_many_ask_for_differences() {
+    let repo = Repo::new();
+    let set = |guardrail: &str| {
+        let policies = (0..150).map(|n| policy(&format!("p{n:03}"), guardrail));
+        policies.collect::<Vec<_>>().join("---\n")
+    };
+    repo.write("policies/many.yaml", &set("g"));
+    let first = repo.commit();
+    repo.write("policies/many.yaml", &set("h"));
+    let second = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&second);
+
+    let addresses = [(&first, &second), (&second, &first)];
+    let addresses = addresses.map(|(from, to)| format!("/ui/difference?from={from}&to={to}"));
+    let ask_all = || {
+        let mut asked: Vec<Client> = Vec::new();
+        for address in addresses.iter().cycle().take(30) {
+            let mut client = Client::new(&daemon.address);
+            client.send("GET", address, &[], "");
+            asked.push(client);
+        }
+        for path in ["/ui/", "/ui/ask", "/ui/policies", "/ui/matrix"] {
+            assert_eq!(daemon.get(path).status, 200, "{path}");
+        }
+        asked.iter_mut().map(|client| client.reply().unwrap()).collect::<Vec<_>>()
+    };
+    for reply in ask_all() {
+        let is_busy = reply.header("retry-after").is_some() && reply.body.contains("<h1>Busy</h1>");
+        assert!(reply.status == 200 || reply.status == 503 && is_busy, "{reply:?}");
+    }
+    for address in &addresses {
+        until("the difference is known", || daemon.get(address).status == 200);
+    }
+    assert!(ask_all().iter().all(|reply| reply.status == 200), "what is known is shown to all");
+}
+
+#[test]
 fn a_draft_is_on_no_page() {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &[]);

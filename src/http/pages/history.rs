@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::{Visit, send_page};
-use crate::daemon::{Difference, PastSet};
+use crate::daemon::PastSet;
 use crate::http::problem::Problem;
 use crate::pages::{Section, Side, change_page, difference_page, history_page};
 
@@ -52,13 +52,24 @@ pub(super) async fn difference(visit: Visit) -> Result<Response, Problem> {
     let hub = visit.app.hub.clone();
     let sets = visit.app.historians.run(move || {
         let history = hub.history();
-        Ok((history.documents_at(&name, &asked.from)?, history.documents_at(&name, &asked.to)?))
+        let before = history.documents_at(&name, &asked.from)?;
+        let after = history.documents_at(&name, &asked.to)?;
+        Ok((history.known_difference(&before, &after), before, after))
     });
-    let (before, after) = sets.await?;
-    let made = visit.app.workers.run(move || {
-        let difference = Difference::between(&before.engine, &after.engine)?;
-        Ok(difference_page(&frame, (&side(&before), &side(&after)), &difference))
-    });
+    let (known, before, after) = sets.await?;
+    let sides = (side(&before), side(&after));
+    let difference = match known {
+        Some(known) => known,
+        None => {
+            let hub = visit.app.hub.clone();
+            let analysis = move || Ok(hub.history().difference(&before, &after)?);
+            visit.app.analysts.run(analysis).await?
+        }
+    };
+    let made = visit
+        .app
+        .workers
+        .run(move || Ok(difference_page(&frame, (&sides.0, &sides.1), &difference)));
     Ok(send_page(made.await?))
 }
 
@@ -71,10 +82,15 @@ pub(super) async fn change(visit: Visit) -> Result<Response, Problem> {
     let asked: Listed = visit.query()?;
     let name = visit.environment(&asked.set)?;
     let frame = visit.frame_about("Change", Section::Change, &name, "/ui/change");
-    let app = visit.app.clone();
-    let made = visit
-        .app
-        .historians
-        .run(move || Ok(change_page(&frame, &*app.hub.history().change(&name)?)));
+    let (hub, of) = (visit.app.hub.clone(), name.clone());
+    let known = visit.app.historians.run(move || Ok(hub.history().known_change(&of)?)).await?;
+    let change = match known {
+        Some(known) => known,
+        None => {
+            let hub = visit.app.hub.clone();
+            visit.app.analysts.run(move || Ok(hub.history().change(&name)?)).await?
+        }
+    };
+    let made = visit.app.workers.run(move || Ok(change_page(&frame, &change)));
     Ok(send_page(made.await?))
 }

@@ -51,6 +51,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// Seconds until a page that cannot be shown now may be asked for again.
+const RETRY: &str = "3";
+
 /// Where the pages are.
 pub(super) const ROOT: &str = "/ui/";
 
@@ -133,11 +136,11 @@ where
 }
 
 fn send_problem(frame: &Frame, problem: &Problem) -> Response {
-    let text = error_page(frame, problem.status.as_u16(), &problem.detail);
+    let text = error_page(frame, problem.status.as_u16(), &problem.detail, problem.is_busy);
     let mut response = send_page(text);
     *response.status_mut() = problem.status;
     if problem.status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY));
     }
     response
 }
