@@ -39,7 +39,7 @@ pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String)
         let region = |at: Option<usize>| at.and_then(|at| impact.regions.get(at));
         let cells = |region: Option<&Region>| region.map(|it| RegionCells::of(it, code));
         let (own, rest) = (cells(region(row.region)), cells(region(row.rest)));
-        let (teams, models) = own.map(|own| (own.teams, own.models)).unwrap_or_default();
+        let (teams, models) = own.map_or_else(asked_without, |own| (own.teams, own.models));
         NamedRow {
             when: when_words(row),
             teams: who(&row.teams, shift.teams, teams, code),
@@ -50,6 +50,11 @@ pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String)
         }
     };
     shift.rows.iter().map(row).collect()
+}
+
+/// The cells of teams and models that neither a catalog nor a region names: what was asked has none.
+fn asked_without() -> (String, String) {
+    ("none".to_owned(), "none".to_owned())
 }
 
 /// From and until when the requests of a row lose and gain.

@@ -91,11 +91,11 @@ const MOST_SPANS: usize = 256;
 /// What asking both sets once takes of a budget.
 const COST: u64 = 200;
 
-/// One value of an axis: a name of the catalog, or a region's witness.
+/// One value of an axis: a name of the catalog, a region's witness, or none where there is neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct AxisValue<'a> {
     value: Option<&'a str>,
-    /// `None`: a name of the catalog.
+    /// `None`: no region says it.
     region: Option<usize>,
 }
 
@@ -239,6 +239,10 @@ fn axis<'a>(
             values.push(AxisValue { value, region: Some(*at) });
         }
     }
+    if values.is_empty() {
+        // Nothing is known of the dimension: what has no value of it is asked.
+        values.push(AxisValue { value: None, region: None });
+    }
     (values, 0)
 }
 
@@ -381,4 +385,73 @@ fn unshown(rows: &[ShiftRow], regions: &[(usize, &Region)]) -> Vec<ShiftRow> {
         }
     }
     more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Limits, load_file};
+    use crate::policy::{Levels, check};
+    use crate::prove::{Detail, impact_from};
+
+    fn engine(attachments: &[String]) -> Arc<Engine> {
+        let mut yaml =
+            "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {add: [g]}\n---\n\
+            apiVersion: refguard/v1\nkind: Catalog\nteams: [eu, us]\nguardrails: [g]\n"
+                .to_owned();
+        for fields in attachments {
+            yaml.push_str(&format!(
+                "---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\n{fields}\n"
+            ));
+        }
+        let loaded = load_file("set.yaml", yaml.into_bytes(), &Limits::DEFAULT);
+        Arc::new(Engine::new(Arc::new(check(loaded, &Levels::default()).set.unwrap())))
+    }
+
+    /// BASE gives `g` to `eu`, HEAD until the first of some instants; the rest expires on both sides.
+    fn ending(instants: usize) -> [Arc<Engine>; 2] {
+        let expires = |second: usize| {
+            format!("expires: 2090-12-06T00:{:02}:{:02}Z", second / 60, second % 60)
+        };
+        let other = |number| format!("teams: [us]\nusers: [u{number}]\n{}", expires(number));
+        let others: Vec<String> = (1..instants).map(other).collect();
+        let both = |eu: String| engine(&[&[eu], others.as_slice()].concat());
+        [both("teams: [eu]".to_owned()), both(format!("teams: [eu]\n{}", expires(0)))]
+    }
+
+    #[test]
+    fn every_name_is_asked_in_every_span_also_where_no_region_is_known() {
+        let now: Timestamp = "2090-12-01T00:00:00Z".parse().unwrap();
+        let first: Timestamp = "2090-12-06T00:00:00Z".parse().unwrap();
+        let [base, head] = ending(3);
+        // An analysis that had no time knows no region.
+        let none = impact_from(&base, &head, now, &Budget::units(0), Detail::ALL);
+        let whole = impact_from(&base, &head, now, &Budget::default(), Detail::ALL);
+        assert!(none.regions.is_empty() && whole.exact);
+        for impact in [none, whole] {
+            let shift = shift_from(&base, &head, now, &impact, &Budget::default());
+            let [row] = shift.rows.as_slice() else { panic!("{shift:#?}") };
+            assert_eq!((row.at, row.until, &row.lost), (Some(first), None, &vec!["g".to_owned()]));
+            assert_eq!((row.teams.as_slice(), &shift.left_out), (&["eu".to_owned()][..], &None));
+            assert_eq!(shift.losing_teams(), Some(BTreeMap::from([("eu", Some(first))])));
+        }
+    }
+
+    #[test]
+    fn where_asking_ends_is_said() {
+        let now: Timestamp = "2090-12-01T00:00:00Z".parse().unwrap();
+        let asked = |[base, head]: &[Arc<Engine>; 2], budget: &Budget| {
+            let impact = impact_from(base, head, now, &Budget::units(0), Detail::ALL);
+            shift_from(base, head, now, &impact, budget)
+        };
+        // Without any time, what is in force now is asked all the same.
+        let shift = asked(&ending(2), &Budget::units(0));
+        assert!(shift.rows.is_empty());
+        assert!(shift.left_out.unwrap().starts_with("from 2090-12-06T00:00:00Z on: "));
+        let shift = asked(&ending(MOST_SPANS + 10), &Budget::default());
+        let last = MOST_SPANS - 1;
+        let from = format!("from 2090-12-06T00:{:02}:{:02}Z on: ", last / 60, last % 60);
+        assert!(shift.left_out.as_ref().unwrap().starts_with(&from), "{:?}", shift.left_out);
+        assert_eq!(shift.rows.len(), 1);
+    }
 }
