@@ -7,12 +7,14 @@ use rustls::ServerConfig;
 
 use super::Tokens;
 
+type Listener = Box<dyn Fn(&Tokens) + Send + Sync>;
+
 /// Tokens and TLS as they were read last. A request, or the next connection, uses what is there then.
 #[derive(Default)]
 pub struct Credentials {
     tokens: ArcSwapOption<Tokens>,
     tls: ArcSwapOption<ServerConfig>,
-    listener: OnceLock<Box<dyn Fn(&Tokens) + Send + Sync>>,
+    listener: OnceLock<Listener>,
 }
 
 impl Credentials {
