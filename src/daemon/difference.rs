@@ -3,81 +3,46 @@
 //! Analyses are bounded in time: what could not be looked at is said. For threads that answer nobody else.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use refguard_core::diff::{SetDiff, diff_sets};
-use refguard_core::prove::{Detail, Impact, impact_from};
-use refguard_core::questions::{Shift, shift_from};
+use refguard_core::diff::diff_sets;
+use refguard_core::prove::{Detail, impact_from};
+use refguard_core::questions::shift_from;
 use refguard_core::resolve::Engine;
-use refguard_core::safeguards::SafeguardDiff;
 
 use super::history::{History, NoHistory};
 use super::notes::lock;
-use super::past::{Change, PastSet};
+use super::past::{Change, Difference, DifferenceKey, PastSet};
 use crate::ops::{LogSelection, Source, Workspace, budget_within, safeguards_between};
 
 /// Time for an analysis.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a change is kept: its gates (freeze, soak) and what expires follow the clock.
+const FRESH: Duration = Duration::from_secs(30);
 /// Changes that are kept.
 const MAX_CHANGES: usize = 4;
 /// Differences that are kept.
 const MAX_DIFFERENCES: usize = 8;
 
-/// What becomes of a set that another takes the place of.
-#[derive(Debug)]
-pub struct Difference {
-    /// By meaning.
-    pub diff: SetDiff,
-    /// What that does to requests.
-    pub impact: Impact,
-    /// The same in names of the catalog.
-    pub shift: Shift,
-    /// What it does to invariants, tests and settings.
-    pub safeguards: SafeguardDiff,
-}
-
-/// Which difference: of two commits, as of what has ended in each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DifferenceKey {
-    commits: (String, String),
-    ended: (Option<Timestamp>, Option<Timestamp>),
-}
-
-impl DifferenceKey {
-    fn of(before: &PastSet, after: &PastSet) -> Self {
-        let now = Timestamp::now();
-        let ended = |past: &PastSet| {
-            let ends = past.engine.set().attachments.iter().filter_map(|it| it.expires);
-            ends.filter(|end| *end <= now).max()
-        };
-        Self {
-            commits: (before.commit.clone(), after.commit.clone()),
-            ended: (ended(before), ended(after)),
-        }
-    }
-}
-
-impl Difference {
-    /// Between two sets with all of their documents, from now on.
-    ///
-    /// # Errors
-    /// Where safeguards cannot be compared.
-    fn between(before: &Arc<Engine>, after: &Arc<Engine>) -> Result<Self, NoHistory> {
-        let now = Timestamp::now();
-        let diff = diff_sets(before.set(), after.set());
-        let budget = budget_within(PATIENCE);
-        let impact = impact_from(before, after, now, &budget, Detail::READABLE);
-        let shift = shift_from(before, after, now, &impact, &budget);
-        let safeguards = safeguards_between(before.set(), after.set(), now)?;
-        Ok(Self { diff, impact, shift, safeguards })
-    }
+/// What lies between two sets with all of their documents, from now on.
+///
+/// # Errors
+/// Where safeguards cannot be compared.
+fn find_difference(before: &Arc<Engine>, after: &Arc<Engine>) -> Result<Difference, NoHistory> {
+    let now = Timestamp::now();
+    let diff = diff_sets(before.set(), after.set());
+    let budget = budget_within(PATIENCE);
+    let impact = impact_from(before, after, now, &budget, Detail::READABLE);
+    let shift = shift_from(before, after, now, &impact, &budget);
+    let safeguards = safeguards_between(before.set(), after.set(), now)?;
+    Ok(Difference { diff, impact, shift, safeguards })
 }
 
 impl History {
     /// What lies between two sets, where it is known.
     pub fn known_difference(&self, before: &PastSet, after: &PastSet) -> Option<Arc<Difference>> {
-        let key = DifferenceKey::of(before, after);
+        let key = DifferenceKey::new(before, after, Timestamp::now());
         let kept = lock(&self.differences);
         kept.iter().find(|(known, _)| *known == key).map(|(_, difference)| difference.clone())
     }
@@ -95,8 +60,8 @@ impl History {
         if let Some(known) = self.known_difference(before, after) {
             return Ok(known);
         }
-        let key = DifferenceKey::of(before, after);
-        let difference = Arc::new(Difference::between(&before.engine, &after.engine)?);
+        let key = DifferenceKey::new(before, after, Timestamp::now());
+        let difference = Arc::new(find_difference(&before.engine, &after.engine)?);
         let mut kept = lock(&self.differences);
         kept.insert(0, (key, difference.clone()));
         kept.truncate(MAX_DIFFERENCES);
@@ -122,7 +87,8 @@ impl History {
     ) -> Option<Arc<Change>> {
         let kept = lock(&self.changes);
         let is_known = |known: &&Arc<Change>| {
-            known.environment == environment && known.head == head && known.tip.as_ref() == tip
+            let is_same = known.environment == environment && known.head == head;
+            is_same && known.tip.as_ref() == tip && known.made.elapsed() < FRESH
         };
         kept.iter().find(is_known).cloned()
     }
@@ -153,7 +119,8 @@ impl History {
             _ => None,
         };
         let environment = environment.to_owned();
-        let change = Arc::new(Change { environment, source, head, tip, review });
+        let change =
+            Arc::new(Change { environment, source, head, tip, review, made: Instant::now() });
         let mut kept = lock(&self.changes);
         kept.insert(0, change.clone());
         kept.truncate(MAX_CHANGES);

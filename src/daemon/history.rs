@@ -13,10 +13,9 @@ use refguard_core::resolve::Requested;
 use serde_json::Value;
 
 use super::background::{self, Way};
-use super::difference::{Difference, DifferenceKey};
 use super::listeners::Listeners;
 use super::notes::{Notes, Subject, lock};
-use super::past::{Change, PageKey, PastSet};
+use super::past::{Change, Difference, DifferenceKey, PageKey, PastSet};
 use super::private_file::read_private_file;
 use super::state_folder::StateFolder;
 use crate::ops::{

@@ -53,7 +53,6 @@ pub use clients::{
     MAX_CLIENTS, MAX_REPORT_BYTES, Owner, ReportRefused,
 };
 pub use config::{Config, Fetch};
-pub use difference::Difference;
 pub use events::{Event, EventKind, EventWatch};
 pub use follow::Daemon;
 pub use history::{History, NoHistory};
@@ -61,7 +60,7 @@ pub use hub::{Hub, Unserved};
 pub use line_log::{LineLog, LogTarget};
 pub use metrics::Metrics;
 pub use notes::{Notes, Subject};
-pub use past::{Change, PastSet};
+pub use past::{Change, Difference, PastSet};
 pub use shadow::{MAX_SAMPLES, Shadow, ShadowOptions, ShadowReport};
 use snapshot::Source;
 pub use snapshot::{Numbers, Snapshot};

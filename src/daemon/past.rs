@@ -2,8 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
+use jiff::Timestamp;
+use refguard_core::diff::SetDiff;
+use refguard_core::prove::Impact;
+use refguard_core::questions::Shift;
 use refguard_core::resolve::Engine;
+use refguard_core::safeguards::SafeguardDiff;
 
 use crate::ops::Review;
 use crate::repo::CommitId;
@@ -29,6 +35,40 @@ impl fmt::Debug for PastSet {
     }
 }
 
+/// What becomes of a set that another takes the place of.
+#[derive(Debug)]
+pub struct Difference {
+    /// By meaning.
+    pub diff: SetDiff,
+    /// What that does to requests.
+    pub impact: Impact,
+    /// The same in names of the catalog.
+    pub shift: Shift,
+    /// What it does to invariants, tests and settings.
+    pub safeguards: SafeguardDiff,
+}
+
+/// Which difference: of two commits, as of what has ended in each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DifferenceKey {
+    commits: (String, String),
+    ended: (Option<Timestamp>, Option<Timestamp>),
+}
+
+impl DifferenceKey {
+    /// Of two sets, at an instant.
+    pub fn new(before: &PastSet, after: &PastSet, now: Timestamp) -> Self {
+        let ended = |past: &PastSet| {
+            let ends = past.engine.set().attachments.iter().filter_map(|it| it.expires);
+            ends.filter(|end| *end <= now).max()
+        };
+        Self {
+            commits: (before.commit.clone(), after.commit.clone()),
+            ended: (ended(before), ended(after)),
+        }
+    }
+}
+
 /// What an environment's source has and the environment lacks.
 #[derive(Debug)]
 pub struct Change {
@@ -42,6 +82,8 @@ pub struct Change {
     pub tip: Option<String>,
     /// What a reviewer needs to know; `None` where there is nothing to hold against each other.
     pub review: Option<Review>,
+    /// When it was worked out.
+    pub(super) made: Instant,
 }
 
 /// Which page of which history, as the refs have it.
