@@ -1,15 +1,14 @@
 //! Asking daemons from the command line: their addresses, TLS, tokens, and one request at a time by HTTP/1.0.
 
-use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::http::{Deadline, TlsClient, host_name, read_answer};
+use crate::http::{Deadline, TlsClient, connect, host_name, read_answer};
 
 /// How long one daemon may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -47,21 +46,25 @@ impl DaemonArgs {
         let addresses: Vec<Address<'_>> =
             self.daemons.iter().map(|daemon| Address::parse(daemon)).collect::<Result<_>>()?;
         let tls = match addresses.iter().any(Address::is_tls) {
-            true => Some(self.trusted_authorities()?),
+            true => Some(trusted_authorities(self.ca.as_deref())?),
             false => None,
         };
         let daemons = self.daemons.iter().map(String::as_str).zip(addresses).collect();
         Ok(Asker { daemons, token, tls })
     }
+}
 
-    fn trusted_authorities(&self) -> Result<TlsClient> {
-        let Some(path) = &self.ca else {
-            return TlsClient::trusting_this_machine().map_err(anyhow::Error::msg);
-        };
-        let named = || format!("`{}`", path.display());
-        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", named()))?;
-        TlsClient::trusting(&pem).map_err(anyhow::Error::msg).with_context(named)
-    }
+/// Trusts those who are in a file, else those that this machine trusts.
+///
+/// # Errors
+/// Where they cannot be read.
+pub(in crate::cli) fn trusted_authorities(file: Option<&Path>) -> Result<TlsClient> {
+    let Some(path) = file else {
+        return TlsClient::trusting_this_machine().map_err(anyhow::Error::msg);
+    };
+    let named = || format!("`{}`", path.display());
+    let pem = std::fs::read(path).with_context(|| format!("cannot read {}", named()))?;
+    TlsClient::trusting(&pem).map_err(anyhow::Error::msg).with_context(named)
 }
 
 /// Where a daemon listens.
@@ -161,11 +164,12 @@ impl<'a> Asker<'a> {
         let request = |host: &str| write_request(host, method, path, token);
         let answer = match *address {
             Address::Http(host) => {
-                read_answer(connect(host, 80)?, request(host).as_bytes(), MAX_ANSWER, &deadline)
+                let stream = connect(host, 80, &deadline)?;
+                read_answer(stream, request(host).as_bytes(), MAX_ANSWER, &deadline)
             }
             Address::Https(host) => {
                 let tls = self.tls.as_ref().context("there is no authority to trust")?;
-                let stream = connect(host, 443)?;
+                let stream = connect(host, 443, &deadline)?;
                 let stream = tls.open(stream, host_name(host)).map_err(anyhow::Error::msg)?;
                 read_answer(stream, request(host).as_bytes(), MAX_ANSWER, &deadline)
             }
@@ -179,16 +183,6 @@ impl<'a> Asker<'a> {
         let text = String::from_utf8(answer.map_err(anyhow::Error::msg)?);
         Answer::parse(&text.context("its answer is no text")?)
     }
-}
-
-fn connect(host: &str, default_port: u16) -> Result<TcpStream> {
-    let has_port = host.contains(':') && !host.ends_with(']');
-    let named = if has_port { host.to_owned() } else { format!("{host}:{default_port}") };
-    let address = named.to_socket_addrs()?.next().context("the name has no address")?;
-    let stream = TcpStream::connect_timeout(&address, ANSWER)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(ANSWER))?;
-    Ok(stream)
 }
 
 /// The text of a request.

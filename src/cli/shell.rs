@@ -93,7 +93,7 @@ impl Shell {
     }
 
     fn say_age(&self, workspace: &Workspace, environment: &str) -> Result<()> {
-        if let Some(FetchedCopy { remote, fetched, .. }) = workspace.fetched_copy(environment)? {
+        if let Some(FetchedCopy { remote, fetched }) = workspace.fetched_copy(environment)? {
             let age = output::age_words(fetched.elapsed().unwrap_or_default());
             self.say_once(format!(
                 "note: `{remote}` was last asked {age} ago: `--fetch` asks it first"

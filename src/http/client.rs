@@ -1,7 +1,8 @@
 //! One request and its answer over a blocking stream, bounded in bytes and in time: what verbs and notifications ask
 //! with.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 /// Bytes of one read.
@@ -26,6 +27,29 @@ impl Deadline {
     }
 }
 
+/// A connection to `HOST` or `HOST:PORT`, with as much time for each step as the exchange has.
+///
+/// # Errors
+/// Where the name has no address, or nobody answers there in time.
+pub fn connect(host: &str, default_port: u16, deadline: &Deadline) -> io::Result<TcpStream> {
+    let has_port = host.contains(':') && !host.ends_with(']');
+    let named = if has_port { host.to_owned() } else { format!("{host}:{default_port}") };
+    let address = named.to_socket_addrs()?.next();
+    let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
+    let stream = TcpStream::connect_timeout(&address, deadline.left())?;
+    stream.set_read_timeout(Some(deadline.patience))?;
+    stream.set_write_timeout(Some(deadline.patience))?;
+    Ok(stream)
+}
+
+/// What went wrong with a stream, for a person.
+pub(super) fn in_words(error: io::Error) -> String {
+    match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer in time".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// Sends a request of HTTP/1.0 and reads the answer, which is whole when the connection ends. It is bounded in bytes and
 /// in time, also where it comes a byte at a time.
 ///
@@ -37,10 +61,6 @@ pub fn read_answer(
     most: usize,
     deadline: &Deadline,
 ) -> Result<Vec<u8>, String> {
-    let in_words = |error: std::io::Error| match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer in time".to_owned(),
-        _ => error.to_string(),
-    };
     stream.write_all(request).map_err(in_words)?;
     stream.flush().map_err(in_words)?;
 

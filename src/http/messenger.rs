@@ -1,8 +1,6 @@
 //! Telling others what happens: each receiver has a bounded queue and a thread of its own, so that none of them is in the
 //! way of serving, or of another receiver.
 
-use std::io::ErrorKind;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -17,7 +15,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
 use super::TlsClient;
-use super::client::{Deadline, host_name, read_answer};
+use super::client::{Deadline, connect, host_name, in_words, read_answer};
 use crate::daemon::{Event, EventWatch, Hub};
 
 /// Events that wait for one receiver at most.
@@ -261,7 +259,8 @@ impl Post {
     fn send(&self, message: &Message) -> Result<u16, String> {
         let target = &self.target;
         let deadline = Deadline::within(PATIENCE);
-        let stream = connect(target, &deadline)?;
+        let default_port = if target.is_tls { 443 } else { 80 };
+        let stream = connect(&target.host, default_port, &deadline).map_err(in_words)?;
         let request = self.write_request(message);
         let answer = match target.is_tls {
             false => read_answer(stream, request.as_bytes(), MAX_ANSWER, &deadline)?,
@@ -295,23 +294,6 @@ impl Post {
             message.body
         )
     }
-}
-
-fn connect(target: &NotifyTarget, deadline: &Deadline) -> Result<TcpStream, String> {
-    let in_words = |error: std::io::Error| match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer in time".to_owned(),
-        _ => error.to_string(),
-    };
-    let host = &target.host;
-    let has_port = host.contains(':') && !host.ends_with(']');
-    let port = if target.is_tls { 443 } else { 80 };
-    let named = if has_port { host.clone() } else { format!("{host}:{port}") };
-    let address = named.to_socket_addrs().map_err(in_words)?.next();
-    let address = address.ok_or("the name has no address")?;
-    let stream = TcpStream::connect_timeout(&address, deadline.left()).map_err(in_words)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(in_words)?;
-    stream.set_write_timeout(Some(PATIENCE)).map_err(in_words)?;
-    Ok(stream)
 }
 
 /// A rest that is up to a quarter longer or shorter, so that daemons that failed together do not come back together.

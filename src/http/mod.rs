@@ -40,7 +40,7 @@ mod workers;
 use endpoint::Endpoint;
 
 pub use authz::AuthzOptions;
-pub use client::{Deadline, host_name, read_answer};
+pub use client::{Deadline, connect, host_name, read_answer};
 pub use credentials::Credentials;
 pub use decisions::DecisionLog;
 pub use guard::{HostGuard, Tokens};

@@ -64,6 +64,7 @@ pub use open::Repo;
 pub use promotion::{Allow, Promotion, Record, Target, is_reason};
 pub use remote::{LEDGERS, Listed, Push, PushOutcome, RemoteRefs};
 pub use remotes::Remote;
+pub use revision::first_name;
 pub use root::Root;
 pub use trailers::Malformed;
 pub use transaction::{Locked, Lost, Outcome, Transaction};

@@ -5,6 +5,11 @@ use git2::{ErrorCode, ObjectType, ReferenceType};
 use super::git::QUICK;
 use super::{CommitId, RefName, Repo, RepoError};
 
+/// The name that a revision begins with, before git's operators.
+pub fn first_name(revision: &str) -> &str {
+    revision.split(['^', '~', '@', ':']).next().unwrap_or_default()
+}
+
 impl Repo {
     /// What a ref holds. It must be a ref of its own that holds a commit; a ref that cannot be read is
     /// an error, never "absent".
@@ -53,8 +58,8 @@ impl Repo {
         revision: &str,
         known: &[(&str, &RefName)],
     ) -> Result<CommitId, RepoError> {
-        let end = revision.find(['^', '~', '@', ':']).unwrap_or(revision.len());
-        let (base, rest) = revision.split_at_checked(end).unwrap_or((revision, ""));
+        let base = first_name(revision);
+        let rest = revision.strip_prefix(base).unwrap_or_default();
         let named = known.iter().find(|(name, full)| *name == base || full.as_str() == base);
         let Some((_, full)) = named else {
             // Git takes the tag of a name; a person means the branch.
@@ -68,8 +73,7 @@ impl Repo {
 
     /// The branch that the first name of a revision means, where there is a tag of that name too.
     pub fn branch_beside_tag(&self, revision: &str) -> Result<Option<RefName>, RepoError> {
-        let end = revision.find(['^', '~', '@', ':', '#']).unwrap_or(revision.len());
-        self.branch_before_tag(revision.get(..end).unwrap_or_default())
+        self.branch_before_tag(first_name(revision))
     }
 
     fn branch_before_tag(&self, name: &str) -> Result<Option<RefName>, RepoError> {

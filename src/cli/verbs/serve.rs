@@ -17,6 +17,7 @@ use refguard_core::document::{Dimension, MAX_TAGS, MAX_VALUE};
 use self::listen::{Address, Socket, SocketFile};
 use self::secrets::Secrets;
 use crate::cli::args::parse_duration;
+use crate::cli::asker::trusted_authorities;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -26,7 +27,7 @@ use crate::daemon::{
 };
 use crate::http::{
     self, AuthzOptions, Credentials, DecisionLog, HostGuard, Limits, NotifyForm, NotifyOptions,
-    NotifyTarget, Options, Signals, TlsClient,
+    NotifyTarget, Options, Signals,
 };
 use crate::ops::{self, Workspace};
 use crate::output::LinkTemplate;
@@ -177,14 +178,9 @@ impl NotifyArgs {
         if targets.is_empty() {
             return Ok(None);
         }
-        let tls = match (targets.iter().any(NotifyTarget::is_tls), &self.ca) {
-            (false, _) => None,
-            (true, None) => Some(TlsClient::trusting_this_machine().map_err(anyhow::Error::msg)?),
-            (true, Some(path)) => {
-                let pem =
-                    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-                Some(TlsClient::trusting(&pem).map_err(anyhow::Error::msg)?)
-            }
+        let tls = match targets.iter().any(NotifyTarget::is_tls) {
+            true => Some(trusted_authorities(self.ca.as_deref())?),
+            false => None,
         };
         Ok(Some(NotifyOptions { targets, secret: self.secret()?, tls }))
     }

@@ -9,6 +9,7 @@ use refguard_core::questions::{explain_guardrail, unlisted_values};
 use refguard_core::resolve::{Context, MAX_VALUE, Request, Requested, ResolvedPolicy, explain};
 use serde::Deserialize;
 
+use super::typed::TypedRequest;
 use super::view::{View, Wanted};
 use super::{Visit, see_other, send_page};
 use crate::daemon::Hub;
@@ -22,31 +23,17 @@ struct Asked {
     set: String,
     at: String,
     now: String,
-    team: String,
-    key: String,
-    model: String,
-    tags: String,
-    user: String,
-    tool: String,
+    #[serde(flatten)]
+    request: TypedRequest,
     policies: String,
     guardrail: String,
     against: String,
 }
 
 impl Asked {
-    fn of(&self, dimension: Dimension) -> &str {
-        match dimension {
-            Dimension::Team => &self.team,
-            Dimension::Key => &self.key,
-            Dimension::Model => &self.model,
-            Dimension::Tag => &self.tags,
-            Dimension::User => &self.user,
-            Dimension::Tool => &self.tool,
-        }
-    }
-
     fn form(&self) -> AskForm {
-        let values = Dimension::WRITTEN.map(|dimension| (dimension, self.of(dimension).to_owned()));
+        let values =
+            Dimension::WRITTEN.map(|dimension| (dimension, self.request.of(dimension).to_owned()));
         AskForm {
             values: values.into(),
             policies: self.policies.clone(),
@@ -59,13 +46,12 @@ impl Asked {
 
     /// What was asked, as the query of an address has it, without set and time.
     fn pairs(&self) -> Vec<(&'static str, &str)> {
-        let values = Dimension::WRITTEN.map(|of| (of.context_field(), self.of(of)));
         let others = [
             ("policies", self.policies.as_str()),
             ("guardrail", &self.guardrail),
             ("against", &self.against),
         ];
-        values.into_iter().chain(others).collect()
+        self.request.pairs().chain(others).collect()
     }
 
     fn is_asked(&self) -> bool {
@@ -75,7 +61,7 @@ impl Asked {
     /// The request; a value of white space only is absent.
     fn context(&self) -> Result<Context, Problem> {
         let values = Dimension::WRITTEN.into_iter().flat_map(|dimension| {
-            let text = self.of(dimension);
+            let text = self.request.of(dimension);
             let parts = if dimension.is_set() { split(text) } else { vec![text.trim()] };
             parts.into_iter().filter(|it| !it.is_empty()).map(move |it| (dimension, it))
         });

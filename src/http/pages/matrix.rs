@@ -7,6 +7,7 @@ use refguard_core::policy::Context;
 use refguard_core::questions::{Matrix, MatrixQuestion, make_matrix};
 use serde::Deserialize;
 
+use super::typed::TypedRequest;
 use super::view::{View, Wanted};
 use super::{Visit, guard_response, send_page};
 use crate::http::problem::Problem;
@@ -24,26 +25,11 @@ struct Asked {
     guardrail: String,
     rows: String,
     page: String,
-    team: String,
-    key: String,
-    model: String,
-    tags: String,
-    user: String,
-    tool: String,
+    #[serde(flatten)]
+    request: TypedRequest,
 }
 
 impl Asked {
-    fn of(&self, dimension: Dimension) -> &str {
-        match dimension {
-            Dimension::Team => &self.team,
-            Dimension::Key => &self.key,
-            Dimension::Model => &self.model,
-            Dimension::Tag => &self.tags,
-            Dimension::User => &self.user,
-            Dimension::Tool => &self.tool,
-        }
-    }
-
     fn form(&self) -> Result<MatrixForm, Problem> {
         let by = match self.by.as_str() {
             "" => Some(Dimension::Team),
@@ -55,7 +41,9 @@ impl Asked {
         let others = Dimension::WRITTEN.into_iter().filter(|dimension| *dimension != by);
         Ok(MatrixForm {
             by,
-            others: others.map(|dimension| (dimension, self.of(dimension).to_owned())).collect(),
+            others: others
+                .map(|dimension| (dimension, self.request.of(dimension).to_owned()))
+                .collect(),
             guardrail: self.guardrail.clone(),
             filter: self.filter.clone(),
             merged: self.rows != "each",
@@ -65,14 +53,13 @@ impl Asked {
 
     /// What was asked, as the query of an address has it, without set, time and page.
     fn pairs(&self) -> Vec<(&'static str, &str)> {
-        let values = Dimension::WRITTEN.map(|of| (of.context_field(), self.of(of)));
         let own = [
             ("by", self.by.as_str()),
             ("filter", &self.filter),
             ("guardrail", &self.guardrail),
             ("rows", &self.rows),
         ];
-        own.into_iter().chain(values).collect()
+        own.into_iter().chain(self.request.pairs()).collect()
     }
 }
 

@@ -14,6 +14,7 @@ mod now;
 mod policies;
 pub(super) mod sessions;
 mod sign_in;
+mod typed;
 mod view;
 
 use std::future::Future;

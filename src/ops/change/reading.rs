@@ -6,13 +6,11 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 
 use crate::ops::{Home, Workspace};
-use crate::repo::{RefName, Remote};
+use crate::repo::{RefName, Remote, first_name};
 
 /// An environment that is read as the last fetch left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchedCopy {
-    /// The environment.
-    pub environment: String,
     /// Where it lives.
     pub remote: String,
     /// When it was fetched last.
@@ -40,8 +38,7 @@ impl Workspace {
     pub fn fetched_copy(&self, environment: &str) -> Result<Option<FetchedCopy>> {
         let Home::At(remote) = self.place(environment)?.home else { return Ok(None) };
         let fetched = self.repo()?.last_fetch(&remote, &RefName::branch(environment)?);
-        let environment = environment.to_owned();
-        Ok(fetched.map(|fetched| FetchedCopy { environment, remote, fetched }))
+        Ok(fetched.map(|fetched| FetchedCopy { remote, fetched }))
     }
 
     /// The environment that a revision speaks of, if it is one.
@@ -49,12 +46,11 @@ impl Workspace {
     /// # Errors
     /// Where git cannot be read.
     pub fn environment_in(&self, revision: &str) -> Result<Option<String>> {
-        let name = revision.split(['#', '^', '~', '@', ':']).next().unwrap_or_default();
-        if name.is_empty() && revision.starts_with('#')
-            || revision.parse::<jiff::Timestamp>().is_ok()
-        {
+        if revision.starts_with('#') || revision.parse::<jiff::Timestamp>().is_ok() {
             return self.anchor().map(Some);
         }
+        let name = first_name(revision);
+        let name = name.split_once('#').map_or(name, |(name, _)| name);
         let known = self.environment_refs()?;
         let found = known.into_iter().find(|(known, full)| known == name || full.as_str() == name);
         Ok(found.map(|(name, _)| name))

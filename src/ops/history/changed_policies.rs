@@ -12,19 +12,15 @@ use refguard_core::document::{Body, Limits, is_yaml_name, load_file};
 use refguard_core::policy::{raw_attachment_json, raw_policy_json};
 use serde::{Deserialize, Serialize};
 
+use crate::ops::source::kept_file::KeptFile;
 use crate::ops::source::load;
-use crate::ops::source::program::Program;
 use crate::ops::{Keep, Workspace};
-use crate::repo::{AsideName, BlobId, Change, Repo, TreeId};
+use crate::repo::{BlobId, Change, Repo, TreeId};
 
 /// Pairs of trees that are compared by one thread.
 const BATCH: usize = 256;
 
-/// Raised where the same bytes would mean something else.
-const FORMAT: u32 = 1;
-
-/// Bytes of what is kept.
-const MOST_BYTES: u64 = 64 << 20;
+const FILE: KeptFile = KeptFile { name: "changes", format: 1, most_bytes: 64 << 20 };
 
 /// A tree, and the one before it where there is one.
 type Pair = (Option<TreeId>, TreeId);
@@ -42,7 +38,7 @@ pub(super) fn policies_by_entry(
     let before = trees.iter().skip(1).copied().map(Some).chain([None]);
     let pairs: Vec<Pair> = before.zip(trees.iter().copied()).take(count).collect();
     let (repo, prefix) = (workspace.repo()?, workspace.root().prefix());
-    let mut kept = KeptChanges::read(repo, prefix).unwrap_or_default();
+    let mut kept: KeptChanges = FILE.read(repo, prefix).unwrap_or_default();
     let unknown: BTreeSet<Pair> =
         pairs.iter().filter(|pair| kept.find(**pair).is_none()).copied().collect();
     let unknown: Vec<Pair> = unknown.into_iter().collect();
@@ -58,7 +54,7 @@ pub(super) fn policies_by_entry(
         kept.add(*pair, policies);
     }
     if !unknown.is_empty() && workspace.keep() == Keep::InGitDir {
-        kept.write(repo, prefix);
+        FILE.write(repo, prefix, &kept);
     }
     Ok(pairs.iter().map(|pair| kept.find(*pair).unwrap_or_default().to_vec()).collect())
 }
@@ -70,37 +66,7 @@ struct KeptChanges(BTreeMap<KeptPair, Vec<String>>);
 /// A [`Pair`] as it is kept.
 type KeptPair = (Option<[u8; 20]>, [u8; 20]);
 
-/// What the file is of. It comes first, so that a file of another program is not read further.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Key {
-    format: u32,
-    program: Program,
-    prefix: String,
-}
-
-impl Key {
-    fn new(prefix: &str) -> Option<Self> {
-        Some(Self { format: FORMAT, program: Program::this()?, prefix: prefix.to_owned() })
-    }
-}
-
 impl KeptChanges {
-    fn read(repo: &Repo, prefix: &str) -> Option<Self> {
-        let bytes = repo.read_aside(&AsideName::of_folder("changes", prefix), MOST_BYTES)?;
-        let (key, rest) = postcard::take_from_bytes::<Key>(&bytes).ok()?;
-        (key == Key::new(prefix)?).then(|| postcard::from_bytes(rest).ok()).flatten()
-    }
-
-    /// That it cannot be written costs the next run time, and nothing else.
-    fn write(&self, repo: &Repo, prefix: &str) {
-        let Some(key) = Key::new(prefix) else { return };
-        let name = AsideName::of_folder("changes", prefix);
-        let _ = repo.write_aside(&name, MOST_BYTES, |out| {
-            postcard::to_io(&key, &mut *out).map_err(std::io::Error::other)?;
-            postcard::to_io(self, out).map(drop).map_err(std::io::Error::other)
-        });
-    }
-
     /// The names of a pair, if they are known. Between equal trees nothing differs.
     fn find(&self, (before, tree): Pair) -> Option<&[String]> {
         if before == Some(tree) {

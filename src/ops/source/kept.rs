@@ -13,42 +13,25 @@ use refguard_core::policy::PolicySet;
 use serde::{Deserialize, Serialize};
 
 use crate::ops::source::filter::{Filter, SETTINGS};
+use crate::ops::source::kept_file::KeptFile;
 use crate::ops::source::load;
-use crate::ops::source::program::Program;
 use crate::ops::source::tracked::{Known, TrackedFile};
-use crate::repo::{AsideName, BlobId, Entry, EntryKind, Repo, Side, TreeId};
+use crate::repo::{BlobId, Entry, EntryKind, Repo, Side, TreeId};
 
-/// Raised where the same bytes would mean something else.
-const FORMAT: u32 = 2;
+/// Larger sets are not kept: reading them back would take as much memory again.
+const FILE: KeptFile = KeptFile { name: "set", format: 2, most_bytes: 512 << 20 };
 
-/// Larger sets are neither written nor read: reading them back would take as much memory again.
-const MOST_BYTES: u64 = 512 << 20;
-
-/// What the file is of. It comes first, so that a file of another program is not read further.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Key {
-    format: u32,
-    program: Program,
-    prefix: String,
-}
-
-impl Key {
-    fn new(prefix: &str) -> Option<Self> {
-        Some(Self { format: FORMAT, program: Program::this()?, prefix: prefix.to_owned() })
-    }
-}
-
-/// The rest of the file; `S` is the set, owned or borrowed.
+/// What is kept; `S` is the set, owned or borrowed.
 #[derive(Serialize, Deserialize)]
 struct Kept<S> {
     tree: Option<[u8; 20]>,
-    files: Vec<KeptFile>,
+    files: Vec<KeptEntry>,
     set: S,
 }
 
 /// One file of the set.
 #[derive(Serialize, Deserialize)]
-struct KeptFile {
+struct KeptEntry {
     path: Arc<str>,
     kind: EntryKind,
     blob: Option<[u8; 20]>,
@@ -59,21 +42,16 @@ struct KeptFile {
 
 /// The set that was kept for a folder, and the files that it is of.
 pub(super) fn read(repo: &Repo, prefix: &str) -> Option<(Known, PolicySet)> {
-    let bytes = repo.read_aside(&AsideName::of_folder("set", prefix), MOST_BYTES)?;
-    let (key, rest) = postcard::take_from_bytes::<Key>(&bytes).ok()?;
-    if key != Key::new(prefix)? {
-        return None;
-    }
-    let kept: Kept<PolicySet> = postcard::from_bytes(rest).ok()?;
+    let kept: Kept<PolicySet> = FILE.read(repo, prefix)?;
     let known = known(repo, prefix, kept.tree, kept.files)?;
     Some((known, kept.set))
 }
 
-fn known(repo: &Repo, prefix: &str, tree: Option<[u8; 20]>, kept: Vec<KeptFile>) -> Option<Known> {
+fn known(repo: &Repo, prefix: &str, tree: Option<[u8; 20]>, kept: Vec<KeptEntry>) -> Option<Known> {
     let mut files = BTreeMap::new();
     let mut others = BTreeSet::new();
     let mut bytes: u64 = 0;
-    for KeptFile { path, kind, blob, size, is_other } in kept {
+    for KeptEntry { path, kind, blob, size, is_other } in kept {
         if is_other {
             others.insert(path.clone());
         }
@@ -99,8 +77,7 @@ fn settings_filter(repo: &Repo, file: &TrackedFile) -> Option<Filter> {
 
 /// Keeps a sound set. That it cannot be written costs the next run time, and nothing else.
 pub(super) fn write(repo: &Repo, known: &Known, set: &PolicySet) {
-    let Some(key) = Key::new(&known.prefix) else { return };
-    let files = known.files.iter().map(|(path, file)| KeptFile {
+    let files = known.files.iter().map(|(path, file)| KeptEntry {
         path: path.clone(),
         kind: file.side.kind,
         blob: file.side.blob.map(BlobId::to_bytes),
@@ -109,8 +86,5 @@ pub(super) fn write(repo: &Repo, known: &Known, set: &PolicySet) {
     });
     let tree = known.tree.map(TreeId::to_bytes);
     let kept = Kept { tree, files: files.collect(), set };
-    let _ = repo.write_aside(&AsideName::of_folder("set", &known.prefix), MOST_BYTES, |out| {
-        postcard::to_io(&key, &mut *out).map_err(std::io::Error::other)?;
-        postcard::to_io(&kept, out).map(drop).map_err(std::io::Error::other)
-    });
+    FILE.write(repo, &known.prefix, &kept);
 }

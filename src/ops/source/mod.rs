@@ -8,6 +8,7 @@ pub(in crate::ops) mod import_database;
 pub(in crate::ops) mod init;
 pub(in crate::ops) mod judged;
 mod kept;
+pub(in crate::ops) mod kept_file;
 pub(in crate::ops) mod listing;
 pub(in crate::ops) mod load;
 pub(in crate::ops) mod logs;

@@ -77,20 +77,7 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
     budget.begin_phase(JOINING_ENDS);
     let Search { found, mut skipped, .. } = search;
     let patcher = Patcher::new(&world, &changes, &found, budget);
-    let mut describer = Describer {
-        world: &world,
-        names: &names,
-        engines,
-        found: &found,
-        boxes: Boxes::new(&world, budget),
-        patcher,
-        budget,
-        detail,
-        shown: Vec::new(),
-        regions: Vec::new(),
-        left_out: 0,
-        skipped: Vec::new(),
-    };
+    let mut describer = Describer::new(&world, &names, engines, &found, patcher, budget, detail);
     describer.describe_all();
 
     impact.regions = describer.regions;
@@ -134,20 +121,9 @@ pub fn regions_around(
     }
 
     let found = search.found;
-    let mut describer = Describer {
-        world: &world,
-        names: &names,
-        engines: [base, head],
-        found: &found,
-        boxes: Boxes::new(&world, budget),
-        patcher: Patcher::new(&world, &changes, &found, budget),
-        budget,
-        detail,
-        shown: Vec::new(),
-        regions: Vec::new(),
-        left_out: 0,
-        skipped: Vec::new(),
-    };
+    let patcher = Patcher::new(&world, &changes, &found, budget);
+    let mut describer =
+        Describer::new(&world, &names, [base, head], &found, patcher, budget, detail);
     describer.describe_all();
     describer.regions
 }
@@ -231,7 +207,32 @@ fn told(change: &Change) -> impl Iterator<Item = Told> + '_ {
     lost.chain(change.gained.iter().map(|guardrail| (false, *guardrail)))
 }
 
-impl Describer<'_, '_, '_> {
+impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
+    fn new(
+        world: &'w World<'a>,
+        names: &'d Names,
+        engines: [&'d Engine; 2],
+        found: &'w [Found],
+        patcher: Patcher<'w, 'a>,
+        budget: &'w Budget,
+        detail: Detail,
+    ) -> Self {
+        Self {
+            world,
+            names,
+            engines,
+            found,
+            boxes: Boxes::new(world, budget),
+            patcher,
+            budget,
+            detail,
+            shown: Vec::new(),
+            regions: Vec::new(),
+            left_out: 0,
+            skipped: Vec::new(),
+        }
+    }
+
     fn describe_all(&mut self) {
         let (boxes, unboxed) = self.boxes.join_all(self.found);
         self.left_out = unboxed;

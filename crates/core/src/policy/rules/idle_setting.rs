@@ -1,8 +1,8 @@
 //! RG222 `idle-setting`: a setting that the repository decides and no commit
 
-use super::Scope;
+use super::{Scope, stated_refs};
 use crate::document::{Finding, Rule, Severity};
-use crate::policy::{DraftSet, Environment};
+use crate::policy::DraftSet;
 
 /// What it looks at.
 pub(super) const SCOPE: Scope = Scope::Local;
@@ -78,13 +78,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             );
             findings.push(item.finding(&RULE, branch.span, message).help(help));
         }
-        for environment in item.raw.environments.iter().flatten() {
-            let Some(reference) = &environment.reference else { continue };
-            if reference.value == Environment::named(&environment.name).reference {
-                let message = "`ref` changes nothing: an environment is the branch of its name";
-                let finding = item.finding(&RULE, reference.span, message);
-                findings.push(finding.help("remove the line"));
-            }
+        for stated in stated_refs(item.raw).filter(|stated| stated.is_usual) {
+            let message = "`ref` changes nothing: an environment is the branch of its name";
+            let finding = item.finding(&RULE, stated.reference.span, message);
+            findings.push(finding.help("remove the line"));
         }
     }
 }

@@ -53,9 +53,10 @@ pub mod wildcard_matches_nothing;
 
 use rayon::prelude::*;
 
-use super::{DraftSet, Levels};
+use super::{DraftSet, Environment, Levels};
 use crate::document::{
-    self, Action, Finding, Name, RawPolicy, RawRepository, RawStep, Rule, Severity, Spanned,
+    self, Action, Finding, Name, RawEnvironment, RawPolicy, RawRepository, RawStep, Rule, Severity,
+    Spanned,
 };
 
 /// How much of a set a rule looks at: what tells whether a breach of it can be found, or ruled out, from a
@@ -197,6 +198,23 @@ pub(super) fn levels_of(raw: &RawRepository) -> Levels {
         let _ = levels.set(&rules, name, level.value);
     }
     levels
+}
+
+/// A ref that settings give to an environment.
+struct StatedRef<'a> {
+    environment: &'a RawEnvironment,
+    reference: &'a Spanned<String>,
+    /// Whether it is the one of the environment's name.
+    is_usual: bool,
+}
+
+/// Every ref that settings give.
+fn stated_refs(settings: &RawRepository) -> impl Iterator<Item = StatedRef<'_>> {
+    settings.environments.iter().flatten().filter_map(|environment| {
+        let reference = environment.reference.as_ref()?;
+        let is_usual = reference.value == Environment::named(&environment.name).reference;
+        Some(StatedRef { environment: &environment.value, reference, is_usual })
+    })
 }
 
 /// What a policy adds itself.

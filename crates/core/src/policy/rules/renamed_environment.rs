@@ -1,8 +1,8 @@
 //! RG124 `renamed-environment`: an environment that the settings put at another ref than the branch of its name
 
-use super::Scope;
+use super::{Scope, StatedRef, stated_refs};
 use crate::document::{Finding, Rule, Severity};
-use crate::policy::{DraftSet, Environment};
+use crate::policy::DraftSet;
 
 /// What it looks at.
 pub(super) const SCOPE: Scope = Scope::Local;
@@ -69,19 +69,17 @@ environments:
 /// Every environment with a ref that is not the one of its name.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.repository {
-        for environment in item.raw.environments.iter().flatten() {
-            let name = environment.name.as_str();
-            let usual = Environment::named(&environment.name).reference;
-            let Some(reference) = &environment.reference else { continue };
+        for StatedRef { environment, reference, is_usual } in stated_refs(item.raw) {
             // What is no branch at all has a finding of its own.
-            let Some(old) = reference.value.strip_prefix("refs/heads/") else { continue };
-            if reference.value == usual {
+            let Some(old) = reference.value.strip_prefix("refs/heads/").filter(|_| !is_usual)
+            else {
                 continue;
-            }
+            };
+            let name = environment.name.as_str();
             let message =
                 format!("`{name}` is always the branch `{name}`, not `{}`", reference.value);
             let help = format!(
-                "remove `ref`, and rename the branch: `git branch -m {old} {name}`, at a remote `git push REMOTE {old}:{usual} :{old}`; its ledger keeps its name"
+                "remove `ref`, and rename the branch: `git branch -m {old} {name}`, at a remote `git push REMOTE {old}:refs/heads/{name} :{old}`; its ledger keeps its name"
             );
             findings.push(item.finding(&RULE, reference.span, message).help(help));
         }
