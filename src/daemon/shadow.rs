@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -20,10 +19,9 @@ use prometheus_client::metrics::family::Family;
 use refguard_core::document::Dimension;
 use refguard_core::prove::{Detail, Region, impact_in_detail};
 use refguard_core::resolve::{Asked, Context, Engine};
-use refguard_core::traffic::{Compared, Comparer};
+use refguard_core::traffic::{Compared, Comparer, hidden_key};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::background::{Way, spawn};
 use super::hub::Hub;
@@ -335,10 +333,9 @@ impl Caster {
         };
         let budget = budget_within(ANALYSIS);
         let impact = impact_in_detail(&snapshot.engine, &head, &budget, Detail::READABLE);
-        let exact = impact.exact && impact.regions_left_out == 0;
+        let exact = impact.is_whole();
+        self.begin_anew(&snapshot, Some((&commit, exact, &impact.regions)));
         let comparer = Comparer::new(&snapshot.engine, &head, impact.regions);
-        let regions: Vec<Region> = comparer.regions().cloned().collect();
-        self.begin_anew(&snapshot, Some((&commit, exact, &regions)));
         let ends = [snapshot.engine.valid_until(), head.valid_until()];
         self.pair = Some(Pair {
             base: snapshot,
@@ -450,7 +447,7 @@ impl Pair {
             return Outcome::Unclear;
         }
         let (base, head) = (&self.base.engine, &self.head);
-        match self.comparer.compare(base, head, context.clone(), named) {
+        match self.comparer.compare(base, head, &context, &named) {
             Some(compared) => Outcome::Differs(Arc::new((context, compared))),
             None => Outcome::Same,
         }
@@ -476,8 +473,7 @@ impl Pair {
 fn hide_key(context: &Context) -> Context {
     let mut hidden = context.clone();
     if let Some(key) = context.value(Dimension::Key) {
-        let hash = HEXLOWER.encode(&Sha256::digest(key.as_bytes()));
-        hidden.set(Dimension::Key, [format!("sha256:{hash}")]);
+        hidden.set(Dimension::Key, [hidden_key(key)]);
     }
     hidden
 }

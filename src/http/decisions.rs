@@ -2,12 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use refguard_core::document::Dimension;
 use refguard_core::resolve::{Context, Resolution};
+use refguard_core::traffic::hidden_key;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::app::App;
 use super::resolve::policy_names;
@@ -46,8 +45,7 @@ impl DecisionLog {
         if !self.hash_keys {
             return key.into();
         }
-        let hash = Sha256::digest(key.as_bytes());
-        format!("sha256:{}", HEXLOWER.encode(&hash)).into()
+        hidden_key(key).into()
     }
 }
 

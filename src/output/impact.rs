@@ -223,13 +223,21 @@ impl Group<'_> {
     }
 }
 
-/// `from 2026-12-31T00:00:00Z on, `: when something holds, as the beginning of a sentence.
-pub(super) fn span_words(at: Option<Timestamp>, until: Option<Timestamp>) -> String {
+/// `from 2026-12-31T00:00:00Z on`: from and until when something holds; empty: at any time.
+pub(super) fn when_words(at: Option<Timestamp>, until: Option<Timestamp>) -> String {
     match (at, until) {
         (None, None) => String::new(),
-        (Some(at), None) => format!("from {at} on, "),
-        (None, Some(until)) => format!("until {until}, "),
-        (Some(at), Some(until)) => format!("from {at} until {until}, "),
+        (Some(at), None) => format!("from {at} on"),
+        (None, Some(until)) => format!("until {until}"),
+        (Some(at), Some(until)) => format!("from {at} until {until}"),
+    }
+}
+
+/// The same as the beginning of a sentence.
+pub(super) fn span_words(at: Option<Timestamp>, until: Option<Timestamp>) -> String {
+    match when_words(at, until) {
+        words if words.is_empty() => words,
+        words => words + ", ",
     }
 }
 

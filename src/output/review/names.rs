@@ -5,7 +5,7 @@ use refguard_core::questions::{Shift, ShiftRow};
 use serde::Serialize;
 
 use crate::ops::Review;
-use crate::output::impact::{Code, RegionCells};
+use crate::output::impact::{Code, RegionCells, when_words};
 
 /// Names of a cell that are shown.
 const SHOWN: usize = 8;
@@ -41,7 +41,7 @@ pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String)
         let (own, rest) = (cells(region(row.region)), cells(region(row.rest)));
         let (teams, models) = own.map_or_else(asked_without, |own| (own.teams, own.models));
         NamedRow {
-            when: when_words(row),
+            when: when_words(row.at, row.until),
             teams: who(&row.teams, shift.teams, teams, code),
             models: who(&row.models, shift.models, models, code),
             with: rest.and_then(|rest| rest.rest).unwrap_or_default(),
@@ -55,16 +55,6 @@ pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String)
 /// The cells of teams and models that neither a catalog nor a region names: what was asked has none.
 fn asked_without() -> (String, String) {
     ("none".to_owned(), "none".to_owned())
-}
-
-/// From and until when the requests of a row lose and gain.
-fn when_words(row: &ShiftRow) -> String {
-    match (row.at, row.until) {
-        (None, None) => String::new(),
-        (Some(at), None) => format!("from {at} on"),
-        (None, Some(until)) => format!("until {until}"),
-        (Some(at), Some(until)) => format!("from {at} until {until}"),
-    }
 }
 
 /// Names, or what the region says where there are none.

@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use crate::document::Dimension;
-use crate::policy::{Attachment, Pattern, PolicySet, Targets, attachment_json};
+use crate::policy::{Attachment, Pattern, PolicySet, Targets, attachment_json, ends_earlier};
 
 /// Comparisons made to pair what is left of one policy; where it takes more, nothing is paired.
 const PAIRS: usize = 40_000;
@@ -231,12 +231,8 @@ pub(super) fn may_lose(before: &Attachment, after: &Attachment) -> bool {
         (None, Some(b)) => !dimension.is_set() && b.iter().any(Pattern::is_any),
         (Some(a), Some(b)) => covered(a, b),
     });
-    let ends_earlier = match (before.expires, after.expires) {
-        (_, None) => false,
-        (None, Some(_)) => true,
-        (Some(before), Some(after)) => after < before,
-    };
-    (!before.default && after.default) || ends_earlier || !(after.everywhere || whole)
+    let is_cut = ends_earlier(after.expires, before.expires);
+    (!before.default && after.default) || is_cut || !(after.everywhere || whole)
 }
 
 fn covered(patterns: &[Pattern], by: &[Pattern]) -> bool {

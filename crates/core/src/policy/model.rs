@@ -186,6 +186,15 @@ pub struct Attachment {
     pub(super) canonical: Box<str>,
 }
 
+/// Whether one attachment ends before another one does, by when each expires; `None`: never.
+pub fn ends_earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (one, other) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(one), Some(other)) => one < other,
+    }
+}
+
 impl Attachment {
     /// Whether it matches nothing any more.
     pub fn is_expired(&self, now: Timestamp) -> bool {

@@ -35,5 +35,5 @@ pub use implied::{LostInvariant, LostPromise, lost_invariants};
 pub use invariants::{ProveOptions, prove};
 pub use region_box::RegionBox;
 pub use report::*;
-pub(crate) use spans::span_starts;
 pub use spans::{impact_from, prove_from, weakens_from};
+pub(crate) use spans::{span_starts, told_start};

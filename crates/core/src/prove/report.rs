@@ -35,6 +35,13 @@ pub struct Impact {
     pub regions_left_out: usize,
 }
 
+impl Impact {
+    /// Whether the regions are all that there are.
+    pub fn is_whole(&self) -> bool {
+        self.exact && self.regions_left_out == 0
+    }
+}
+
 /// How much of an impact is told. Whatever is cut is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Detail {

@@ -34,7 +34,7 @@ pub(crate) fn span_starts(engines: &[&Arc<Engine>], now: Timestamp) -> Vec<Times
 }
 
 /// When a span begins, as it is told: not at all of the first.
-fn told_start(number: usize, start: Timestamp) -> Option<Timestamp> {
+pub(crate) fn told_start(number: usize, start: Timestamp) -> Option<Timestamp> {
     (number > 0).then_some(start)
 }
 
@@ -48,20 +48,15 @@ pub fn impact_from(
     detail: Detail,
 ) -> Impact {
     let starts = span_starts(&[base, head], now);
-    let mut whole: Option<Impact> = None;
-    for (number, start) in starts.iter().enumerate() {
+    budget.begin_part(0, starts.len());
+    let mut whole = impact_in_detail(&base.as_of(now), &head.as_of(now), budget, detail);
+    for (number, start) in starts.iter().enumerate().skip(1) {
         budget.begin_part(number, starts.len());
-        let (base, head) = (base.as_of(*start), head.as_of(*start));
-        let found = impact_in_detail(&base, &head, budget, detail);
-        let at = told_start(number, *start);
-        whole = Some(match whole {
-            None => found,
-            Some(whole) => join_impacts(whole, found, at, detail),
-        });
+        let found = impact_in_detail(&base.as_of(*start), &head.as_of(*start), budget, detail);
+        whole = join_impacts(whole, found, *start, detail);
     }
     budget.begin_part(0, 1);
 
-    let mut whole = whole.unwrap_or_else(|| impact_in_detail(base, head, budget, detail));
     whole.not_analysed = sentences(whole.not_analysed);
     whole.weakening_doubts = sentences(whole.weakening_doubts);
     whole.exact = whole.not_analysed.is_empty();
@@ -70,7 +65,8 @@ pub fn impact_from(
     whole
 }
 
-fn join_impacts(mut whole: Impact, found: Impact, at: Option<Timestamp>, detail: Detail) -> Impact {
+fn join_impacts(mut whole: Impact, found: Impact, start: Timestamp, detail: Detail) -> Impact {
+    let at = Some(start);
     let mut goes_on = vec![false; found.regions.len()];
     for region in whole.regions.iter_mut().filter(|region| region.until.is_none()) {
         match found.regions.iter().position(|other| is_same(region, other)) {

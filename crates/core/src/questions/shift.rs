@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use crate::document::Dimension;
 use crate::policy::Context;
 use crate::prove::Budget;
-use crate::prove::{Impact, Region, span_starts};
+use crate::prove::{Impact, Region, span_starts, told_start};
 use crate::resolve::{Engine, Request};
 
 /// Who loses and gains.
@@ -117,7 +117,7 @@ pub fn shift_from(
     impact: &Impact,
     budget: &Budget,
 ) -> Shift {
-    let is_whole = impact.exact && impact.regions_left_out == 0;
+    let is_whole = impact.is_whole();
     let regions: Vec<(usize, &Region)> = impact
         .regions
         .iter()
@@ -195,7 +195,7 @@ fn differing_spans(
 ) -> Vec<Span> {
     let span = |(number, start): (usize, Timestamp)| Span {
         start,
-        told_start: (number > 0).then_some(start),
+        told_start: told_start(number, start),
         may_differ: !is_whole || regions.iter().any(|(_, region)| region.holds_at(start)),
     };
     starts.into_iter().enumerate().map(span).collect()
@@ -204,10 +204,13 @@ fn differing_spans(
 /// Takes the rows of a span to those of the spans before it: what is said already goes on.
 fn join_rows(rows: &mut Vec<ShiftRow>, mut found: Vec<ShiftRow>, start: Option<Timestamp>) {
     for row in rows.iter_mut().filter(|row| row.until.is_none()) {
-        let same = |other: &ShiftRow| ShiftRow { at: row.at, ..other.clone() } == *row;
-        match found.iter().position(same) {
-            Some(at) => {
-                found.remove(at);
+        // What was found says no start yet.
+        let told_start = row.at.take();
+        let place = found.iter().position(|other| other == row);
+        row.at = told_start;
+        match place {
+            Some(place) => {
+                found.remove(place);
             }
             None => row.until = start,
         }

@@ -65,7 +65,7 @@ impl Engine {
             true => self.index.clone(),
             false => Arc::new(Index::new(&set.attachments)),
         };
-        let valid_until = set.expiries_after(now).first().copied();
+        let valid_until = set.attachments.iter().filter_map(|it| it.expires).min();
         let (lines, wording) = (self.lines.clone(), self.wording.clone());
         Arc::new(Self { set: Arc::new(set), index, lines, wording, expired, valid_until })
     }

@@ -12,6 +12,11 @@ use crate::policy::{Pattern, PolicySet};
 /// What stands before the hash of a key in a log.
 const HASHED: &str = "sha256:";
 
+/// A key as logs and samples write it that hide keys.
+pub fn hidden_key(key: &str) -> String {
+    format!("{HASHED}{}", HEXLOWER.encode(&Sha256::digest(key.as_bytes())))
+}
+
 /// What sets ask of requests.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -48,8 +53,7 @@ impl Asked {
         for pattern in patterns {
             match pattern {
                 Pattern::Exact(key) => {
-                    let hash = HEXLOWER.encode(&Sha256::digest(key.as_bytes()));
-                    self.keys.insert(format!("{HASHED}{hash}"), key.clone());
+                    self.keys.insert(hidden_key(key), key.clone());
                 }
                 Pattern::Prefix(_) => self.key_starts = true,
             }

@@ -12,7 +12,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use asked::Asked;
+pub use asked::{Asked, hidden_key};
 pub use replay::{Compared, Comparer, replay};
 pub use report::{Group, GroupContext, LaterRows, RegionTraffic, Replay, UnclearRows};
 pub use row::{Decider, Row, RowReader, Seen, Unclear};

@@ -249,10 +249,12 @@ impl Later<'_> {
         mut before: (u64, u64, u64),
         not_analysed: &mut Vec<String>,
     ) -> ToldLater {
-        let is_whole = self.impact.exact && self.impact.regions_left_out == 0;
+        let is_whole = self.impact.is_whole();
         let most = MAX_LATER_REQUESTS.checked_div(self.asking.len()).unwrap_or(usize::MAX);
         let mut told = ToldLater::default();
         let mut asked = 0;
+        // Those behind were found for the first span.
+        finder.split_off(self.impact.regions.len());
         for start in starts.iter().skip(1) {
             let may_differ =
                 !is_whole || self.impact.regions.iter().any(|region| region.holds_at(*start));
@@ -271,7 +273,7 @@ impl Later<'_> {
                 let engines = [self.base.as_of(*start), self.head.as_of(*start)];
                 let differing = find_differing([&engines[0], &engines[1]], self.asking);
                 counted = count_rows(&differing);
-                finder.turn_to(*start, self.impact.regions.len());
+                finder.instant = Some(*start);
                 let places = finder.find_all(&differing);
                 let met = finder.met(&differing, &places, not_analysed);
                 regions = finder.traffic(&differing, &places);
@@ -319,24 +321,16 @@ impl Comparer {
         Self { finder }
     }
 
-    /// The regions.
-    pub fn regions(&self) -> impl Iterator<Item = &Region> {
-        self.finder.regions.iter().map(|region| &**region)
-    }
-
-    /// What becomes of a request that names policies of these names; `None`: it gets the same.
+    /// What becomes of a request that names policies of these names, and no version of one; `None`: it gets the same.
     pub fn compare(
         &self,
         base: &Engine,
         head: &Engine,
-        context: Context,
-        named: Vec<String>,
+        context: &Context,
+        named: &[String],
     ) -> Option<Compared> {
-        if named.iter().any(|name| name.contains('@')) {
-            return None;
-        }
-        let delta = compare(base, head, &context, &named)?;
-        let differing = Differing { context: &context, named: &named, rows: 1, delta };
+        let delta = compare(base, head, context, named)?;
+        let differing = Differing { context, named, rows: 1, delta };
         let region = self.finder.find(&differing);
         let Delta { lost, gained, pipelines } = differing.delta;
         Some(Compared { lost, gained, pipelines, region })
@@ -372,13 +366,19 @@ fn pipelines<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
     views
 }
 
+/// A region, and the requests that lie in it.
+#[derive(Debug)]
+struct KnownRegion<'r> {
+    told: Cow<'r, Region>,
+    requests: RegionBox,
+}
+
 /// Finds the regions that requests lie in.
 #[derive(Debug, Default)]
 struct RegionFinder<'r> {
     /// Regions that do not hold then are left aside; `None`: all hold.
     instant: Option<Timestamp>,
-    regions: Vec<Cow<'r, Region>>,
-    boxes: Vec<RegionBox>,
+    regions: Vec<KnownRegion<'r>>,
     /// By what they lose and gain.
     alike: FxHashMap<(Vec<String>, Vec<String>), Vec<usize>>,
 }
@@ -392,29 +392,33 @@ impl<'r> RegionFinder<'r> {
         finder
     }
 
-    fn add(&mut self, region: Cow<'r, Region>, engines: [&Engine; 2]) {
-        let alike = (region.lost.clone(), region.gained.clone());
+    fn add(&mut self, told: Cow<'r, Region>, engines: [&Engine; 2]) {
+        let requests = RegionBox::new(&told, engines.map(|engine| &**engine.set()));
+        self.take(KnownRegion { told, requests });
+    }
+
+    fn take(&mut self, region: KnownRegion<'r>) {
+        let alike = (region.told.lost.clone(), region.told.gained.clone());
         self.alike.entry(alike).or_default().push(self.regions.len());
-        self.boxes.push(RegionBox::new(&region, engines.map(|engine| &**engine.set())));
         self.regions.push(region);
     }
 
-    /// Turns to a later instant, and to the first `known` regions: those behind them were found for an earlier one.
-    fn turn_to(&mut self, instant: Timestamp, known: usize) {
-        self.instant = Some(instant);
-        self.keep(known, &[]);
+    /// Forgets the regions behind the first `known`, and gives them back.
+    fn split_off(&mut self, known: usize) -> Vec<KnownRegion<'r>> {
+        for alike in self.alike.values_mut() {
+            alike.retain(|at| *at < known);
+        }
+        self.regions.split_off(known.min(self.regions.len()))
     }
 
     /// Whether a request lies in a region.
     fn has(&self, region: usize, one: &Differing<'_>) -> bool {
-        let (Some(told), Some(own)) = (self.regions.get(region), self.boxes.get(region)) else {
-            return false;
-        };
+        let Some(KnownRegion { told, requests }) = self.regions.get(region) else { return false };
         if self.instant.is_some_and(|instant| !told.holds_at(instant)) {
             return false;
         }
         let is_named = |policy: &String| one.named.contains(policy);
-        told.requested.as_ref().is_none_or(is_named) && own.has(one.context)
+        told.requested.as_ref().is_none_or(is_named) && requests.has(one.context)
     }
 
     fn find_all(&self, differing: &[Differing<'_>]) -> Vec<Option<usize>> {
@@ -424,7 +428,7 @@ impl<'r> RegionFinder<'r> {
     /// The region that says what becomes of a request; else the first that says some of it.
     fn find(&self, one: &Differing<'_>) -> Option<usize> {
         let says_pipelines =
-            |at: usize| self.regions.get(at).is_some_and(|region| region.pipelines.is_some());
+            |at: usize| self.regions.get(at).is_some_and(|region| region.told.pipelines.is_some());
         let key = (one.delta.lost.clone(), one.delta.gained.clone());
         let alike = self.alike.get(&key).map_or(&[][..], Vec::as_slice).iter().copied();
         let mut within = alike.filter(|at| self.has(*at, one)).peekable();
@@ -432,7 +436,9 @@ impl<'r> RegionFinder<'r> {
         let exact = within.find(|at| says_pipelines(*at) == one.delta.pipelines).or(first);
         exact.or_else(|| {
             let says_some = |at: &usize| {
-                let Some(region) = self.regions.get(*at) else { return false };
+                let Some(KnownRegion { told: region, .. }) = self.regions.get(*at) else {
+                    return false;
+                };
                 region.lost.iter().any(|name| one.delta.lost.contains(name))
                     || region.gained.iter().any(|name| one.delta.gained.contains(name))
                     || (region.pipelines.is_some() && one.delta.pipelines)
@@ -462,31 +468,13 @@ impl<'r> RegionFinder<'r> {
         for region in regions_around(base, head, &Budget::default(), detail, &around) {
             self.add(Cow::Owned(region), engines);
         }
-        let is_used = |at: usize| outside.iter().any(|one| self.find(one) == Some(at));
-        let used: Vec<bool> = (known..self.regions.len()).map(is_used).collect();
-        self.keep(known, &used);
+        let used: FxHashSet<usize> = outside.par_iter().filter_map(|one| self.find(one)).collect();
+        let fresh = self.split_off(known);
+        let used = (known..).zip(fresh).filter(|(at, _)| used.contains(at));
+        used.for_each(|(_, region)| self.take(region));
         (outside.len() > MAX_AROUND).then(|| {
             format!("the regions of {} requests that lie in no other", outside.len() - MAX_AROUND)
         })
-    }
-
-    /// Forgets the regions behind the first `known` that are not used.
-    fn keep(&mut self, known: usize, used: &[bool]) {
-        let mut at = 0;
-        let mut is_kept = || {
-            at += 1;
-            at <= known || used.get(at - known - 1).copied().unwrap_or(false)
-        };
-        let kept: Vec<bool> = self.regions.iter().map(|_| is_kept()).collect();
-        let mut flags = kept.iter().copied();
-        self.regions.retain(|_| flags.next().unwrap_or(false));
-        let mut flags = kept.iter().copied();
-        self.boxes.retain(|_| flags.next().unwrap_or(false));
-        self.alike.clear();
-        for (at, region) in self.regions.iter().enumerate() {
-            let alike = (region.lost.clone(), region.gained.clone());
-            self.alike.entry(alike).or_default().push(at);
-        }
     }
 
     /// The regions that some request lies in.
@@ -516,10 +504,10 @@ impl<'r> RegionFinder<'r> {
                 *rows.entry(*place).or_default() += one.rows;
             }
         }
-        let traffic = |(at, region): (usize, &Cow<'_, Region>)| RegionTraffic {
+        let traffic = |(at, region): (usize, &KnownRegion<'_>)| RegionTraffic {
             region: at,
             rows: rows.get(&at).copied().unwrap_or_default(),
-            told: region.clone().into_owned(),
+            told: region.told.clone().into_owned(),
         };
         self.regions.iter().enumerate().map(traffic).collect()
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::draft::DraftSet;
 use super::order::{PatternNo, PatternOrder};
 use crate::document::{Dimension, PerDimension, RawAttachment};
-use crate::policy::Item;
+use crate::policy::{Item, ends_earlier};
 
 /// The dimensions that can keep two attachments apart. A set cannot: one request may have a value for each.
 pub(super) fn apart() -> impl Iterator<Item = Dimension> {
@@ -33,11 +33,7 @@ impl Area {
 
     /// Whether it is there for as long as another one.
     pub fn outlasts(&self, other: &Self) -> bool {
-        match (self.expires, other.expires) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(own), Some(other)) => own >= other,
-        }
+        !ends_earlier(self.expires, other.expires)
     }
 
     /// The dimensions that can keep two attachments apart and that it asks for.
