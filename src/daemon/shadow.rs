@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -39,6 +39,8 @@ const MAX_GUARDRAILS: usize = 1_000;
 const ANALYSIS: Duration = Duration::from_secs(10);
 /// How long until the next look while nothing is served.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
+/// Why a revision is not compared.
+const INCOMPARABLE: &str = "it holds no valid set: nothing is compared";
 /// Samples that can be kept.
 pub const MAX_SAMPLES: usize = 1_000;
 
@@ -155,7 +157,6 @@ pub struct ShadowSample {
 /// The shadow of a set.
 pub struct Shadow {
     hub: Arc<Hub>,
-    set: OnceLock<Arc<str>>,
     queue: SyncSender<Seen>,
     shed: AtomicU64,
     counters: Counters,
@@ -185,8 +186,8 @@ impl Shadow {
 
         let (queue, inbox) = sync_channel(MAX_WAITING);
         let report = Mutex::new(empty_report(&options.revision));
-        let (set, shed) = (OnceLock::new(), AtomicU64::new(0));
-        let shadow = Arc::new(Self { hub, set, queue, shed, counters, report });
+        let shed = AtomicU64::new(0);
+        let shadow = Arc::new(Self { hub, queue, shed, counters, report });
         let own = shadow.clone();
         spawn("refguard-shadow", Way::Far, move || Caster::new(own, options).run(&inbox))?;
         Ok(shadow)
@@ -203,23 +204,14 @@ impl Shadow {
     }
 
     fn see(&self, answered: &Snapshot, seen: impl FnOnce() -> Seen) {
-        if self.set().is_none_or(|set| *set != answered.name) {
+        // Requests without a set are what is compared.
+        if !self.hub.set_name(None).is_ok_and(|set| set == answered.name) {
             return;
         }
         if self.queue.try_send(seen()).is_err() {
             self.shed.fetch_add(1, Ordering::Relaxed);
             self.counters.count("shed", "");
         }
-    }
-
-    /// The set that requests without a set are answered from.
-    fn set(&self) -> Option<&Arc<str>> {
-        if self.set.get().is_none()
-            && let Ok(name) = self.hub.set_name(None)
-        {
-            let _ = self.set.set(name);
-        }
-        self.set.get()
     }
 
     /// What was counted so far.
@@ -279,12 +271,15 @@ struct Caster {
     options: ShadowOptions,
     sets: TrackedSet,
     pair: Option<Pair>,
+    /// The last commit that cannot be compared, with what.
+    incomparable: Option<(String, Arc<str>)>,
     samples: VecDeque<ShadowSample>,
 }
 
 impl Caster {
     fn new(shadow: Arc<Shadow>, options: ShadowOptions) -> Self {
-        Self { shadow, options, sets: TrackedSet::default(), pair: None, samples: VecDeque::new() }
+        let (sets, samples) = (TrackedSet::default(), VecDeque::new());
+        Self { shadow, options, sets, pair: None, incomparable: None, samples }
     }
 
     fn run(mut self, inbox: &Receiver<Seen>) {
@@ -323,13 +318,20 @@ impl Caster {
             return Ok(());
         }
 
+        let compared = (commit.clone(), snapshot.set().digest.clone());
+        if self.incomparable.as_ref() == Some(&compared) {
+            bail!(INCOMPARABLE);
+        }
         self.pair = None;
         self.begin_anew(&snapshot, None);
         let source = Source::At(commit.clone());
         let (judged, _) = workspace.judge(&source, Rules::OfThen, &mut self.sets, &NoProgress)?;
         let head = match judged {
             Judged::Sound(engine) | Judged::Outdated(engine, _) => engine.as_of(now),
-            Judged::Faulty(_) => bail!("it holds no valid set: nothing is compared"),
+            Judged::Faulty(_) => {
+                self.incomparable = Some(compared);
+                bail!(INCOMPARABLE);
+            }
         };
         let budget = budget_within(ANALYSIS);
         let impact = impact_in_detail(&snapshot.engine, &head, &budget, Detail::READABLE);
