@@ -228,11 +228,8 @@ impl Workspace {
 
     /// What is promoted where no commit is named: the tip of the newest judge's source.
     fn newest_source(&self, state: &EnvironmentState, sources: &[SourceTip]) -> Result<CommitId> {
-        let source = sources.first().context("an environment has a source")?;
-        let tip = source.tip.with_context(|| {
-            format!("`{}` does not exist, and `{}` is promoted from it", source.name, state.name())
-        })?;
-        self.refuse_unpushed(&source.name, &state.home, tip)?;
+        let (source, tip) = newest_tip(state, sources)?;
+        self.refuse_unpushed(source, &state.home, tip)?;
         Ok(tip)
     }
 
@@ -260,4 +257,19 @@ pub(in crate::ops) fn check_reason(reason: &str) -> Result<()> {
         bail!("a reason is one line of 1 to 500 characters without control characters");
     }
     Ok(())
+}
+
+/// The newest judge's source and what it holds: what is promoted where no commit is named.
+///
+/// # Errors
+/// Where it does not exist.
+pub(in crate::ops) fn newest_tip<'a>(
+    state: &EnvironmentState,
+    sources: &'a [SourceTip],
+) -> Result<(&'a str, CommitId)> {
+    let source = sources.first().context("an environment has a source")?;
+    let tip = source.tip.with_context(|| {
+        format!("`{}` does not exist, and `{}` is promoted from it", source.name, state.name())
+    })?;
+    Ok((&source.name, tip))
 }

@@ -11,6 +11,7 @@ use refguard_core::policy::{frozen_at, raw_policy_digest};
 use serde::Serialize;
 
 use crate::ops::change::environment::own_root;
+use crate::ops::change::promote::newest_tip;
 use crate::ops::source::load::{self, LIMITS, NoProgress};
 use crate::ops::{EnvironmentState, Judged, TrackedSet, Workspace};
 use crate::repo::{BlobId, CommitId, Entry, EntryKind, LEDGERS, RefName, Remote, Repo, TreeId};
@@ -161,9 +162,15 @@ impl Workspace {
         let published = self.published().ok();
         let tree = published.map(|tip| repo.tree_of(tip)).transpose()?;
         let names = self.environment_refs()?.into_iter().map(|(name, _)| name);
+        let mut sets = TrackedSet::default();
         let in_force = |name: String| {
             let state = self.environment(&name)?;
-            self.environment_status(repo, &name, &state, published, tree)
+            let status = self.environment_status(repo, &name, &state, published, tree)?;
+            let expiring = match state.ledger.tip {
+                Some(tip) => self.expiring_in(&mut sets, repo.tree_of(tip)?)?,
+                None => Vec::new(),
+            };
+            Ok(EnvironmentStatus { expiring, ..status })
         };
         let environments: Vec<EnvironmentStatus> = names.map(in_force).collect::<Result<_>>()?;
         let drafts = self.root().dir().is_ok().then(|| self.drafts(repo, tree)).transpose()?;
@@ -189,13 +196,9 @@ impl Workspace {
     pub fn coming_to(&self, name: &str) -> Result<Coming> {
         let repo = self.repo()?;
         let state = self.environment(name)?;
-        let (source, head) = match &state.settings.from {
-            Some(from) if self.environment_refs()?.iter().any(|(known, _)| known == from) => {
-                let tip = self.environment(from)?.ledger.tip;
-                (from.clone(), tip.with_context(|| format!("nothing was promoted to `{from}`"))?)
-            }
-            _ => (self.publish_branch_name()?, self.published()?),
-        };
+        let sources = self.sources_of(&state)?;
+        let (source, head) = newest_tip(&state, &sources)?;
+        let source = source.to_owned();
         let tip = state.ledger.tip;
         let trees = (tip.map(|tip| repo.tree_of(tip)).transpose()?, repo.tree_of(head)?);
         let prefix = self.root().prefix();
@@ -208,7 +211,8 @@ impl Workspace {
         Ok(Coming { source, head, tip, is_new })
     }
 
-    /// One environment beside the publish branch. Reads only the files that differ.
+    /// One environment beside the publish branch, without what is going to end in it: whoever serves the set knows
+    /// that. Reads only the files that differ.
     ///
     /// # Errors
     /// Where there is no such environment, or git cannot be read.
@@ -323,6 +327,7 @@ impl Workspace {
             .then(|| format!("{name} is {ahead} {commits} ahead of {remote}/{name}: not pushed")))
     }
 
+    /// All but `expiring`, for which the whole set is needed.
     fn environment_status(
         &self,
         repo: &Repo,
@@ -360,10 +365,7 @@ impl Workspace {
                     until: frozen.until.to_string(),
                 }
             }),
-            expiring: match held {
-                Some(tree) => self.expiring_in(tree)?,
-                None => Vec::new(),
-            },
+            expiring: Vec::new(),
             soak: state.settings.soak.map(|soak| format!("{soak:#}")),
             ahead: counts.map(|(ahead, _)| ahead),
             behind: counts.map(|(_, behind)| behind),
@@ -372,8 +374,8 @@ impl Workspace {
     }
 
     /// What of a tree's set is going to end; nothing of a tree that is no valid set.
-    fn expiring_in(&self, tree: TreeId) -> Result<Vec<ExpiringAttachment>> {
-        let judged = TrackedSet::default().judge_tree(self, tree, Release::FIRST, &NoProgress)?;
+    fn expiring_in(&self, sets: &mut TrackedSet, tree: TreeId) -> Result<Vec<ExpiringAttachment>> {
+        let judged = sets.judge_tree(self, tree, Release::FIRST, &NoProgress)?;
         let Some(engine) = judged.sound() else { return Ok(Vec::new()) };
         let (set, now) = (engine.set(), Timestamp::now());
         let attachments = set.attachments.iter();
