@@ -81,11 +81,7 @@ impl SourceArgs {
     }
 
     pub(super) fn source(&self) -> Source {
-        match &self.place.at {
-            Some(revision) => Source::At(revision.clone()),
-            None if self.place.staged => Source::Staged,
-            None => Source::Worktree,
-        }
+        Source::of_head(self.revision(), self.place.staged)
     }
 }
 

@@ -77,17 +77,19 @@ impl Shell {
     /// Says what a person should know of how a revision that they typed is read: which of two names it is, and how
     /// old a copy.
     pub(super) fn say_how_read(&self, workspace: &Workspace, revision: &str) -> Result<()> {
-        let repo = workspace.repo()?;
-        match workspace.environment_in(revision)? {
-            Some(environment) => self.say_age(workspace, &environment)?,
-            None => {
-                if let Some(branch) = repo.branch_beside_tag(revision)? {
-                    let name = branch.short();
-                    self.say_once(format!(
-                        "warning: `{name}` is a branch and a tag: the branch is read; the tag is `refs/tags/{name}`"
-                    ));
-                }
+        let beside_tag = workspace.repo()?.branch_beside_tag(revision)?;
+        if beside_tag.is_none() && !workspace.may_read_copies()? {
+            return Ok(());
+        }
+        match (workspace.environment_in(revision)?, beside_tag) {
+            (Some(environment), _) => self.say_age(workspace, &environment)?,
+            (None, Some(branch)) => {
+                let name = branch.short();
+                self.say_once(format!(
+                    "warning: `{name}` is a branch and a tag: the branch is read; the tag is `refs/tags/{name}`"
+                ));
             }
+            (None, None) => {}
         }
         Ok(())
     }

@@ -123,7 +123,7 @@ impl History {
         }
 
         // The first promotion of all brings every policy: what it changed is expensive to tell.
-        let (_, page) = workspace.log_page(environment, Some(ledger), cursor, limit)?;
+        let page = workspace.log_page(environment, &ledger, cursor, limit)?;
         let page = Arc::new(page.ok_or(NoHistory::Changed)?);
         let mut kept = lock(&self.pages);
         kept.insert(0, (of, page.clone()));

@@ -138,6 +138,22 @@ pub struct ClientTally {
     pub commits: BTreeMap<(String, String), u64>,
 }
 
+impl ClientTally {
+    /// Sentences for people: which sets have clients that do not enforce what is served.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let told = self.states.iter().filter_map(|((set, state), count)| {
+            let clients = if *count == 1 { "client" } else { "clients" };
+            let what = match state {
+                ClientState::Rejected => "cannot enforce what is served",
+                ClientState::Lost => "reported within the last day and no more",
+                ClientState::Current | ClientState::Behind | ClientState::Away => return None,
+            };
+            Some(format!("{count} {clients} of `{set}` {what}: see `/v1/clients`"))
+        });
+        told.collect()
+    }
+}
+
 /// An instant, as durations are measured and as people read it.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
@@ -224,11 +240,9 @@ impl Table {
         self.bytes = self.clients.values().map(|client| client.bytes).sum();
     }
 
-    /// Every client of a set, or of all, by id.
-    fn list(&mut self, now: Moment, set: Option<&str>) -> Vec<ListedClient> {
+    /// The clients that are wanted, by id.
+    fn list(&mut self, now: Moment, wanted: impl Fn(&Client) -> bool) -> Vec<ListedClient> {
         self.forget(now);
-        let wanted =
-            |client: &Client| set.is_none_or(|set| client.report.set.as_deref() == Some(set));
         let clients = self.clients.iter().filter(|(_, client)| wanted(client));
         clients.map(|(id, client)| show_client(id, client, now)).collect()
     }
@@ -286,29 +300,15 @@ impl Clients {
 
     /// The clients that cannot enforce what is served, by id.
     pub(super) fn rejecting(&self) -> Vec<ListedClient> {
-        let mut clients = self.list(None);
-        clients.retain(|client| client.report.state == ClientState::Rejected);
-        clients
-    }
-
-    /// Sentences for people: which sets have clients that do not enforce what is served.
-    pub(super) fn notes(&self) -> Vec<String> {
-        let tally = self.tally();
-        let told = tally.states.iter().filter_map(|((set, state), count)| {
-            let clients = if *count == 1 { "client" } else { "clients" };
-            let what = match state {
-                ClientState::Rejected => "cannot enforce what is served",
-                ClientState::Lost => "reported within the last day and no more",
-                ClientState::Current | ClientState::Behind | ClientState::Away => return None,
-            };
-            Some(format!("{count} {clients} of `{set}` {what}: see `/v1/clients`"))
-        });
-        told.collect()
+        let now = Moment::now();
+        lock(&self.0).list(now, |client| client.state(now) == ClientState::Rejected)
     }
 
     /// Every client of a set, or of all sets, by id.
     pub fn list(&self, set: Option<&str>) -> Vec<ListedClient> {
-        lock(&self.0).list(Moment::now(), set)
+        let wanted =
+            |client: &Client| set.is_none_or(|set| client.report.set.as_deref() == Some(set));
+        lock(&self.0).list(Moment::now(), wanted)
     }
 
     /// How many there are.
@@ -359,7 +359,7 @@ mod tests {
 
         fn states(&mut self) -> Vec<(String, ClientState)> {
             let now = self.now();
-            let listed = self.table.list(now, None).into_iter();
+            let listed = self.table.list(now, |_| true).into_iter();
             listed.map(|client| (client.id.to_string(), client.report.state)).collect()
         }
     }

@@ -14,7 +14,7 @@ use refguard_core::resolve::Engine;
 use super::history::{History, NoHistory};
 use super::notes::lock;
 use super::past::{Change, Difference, DifferenceKey, PastSet};
-use crate::ops::{LogSelection, Source, Workspace, budget_within, safeguards_between};
+use crate::ops::{Source, Workspace, budget_within, safeguards_between};
 
 /// Time for an analysis.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -106,7 +106,6 @@ impl History {
         if let Some(known) = self.kept_change(environment, &head, tip.as_ref()) {
             return Ok(known);
         }
-        let no_logs = LogSelection { logs: Vec::new(), one_of: 1, since: None, set: None };
         let review = match (&tip, coming.is_new) {
             (Some(tip), true) => Some(workspace.review(
                 Some(tip),
@@ -114,7 +113,7 @@ impl History {
                 Timestamp::now(),
                 &budget_within(PATIENCE),
                 Detail::READABLE,
-                &no_logs,
+                None,
             )?),
             _ => None,
         };

@@ -26,7 +26,7 @@ use super::state_folder::StateFolder;
 use super::state_writer::StateWriter;
 use super::status::Failing;
 use super::watch::Hint;
-use crate::ops::CLOCK_SLACK;
+use crate::ops::latest_honest;
 use crate::repo::{CommitId, RefName, Remote, Repo, RepoError};
 
 /// What following a ref needs of its surroundings.
@@ -233,8 +233,7 @@ impl Tracked {
     fn tell_instant(&self, context: &Context<'_>) {
         let clock = Timestamp::now();
         let instant = self.slot.instant(clock);
-        let latest = clock.saturating_add(CLOCK_SLACK).unwrap_or(Timestamp::MAX);
-        let note = (instant > latest).then(|| {
+        let note = (instant > latest_honest(clock)).then(|| {
             format!(
                 "the set `{}` is served as of {instant}, ahead of the clock: something of it ended then by a clock that ran ahead",
                 self.environment
@@ -401,7 +400,6 @@ impl Tracked {
         let now = self.slot.instant(Timestamp::now());
         let snapshot =
             Snapshot::new(name, Arc::new(engine), now, source).of_commit(commit, promotion);
-        self.slot.raise_floor(snapshot.engine.instant());
         Arc::new(match self.slot.snapshot() {
             Some(before) => snapshot.after(&before),
             None => snapshot,

@@ -76,13 +76,13 @@ pub struct EventWatch {
 impl EventWatch {
     /// What has happened since the last look.
     pub fn look(&mut self, hub: &Hub) -> Vec<Event> {
-        let status = hub.status();
+        let sets = hub.sets();
         let mut events: Vec<Event> = Vec::new();
-        for set in &status.sets {
+        for set in &sets {
             let known = self.sets.entry(set.name.clone()).or_default();
             events.extend(compare(known, set));
         }
-        let present = |name: &String| status.sets.iter().any(|set| set.name == *name);
+        let present = |name: &String| sets.iter().any(|set| set.name == *name);
         self.sets.retain(|name, _| present(name));
 
         let mut rejecting = BTreeSet::new();

@@ -48,7 +48,6 @@ pub(super) fn leave_expired(
     served.engine.valid_until().filter(|until| *until <= now)?;
 
     let next = Arc::new(served.as_of(now));
-    slot.raise_floor(next.engine.instant());
     let retired = hub.publish(slot, next.clone());
     let (expired, instant) = (next.engine.expired().len(), next.engine.instant());
     let set = &*slot.name;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::clients::Clients;
+use super::clients::{ClientTally, Clients};
 use super::history::History;
 use super::listeners::Listeners;
 use super::metrics::Metrics;
@@ -157,15 +157,24 @@ impl Hub {
 
     /// Everything that the daemon says of itself.
     pub fn status(&self) -> Status {
-        let slots = self.slots.load();
+        self.status_beside(&self.clients.tally())
+    }
+
+    /// The same, with the followers as they were counted.
+    pub fn status_beside(&self, tally: &ClientTally) -> Status {
         Status {
             version: 1,
             ready: self.ready(None).is_ok(),
-            notes: [self.notes.sentences(), self.clients.notes()].concat(),
+            notes: [self.notes.sentences(), tally.notes()].concat(),
             watch: if self.polling.load(Ordering::Relaxed) { "polling" } else { "notify" },
-            sets: slots.iter().map(|slot| slot.status(self.is_stale(slot))).collect(),
-            clients: ClientCounts::of(&self.clients.tally()),
+            sets: self.sets(),
+            clients: ClientCounts::of(tally),
         }
+    }
+
+    /// What the daemon says of its sets.
+    pub fn sets(&self) -> Vec<SetStatus> {
+        self.slots.load().iter().map(|slot| slot.status(self.is_stale(slot))).collect()
     }
 
     pub(super) fn set_slots(&self, slots: Vec<Arc<Slot>>) {

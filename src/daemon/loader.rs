@@ -19,7 +19,7 @@ use super::state::{self, Restored};
 use super::state_folder::StateFolder;
 use super::status::Hold;
 use super::watch::Hint;
-use crate::ops::{CLOCK_SLACK, TrackedSet, own_root, release_of};
+use crate::ops::{TrackedSet, latest_honest, own_root, release_of};
 use crate::repo::{CommitId, Promotion, RefName, Repo, TreeId};
 
 /// How many commits are counted between what is served and what the ref holds.
@@ -235,8 +235,7 @@ impl Worker {
         let made = order.repo.commit(order.commit).ok().map(|commit| commit.committer.time.seconds);
         let made = made.and_then(|seconds| Timestamp::from_second(seconds).ok());
         // A date that no honest clock gives ends nothing before its time.
-        let latest = Timestamp::now().saturating_add(CLOCK_SLACK).unwrap_or(Timestamp::MAX);
-        let not_before = made.filter(|made| *made <= latest);
+        let not_before = made.filter(|made| *made <= latest_honest(Timestamp::now()));
         LoadResult::Good { engine, not_before, promotion, hold, release, newer, files }
     }
 

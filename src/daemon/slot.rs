@@ -64,6 +64,8 @@ impl Slot {
 
     /// Puts a snapshot in the place of the one that is served, which is returned.
     pub fn swap(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        // What has ended in what is served never comes back.
+        self.raise_floor(snapshot.engine.instant());
         self.snapshot.swap(Some(snapshot))
     }
 

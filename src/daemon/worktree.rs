@@ -152,7 +152,6 @@ impl Drafts {
         let now = self.slot.instant(Timestamp::now());
         let (name, engine) = (self.slot.name.clone(), Arc::new(engine));
         let snapshot = Snapshot::new(name, engine, now, Source::Worktree);
-        self.slot.raise_floor(snapshot.engine.instant());
         // An author's daemon: nothing waits for the old one to be taken apart.
         drop(hub.publish(&self.slot, Arc::new(snapshot)));
         tracing::info!(set = "worktree", "serving");

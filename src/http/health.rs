@@ -46,7 +46,7 @@ async fn healthz(_: Call<AnyQuery>) -> Result<Response, Problem> {
 /// Requests of a set are answered; else why not. What was rejected is told either way.
 async fn readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
     let ready = call.app.hub.ready(call.set()?.as_deref());
-    let details = serde_json::to_value(&call.app.hub.status().sets).unwrap_or_default();
+    let details = serde_json::to_value(call.app.hub.sets()).unwrap_or_default();
     match ready {
         Ok(_) => {
             let body = json!({ "ready": true, "sets": details });
@@ -59,7 +59,8 @@ async fn readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
 /// Prometheus metrics.
 async fn metrics(call: Call<AnyQuery>) -> Result<Response, Problem> {
     let hub = &call.app.hub;
-    let text = hub.metrics().render(&hub.status(), &hub.clients().tally());
+    let tally = hub.clients().tally();
+    let text = hub.metrics().render(&hub.status_beside(&tally), &tally);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

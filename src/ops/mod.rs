@@ -27,7 +27,7 @@ pub use change::review::{ComingVersion, ComingVersions, Foreseen, Owner, Review,
 pub use change::rollback::{RollbackPlan, RollbackRequest};
 pub use change::safeguards::safeguards_between;
 #[cfg(feature = "daemon")]
-pub(crate) use change::timing::CLOCK_SLACK;
+pub(crate) use change::timing::latest_honest;
 pub use change::weaken::budget_within;
 pub use history::address::{Address, Which};
 pub use history::blame::{Blame, BlameEvent, BlameKind, BlameRequest, SkippedEntry};

@@ -94,11 +94,7 @@ impl SidesArgs {
     /// # Errors
     /// Where either is not valid, or cannot be read.
     pub(super) fn read_both(&self, shell: &Shell) -> Result<Sides> {
-        let head = match &self.head {
-            Some(revision) => Source::At(revision.clone()),
-            None if self.staged => Source::Staged,
-            None => Source::Worktree,
-        };
+        let head = Source::of_head(self.head.as_deref(), self.staged);
         read_sides(shell, &self.base, &head, &self.fetch)
     }
 }

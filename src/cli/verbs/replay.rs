@@ -54,18 +54,15 @@ pub(in crate::cli) struct ReplayArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
     let Words { logs, base, head } = Words::sort(&args.words)?;
-    let head_revision = head.clone();
-    let head = match head {
-        Some(_) if args.staged => bail!("`--staged` stands beside a revision for the set after"),
-        Some(revision) => Source::At(revision),
-        None if args.staged => Source::Staged,
-        None => Source::Worktree,
-    };
+    if head.is_some() && args.staged {
+        bail!("`--staged` stands beside a revision for the set after");
+    }
+    let now = args.now.instant(head.as_deref());
+    let head = Source::of_head(head.as_deref(), args.staged);
     let rows = args.rows.selection(logs)?;
     let Sides { base, head } =
         read_sides(shell, base.as_deref().unwrap_or("production"), &head, &args.fetch)?;
 
-    let now = args.now.instant(head_revision.as_deref());
     let (budget, engines) = (args.budget.budget(), (&base.engine, &head.engine));
     let mut impact = impact_from(engines.0, engines.1, now, &budget, Detail::ALL);
     impact.base = base.origin.name;

@@ -63,20 +63,20 @@ pub(in crate::cli) struct ReviewArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
-    let head = match &args.head {
-        Some(revision) => Source::At(revision.clone()),
-        None if args.staged => Source::Staged,
-        None => Source::Worktree,
-    };
+    let head = Source::of_head(args.head.as_deref(), args.staged);
     let now = args.now.instant(args.head.as_deref());
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
-    let rows = args.rows.selection(args.logs.clone())?;
+    let rows = match args.logs.is_empty() {
+        true => None,
+        false => Some(args.rows.selection(args.logs.clone())?),
+    };
     let workspace = shell.open_environment(PRODUCTION, &args.fetch)?;
     let typed = [args.base.as_deref(), args.head.as_deref()];
     for revision in typed.into_iter().flatten() {
         shell.say_how_read(&workspace, revision)?;
     }
-    let review = workspace.review(args.base.as_deref(), &head, now, &budget, detail, &rows)?;
+    let review =
+        workspace.review(args.base.as_deref(), &head, now, &budget, detail, rows.as_ref())?;
     match args.format {
         ChangeFormat::Json => print::write_json(&output::review_object(&review))?,
         ChangeFormat::Markdown => {

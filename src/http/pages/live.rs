@@ -50,7 +50,8 @@ pub(in crate::http) struct Now {
 
 impl Now {
     fn of(hub: &Hub) -> Self {
-        let status = hub.status();
+        let tally = hub.clients().tally();
+        let status = hub.status_beside(&tally);
         let mut hasher = DefaultHasher::new();
         status.notes.hash(&mut hasher);
         for set in &status.sets {
@@ -62,7 +63,7 @@ impl Now {
                 .hash(&mut hasher);
             (rejected, failing, hold, set.outdated.as_ref().map(|it| it.errors)).hash(&mut hasher);
         }
-        format!("{:?}", hub.clients().tally()).hash(&mut hasher);
+        format!("{tally:?}").hash(&mut hasher);
         let sets = status.sets.into_iter().filter_map(|set| Some((set.name, set.commit?)));
         Self { live: format!("{:016x}", hasher.finish()), sets: sets.collect() }
     }

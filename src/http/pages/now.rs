@@ -38,11 +38,12 @@ pub(in crate::http) struct Standings(Mutex<Option<(u64, Instant, ByName)>>);
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let app = &visit.app;
     let asked: Asked = visit.query()?;
+    // The word first: what changes in between makes a page that looks again, not one that is old and does not know it.
+    let live = Live::word(&app.hub);
     let status = app.hub.status();
     if !asked.set.is_empty() && !status.sets.is_empty() {
         app.hub.set_name(Some(&asked.set))?;
     }
-    let live = Live::word(&app.hub);
     let names = status.sets.iter().filter(|set| set.reference.is_some());
     let names: Vec<String> = names.map(|set| set.name.clone()).collect();
     // Reading goes on where the page does not wait for it: a large history takes seconds for the first time.
@@ -55,16 +56,14 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     };
 
     let now = Timestamp::now();
-    let sets = status.sets.iter().map(|set| NowSet {
-        status: set,
-        unserved: app.hub.snapshot(Some(&set.name)).err().map(|why| why.to_string()),
-        standing: standings.get(&set.name),
-        endings: app
-            .hub
-            .snapshot(Some(&set.name))
-            .map(|snapshot| next_endings(snapshot.set(), now))
-            .unwrap_or_default(),
-        clients: app.hub.clients().list(Some(&set.name)),
+    let sets = status.sets.iter().map(|set| {
+        let (unserved, endings) = match app.hub.snapshot(Some(&set.name)) {
+            Ok(snapshot) => (None, next_endings(snapshot.set(), now)),
+            Err(why) => (Some(why.to_string()), Vec::new()),
+        };
+        let standing = standings.get(&set.name);
+        let clients = app.hub.clients().list(Some(&set.name));
+        NowSet { status: set, unserved, standing, endings, clients }
     });
     let frame = Frame {
         live: Some(live),

@@ -186,7 +186,7 @@ impl Visit {
             let pairs: Vec<_> = [("set", set)].into_iter().chain(query.iter().copied()).collect();
             format!("{path}{}", query_of(&pairs))
         };
-        let names = self.app.hub.status().sets.into_iter().map(|set| set.name);
+        let names = self.app.hub.sets().into_iter().map(|set| set.name);
         let sets = names.map(|name| SetLink { address: address(&name), name }).collect();
         let moved = view.moved.as_ref().map(|(promotion, commit)| Moved {
             promotion: *promotion,
@@ -224,7 +224,7 @@ impl Visit {
         name: &str,
         path: &str,
     ) -> Frame {
-        let sets = self.app.hub.status().sets.into_iter().filter(|set| set.reference.is_some());
+        let sets = self.app.hub.sets().into_iter().filter(|set| set.reference.is_some());
         let sets = sets.map(|set| SetLink {
             address: format!("{path}{}", query_of(&[("set", &set.name)])),
             name: set.name,

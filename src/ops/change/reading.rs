@@ -30,6 +30,14 @@ impl Workspace {
         }
     }
 
+    /// Whether an environment may be read as the last fetch from a remote left it: nothing is to be said of others.
+    ///
+    /// # Errors
+    /// Where git cannot be read.
+    pub fn may_read_copies(&self) -> Result<bool> {
+        Ok(!matches!(self.repo()?.chosen_remote()?, Remote::None))
+    }
+
     /// The copy that is read where an environment is asked for; `None` where it lives here, and where nothing
     /// tells when it was fetched.
     ///

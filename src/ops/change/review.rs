@@ -162,7 +162,7 @@ impl Workspace {
         now: Timestamp,
         budget: &Budget,
         detail: Detail,
-        logs: &LogSelection,
+        logs: Option<&LogSelection>,
     ) -> Result<Review> {
         let repo = self.repo()?;
         let base_tip =
@@ -187,8 +187,8 @@ impl Workspace {
         let impact = engines.map(|(before, after)| impact_from(before, after, now, budget, detail));
         let replay = engines
             .zip(impact.as_ref())
-            .filter(|_| !logs.logs.is_empty())
-            .map(|(engines, impact)| {
+            .zip(logs)
+            .map(|((engines, impact), logs)| {
                 replay_logs(engines, Some(began.to_string()), now, impact, logs)
             })
             .transpose()?;

@@ -11,7 +11,12 @@ use crate::ops::{EnvironmentState, Workspace};
 use crate::repo::{HistoryEntry, Ledger, Repo, TreeId};
 
 /// How far honest clocks may be apart.
-pub(crate) const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
+
+/// The latest that another honest clock may show.
+pub(crate) fn latest_honest(now: Timestamp) -> Timestamp {
+    now.saturating_add(CLOCK_SLACK).unwrap_or(Timestamp::MAX)
+}
 
 /// Why a promotion's date is not what a clock would have given it: it lies ahead of the judge's clock, or before the
 /// promotion that it follows. What expires and soaks is told by these dates. `before` is that of the promotion before;

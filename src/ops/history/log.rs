@@ -100,25 +100,22 @@ impl Workspace {
     }
 
     /// One page of the history of an environment, and the cursor of the page after it. The cursor of a page is the commit
-    /// of the last entry of the page before. Costs what the page holds, where `known` is the ledger of the last call and
-    /// the refs have not moved; gives the ledger for the next call. `None` where the history has no such cursor.
+    /// of the last entry of the page before. Costs what the page holds. `None` where the history has no such cursor.
     ///
     /// # Errors
     /// Where git cannot be read.
     pub fn log_page(
         &self,
         environment: &str,
-        known: Option<Arc<Ledger>>,
+        ledger: &Ledger,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<(Arc<Ledger>, Option<LogPage>)> {
-        let ledger = self.ledger_now(environment, known)?;
+    ) -> Result<Option<LogPage>> {
         let mut entries = ledger.entries();
         if let Some(cursor) = cursor
             && !entries.any(|entry| entry.commit().to_string() == cursor)
         {
-            drop(entries);
-            return Ok((ledger, None));
+            return Ok(None);
         }
 
         // One more than the page: the tree that its last entry is compared with.
@@ -127,7 +124,7 @@ impl Workspace {
         let next = page.get(limit).and_then(|_| promotions.last());
         let next = next.map(|last| last.commit.clone());
         let log = PromotionLog { version: 1, environment: environment.to_owned(), promotions };
-        Ok((ledger, Some(LogPage { log, next })))
+        Ok(Some(LogPage { log, next }))
     }
 
     /// The ledger as the refs have it now, where `known` is the one of the last call.

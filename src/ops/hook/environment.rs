@@ -274,23 +274,15 @@ impl Step<'_> {
         if verdict.refuses() {
             return Ok(Err(refused(self.ref_name, verdict)));
         }
-        let passes_those_of_then = || -> Result<bool> {
+        let mut passes_those_of_then = || -> Result<bool> {
             // A gate may have been in the way when the promotion was made and no longer be: what ends, ended since.
             let Ok(then) = Timestamp::from_second(commit.committer.time.seconds) else {
                 return Ok(false);
             };
             let candidate = Candidate { now: then, ..candidate.clone() };
             let (before, goes_back) = (before.as_ref(), due.goes_back);
-            let mut sets = TrackedSet::default();
-            let then = gates::judge(
-                after,
-                &mut sets,
-                &environment,
-                before,
-                &candidate,
-                &lowered,
-                goes_back,
-            )?;
+            let then =
+                gates::judge(after, sets, &environment, before, &candidate, &lowered, goes_back)?;
             Ok(same_gates(record, &then))
         };
         if !same_gates(record, &verdict) && !passes_those_of_then()? {

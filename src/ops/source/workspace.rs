@@ -24,6 +24,17 @@ pub enum Source {
     At(String),
 }
 
+impl Source {
+    /// The set after a change: a revision, the index, or else the work tree.
+    pub fn of_head(revision: Option<&str>, is_staged: bool) -> Self {
+        match revision {
+            Some(revision) => Self::At(revision.to_owned()),
+            None if is_staged => Self::Staged,
+            None => Self::Worktree,
+        }
+    }
+}
+
 /// Whose rules a set is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
