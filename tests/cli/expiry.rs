@@ -219,3 +219,22 @@ fn status_names_what_ends_next_and_blame_what_has_ended() {
     let said = repo.run(["blame", "--team", "eu"]).ok();
     assert!(said.contains(at) && said.contains("attachment of extra expired"), "{said}");
 }
+
+#[test]
+fn what_was_replaced_before_its_end_is_not_told_to_have_expired() {
+    let repo = ending("2025-06-30");
+    repo.run(["promote"]).ok();
+    // Replaced in 2024: what of the first set would have ended in 2025 never did.
+    repo.write("attachments/eu.yaml", &attachment("extra", "teams: [eu]")).commit("for good");
+    repo.run(["promote"]).ok();
+    let events = |rest: &[&str]| {
+        let args = ["blame", "--team", "eu", "--format", "json"].into_iter();
+        repo.run(args.chain(rest.iter().copied())).json()["events"].clone()
+    };
+    for at in ["production#1", "production#2"] {
+        let told = events(&["--at", at]);
+        assert!(!told.to_string().contains("expire"), "{at}: {told}");
+    }
+    let at_a_time = events(&["--at", "2025-12-31T00:00:00Z"]);
+    assert_eq!(at_a_time, events(&[]), "{at_a_time}");
+}

@@ -313,3 +313,16 @@ fn a_replay_counts_what_asking_both_sets_row_by_row_gives() {
     assert!(due.iter().all(|number| *number > 0));
     assert!(report["groups"].as_array().unwrap().iter().all(|group| group["region"].is_u64()));
 }
+
+#[test]
+fn requests_that_name_the_same_policies_in_another_order_are_one() {
+    let repo = changed();
+    let context = json!({ "team": "health-eu", "model": "gpt-4", "tags": ["phi"], "key": "k" });
+    let text: String = [["finance", "base"], ["base", "finance"]]
+        .map(|policies| format!("{}\n", json!({ "context": context, "policies": policies })))
+        .concat();
+    repo.write("requests.jsonl", &text);
+    let report = repo.run(["replay", "requests.jsonl", "--format", "json"]).json();
+    assert_eq!((&report["rows"], &report["distinct"]), (&json!(2), &json!(1)), "{report}");
+    assert_eq!(report["groups"][0]["distinct"], json!(1), "{report}");
+}

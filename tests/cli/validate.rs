@@ -55,6 +55,13 @@ fn nothing_of_ours_is_an_error_wherever_it_comes_from() {
     let repo = TestRepo::plain();
     assert_finds(&repo, &["refguard.yaml:1 RG019 error: no policy document … `-C DIR`"]);
     let _ = repo.run(["validate", "--allow-empty"]).ok();
+    let _ = repo.run(["test"]).fails(1);
+    let _ = repo.run(["test", "--allow-empty"]).ok();
+    // A catalog is a document: both verbs take it.
+    let catalog = "apiVersion: refguard/v1\nkind: Catalog\nteams: [a]\n";
+    repo.write("catalog.yaml", catalog);
+    let _ = repo.run(["validate"]).ok();
+    let _ = repo.run(["test"]).ok();
     repo.write(
         "refguard.yaml",
         "apiVersion: refguard/v1\nkind: Repository\ninclude: ['polices/**']\n",

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use refguard_core::policy::Catalog;
 
 use crate::cli::args::{FileArgs, NowArgs, SourceArgs};
 use crate::cli::exit::{Exit, FaultBesideResults, FaultySet};
@@ -73,8 +74,12 @@ enum TestFormat {
 pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     let valid = shell.load_set_by(&args.source, Rules::OfNow)?;
     let set = valid.engine.set();
-    let holds_nothing = set.policies.is_empty() && set.attachments.is_empty();
-    if holds_nothing && set.tests.is_empty() && !args.allow_empty {
+    let holds_nothing = set.policies.is_empty()
+        && set.attachments.is_empty()
+        && set.tests.is_empty()
+        && set.invariants.is_empty()
+        && set.catalog == Catalog::default();
+    if holds_nothing && !args.allow_empty {
         bail!(FaultySet(ops::judge_nothing()));
     }
     let valid = valid.at(args.now.instant(args.source.revision()));

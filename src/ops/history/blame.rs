@@ -118,9 +118,12 @@ impl Workspace {
                 None => bail!("nothing was promoted to `{}` yet", asked.environment),
             }
         }
+        let repo = self.repo()?;
+        let mut replaced = None;
         if let Some(at) = &asked.at {
             let at = self.find_entry(&asked.environment, &entries, at)?;
-            entries.drain(..at);
+            let newer = entries.drain(..at).next_back();
+            replaced = newer.map(|newer| commit_of(repo, &newer)).transpose()?;
         }
         // The entry before the first that counts tells what that one changed.
         let (mut shown, mut walked) = (entries.len(), entries.len());
@@ -130,11 +133,13 @@ impl Workspace {
         }
         entries.truncate(walked);
 
-        let repo = self.repo()?;
         let commits: Vec<Commit> =
             entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
         let asked_time = asked.at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
-        let ends = asked_time.unwrap_or_else(Timestamp::now);
+        // What was replaced by then ended with that, whatever of it would have expired later.
+        let replaced =
+            replaced.and_then(|it| Timestamp::from_second(it.committer.time.seconds).ok());
+        let ends = asked_time.or(replaced).unwrap_or_else(Timestamp::now);
         let mut walk = Walk::new(self, asked, &entries, &commits, ends);
         walk.run()?;
         if let Some(name) = &asked.guardrail {

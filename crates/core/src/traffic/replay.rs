@@ -81,12 +81,15 @@ pub fn replay(
 
     let mut finder = RegionFinder::new(&impact.regions, engines, now);
     let mut places = finder.find_all(&differing);
-    let outside = finder.add_around(engines, &differing, &places);
+    finder.add_around(engines, &differing, &places);
     if finder.regions.len() > impact.regions.len() {
         places = finder.find_all(&differing);
     }
     let mut not_analysed = impact.not_analysed.clone();
-    not_analysed.extend(outside);
+    let outside = places.iter().filter(|place| place.is_none()).count();
+    if outside > 0 {
+        not_analysed.push(format!("the regions of {outside} requests that lie in no other"));
+    }
     let met = finder.met(&differing, &places, &mut not_analysed);
 
     let (groups, groups_left_out) = group(&differing, &places);
@@ -447,19 +450,19 @@ impl<'r> RegionFinder<'r> {
         })
     }
 
-    /// Gives requests that lie in no region one of their own. What that cannot do is said.
+    /// Gives requests that lie in no region one of their own, as far as that can be done.
     fn add_around(
         &mut self,
         engines: [&Engine; 2],
         differing: &[Differing<'_>],
         places: &[Option<usize>],
-    ) -> Option<String> {
+    ) {
         let outside = differing.iter().zip(places).filter(|(_, place)| place.is_none());
         let outside: Vec<&Differing<'_>> = outside.map(|(one, _)| one).collect();
         let around: Vec<(&Context, &[String])> =
             outside.iter().take(MAX_AROUND).map(|one| (one.context, one.named)).collect();
         if around.is_empty() {
-            return None;
+            return;
         }
 
         let [base, head] = engines;
@@ -472,9 +475,6 @@ impl<'r> RegionFinder<'r> {
         let fresh = self.split_off(known);
         let used = (known..).zip(fresh).filter(|(at, _)| used.contains(at));
         used.for_each(|(_, region)| self.take(region));
-        (outside.len() > MAX_AROUND).then(|| {
-            format!("the regions of {} requests that lie in no other", outside.len() - MAX_AROUND)
-        })
     }
 
     /// The regions that some request lies in.

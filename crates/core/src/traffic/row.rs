@@ -256,6 +256,8 @@ fn finish(mut seen: Seen) -> Result<Seen, Unclear> {
     tags.dedup();
     context.set(Dimension::Tag, tags);
     seen.context = context;
+    seen.named.sort_unstable();
+    seen.named.dedup();
     if seen.named.iter().any(|name| name.contains('@')) {
         return Err(Unclear::Version);
     }
