@@ -22,14 +22,15 @@ pub(crate) fn latest_honest(now: Timestamp) -> Timestamp {
 /// promotion that it follows. What expires and soaks is told by these dates. `before` is that of the promotion before;
 /// one that itself lies ahead of the clock holds nobody up.
 pub(in crate::ops) fn date_fault(made: i64, before: Option<i64>, now: Timestamp) -> Option<String> {
-    let (now, slack) = (now.as_second(), CLOCK_SLACK.as_secs());
-    if made > now.saturating_add(slack) {
+    if made > latest_honest(now).as_second() {
         return Some(format!(
             "it is dated {}, ahead of the clock: set the clock of the machine that makes it, and no `GIT_COMMITTER_DATE`",
             describe_second(made)
         ));
     }
-    let before = before.filter(|before| *before <= now && made < before.saturating_sub(slack))?;
+    let slack = CLOCK_SLACK.as_secs();
+    let before = before
+        .filter(|before| *before <= now.as_second() && made < before.saturating_sub(slack))?;
     Some(format!(
         "it is dated {}, before the promotion that it follows ({}): set the clock of the machine that makes it, and no `GIT_COMMITTER_DATE`",
         describe_second(made),
