@@ -1,8 +1,8 @@
-//! Work grows with the text: no kind of document, made longer in one of its dimensions, takes more than
-//! in proportion.
+//! Work grows with the text: no kind of document, made longer in one of its dimensions, takes more
+//! than in proportion.
 //!
-//! Each case is a text that can be made as long as one likes. It is read and judged at once, twice and
-//! four times a size, and the steps are compared that the primitives of the core count
+//! Each case is a text that can be made as long as one likes. It is read and judged at once, twice
+//! and four times a size, and the steps are compared that the primitives of the core count
 //! (`document::work`): events of the parser, characters walked for a column, looks at a name or a
 //! pattern, cells of an edit distance. Time is not looked at.
 
@@ -15,8 +15,8 @@ use crate::policy::{Checked, Levels, check};
 /// Four times a text takes at most so many times the steps.
 const MOST_GROWTH: f64 = 4.0 * 1.3;
 
-/// Bytes of a text of the smallest size, about. The largest is a sixteenth of a file's limit, so that the
-/// test stays short without optimisation: steps are counted, and their growth shows there.
+/// Bytes of a text of the smallest size, about. The largest is a sixteenth of a file's limit, so
+/// that the test stays short without optimisation: steps are counted, and their growth shows there.
 const SMALLEST: usize = 16 << 10;
 
 /// A text to begin with, and what is repeated.
@@ -50,20 +50,61 @@ fn attachment_document(policy: &str, rest: &str) -> String {
 
 /// Every kind of document along each of its lists, and YAML of every shape.
 const CASES: &[Case] = &[
-    Case { name: "keys on one line", head: "{", part: |_| "a,".to_owned(), tail: "}" },
-    Case { name: "distinct keys on one line", head: "{", part: |n| format!("a{n},"), tail: "}" },
-    Case { name: "nested and unclosed", head: "", part: |_| "[a, ".to_owned(), tail: "" },
+    Case {
+        name: "keys on one line",
+        head: "{",
+        part: |_| "a,".to_owned(),
+        tail: "}",
+    },
+    Case {
+        name: "distinct keys on one line",
+        head: "{",
+        part: |n| format!("a{n},"),
+        tail: "}",
+    },
+    Case {
+        name: "nested and unclosed",
+        head: "",
+        part: |_| "[a, ".to_owned(),
+        tail: "",
+    },
     Case {
         name: "aliases of a long text",
-        head: "a: &a 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'\nb: [",
+        head: "a: &a \
+            'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'\nb: [",
         part: |_| "*a, ".to_owned(),
         tail: "]\n",
     },
-    Case { name: "anchors", head: "b: [", part: |n| format!("&a{n} [x], "), tail: "]\n" },
-    Case { name: "tags of YAML", head: "b: [", part: |_| "!x y, ".to_owned(), tail: "]\n" },
-    Case { name: "directives", head: "", part: |_| "%A b\n".to_owned(), tail: "---\na: b\n" },
-    Case { name: "comments", head: "", part: |n| format!("# {n}\n"), tail: "a: b\n" },
-    Case { name: "lines of text", head: "a: |\n", part: |n| format!("  {n}\n"), tail: "" },
+    Case {
+        name: "anchors",
+        head: "b: [",
+        part: |n| format!("&a{n} [x], "),
+        tail: "]\n",
+    },
+    Case {
+        name: "tags of YAML",
+        head: "b: [",
+        part: |_| "!x y, ".to_owned(),
+        tail: "]\n",
+    },
+    Case {
+        name: "directives",
+        head: "",
+        part: |_| "%A b\n".to_owned(),
+        tail: "---\na: b\n",
+    },
+    Case {
+        name: "comments",
+        head: "",
+        part: |n| format!("# {n}\n"),
+        tail: "a: b\n",
+    },
+    Case {
+        name: "lines of text",
+        head: "a: |\n",
+        part: |n| format!("  {n}\n"),
+        tail: "",
+    },
     Case {
         name: "guardrails on one line",
         head: "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails:\n  add: [",
@@ -102,13 +143,16 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "tags of an attachment on one line",
-        head: "apiVersion: refguard/v1\nkind: Policy\nname: p\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\ntags: [",
+        head: "apiVersion: refguard/v1\nkind: Policy\nname: p\n---\napiVersion: refguard/v1\nkind: \
+            PolicyAttachment\npolicy: p\ntags: [",
         part: |n| of_number("t")(n),
         tail: "]\n",
     },
     Case {
         name: "unknown teams of an attachment",
-        head: "apiVersion: refguard/v1\nkind: Catalog\nteams: [known]\n---\napiVersion: refguard/v1\nkind: Policy\nname: p\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [",
+        head: "apiVersion: refguard/v1\nkind: Catalog\nteams: [known]\n---\napiVersion: \
+            refguard/v1\nkind: Policy\nname: p\n---\napiVersion: refguard/v1\nkind: \
+            PolicyAttachment\npolicy: p\nteams: [",
         part: |n| of_number("t")(n),
         tail: "]\n",
     },
@@ -138,7 +182,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "what an invariant forbids",
-        head: "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [known]\n---\napiVersion: refguard/v1\nkind: Invariant\nname: i\nforbid: [",
+        head: "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [known]\n---\napiVersion: \
+            refguard/v1\nkind: Invariant\nname: i\nforbid: [",
         part: |n| of_number("g")(n),
         tail: "]\n",
     },
@@ -146,7 +191,10 @@ const CASES: &[Case] = &[
         name: "cases of a test",
         head: "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n",
         part: |n| {
-            format!("- {{name: c{}, expect: {{excludes: [g{n}], policies: [p{n}]}}}}\n", n / 2)
+            format!(
+                "- {{name: c{}, expect: {{excludes: [g{n}], policies: [p{n}]}}}}\n",
+                n / 2
+            )
         },
         tail: "",
     },
@@ -158,8 +206,10 @@ fn whole_text(case: &Case, bytes: usize) -> String {
         if text.len() >= bytes {
             break;
         }
+
         text.push_str(&(case.part)(n));
     }
+
     text.push_str(case.tail);
     text
 }
@@ -169,15 +219,26 @@ fn steps_of(files: Vec<(String, String)>) -> u64 {
     let judge = move || -> Checked {
         let mut loaded = Loaded::default();
         for (path, text) in files {
-            loaded.append(load_file(path.as_str(), text.into_bytes(), &Limits::DEFAULT));
+            loaded.append(load_file(
+                path.as_str(),
+                text.into_bytes(),
+                &Limits::DEFAULT,
+            ));
         }
+
         check(loaded, &Levels::default())
     };
-    // A pool is this thread alone, so that no step is taken on another. A thread has one pool for ever.
+
+    // A pool is this thread alone, so that no step is taken on another. A thread has one pool for
+    // ever.
     let run = move || {
-        let pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(1)
+            .use_current_thread()
+            .build();
         count_steps(|| pool.expect("a pool").install(judge)).1
     };
+
     match std::thread::spawn(run).join() {
         Ok(steps) => steps,
         Err(panic) => std::panic::resume_unwind(panic),
@@ -211,7 +272,9 @@ fn every_list_of_every_kind_of_document_is_read_in_proportion() {
 fn in_files(documents: impl Iterator<Item = String>) -> Vec<(String, String)> {
     let documents: Vec<String> = documents.collect();
     let files = documents.chunks(500).enumerate();
-    files.map(|(n, part)| (format!("policies/{n:04}.yaml"), part.concat())).collect()
+    files
+        .map(|(n, part)| (format!("policies/{n:04}.yaml"), part.concat()))
+        .collect()
 }
 
 #[test]
@@ -222,7 +285,9 @@ fn policies_and_attachments_are_judged_in_proportion_to_their_number() {
             policy_document(&format!("p{n}"), &format!("inherit: {}", long_name(n)))
         }),
         ("policies of one name", |_| policy_document("p", "")),
-        ("attachments to nothing", |n| attachment_document(&long_name(n), "scope: '*'")),
+        ("attachments to nothing", |n| {
+            attachment_document(&long_name(n), "scope: '*'")
+        }),
         ("a policy each and its attachment", |n| {
             let name = long_name(n);
             let policy = policy_document(&name, "guardrails: {add: [a, b], remove: [b]}");
@@ -234,13 +299,21 @@ fn policies_and_attachments_are_judged_in_proportion_to_their_number() {
         }),
         ("tests of one name", |n| {
             format!(
-                "---\n{HEADER}PolicyTest\nname: t\ncases: [{{name: c{n}, expect: {{guardrails: []}}}}]\n"
+                "---\n{HEADER}PolicyTest\nname: t\ncases: [{{name: c{n}, expect: {{guardrails: \
+                    []}}}}]\n"
             )
         }),
-        ("invariants", |n| format!("---\n{HEADER}Invariant\nname: i{n}\nforbid: [g{n}]\n")),
-        ("catalogs", |n| format!("---\n{HEADER}Catalog\nguardrails: [g{n}]\nteams: ['t{n}*']\n")),
-        ("names in another script", |n| policy_document(&format!("caf\u{e9}{n}"), "")),
+        ("invariants", |n| {
+            format!("---\n{HEADER}Invariant\nname: i{n}\nforbid: [g{n}]\n")
+        }),
+        ("catalogs", |n| {
+            format!("---\n{HEADER}Catalog\nguardrails: [g{n}]\nteams: ['t{n}*']\n")
+        }),
+        ("names in another script", |n| {
+            policy_document(&format!("caf\u{e9}{n}"), "")
+        }),
     ];
+
     for (name, document) in kinds {
         assert_linear(name, |times| in_files((0..400 * times).map(document)));
     }
@@ -249,7 +322,14 @@ fn policies_and_attachments_are_judged_in_proportion_to_their_number() {
 #[test]
 fn a_chain_and_a_wide_family_are_judged_in_proportion() {
     assert_linear("one parent", |times| {
-        let parent = |n: usize| if n == 0 { String::new() } else { "inherit: p0".to_owned() };
+        let parent = |n: usize| {
+            if n == 0 {
+                String::new()
+            } else {
+                "inherit: p0".to_owned()
+            }
+        };
+
         in_files((0..400 * times).map(|n| policy_document(&format!("p{n}"), &parent(n))))
     });
     assert_linear("a cycle", |times| {

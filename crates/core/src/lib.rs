@@ -1,7 +1,8 @@
 //! refguard-core: guardrail policies from YAML text to answers, without I/O.
 //!
-//! Knows no git, no files, no terminal, no HTTP, no async code and no clock: text and times come in, values go out. The
-//! `refguard` program is one shell around it; whoever embeds it can be another.
+//! Knows no git, no files, no terminal, no HTTP, no async code and no clock: text and times come
+//! in, values go out. The `refguard` program is one shell around it; whoever embeds it can be
+//! another.
 //!
 //! | module | owns |
 //! |---|---|

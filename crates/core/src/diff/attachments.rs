@@ -1,13 +1,14 @@
 //! Which attachment of BASE became which of HEAD.
 //!
-//! An attachment has no name. Two are the same if they say the same, wherever they stand: a move, the order
-//! of patterns and a pattern given twice are no difference. What is left is paired within each policy,
-//! first where all targets are equal (so only `priority` or `default` changed), then by likeness: the
-//! pair with the most equal dimensions, then the most patterns in common, then equal priority and default.
-//! What finds no partner was added or removed.
+//! An attachment has no name. Two are the same if they say the same, wherever they stand: a move,
+//! the order of patterns and a pattern given twice are no difference. What is left is paired within
+//! each policy, first where all targets are equal (so only `priority` or `default` changed), then
+//! by likeness: the pair with the most equal dimensions, then the most patterns in common, then
+//! equal priority and default. What finds no partner was added or removed.
 //!
 //! The order of files decides between attachments that are otherwise equal in order. It changes no
-//! guardrail, only which of two policies is listed (and its pipeline run) first; it is no change here.
+//! guardrail, only which of two policies is listed (and its pipeline run) first; it is no change
+//! here.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -56,10 +57,12 @@ pub(super) fn pair<'a>(base: &'a PolicySet, head: &'a PolicySet) -> Pairing<'a> 
             }
         }
     }
+
     let mut pairing = Pairing::default();
     for [removed, added] in policies.into_values() {
         pair_group(removed, added, &mut pairing);
     }
+
     pairing
 }
 
@@ -72,16 +75,28 @@ fn pair_group<'a>(removed: Vec<Leaf<'a>>, added: Vec<Leaf<'a>>, pairing: &mut Pa
     changed.sort_by(|a, b| a.1.text.cmp(&b.1.text));
     pairing.changed.extend(changed);
     pairing.removed.extend(removed);
+
     pairing.added.extend(added);
 }
 
 impl<'a> Leaf<'a> {
     fn new(set: &PolicySet, attachment: &'a Attachment) -> Self {
         let json = attachment_json(set, attachment);
-        let targets: Vec<&Value> =
-            target_fields().map(|key| json.get(key).unwrap_or(&Value::Null)).collect();
-        let targets = targets.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        Self { attachment, targets, text: json.to_string(), json }
+        let targets: Vec<&Value> = target_fields()
+            .map(|key| json.get(key).unwrap_or(&Value::Null))
+            .collect();
+        let targets = targets
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+
+        Self {
+            attachment,
+            targets,
+            text: json.to_string(),
+            json,
+        }
     }
 
     /// How alike two attachments of a policy are.
@@ -91,7 +106,11 @@ impl<'a> Leaf<'a> {
         (
             target_fields().filter(is_equal).count(),
             common.sum(),
-            ["priority", "default", "expires", "reason"].iter().copied().filter(is_equal).count(),
+            ["priority", "default", "expires", "reason"]
+                .iter()
+                .copied()
+                .filter(is_equal)
+                .count(),
         )
     }
 }
@@ -116,34 +135,45 @@ fn merge<'a>(
     for side in [&mut base, &mut head] {
         side.sort_by(|a, b| key(a).cmp(key(b)).then_with(|| a.text.cmp(&b.text)));
     }
+
     let (mut pairs, mut removed, mut added) = (Vec::new(), Vec::new(), Vec::new());
     let mut head = head.into_iter().peekable();
     for leaf in base {
         while let Some(before) = head.next_if(|other| key(other) < key(&leaf)) {
             added.push(before);
         }
+
         match head.next_if(|other| key(other) == key(&leaf)) {
             Some(other) => pairs.push((leaf, other)),
             None => removed.push(leaf),
         }
     }
+
     added.extend(head);
     for side in [&mut removed, &mut added] {
         side.sort_by(|a, b| a.text.cmp(&b.text));
     }
+
     (pairs, removed, added)
 }
 
-/// Pairs by likeness, the most alike first. Either side may be called the base: the pairs are the same.
+/// Pairs by likeness, the most alike first. Either side may be called the base: the pairs are the
+/// same.
 fn pair_alike<'a>(base: Vec<Leaf<'a>>, head: Vec<Leaf<'a>>) -> Split<'a> {
     if base.len().saturating_mul(head.len()) > PAIRS {
         return (Vec::new(), base, head);
     }
+
     let mut scores: Vec<_> = base
         .iter()
         .enumerate()
-        .flat_map(|(i, a)| head.iter().enumerate().map(move |(j, b)| (a.likeness(b), i, j)))
+        .flat_map(|(i, a)| {
+            head.iter()
+                .enumerate()
+                .map(move |(j, b)| (a.likeness(b), i, j))
+        })
         .collect();
+
     scores.sort_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     let mut base: Vec<Option<Leaf<'a>>> = base.into_iter().map(Some).collect();
     let mut head: Vec<Option<Leaf<'a>>> = head.into_iter().map(Some).collect();
@@ -156,22 +186,41 @@ fn pair_alike<'a>(base: Vec<Leaf<'a>>, head: Vec<Leaf<'a>>) -> Split<'a> {
             pairs.extend(a.take().zip(b.take()));
         }
     }
-    (pairs, base.into_iter().flatten().collect(), head.into_iter().flatten().collect())
+
+    (
+        pairs,
+        base.into_iter().flatten().collect(),
+        head.into_iter().flatten().collect(),
+    )
 }
 
 /// An attachment as it is written, to be found among thousands of others.
 struct Written<'a>(&'a str, &'a Attachment);
 
 /// Policy, scope, targets, priority, default, and when it ends and why it is there.
-type WrittenParts<'s, 'a> =
-    (&'s str, bool, &'a Targets, Option<i32>, bool, (Option<Timestamp>, Option<&'a str>));
+type WrittenParts<'s, 'a> = (
+    &'s str,
+    bool,
+    &'a Targets,
+    Option<i32>,
+    bool,
+    (Option<Timestamp>, Option<&'a str>),
+);
 
 impl<'a> Written<'a> {
     fn parts(&self) -> WrittenParts<'_, 'a> {
         let Self(policy, attachment) = *self;
         let targets = &attachment.targets;
         let ends = (attachment.expires, attachment.reason.as_deref());
-        (policy, attachment.everywhere, targets, attachment.priority, attachment.default, ends)
+
+        (
+            policy,
+            attachment.everywhere,
+            targets,
+            attachment.priority,
+            attachment.default,
+            ends,
+        )
     }
 }
 
@@ -189,8 +238,8 @@ impl Hash for Written<'_> {
     }
 }
 
-/// The attachments of each side that the other has not, as written. Most are equal to the letter; this
-/// leaves only the others to be looked at closely.
+/// The attachments of each side that the other has not, as written. Most are equal to the letter;
+/// this leaves only the others to be looked at closely.
 fn differing<'a>(
     base: &'a PolicySet,
     head: &'a PolicySet,
@@ -203,8 +252,11 @@ fn differing<'a>(
     let (base_rest, head_rest) = (all(base).skip(front), all(head).skip(front));
     let mut counts: FxHashMap<Written<'a>, usize> = FxHashMap::default();
     for attachment in base_rest.clone() {
-        *counts.entry(Written(policy_name(base, attachment), attachment)).or_default() += 1;
+        *counts
+            .entry(Written(policy_name(base, attachment), attachment))
+            .or_default() += 1;
     }
+
     let mut take = |set: &'a PolicySet, attachment: &'a Attachment| {
         let count = counts.get_mut(&Written(policy_name(set, attachment), attachment));
         count.is_some_and(|count| {
@@ -213,16 +265,23 @@ fn differing<'a>(
             some
         })
     };
-    let added = head_rest.filter(|attachment| !take(head, attachment)).collect();
-    let removed = base_rest.filter(|attachment| take(base, attachment)).collect();
+
+    let added = head_rest
+        .filter(|attachment| !take(head, attachment))
+        .collect();
+    let removed = base_rest
+        .filter(|attachment| take(base, attachment))
+        .collect();
     (removed, added)
 }
 
 fn policy_name<'a>(set: &'a PolicySet, attachment: &Attachment) -> &'a str {
-    set.policy(attachment.policy).map_or("", |policy| &policy.name)
+    set.policy(attachment.policy)
+        .map_or("", |policy| &policy.name)
 }
 
-/// Whether some request that the one matches is not matched by the other, or only where nothing else is.
+/// Whether some request that the one matches is not matched by the other, or only where nothing
+/// else is.
 pub(super) fn may_lose(before: &Attachment, after: &Attachment) -> bool {
     let pairs = before.targets.as_ref().zip(after.targets.as_ref());
     let whole = pairs.into_iter().all(|(dimension, pair)| match pair {
@@ -232,9 +291,12 @@ pub(super) fn may_lose(before: &Attachment, after: &Attachment) -> bool {
         (Some(a), Some(b)) => covered(a, b),
     });
     let is_cut = ends_earlier(after.expires, before.expires);
+
     (!before.default && after.default) || is_cut || !(after.everywhere || whole)
 }
 
 fn covered(patterns: &[Pattern], by: &[Pattern]) -> bool {
-    patterns.iter().all(|pattern| by.iter().any(|wide| wide.covers(pattern)))
+    patterns
+        .iter()
+        .all(|pattern| by.iter().any(|wide| wide.covers(pattern)))
 }

@@ -1,11 +1,12 @@
 //! What a policy's effective guardrails gain and lose between two sets.
 //!
 //! Which guardrails a policy gives depends on the model, through the conditions of its chain. The
-//! answer here is the union over all models, absent ones too: a guardrail is *lost* if for some model the
-//! chain gave it and gives it no more, and *gained* the other way round; with conditions it may be both.
-//! It is exact: models are looked at by the classes that the conditions tell apart. (The empty string is
-//! left out, as in all exact analysis.) Only conditions that are too large together leave something open:
-//! then what could be lost is listed, and listed as unsure, so that no loss is missing.
+//! answer here is the union over all models, absent ones too: a guardrail is *lost* if for some
+//! model the chain gave it and gives it no more, and *gained* the other way round; with conditions
+//! it may be both. It is exact: models are looked at by the classes that the conditions tell apart.
+//! (The empty string is left out, as in all exact analysis.) Only conditions that are too large
+//! together leave something open: then what could be lost is listed, and listed as unsure, so that
+//! no loss is missing.
 
 use std::sync::Arc;
 
@@ -72,8 +73,12 @@ impl Effects {
         base: Option<(&PolicySet, &Policy)>,
         head: Option<(&PolicySet, &Policy)>,
     ) -> Guardrails {
-        let before = base.map(|(set, policy)| self.chain_of(set, policy)).unwrap_or_default();
-        let after = head.map(|(set, policy)| self.chain_of(set, policy)).unwrap_or_default();
+        let before = base
+            .map(|(set, policy)| self.chain_of(set, policy))
+            .unwrap_or_default();
+        let after = head
+            .map(|(set, policy)| self.chain_of(set, policy))
+            .unwrap_or_default();
         if before == after {
             return Guardrails::default();
         }
@@ -84,6 +89,7 @@ impl Effects {
                 [before, after].map(|chain| effect::given_by(chain.iter(), |_| true));
             return self.guardrails(minus(&before, &after), minus(&after, &before));
         }
+
         let spaces = self.spaces.get_or_insert_with(|| Spaces::new(&[]));
         let Ok(space) = spaces.space(&self.items, &items, &self.budget) else {
             return self.unsure(&before, &after);
@@ -95,6 +101,7 @@ impl Effects {
             lost.extend(minus(&before, &after));
             gained.extend(minus(&after, &before));
         }
+
         self.guardrails(lost, gained)
     }
 
@@ -106,14 +113,23 @@ impl Effects {
 
     fn member(&mut self, set: &PolicySet, policy: &Policy) -> Member {
         let condition = policy.condition.as_ref().map(|ids| {
-            let patterns = ids.iter().filter_map(|id| set.conditions.get(id.0 as usize));
+            let patterns = ids
+                .iter()
+                .filter_map(|id| set.conditions.get(id.0 as usize));
             sorted(patterns.map(|pattern| self.items.condition(pattern)))
         });
         let mut numbers = |ids: &[crate::policy::GuardrailId]| {
-            let names = ids.iter().filter_map(|id| set.guardrails.get(id.0 as usize));
+            let names = ids
+                .iter()
+                .filter_map(|id| set.guardrails.get(id.0 as usize));
             sorted(names.map(|name| self.names.number(name.clone())))
         };
-        Member { condition, add: numbers(&policy.add), remove: numbers(&policy.remove) }
+
+        Member {
+            condition,
+            add: numbers(&policy.add),
+            remove: numbers(&policy.remove),
+        }
     }
 
     /// What can be lost or gained at most where classes of models are not known.
@@ -121,24 +137,39 @@ impl Effects {
         let can_give =
             |chain: &[Member]| sorted(chain.iter().flat_map(|member| member.add.iter().copied()));
         let found = self.guardrails(can_give(before), can_give(after));
-        let unsure = Unsure { gained: found.gained.clone(), lost: found.lost.clone() };
+        let unsure = Unsure {
+            gained: found.gained.clone(),
+            lost: found.lost.clone(),
+        };
+
         Guardrails { unsure, ..found }
     }
 
     fn guardrails(&self, lost: Vec<GuardId>, gained: Vec<GuardId>) -> Guardrails {
         let names = |ids: Vec<GuardId>| {
             let ids = sorted(ids.into_iter());
-            let mut names: Vec<Arc<str>> =
-                ids.into_iter().filter_map(|id| self.names.get(id).cloned()).collect();
+            let mut names: Vec<Arc<str>> = ids
+                .into_iter()
+                .filter_map(|id| self.names.get(id).cloned())
+                .collect();
             names.sort_unstable();
             names
         };
-        Guardrails { gained: names(gained), lost: names(lost), unsure: Unsure::default() }
+
+        Guardrails {
+            gained: names(gained),
+            lost: names(lost),
+            unsure: Unsure::default(),
+        }
     }
 }
 
 fn items_of(chain: &[Member]) -> impl Iterator<Item = ItemId> {
-    chain.iter().filter_map(|member| member.condition.as_ref()).flatten().copied()
+    chain
+        .iter()
+        .filter_map(|member| member.condition.as_ref())
+        .flatten()
+        .copied()
 }
 
 fn given(chain: &[Member], space: &Space, class: usize) -> Vec<GuardId> {
@@ -149,7 +180,10 @@ fn given(chain: &[Member], space: &Space, class: usize) -> Vec<GuardId> {
 
 /// What is in one sorted list and not in the other.
 fn minus(list: &[GuardId], other: &[GuardId]) -> Vec<GuardId> {
-    list.iter().filter(|guardrail| other.binary_search(guardrail).is_err()).copied().collect()
+    list.iter()
+        .filter(|guardrail| other.binary_search(guardrail).is_err())
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]
@@ -161,18 +195,33 @@ mod tests {
     fn without_budget_what_could_be_lost_is_listed_as_unsure() {
         let policy = |model: &str| {
             let condition = format!("condition: {{model: '{model}'}}");
-            one(&format!("kind: Policy\nname: p\nguardrails: {{add: [pii]}}\n{condition}\n"))
+            one(&format!(
+                "kind: Policy\nname: p\nguardrails: {{add: [pii]}}\n{condition}\n"
+            ))
         };
+
         let (base, head) = (policy("gpt-(4|5)"), policy(".*"));
         let compare = |budget: Budget| {
-            let mut effects = Effects { budget, ..Effects::new() };
+            let mut effects = Effects {
+                budget,
+                ..Effects::new()
+            };
+
             let policy = |set: &PolicySet| set.policies.first().cloned().expect("a policy");
             effects.compare(Some((&base, &policy(&base))), Some((&head, &policy(&head))))
         };
+
         let sure = compare(Budget::units(BUDGET));
-        assert_eq!((sure.lost.len(), sure.gained.len(), sure.unsure.gained.len()), (0, 1, 0));
+        assert_eq!(
+            (sure.lost.len(), sure.gained.len(), sure.unsure.gained.len()),
+            (0, 1, 0)
+        );
         let unsure = compare(Budget::units(1));
         assert_eq!((unsure.lost.len(), unsure.gained.len()), (1, 1));
-        assert_eq!((&unsure.unsure.lost, &unsure.unsure.gained), (&unsure.lost, &unsure.gained));
+
+        assert_eq!(
+            (&unsure.unsure.lost, &unsure.unsure.gained),
+            (&unsure.lost, &unsure.gained)
+        );
     }
 }

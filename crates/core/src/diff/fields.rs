@@ -1,7 +1,7 @@
 //! Two documents as canonical JSON → the fields in which they differ.
 //!
-//! Must not know what a field does to a request, but for one question: whether a changed pipeline may
-//! block less than before.
+//! Must not know what a field does to a request, but for one question: whether a changed pipeline
+//! may block less than before.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -30,7 +30,9 @@ const FIRST: [&str; 15] = [
 
 /// Where a field is listed; one that is not named here comes last.
 fn place_of(field: &str) -> usize {
-    let known = FIRST.into_iter().chain(Dimension::WRITTEN.map(Dimension::plural));
+    let known = FIRST
+        .into_iter()
+        .chain(Dimension::WRITTEN.map(Dimension::plural));
     let mut known = known.chain(["priority"]);
     known.position(|name| name == field).unwrap_or(usize::MAX)
 }
@@ -51,14 +53,16 @@ pub fn compare_policies(a: (&PolicySet, &Policy), b: (&PolicySet, &Policy)) -> V
     if a.1.digest == b.1.digest {
         return Vec::new();
     }
+
     compare_documents(&policy_json(a.0, a.1), &policy_json(b.0, b.1))
 }
 
 /// The fields in which two documents in canonical form differ.
 ///
-/// A block that only one of them has is taken apart like one that both have, so that `guardrails.add`
-/// is the path also where the first guardrail comes; only a pipeline comes and goes as a whole. Steps
-/// are compared one by one where both pipelines run the same guardrails in the same order.
+/// A block that only one of them has is taken apart like one that both have, so that
+/// `guardrails.add` is the path also where the first guardrail comes; only a pipeline comes and
+/// goes as a whole. Steps are compared one by one where both pipelines run the same guardrails in
+/// the same order.
 pub fn compare_documents(a: &Value, b: &Value) -> Vec<FieldChange> {
     let mut found = Vec::new();
     compare("", Some(a), Some(b), &mut found);
@@ -83,7 +87,11 @@ fn compare(path: &str, a: Option<&Value>, b: Option<&Value>, found: &mut Vec<Fie
         }
         (a, b) => {
             let value = |side: Option<&Value>| side.cloned().unwrap_or(Value::Null);
-            found.push(FieldChange { path: path.to_owned(), a: value(a), b: value(b) });
+            found.push(FieldChange {
+                path: path.to_owned(),
+                a: value(a),
+                b: value(b),
+            });
         }
     }
 }
@@ -94,11 +102,18 @@ fn compare_objects(
     b: &Map<String, Value>,
     found: &mut Vec<FieldChange>,
 ) {
-    let mut keys: Vec<&String> =
-        a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();
+    let mut keys: Vec<&String> = a
+        .keys()
+        .chain(b.keys().filter(|key| !a.contains_key(*key)))
+        .collect();
     keys.sort_by_key(|key| (place_of(key), *key));
     for key in keys {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+
         compare(&path, a.get(key), b.get(key), found);
     }
 }
@@ -107,18 +122,23 @@ fn compare_objects(
 fn same_steps(a: &[Value], b: &[Value]) -> bool {
     let guardrail = |step: &Value| step.get("guardrail").cloned();
     a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| guardrail(a).is_some() && guardrail(a) == guardrail(b))
+        && a.iter()
+            .zip(b)
+            .all(|(a, b)| guardrail(a).is_some() && guardrail(a) == guardrail(b))
 }
 
-/// Whether a pipeline may let pass what it stopped before. Said of every change but the harmless ones:
-/// an action that becomes `block`, what is handed on, and the text of an answer.
+/// Whether a pipeline may let pass what it stopped before. Said of every change but the harmless
+/// ones: an action that becomes `block`, what is handed on, and the text of an answer.
 pub(super) fn pipeline_may_lose(fields: &[FieldChange]) -> bool {
     let harmless = |field: &FieldChange| {
         field.b == "block"
             || field.path.ends_with(".pass_data")
             || field.path.ends_with(".modify_response_message")
     };
-    fields.iter().any(|field| field.path.starts_with("pipeline") && !harmless(field))
+
+    fields
+        .iter()
+        .any(|field| field.path.starts_with("pipeline") && !harmless(field))
 }
 
 #[cfg(test)]
@@ -128,7 +148,10 @@ mod tests {
     use super::*;
 
     fn paths(a: &Value, b: &Value) -> Vec<String> {
-        compare_documents(a, b).into_iter().map(|change| change.path).collect()
+        compare_documents(a, b)
+            .into_iter()
+            .map(|change| change.path)
+            .collect()
     }
 
     #[test]
@@ -138,9 +161,14 @@ mod tests {
             json!({"name": "p", "guardrails": {"add": ["x"]}, "condition": {"model": ["m"]}});
         assert_eq!(paths(&bare, &full), ["guardrails.add", "condition.model"]);
         assert_eq!(paths(&full, &bare), ["guardrails.add", "condition.model"]);
+
         assert_eq!(
             compare_documents(&bare, &full)[0],
-            FieldChange { path: "guardrails.add".to_owned(), a: Value::Null, b: json!(["x"]) }
+            FieldChange {
+                path: "guardrails.add".to_owned(),
+                a: Value::Null,
+                b: json!(["x"])
+            }
         );
     }
 
@@ -158,21 +186,37 @@ mod tests {
             paths(&two, &with(vec![step("b", "block"), step("a", "block")])),
             ["pipeline.steps"]
         );
-        assert_eq!(paths(&two, &with(vec![step("a", "block")])), ["pipeline.steps"]);
+
+        assert_eq!(
+            paths(&two, &with(vec![step("a", "block")])),
+            ["pipeline.steps"]
+        );
     }
 
     #[test]
     fn only_a_change_to_block_or_of_a_text_is_harmless_in_a_pipeline() {
         let field = |path: &str, b: Value| {
-            [FieldChange { path: path.to_owned(), a: json!("modify_response"), b }]
+            [FieldChange {
+                path: path.to_owned(),
+                a: json!("modify_response"),
+                b,
+            }]
         };
-        assert!(!pipeline_may_lose(&field("pipeline.steps[0].on_fail", json!("block"))));
+
+        assert!(!pipeline_may_lose(&field(
+            "pipeline.steps[0].on_fail",
+            json!("block")
+        )));
         assert!(!pipeline_may_lose(&field(
             "pipeline.steps[0].modify_response_message",
             json!("no")
         )));
         assert!(!pipeline_may_lose(&field("description", json!("no"))));
-        assert!(pipeline_may_lose(&field("pipeline.steps[0].on_fail", json!("next"))));
+        assert!(pipeline_may_lose(&field(
+            "pipeline.steps[0].on_fail",
+            json!("next")
+        )));
+
         assert!(pipeline_may_lose(&field("pipeline", Value::Null)));
     }
 }

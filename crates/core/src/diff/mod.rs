@@ -1,11 +1,12 @@
 //! Two policy sets → what changed by meaning.
 //!
-//! A pure function of two [`PolicySet`]s. Must not know git, YAML or HTTP. Files, places, comments, the
-//! order of documents and of what has no order leave no trace: what says the same is no change, wherever
-//! it stands. Digests are compared first, so that only what differs costs time.
+//! A pure function of two [`PolicySet`]s. Must not know git, YAML or HTTP. Files, places, comments,
+//! the order of documents and of what has no order leave no trace: what says the same is no change,
+//! wherever it stands. Digests are compared first, so that only what differs costs time.
 //!
-//! What a change does to requests, exactly, is a question for impact analysis; this is about documents,
-//! and about the guardrails of each policy by itself. See [`PolicyChange`] for the bounds of that.
+//! What a change does to requests, exactly, is a question for impact analysis; this is about
+//! documents, and about the guardrails of each policy by itself. See [`PolicyChange`] for the
+//! bounds of that.
 
 mod attachments;
 mod effective;
@@ -37,6 +38,7 @@ pub fn diff_sets(base: &PolicySet, head: &PolicySet) -> SetDiff {
     if base.digest == head.digest {
         return SetDiff::default();
     }
+
     let known = Known::new(&base.catalog, &head.catalog);
     let mut differ = Differ {
         base,
@@ -47,12 +49,19 @@ pub fn diff_sets(base: &PolicySet, head: &PolicySet) -> SetDiff {
         known: &known,
         reach: Reach::default(),
     };
+
     let policies = differ.policies();
     let attachments = differ.attachments();
-    let mut diff = SetDiff { policies, attachments, touches: Touches::default() };
+    let mut diff = SetDiff {
+        policies,
+        attachments,
+        touches: Touches::default(),
+    };
+
     if !diff.is_empty() {
         diff.touches = known.touches(differ.reach);
     }
+
     diff
 }
 
@@ -88,10 +97,12 @@ impl<'a> Differ<'a> {
                 }
             }
         }
+
         for policy in twins.only_base {
             let lost = self.effects.compare(Some((base, policy)), None).lost;
             diff.removed.push(PolicyEntry::new(policy, lost));
         }
+
         diff
     }
 
@@ -103,19 +114,29 @@ impl<'a> Differ<'a> {
     ) -> Option<PolicyChange> {
         let (base, head) = (self.base, self.head);
         let fields = compare_policies((base, before.1), (head, after.1));
-        let guardrails = self.effects.compare(Some((base, before.1)), Some((head, after.1)));
+        let guardrails = self
+            .effects
+            .compare(Some((base, before.1)), Some((head, after.1)));
         if fields.is_empty() && guardrails.is_empty() {
             return None;
         }
+
         let has_pipeline = before.1.pipeline.is_some() || after.1.pipeline.is_some();
-        let runs_elsewhere =
-            has_pipeline && fields.iter().any(|field| field.path.starts_with("condition"));
+        let runs_elsewhere = has_pipeline
+            && fields
+                .iter()
+                .any(|field| field.path.starts_with("condition"));
         let mut reach = self.before.policy(before.0);
         reach.add(&self.after.policy(after.0));
         self.reach.add(&reach);
+
         Some(PolicyChange {
             name: after.1.name.clone(),
-            because: if fields.is_empty() { Because::Inherited } else { Because::Own },
+            because: if fields.is_empty() {
+                Because::Inherited
+            } else {
+                Because::Own
+            },
             via: changed_ancestors((base, before.1), (head, after.1)),
             may_lose: !guardrails.lost.is_empty()
                 || runs_elsewhere
@@ -134,10 +155,12 @@ impl<'a> Differ<'a> {
             let reach = self.after.attachment(leaf.attachment);
             diff.added.push(self.entry(leaf, reach));
         }
+
         for leaf in pairing.removed {
             let reach = self.before.attachment(leaf.attachment);
             diff.removed.push(self.entry(leaf, reach));
         }
+
         for (before, after) in pairing.changed {
             let fields = fields::compare_documents(&before.json, &after.json);
             let may_lose = attachments::may_lose(before.attachment, after.attachment);
@@ -149,6 +172,7 @@ impl<'a> Differ<'a> {
                 may_lose,
             });
         }
+
         diff
     }
 
@@ -158,6 +182,7 @@ impl<'a> Differ<'a> {
             Value::Object(fields) => fields,
             _ => Map::new(),
         };
+
         AttachmentEntry {
             document,
             place: At::from(&leaf.attachment.place),
@@ -187,19 +212,26 @@ struct Twins<'a> {
 impl<'a> Twins<'a> {
     /// Both sets are sorted by name: one pass.
     fn new(base: &'a PolicySet, head: &PolicySet) -> Self {
-        let mut twins =
-            Self { of_head: Vec::with_capacity(head.policies.len()), only_base: Vec::new() };
+        let mut twins = Self {
+            of_head: Vec::with_capacity(head.policies.len()),
+            only_base: Vec::new(),
+        };
+
         let mut before = ids(base).peekable();
         for policy in &head.policies {
             while let Some((_, gone)) = before.next_if(|(_, other)| other.name < policy.name) {
                 twins.only_base.push(gone);
             }
-            twins.of_head.push(match before.next_if(|(_, other)| other.name == policy.name) {
-                None => Twin::None,
-                Some((id, other)) if other.digest == policy.digest => Twin::Same(id),
-                Some((id, _)) => Twin::Other(id),
-            });
+
+            twins.of_head.push(
+                match before.next_if(|(_, other)| other.name == policy.name) {
+                    None => Twin::None,
+                    Some((id, other)) if other.digest == policy.digest => Twin::Same(id),
+                    Some((id, _)) => Twin::Other(id),
+                },
+            );
         }
+
         twins.only_base.extend(before.map(|(_, gone)| gone));
         twins
     }
@@ -211,21 +243,29 @@ impl<'a> Twins<'a> {
 }
 
 fn ids(set: &PolicySet) -> impl Iterator<Item = (PolicyId, &Policy)> {
-    (0..).map(PolicyId).zip(set.policies.iter().map(|policy| &**policy))
+    (0..)
+        .map(PolicyId)
+        .zip(set.policies.iter().map(|policy| &**policy))
 }
 
 impl PolicyEntry {
     fn new(policy: &Policy, guardrails: Vec<Arc<str>>) -> Self {
-        Self { name: policy.name.clone(), guardrails, place: policy.place.clone() }
+        Self {
+            name: policy.name.clone(),
+            guardrails,
+            place: policy.place.clone(),
+        }
     }
 }
 
 /// Whether a set has a policy with this name and this document.
 fn same_document(set: &PolicySet, policy: &Policy) -> bool {
-    set.find(&policy.name).is_some_and(|(_, other)| other.digest == policy.digest)
+    set.find(&policy.name)
+        .is_some_and(|(_, other)| other.digest == policy.digest)
 }
 
-/// The ancestors of a policy that are not the same on both sides: of HEAD, then those that only BASE has.
+/// The ancestors of a policy that are not the same on both sides: of HEAD, then those that only
+/// BASE has.
 fn changed_ancestors(base: (&PolicySet, &Policy), head: (&PolicySet, &Policy)) -> Vec<Arc<str>> {
     let differing = |of: (&PolicySet, &Policy), other: &PolicySet| -> Vec<Arc<str>> {
         let ancestors =
@@ -238,7 +278,12 @@ fn changed_ancestors(base: (&PolicySet, &Policy), head: (&PolicySet, &Policy)) -
             .map(|member| member.name.clone())
             .collect()
     };
+
     let mut found = differing(head, base.0);
-    found.extend(differing(base, head.0).into_iter().filter(|name| head.0.find(name).is_none()));
+    found.extend(
+        differing(base, head.0)
+            .into_iter()
+            .filter(|name| head.0.find(name).is_none()),
+    );
     found
 }

@@ -49,9 +49,9 @@ impl Serialize for PolicyEntry {
 
 /// A policy with another document or other effective guardrails.
 ///
-/// A policy whose own document is unchanged is listed only if it gains or loses a guardrail through its
-/// chain. A parent's condition can also decide *whether* a child applies where the child gives nothing:
-/// that matters only to default attachments, and is not listed.
+/// A policy whose own document is unchanged is listed only if it gains or loses a guardrail through
+/// its chain. A parent's condition can also decide *whether* a child applies where the child gives
+/// nothing: that matters only to default attachments, and is not listed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PolicyChange {
     /// Its name.
@@ -62,7 +62,8 @@ pub struct PolicyChange {
     pub guardrails: Guardrails,
     /// Whether its own document differs.
     pub because: Because,
-    /// The ancestors, of before and now, whose documents differ, that came or that went. Root first.
+    /// The ancestors, of before and now, whose documents differ, that came or that went. Root
+    /// first.
     pub via: Vec<Arc<str>>,
     /// Whether a request may be less protected: a guardrail is lost, or a pipeline may block less.
     pub may_lose: bool,
@@ -94,7 +95,10 @@ pub struct At {
 
 impl From<&Place> for At {
     fn from(place: &Place) -> Self {
-        Self { file: place.file.clone(), line: place.line }
+        Self {
+            file: place.file.clone(),
+            line: place.line,
+        }
     }
 }
 
@@ -173,26 +177,43 @@ pub struct VersionName<'a> {
 impl<'a> DiffReport<'a> {
     /// A diff between two named sides.
     pub fn new(base: &'a str, head: &'a str, diff: &'a SetDiff) -> Self {
-        Self { version: 1, base, head, diff }
+        Self {
+            version: 1,
+            base,
+            head,
+            diff,
+        }
     }
 }
 
 impl<'a> Comparison<'a> {
-    /// The differences between two versions of a policy, found by [`compare_policies`](super::compare_policies).
+    /// The differences between two versions of a policy, found by
+    /// [`compare_policies`](super::compare_policies).
     pub fn new(
         policy: &'a str,
         a: VersionName<'a>,
         b: VersionName<'a>,
         fields: Vec<FieldChange>,
     ) -> Self {
-        Self { version: 1, policy, a, b, fields }
+        Self {
+            version: 1,
+            policy,
+            a,
+            b,
+            fields,
+        }
     }
 }
 
 impl SetDiff {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        let Self { policies: p, attachments: a, .. } = self;
+        let Self {
+            policies: p,
+            attachments: a,
+            ..
+        } = self;
+
         p.added.is_empty()
             && p.removed.is_empty()
             && p.changed.is_empty()

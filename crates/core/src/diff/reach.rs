@@ -1,9 +1,9 @@
 //! How many teams, keys and models of the catalog an attachment reaches.
 //!
-//! The catalogs of both sets together count. An entry of the catalog that is itself a pattern counts as
-//! one, if some value of it is reached. A model counts only if the attachment's policy can apply there.
-//! Each dimension is counted on its own; a reach is a sorted list of ranges in the sorted catalog, so a
-//! prefix costs two searches, however many names it matches.
+//! The catalogs of both sets together count. An entry of the catalog that is itself a pattern
+//! counts as one, if some value of it is reached. A model counts only if the attachment's policy
+//! can apply there. Each dimension is counted on its own; a reach is a sorted list of ranges in the
+//! sorted catalog, so a prefix costs two searches, however many names it matches.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,7 +26,10 @@ pub struct Touches(pub PerDimension<Option<Touched>>);
 impl Touches {
     /// The dimensions that are counted, in the order of reports.
     pub fn counted(&self) -> impl Iterator<Item = (Dimension, Option<&Touched>)> {
-        let counted = self.0.written().filter(|(dimension, _)| !dimension.is_set());
+        let counted = self
+            .0
+            .written()
+            .filter(|(dimension, _)| !dimension.is_set());
         counted.map(|(dimension, touched)| (dimension, touched.as_ref()))
     }
 }
@@ -79,14 +82,20 @@ impl<'a> Names<'a> {
         if base.is_none() && head.is_none() {
             return None;
         }
+
         // Mostly the catalog is the same on both sides.
         let base = base.filter(|_| base != head);
         let mut names: Vec<&Arc<str>> = base.into_iter().chain(head).flatten().collect();
         names.sort_unstable();
         names.dedup();
-        let patterns = names.iter().enumerate().map(|(at, name)| (at, Pattern::parse(name)));
-        let patterns =
-            patterns.filter(|(_, pattern)| matches!(pattern, Pattern::Prefix(_))).collect();
+        let patterns = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (at, Pattern::parse(name)));
+        let patterns = patterns
+            .filter(|(_, pattern)| matches!(pattern, Pattern::Prefix(_)))
+            .collect();
+
         Some(Self { names, patterns })
     }
 
@@ -97,11 +106,21 @@ impl<'a> Names<'a> {
     fn find(&self, pattern: &Pattern, found: &mut Ranges) {
         let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
         let wide = matches!(pattern, Pattern::Prefix(_));
-        let within = |name: &str| if wide { name.starts_with(&**text) } else { *name == **text };
-        let start = self.names.partition_point(|name| name.as_ref() < text.as_ref());
+        let within = |name: &str| {
+            if wide {
+                name.starts_with(&**text)
+            } else {
+                *name == **text
+            }
+        };
+
+        let start = self
+            .names
+            .partition_point(|name| name.as_ref() < text.as_ref());
         let rest = self.names.get(start..).unwrap_or_default();
         let end = start + rest.partition_point(|name| within(name));
         found.push(start..end);
+
         found.extend(
             self.patterns
                 .iter()
@@ -112,8 +131,12 @@ impl<'a> Names<'a> {
 
     fn touched(&self, mut ranges: Ranges) -> Touched {
         tidy(&mut ranges);
-        let samples =
-            ranges.iter().cloned().flatten().filter_map(|at| self.names.get(at).copied().cloned());
+        let samples = ranges
+            .iter()
+            .cloned()
+            .flatten()
+            .filter_map(|at| self.names.get(at).copied().cloned());
+
         Touched {
             count: ranges.iter().map(ExactSizeIterator::len).sum(),
             of: self.names.len(),
@@ -126,11 +149,18 @@ impl<'a> Known<'a> {
     pub(super) fn new(base: &'a Catalog, head: &'a Catalog) -> Self {
         let merge = |dimension: Dimension| {
             // Tags are free: a catalog lists some of them.
-            let values =
-                |of: &'a Catalog| of.values[dimension].as_deref().filter(|_| !dimension.is_set());
+            let values = |of: &'a Catalog| {
+                of.values[dimension]
+                    .as_deref()
+                    .filter(|_| !dimension.is_set())
+            };
+
             Names::merge(values(base), values(head))
         };
-        Self { names: PerDimension::from_fn(merge) }
+
+        Self {
+            names: PerDimension::from_fn(merge),
+        }
     }
 
     pub(super) fn touches(&self, reach: Reach) -> Touches {
@@ -146,6 +176,7 @@ impl Reach {
             mine.extend_from_slice(&other.ranges[dimension]);
             len += mine.len();
         }
+
         if len > LOOSE + 2 * self.merged {
             self.merged = self.ranges.iter_mut().map(|(_, ranges)| tidy(ranges)).sum();
         }
@@ -164,15 +195,26 @@ pub(super) struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     pub(super) fn new(known: &'a Known<'a>, set: &'a PolicySet) -> Self {
-        let mut attached: Vec<&Attachment> =
-            set.attachments.iter().map(|attachment| &**attachment).collect();
+        let mut attached: Vec<&Attachment> = set
+            .attachments
+            .iter()
+            .map(|attachment| &**attachment)
+            .collect();
+
         attached.sort_by_key(|attachment| attachment.policy);
-        Self { known, set, attached, holding: FxHashMap::default() }
+        Self {
+            known,
+            set,
+            attached,
+            holding: FxHashMap::default(),
+        }
     }
 
     /// What all attachments of a policy reach.
     pub(super) fn policy(&mut self, id: PolicyId) -> Reach {
-        let start = self.attached.partition_point(|attachment| attachment.policy < id);
+        let start = self
+            .attached
+            .partition_point(|attachment| attachment.policy < id);
         let mut reach = Reach::default();
         for at in start.. {
             match self.attached.get(at) {
@@ -182,6 +224,7 @@ impl<'a> Survey<'a> {
                 _ => break,
             }
         }
+
         reach
     }
 
@@ -193,18 +236,23 @@ impl<'a> Survey<'a> {
             match (names, patterns) {
                 (None, _) => {}
                 (Some(names), Some(patterns)) if !attachment.everywhere => {
-                    patterns.iter().for_each(|pattern| names.find(pattern, &mut found));
+                    patterns
+                        .iter()
+                        .for_each(|pattern| names.find(pattern, &mut found));
                 }
                 (Some(names), _) => found.push(names.all()),
             }
+
             tidy(&mut found);
             found
         };
+
         let pairs = known.names.as_ref().zip(attachment.targets.as_ref());
         let mut ranges = pairs.map(|_, (names, patterns)| reached(names, patterns));
         if let Some(holding) = self.holding(attachment.policy) {
             ranges[Dimension::Model] = intersection(&ranges[Dimension::Model], holding);
         }
+
         Reach { ranges, merged: 0 }
     }
 
@@ -213,25 +261,37 @@ impl<'a> Survey<'a> {
         let names = self.known.names[Dimension::Model].as_ref()?;
         let set = self.set;
         let mut conditions = Vec::new();
-        for member in set.policy(policy)?.chain.iter().filter_map(|id| set.policy(*id)) {
+        for member in set
+            .policy(policy)?
+            .chain
+            .iter()
+            .filter_map(|id| set.policy(*id))
+        {
             conditions.extend_from_slice(member.condition.as_deref()?);
         }
+
         conditions.sort_unstable();
         conditions.dedup();
-        Some(self.holding.entry(conditions).or_insert_with_key(|conditions| {
-            // Of an entry that is a pattern it is not known which models it stands for.
-            let holds =
-                |name: &str| name.ends_with('*') || set.condition_holds(conditions, Some(name));
-            let mut found: Ranges = names
-                .names
-                .iter()
-                .enumerate()
-                .filter(|(_, name)| holds(name))
-                .map(|(at, _)| at..at + 1)
-                .collect();
-            tidy(&mut found);
-            found
-        }))
+        Some(
+            self.holding
+                .entry(conditions)
+                .or_insert_with_key(|conditions| {
+                    // Of an entry that is a pattern it is not known which models it stands for.
+                    let holds = |name: &str| {
+                        name.ends_with('*') || set.condition_holds(conditions, Some(name))
+                    };
+                    let mut found: Ranges = names
+                        .names
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, name)| holds(name))
+                        .map(|(at, _)| at..at + 1)
+                        .collect();
+
+                    tidy(&mut found);
+                    found
+                }),
+        )
     }
 }
 
@@ -244,8 +304,10 @@ fn tidy(ranges: &mut Ranges) -> usize {
         if merged {
             last.end = last.end.max(next.end);
         }
+
         merged
     });
+
     ranges.len()
 }
 
@@ -259,9 +321,11 @@ fn intersection(a: &[Range<usize>], b: &[Range<usize>]) -> Ranges {
             if other.end > range.end {
                 break;
             }
+
             b.next();
         }
     }
+
     found.retain(|range| !range.is_empty());
     found
 }

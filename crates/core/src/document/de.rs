@@ -1,7 +1,7 @@
 //! From a spanned tree to typed documents: a serde deserializer that keeps places.
 //!
-//! The schema has judged the tree before (`shape`), so a failure here is rare; it is still reported as a
-//! finding with its place, never lost.
+//! The schema has judged the tree before (`shape`), so a failure here is rare; it is still reported
+//! as a finding with its place, never lost.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -51,7 +51,10 @@ impl std::error::Error for DeError {}
 
 impl serde::de::Error for DeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: message.to_string(), span: None }
+        Self {
+            message: message.to_string(),
+            span: None,
+        }
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -136,7 +139,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
                 self,
                 d: D,
             ) -> Result<Self::Value, D::Error> {
-                Ok(Spanned { value: T::deserialize(d)?, span: Span::default() })
+                Ok(Spanned {
+                    value: T::deserialize(d)?,
+                    span: Span::default(),
+                })
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
@@ -144,7 +150,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
                 let start = seq.next_element()?.ok_or_else(missing)?;
                 let end = seq.next_element()?.ok_or_else(missing)?;
                 let value = seq.next_element()?.ok_or_else(missing)?;
-                Ok(Spanned { value, span: Span { start, end } })
+
+                Ok(Spanned {
+                    value,
+                    span: Span { start, end },
+                })
             }
         }
         deserializer.deserialize_newtype_struct(SPANNED, SpannedVisitor(PhantomData))
@@ -195,6 +205,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
                 while let Some(item) = seq.next_element()? {
                     items.push(item);
                 }
+
                 Ok(OneOrMany(items))
             }
         }
@@ -219,6 +230,7 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
             schema.insert("if".to_owned(), serde_json::json!({ "type": "string" }));
             schema.insert("then".to_owned(), items.to_value());
         }
+
         schema
     }
 }
@@ -248,6 +260,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for SpannedMap<V> {
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }
+
                 Ok(SpannedMap(entries))
             }
         }
@@ -278,9 +291,10 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         let result = match &self.0.value {
             NodeValue::Seq(items) => visitor.visit_seq(Items(items.iter())),
-            NodeValue::Map(entries) => {
-                visitor.visit_map(Entries { rest: entries.iter(), value: None })
-            }
+            NodeValue::Map(entries) => visitor.visit_map(Entries {
+                rest: entries.iter(),
+                value: None,
+            }),
             NodeValue::Scalar { text, plain: false } => visitor.visit_borrowed_str(text),
             NodeValue::Scalar { text, plain: true } => match scalar::resolve(text) {
                 Value::Null => visitor.visit_unit(),
@@ -293,6 +307,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                 _ => visitor.visit_borrowed_str(text),
             },
         };
+
         result.map_err(|error| error.at(self.0.span))
     }
 
@@ -307,7 +322,10 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, DeError> {
         match (name, &self.0.value) {
-            (SPANNED, _) => visitor.visit_seq(SpannedAccess { node: self.0, step: 0 }),
+            (SPANNED, _) => visitor.visit_seq(SpannedAccess {
+                node: self.0,
+                step: 0,
+            }),
             (ONE_OR_MANY, NodeValue::Scalar { .. }) => {
                 visitor.visit_seq(Items(std::slice::from_ref(self.0).iter()))
             }
@@ -324,7 +342,9 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     ) -> Result<V::Value, DeError> {
         let span = self.0.span;
         match self.0.text() {
-            Some(text) => visitor.visit_enum(Word(text)).map_err(|error| error.at(span)),
+            Some(text) => visitor
+                .visit_enum(Word(text))
+                .map_err(|error| error.at(span)),
             None => Err(DeError::custom("expected one word").at(span)),
         }
     }
@@ -359,7 +379,10 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, DeError> {
-        self.0.next().map(|node| seed.deserialize(NodeDeserializer(node))).transpose()
+        self.0
+            .next()
+            .map(|node| seed.deserialize(NodeDeserializer(node)))
+            .transpose()
     }
 }
 
@@ -375,13 +398,19 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DeError> {
-        let Some((key, value)) = self.rest.next() else { return Ok(None) };
+        let Some((key, value)) = self.rest.next() else {
+            return Ok(None);
+        };
+
         self.value = Some(value);
         seed.deserialize(KeyDeserializer(key)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeError> {
-        let value = self.value.take().ok_or_else(|| DeError::custom("a value was expected"))?;
+        let value = self
+            .value
+            .take()
+            .ok_or_else(|| DeError::custom("a value was expected"))?;
         seed.deserialize(NodeDeserializer(value))
     }
 }
@@ -404,7 +433,10 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, DeError> {
         match name {
-            SPANNED => visitor.visit_seq(SpannedAccess { node: self.0, step: 0 }),
+            SPANNED => visitor.visit_seq(SpannedAccess {
+                node: self.0,
+                step: 0,
+            }),
             _ => visitor.visit_newtype_struct(self),
         }
     }

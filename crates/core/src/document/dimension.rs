@@ -1,8 +1,9 @@
-//! The dimensions of a request: what attachments, catalogs, tests and invariants choose requests by.
+//! The dimensions of a request: what attachments, catalogs, tests and invariants choose requests
+//! by.
 //!
-//! [`Dimension`] names one, with its words; [`PerDimension`] holds one value for each. All code that
-//! treats the dimensions alike iterates over these two, so that a new dimension is a variant here and
-//! its fields in the documents. Must not know what a pattern or a request is.
+//! [`Dimension`] names one, with its words; [`PerDimension`] holds one value for each. All code
+//! that treats the dimensions alike iterates over these two, so that a new dimension is a variant
+//! here and its fields in the documents. Must not know what a pattern or a request is.
 
 use std::ops::{Index, IndexMut};
 
@@ -32,20 +33,38 @@ impl Dimension {
     pub const COUNT: usize = 6;
 
     /// Every dimension, in the order of rising specificity: `ALL[n]` has the discriminant `n`.
-    pub const ALL: [Self; Self::COUNT] =
-        [Self::Team, Self::Key, Self::User, Self::Tag, Self::Model, Self::Tool];
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Team,
+        Self::Key,
+        Self::User,
+        Self::Tag,
+        Self::Model,
+        Self::Tool,
+    ];
 
     /// Every dimension, in the order in which documents, reports and messages list them.
-    pub const WRITTEN: [Self; Self::COUNT] =
-        [Self::Team, Self::Key, Self::Model, Self::Tag, Self::User, Self::Tool];
+    pub const WRITTEN: [Self; Self::COUNT] = [
+        Self::Team,
+        Self::Key,
+        Self::Model,
+        Self::Tag,
+        Self::User,
+        Self::Tool,
+    ];
 
     /// The dimensions that LiteLLM has too, in the order in which its configurations list them.
     pub const LITELLM: [Self; 4] = [Self::Team, Self::Key, Self::Model, Self::Tag];
 
-    /// Every dimension, in the order in which the reason of a match names them: LiteLLM's as it does, then
-    /// refguard's own.
-    pub const REASONED: [Self; Self::COUNT] =
-        [Self::Tag, Self::Team, Self::Key, Self::Model, Self::User, Self::Tool];
+    /// Every dimension, in the order in which the reason of a match names them: LiteLLM's as it
+    /// does, then refguard's own.
+    pub const REASONED: [Self; Self::COUNT] = [
+        Self::Tag,
+        Self::Team,
+        Self::Key,
+        Self::Model,
+        Self::User,
+        Self::Tool,
+    ];
 
     /// One value of it, as contexts and messages call it: `team`.
     pub const fn singular(self) -> &'static str {
@@ -73,7 +92,11 @@ impl Dimension {
 
     /// Its field in a context: the plural where a request may have several values.
     pub const fn context_field(self) -> &'static str {
-        if self.is_set() { self.plural() } else { self.singular() }
+        if self.is_set() {
+            self.plural()
+        } else {
+            self.singular()
+        }
     }
 
     /// LiteLLM's name for its field in a context, where that is another one: `team_alias`.
@@ -175,13 +198,15 @@ impl<T> PerDimension<T> {
 
     /// Each dimension with its value, in the order of [`Dimension::WRITTEN`].
     pub fn written(&self) -> impl DoubleEndedIterator<Item = (Dimension, &T)> + ExactSizeIterator {
-        Dimension::WRITTEN.into_iter().map(|dimension| (dimension, &self[dimension]))
+        Dimension::WRITTEN
+            .into_iter()
+            .map(|dimension| (dimension, &self[dimension]))
     }
 }
 
 impl<T: Serialize> PerDimension<T> {
-    /// Writes a map by [`Dimension::plural`], in the order of [`Dimension::WRITTEN`]. For a field of a
-    /// report: `#[serde(flatten, serialize_with = "PerDimension::serialize_plural")]`.
+    /// Writes a map by [`Dimension::plural`], in the order of [`Dimension::WRITTEN`]. For a field
+    /// of a report: `#[serde(flatten, serialize_with = "PerDimension::serialize_plural")]`.
     ///
     /// # Errors
     /// Those of the serializer.
@@ -206,6 +231,7 @@ impl<T: Serialize> PerDimension<T> {
         for (dimension, value) in self.written() {
             map.serialize_entry(word(dimension), value)?;
         }
+
         map.end()
     }
 }
@@ -265,7 +291,10 @@ mod tests {
     #[test]
     fn the_lists_hold_every_dimension_once_and_all_is_in_the_order_of_specificity() {
         assert!(Dimension::ALL.is_sorted());
-        assert_eq!(Dimension::ALL.map(|dimension| dimension as usize), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(
+            Dimension::ALL.map(|dimension| dimension as usize),
+            [0, 1, 2, 3, 4, 5]
+        );
         for list in [Dimension::ALL, Dimension::WRITTEN, Dimension::REASONED] {
             assert_eq!(BTreeSet::from(list).len(), Dimension::COUNT);
         }
@@ -276,9 +305,13 @@ mod tests {
         let words = |word: fn(Dimension) -> &'static str| BTreeSet::from(Dimension::ALL.map(word));
         assert_eq!(words(Dimension::singular).len(), Dimension::COUNT);
         assert_eq!(words(Dimension::plural).len(), Dimension::COUNT);
+
         for dimension in Dimension::ALL {
             assert_eq!(dimension.plural(), format!("{}s", dimension.singular()));
-            assert_eq!(dimension.is_set(), dimension.context_field() == dimension.plural());
+            assert_eq!(
+                dimension.is_set(),
+                dimension.context_field() == dimension.plural()
+            );
         }
     }
 
@@ -288,15 +321,40 @@ mod tests {
         for dimension in Dimension::ALL {
             assert_eq!(words[dimension], dimension.singular());
         }
-        assert!(words.iter().map(|(dimension, _)| dimension).eq(Dimension::ALL));
-        assert!(words.written().map(|(dimension, _)| dimension).eq(Dimension::WRITTEN));
-        assert!(words.into_iter().all(|(dimension, word)| word == dimension.singular()));
+
+        assert!(
+            words
+                .iter()
+                .map(|(dimension, _)| dimension)
+                .eq(Dimension::ALL)
+        );
+        assert!(
+            words
+                .written()
+                .map(|(dimension, _)| dimension)
+                .eq(Dimension::WRITTEN)
+        );
+        assert!(
+            words
+                .into_iter()
+                .all(|(dimension, word)| word == dimension.singular())
+        );
         let both = words.zip(words.map(|dimension, _| dimension.plural()));
-        assert!(both.iter().all(|(of, pair)| *pair == (of.singular(), of.plural())));
+        assert!(
+            both.iter()
+                .all(|(of, pair)| *pair == (of.singular(), of.plural()))
+        );
 
         words[Dimension::Key] = "changed";
-        words.iter_mut().filter(|(of, _)| *of == Dimension::Tag).for_each(|(_, word)| *word = "");
-        assert!(words.values().eq(&["team", "changed", "user", "", "model", "tool"]));
+        words
+            .iter_mut()
+            .filter(|(of, _)| *of == Dimension::Tag)
+            .for_each(|(_, word)| *word = "");
+        assert!(
+            words
+                .values()
+                .eq(&["team", "changed", "user", "", "model", "tool"])
+        );
     }
 
     #[test]
@@ -312,10 +370,12 @@ mod tests {
             counts: PerDimension::from_fn(|dimension| dimension.singular().len()),
             values: PerDimension::default(),
         };
+
         let text = serde_json::to_string(&report).unwrap();
         let counts = "\"teams\":4,\"keys\":3,\"models\":5,\"tags\":3,\"users\":4,\"tools\":4";
         let values =
             "\"team\":null,\"key\":null,\"model\":null,\"tags\":null,\"user\":null,\"tool\":null";
+
         assert_eq!(text, format!("{{{counts},{values}}}"));
     }
 }

@@ -1,7 +1,7 @@
 //! Texts in UTF-16 and UTF-32: recognised, so that they are refused instead of overlooked.
 //!
-//! Both make every ASCII character a unit of two or four bytes, so that a search for our words finds
-//! nothing in them. Some editors write them unasked.
+//! Both make every ASCII character a unit of two or four bytes, so that a search for our words
+//! finds nothing in them. Some editors write them unasked.
 
 /// A text of two or four bytes a unit, decoded as well as it can be.
 pub(super) struct WideText {
@@ -34,15 +34,28 @@ impl WideText {
             [1..0x80, 0, ..] => (2, Order::Little, false),
             _ => return None,
         };
+
         let units = bytes.chunks(width).map(|unit| value_of(unit, order));
         let (encoding, text) = match width {
-            4 => ("UTF-32", units.map(|unit| char::from_u32(unit).unwrap_or('\u{fffd}')).collect()),
+            4 => (
+                "UTF-32",
+                units
+                    .map(|unit| char::from_u32(unit).unwrap_or('\u{fffd}'))
+                    .collect(),
+            ),
             _ => ("UTF-16", {
                 let units = units.map(|unit| u16::try_from(unit).unwrap_or(0xfffd));
-                char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect()
+                char::decode_utf16(units)
+                    .map(|c| c.unwrap_or('\u{fffd}'))
+                    .collect()
             }),
         };
-        Some(Self { encoding, text, has_mark })
+
+        Some(Self {
+            encoding,
+            text,
+            has_mark,
+        })
     }
 }
 
@@ -57,7 +70,9 @@ fn value_of(unit: &[u8], order: Order) -> u32 {
 /// Whether a byte order mark of UTF-16 or UTF-32 stands anywhere: files of several encodings were
 /// joined. No UTF-8 text holds either pair of bytes.
 pub(super) fn has_wide_mark(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| matches!(pair, [0xfe, 0xff] | [0xff, 0xfe]))
+    bytes
+        .windows(2)
+        .any(|pair| matches!(pair, [0xfe, 0xff] | [0xff, 0xfe]))
 }
 
 #[cfg(test)]
@@ -69,18 +84,26 @@ mod tests {
         let text = "kind: é🦀";
         let of_16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect();
         let of_32 = |bytes: fn(u32) -> [u8; 4]| {
-            text.chars().flat_map(|c| bytes(u32::from(c))).collect::<Vec<u8>>()
+            text.chars()
+                .flat_map(|c| bytes(u32::from(c)))
+                .collect::<Vec<u8>>()
         };
+
         let spellings: [(Vec<u8>, &str); 4] = [
             (of_16(u16::to_be_bytes), "UTF-16"),
             (of_16(u16::to_le_bytes), "UTF-16"),
             (of_32(u32::to_be_bytes), "UTF-32"),
             (of_32(u32::to_le_bytes), "UTF-32"),
         ];
+
         for (bytes, encoding) in spellings {
             let wide = WideText::read(&bytes).expect("a wide text");
-            assert_eq!((wide.encoding, wide.text.as_str(), wide.has_mark), (encoding, text, false));
+            assert_eq!(
+                (wide.encoding, wide.text.as_str(), wide.has_mark),
+                (encoding, text, false)
+            );
         }
+
         for bytes in ["", "k", "kind: x", "é"] {
             assert!(WideText::read(bytes.as_bytes()).is_none(), "{bytes}");
         }
@@ -88,10 +111,19 @@ mod tests {
 
     #[test]
     fn a_mark_is_enough_and_may_stand_anywhere() {
-        for mark in [&[0xff, 0xfe][..], &[0xfe, 0xff], &[0, 0, 0xfe, 0xff], &[0xff, 0xfe, 0, 0]] {
-            assert!(WideText::read(mark).is_some_and(|wide| wide.has_mark), "{mark:?}");
+        for mark in [
+            &[0xff, 0xfe][..],
+            &[0xfe, 0xff],
+            &[0, 0, 0xfe, 0xff],
+            &[0xff, 0xfe, 0, 0],
+        ] {
+            assert!(
+                WideText::read(mark).is_some_and(|wide| wide.has_mark),
+                "{mark:?}"
+            );
             assert!(has_wide_mark(&[b"a: b\n", mark].concat()), "{mark:?}");
         }
+
         assert!(!has_wide_mark("\u{feff}a: ÿþ".as_bytes()));
     }
 }

@@ -92,7 +92,8 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// The rule's own severity, until levels are applied.
     pub severity: Severity,
-    /// The first release that finds it: to judge by the rules of an older one makes a warning of an error.
+    /// The first release that finds it: to judge by the rules of an older one makes a warning of an
+    /// error.
     pub since: Release,
     /// What is wrong: lower case, no full stop, names in backticks.
     pub message: String,
@@ -147,7 +148,10 @@ impl Finding {
     /// With another place that explains it.
     #[must_use]
     pub fn related(mut self, file: &SourceFile, span: Span, message: impl Into<String>) -> Self {
-        self.related.push(Related { location: file.locate(span), message: message.into() });
+        self.related.push(Related {
+            location: file.locate(span),
+            message: message.into(),
+        });
         self
     }
 
@@ -185,8 +189,14 @@ impl Finding {
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Location { file, line, column, .. } = &self.location;
+        let Location {
+            file, line, column, ..
+        } = &self.location;
         let severity = self.severity.as_str();
-        write!(f, "{file}:{line}:{column}: {severity}[{}]: {}", self.rule.code, self.message)
+        write!(
+            f,
+            "{file}:{line}:{column}: {severity}[{}]: {}",
+            self.rule.code, self.message
+        )
     }
 }

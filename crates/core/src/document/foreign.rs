@@ -11,14 +11,22 @@ pub struct ForeignDocument {
     pub findings: Vec<Finding>,
 }
 
-/// Reads YAML that is not ours: merge keys are expanded, and faults that leave a tree are findings beside it.
+/// Reads YAML that is not ours: merge keys are expanded, and faults that leave a tree are findings
+/// beside it.
 pub fn read_foreign(file: &SourceFile, limits: &Limits) -> Vec<ForeignDocument> {
     if let Some(finding) = load::forbidden_character(file) {
-        return vec![ForeignDocument { root: None, findings: vec![finding] }];
+        return vec![ForeignDocument {
+            root: None,
+            findings: vec![finding],
+        }];
     }
+
     let documents = yaml::parse(file, limits, yaml::Dialect::Foreign, |_| true).into_iter();
     documents
-        .map(|document| ForeignDocument { root: document.root, findings: document.findings })
+        .map(|document| ForeignDocument {
+            root: document.root,
+            findings: document.findings,
+        })
         .collect()
 }
 
@@ -33,7 +41,10 @@ mod tests {
 
     fn read(text: &str) -> ForeignDocument {
         let file = SourceFile::new("config.yaml", text.to_owned());
-        read_foreign(&file, &Limits::DEFAULT).into_iter().next().expect("a document")
+        read_foreign(&file, &Limits::DEFAULT)
+            .into_iter()
+            .next()
+            .expect("a document")
     }
 
     #[test]
@@ -43,15 +54,24 @@ mod tests {
         let root = document.root.expect("a tree");
         let all = root.get("all").expect("the mapping");
         let text = |key| all.get(key).and_then(Node::text);
-        assert_eq!((text("x"), text("y"), text("z")), (Some("9"), Some("2"), Some("4")));
+        assert_eq!(
+            (text("x"), text("y"), text("z")),
+            (Some("9"), Some("2"), Some("4"))
+        );
+
         assert!(document.findings.is_empty());
     }
 
     #[test]
     fn harmless_tags_pass_and_others_are_found() {
-        assert!(read("%YAML 1.1\n---\na: !!str 12\nb: !!seq [x]\n").findings.is_empty());
+        assert!(
+            read("%YAML 1.1\n---\na: !!str 12\nb: !!seq [x]\n")
+                .findings
+                .is_empty()
+        );
         let document = read("a: !include x.yaml\n");
         assert!(document.root.is_some());
+
         assert_eq!(document.findings.len(), 1);
     }
 
@@ -66,8 +86,10 @@ mod tests {
         let text = "# one\na: 'x # y' # two\nb: |\n  # z\nc: x#y\n";
         let file = SourceFile::new("config.yaml", text.to_owned());
         let found = find_comments(&file, &Limits::DEFAULT);
-        let texts =
-            found.iter().map(|span| text.get(span.start as usize..span.end as usize).unwrap());
+        let texts = found
+            .iter()
+            .map(|span| text.get(span.start as usize..span.end as usize).unwrap());
+
         assert_eq!(texts.collect::<Vec<_>>(), ["# one", "# two"]);
     }
 }

@@ -1,4 +1,5 @@
-//! A guardrail as a catalog lists it: a name, or a name with how the gateway runs it, in LiteLLM's words.
+//! A guardrail as a catalog lists it: a name, or a name with how the gateway runs it, in LiteLLM's
+//! words.
 //!
 //! Must not know what policies and pipelines make of it.
 
@@ -102,7 +103,8 @@ impl StreamScope {
     }
 }
 
-/// A guardrail of a catalog: its name, or a mapping of name, modes, `default_on` and `stream_scope`.
+/// A guardrail of a catalog: its name, or a mapping of name, modes, `default_on` and
+/// `stream_scope`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RawGuardrail {
     /// Its name.
@@ -140,14 +142,28 @@ impl<'de> Deserialize<'de> for RawGuardrail {
         let entry: Spanned<Entry> = Spanned::deserialize(deserializer)?;
         Ok(match entry.value {
             Entry::Plain(name) => Self {
-                name: Spanned { value: name, span: entry.span },
+                name: Spanned {
+                    value: name,
+                    span: entry.span,
+                },
                 modes: None,
                 default_on: None,
                 stream_scope: None,
             },
             Entry::Mapping(mapping) => {
-                let Mapping { name, modes, default_on, stream_scope } = *mapping;
-                Self { name, modes, default_on, stream_scope }
+                let Mapping {
+                    name,
+                    modes,
+                    default_on,
+                    stream_scope,
+                } = *mapping;
+
+                Self {
+                    name,
+                    modes,
+                    default_on,
+                    stream_scope,
+                }
             }
         })
     }
@@ -209,11 +225,13 @@ impl JsonSchema for RawGuardrail {
             "required": ["name"],
             "additionalProperties": false,
         });
+
         for limit in ["minLength", "maxLength", "pattern"] {
             if let Some(value) = name.get(limit) {
                 schema.insert(limit.to_owned(), value.clone());
             }
         }
+
         schema
     }
 }
@@ -232,13 +250,18 @@ impl<'de> Deserialize<'de> for RawStreamScope {
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RawStreamScope, E> {
                 let scope = StreamScope::parse(text);
-                scope.map(RawStreamScope::All).ok_or_else(|| E::custom("expected a stream scope"))
+                scope
+                    .map(RawStreamScope::All)
+                    .ok_or_else(|| E::custom("expected a stream scope"))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawStreamScope, A::Error> {
                 let by_mode = SpannedMap::deserialize(MapAccessDeserializer::new(map))?;
                 let SpannedMap(entries) = &by_mode;
-                match entries.iter().find(|(mode, _)| GuardrailMode::parse(mode).is_none()) {
+                match entries
+                    .iter()
+                    .find(|(mode, _)| GuardrailMode::parse(mode).is_none())
+                {
                     None => Ok(RawStreamScope::ByMode(by_mode)),
                     Some(_) => Err(serde::de::Error::custom("expected the word of a mode")),
                 }

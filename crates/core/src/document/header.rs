@@ -10,8 +10,14 @@ const API_VERSION: &str = "refguard/v1";
 pub const OUR_FOLDERS: [&str; 4] = ["policies", "attachments", "tests", "invariants"];
 
 /// The words of [`Kind`], in its order.
-pub const KINDS: [&str; 6] =
-    ["Repository", "Catalog", "Policy", "PolicyAttachment", "PolicyTest", "Invariant"];
+pub const KINDS: [&str; 6] = [
+    "Repository",
+    "Catalog",
+    "Policy",
+    "PolicyAttachment",
+    "PolicyTest",
+    "Invariant",
+];
 
 /// The six kinds of document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,7 +74,9 @@ impl Kind {
     /// The kind of that word, whatever its case or dashes; for the command line.
     pub fn from_loose(word: &str) -> Option<Self> {
         let bare = |s: &str| s.to_lowercase().replace(['-', '_'], "");
-        Self::ALL.into_iter().find(|kind| bare(kind.as_str()) == bare(word))
+        Self::ALL
+            .into_iter()
+            .find(|kind| bare(kind.as_str()) == bare(word))
     }
 
     fn from_word(word: &str) -> Option<Self> {
@@ -91,7 +99,9 @@ pub(super) enum Header {
 
 /// The kind that a document with a faulty header says it is.
 pub(super) fn kind_said(root: &Node) -> Option<Kind> {
-    root.get("kind").and_then(Node::text).and_then(Kind::from_word)
+    root.get("kind")
+        .and_then(Node::text)
+        .and_then(Kind::from_word)
 }
 
 /// Whether a file name is one that is read as YAML.
@@ -99,8 +109,8 @@ pub fn is_yaml_name(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
-/// Whether a file is given to `load_file`: it has a YAML name, or one but for the case of its ending,
-/// which is refused if the file is ours.
+/// Whether a file is given to `load_file`: it has a YAML name, or one but for the case of its
+/// ending, which is refused if the file is ours.
 pub fn is_read_name(path: &str) -> bool {
     is_yaml_name(path) || is_miscased_name(path)
 }
@@ -125,19 +135,26 @@ pub(super) fn judge(file: &SourceFile, root: &Node) -> Header {
     {
         return Header::Empty;
     }
+
     if let Some((key, value)) = root.entry("apiVersion") {
         return versioned(file, root, key, value);
     }
+
     if let Some((key, kind)) = root.entry("kind")
         && kind.text().and_then(Kind::from_word).is_some()
     {
-        let said =
-            format!("a document of kind `{}` without `apiVersion`", kind.text().unwrap_or(""));
+        let said = format!(
+            "a document of kind `{}` without `apiVersion`",
+            kind.text().unwrap_or("")
+        );
         return Header::Fault(mistyped_header::no_api_version(file, key.span, &said));
     }
+
     if let NodeValue::Seq(items) = &root.value
-        && let Some((key, _)) =
-            items.iter().filter_map(|item| item.entry("apiVersion")).find(|(_, v)| is_ours(v))
+        && let Some((key, _)) = items
+            .iter()
+            .filter_map(|item| item.entry("apiVersion"))
+            .find(|(_, v)| is_ours(v))
     {
         let help = "put a line `---` between documents instead of a dash before each";
         return Header::Fault(mistyped_header::misplaced(
@@ -147,10 +164,15 @@ pub(super) fn judge(file: &SourceFile, root: &Node) -> Header {
             help,
         ));
     }
+
     if let Some(key) = key_of_our_version(root) {
-        let said = format!("`{API_VERSION}` stands under the key `{}`", key.text().unwrap_or(""));
+        let said = format!(
+            "`{API_VERSION}` stands under the key `{}`",
+            key.text().unwrap_or("")
+        );
         return Header::Fault(mistyped_header::no_api_version(file, key.span, &said));
     }
+
     foreign(file, root)
 }
 
@@ -171,12 +193,17 @@ fn versioned(file: &SourceFile, root: &Node, key: &Node, value: &Node) -> Header
 
 fn kind_of(file: &SourceFile, root: &Node) -> Header {
     let Some((key, value)) = root.entry("kind") else {
-        let place = root.entry("apiVersion").map_or(root.span, |(key, _)| key.span);
+        let place = root
+            .entry("apiVersion")
+            .map_or(root.span, |(key, _)| key.span);
         let said = "the field `kind` is missing";
-        let help =
-            format!("add `kind:` with one of {}", KINDS.map(|k| format!("`{k}`")).join(", "));
+        let help = format!(
+            "add `kind:` with one of {}",
+            KINDS.map(|k| format!("`{k}`")).join(", ")
+        );
         return Header::Fault(mistyped_header::misplaced(file, place, said, &help));
     };
+
     match value.text() {
         Some(word) => match Kind::from_word(word) {
             Some(kind) => Header::Ours(kind),
@@ -191,6 +218,7 @@ fn foreign(file: &SourceFile, root: &Node) -> Header {
         NodeValue::Map(entries) => entries.first().map_or(root.span, |(key, _)| key.span),
         NodeValue::Scalar { .. } | NodeValue::Seq(_) => root.span,
     };
+
     match our_place(file.path()) {
         Some(folder) => Header::Fault(foreign_document::finding(file, first_key, folder)),
         None => Header::Foreign,
@@ -204,9 +232,10 @@ fn our_place(path: &str) -> Option<&'static str> {
 
 fn key_of_our_version(root: &Node) -> Option<&Node> {
     match &root.value {
-        NodeValue::Map(entries) => {
-            entries.iter().find(|(_, value)| is_ours(value)).map(|(key, _)| key)
-        }
+        NodeValue::Map(entries) => entries
+            .iter()
+            .find(|(_, value)| is_ours(value))
+            .map(|(key, _)| key),
         NodeValue::Scalar { .. } | NodeValue::Seq(_) => None,
     }
 }
@@ -217,7 +246,8 @@ fn is_ours(version: &Node) -> bool {
 
 /// Whether the version may be an alias that is not expanded yet: such a node is an empty text.
 pub(super) fn is_hidden(root: &Node) -> bool {
-    root.get("apiVersion").is_some_and(|version| version.text() == Some(""))
+    root.get("apiVersion")
+        .is_some_and(|version| version.text() == Some(""))
 }
 
 /// Contains our name, or is within two edits of our version.
@@ -232,15 +262,29 @@ pub(super) fn may_be_ours(path: &str, text: &str) -> bool {
     if our_place(path).is_some() || text.to_lowercase().contains("refguard") {
         return true;
     }
+
     let value_of = |key: &str| {
         text.lines()
-            .filter_map(|line| line.trim_start_matches(['{', ' ', '"', '\'']).strip_prefix(key))
-            .filter_map(|rest| rest.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':'))
+            .filter_map(|line| {
+                line.trim_start_matches(['{', ' ', '"', '\''])
+                    .strip_prefix(key)
+            })
+            .filter_map(|rest| {
+                rest.trim_start_matches(['"', '\''])
+                    .trim_start()
+                    .strip_prefix(':')
+            })
             .map(|value| {
-                value.split(" #").next().unwrap_or("").trim().trim_matches(['"', '\'', ',', '}'])
+                value
+                    .split(" #")
+                    .next()
+                    .unwrap_or("")
+                    .trim()
+                    .trim_matches(['"', '\'', ',', '}'])
             })
             .next()
     };
+
     match value_of("apiVersion") {
         Some(version) if !version.starts_with('*') => is_nearly_ours(version),
         // An alias may stand for anything.
@@ -264,6 +308,7 @@ mod tests {
         ] {
             assert!(is_nearly_ours(text), "{text}");
         }
+
         for text in ["kyverno.io/v1", "v1", "apps/v1", "cilium.io/v2"] {
             assert!(!is_nearly_ours(text), "{text}");
         }
@@ -273,8 +318,12 @@ mod tests {
     fn a_broken_file_is_ours_by_its_text() {
         assert!(may_be_ours("x.yaml", "apiVersion: refgaurd/v1\nkind: [\n"));
         assert!(may_be_ours("x.yaml", "kind: PolicyAttachment\nfoo: [\n"));
-        assert!(!may_be_ours("x.yaml", "apiVersion: kyverno.io/v1\nkind: Policy\nfoo: [\n"));
+        assert!(!may_be_ours(
+            "x.yaml",
+            "apiVersion: kyverno.io/v1\nkind: Policy\nfoo: [\n"
+        ));
         assert!(may_be_ours("policies/x.yaml", "{{ template }}"));
+
         assert!(!may_be_ours("charts/x.yaml", "{{ template }}"));
     }
 }

@@ -1,5 +1,5 @@
-//! Instants as documents write them: a date, or an RFC 3339 time. Must not know the clock, nor what an instant is
-//! for.
+//! Instants as documents write them: a date, or an RFC 3339 time. Must not know the clock, nor what
+//! an instant is for.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -20,13 +20,18 @@ pub enum DayEdge {
 /// What keeps it from being one, as the end of a sentence that begins with the text.
 pub fn parse_instant(text: &str, edge: DayEdge) -> Result<Timestamp, String> {
     if looks_like_date(text) {
-        let date: Date = text.parse().map_err(|_| "is no day of the calendar".to_owned())?;
+        let date: Date = text
+            .parse()
+            .map_err(|_| "is no day of the calendar".to_owned())?;
         let date = match edge {
             DayEdge::Start => Ok(date),
             DayEdge::End => date.tomorrow(),
         };
+
         let start = date.and_then(|date| date.to_zoned(TimeZone::UTC));
-        return Ok(start.map_err(|_| "lies too far ahead".to_owned())?.timestamp());
+        return Ok(start
+            .map_err(|_| "lies too far ahead".to_owned())?
+            .timestamp());
     }
 
     // A bracketed zone beside the offset could contradict it, and RFC 3339 has none.
@@ -45,6 +50,7 @@ fn looks_like_date(text: &str) -> bool {
         4 | 7 => byte == b'-',
         _ => byte.is_ascii_digit(),
     };
+
     text.len() == 10 && text.bytes().enumerate().all(|(at, byte)| is_at(at, byte))
 }
 

@@ -26,7 +26,8 @@ pub struct Document {
     pub body: Body,
 }
 
-/// A document by its kind. Cheap to clone: a reader keeps what did not change from one commit to the next.
+/// A document by its kind. Cheap to clone: a reader keeps what did not change from one commit to
+/// the next.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// Settings.
@@ -73,6 +74,7 @@ impl Loaded {
         self.documents.append(&mut other.documents);
         self.findings.append(&mut other.findings);
         self.sources.append(&mut other.sources);
+
         self.lost.append(&mut other.lost);
     }
 
@@ -99,7 +101,11 @@ impl Loaded {
 
     /// A file whose name ends in another case than that of the files that are read.
     pub fn misnamed(path: impl Into<Arc<str>>) -> Self {
-        let lost = Lost { since: Release::V0_2, ..Lost::default() };
+        let lost = Lost {
+            since: Release::V0_2,
+            ..Lost::default()
+        };
+
         Self::fault(path, misnamed_file::finding).losing(lost)
     }
 
@@ -109,18 +115,26 @@ impl Loaded {
             Some(_) => Release::FIRST,
             None => Release::V0_2,
         };
+
         let file = SourceFile::new(path, wide.text);
         Self {
             findings: vec![bad_encoding::wide(&file, wide.encoding, since)],
             sources: vec![file],
             ..Self::default()
         }
-        .losing(Lost { since, ..Lost::default() })
+        .losing(Lost {
+            since,
+            ..Lost::default()
+        })
     }
 
     fn fault(path: impl Into<Arc<str>>, finding: impl FnOnce(&SourceFile) -> Finding) -> Self {
         let file = SourceFile::new(path, String::new());
-        Self { findings: vec![finding(&file)], sources: vec![file], ..Self::default() }
+        Self {
+            findings: vec![finding(&file)],
+            sources: vec![file],
+            ..Self::default()
+        }
     }
 }
 
@@ -130,6 +144,7 @@ pub fn load_file(path: impl Into<Arc<str>>, bytes: Vec<u8>, limits: &Limits) -> 
     if !is_miscased_name(&path) {
         return load_bytes(path, bytes, limits);
     }
+
     // Such a file is not read. It is refused where it is meant for us.
     if our_folder(&path).is_none() {
         let loaded = load_bytes(path.clone(), bytes, limits);
@@ -137,14 +152,20 @@ pub fn load_file(path: impl Into<Arc<str>>, bytes: Vec<u8>, limits: &Limits) -> 
             return Loaded::default();
         }
     }
+
     Loaded::misnamed(path)
 }
 
 fn load_bytes(path: Arc<str>, bytes: Vec<u8>, limits: &Limits) -> Loaded {
     if let Some(wide) = WideText::read(&bytes) {
         let ours = wide.has_mark || header::may_be_ours(&path, &wide.text);
-        return if ours { Loaded::wide(path, wide) } else { Loaded::default() };
+        return if ours {
+            Loaded::wide(path, wide)
+        } else {
+            Loaded::default()
+        };
     }
+
     if bytes.len() > limits.file_bytes {
         let ours = header::may_be_ours(&path, &String::from_utf8_lossy(&bytes));
         return if ours {
@@ -153,6 +174,7 @@ fn load_bytes(path: Arc<str>, bytes: Vec<u8>, limits: &Limits) -> Loaded {
             Loaded::default()
         };
     }
+
     match String::from_utf8(bytes) {
         Ok(text) => load_text(SourceFile::new(path, text), limits),
         Err(error) => load_other_text(path, &error),
@@ -169,11 +191,18 @@ fn load_other_text(path: Arc<str>, error: &FromUtf8Error) -> Loaded {
         true => Some(Release::FIRST),
         false => encoding::has_wide_mark(error.as_bytes()).then_some(Release::V0_2),
     };
+
     if let Some(since) = since {
-        loaded.findings.push(bad_encoding::not_utf8(&file, at).since(since));
-        loaded.lost.push(Lost { since, ..Lost::default() });
+        loaded
+            .findings
+            .push(bad_encoding::not_utf8(&file, at).since(since));
+        loaded.lost.push(Lost {
+            since,
+            ..Lost::default()
+        });
         loaded.sources.push(file);
     }
+
     loaded
 }
 
@@ -194,9 +223,11 @@ fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
     } else {
         load_documents(&file, limits, &mut loaded);
     }
+
     if !loaded.findings.is_empty() || !loaded.documents.is_empty() {
         loaded.sources.push(file);
     }
+
     loaded
 }
 
@@ -208,7 +239,11 @@ pub(super) fn forbidden_character(file: &SourceFile) -> Option<Finding> {
         '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}' => true,
         c => c.is_control(),
     };
-    file.text().char_indices().find(bad).map(|(at, c)| bad_encoding::character(file, at, c))
+
+    file.text()
+        .char_indices()
+        .find(bad)
+        .map(|(at, c)| bad_encoding::character(file, at, c))
 }
 
 fn load_documents(file: &SourceFile, limits: &Limits, loaded: &mut Loaded) {
@@ -217,14 +252,16 @@ fn load_documents(file: &SourceFile, limits: &Limits, loaded: &mut Loaded) {
         header::is_hidden(root)
             || !matches!(header, header::Header::Foreign | header::Header::Empty)
     };
+
     for document in yaml::parse(file, limits, yaml::Dialect::Ours, is_ours) {
         load_document(file, document, limits, loaded);
     }
+
     cap_findings(file, limits, &mut loaded.findings);
 }
 
-/// A file with both sides of a merge. 0.1 asked only whether it is sound all the same, as texts beside our
-/// documents can be.
+/// A file with both sides of a merge. 0.1 asked only whether it is sound all the same, as texts
+/// beside our documents can be.
 fn load_conflict(file: &SourceFile, place: Span, limits: &Limits, loaded: &mut Loaded) {
     let finding = yaml_syntax::merge_conflict(file, place);
     load_documents(file, limits, loaded);
@@ -252,8 +289,10 @@ fn merge_conflict(text: &str) -> Option<Span> {
         } else if bare.starts_with(">>>>>>> ") && has_middle {
             return first;
         }
+
         at += line.len();
     }
+
     None
 }
 
@@ -262,8 +301,14 @@ fn cap_findings(file: &SourceFile, limits: &Limits, findings: &mut Vec<Finding>)
     if findings.len() > limits.findings_per_file {
         findings.sort_by_key(|finding| finding.location.span);
         let rest = findings.split_off(limits.findings_per_file);
-        let place = rest.first().map_or_else(Span::default, |finding| finding.location.span);
-        let since = rest.iter().filter(|it| it.is_error()).map(|it| it.since).min();
+        let place = rest
+            .first()
+            .map_or_else(Span::default, |finding| finding.location.span);
+        let since = rest
+            .iter()
+            .filter(|it| it.is_error())
+            .map(|it| it.since)
+            .min();
         let finding = limit_exceeded::findings(file, place, limits);
         findings.push(finding.since(since.unwrap_or_default()));
     }
@@ -275,15 +320,25 @@ fn load_document(
     limits: &Limits,
     loaded: &mut Loaded,
 ) {
-    let yaml::YamlDocument { root, span, mut findings, .. } = document;
+    let yaml::YamlDocument {
+        root,
+        span,
+        mut findings,
+        ..
+    } = document;
     let Some(root) = root else {
-        let text = file.text().get(span.start as usize..span.end as usize).unwrap_or("");
+        let text = file
+            .text()
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or("");
         if header::may_be_ours(file.path(), text) {
             loaded.findings.append(&mut findings);
             loaded.lost.push(Lost::default());
         }
+
         return;
     };
+
     match header::judge(file, &root) {
         header::Header::Empty | header::Header::Foreign => {}
         header::Header::Fault(finding) => {
@@ -300,6 +355,7 @@ fn load_document(
                 loaded.lost.push(lost_document(kind, &root));
                 return;
             }
+
             let body = typed(kind, &root);
             let most = limits.findings_per_file + 1;
             findings.append(&mut shape::judge(file, kind, &root, body.is_ok(), most));
@@ -323,6 +379,7 @@ fn load_document(
             } else {
                 loaded.lost.push(lost_document(kind, &root));
             }
+
             loaded.findings.append(&mut findings);
         }
     }
@@ -334,7 +391,11 @@ fn type_fault(file: &SourceFile, root: &Node, error: &de::DeError) -> Finding {
 }
 
 fn lost_document(kind: Kind, root: &Node) -> Lost {
-    Lost { kind: Some(kind), name: name_of(root), since: Release::FIRST }
+    Lost {
+        kind: Some(kind),
+        name: name_of(root),
+        since: Release::FIRST,
+    }
 }
 
 fn name_of(root: &Node) -> Option<String> {

@@ -5,8 +5,9 @@
 //! file system, or what a rule of the policy set means: a file comes in as a path and bytes, and
 //! leaves as [`Document`]s and [`Finding`]s.
 //!
-//! The way of a file: [`load_file`] → `yaml` (text → spanned [`Node`] trees) → `header` (is it ours?) →
-//! `shape` (the JSON Schema judges) → `de` (typed raw documents, each string with its span).
+//! The way of a file: [`load_file`] → `yaml` (text → spanned [`Node`] trees) → `header` (is it
+//! ours?) → `shape` (the JSON Schema judges) → `de` (typed raw documents, each string with its
+//! span).
 
 mod de;
 mod dimension;

@@ -15,7 +15,10 @@ impl Span {
     /// A span from byte offsets; offsets past `u32::MAX` are clamped (files are limited to 1 MiB).
     pub fn new(start: usize, end: usize) -> Self {
         let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self { start: clamp(start), end: clamp(end.max(start)) }
+        Self {
+            start: clamp(start),
+            end: clamp(end.max(start)),
+        }
     }
 }
 
@@ -58,7 +61,10 @@ impl Node {
         match &self.value {
             NodeValue::Map(entries) => {
                 step(entries.len());
-                entries.iter().find(|(k, _)| k.text() == Some(key)).map(|(k, v)| (k, v))
+                entries
+                    .iter()
+                    .find(|(k, _)| k.text() == Some(key))
+                    .map(|(k, v)| (k, v))
             }
             NodeValue::Scalar { .. } | NodeValue::Seq(_) => None,
         }

@@ -1,7 +1,7 @@
 //! The six kinds of document as they are written: raw, with places, not yet judged by the rules.
 //!
-//! The JSON Schemas under `schema/` are generated from these types, so doc comments here are what an
-//! editor shows. `policy` turns them into the types that the engine answers from.
+//! The JSON Schemas under `schema/` are generated from these types, so doc comments here are what
+//! an editor shows. `policy` turns them into the types that the engine answers from.
 
 use std::borrow::Cow;
 
@@ -92,8 +92,9 @@ impl JsonSchema for Name {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // No look-around: the pattern must work in linear engines too. Characters past U+FFFF have no
-        // spelling in a class that every engine takes: of those, invisible ones are left to `bad_name`.
+        // No look-around: the pattern must work in linear engines too. Characters past U+FFFF have
+        // no spelling in a class that every engine takes: of those, invisible ones are left to
+        // `bad_name`.
         let invisible: String = bad_name::INVISIBLE
             .iter()
             .map(|(first, last)| (u32::from(*first), u32::from(*last)))
@@ -101,6 +102,7 @@ impl JsonSchema for Name {
             .map(|(first, last)| format!("\\u{first:04x}-\\u{last:04x}"))
             .collect();
         let never = format!("@\\u0000-\\u001f\\u007f-\\u009f{invisible}");
+
         json_schema!({
             "type": "string",
             "minLength": 1,
@@ -140,32 +142,36 @@ pub struct RawEnvironment {
     /// Its ref, a full name (default: `refs/heads/NAME`).
     #[serde(rename = "ref")]
     pub reference: Option<Spanned<String>>,
-    /// Where its sets come from: a branch or another environment's name (default: the publish branch).
+    /// Where its sets come from: a branch or another environment's name (default: the publish
+    /// branch).
     pub from: Option<Spanned<String>>,
     /// What its gates do.
     pub gates: Option<RawGates>,
-    /// Who may pass a gate with an `--allow-…` flag: e-mail addresses, checked by the server's hook.
+    /// Who may pass a gate with an `--allow-…` flag: e-mail addresses, checked by the server's
+    /// hook.
     pub allow: Option<Vec<Spanned<String>>>,
     /// When it takes no promotion, unless `--allow-freeze` says why. A rollback is never frozen.
     pub freeze: Option<Vec<Spanned<RawFreeze>>>,
-    /// How long a set must have been in the environment that `from` names, such as `24h`, unless `--allow-soak` says
-    /// why not.
+    /// How long a set must have been in the environment that `from` names, such as `24h`, unless
+    /// `--allow-soak` says why not.
     pub soak: Option<Spanned<String>>,
 }
 
-/// A time in which an environment takes no promotion: once, from one instant to another, or on days of every week.
+/// A time in which an environment takes no promotion: once, from one instant to another, or on days
+/// of every week.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawFreeze {
-    /// Its start: an RFC 3339 time, or a date, whose first moment in UTC it is. With `days`: a time of the day, such as
-    /// `"16:00"`.
+    /// Its start: an RFC 3339 time, or a date, whose first moment in UTC it is. With `days`: a time
+    /// of the day, such as `"16:00"`.
     pub from: Spanned<String>,
-    /// Its end: an RFC 3339 time, or a date, whose end in UTC it is. With `days`: a time of the day, up to `"24:00"`;
-    /// where that is not after `from`, it is on the day after.
+    /// Its end: an RFC 3339 time, or a date, whose end in UTC it is. With `days`: a time of the
+    /// day, up to `"24:00"`; where that is not after `from`, it is on the day after.
     pub to: Spanned<String>,
     /// The days of the week on which it begins.
     pub days: Option<Spanned<Vec<Spanned<Day>>>>,
-    /// The time zone of a freeze of `days`, a name of the IANA database such as `Europe/Berlin` (default: `UTC`).
+    /// The time zone of a freeze of `days`, a name of the IANA database such as `Europe/Berlin`
+    /// (default: `UTC`).
     pub timezone: Option<Spanned<String>>,
     /// Why, as a refused promotion says it.
     pub reason: Option<Spanned<String>>,
@@ -214,8 +220,8 @@ impl Day {
 pub struct RawGates {
     /// What to do where a promotion would block fewer requests than before (default: `warn`).
     pub weaken: Option<Spanned<GateLevel>>,
-    /// What to do where a promotion would take away an invariant, a test or a setting that keeps the set honest
-    /// (default: `warn`).
+    /// What to do where a promotion would take away an invariant, a test or a setting that keeps
+    /// the set honest (default: `warn`).
     pub safeguards: Option<Spanned<GateLevel>>,
 }
 
@@ -470,8 +476,8 @@ pub struct RawCase {
     pub matrix: Option<Spanned<RawMatrix>>,
     /// Policies that the request asks for by name or `NAME@N`.
     pub policies: Option<Vec<Spanned<String>>>,
-    /// What each guardrail is taken to return (default: `pass`); of one that runs several times a list: what it
-    /// returns each time, in order, the last one from then on.
+    /// What each guardrail is taken to return (default: `pass`); of one that runs several times a
+    /// list: what it returns each time, in order, the last one from then on.
     pub outcomes: Option<SpannedMap<Spanned<OneOrMany<Outcome>>>>,
     /// What it must get.
     pub expect: Spanned<RawExpect>,
@@ -511,6 +517,7 @@ impl RawMatrix {
                 return Some(lists.iter().map(|list| list.0.as_slice()).collect());
             }
         };
+
         Some(values.as_ref()?.iter().map(std::slice::from_ref).collect())
     }
 }
@@ -568,12 +575,17 @@ impl RawContext {
             Dimension::Key => (&self.key, &self.key_alias),
             _ => return None,
         };
+
         Some([own.as_ref()?, alias.as_ref()?])
     }
 }
 
 fn one_of<'v, T>(first: &'v Option<T>, second: &'v Option<T>) -> &'v [T] {
-    if first.is_some() { first.as_slice() } else { second.as_slice() }
+    if first.is_some() {
+        first.as_slice()
+    } else {
+        second.as_slice()
+    }
 }
 
 /// What a guardrail returns in a test.
@@ -590,7 +602,8 @@ pub enum Outcome {
     Error,
     /// It did not run.
     Skip,
-    /// It passes with a rewrite that the gateway cannot apply: newer ones block then, whatever the step says.
+    /// It passes with a rewrite that the gateway cannot apply: newer ones block then, whatever the
+    /// step says.
     Unappliable,
 }
 

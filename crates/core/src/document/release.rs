@@ -1,8 +1,8 @@
 //! Releases of refguard, as far as it matters since which one a breach is an error.
 //!
-//! A newer release takes no sound repository out of service: what it calls an error and an older one did not is a
-//! warning for a set that the older one promoted. So each finding says since which release it is an error, and whoever
-//! judges says whose rules count.
+//! A newer release takes no sound repository out of service: what it calls an error and an older
+//! one did not is a warning for a set that the older one promoted. So each finding says since which
+//! release it is an error, and whoever judges says whose rules count.
 
 /// A release, in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,8 +17,8 @@ impl Default for Release {
 impl Release {
     /// The first one. It did not write its number into its promotions.
     pub const FIRST: Self = Self(0, 1, 0);
-    /// The one that made errors of names that nobody can see, of files that were passed over, and of names in tests
-    /// that mean nothing.
+    /// The one that made errors of names that nobody can see, of files that were passed over, and
+    /// of names in tests that mean nothing.
     pub const V0_2: Self = Self(0, 2, 0);
     /// This one.
     pub const CURRENT: Self = Self(
@@ -63,12 +63,25 @@ mod tests {
         assert!(Release::FIRST < Release::V0_2 && Release::V0_2 <= Release::CURRENT);
         assert!(parsed("0.10.0") > parsed("0.9.9"));
         assert_eq!(parsed("0.1.0"), Some(Release::FIRST));
-        assert_eq!(parsed(&Release::CURRENT.to_string()), Some(Release::CURRENT));
+
+        assert_eq!(
+            parsed(&Release::CURRENT.to_string()),
+            Some(Release::CURRENT)
+        );
     }
 
     #[test]
     fn what_is_no_release_is_none() {
-        for text in ["", "0.1", "0.1.0.0", "v0.1.0", "0.1.x", "0.1.0-rc1", "+0.1.0", "0..1"] {
+        for text in [
+            "",
+            "0.1",
+            "0.1.0.0",
+            "v0.1.0",
+            "0.1.x",
+            "0.1.0-rc1",
+            "+0.1.0",
+            "0..1",
+        ] {
             assert_eq!(Release::parse(text), None, "{text}");
         }
     }

@@ -1,5 +1,5 @@
-//! What the requests of a test must keep besides their shape: one spelling of each dimension, and the
-//! limits that every request keeps, wherever it comes from.
+//! What the requests of a test must keep besides their shape: one spelling of each dimension, and
+//! the limits that every request keeps, wherever it comes from.
 
 use super::limits::{MAX_TAGS, MAX_VALUE};
 use super::rules::{duplicate_key, limit_exceeded};
@@ -7,14 +7,21 @@ use super::{Body, Dimension, Finding, RawCase, RawContext, Release, SourceFile, 
 
 /// Every fault of the requests of a document, if it is a test.
 pub(super) fn judge_requests(file: &SourceFile, body: &Body) -> Vec<Finding> {
-    let Body::Test(test) = body else { return Vec::new() };
+    let Body::Test(test) = body else {
+        return Vec::new();
+    };
     let mut findings = Vec::new();
     for case in &test.cases {
-        findings.extend(case.context.iter().flat_map(|context| both_spellings(file, context)));
+        findings.extend(
+            case.context
+                .iter()
+                .flat_map(|context| both_spellings(file, context)),
+        );
         for dimension in Dimension::ALL {
             judge_values(file, case, dimension, &mut findings);
         }
     }
+
     findings
 }
 
@@ -22,8 +29,14 @@ pub(super) fn judge_requests(file: &SourceFile, body: &Body) -> Vec<Finding> {
 fn both_spellings(file: &SourceFile, context: &RawContext) -> Vec<Finding> {
     let twice = Dimension::WRITTEN.map(|dimension| {
         let [first, second] = context.both_names(dimension)?;
-        Some(duplicate_key::finding(file, second.span, dimension.singular(), first.span))
+        Some(duplicate_key::finding(
+            file,
+            second.span,
+            dimension.singular(),
+            first.span,
+        ))
     });
+
     twice.into_iter().flatten().collect()
 }
 
@@ -34,11 +47,21 @@ fn judge_values(
     dimension: Dimension,
     findings: &mut Vec<Finding>,
 ) {
-    let shared = case.context.as_ref().map_or(&[][..], |context| context.values(dimension));
-    let choices = case.matrix.as_ref().and_then(|matrix| matrix.choices(dimension));
+    let shared = case
+        .context
+        .as_ref()
+        .map_or(&[][..], |context| context.values(dimension));
+    let choices = case
+        .matrix
+        .as_ref()
+        .and_then(|matrix| matrix.choices(dimension));
     let choices = choices.unwrap_or_default();
     let is_long = |value: &&Spanned<String>| value.len() > MAX_VALUE;
-    for value in shared.iter().chain(choices.iter().copied().flatten()).filter(is_long) {
+    for value in shared
+        .iter()
+        .chain(choices.iter().copied().flatten())
+        .filter(is_long)
+    {
         let what = format!("this {} has {} bytes", dimension.singular(), value.len());
         let finding = limit_exceeded::finding(file, value.span, "request-value", MAX_VALUE, &what);
         findings.push(newer(finding).help("no request with a longer value is answered"));
@@ -47,8 +70,11 @@ fn judge_values(
     // What a matrix gives of a set comes on top of what all its requests share.
     let most = choices.iter().map(|choice| choice.len()).max().unwrap_or(0);
     let total = shared.len() + most;
+
     if dimension.is_set() && total > MAX_TAGS {
-        let place = shared.first().or_else(|| choices.iter().copied().flatten().next());
+        let place = shared
+            .first()
+            .or_else(|| choices.iter().copied().flatten().next());
         let place = place.map_or(case.name.span, |value| value.span);
         let what = format!("a request of this case has {total} {}", dimension.plural());
         let finding = limit_exceeded::finding(file, place, "request-tags", MAX_TAGS, &what);
@@ -70,7 +96,11 @@ mod tests {
             "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n- name: c\n  expect: {{}}\n{case}"
         );
         let loaded = load_file("t.yaml", text.into_bytes(), &Limits::DEFAULT);
-        loaded.findings.iter().map(|f| format!("{}: {}", f.location.line, f.message)).collect()
+        loaded
+            .findings
+            .iter()
+            .map(|f| format!("{}: {}", f.location.line, f.message))
+            .collect()
     }
 
     #[test]
@@ -101,9 +131,11 @@ mod tests {
                 tags(own)
             )
         };
+
         assert_eq!(found(&case(250, 6)), [""; 0]);
         let want = "7: a request of this case has 257 tags: the limit `request-tags` is 256";
         assert_eq!(found(&case(250, 7)), [want]);
+
         assert_eq!(found(&case(0, 257)).len(), 1);
     }
 }

@@ -1,8 +1,8 @@
 //! Plain scalars: what YAML 1.2's core schema makes of them, and where YAML 1.1 would differ.
 //!
 //! refguard reads YAML 1.2 (<https://yaml.org/spec/1.2.2/#103-core-schema>). Many tools around it
-//! (PyYAML, older Go and Ruby libraries) read YAML 1.1 (<https://yaml.org/type/>). A scalar that the
-//! two read differently is one text with two meanings, so it is refused where it matters.
+//! (PyYAML, older Go and Ruby libraries) read YAML 1.1 (<https://yaml.org/type/>). A scalar that
+//! the two read differently is one text with two meanings, so it is refused where it matters.
 
 use serde_json::Value;
 
@@ -25,30 +25,38 @@ fn resolve_number(text: &str) -> Option<Value> {
     if !starts_like_number(text) {
         return None;
     }
+
     if let Some(digits) = text.strip_prefix("0o") {
         return i64::from_str_radix(digits, 8).ok().map(Value::from);
     }
+
     if let Some(digits) = text.strip_prefix("0x") {
         return i64::from_str_radix(digits, 16).ok().map(Value::from);
     }
+
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
-        // An integer too large for 64 bits is still a number: as a float it fails every integer test.
+        // An integer too large for 64 bits is still a number: as a float it fails every integer
+        // test.
         return text
             .parse::<i64>()
             .map(Value::from)
             .or_else(|_| text.parse::<f64>().map(Value::from))
             .ok();
     }
+
     if is_core_float(digits) {
         return text.parse::<f64>().ok().map(Value::from);
     }
+
     // `.inf` and `.nan` have no JSON form; a string that no number field accepts will do.
     None
 }
 
 fn starts_like_number(text: &str) -> bool {
-    text.bytes().next().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'))
+    text.bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'))
 }
 
 /// `( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`
@@ -57,6 +65,7 @@ fn is_core_float(text: &str) -> bool {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (text, None),
     };
+
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     let mantissa_ok = match mantissa.split_once('.') {
         Some((whole, fraction)) => {
@@ -64,6 +73,7 @@ fn is_core_float(text: &str) -> bool {
         }
         None => !mantissa.is_empty() && digits(mantissa),
     };
+
     let exponent_ok = exponent.is_none_or(|e| {
         let e = e.strip_prefix(['+', '-']).unwrap_or(e);
         !e.is_empty() && digits(e)
@@ -99,11 +109,14 @@ fn is_ambiguous_number(text: &str) -> bool {
     let all = |s: &str, ok: fn(u8) -> bool| !s.is_empty() && s.bytes().all(ok);
     let leading_zero =
         digits.len() > 1 && digits.starts_with('0') && all(digits, |b| b.is_ascii_digit());
-    let new_octal =
-        digits.strip_prefix("0o").is_some_and(|d| all(d, |b| (b'0'..=b'7').contains(&b)));
-    let binary =
-        digits.strip_prefix("0b").is_some_and(|d| all(d, |b| matches!(b, b'0' | b'1' | b'_')));
+    let new_octal = digits
+        .strip_prefix("0o")
+        .is_some_and(|d| all(d, |b| (b'0'..=b'7').contains(&b)));
+    let binary = digits
+        .strip_prefix("0b")
+        .is_some_and(|d| all(d, |b| matches!(b, b'0' | b'1' | b'_')));
     let signed_hex = digits.len() < text.len() && digits.starts_with("0x");
+
     leading_zero
         || new_octal
         || binary
@@ -134,8 +147,11 @@ fn is_sexagesimal(digits: &str) -> bool {
         let whole = part.split('.').next().unwrap_or("");
         matches!(whole.len(), 1 | 2)
             && whole.parse::<u8>().is_ok_and(|n| n < 60)
-            && part.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'_')
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b == b'.' || b == b'_')
     };
+
     !first.is_empty()
         && first.bytes().all(|b| b.is_ascii_digit() || b == b'_')
         && !rest.is_empty()
@@ -144,7 +160,10 @@ fn is_sexagesimal(digits: &str) -> bool {
 
 /// `1e3` is a float in 1.2; 1.1 wants a point and a signed exponent, so reads a string.
 fn is_exponent_only_in_1_2(digits: &str) -> bool {
-    let Some((mantissa, exponent)) = digits.split_once(['e', 'E']) else { return false };
+    let Some((mantissa, exponent)) = digits.split_once(['e', 'E']) else {
+        return false;
+    };
+
     is_core_float(digits) && !(mantissa.contains('.') && exponent.starts_with(['+', '-']))
 }
 
@@ -152,7 +171,9 @@ fn is_exponent_only_in_1_2(digits: &str) -> bool {
 fn is_timestamp(text: &str) -> bool {
     let date = text.split(['T', 't', ' ']).next().unwrap_or("");
     let parts: Vec<&str> = date.split('-').collect();
-    let [year, month, day] = parts.as_slice() else { return false };
+    let [year, month, day] = parts.as_slice() else {
+        return false;
+    };
     let number = |s: &str, lengths: std::ops::RangeInclusive<usize>| {
         lengths.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())
     };
@@ -163,6 +184,7 @@ fn is_timestamp(text: &str) -> bool {
             .unwrap_or("")
             .trim_start()
             .starts_with(|c: char| c.is_ascii_digit());
+
     number(year, 4..=4) && number(month, 1..=2) && number(day, 1..=2) && plausible_rest
 }
 
@@ -180,6 +202,7 @@ mod tests {
         assert_eq!(resolve("-3"), Value::from(-3));
         assert_eq!(resolve("1e3"), Value::from(1000.0));
         assert_eq!(resolve("gpt-4"), Value::from("gpt-4"));
+
         assert_eq!(resolve("1.2.3"), Value::from("1.2.3"));
     }
 

@@ -1,7 +1,7 @@
 //! The JSON Schemas (2020-12) of the six kinds, generated from the raw types.
 //!
-//! `schema/*.json` are these texts, committed; a test keeps them equal. `shape` judges with them, and
-//! editors complete with them.
+//! `schema/*.json` are these texts, committed; a test keeps them equal. `shape` judges with them,
+//! and editors complete with them.
 
 use std::sync::OnceLock;
 
@@ -36,13 +36,16 @@ pub fn any() -> Value {
         if let Some(object) = schema.as_object_mut() {
             object.remove("$schema");
         }
-        // Its own `$id` makes the kind a resource of its own, so that `#/$defs/…` inside stays inside.
+
+        // Its own `$id` makes the kind a resource of its own, so that `#/$defs/…` inside stays
+        // inside.
         definitions.insert(kind.as_str().to_owned(), schema);
         choices.push(json!({
             "if": { "properties": { "kind": { "const": kind.as_str() } }, "required": ["kind"] },
             "then": { "$ref": format!("urn:refguard:v1:{}", kind.slug()) }
         }));
     }
+
     let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -57,10 +60,16 @@ pub fn any() -> Value {
 }
 
 fn generate<T: JsonSchema>(kind: Kind) -> Value {
-    let settings = SchemaSettings::draft2020_12().with_transform(NoNull).with_transform(OneWord);
+    let settings = SchemaSettings::draft2020_12()
+        .with_transform(NoNull)
+        .with_transform(OneWord);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    schema.insert("$id".to_owned(), json!(format!("urn:refguard:v1:{}", kind.slug())));
+    schema.insert(
+        "$id".to_owned(),
+        json!(format!("urn:refguard:v1:{}", kind.slug())),
+    );
     schema.insert("title".to_owned(), json!(kind.as_str()));
+
     schema.to_value()
 }
 
@@ -78,6 +87,7 @@ impl Transform for NoNull {
                 schema.insert("type".to_owned(), only);
             }
         }
+
         if let Some(Value::Array(mut choices)) = schema.remove("anyOf") {
             choices.retain(|choice| choice.get("type").is_none_or(|t| t != "null"));
             match choices.as_slice() {
@@ -97,7 +107,8 @@ impl Transform for NoNull {
     }
 }
 
-/// Enums with documented variants come as `oneOf` of constants; a plain `enum` reads better everywhere.
+/// Enums with documented variants come as `oneOf` of constants; a plain `enum` reads better
+/// everywhere.
 #[derive(Clone)]
 struct OneWord;
 
@@ -105,9 +116,15 @@ impl Transform for OneWord {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
         let words: Option<Vec<Value>> =
-            schema.get("oneOf").and_then(Value::as_array).and_then(|choices| {
-                choices.iter().map(|choice| choice.get("const").cloned()).collect()
-            });
+            schema
+                .get("oneOf")
+                .and_then(Value::as_array)
+                .and_then(|choices| {
+                    choices
+                        .iter()
+                        .map(|choice| choice.get("const").cloned())
+                        .collect()
+                });
         if let Some(words) = words {
             schema.remove("oneOf");
             schema.insert("type".to_owned(), json!("string"));
@@ -120,15 +137,23 @@ impl Transform for OneWord {
 pub(super) fn cached(kind: Kind) -> &'static Value {
     static SCHEMAS: [OnceLock<Value>; 6] = [const { OnceLock::new() }; 6];
     static NULL: Value = Value::Null;
-    SCHEMAS.get(kind as usize).map_or(&NULL, |cell| cell.get_or_init(|| of(kind)))
+    SCHEMAS
+        .get(kind as usize)
+        .map_or(&NULL, |cell| cell.get_or_init(|| of(kind)))
 }
 
 /// The compiled schema of a kind, compiled once. `None` only if a schema of ours does not compile.
 pub(super) fn validator(kind: Kind) -> Option<&'static Validator> {
     static COMPILED: [OnceLock<Option<Validator>>; 6] = [const { OnceLock::new() }; 6];
-    COMPILED.get(kind as usize)?.get_or_init(|| compile(cached(kind))).as_ref()
+    COMPILED
+        .get(kind as usize)?
+        .get_or_init(|| compile(cached(kind)))
+        .as_ref()
 }
 
 fn compile(schema: &Value) -> Option<Validator> {
-    jsonschema::options().with_pattern_options(PatternOptions::regex()).build(schema).ok()
+    jsonschema::options()
+        .with_pattern_options(PatternOptions::regex())
+        .build(schema)
+        .ok()
 }

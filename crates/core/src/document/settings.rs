@@ -1,4 +1,5 @@
-//! What settings must keep besides their shape: a bound on what verbs and daemons look at one by one.
+//! What settings must keep besides their shape: a bound on what verbs and daemons look at one by
+//! one.
 
 use super::limits::MAX_ENVIRONMENTS;
 use super::rules::limit_exceeded;
@@ -6,12 +7,15 @@ use super::{Body, Finding, SourceFile};
 
 /// Every fault of a document, if it holds settings.
 pub(super) fn judge_settings(file: &SourceFile, body: &Body) -> Option<Finding> {
-    let Body::Repository(settings) = body else { return None };
+    let Body::Repository(settings) = body else {
+        return None;
+    };
     let environments = settings.environments.as_ref()?;
     let first_too_many = environments.get(MAX_ENVIRONMENTS)?;
     let span = first_too_many.name.span;
     let what = format!("these settings have {} environments", environments.len());
     let finding = limit_exceeded::finding(file, span, "environments", MAX_ENVIRONMENTS, &what);
+
     Some(finding.help("an environment is a place that is promoted to, not a team or a tenant"))
 }
 
@@ -29,11 +33,20 @@ mod tests {
                 names.concat()
             );
             let loaded = load_file("refguard.yaml", text.into_bytes(), &Limits::DEFAULT);
-            loaded.findings.iter().map(ToString::to_string).collect::<Vec<_>>()
+            loaded
+                .findings
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
         };
+
         assert_eq!(found(MAX_ENVIRONMENTS), [""; 0]);
         let one_more = found(MAX_ENVIRONMENTS + 1);
         assert_eq!(one_more.len(), 1);
-        assert!(one_more[0].contains("the limit `environments` is 200"), "{one_more:?}");
+
+        assert!(
+            one_more[0].contains("the limit `environments` is 200"),
+            "{one_more:?}"
+        );
     }
 }

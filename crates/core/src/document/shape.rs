@@ -11,9 +11,10 @@ use super::rules::{
 use super::work::step;
 use super::{Finding, Kind, Node, NodeValue, SourceFile, is_ambiguous, scalar, schema};
 
-/// Every fault of form of one document. One that is `typed`, that is of its kind's type, has none that a
-/// schema could tell: a test holds that what the types take is what the schemas take. So the schema is
-/// asked only where something is wrong, and then tells every fault and not just the first.
+/// Every fault of form of one document. One that is `typed`, that is of its kind's type, has none
+/// that a schema could tell: a test holds that what the types take is what the schemas take. So the
+/// schema is asked only where something is wrong, and then tells every fault and not just the
+/// first.
 ///
 /// About `most` findings are made, and at least one where there is any.
 pub(super) fn judge(
@@ -28,9 +29,11 @@ pub(super) fn judge(
     if !typed {
         faults(file, kind, root, most, &mut findings, &mut said_at);
     }
+
     said_at.extend(words_of_settings(kind, root));
     said_at.extend(instants_of(kind, root));
     traps(file, root, &said_at, most, &mut findings);
+
     findings
 }
 
@@ -49,6 +52,7 @@ fn faults(
                 if findings.len() >= most {
                     break;
                 }
+
                 translate(file, kind, root, &error, most, findings, said_at);
             }
         }
@@ -62,33 +66,49 @@ fn faults(
     }
 }
 
-/// Where the settings have a fixed word: `off` may stand there without quotes, since no reader of those
-/// fields takes anything but the words.
+/// Where the settings have a fixed word: `off` may stand there without quotes, since no reader of
+/// those fields takes anything but the words.
 fn words_of_settings(kind: Kind, root: &Node) -> Vec<u32> {
     if kind != Kind::Repository {
         return Vec::new();
     }
+
     let levels = match root.get("rules").map(|rules| &rules.value) {
         Some(NodeValue::Map(entries)) => entries.iter().map(|(_, level)| level).collect(),
         _ => Vec::new(),
     };
+
     let environments = items_of(root.get("environments"));
-    let gates = environments.iter().filter_map(|environment| environment.get("gates"));
-    let gates = gates.flat_map(|gates| [gates.get("weaken"), gates.get("safeguards")]).flatten();
-    levels.into_iter().chain(gates).map(|node: &Node| node.span.start).collect()
+    let gates = environments
+        .iter()
+        .filter_map(|environment| environment.get("gates"));
+    let gates = gates
+        .flat_map(|gates| [gates.get("weaken"), gates.get("safeguards")])
+        .flatten();
+
+    levels
+        .into_iter()
+        .chain(gates)
+        .map(|node: &Node| node.span.start)
+        .collect()
 }
 
-/// Where an instant stands: it may be plain, since it is read by refguard's own rules and never as a number.
+/// Where an instant stands: it may be plain, since it is read by refguard's own rules and never as
+/// a number.
 fn instants_of(kind: Kind, root: &Node) -> Vec<u32> {
     let found: Vec<&Node> = match kind {
         Kind::Repository => {
             let environments = items_of(root.get("environments")).iter();
             let freezes = environments.flat_map(|environment| items_of(environment.get("freeze")));
-            freezes.flat_map(|freeze| [freeze.get("from"), freeze.get("to")]).flatten().collect()
+            freezes
+                .flat_map(|freeze| [freeze.get("from"), freeze.get("to")])
+                .flatten()
+                .collect()
         }
         Kind::PolicyAttachment => root.get("expires").into_iter().collect(),
         _ => Vec::new(),
     };
+
     found.into_iter().map(|node| node.span.start).collect()
 }
 
@@ -107,7 +127,10 @@ pub(super) fn to_json(node: &Node) -> Value {
         NodeValue::Scalar { text, plain: false } => Value::String(text.to_string()),
         NodeValue::Seq(items) => Value::Array(items.iter().map(to_json).collect()),
         NodeValue::Map(entries) => Value::Object(
-            entries.iter().map(|(k, v)| (k.text().unwrap_or("").to_owned(), to_json(v))).collect(),
+            entries
+                .iter()
+                .map(|(k, v)| (k.text().unwrap_or("").to_owned(), to_json(v)))
+                .collect(),
         ),
     }
 }
@@ -121,29 +144,43 @@ struct Found<'a> {
 }
 
 fn locate<'a>(root: &'a Node, pointer: &str) -> Found<'a> {
-    let mut found = Found { node: root, key: None, field: String::new() };
+    let mut found = Found {
+        node: root,
+        key: None,
+        field: String::new(),
+    };
+
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         match &found.node.value {
             NodeValue::Map(_) => {
-                let Some((key, value)) = found.node.entry(&part) else { break };
+                let Some((key, value)) = found.node.entry(&part) else {
+                    break;
+                };
+
                 if !found.field.is_empty() {
                     found.field.push('.');
                 }
+
                 found.field.push_str(&part);
                 (found.node, found.key) = (value, Some(key));
             }
             NodeValue::Seq(items) => {
-                let Some(item) = part.parse::<usize>().ok().and_then(|index| items.get(index))
+                let Some(item) = part
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|index| items.get(index))
                 else {
                     break;
                 };
+
                 found.field.push_str(&format!("[{part}]"));
                 (found.node, found.key) = (item, None);
             }
             NodeValue::Scalar { .. } => break,
         }
     }
+
     found
 }
 
@@ -157,13 +194,20 @@ fn translate(
     said_at: &mut FxHashSet<u32>,
 ) {
     let found = locate(root, error.instance_path().as_str());
-    let of = if found.field.is_empty() { String::new() } else { format!(" in `{}`", found.field) };
+    let of = if found.field.is_empty() {
+        String::new()
+    } else {
+        format!(" in `{}`", found.field)
+    };
+
     let span = found.node.span;
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = known_fields(kind, error);
             let unexpected: FxHashSet<&str> = unexpected.iter().map(String::as_str).collect();
-            let NodeValue::Map(entries) = &found.node.value else { return };
+            let NodeValue::Map(entries) = &found.node.value else {
+                return;
+            };
             let unknown = entries
                 .iter()
                 .filter_map(|(key, _)| Some((key.span, key.text()?)))
@@ -174,7 +218,12 @@ fn translate(
         }
         ValidationErrorKind::Required { property } => {
             let field = property.as_str().unwrap_or("");
-            findings.push(missing_field::finding(file, first_line(found.node), field, &of));
+            findings.push(missing_field::finding(
+                file,
+                first_line(found.node),
+                field,
+                &of,
+            ));
         }
         ValidationErrorKind::Type { kind: expected } => {
             if said_at.insert(span.start) {
@@ -199,7 +248,12 @@ fn translate(
         }
         _ => {
             if said_at.insert(span.start) {
-                findings.push(bad_value::other(file, span, &found.field, &error.to_string()));
+                findings.push(bad_value::other(
+                    file,
+                    span,
+                    &found.field,
+                    &error.to_string(),
+                ));
             }
         }
     }
@@ -217,9 +271,13 @@ fn first_line(node: &Node) -> super::Span {
 fn known_fields(kind: Kind, error: &ValidationError<'_>) -> Vec<&'static str> {
     let path = error.schema_path().as_str();
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let properties =
-        schema::cached(kind).pointer(&format!("{parent}/properties")).and_then(Value::as_object);
-    properties.map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default()
+    let properties = schema::cached(kind)
+        .pointer(&format!("{parent}/properties"))
+        .and_then(Value::as_object);
+
+    properties
+        .map(|p| p.keys().map(String::as_str).collect())
+        .unwrap_or_default()
 }
 
 fn type_fault(
@@ -231,7 +289,12 @@ fn type_fault(
 ) -> Finding {
     let expected = expected_words(expected);
     let fields = (expected == "a mapping").then(|| fields_help(&known_fields(kind, error)));
-    let field = if found.field.is_empty() { "document" } else { &found.field };
+    let field = if found.field.is_empty() {
+        "document"
+    } else {
+        &found.field
+    };
+
     let span = found.node.span;
     match &found.node.value {
         NodeValue::Scalar { text, plain: true } => match scalar::resolve(text) {
@@ -242,12 +305,15 @@ fn type_fault(
                     Value::Bool(_) => "is read as a boolean",
                     _ => "is read as a number",
                 };
+
                 ambiguous_scalar::finding(file, span, text, reading)
             }
             value => {
                 let finding =
                     wrong_type::finding(file, span, field, &expected, &found_words(&value));
-                finding.maybe_help(fields.flatten()).maybe_help(boolean_help(&expected, text))
+                finding
+                    .maybe_help(fields.flatten())
+                    .maybe_help(boolean_help(&expected, text))
             }
         },
         NodeValue::Scalar { text, plain: false } => {
@@ -271,7 +337,10 @@ fn type_fault(
 fn fields_help(fields: &[&str]) -> Option<String> {
     let [first, ..] = fields else { return None };
     let list: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
-    Some(format!("write `{first}: …` below it; its fields are {}", list.join(", ")))
+    Some(format!(
+        "write `{first}: …` below it; its fields are {}",
+        list.join(", ")
+    ))
 }
 
 fn is_null(node: &Node, text: &str) -> bool {
@@ -282,7 +351,11 @@ fn is_null(node: &Node, text: &str) -> bool {
 /// Where nothing is written, the key is the place.
 fn null_place(found: &Found<'_>) -> super::Span {
     let span = found.node.span;
-    if span.end > span.start { span } else { found.key.map_or(span, |key| key.span) }
+    if span.end > span.start {
+        span
+    } else {
+        found.key.map_or(span, |key| key.span)
+    }
 }
 
 fn boolean_help(expected: &str, text: &str) -> Option<String> {
@@ -304,11 +377,14 @@ fn expected_words(kind: &TypeKind) -> String {
         "number" => "a number",
         _ => "a value",
     };
+
     match kind {
         TypeKind::Single(single) => word(&single.to_string()).to_owned(),
         TypeKind::Multiple(set) => {
-            let mut words: Vec<String> =
-                set.iter().map(|t| word(&t.to_string()).to_owned()).collect();
+            let mut words: Vec<String> = set
+                .iter()
+                .map(|t| word(&t.to_string()).to_owned())
+                .collect();
             words.sort_by_key(|w| w != "a string");
             words.join(" or ")
         }
@@ -330,15 +406,28 @@ fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_
     let allowed: Vec<String> = match error.kind() {
         ValidationErrorKind::Enum { options } => options
             .as_array()
-            .map(|a| a.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            .map(|a| {
+                a.iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
+            })
             .unwrap_or_default(),
-        ValidationErrorKind::Constant { expected_value } => {
-            expected_value.as_str().map(str::to_owned).into_iter().collect()
-        }
+        ValidationErrorKind::Constant { expected_value } => expected_value
+            .as_str()
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
         _ => Vec::new(),
     };
+
     let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
-    let field = if found.field.is_empty() { "document" } else { &found.field };
+    let field = if found.field.is_empty() {
+        "document"
+    } else {
+        &found.field
+    };
+
     match found.node.text() {
         Some(text) if is_null(found.node, text) => null_value::finding(
             file,
@@ -347,9 +436,13 @@ fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_
             &format!("one of {}", allowed.join(", ")),
         ),
         Some(text) => bad_value::finding(file, found.node.span, field, text, &allowed),
-        None => {
-            wrong_type::finding(file, first_line(found.node), field, "one word", "a collection")
-        }
+        None => wrong_type::finding(
+            file,
+            first_line(found.node),
+            field,
+            "one word",
+            "a collection",
+        ),
     }
 }
 
@@ -380,7 +473,9 @@ fn traps(
         }
         NodeValue::Scalar { .. } => {}
         NodeValue::Seq(items) => {
-            items.iter().for_each(|item| traps(file, item, said_at, most, findings));
+            items
+                .iter()
+                .for_each(|item| traps(file, item, said_at, most, findings));
         }
         NodeValue::Map(entries) => {
             for (key, value) in entries {

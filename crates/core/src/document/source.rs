@@ -19,7 +19,11 @@ struct Inner {
 impl SourceFile {
     /// A file by its path relative to the root, with `/`, and its text.
     pub fn new(path: impl Into<Arc<str>>, text: String) -> Self {
-        Self(Arc::new(Inner { path: path.into(), text, lines: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            path: path.into(),
+            text,
+            lines: OnceLock::new(),
+        }))
     }
 
     /// The path relative to the root, with `/`.
@@ -37,20 +41,31 @@ impl SourceFile {
     pub fn locate(&self, span: Span) -> Location {
         let (line, column) = self.position(span.start as usize);
         let (end_line, end_column) = self.position(span.end as usize);
-        Location { file: self.path().clone(), line, column, end_line, end_column, span }
+        Location {
+            file: self.path().clone(),
+            line,
+            column,
+            end_line,
+            end_column,
+            span,
+        }
     }
 
     fn position(&self, offset: usize) -> (u32, u32) {
         let text = self.text();
         let offset = text.floor_char_boundary(offset.min(text.len()));
         let lines = self.0.lines.get_or_init(|| Lines::new(text));
-        let line = lines.starts.partition_point(|&start| start <= offset).saturating_sub(1);
+        let line = lines
+            .starts
+            .partition_point(|&start| start <= offset)
+            .saturating_sub(1);
         let start = lines.starts.get(line).copied().unwrap_or(0);
 
         let characters = lines.characters(text, offset) - lines.characters(text, start);
         let has_mark = start == 0 && offset > 0 && text.starts_with('\u{feff}');
         let before = characters - usize::from(has_mark);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+
         (count(line + 1), count(before + 1))
     }
 }
@@ -77,14 +92,25 @@ impl Lines {
             total += count_starts(chunk);
             characters.push(u32::try_from(total).unwrap_or(u32::MAX));
         }
-        Self { starts: line_starts(text), characters }
+
+        Self {
+            starts: line_starts(text),
+            characters,
+        }
     }
 
     /// Characters that begin before a byte.
     fn characters(&self, text: &str, offset: usize) -> usize {
         let chunk = offset / STRIDE;
-        let counted = self.characters.get(chunk).map_or(0, |&before| before as usize);
-        let rest = text.as_bytes().get(chunk * STRIDE..offset).unwrap_or_default();
+        let counted = self
+            .characters
+            .get(chunk)
+            .map_or(0, |&before| before as usize);
+        let rest = text
+            .as_bytes()
+            .get(chunk * STRIDE..offset)
+            .unwrap_or_default();
+
         counted + count_starts(rest)
     }
 }
@@ -98,11 +124,14 @@ fn count_starts(bytes: &[u8]) -> usize {
 /// YAML's line breaks: LF, CRLF, and a CR alone.
 fn line_starts(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
-    let breaks = bytes.iter().enumerate().filter_map(|(i, &byte)| match byte {
-        b'\n' => Some(i + 1),
-        b'\r' if bytes.get(i + 1) != Some(&b'\n') => Some(i + 1),
-        _ => None,
-    });
+    let breaks = bytes
+        .iter()
+        .enumerate()
+        .filter_map(|(i, &byte)| match byte {
+            b'\n' => Some(i + 1),
+            b'\r' if bytes.get(i + 1) != Some(&b'\n') => Some(i + 1),
+            _ => None,
+        });
     std::iter::once(0).chain(breaks).collect()
 }
 
@@ -122,6 +151,7 @@ mod tests {
         assert_eq!(at("é: x", 4), (1, 4));
         assert_eq!(at("a\r\nb\rc\nd", 3), (2, 1));
         assert_eq!(at("a\r\nb\rc\nd", 5), (3, 1));
+
         assert_eq!(at("a\r\nb\rc\nd", 7), (4, 1));
     }
 
@@ -139,6 +169,7 @@ mod tests {
             let line = before.rsplit('\n').next().unwrap_or("");
             let walked = (before.matches('\n').count() + 1, line.chars().count() + 1);
             let (row, column) = at(&text, offset);
+
             prop_assert_eq!((row as usize, column as usize), walked);
         }
     }

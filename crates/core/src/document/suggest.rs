@@ -11,6 +11,7 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     if word.len() > 4 * LONGEST {
         return None;
     }
+
     // A change of case costs nothing, so `Team` finds `team`.
     let lower: Vec<char> = word.chars().flat_map(char::to_lowercase).collect();
     let room = match lower.len() {
@@ -28,6 +29,7 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         if candidate == word || candidate.len() > 4 * (lower.len() + room) {
             continue;
         }
+
         other.clear();
         other.extend(candidate.chars().flat_map(char::to_lowercase));
         if let Some(distance) = distance_within(&lower, &other, room) {
@@ -35,19 +37,22 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
             nearest = Some(nearest.map_or(found, |nearest| nearest.min(found)));
         }
     }
+
     nearest.map(|(_, candidate)| candidate)
 }
 
-/// Edits between two words (insert, delete, replace, swap two neighbours), if there are at most `room`.
+/// Edits between two words (insert, delete, replace, swap two neighbours), if there are at most
+/// `room`.
 ///
 /// The usual table has a row for each character of `a` and a column for each of `b`. Two prefixes
-/// whose lengths differ by more than `room` are further apart than that, so only a band of
-/// 2 · `room` + 1 cells a row is worked out, and nothing after a row whose every cell passes `room`.
+/// whose lengths differ by more than `room` are further apart than that, so only a band of 2 ·
+/// `room` + 1 cells a row is worked out, and nothing after a row whose every cell passes `room`.
 /// strsim works out the whole table, which names of 128 characters make slow.
 fn distance_within(a: &[char], b: &[char], room: usize) -> Option<usize> {
     if a.len().abs_diff(b.len()) > room {
         return None;
     }
+
     let far = room + 1;
     let mut before_last = vec![far; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).map(|cost| cost.min(far)).collect();
@@ -57,23 +62,36 @@ fn distance_within(a: &[char], b: &[char], room: usize) -> Option<usize> {
         step(to + 1 - from.min(to));
         for j in from..=to {
             let cost = |cells: &[usize], back: usize| {
-                j.checked_sub(back).and_then(|at| cells.get(at)).copied().unwrap_or(far)
+                j.checked_sub(back)
+                    .and_then(|at| cells.get(at))
+                    .copied()
+                    .unwrap_or(far)
             };
+
             let at = |back: usize| j.checked_sub(back).and_then(|at| b.get(at)).copied();
-            let mut best = if j == 0 { i } else { cost(&last, 1) + usize::from(at(1) != Some(x)) };
+            let mut best = if j == 0 {
+                i
+            } else {
+                cost(&last, 1) + usize::from(at(1) != Some(x))
+            };
+
             best = best.min(cost(&last, 0) + 1).min(cost(&row, 1) + 1);
             if i > 1 && at(2) == Some(x) && at(1) == a.get(i - 2).copied() {
                 best = best.min(cost(&before_last, 2) + 1);
             }
+
             if let Some(cell) = row.get_mut(j) {
                 *cell = best.min(far);
             }
         }
+
         if row.iter().all(|cost| *cost > room) {
             return None;
         }
+
         before_last = std::mem::replace(&mut last, row);
     }
+
     last.last().copied().filter(|distance| *distance <= room)
 }
 
@@ -89,6 +107,7 @@ mod tests {
         assert_eq!(did_you_mean("inherits", known), Some("inherit"));
         assert_eq!(did_you_mean("gaurdrails", known), Some("guardrails"));
         assert_eq!(did_you_mean("Name", known), Some("name"));
+
         assert_eq!(did_you_mean("priority", known), None);
     }
 
@@ -105,6 +124,7 @@ mod tests {
             let chars = |word: &str| word.chars().collect::<Vec<_>>();
             let whole = strsim::osa_distance(&a, &b);
             let within = distance_within(&chars(&a), &chars(&b), room);
+
             prop_assert_eq!(within, (whole <= room).then_some(whole));
         }
     }

@@ -1,8 +1,9 @@
 //! Counts the steps of reading and judging, for tests only.
 //!
-//! A test of growth asks how much work an input of twice the size takes. Seconds depend on the machine,
-//! so the primitives that loops consist of report themselves here: an event of the parser, a character
-//! counted for a column, a look at a name, a cell of an edit distance. Outside of tests it is nothing.
+//! A test of growth asks how much work an input of twice the size takes. Seconds depend on the
+//! machine, so the primitives that loops consist of report themselves here: an event of the parser,
+//! a character counted for a column, a look at a name, a cell of an edit distance. Outside of tests
+//! it is nothing.
 
 #[cfg(test)]
 thread_local! {

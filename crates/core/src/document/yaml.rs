@@ -1,16 +1,17 @@
 //! Text to spanned trees. The only file that knows the YAML parser.
 //!
-//! Stricter than YAML: tags, merge keys, directives, keys that are not scalars, and duplicate keys are
-//! findings. A document with a fault is reported and the next one is still read, so that one run shows
-//! all there is. YAML of another tool is read more freely: see [`Dialect`].
+//! Stricter than YAML: tags, merge keys, directives, keys that are not scalars, and duplicate keys
+//! are findings. A document with a fault is reported and the next one is still read, so that one
+//! run shows all there is. YAML of another tool is read more freely: see [`Dialect`].
 //!
 //! # Aliases and memory
 //!
-//! Without aliases a text of *n* bytes makes at most *n* + 1 nodes and *n* bytes of scalars. So a file
-//! is read without expanding them first, each alias of more than a short scalar being an empty node
-//! ([`Expand::Nothing`]). Only documents that the caller wants, its own, are read again with their
-//! aliases expanded, under two budgets: `Limits::alias_nodes` nodes and `Limits::alias_bytes` bytes of
-//! scalars a file. Nothing is copied for another tool's document that merely stands in the repository.
+//! Without aliases a text of *n* bytes makes at most *n* + 1 nodes and *n* bytes of scalars. So a
+//! file is read without expanding them first, each alias of more than a short scalar being an empty
+//! node ([`Expand::Nothing`]). Only documents that the caller wants, its own, are read again with
+//! their aliases expanded, under two budgets: `Limits::alias_nodes` nodes and `Limits::alias_bytes`
+//! bytes of scalars a file. Nothing is copied for another tool's document that merely stands in the
+//! repository.
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -42,8 +43,8 @@ enum Expand {
     },
 }
 
-/// An alias to a scalar of at most so many bytes is always that scalar: a copy costs little, and the
-/// header of a document can be judged.
+/// An alias to a scalar of at most so many bytes is always that scalar: a copy costs little, and
+/// the header of a document can be judged.
 const SHORT_SCALAR: usize = 64;
 
 /// Whose YAML it is.
@@ -51,13 +52,13 @@ const SHORT_SCALAR: usize = 64;
 pub(super) enum Dialect {
     /// Ours: what two readers could read differently is refused.
     Ours,
-    /// Another tool's: directives and the tags `!!str`, `!!seq`, `!!map` are accepted, merge keys are
-    /// expanded as PyYAML does, flow collections may be indented as they like.
+    /// Another tool's: directives and the tags `!!str`, `!!seq`, `!!map` are accepted, merge keys
+    /// are expanded as PyYAML does, flow collections may be indented as they like.
     Foreign,
 }
 
-/// All documents of a file, in order. Aliases are expanded in those for which `wanted` says so, which
-/// is asked of trees in which they are not.
+/// All documents of a file, in order. Aliases are expanded in those for which `wanted` says so,
+/// which is asked of trees in which they are not.
 pub(super) fn parse(
     file: &SourceFile,
     limits: &Limits,
@@ -74,11 +75,17 @@ pub(super) fn parse(
         .filter(|(_, document)| document.root.as_ref().is_some_and(&wanted))
         .map(|(index, _)| index)
         .collect();
+
     if to_expand.is_empty() {
         return documents;
     }
+
     let anchors = std::mem::take(&mut reader.aliased);
-    let expand = Expand::These { documents: to_expand, anchors };
+    let expand = Expand::These {
+        documents: to_expand,
+        anchors,
+    };
+
     Reader::new(file, limits, dialect, expand).documents()
 }
 
@@ -95,6 +102,7 @@ pub(super) fn comments(file: &SourceFile, limits: &Limits) -> Vec<Span> {
             comments.push(Span::new(place.start, place.end));
         }
     }
+
     comments
 }
 
@@ -105,6 +113,7 @@ fn options(limits: &Limits, dialect: Dialect) -> Options {
     options.emit_comments = false;
     options.flow_nesting_limit = limits.yaml_depth;
     options.block_nesting_limit = limits.yaml_depth;
+
     options
 }
 
@@ -137,6 +146,7 @@ impl Size {
         if self.passes(limits) {
             return;
         }
+
         step(1);
         self.nodes += 1;
         match &node.value {
@@ -152,7 +162,10 @@ impl Size {
     }
 
     fn plus(self, other: Self) -> Self {
-        Self { nodes: self.nodes + other.nodes, bytes: self.bytes + other.bytes }
+        Self {
+            nodes: self.nodes + other.nodes,
+            bytes: self.bytes + other.bytes,
+        }
     }
 
     fn passes(self, limits: &Limits) -> bool {
@@ -179,8 +192,8 @@ struct Reader<'a> {
     has_aliases: bool,
     /// What the file's aliases were expanded to so far.
     expanded: Size,
-    /// What is kept for aliases to come. Each kept node is named by an alias at least once, so where
-    /// this passes a limit, `expanded` would.
+    /// What is kept for aliases to come. Each kept node is named by an alias at least once, so
+    /// where this passes a limit, `expanded` would.
     kept: Size,
     alias_limit_said: bool,
     depth: usize,
@@ -221,7 +234,9 @@ impl<'a> Reader<'a> {
             let start = self.offset;
             self.expands = match &self.expand {
                 Expand::Nothing => false,
-                Expand::These { documents: places, .. } => places.contains(&documents.len()),
+                Expand::These {
+                    documents: places, ..
+                } => places.contains(&documents.len()),
             };
             let outcome = self.document();
             let ended = matches!(outcome, Ok(None));
@@ -240,22 +255,28 @@ impl<'a> Reader<'a> {
                     has_aliases,
                 });
             }
+
             if ended || (abandoned && !self.recover()) {
                 break;
             }
+
             if documents.len() > self.limits.documents_per_file {
                 if let Some(last) = documents.last_mut() {
                     let place = last.root.as_ref().map_or(last.span, |root| root.span);
-                    last.findings.push(limit_exceeded::documents(self.file, place, self.limits));
+                    last.findings
+                        .push(limit_exceeded::documents(self.file, place, self.limits));
                 }
+
                 break;
             }
         }
+
         for i in 1..documents.len() {
             if let [.., before, after] = documents.get_mut(..=i).unwrap_or_default() {
                 before.span.end = after.span.start.max(before.span.start);
             }
         }
+
         documents
     }
 
@@ -281,7 +302,11 @@ impl<'a> Reader<'a> {
 
     /// Before a document stand only comments and directives, and a directive begins its line.
     fn directives(&mut self, start: Span) {
-        let text = self.file.text().get(self.before..start.start as usize).unwrap_or("");
+        let text = self
+            .file
+            .text()
+            .get(self.before..start.start as usize)
+            .unwrap_or("");
         let mut at = self.before;
         for line in text.split_inclusive('\n') {
             let bare = line.trim_start_matches('\u{feff}');
@@ -290,6 +315,7 @@ impl<'a> Reader<'a> {
                 let place = Span::new(begin, begin + bare.trim_end().len());
                 self.report(place, |file| forbidden_yaml::directive(file, place));
             }
+
             at += line.len();
         }
     }
@@ -311,6 +337,7 @@ impl<'a> Reader<'a> {
                     let place = tag.map_or(Span::new(start, end), |t| Span::new(t.start, t.end));
                     self.report(place, |file| forbidden_yaml::tag(file, place));
                 }
+
                 Ok((event, self.trim(start, end)))
             }
             Some(Err(error)) => {
@@ -330,12 +357,26 @@ impl<'a> Reader<'a> {
     fn syntax(&mut self, error: &ScanError) {
         let text = self.file.text();
         let at = text.floor_char_boundary(
-            error.marker().byte_offset().unwrap_or(self.offset).min(text.len()),
+            error
+                .marker()
+                .byte_offset()
+                .unwrap_or(self.offset)
+                .min(text.len()),
         );
+
         self.offset = self.offset.max(at);
-        // The end of the text is no line of it: what is missing there is missing after the last character.
-        let at = if at == text.len() { text.trim_end().len().saturating_sub(1) } else { at };
-        let place = Span::new(text.floor_char_boundary(at), text.ceil_char_boundary(at + 1));
+        // The end of the text is no line of it: what is missing there is missing after the last
+        // character.
+        let at = if at == text.len() {
+            text.trim_end().len().saturating_sub(1)
+        } else {
+            at
+        };
+
+        let place = Span::new(
+            text.floor_char_boundary(at),
+            text.ceil_char_boundary(at + 1),
+        );
         self.findings.push(match error.kind() {
             ErrorKind::RecursionLimitExceeded => {
                 limit_exceeded::depth(self.file, place, self.limits)
@@ -347,13 +388,24 @@ impl<'a> Reader<'a> {
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Abandoned> {
         self.depth += 1;
         if self.depth > self.limits.yaml_depth {
-            self.findings.push(limit_exceeded::depth(self.file, span, self.limits));
+            self.findings
+                .push(limit_exceeded::depth(self.file, span, self.limits));
             return Err(Abandoned);
         }
+
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
-                (Node { span, value: NodeValue::Scalar { text: text.into(), plain } }, anchor)
+                (
+                    Node {
+                        span,
+                        value: NodeValue::Scalar {
+                            text: text.into(),
+                            plain,
+                        },
+                    },
+                    anchor,
+                )
             }
             Event::SequenceStart(_, anchor, _) => (self.sequence(span)?, anchor),
             Event::MappingStart(_, anchor, _) => (self.mapping(span)?, anchor),
@@ -367,36 +419,58 @@ impl<'a> Reader<'a> {
                 return Err(Abandoned);
             }
         };
+
         self.depth -= 1;
         if anchor > 0 {
             self.keep(anchor, &node);
         }
+
         Ok(node)
     }
 
     /// Keeps what an anchor stands for, if an alias will be that.
     fn keep(&mut self, anchor: usize, node: &Node) {
         if is_short_scalar(node) {
-            let size = Size { nodes: 1, bytes: SHORT_SCALAR };
-            self.anchors.insert(anchor, Anchored::Node { node: node.clone(), size });
+            let size = Size {
+                nodes: 1,
+                bytes: SHORT_SCALAR,
+            };
+
+            self.anchors.insert(
+                anchor,
+                Anchored::Node {
+                    node: node.clone(),
+                    size,
+                },
+            );
             return;
         }
+
         let is_named = match &self.expand {
             Expand::These { anchors, .. } => self.expands && anchors.contains(&anchor),
             Expand::Nothing => false,
         };
+
         if !is_named {
             return;
         }
+
         // Once the budget is spent no tree is measured again, however deep anchors are nested.
         if !self.kept.passes(self.limits) {
             let size = Size::of(node, self.limits);
             self.kept = self.kept.plus(size);
             if !self.kept.passes(self.limits) {
-                self.anchors.insert(anchor, Anchored::Node { node: node.clone(), size });
+                self.anchors.insert(
+                    anchor,
+                    Anchored::Node {
+                        node: node.clone(),
+                        size,
+                    },
+                );
                 return;
             }
         }
+
         self.anchors.insert(anchor, Anchored::TooLarge);
     }
 
@@ -406,8 +480,12 @@ impl<'a> Reader<'a> {
             let (event, span) = self.next()?;
             if matches!(event, Event::SequenceEnd) {
                 let end = self.collection_end(open, span, items.last().map(|n| n.span));
-                return Ok(Node { span: end, value: NodeValue::Seq(items) });
+                return Ok(Node {
+                    span: end,
+                    value: NodeValue::Seq(items),
+                });
             }
+
             items.push(self.node(event, span)?);
         }
     }
@@ -416,13 +494,18 @@ impl<'a> Reader<'a> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
         let mut seen = Keys::default();
         let mut merged: Vec<Node> = Vec::new();
+
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
                 self.merge(merged, &mut entries, &mut seen);
                 let end = self.collection_end(open, span, entries.last().map(|(_, v)| v.span));
-                return Ok(Node { span: end, value: NodeValue::Map(entries) });
+                return Ok(Node {
+                    span: end,
+                    value: NodeValue::Map(entries),
+                });
             }
+
             let key = self.node(event, span)?;
             let (event, span) = self.next()?;
             let value = self.node(event, span)?;
@@ -434,7 +517,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds the entries of `<<`: a mapping or a list of them. A key that is there already stays as it is.
+    /// Adds the entries of `<<`: a mapping or a list of them. A key that is there already stays as
+    /// it is.
     fn merge(&mut self, merged: Vec<Node>, entries: &mut Vec<(Node, Node)>, seen: &mut Keys) {
         for node in merged {
             let span = node.span;
@@ -442,13 +526,17 @@ impl<'a> Reader<'a> {
                 NodeValue::Seq(items) => items,
                 _ => vec![node],
             };
+
             for map in maps {
                 let NodeValue::Map(more) = map.value else {
                     self.report(span, |file| forbidden_yaml::merge_key(file, span));
                     return;
                 };
+
                 for (key, value) in more {
-                    if key.text().is_some_and(|text| seen.first(text, key.span, entries).is_none())
+                    if key
+                        .text()
+                        .is_some_and(|text| seen.first(text, key.span, entries).is_none())
                     {
                         entries.push((key, value));
                     }
@@ -463,16 +551,24 @@ impl<'a> Reader<'a> {
             self.report(place, |file| forbidden_yaml::complex_key(file, place));
             return false;
         };
+
         if is_merge_key(key) {
             self.report(place, |file| forbidden_yaml::merge_key(file, place));
             return false;
         }
+
         if self.dialect == Dialect::Ours && is_null(key) {
             self.report(place, |file| forbidden_yaml::null_key(file, place));
             return false;
         }
-        let Some(first) = seen.first(text, place, entries) else { return true };
-        self.report(place, |file| duplicate_key::finding(file, place, text, first));
+
+        let Some(first) = seen.first(text, place, entries) else {
+            return true;
+        };
+
+        self.report(place, |file| {
+            duplicate_key::finding(file, place, text, first)
+        });
         false
     }
 
@@ -482,15 +578,23 @@ impl<'a> Reader<'a> {
         if self.reported <= self.limits.findings_per_file {
             self.findings.push(finding(self.file));
         } else if self.reported == self.limits.findings_per_file + 1 {
-            self.findings.push(limit_exceeded::findings(self.file, place, self.limits));
+            self.findings
+                .push(limit_exceeded::findings(self.file, place, self.limits));
         }
     }
 
-    /// A block collection's end event is an empty place on a later line: end at its last item instead.
+    /// A block collection's end event is an empty place on a later line: end at its last item
+    /// instead.
     fn collection_end(&self, open: Span, close: Span, last: Option<Span>) -> Span {
         let flow_end = (close.end > close.start).then_some(close.end);
-        let end = flow_end.or(last.map(|l| l.end)).unwrap_or(open.end).max(open.start);
-        Span { start: open.start, end }
+        let end = flow_end
+            .or(last.map(|l| l.end))
+            .unwrap_or(open.end)
+            .max(open.start);
+        Span {
+            start: open.start,
+            end,
+        }
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Abandoned> {
@@ -500,11 +604,19 @@ impl<'a> Reader<'a> {
         {
             return Ok(node.clone());
         }
+
         if !self.expands {
             self.has_aliases = true;
             self.aliased.insert(id);
-            return Ok(Node { span, value: NodeValue::Scalar { text: "".into(), plain: false } });
+            return Ok(Node {
+                span,
+                value: NodeValue::Scalar {
+                    text: "".into(),
+                    plain: false,
+                },
+            });
         }
+
         match kept {
             Some(Anchored::Node { node, size }) => {
                 self.expanded = self.expanded.plus(*size);
@@ -522,10 +634,13 @@ impl<'a> Reader<'a> {
                 return Err(Abandoned);
             }
         }
+
         if !self.alias_limit_said {
             self.alias_limit_said = true;
-            self.findings.push(limit_exceeded::aliases(self.file, span, self.limits));
+            self.findings
+                .push(limit_exceeded::aliases(self.file, span, self.limits));
         }
+
         Err(Abandoned)
     }
 }
@@ -534,8 +649,8 @@ fn is_short_scalar(node: &Node) -> bool {
     node.text().is_some_and(|text| text.len() <= SHORT_SCALAR)
 }
 
-/// The keys of a mapping so far: a look at each while there are few, as there are in every honest document;
-/// a set when there are many.
+/// The keys of a mapping so far: a look at each while there are few, as there are in every honest
+/// document; a set when there are many.
 #[derive(Default)]
 struct Keys(FxHashMap<Box<str>, Span>);
 
@@ -550,20 +665,32 @@ impl Keys {
                 .find(|(key, _)| key.text() == Some(text))
                 .map(|(key, _)| key.span);
         }
+
         if self.0.is_empty() {
-            self.0
-                .extend(entries.iter().filter_map(|(key, _)| Some((key.text()?.into(), key.span))));
+            self.0.extend(
+                entries
+                    .iter()
+                    .filter_map(|(key, _)| Some((key.text()?.into(), key.span))),
+            );
         }
+
         let first = self.0.get(text).copied();
         if first.is_none() {
             self.0.insert(text.into(), place);
         }
+
         first
     }
 }
 
 fn null_at(span: Span) -> Node {
-    Node { span, value: NodeValue::Scalar { text: "".into(), plain: true } }
+    Node {
+        span,
+        value: NodeValue::Scalar {
+            text: "".into(),
+            plain: true,
+        },
+    }
 }
 
 fn is_null(key: &Node) -> bool {

@@ -1,4 +1,5 @@
-//! The conditions' automata: which models a pattern holds for, as a deterministic automaton over bytes.
+//! The conditions' automata: which models a pattern holds for, as a deterministic automaton over
+//! bytes.
 //!
 //! [`automaton`] is the only place that knows how a pattern of a condition becomes an automaton.
 
@@ -33,7 +34,11 @@ pub(crate) fn automaton(pattern: &ModelPattern) -> Result<Dfa, TooLarge> {
 /// The automaton that accepts exactly valid UTF-8.
 pub(crate) fn utf8() -> Result<Dfa, TooLarge> {
     let any = regex_syntax::parse("(?s:.)*").map_err(|_| TooLarge)?;
-    Dfa::of(Hir::concat(vec![Hir::look(Look::Start), any, Hir::look(Look::End)]))
+    Dfa::of(Hir::concat(vec![
+        Hir::look(Look::Start),
+        any,
+        Hir::look(Look::End),
+    ]))
 }
 
 impl Dfa {
@@ -50,11 +55,14 @@ impl Dfa {
             .match_kind(MatchKind::All)
             .dfa_size_limit(Some(SIZE_LIMIT))
             .determinize_size_limit(Some(2 * SIZE_LIMIT));
-        let dense =
-            dense::Builder::new().configure(config).build_from_nfa(&nfa).map_err(|_| TooLarge)?;
+        let dense = dense::Builder::new()
+            .configure(config)
+            .build_from_nfa(&nfa)
+            .map_err(|_| TooLarge)?;
         let start = dense
             .start_state(&start::Config::new().anchored(Anchored::Yes))
             .map_err(|_| TooLarge)?;
+
         Ok(Self { dense, start })
     }
 
@@ -90,13 +98,25 @@ mod tests {
 
     fn accepts(pattern: &str, text: &str) -> bool {
         let dfa = automaton(&ModelPattern::parse(pattern).unwrap()).unwrap();
-        dfa.accepts(text.bytes().fold(dfa.start(), |state, byte| dfa.next(state, byte)))
+        dfa.accepts(
+            text.bytes()
+                .fold(dfa.start(), |state, byte| dfa.next(state, byte)),
+        )
     }
 
     #[test]
     fn it_accepts_what_the_engine_matches() {
-        let patterns =
-            ["gpt-4.*", "a|ab", "o1+", "(a|ab)(c|bcd)*", "gpt-4", "a.c", "x?", "(?i)ab", "[^a]b"];
+        let patterns = [
+            "gpt-4.*",
+            "a|ab",
+            "o1+",
+            "(a|ab)(c|bcd)*",
+            "gpt-4",
+            "a.c",
+            "x?",
+            "(?i)ab",
+            "[^a]b",
+        ];
         let texts = [
             "gpt-4", "gpt-4o", "gpt-", "a", "ab", "abc", "abcd", "o1+", "o11", "a.c", "aéc", "x",
             "AB", "éb",
@@ -104,7 +124,11 @@ mod tests {
         for pattern in patterns {
             let engine = ModelPattern::parse(pattern).unwrap();
             for text in texts {
-                assert_eq!(accepts(pattern, text), engine.matches(text), "{pattern} on {text}");
+                assert_eq!(
+                    accepts(pattern, text),
+                    engine.matches(text),
+                    "{pattern} on {text}"
+                );
             }
         }
     }
@@ -112,8 +136,12 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_not_valid() {
         let dfa = utf8().unwrap();
-        let read =
-            |bytes: &[u8]| bytes.iter().fold(dfa.start(), |state, byte| dfa.next(state, *byte));
+        let read = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(dfa.start(), |state, byte| dfa.next(state, *byte))
+        };
+
         assert!(dfa.accepts(read("aé😀".as_bytes())) && dfa.accepts(read(b"\n")));
         assert!(!dfa.accepts(read(b"\xc3")) && dfa.is_dead(read(b"\xff")));
     }

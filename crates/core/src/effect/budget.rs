@@ -1,8 +1,8 @@
-//! How much work an analysis may do. Counted in units, so that the same sets give the same answer on
-//! every machine; a caller that has a clock can end it earlier, and is asked rarely.
+//! How much work an analysis may do. Counted in units, so that the same sets give the same answer
+//! on every machine; a caller that has a clock can end it earlier, and is asked rarely.
 //!
-//! An analysis with several phases gives each a share, so that a long search leaves something for telling
-//! what was found:
+//! An analysis with several phases gives each a share, so that a long search leaves something for
+//! telling what was found:
 //!
 //! ```text
 //! 0 %            45 %          75 %             100 %
@@ -35,7 +35,9 @@ pub struct Budget {
 
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget").field("used", &self.used.get()).finish_non_exhaustive()
+        f.debug_struct("Budget")
+            .field("used", &self.used.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,9 +61,13 @@ impl Budget {
         }
     }
 
-    /// As long as the caller's time lasts: `time_passed` tells which share of it is over, 1 at its end.
+    /// As long as the caller's time lasts: `time_passed` tells which share of it is over, 1 at its
+    /// end.
     pub fn timed(time_passed: impl Fn() -> f64 + 'static) -> Self {
-        Self { time_passed: Some(Box::new(time_passed)), ..Self::units(u64::MAX) }
+        Self {
+            time_passed: Some(Box::new(time_passed)),
+            ..Self::units(u64::MAX)
+        }
     }
 
     /// Takes units; false once there are none left, or the phase is over.
@@ -74,9 +80,11 @@ impl Budget {
             self.until_asked.set(ASKED_EVERY);
             self.look_at_the_clock();
         }
+
         if self.used.get() >= self.phase_units() {
             self.is_spent.set(true);
         }
+
         !self.is_spent.get()
     }
 
@@ -85,12 +93,16 @@ impl Budget {
         self.is_spent.get()
     }
 
-    /// Begins one of several analyses of the same kind: each has an equal part of the budget, and what those before it
-    /// left.
-    #[expect(clippy::cast_precision_loss, reason = "a share of a bound need not be exact")]
+    /// Begins one of several analyses of the same kind: each has an equal part of the budget, and
+    /// what those before it left.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of a bound need not be exact"
+    )]
     pub(crate) fn begin_part(&self, number: usize, of: usize) {
         let of = of.max(1) as f64;
-        self.part.set((number as f64 / of, (number as f64 + 1.0) / of));
+        self.part
+            .set((number as f64 / of, (number as f64 + 1.0) / of));
         self.begin_phase(1.0);
     }
 
@@ -99,6 +111,7 @@ impl Budget {
         let (from, to) = self.part.get();
         self.phase_end.set(from + (to - from) * share);
         self.is_spent.set(self.used.get() >= self.phase_units());
+
         self.look_at_the_clock();
     }
 
@@ -109,7 +122,11 @@ impl Budget {
     }
 
     fn look_at_the_clock(&self) {
-        if self.time_passed.as_ref().is_some_and(|passed| passed() >= self.phase_end.get()) {
+        if self
+            .time_passed
+            .as_ref()
+            .is_some_and(|passed| passed() >= self.phase_end.get())
+        {
             self.is_spent.set(true);
         }
     }
@@ -122,7 +139,11 @@ impl Budget {
     )]
     fn phase_units(&self) -> u64 {
         let share = self.phase_end.get();
-        if share >= 1.0 { self.units } else { (self.units as f64 * share) as u64 }
+        if share >= 1.0 {
+            self.units
+        } else {
+            (self.units as f64 * share) as u64
+        }
     }
 }
 
@@ -136,6 +157,7 @@ mod tests {
         assert!(budget.spend(2) && !budget.spent());
         assert!(!budget.spend(1) && budget.spent());
         assert!(!budget.spend(0));
+
         assert!(Budget::units(0).spent());
     }
 
@@ -163,6 +185,7 @@ mod tests {
         late.begin_phase(0.4);
         assert!(late.spent());
         late.begin_phase(1.0);
+
         assert!(!late.spent());
     }
 }

@@ -40,7 +40,10 @@ pub(crate) struct Interner<T> {
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self { numbers: FxHashMap::default(), values: Vec::new() }
+        Self {
+            numbers: FxHashMap::default(),
+            values: Vec::new(),
+        }
     }
 }
 
@@ -49,9 +52,11 @@ impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
         if let Some(number) = self.numbers.get(&value) {
             return *number;
         }
+
         let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
         self.values.push(value.clone());
         self.numbers.insert(value, number);
+
         number
     }
 
@@ -92,7 +97,9 @@ impl Items {
 
     pub(crate) fn condition(&mut self, pattern: &ModelPattern) -> ItemId {
         let text: Arc<str> = pattern.text().into();
-        self.conditions.entry(text.clone()).or_insert_with(|| pattern.clone());
+        self.conditions
+            .entry(text.clone())
+            .or_insert_with(|| pattern.clone());
         self.items.number(Item::Condition(text))
     }
 
@@ -126,6 +133,7 @@ pub(crate) fn given_by<'m>(
         let is_removed = |guardrail: &GuardId| member.remove.binary_search(guardrail).is_ok();
         add_then_remove(&mut held, member.add.iter().copied(), is_removed, |_| {});
     }
+
     sorted(held.into_iter())
 }
 
@@ -134,5 +142,6 @@ pub(crate) fn sorted(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut list: Vec<u32> = numbers.collect();
     list.sort_unstable();
     list.dedup();
+
     list
 }

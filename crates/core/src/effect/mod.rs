@@ -1,8 +1,9 @@
-//! What a chain of policies gives for which class of models: the ground that `diff` and `prove` stand on.
+//! What a chain of policies gives for which class of models: the ground that `diff` and `prove`
+//! stand on.
 //!
-//! Conditions are regular expressions, so models fall into finitely many classes that no condition and no
-//! pattern at hand tells apart ([`Space`]). For one class a chain gives one list of guardrails. Must not
-//! know attachments, requests or what two sets have in common.
+//! Conditions are regular expressions, so models fall into finitely many classes that no condition
+//! and no pattern at hand tells apart ([`Space`]). For one class a chain gives one list of
+//! guardrails. Must not know attachments, requests or what two sets have in common.
 
 mod automata;
 mod budget;

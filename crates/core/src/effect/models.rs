@@ -1,5 +1,5 @@
-//! Classes of models: what some patterns and conditions can tell apart, found by walking the trie of the
-//! patterns and the conditions' automata together.
+//! Classes of models: what some patterns and conditions can tell apart, found by walking the trie
+//! of the patterns and the conditions' automata together.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use crate::policy::{Catalog, Pattern};
 const MAX_STATES: usize = 50_000;
 /// Automata that one walk may follow.
 const MAX_AUTOMATA: usize = 4_096;
-/// States of all automata together that one walk may keep: each of its own states holds one of each automaton.
+/// States of all automata together that one walk may keep: each of its own states holds one of each
+/// automaton.
 const MAX_CELLS: usize = 16_000_000;
 /// Bits of all classes together, in words.
 const MAX_WORDS: usize = 8_000_000;
@@ -44,7 +45,9 @@ impl Bits {
     }
 
     pub(crate) fn has(&self, bit: usize) -> bool {
-        self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
+        self.0
+            .get(bit / 64)
+            .is_some_and(|word| word & (1 << (bit % 64)) != 0)
     }
 }
 
@@ -70,9 +73,11 @@ pub(crate) struct Space {
 impl Space {
     /// Whether the models of a class meet an item. An item that the space lacks is met by none.
     pub(crate) fn meets(&self, class: usize, item: ItemId) -> bool {
-        self.items
-            .binary_search(&item)
-            .is_ok_and(|bit| self.classes.get(class).is_some_and(|class| class.bits.has(bit)))
+        self.items.binary_search(&item).is_ok_and(|bit| {
+            self.classes
+                .get(class)
+                .is_some_and(|class| class.bits.has(bit))
+        })
     }
 
     pub(crate) fn is_absent(&self, class: usize) -> bool {
@@ -84,12 +89,14 @@ impl Space {
         if finer.is_absent(class) {
             return Some(0);
         }
+
         let mut bits = Bits::new(self.items.len());
         for (bit, item) in self.items.iter().enumerate() {
             if finer.meets(class, *item) {
                 bits.set(bit);
             }
         }
+
         self.numbers.get(&bits).copied()
     }
 }
@@ -113,7 +120,9 @@ impl Spaces {
             automata: FxHashMap::default(),
             utf8: automata::utf8().map(Rc::new),
             catalog: catalog_values(
-                catalogs.iter().filter_map(|catalog| catalog.values[Dimension::Model].as_deref()),
+                catalogs
+                    .iter()
+                    .filter_map(|catalog| catalog.values[Dimension::Model].as_deref()),
             ),
             met: FxHashMap::default(),
         }
@@ -129,11 +138,13 @@ impl Spaces {
         if let Some(made) = self.made.get(items) {
             return made.clone();
         }
+
         let space = self.make(known, items, budget).map(Rc::new);
         // A later phase of the budget can succeed where this one ended.
         if space.is_err() && budget.spent() {
             return space;
         }
+
         self.made.insert(items.to_vec(), space.clone());
         space
     }
@@ -161,6 +172,7 @@ impl Spaces {
                             if !is_paid || automata.len() == MAX_AUTOMATA {
                                 return Err(TooLarge);
                             }
+
                             automata.push((bit, self.automaton(known, *item)?));
                         }
                     }
@@ -168,15 +180,36 @@ impl Spaces {
                 None => return Err(TooLarge),
             }
         }
+
         trie.settle();
-        let walk = Walk { trie, automata, utf8: self.utf8.clone()?, bits: items.len(), budget };
-        let mut space =
-            Space { items: items.to_vec(), classes: Vec::new(), numbers: FxHashMap::default() };
-        space.classes.push(Class { bits: Bits::new(items.len()), witness: None, known: true });
+        let walk = Walk {
+            trie,
+            automata,
+            utf8: self.utf8.clone()?,
+            bits: items.len(),
+            budget,
+        };
+
+        let mut space = Space {
+            items: items.to_vec(),
+            classes: Vec::new(),
+            numbers: FxHashMap::default(),
+        };
+
+        space.classes.push(Class {
+            bits: Bits::new(items.len()),
+            witness: None,
+            known: true,
+        });
         for (bits, witness) in walk.classes()? {
             space.numbers.insert(bits.clone(), space.classes.len());
-            space.classes.push(Class { bits, witness: Some(witness), known: false });
+            space.classes.push(Class {
+                bits,
+                witness: Some(witness),
+                known: false,
+            });
         }
+
         self.name(known, &mut space);
         Ok(space)
     }
@@ -185,20 +218,28 @@ impl Spaces {
         if let Some(made) = self.automata.get(&item) {
             return made.clone();
         }
+
         let made = match known.get(item) {
-            Some(Item::Condition(text)) => {
-                known.condition_of(text).ok_or(TooLarge).and_then(automata::automaton).map(Rc::new)
-            }
+            Some(Item::Condition(text)) => known
+                .condition_of(text)
+                .ok_or(TooLarge)
+                .and_then(automata::automaton)
+                .map(Rc::new),
             _ => Err(TooLarge),
         };
+
         self.automata.insert(item, made.clone());
         made
     }
 
     /// Puts the catalog's models where they are of a class.
     fn name(&mut self, known: &Items, space: &mut Space) {
-        let met: Vec<Rc<Vec<bool>>> =
-            space.items.iter().map(|item| self.met(known, *item)).collect();
+        let met: Vec<Rc<Vec<bool>>> = space
+            .items
+            .iter()
+            .map(|item| self.met(known, *item))
+            .collect();
+
         for (at, value) in self.catalog.iter().enumerate() {
             let mut bits = Bits::new(space.items.len());
             for (bit, met) in met.iter().enumerate() {
@@ -206,7 +247,11 @@ impl Spaces {
                     bits.set(bit);
                 }
             }
-            let class = space.numbers.get(&bits).and_then(|class| space.classes.get_mut(*class));
+
+            let class = space
+                .numbers
+                .get(&bits)
+                .and_then(|class| space.classes.get_mut(*class));
             if let Some(class) = class.filter(|class| !class.known) {
                 class.witness = Some(value.to_string());
                 class.known = true;
@@ -218,13 +263,15 @@ impl Spaces {
         if let Some(met) = self.met.get(&item) {
             return met.clone();
         }
+
         let meets = |value: &Arc<str>| match known.get(item) {
             Some(Item::Pattern(pattern)) => pattern.matches(Some(value)),
-            Some(Item::Condition(text)) => {
-                known.condition_of(text).is_some_and(|pattern| pattern.matches(value))
-            }
+            Some(Item::Condition(text)) => known
+                .condition_of(text)
+                .is_some_and(|pattern| pattern.matches(value)),
             None => false,
         };
+
         let met = Rc::new(self.catalog.iter().map(meets).collect::<Vec<bool>>());
         self.met.insert(item, met.clone());
         met
@@ -280,12 +327,14 @@ impl Walk<'_> {
             self.step(at, &printable, &mut met)?;
             at += 1;
         }
+
         let reached = at;
         at = 0;
         while at < met.states.len() {
             self.step(at, if at < reached { &rest } else { &all }, &mut met)?;
             at += 1;
         }
+
         Ok(met.classes)
     }
 
@@ -297,20 +346,29 @@ impl Walk<'_> {
             {
                 return Err(TooLarge);
             }
-            let Some(next) = met.states.get(from).map(|(state, _)| self.next(state, *byte)) else {
+
+            let Some(next) = met
+                .states
+                .get(from)
+                .map(|(state, _)| self.next(state, *byte))
+            else {
                 continue;
             };
+
             if self.utf8.is_dead(next.utf8) {
                 continue;
             }
+
             if self.utf8.accepts(next.utf8) {
                 let bits = self.met_by(&next);
                 if met.found.insert(bits.clone()) {
                     met.classes.push((bits, met.read(from, *byte)));
                 }
             }
+
             met.add(next, Some((from, *byte)));
         }
+
         Ok(())
     }
 
@@ -343,29 +401,44 @@ impl Walk<'_> {
                 bits.set(*bit);
             }
         }
+
         bits
     }
 
     /// Of all bytes that nothing tells apart one, the most natural.
     fn representatives(&self) -> Vec<u8> {
-        let mut order: Vec<u8> =
-            (b'a'..=b'z').chain(b'0'..=b'9').chain([b'-']).chain(b'A'..=b'Z').collect();
+        let mut order: Vec<u8> = (b'a'..=b'z')
+            .chain(b'0'..=b'9')
+            .chain([b'-'])
+            .chain(b'A'..=b'Z')
+            .collect();
+
         order.extend((b'!'..=b'~').filter(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-'));
         order.extend((0..=255).filter(|byte| !matches!(byte, b'!'..=b'~')));
         let mut seen: FxHashSet<Vec<u16>> = FxHashSet::default();
         order.retain(|byte| {
-            let mut signature: Vec<u16> =
-                self.automata.iter().map(|(_, d)| u16::from(d.byte_class(*byte))).collect();
+            let mut signature: Vec<u16> = self
+                .automata
+                .iter()
+                .map(|(_, d)| u16::from(d.byte_class(*byte)))
+                .collect();
+
             signature.push(u16::from(self.utf8.byte_class(*byte)));
-            signature.push(if self.trie.knows(*byte) { 256 + u16::from(*byte) } else { 0 });
+            signature.push(if self.trie.knows(*byte) {
+                256 + u16::from(*byte)
+            } else {
+                0
+            });
             seen.insert(signature)
         });
+
         order
     }
 }
 
 impl Met {
-    /// Whether what is kept passes a limit; a walk over many automata, or with many bits, ends earlier.
+    /// Whether what is kept passes a limit; a walk over many automata, or with many bits, ends
+    /// earlier.
     fn is_too_large(&self, automata: usize, bits: usize) -> bool {
         let cells = self.states.len().saturating_mul(automata);
         let words = self.classes.len().saturating_mul(bits.div_ceil(64));
@@ -386,6 +459,7 @@ impl Met {
             bytes.push(*byte);
             at = *before;
         }
+
         bytes.reverse();
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -399,20 +473,27 @@ mod tests {
     /// The space of some conditions, and the units that it took.
     fn space_of(texts: impl Iterator<Item = String>) -> (Result<Rc<Space>, TooLarge>, u64) {
         let mut items = Items::default();
-        let mut ids: Vec<ItemId> =
-            texts.map(|text| items.condition(&ModelPattern::parse(&text).unwrap())).collect();
+        let mut ids: Vec<ItemId> = texts
+            .map(|text| items.condition(&ModelPattern::parse(&text).unwrap()))
+            .collect();
         ids.sort_unstable();
         let budget = Budget::default();
         let space = Spaces::new(&[]).space(&items, &ids, &budget);
+
         (space, budget.used())
     }
 
     #[test]
     fn strings_in_conditions_cost_what_their_bytes_are() {
         let (space, few) = space_of((0..500).map(|it| format!("model-{it}")));
-        assert_eq!(space.unwrap().classes.len(), 502, "each, every other one, and none");
+        assert_eq!(
+            space.unwrap().classes.len(),
+            502,
+            "each, every other one, and none"
+        );
         let (space, more) = space_of((0..2_000).map(|it| format!("model-{it}")));
         assert_eq!(space.unwrap().classes.len(), 2_002);
+
         assert!(more < 6 * few, "{few} units for 500, {more} for 2,000");
     }
 
@@ -420,7 +501,13 @@ mod tests {
     fn a_literal_that_is_escaped_is_met_by_its_text_and_by_what_it_says() {
         let (space, _) = space_of([r"gpt-4\.1".to_owned(), "gpt-4x1".to_owned()].into_iter());
         let space = space.unwrap();
-        let named = |name: &str| space.classes.iter().any(|it| it.witness.as_deref() == Some(name));
+        let named = |name: &str| {
+            space
+                .classes
+                .iter()
+                .any(|it| it.witness.as_deref() == Some(name))
+        };
+
         assert!(named("gpt-4.1") && named("gpt-4x1"));
         assert_eq!(
             space.classes.len(),
@@ -436,6 +523,7 @@ mod tests {
         assert!(used <= 4_097 * AUTOMATON_UNITS, "{used}");
         let (space, used) = space_of((0..40_000).map(|it| format!("model-{it}")));
         assert_eq!(space.unwrap_err(), TooLarge);
+
         assert!(used < 200_000_000, "{used}");
     }
 }

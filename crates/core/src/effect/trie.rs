@@ -33,7 +33,11 @@ impl Trie {
     pub(crate) fn new(patterns: usize) -> Self {
         let mut nodes = Vec::with_capacity(patterns + 1);
         nodes.push(Node::default());
-        Self { nodes, edges: FxHashMap::default(), bytes: FxHashSet::default() }
+        Self {
+            nodes,
+            edges: FxHashMap::default(),
+            bytes: FxHashSet::default(),
+        }
     }
 
     pub(crate) fn insert(&mut self, pattern: &Pattern, number: usize) {
@@ -46,7 +50,11 @@ impl Trie {
                 None => self.grow(at, byte),
             };
         }
-        let Some(node) = self.nodes.get_mut(at as usize) else { return };
+
+        let Some(node) = self.nodes.get_mut(at as usize) else {
+            return;
+        };
+
         match pattern {
             Pattern::Exact(_) => node.exact.push(number),
             Pattern::Prefix(_) => node.prefix.push(number),
@@ -55,8 +63,12 @@ impl Trie {
 
     fn grow(&mut self, at: u32, byte: u8) -> u32 {
         let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        self.nodes.push(Node { parent: Some(at), ..Node::default() });
+        self.nodes.push(Node {
+            parent: Some(at),
+            ..Node::default()
+        });
         self.edges.insert((at, byte), next);
+
         next
     }
 
@@ -64,13 +76,19 @@ impl Trie {
     pub(crate) fn settle(&mut self) {
         // Parents stand before their children.
         for at in 0..self.nodes.len() {
-            let Some(node) = self.nodes.get(at) else { continue };
+            let Some(node) = self.nodes.get(at) else {
+                continue;
+            };
             let above = node
                 .parent
                 .and_then(|parent| self.nodes.get(parent as usize))
                 .map_or(0, |node| node.deepest);
-            let deepest =
-                if node.prefix.is_empty() { above } else { u32::try_from(at).unwrap_or(u32::MAX) };
+            let deepest = if node.prefix.is_empty() {
+                above
+            } else {
+                u32::try_from(at).unwrap_or(u32::MAX)
+            };
+
             if let Some(node) = self.nodes.get_mut(at) {
                 node.deepest = deepest;
             }
@@ -78,17 +96,27 @@ impl Trie {
     }
 
     pub(crate) fn root(&self) -> Place {
-        Place { node: 0, left: false }
+        Place {
+            node: 0,
+            left: false,
+        }
     }
 
     pub(crate) fn next(&self, place: Place, byte: u8) -> Place {
         if place.left {
             return place;
         }
+
         match self.edges.get(&(place.node, byte)) {
-            Some(next) => Place { node: *next, left: false },
+            Some(next) => Place {
+                node: *next,
+                left: false,
+            },
             None => Place {
-                node: self.nodes.get(place.node as usize).map_or(0, |node| node.deepest),
+                node: self
+                    .nodes
+                    .get(place.node as usize)
+                    .map_or(0, |node| node.deepest),
                 left: true,
             },
         }
@@ -105,9 +133,12 @@ impl Trie {
         if let Some(node) = at.filter(|_| !place.left) {
             node.exact.iter().for_each(|number| found(*number));
         }
+
         while let Some(node) = at {
             node.prefix.iter().for_each(|number| found(*number));
-            at = node.parent.and_then(|parent| self.nodes.get(parent as usize));
+            at = node
+                .parent
+                .and_then(|parent| self.nodes.get(parent as usize));
         }
     }
 }

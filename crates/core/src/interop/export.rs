@@ -19,8 +19,8 @@ pub struct Exported {
     pub warnings: Vec<String>,
 }
 
-/// Why a set cannot be said in LiteLLM's words: an attachment chooses requests by something that LiteLLM
-/// does not look at.
+/// Why a set cannot be said in LiteLLM's words: an attachment chooses requests by something that
+/// LiteLLM does not look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BeyondLitellm {
     /// The attachment's place.
@@ -37,22 +37,27 @@ impl std::fmt::Display for BeyondLitellm {
         let (policy, list) = (self.policy.escape_debug(), self.dimension.plural());
         write!(
             f,
-            "{file}:{line}: the attachment of `{policy}` names `{list}`, which LiteLLM does not know"
+            "{file}:{line}: the attachment of `{policy}` names `{list}`, which LiteLLM does not \
+                know"
         )
     }
 }
 
 impl std::error::Error for BeyondLitellm {}
 
-/// The set as YAML for a LiteLLM config, as it is at the instant that it was made for: attachments in the order of
-/// evaluation, which keeps ties as they are. What expires later is there, with a warning. An `owner` has no place there and is left out.
+/// The set as YAML for a LiteLLM config, as it is at the instant that it was made for: attachments
+/// in the order of evaluation, which keeps ties as they are. What expires later is there, with a
+/// warning. An `owner` has no place there and is left out.
 ///
 /// # Errors
 /// Where LiteLLM cannot tell the requests of an attachment from others.
 pub fn export_litellm(set: &PolicySet) -> Result<Exported, BeyondLitellm> {
     let mut writer = Writer::default();
     writer.document(&tree(set)?);
-    Ok(Exported { text: writer.text, warnings: warnings(set) })
+    Ok(Exported {
+        text: writer.text,
+        warnings: warnings(set),
+    })
 }
 
 /// The same as JSON.
@@ -81,32 +86,52 @@ pub fn attachment_for_litellm(
 }
 
 fn require_litellm(set: &PolicySet, attachment: &Attachment) -> Result<(), BeyondLitellm> {
-    let named = attachment.targets.written().filter(|(_, patterns)| patterns.is_some());
-    let mut beyond =
-        named.map(|(dimension, _)| dimension).filter(|of| !Dimension::LITELLM.contains(of));
+    let named = attachment
+        .targets
+        .written()
+        .filter(|(_, patterns)| patterns.is_some());
+    let mut beyond = named
+        .map(|(dimension, _)| dimension)
+        .filter(|of| !Dimension::LITELLM.contains(of));
     match beyond.next() {
         None => Ok(()),
         Some(dimension) => {
-            let policy =
-                set.policy(attachment.policy).map_or("".into(), |policy| policy.name.clone());
-            Err(BeyondLitellm { place: attachment.place.clone(), policy, dimension })
+            let policy = set
+                .policy(attachment.policy)
+                .map_or("".into(), |policy| policy.name.clone());
+            Err(BeyondLitellm {
+                place: attachment.place.clone(),
+                policy,
+                dimension,
+            })
         }
     }
 }
 
 fn tree(set: &PolicySet) -> Result<Tree, BeyondLitellm> {
-    set.attachments.iter().try_for_each(|attachment| require_litellm(set, attachment))?;
+    set.attachments
+        .iter()
+        .try_for_each(|attachment| require_litellm(set, attachment))?;
     let at = Span::default();
     let policies = set.policies.iter().map(|policy| {
         let tree = write::litellm_policy(&PolicyDoc::of(set, policy));
         (policy.name.to_string(), tree)
     });
-    let attachments =
-        set.attachments.iter().map(|a| write::litellm_attachment(&AttachmentDoc::of(set, a)));
+    let attachments = set
+        .attachments
+        .iter()
+        .map(|a| write::litellm_attachment(&AttachmentDoc::of(set, a)));
     let fields = vec![
-        ("policies".to_owned(), Tree::new(Value::Map(policies.collect()), at)),
-        ("policy_attachments".to_owned(), Tree::new(Value::List(attachments.collect()), at)),
+        (
+            "policies".to_owned(),
+            Tree::new(Value::Map(policies.collect()), at),
+        ),
+        (
+            "policy_attachments".to_owned(),
+            Tree::new(Value::List(attachments.collect()), at),
+        ),
     ];
+
     Ok(Tree::new(Value::Map(fields), at))
 }
 
@@ -121,13 +146,19 @@ fn warnings(set: &PolicySet) -> Vec<String> {
     for policy in &set.policies {
         let name = &policy.name;
         let mut say = |said: String| {
-            warnings.push(format!("{}:{}: {said}", policy.place.file, policy.place.line))
+            warnings.push(format!(
+                "{}:{}: {said}",
+                policy.place.file, policy.place.line
+            ))
         };
+
         if name.starts_with(VERSION_PREFIX) {
             say(format!(
-                "a request that names `{name}` gets nothing from LiteLLM, which takes the name for a version id"
+                "a request that names `{name}` gets nothing from LiteLLM, which takes the name for \
+                    a version id"
             ));
         }
+
         for text in replaceable(&PolicyDoc::of(set, policy))
             .filter(|text| text.starts_with(ENVIRONMENT_PREFIX))
         {
@@ -137,23 +168,40 @@ fn warnings(set: &PolicySet) -> Vec<String> {
             ));
         }
     }
+
     for attachment in &set.attachments {
-        let Some(expires) = attachment.expires else { continue };
-        let policy = set.policy(attachment.policy).map_or("", |policy| &policy.name);
+        let Some(expires) = attachment.expires else {
+            continue;
+        };
+        let policy = set
+            .policy(attachment.policy)
+            .map_or("", |policy| &policy.name);
         let Place { file, line } = &attachment.place;
         warnings.push(format!(
-            "{file}:{line}: the attachment of `{policy}` expires at {expires}, and LiteLLM keeps it beyond: export again then"
+            "{file}:{line}: the attachment of `{policy}` expires at {expires}, and LiteLLM keeps \
+                it beyond: export again then"
         ));
     }
+
     warnings
 }
 
 /// The texts of a policy that LiteLLM looks at for variables: values of keys, not items of lists.
 fn replaceable(policy: &PolicyDoc) -> impl Iterator<Item = Text> + use<> {
-    let steps = policy.pipeline.clone().map(|pipeline| pipeline.steps).unwrap_or_default();
-    let of_steps =
-        steps.into_iter().flat_map(|step| [Some(step.guardrail), step.modify_response_message]);
-    let own = [Some(policy.name.clone()), policy.description.clone(), policy.inherit.clone()];
+    let steps = policy
+        .pipeline
+        .clone()
+        .map(|pipeline| pipeline.steps)
+        .unwrap_or_default();
+    let of_steps = steps
+        .into_iter()
+        .flat_map(|step| [Some(step.guardrail), step.modify_response_message]);
+    let own = [
+        Some(policy.name.clone()),
+        policy.description.clone(),
+        policy.inherit.clone(),
+    ];
+
     own.into_iter().chain(of_steps).flatten()
 }
 
@@ -171,7 +219,10 @@ mod tests {
         let exported = export_litellm(&imported.set.expect("a set")).expect("LiteLLM's words");
         let want = "policies:\n  policy_a:\n    guardrails:\n      add:\n        - g\n    condition:\n      model:\n        - os.environ/M\npolicy_attachments:\n  - policy: policy_a\n    scope: \"*\"\n";
         assert_eq!(exported.text, want);
-        let [warning] = exported.warnings.as_slice() else { panic!("{:?}", exported.warnings) };
+        let [warning] = exported.warnings.as_slice() else {
+            panic!("{:?}", exported.warnings)
+        };
+
         assert!(
             warning.starts_with("policies/policy-a.yaml:1: a request that names `policy_a`"),
             "{warning}"

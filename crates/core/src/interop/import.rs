@@ -9,7 +9,8 @@ use crate::policy::{Counts, PolicySet};
 /// What an import came to.
 #[derive(Debug)]
 pub struct Imported {
-    /// The repository: paths relative to its root, with `/`, and texts. Empty where a finding is an error.
+    /// The repository: paths relative to its root, with `/`, and texts. Empty where a finding is an
+    /// error.
     pub files: Vec<(String, String)>,
     /// The set that the files make; `None` where a finding is an error.
     pub set: Option<PolicySet>,
@@ -23,8 +24,8 @@ pub struct Imported {
 
 /// Turns a LiteLLM proxy config into a policy repository. `path` is what findings call the config.
 ///
-/// Nothing is dropped in silence: what cannot be expressed, or was read by LiteLLM in another way than it
-/// was written, is a finding. With an error among them there are no files.
+/// Nothing is dropped in silence: what cannot be expressed, or was read by LiteLLM in another way
+/// than it was written, is a finding. With an error among them there are no files.
 pub fn import_config(path: &str, text: String) -> Imported {
     let source = SourceFile::new(label(path), text);
     let mut findings = Vec::new();
@@ -35,9 +36,20 @@ pub fn import_config(path: &str, text: String) -> Imported {
     written.add(&source, policy_files(&config.policies));
     written.add(&source, attachment_files(&config.attachments));
     let checked = written.judge(config.broken, findings);
-    let files = if checked.set.is_some() { written.texts() } else { Vec::new() };
+    let files = if checked.set.is_some() {
+        written.texts()
+    } else {
+        Vec::new()
+    };
+
     let (set, findings, counts) = (checked.set, checked.findings, checked.counts);
-    Imported { files, set, findings, sources: vec![source], counts }
+    Imported {
+        files,
+        set,
+        findings,
+        sources: vec![source],
+        counts,
+    }
 }
 
 #[cfg(test)]
@@ -49,7 +61,11 @@ mod tests {
     fn found(text: &str) -> Vec<String> {
         let said =
             |f: &Finding| format!("{}:{} {}", f.location.line, f.location.column, f.rule.code);
-        import_config("config.yaml", text.to_owned()).findings.iter().map(said).collect()
+        import_config("config.yaml", text.to_owned())
+            .findings
+            .iter()
+            .map(said)
+            .collect()
     }
 
     fn files(text: &str) -> Vec<(String, String)> {
@@ -85,8 +101,10 @@ policy_attachments:
   - {policy: Global Baseline, scope: "*", priority: "010"}
   - {policy: health, models: [openai/gpt-5, gpt-4], default: yes, tags: }
 "#;
-        let got: String =
-            files(config).iter().map(|(path, text)| format!("== {path}\n{text}")).collect();
+        let got: String = files(config)
+            .iter()
+            .map(|(path, text)| format!("== {path}\n{text}"))
+            .collect();
         let want = r#"== attachments/0001.yaml
 apiVersion: refguard/v1
 kind: PolicyAttachment
@@ -143,7 +161,10 @@ kind: Repository
     #[test]
     fn traps_are_found_at_their_place() {
         let policy = |body: &str| found(&SOUND.replace("    guardrails: {add: [g]}\n", body));
-        assert_eq!(policy("    guardrails: {add: [g], del: [x]}\n"), ["3:28 RG301"]);
+        assert_eq!(
+            policy("    guardrails: {add: [g], del: [x]}\n"),
+            ["3:28 RG301"]
+        );
         assert_eq!(policy("    guardrails: [no]\n"), ["3:18 RG008"]);
         assert_eq!(policy("    guardrails: g\n"), ["3:17 RG008"]);
         assert_eq!(policy("    condition: {model: }\n"), ["3:16 RG304"]);
@@ -160,7 +181,11 @@ kind: Repository
             ["3:48 RG011"]
         );
         assert_eq!(policy("    pipeline: {steps: []}\n"), ["3:23 RG010"]);
-        assert_eq!(policy("    guardrails: {add: [g]}\n    guardrails: {}\n"), ["4:5 RG009"]);
+
+        assert_eq!(
+            policy("    guardrails: {add: [g]}\n    guardrails: {}\n"),
+            ["4:5 RG009"]
+        );
     }
 
     #[test]
@@ -199,6 +224,7 @@ guardrails:
             "16:23 RG203",
             "20:20 RG211",
         ];
+
         assert_eq!(found(text), expected);
     }
 
@@ -206,23 +232,43 @@ guardrails:
     fn attachments_are_what_litellm_makes_of_them() {
         let attach = |fields: &str| {
             let text = SOUND.replace("  scope: \"*\"\n", fields);
-            let written = import_config("config.yaml", text.clone()).files.into_iter().next();
+            let written = import_config("config.yaml", text.clone())
+                .files
+                .into_iter()
+                .next();
             let body = written.map_or(String::new(), |(_, text)| {
                 text.lines().skip(3).collect::<Vec<_>>().join(" ")
             });
             (found(&text).join(" "), body)
         };
+
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(attach(""), pair("5:3 RG302", "scope: \"*\""));
         assert_eq!(attach("  teams: []\n"), pair("6:10 RG302", "scope: \"*\""));
-        assert_eq!(attach("  scope: prod\n"), pair("6:10 RG302", "scope: \"*\""));
-        assert_eq!(attach("  scope: prod\n  keys: [k]\n"), pair("6:10 RG303", "keys:   - k"));
-        assert_eq!(attach("  keys: [k]\n  teams: []\n"), pair("7:10 RG303", "keys:   - k"));
-        assert_eq!(attach("  scope: '*'\n  keys: [k]\n"), pair("7:9 RG303", "scope: \"*\""));
+        assert_eq!(
+            attach("  scope: prod\n"),
+            pair("6:10 RG302", "scope: \"*\"")
+        );
+        assert_eq!(
+            attach("  scope: prod\n  keys: [k]\n"),
+            pair("6:10 RG303", "keys:   - k")
+        );
+        assert_eq!(
+            attach("  keys: [k]\n  teams: []\n"),
+            pair("7:10 RG303", "keys:   - k")
+        );
+        assert_eq!(
+            attach("  scope: '*'\n  keys: [k]\n"),
+            pair("7:9 RG303", "scope: \"*\"")
+        );
         assert_eq!(attach("  team: [t]\n").0, "6:3 RG301");
         assert_eq!(attach("  scope: os.environ/X\n").0, "6:10 RG306");
         assert_eq!(attach("  teams: t\n").0, "6:10 RG008");
-        assert_eq!(attach("  scope: '*'\n  priority: 3000000000\n").0, "7:13 RG011");
+
+        assert_eq!(
+            attach("  scope: '*'\n  priority: 3000000000\n").0,
+            "7:13 RG011"
+        );
     }
 
     #[test]
@@ -230,15 +276,27 @@ guardrails:
         let rest = "general_settings: !vault x\nlitellm_settings: {a: 1, a: 2}\n? [complex]\n: 1\n";
         assert_eq!(found(&format!("{rest}{SOUND}")), Vec::<String>::new());
         let anchored = SOUND.replace("{add: [g]}", "*g");
-        assert_eq!(found(&format!("x: &g {{add: [g]}}\n{anchored}")), Vec::<String>::new());
-        assert_eq!(found(&format!("x: &g {{add: [g], add: [h]}}\n{anchored}")), ["1:18 RG009"]);
+        assert_eq!(
+            found(&format!("x: &g {{add: [g]}}\n{anchored}")),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            found(&format!("x: &g {{add: [g], add: [h]}}\n{anchored}")),
+            ["1:18 RG009"]
+        );
         assert_eq!(found(&format!("{SOUND}policies: {{}}\n")), ["7:1 RG009"]);
         assert_eq!(found(&SOUND.replace("[g]", "!x [g]")), ["3:23 RG003"]);
         assert_eq!(found(&format!("{SOUND}---\na: 1\n")), ["8:1 RG001"]);
         assert_eq!(found(&format!("{SOUND}attachments: []\n")), ["7:1 RG301"]);
-        assert_eq!(found(&format!("{SOUND}policy_atachments: []\n")), ["7:1 RG301"]);
         assert_eq!(
-            found(&format!("{SOUND}prompts: []\nmcp_servers: {{}}\nsearch_tools: []\n")),
+            found(&format!("{SOUND}policy_atachments: []\n")),
+            ["7:1 RG301"]
+        );
+
+        assert_eq!(
+            found(&format!(
+                "{SOUND}prompts: []\nmcp_servers: {{}}\nsearch_tools: []\n"
+            )),
             Vec::<String>::new()
         );
     }
@@ -254,9 +312,14 @@ guardrails:
             .map(|(path, _)| path.as_str())
             .filter(|p| p.starts_with('a'))
             .collect();
+
         assert_eq!(
             paths,
-            ["attachments/0001.yaml", "attachments/0002.yaml", "attachments/0003.yaml"]
+            [
+                "attachments/0001.yaml",
+                "attachments/0002.yaml",
+                "attachments/0003.yaml"
+            ]
         );
         let set = imported.set.expect("a set");
         let teams: Vec<String> = set
@@ -265,7 +328,11 @@ guardrails:
             .flat_map(|a| a.targets[Dimension::Team].iter().flatten())
             .map(ToString::to_string)
             .collect();
-        assert_eq!(teams, (0..1001).map(|n| format!("t{n}")).collect::<Vec<_>>());
+
+        assert_eq!(
+            teams,
+            (0..1001).map(|n| format!("t{n}")).collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -273,7 +340,10 @@ guardrails:
         let imported = import_config("catalog.yaml", SOUND.replace("policy: p", "policy: nobody"));
         assert!(imported.files.is_empty());
         assert!(
-            imported.findings.iter().all(|f| &*f.location.file == "./catalog.yaml"),
+            imported
+                .findings
+                .iter()
+                .all(|f| &*f.location.file == "./catalog.yaml"),
             "{:?}",
             imported.findings
         );

@@ -1,11 +1,11 @@
 //! LiteLLM in and out: its proxy config to a policy repository, a policy set to its config.
 //!
-//! Owns what LiteLLM 1.106 accepts and means, and how our documents are written as YAML. Must not know
-//! files, git or HTTP: texts come in, texts and findings go out.
+//! Owns what LiteLLM 1.106 accepts and means, and how our documents are written as YAML. Must not
+//! know files, git or HTTP: texts come in, texts and findings go out.
 //!
-//! In: `config` (text → documents with places) → `import` (documents → files, judged by the crate's own
-//! rules, findings mapped back to the config); `database` does the same for the saved rows of a LiteLLM
-//! database, with their history. Out: `export`. All write through `write`.
+//! In: `config` (text → documents with places) → `import` (documents → files, judged by the crate's
+//! own rules, findings mapped back to the config); `database` does the same for the saved rows of a
+//! LiteLLM database, with their history. Out: `export`. All write through `write`.
 
 mod config;
 mod database;

@@ -64,7 +64,10 @@ pub(super) struct AttachmentDoc {
 
 /// A value that no file gave.
 fn bare<T>(value: T) -> Spanned<T> {
-    Spanned { value, span: Span::default() }
+    Spanned {
+        value,
+        span: Span::default(),
+    }
 }
 
 fn text(value: &str) -> Text {
@@ -80,18 +83,25 @@ impl PolicyDoc {
         let pattern = |id: &crate::policy::ConditionId| {
             set.conditions.get(id.0 as usize).map(|p| text(p.text()))
         };
+
         Self {
             name: text(&policy.name),
             description: policy.description.as_deref().map(text),
             owner: policy.owner.as_deref().map(text),
-            inherit: policy.parent.and_then(|id| set.policy(id)).map(|parent| text(&parent.name)),
+            inherit: policy
+                .parent
+                .and_then(|id| set.policy(id))
+                .map(|parent| text(&parent.name)),
             add: names(&policy.add),
             remove: names(&policy.remove),
             condition: policy
                 .condition
                 .as_ref()
                 .map(|ids| ids.iter().filter_map(pattern).collect()),
-            pipeline: policy.pipeline.as_ref().map(|pipeline| PipelineDoc::of(set, pipeline)),
+            pipeline: policy
+                .pipeline
+                .as_ref()
+                .map(|pipeline| PipelineDoc::of(set, pipeline)),
             requestable: policy.requestable,
         }
     }
@@ -107,7 +117,11 @@ impl PipelineDoc {
             pass_data: step.pass_data,
             modify_response_message: step.modify_response_message.as_deref().map(text),
         });
-        Self { mode: bare(pipeline.mode), steps: steps.collect() }
+
+        Self {
+            mode: bare(pipeline.mode),
+            steps: steps.collect(),
+        }
     }
 }
 
@@ -115,10 +129,18 @@ impl AttachmentDoc {
     /// The document of an attachment of a set.
     pub(super) fn of(set: &PolicySet, attachment: &Attachment) -> Self {
         let patterns = |list: &Option<Vec<Pattern>>| {
-            list.as_ref().map(|list| list.iter().map(|pattern| bare(pattern.to_string())).collect())
+            list.as_ref().map(|list| {
+                list.iter()
+                    .map(|pattern| bare(pattern.to_string()))
+                    .collect()
+            })
         };
+
         Self {
-            policy: text(set.policy(attachment.policy).map_or("", |policy| &policy.name)),
+            policy: text(
+                set.policy(attachment.policy)
+                    .map_or("", |policy| &policy.name),
+            ),
             everywhere: attachment.everywhere.then(Span::default),
             targets: attachment.targets.as_ref().map(|_, list| patterns(list)),
             priority: attachment.priority.map(bare),

@@ -1,4 +1,5 @@
-//! Plain scalars as PyYAML reads them (YAML 1.1), and values as pydantic takes them: what LiteLLM sees.
+//! Plain scalars as PyYAML reads them (YAML 1.1), and values as pydantic takes them: what LiteLLM
+//! sees.
 
 use std::sync::LazyLock;
 
@@ -59,9 +60,10 @@ pub(super) fn scalar(node: &Node) -> Option<Scalar<'_>> {
 /// A plain scalar by PyYAML's rules.
 pub(super) fn resolve(text: &str) -> Scalar<'_> {
     match RESOLVERS.matches(text).iter().next() {
-        Some(0) => {
-            Scalar::Bool(matches!(text.to_ascii_lowercase().as_str(), "yes" | "true" | "on"))
-        }
+        Some(0) => Scalar::Bool(matches!(
+            text.to_ascii_lowercase().as_str(),
+            "yes" | "true" | "on"
+        )),
         Some(1) => Scalar::Float(text.replace('_', "").parse().ok()),
         Some(2) => Scalar::Int(integer(text)),
         Some(3) => Scalar::Null,
@@ -77,6 +79,7 @@ fn integer(text: &str) -> Option<i64> {
         Some(digits) => (true, digits),
         None => (false, bare.strip_prefix('+').unwrap_or(&bare)),
     };
+
     let value = if let Some(binary) = digits.strip_prefix("0b") {
         i64::from_str_radix(binary, 2).ok()?
     } else if let Some(hex) = digits.strip_prefix("0x") {
@@ -86,16 +89,23 @@ fn integer(text: &str) -> Option<i64> {
         for part in digits.split(':') {
             value = value.checked_mul(60)?.checked_add(part.parse().ok()?)?;
         }
+
         value
     } else if digits.len() > 1 && digits.starts_with('0') {
         i64::from_str_radix(digits, 8).ok()?
     } else {
         digits.parse().ok()?
     };
-    if negative { value.checked_neg() } else { Some(value) }
+
+    if negative {
+        value.checked_neg()
+    } else {
+        Some(value)
+    }
 }
 
-/// A whole number as pydantic takes it: also from text, from `true`, and from a float without a fraction.
+/// A whole number as pydantic takes it: also from text, from `true`, and from a float without a
+/// fraction.
 pub(super) fn lax_int(scalar: &Scalar<'_>) -> Option<i64> {
     match scalar {
         Scalar::Int(value) => *value,
@@ -149,6 +159,7 @@ mod tests {
         assert_eq!(resolve(""), Scalar::Null);
         assert_eq!(resolve("2026-11-22"), Scalar::Other);
         assert_eq!(resolve("="), Scalar::Other);
+
         assert_eq!(resolve("gpt-4.1"), Scalar::Text("gpt-4.1"));
     }
 
@@ -159,6 +170,7 @@ mod tests {
         assert_eq!(lax_int(&resolve("1.5")), None);
         assert_eq!(lax_int(&resolve("true")), Some(1));
         assert_eq!(lax_bool(&Scalar::Text("T")), Some(true));
+
         assert_eq!(lax_bool(&resolve("2")), None);
     }
 }

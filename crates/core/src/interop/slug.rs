@@ -25,7 +25,12 @@ impl Slugs {
         let base = slug(name);
         let number = self.next.entry(base.clone()).or_insert(1);
         loop {
-            let candidate = if *number == 1 { base.clone() } else { format!("{base}-{number}") };
+            let candidate = if *number == 1 {
+                base.clone()
+            } else {
+                format!("{base}-{number}")
+            };
+
             *number += 1;
             if self.taken.insert(candidate.clone()) {
                 return candidate;
@@ -41,12 +46,14 @@ pub fn slug(name: &str) -> String {
         if slug.len() >= LONGEST {
             break;
         }
+
         if c.is_ascii_alphanumeric() {
             slug.push(c);
         } else if !slug.is_empty() && !slug.ends_with('-') {
             slug.push('-');
         }
     }
+
     let slug = slug.trim_end_matches('-');
     match slug {
         "" => "policy".to_owned(),
@@ -87,6 +94,7 @@ mod tests {
             "a",
             "a-3",
         ];
+
         assert_eq!(got, want);
     }
 

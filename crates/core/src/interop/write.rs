@@ -37,6 +37,7 @@ impl Fields {
         let mut fields = Self::new();
         fields.word("apiVersion", "refguard/v1");
         fields.word("kind", kind.as_str());
+
         fields
     }
 
@@ -63,7 +64,11 @@ impl Fields {
             .iter()
             .map(|text| Tree::new(Value::Text(text.value.clone()), text.span))
             .collect();
-        self.put(key, Value::List(items), texts.first().map_or(Span::default(), |text| text.span));
+        self.put(
+            key,
+            Value::List(items),
+            texts.first().map_or(Span::default(), |text| text.span),
+        );
     }
 
     pub(super) fn tree(self, origin: Span) -> Tree {
@@ -81,6 +86,7 @@ pub(super) fn policy_document(policy: &PolicyDoc) -> Tree {
     if policy.requestable {
         fields.put("requestable", Value::Word(json!(true)), Span::default());
     }
+
     fields.tree(policy.name.span)
 }
 
@@ -90,6 +96,7 @@ pub(super) fn litellm_policy(policy: &PolicyDoc) -> Tree {
     let mut fields = Fields::new();
     fields.maybe("description", policy.description.as_ref());
     policy_fields(&mut fields, policy);
+
     fields.tree(policy.name.span)
 }
 
@@ -101,9 +108,11 @@ fn policy_fields(fields: &mut Fields, policy: &PolicyDoc) {
             guardrails.texts(key, names);
         }
     }
+
     if !guardrails.0.is_empty() {
         fields.put("guardrails", Value::Map(guardrails.0), Span::default());
     }
+
     if let Some(patterns) = &policy.condition {
         let mut condition = Fields::new();
         match patterns.as_slice() {
@@ -111,8 +120,10 @@ fn policy_fields(fields: &mut Fields, policy: &PolicyDoc) {
             [only] if !only.starts_with("os.environ/") => condition.text("model", only),
             several => condition.texts("model", several),
         }
+
         fields.put("condition", Value::Map(condition.0), Span::default());
     }
+
     if let Some(pipeline) = &policy.pipeline {
         fields.put("pipeline", pipeline_fields(pipeline), pipeline.mode.span);
     }
@@ -120,25 +131,41 @@ fn policy_fields(fields: &mut Fields, policy: &PolicyDoc) {
 
 fn pipeline_fields(pipeline: &PipelineDoc) -> Value {
     let mut fields = Fields::new();
-    fields.put("mode", Value::Text(word(&pipeline.mode.value)), pipeline.mode.span);
-    fields.put("steps", Value::List(pipeline.steps.iter().map(step).collect()), Span::default());
+    fields.put(
+        "mode",
+        Value::Text(word(&pipeline.mode.value)),
+        pipeline.mode.span,
+    );
+    fields.put(
+        "steps",
+        Value::List(pipeline.steps.iter().map(step).collect()),
+        Span::default(),
+    );
+
     Value::Map(fields.0)
 }
 
 fn step(step: &StepDoc) -> Tree {
     let mut fields = Fields::new();
     fields.text("guardrail", &step.guardrail);
-    for (key, action) in
-        [("on_pass", step.on_pass), ("on_fail", step.on_fail), ("on_error", step.on_error)]
-    {
+    for (key, action) in [
+        ("on_pass", step.on_pass),
+        ("on_fail", step.on_fail),
+        ("on_error", step.on_error),
+    ] {
         if let Some(action) = action {
             fields.put(key, Value::Text(word(&action.value)), action.span);
         }
     }
+
     if step.pass_data {
         fields.put("pass_data", Value::Word(json!(true)), Span::default());
     }
-    fields.maybe("modify_response_message", step.modify_response_message.as_ref());
+
+    fields.maybe(
+        "modify_response_message",
+        step.modify_response_message.as_ref(),
+    );
     fields.tree(step.guardrail.span)
 }
 
@@ -166,14 +193,21 @@ fn attachment_fields(fields: &mut Fields, attachment: &AttachmentDoc) {
     if let Some(place) = attachment.everywhere {
         fields.put("scope", Value::Text("*".to_owned()), place);
     }
+
     for (dimension, patterns) in attachment.targets.written() {
         if let Some(patterns) = patterns {
             fields.texts(dimension.plural(), patterns);
         }
     }
+
     if let Some(priority) = attachment.priority {
-        fields.put("priority", Value::Word(json!(priority.value)), priority.span);
+        fields.put(
+            "priority",
+            Value::Word(json!(priority.value)),
+            priority.span,
+        );
     }
+
     if attachment.default {
         fields.put("default", Value::Word(json!(true)), Span::default());
     }
@@ -187,14 +221,23 @@ pub(super) fn catalog_document(
     if guardrails.is_none() && models.is_none() {
         return None;
     }
+
     let mut fields = Fields::document(Kind::Catalog);
     if let Some(list) = guardrails {
-        let place = list.first().map_or(Span::default(), |first| first.name.span);
-        fields.put("guardrails", Value::List(list.iter().map(guardrail).collect()), place);
+        let place = list
+            .first()
+            .map_or(Span::default(), |first| first.name.span);
+        fields.put(
+            "guardrails",
+            Value::List(list.iter().map(guardrail).collect()),
+            place,
+        );
     }
+
     if let Some(names) = models {
         fields.texts("models", names);
     }
+
     Some(fields.tree(Span::default()))
 }
 
@@ -212,9 +255,11 @@ fn guardrail(doc: &GuardrailDoc) -> Tree {
         let modes = modes.iter().map(|mode| text(mode.as_str())).collect();
         fields.put("modes", Value::List(modes), place);
     }
+
     if let Some(default_on) = doc.default_on {
         fields.put("default_on", Value::Word(json!(default_on)), place);
     }
+
     match &doc.stream_scope {
         None => {}
         Some(StreamScopes::All(scope)) => {
@@ -226,6 +271,7 @@ fn guardrail(doc: &GuardrailDoc) -> Tree {
             fields.put("stream_scope", Value::Map(entries.collect()), place);
         }
     }
+
     fields.tree(place)
 }
 
@@ -268,6 +314,7 @@ pub fn write_held_cases(name: &str, cases: &[HeldCase]) -> String {
                 [value, ..] => context.word(dimension.singular(), value),
             }
         }
+
         let mut expect = Fields::new();
         expect.texts("guardrails", &bare(&case.guardrails));
         let mut fields = Fields::new();
@@ -275,12 +322,19 @@ pub fn write_held_cases(name: &str, cases: &[HeldCase]) -> String {
         if !context.0.is_empty() {
             fields.put("context", Value::Map(context.0), Span::default());
         }
+
         fields.put("expect", Value::Map(expect.0), Span::default());
         fields.tree(Span::default())
     };
+
     let mut fields = Fields::document(Kind::PolicyTest);
     fields.word("name", name);
-    fields.put("cases", Value::List(cases.iter().map(case).collect()), Span::default());
+    fields.put(
+        "cases",
+        Value::List(cases.iter().map(case).collect()),
+        Span::default(),
+    );
+
     one(&fields.tree(Span::default()))
 }
 
@@ -297,16 +351,25 @@ pub fn write_held_invariants(invariants: &[HeldInvariant]) -> String {
                 applies.texts(dimension.plural(), &bare(&texts));
             }
         }
+
         if !applies.0.is_empty() {
             fields.put("for", Value::Map(applies.0), Span::default());
         }
+
         fields.texts("require", &bare(&invariant.require));
         writer.document(&fields.tree(Span::default()));
     }
+
     writer.text
 }
 
 /// Texts that no file gave.
 fn bare(texts: &[String]) -> Vec<Text> {
-    texts.iter().map(|text| Text { value: text.clone(), span: Span::default() }).collect()
+    texts
+        .iter()
+        .map(|text| Text {
+            value: text.clone(),
+            span: Span::default(),
+        })
+        .collect()
 }

@@ -26,8 +26,14 @@ pub(super) struct Written {
 impl Written {
     /// A repository with its settings alone.
     pub(super) fn new(source: &SourceFile) -> Self {
-        let mut written = Self { files: BTreeMap::new() };
-        written.add(source, [file("refguard.yaml", &write::repository_document())]);
+        let mut written = Self {
+            files: BTreeMap::new(),
+        };
+
+        written.add(
+            source,
+            [file("refguard.yaml", &write::repository_document())],
+        );
         written
     }
 
@@ -37,25 +43,45 @@ impl Written {
         source: &SourceFile,
         files: impl IntoIterator<Item = (String, Writer)>,
     ) {
-        self.files.extend(files.into_iter().map(|(path, writer)| (path, (writer, source.clone()))));
+        self.files.extend(
+            files
+                .into_iter()
+                .map(|(path, writer)| (path, (writer, source.clone()))),
+        );
     }
 
     /// Paths and texts.
     pub(super) fn texts(&self) -> Vec<(String, String)> {
-        self.files.iter().map(|(path, (writer, _))| (path.clone(), writer.text.clone())).collect()
+        self.files
+            .iter()
+            .map(|(path, (writer, _))| (path.clone(), writer.text.clone()))
+            .collect()
     }
 
-    /// Judges the files as a tree, beside what has been found already. Findings are at their places in
-    /// the sources; without a set there is an error among them.
+    /// Judges the files as a tree, beside what has been found already. Findings are at their places
+    /// in the sources; without a set there is an error among them.
     pub(super) fn judge(&self, broken_policies: Vec<String>, findings: Vec<Finding>) -> Checked {
-        let lost_policy =
-            |name| Lost { kind: Some(Kind::Policy), name: Some(name), since: Release::FIRST };
+        let lost_policy = |name| Lost {
+            kind: Some(Kind::Policy),
+            name: Some(name),
+            since: Release::FIRST,
+        };
+
         let mut lost: Vec<Lost> = broken_policies.into_iter().map(lost_policy).collect();
         // What is at fault was not written: rules that speak of what is not there keep silent.
         if findings.iter().any(Finding::is_error) {
-            lost.push(Lost { kind: Some(Kind::PolicyAttachment), ..Lost::default() });
+            lost.push(Lost {
+                kind: Some(Kind::PolicyAttachment),
+                ..Lost::default()
+            });
         }
-        let mut loaded = Loaded { findings, lost, ..Loaded::default() };
+
+        let mut loaded = Loaded {
+            findings,
+            lost,
+            ..Loaded::default()
+        };
+
         for (path, (writer, _)) in &self.files {
             loaded.append(load_file(
                 path.as_str(),
@@ -63,6 +89,7 @@ impl Written {
                 &Limits::DEFAULT,
             ));
         }
+
         let mut checked = check(loaded, &Levels::default());
         let findings = &mut checked.findings;
         findings.iter_mut().for_each(|finding| self.trace(finding));
@@ -80,6 +107,7 @@ impl Written {
                 "none (a bug of refguard)",
             ));
         }
+
         checked
     }
 
@@ -126,6 +154,7 @@ pub(super) fn policy_files(policies: &[PolicyDoc]) -> Vec<(String, Writer)> {
             &write::policy_document(policy),
         )
     };
+
     policies.iter().map(of).collect()
 }
 
@@ -150,6 +179,7 @@ pub(super) fn attachment_files<'a>(
             }
         }
     }
+
     let width = writers.len().to_string().len().max(4);
     let numbered = (1..).zip(writers);
     numbered

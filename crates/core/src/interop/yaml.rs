@@ -61,6 +61,7 @@ impl Writer {
         if !self.text.is_empty() {
             self.line("---", tree.origin);
         }
+
         self.node(tree, 0, "", tree.origin);
     }
 
@@ -70,10 +71,15 @@ impl Writer {
         self.origins.push(origin);
     }
 
-    /// Writes a node whose first line begins with `lead` (a key, a dash, or both), the others at `indent`.
-    /// A node without a place of its own has the one around it.
+    /// Writes a node whose first line begins with `lead` (a key, a dash, or both), the others at
+    /// `indent`. A node without a place of its own has the one around it.
     fn node(&mut self, tree: &Tree, indent: usize, lead: &str, around: Span) {
-        let origin = if tree.origin == Span::default() { around } else { tree.origin };
+        let origin = if tree.origin == Span::default() {
+            around
+        } else {
+            tree.origin
+        };
+
         match &tree.value {
             Value::Text(text) => self.line(&join(lead, &scalar(text)), origin),
             Value::Word(word) => self.line(&join(lead, &word.to_string()), origin),
@@ -91,6 +97,7 @@ impl Writer {
                 if dash.is_none() {
                     self.open(lead, origin);
                 }
+
                 for (key, value) in entries {
                     let start = dash.take().unwrap_or_else(|| " ".repeat(indent));
                     let lead = format!("{start}{}:", scalar(key));
@@ -108,7 +115,11 @@ impl Writer {
 }
 
 fn join(lead: &str, value: &str) -> String {
-    if lead.is_empty() { value.to_owned() } else { format!("{lead} {value}") }
+    if lead.is_empty() {
+        value.to_owned()
+    } else {
+        format!("{lead} {value}")
+    }
 }
 
 /// A text as a YAML scalar on one line.
@@ -128,7 +139,11 @@ fn is_plain(text: &str) -> bool {
         c.is_ascii_alphanumeric()
             || matches!(c, '_' | '-' | '.' | '/' | ' ' | ',' | '(' | ')' | ';')
     };
-    let word = matches!(text.to_ascii_lowercase().as_str(), "null" | "true" | "false");
+
+    let word = matches!(
+        text.to_ascii_lowercase().as_str(),
+        "null" | "true" | "false"
+    );
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(safe)
         && !text.ends_with(' ')
@@ -138,7 +153,11 @@ fn is_plain(text: &str) -> bool {
 
 /// What YAML 1.1 or 1.2 does not allow, or folds, in a quoted scalar.
 fn must_be_escaped(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    c.is_control()
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
 }
 
 fn double_quoted(text: &str) -> String {
@@ -155,6 +174,7 @@ fn double_quoted(text: &str) -> String {
             c => quoted.push(c),
         }
     }
+
     quoted.push('"');
     quoted
 }
@@ -169,8 +189,10 @@ mod tests {
 
     fn read_back(text: &str) -> String {
         let file = SourceFile::new("f.yaml", format!("key: {}\n", scalar(text)));
-        let document =
-            read_foreign(&file, &Limits::DEFAULT).into_iter().next().expect("a document");
+        let document = read_foreign(&file, &Limits::DEFAULT)
+            .into_iter()
+            .next()
+            .expect("a document");
         assert!(document.findings.is_empty(), "{:?}", document.findings);
         let root = document.root.expect("a tree");
         let value = root.get("key").expect("the key");
@@ -178,6 +200,7 @@ mod tests {
             matches!(python::scalar(value), Some(python::Scalar::Text(_))),
             "{text:?} is not text to PyYAML"
         );
+
         value.text().map(str::to_owned).expect("a scalar")
     }
 
@@ -203,9 +226,16 @@ mod tests {
             assert_ne!(scalar(text), text, "{text}");
             assert_eq!(read_back(text), text);
         }
-        for text in ["pii_blocker", "gpt-4", "bedrock/claude-3", "HIPAA guardrails, all of them"] {
+
+        for text in [
+            "pii_blocker",
+            "gpt-4",
+            "bedrock/claude-3",
+            "HIPAA guardrails, all of them",
+        ] {
             assert_eq!(scalar(text), text);
         }
+
         assert_eq!(scalar(r"claude-3\.5-.*"), r"'claude-3\.5-.*'");
     }
 
@@ -225,14 +255,23 @@ mod tests {
     #[test]
     fn every_line_knows_where_it_comes_from() {
         let leaf = |text: &str, at| Tree::new(Value::Text(text.to_owned()), Span::new(at, at + 1));
-        let list = Tree::new(Value::List(vec![leaf("a", 5), leaf("b", 7)]), Span::new(4, 8));
+        let list = Tree::new(
+            Value::List(vec![leaf("a", 5), leaf("b", 7)]),
+            Span::new(4, 8),
+        );
         let inner = Tree::new(
-            Value::Map(vec![("k".to_owned(), leaf("v", 20)), ("l".to_owned(), list)]),
+            Value::Map(vec![
+                ("k".to_owned(), leaf("v", 20)),
+                ("l".to_owned(), list),
+            ]),
             Span::default(),
         );
         let seq = Tree::new(Value::List(vec![inner]), Span::new(15, 30));
         let root = Tree::new(
-            Value::Map(vec![("name".to_owned(), leaf("x", 2)), ("s".to_owned(), seq)]),
+            Value::Map(vec![
+                ("name".to_owned(), leaf("x", 2)),
+                ("s".to_owned(), seq),
+            ]),
             Span::new(1, 40),
         );
         let mut writer = Writer::default();
@@ -241,6 +280,7 @@ mod tests {
         let one = "name: x\ns:\n  - k: v\n    l:\n      - a\n      - b\n";
         assert_eq!(writer.text, format!("{one}---\n{one}"));
         let starts: Vec<u32> = writer.origins.iter().map(|span| span.start).collect();
+
         assert_eq!(starts, [2, 15, 20, 4, 5, 7, 1, 2, 15, 20, 4, 5, 7]);
     }
 
@@ -251,6 +291,7 @@ mod tests {
         assert_eq!(tree.to_json(), serde_json::json!({ "no": [] }));
         let mut writer = Writer::default();
         writer.document(&tree);
+
         assert_eq!(writer.text, "\"no\": []\n");
     }
 }

@@ -11,13 +11,22 @@ use super::{Levels, PolicySet, check, raw_policy_digest};
 /// Its parent stands elsewhere, so the policy in the set has none; its digest is that of the whole
 /// document. Names are checked against no catalog.
 pub fn check_alone(document: &Document, policy: &RawPolicy) -> Option<PolicySet> {
-    let orphan = RawPolicy { inherit: None, ..policy.clone() };
-    let document = Document { body: Body::Policy(Arc::new(orphan)), ..document.clone() };
+    let orphan = RawPolicy {
+        inherit: None,
+        ..policy.clone()
+    };
+
+    let document = Document {
+        body: Body::Policy(Arc::new(orphan)),
+        ..document.clone()
+    };
+
     let loaded = Loaded {
         sources: vec![document.file.clone()],
         documents: vec![document],
         ..Loaded::default()
     };
+
     let mut set = check(loaded, &Levels::default()).set?;
     Arc::make_mut(set.policies.first_mut()?).digest = raw_policy_digest(policy);
     Some(set)
@@ -32,6 +41,7 @@ mod tests {
         let text = format!("apiVersion: refguard/v1\nkind: Policy\nname: p\n{fields}");
         let loaded = load_file("p.yaml", text.into_bytes(), &Limits::DEFAULT);
         let document = loaded.documents.first()?;
+
         match &document.body {
             Body::Policy(raw) => check_alone(document, raw),
             _ => None,
@@ -45,6 +55,7 @@ mod tests {
         let ([with], [without]) = (&set.policies[..], &orphan.policies[..]) else {
             panic!("one policy each")
         };
+
         assert!(with.parent.is_none());
         assert_ne!(with.digest, without.digest);
     }

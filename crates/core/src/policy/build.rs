@@ -37,9 +37,14 @@ impl Checked {
         self.findings.iter().filter(|finding| finding.is_error())
     }
 
-    /// The findings for which the rules of now would make no set, where those of an older release do.
+    /// The findings for which the rules of now would make no set, where those of an older release
+    /// do.
     pub fn lowered(&self) -> Vec<Finding> {
-        self.findings.iter().filter(|finding| finding.is_lowered()).cloned().collect()
+        self.findings
+            .iter()
+            .filter(|finding| finding.is_lowered())
+            .cloned()
+            .collect()
     }
 }
 
@@ -71,17 +76,20 @@ pub fn check_findings(loaded: Loaded, flags: &Levels) -> Checked {
 }
 
 /// As [`check`], for those who only want to know whether there is a set: no warning is looked for,
-/// unless refguard.yaml makes it an error. What is only an error since a later release than `as_of` is a
-/// warning, and found.
+/// unless refguard.yaml makes it an error. What is only an error since a later release than `as_of`
+/// is a warning, and found.
 pub fn check_errors(loaded: Loaded, as_of: Release) -> Checked {
     judge(loaded, &Levels::as_of(as_of), is_error, true)
 }
 
-/// The set of some documents of a set whose other documents are known to be sound: judged by the rules that
-/// look at one document. `None` where one is broken, or where the settings make an error of a rule that
-/// needs the whole set.
+/// The set of some documents of a set whose other documents are known to be sound: judged by the
+/// rules that look at one document. `None` where one is broken, or where the settings make an error
+/// of a rule that needs the whole set.
 pub(super) fn check_part(loaded: Loaded) -> Option<PolicySet> {
-    let settings = DraftSet::new(&loaded).repository.first().map(|item| rules::levels_of(item.raw));
+    let settings = DraftSet::new(&loaded)
+        .repository
+        .first()
+        .map(|item| rules::levels_of(item.raw));
     if settings.is_some_and(|levels| rules::raises_whole_rule(&levels)) {
         return None;
     }
@@ -117,15 +125,30 @@ fn judge(
             .tests
             .iter()
             .map(|test| {
-                test.raw.cases.iter().map(|case| cases::product(&case.value)).sum::<usize>()
+                test.raw
+                    .cases
+                    .iter()
+                    .map(|case| cases::product(&case.value))
+                    .sum::<usize>()
             })
             .sum(),
         invariants: draft.invariants.len(),
     };
+
     let sound = !findings.iter().any(Finding::is_error);
-    let set = if sound && build { Builder::new(&draft).build() } else { None };
+    let set = if sound && build {
+        Builder::new(&draft).build()
+    } else {
+        None
+    };
+
     drop(draft);
-    Checked { set, findings, sources: loaded.sources, counts }
+    Checked {
+        set,
+        findings,
+        sources: loaded.sources,
+        counts,
+    }
 }
 
 /// Builds what the rules have found sound. Every step that the rules should have made impossible
@@ -144,7 +167,13 @@ struct Builder<'d, 'a> {
 impl<'d, 'a> Builder<'d, 'a> {
     fn new(draft: &'d DraftSet<'a>) -> Self {
         let mut order: Vec<usize> = (0..draft.policies.len()).collect();
-        let name = |index: &usize| draft.policies.get(*index).map_or("", |p| p.raw.name.as_str());
+        let name = |index: &usize| {
+            draft
+                .policies
+                .get(*index)
+                .map_or("", |p| p.raw.name.as_str())
+        };
+
         order.sort_by(|a, b| name(a).cmp(name(b)));
         let mut ids = vec![PolicyId(0); order.len()];
         for (id, index) in (0u32..).zip(&order) {
@@ -152,6 +181,7 @@ impl<'d, 'a> Builder<'d, 'a> {
                 *slot = PolicyId(id);
             }
         }
+
         Self {
             draft,
             order,
@@ -168,31 +198,44 @@ impl<'d, 'a> Builder<'d, 'a> {
         let draft = self.draft;
         self.intern_conditions()?;
         let order = self.order.clone();
-        let policies: Vec<Arc<Policy>> =
-            order.iter().map(|index| self.policy(*index).map(Arc::new)).collect::<Option<_>>()?;
-        let by_name =
-            (0u32..).zip(&policies).map(|(id, p)| (p.name.clone(), PolicyId(id))).collect();
+        let policies: Vec<Arc<Policy>> = order
+            .iter()
+            .map(|index| self.policy(*index).map(Arc::new))
+            .collect::<Option<_>>()?;
+        let by_name = (0u32..)
+            .zip(&policies)
+            .map(|(id, p)| (p.name.clone(), PolicyId(id)))
+            .collect();
         let mut attachments: Vec<Arc<Attachment>> = draft
             .attachments
             .iter()
             .map(|item| self.attachment(item).map(Arc::new))
             .collect::<Option<_>>()?;
+
         attachments.sort_by_key(|attachment| attachment.order());
         let mut guardrails: Vec<(&str, GuardrailId)> =
             self.guardrails.iter().map(|(n, id)| (*n, *id)).collect();
         guardrails.sort_by_key(|(_, id)| *id);
         let mut set = PolicySet {
-            settings: draft.repository.first().map(repository_settings).unwrap_or_default(),
+            settings: draft
+                .repository
+                .first()
+                .map(repository_settings)
+                .unwrap_or_default(),
             catalog: catalog(draft),
             policies,
             attachments,
             tests: draft.tests.iter().map(cases::suite).collect(),
             invariants: draft.invariants.iter().map(invariant).collect(),
-            guardrails: guardrails.into_iter().map(|(name, _)| name.into()).collect(),
+            guardrails: guardrails
+                .into_iter()
+                .map(|(name, _)| name.into())
+                .collect(),
             conditions: std::mem::take(&mut self.condition_list),
             by_name,
             digest: "".into(),
         };
+
         // A digest is of names, so it needs the whole set around it.
         canonical::seal(&mut set);
         Some(set)
@@ -202,9 +245,11 @@ impl<'d, 'a> Builder<'d, 'a> {
         let mut texts: Vec<&'a str> = self.draft.conditions.keys().copied().collect();
         texts.sort_unstable();
         for (id, text) in (0u32..).zip(texts) {
-            self.condition_list.push(self.draft.conditions.get(text)?.as_ref().ok()?.clone());
+            self.condition_list
+                .push(self.draft.conditions.get(text)?.as_ref().ok()?.clone());
             self.conditions.insert(text, ConditionId(id));
         }
+
         Some(())
     }
 
@@ -215,8 +260,12 @@ impl<'d, 'a> Builder<'d, 'a> {
     fn policy(&self, index: usize) -> Option<Policy> {
         let item = self.draft.policies.get(index)?;
         let raw: &RawPolicy = item.raw;
-        let mut chain: Vec<PolicyId> =
-            self.draft.line(index).map(|i| self.ids.get(i).copied()).collect::<Option<_>>()?;
+        let mut chain: Vec<PolicyId> = self
+            .draft
+            .line(index)
+            .map(|i| self.ids.get(i).copied())
+            .collect::<Option<_>>()?;
+
         chain.reverse();
         let own = raw.guardrails.as_ref();
         Some(Policy {
@@ -238,7 +287,12 @@ impl<'d, 'a> Builder<'d, 'a> {
                 .map(|c| self.condition(&c.model.0).ok_or(()))
                 .transpose()
                 .ok()?,
-            pipeline: raw.pipeline.as_ref().map(|p| self.pipeline(p).ok_or(())).transpose().ok()?,
+            pipeline: raw
+                .pipeline
+                .as_ref()
+                .map(|p| self.pipeline(p).ok_or(()))
+                .transpose()
+                .ok()?,
             requestable: raw.requestable.is_some_and(|flag| flag.value),
             place: place(item),
             digest: "".into(),
@@ -255,13 +309,20 @@ impl<'d, 'a> Builder<'d, 'a> {
     }
 
     fn condition(&self, texts: &[Spanned<String>]) -> Option<Vec<ConditionId>> {
-        texts.iter().map(|text| self.conditions.get(text.as_str()).copied()).collect()
+        texts
+            .iter()
+            .map(|text| self.conditions.get(text.as_str()).copied())
+            .collect()
     }
 
     fn pipeline(&self, raw: &RawPipeline) -> Option<Pipeline> {
         let step = |raw: &Spanned<RawStep>| {
-            Some(Step::from_raw(raw, *self.guardrails.get(raw.guardrail.as_str())?))
+            Some(Step::from_raw(
+                raw,
+                *self.guardrails.get(raw.guardrail.as_str())?,
+            ))
         };
+
         Some(Pipeline {
             mode: raw.mode.value,
             steps: raw.steps.iter().map(step).collect::<Option<_>>()?,
@@ -289,12 +350,20 @@ fn guardrail_names<'a>(draft: &DraftSet<'a>) -> Vec<&'a str> {
     for policy in &draft.policies {
         let raw = policy.raw;
         if let Some(own) = &raw.guardrails {
-            names.extend(own.add.iter().chain(&own.remove).flatten().map(|name| name.as_str()));
+            names.extend(
+                own.add
+                    .iter()
+                    .chain(&own.remove)
+                    .flatten()
+                    .map(|name| name.as_str()),
+            );
         }
+
         if let Some(pipeline) = &raw.pipeline {
             names.extend(pipeline.steps.iter().map(|step| step.guardrail.as_str()));
         }
     }
+
     names
 }
 
@@ -306,14 +375,23 @@ fn intern(mut names: Vec<&str>) -> impl Iterator<Item = (u32, &str)> {
 
 pub(super) fn place<T>(item: &Item<'_, T>) -> Place {
     let location = item.file.locate(item.span);
-    Place { file: location.file, line: location.line }
+    Place {
+        file: location.file,
+        line: location.line,
+    }
 }
 
 /// The box whose patterns `list` gives.
 fn targets<'a>(list: impl Fn(Dimension) -> PatternList<'a>) -> Targets {
     let parsed = |dimension| {
-        Some(list(dimension)?.iter().map(|text| Pattern::parse(text)).collect::<Vec<_>>())
+        Some(
+            list(dimension)?
+                .iter()
+                .map(|text| Pattern::parse(text))
+                .collect::<Vec<_>>(),
+        )
     };
+
     Targets(PerDimension::from_fn(parsed))
 }
 
@@ -329,6 +407,7 @@ pub fn settings(raw: Option<&RawRepository>) -> Settings {
     if let Some(branch) = &raw.publish_branch {
         settings.publish_branch = branch.as_str().to_owned();
     }
+
     if let Some(environments) = &raw.environments {
         settings.environments = environments.iter().map(|e| environment(e)).collect();
     }
@@ -337,12 +416,16 @@ pub fn settings(raw: Option<&RawRepository>) -> Settings {
     settings.include = raw.include.as_deref().map(texts);
     settings.exclude = raw.exclude.as_deref().map(texts).unwrap_or_default();
     settings.levels = rules::levels_of(raw);
+
     settings
 }
 
 /// The settings of a Repository document, with its place.
 fn repository_settings(item: &Item<'_, RawRepository>) -> Settings {
-    Settings { place: Some(place(item)), ..settings(Some(item.raw)) }
+    Settings {
+        place: Some(place(item)),
+        ..settings(Some(item.raw))
+    }
 }
 
 fn gate_level(level: Option<Spanned<GateLevel>>) -> GateLevel {
@@ -352,12 +435,25 @@ fn gate_level(level: Option<Spanned<GateLevel>>) -> GateLevel {
 fn environment(raw: &RawEnvironment) -> Environment {
     let default = Environment::named(&raw.name);
     Environment {
-        reference: raw.reference.as_ref().map_or(default.reference, |r| r.value.clone()),
+        reference: raw
+            .reference
+            .as_ref()
+            .map_or(default.reference, |r| r.value.clone()),
         from: raw.from.as_ref().map(|from| from.value.clone()),
         weaken: gate_level(raw.gates.as_ref().and_then(|gates| gates.weaken)),
         safeguards: gate_level(raw.gates.as_ref().and_then(|gates| gates.safeguards)),
-        allow: raw.allow.iter().flatten().map(|who| who.value.clone()).collect(),
-        freeze: raw.freeze.iter().flatten().map(|freeze| Freeze::from_raw(freeze)).collect(),
+        allow: raw
+            .allow
+            .iter()
+            .flatten()
+            .map(|who| who.value.clone())
+            .collect(),
+        freeze: raw
+            .freeze
+            .iter()
+            .flatten()
+            .map(|freeze| Freeze::from_raw(freeze))
+            .collect(),
         soak: raw.soak.as_ref().map(freeze::soak_of),
         name: default.name,
     }
@@ -369,6 +465,7 @@ fn catalog(draft: &DraftSet<'_>) -> Catalog {
         guardrails: guardrails.map(|known| known.values().cloned().collect()),
         values: PerDimension::default(),
     };
+
     for Item { raw, .. } in &draft.catalogs {
         for (dimension, merged) in catalog.values.iter_mut() {
             if let Some(texts) = raw.values(dimension) {
@@ -377,17 +474,26 @@ fn catalog(draft: &DraftSet<'_>) -> Catalog {
             }
         }
     }
+
     catalog
 }
 
 fn invariant(item: &Item<'_, RawInvariant>) -> Invariant {
     let raw = item.raw;
     let names = |list: &Option<Spanned<Vec<Spanned<Name>>>>| {
-        list.iter().flat_map(|list| list.iter()).map(|name| Arc::from(name.as_str())).collect()
+        list.iter()
+            .flat_map(|list| list.iter())
+            .map(|name| Arc::from(name.as_str()))
+            .collect()
     };
+
     Invariant {
         name: raw.name.as_str().into(),
-        applies: raw.for_.as_ref().map(|b| box_targets(b)).unwrap_or_default(),
+        applies: raw
+            .for_
+            .as_ref()
+            .map(|b| box_targets(b))
+            .unwrap_or_default(),
         except: raw.except.as_ref().map(|b| box_targets(b)),
         require: names(&raw.require),
         any_of: names(&raw.any_of),

@@ -1,8 +1,8 @@
 //! A set read back from the bundle in which a daemon serves it (docs/bundle.md).
 //!
-//! The documents of a bundle are judged by the rules that make errors, as files are, and the set must have the digest
-//! that the bundle names: what this program reads otherwise than the daemon wrote it is refused, never guessed.
-//! Must not know how a bundle came here.
+//! The documents of a bundle are judged by the rules that make errors, as files are, and the set
+//! must have the digest that the bundle names: what this program reads otherwise than the daemon
+//! wrote it is refused, never guessed. Must not know how a bundle came here.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -46,7 +46,8 @@ pub struct Bundle {
     pub set: PolicySet,
     /// The commit; `None` of a work tree.
     pub commit: Option<String>,
-    /// The version number of each policy, in the order of [`PolicySet::policies`]; `None` while it is unknown.
+    /// The version number of each policy, in the order of [`PolicySet::policies`]; `None` while it
+    /// is unknown.
     pub versions: Vec<Option<u64>>,
 }
 
@@ -66,7 +67,8 @@ fn fault(message: impl Into<String>) -> BundleFault {
     BundleFault(message.into())
 }
 
-/// A bundle as it is written. Fields that are not known here are passed over: the digest tells whether one matters.
+/// A bundle as it is written. Fields that are not known here are passed over: the digest tells
+/// whether one matters.
 #[derive(Deserialize)]
 struct RawBundle {
     version: u64,
@@ -125,8 +127,10 @@ impl<'de, T: Item> Deserialize<'de> for Documents<T> {
                             "more documents than the limit `bundle-documents`, {BUNDLE_DOCUMENTS}"
                         )));
                     }
+
                     items.push(T::read(fields).map_err(A::Error::custom)?);
                 }
+
                 Ok(Documents(items))
             }
         }
@@ -138,7 +142,8 @@ impl Bundle {
     /// Reads a bundle.
     ///
     /// # Errors
-    /// What is no JSON, is of another version, breaks a rule, is empty, or is not the set whose digest it names.
+    /// What is no JSON, is of another version, breaks a rule, is empty, or is not the set whose
+    /// digest it names.
     pub fn from_json(bytes: &[u8]) -> Result<Self, BundleFault> {
         let raw: RawBundle = serde_json::from_slice(bytes)
             .map_err(|error| fault(format!("it cannot be parsed: {error}")))?;
@@ -159,12 +164,15 @@ impl Bundle {
         if set.is_empty() {
             return Err(fault("it has no policy, or attaches none"));
         }
+
         if *set.digest != *raw.digest {
             return Err(fault(format!(
-                "its digest is `{}`, and what is read here has `{}`: this release is older than the daemon",
+                "its digest is `{}`, and what is read here has `{}`: this release is older than \
+                    the daemon",
                 raw.digest, set.digest
             )));
         }
+
         let mut numbers = vec![None; set.policies.len()];
         for (name, version) in versions {
             let place = set.find(&name).map(|(id, _)| id.0 as usize);
@@ -172,7 +180,12 @@ impl Bundle {
                 *slot = version;
             }
         }
-        Ok(Self { set, commit: raw.commit, versions: numbers })
+
+        Ok(Self {
+            set,
+            commit: raw.commit,
+            versions: numbers,
+        })
     }
 }
 
@@ -181,23 +194,39 @@ fn read_set(
     attachments: Vec<RawAttachment>,
 ) -> Result<PolicySet, BundleFault> {
     let file = SourceFile::new("bundle", String::new());
-    let policies = policies.into_iter().map(|policy| Body::Policy(Arc::new(policy.raw)));
-    let attachments = attachments.into_iter().map(|raw| Body::Attachment(Arc::new(raw)));
+    let policies = policies
+        .into_iter()
+        .map(|policy| Body::Policy(Arc::new(policy.raw)));
+    let attachments = attachments
+        .into_iter()
+        .map(|raw| Body::Attachment(Arc::new(raw)));
     let bodies = (0..).zip(policies.chain(attachments));
-    let documents = bodies.map(|(place, body)| document(&file, place, body)).collect();
-    let loaded = Loaded { documents, sources: vec![file], ..Loaded::default() };
+    let documents = bodies
+        .map(|(place, body)| document(&file, place, body))
+        .collect();
+    let loaded = Loaded {
+        documents,
+        sources: vec![file],
+        ..Loaded::default()
+    };
 
-    // The daemon has judged the set as of the release that promoted it: no younger rule takes it away here.
+    // The daemon has judged the set as of the release that promoted it: no younger rule takes it
+    // away here.
     let checked = check_errors(loaded, Release::FIRST);
     if let Some(error) = checked.errors().next() {
         return Err(fault(format!("{}: {}", error.rule.code, error.message)));
     }
+
     checked.set.ok_or_else(|| fault("it makes no set"))
 }
 
 /// One document. Its place is its number: attachments of the same rank stay in the bundle's order.
 fn document(file: &SourceFile, place: usize, body: Body) -> Document {
-    Document { file: file.clone(), span: Span::new(place, place), body }
+    Document {
+        file: file.clone(),
+        span: Span::new(place, place),
+        body,
+    }
 }
 
 fn read_document<T: DeserializeOwned>(
@@ -205,11 +234,15 @@ fn read_document<T: DeserializeOwned>(
     known: &[&str],
     mut fields: Map<String, Value>,
 ) -> Result<T, String> {
-    let name = fields.get("name").or_else(|| fields.get("policy")).and_then(Value::as_str);
+    let name = fields
+        .get("name")
+        .or_else(|| fields.get("policy"))
+        .and_then(Value::as_str);
     let name = name.unwrap_or_default().escape_debug().to_string();
     fields.retain(|name, value| !value.is_null() && known.contains(&name.as_str()));
     fields.insert("apiVersion".to_owned(), Value::from("refguard/v1"));
     fields.insert("kind".to_owned(), Value::from(kind));
+
     T::deserialize(Value::Object(fields)).map_err(|error| format!("`{name}`: {error}"))
 }
 
@@ -233,6 +266,7 @@ mod tests {
                 if fields.get("requestable").is_none() {
                     fields["requestable"] = Value::Null;
                 }
+
                 fields
             })
             .collect();
@@ -244,9 +278,11 @@ mod tests {
                 if fields.get("expires").is_none() {
                     fields["expires"] = Value::Null;
                 }
+
                 fields
             })
             .collect();
+
         json!({
             "version": 1, "set": "production", "commit": "c0ffee", "digest": *set.digest, "instant": null,
             "valid_until": null, "guardrails": null, "policies": policies, "attachments": attachments, "later": 1,
@@ -272,7 +308,8 @@ mod tests {
 
     fn refusal(bundle: &Value) -> String {
         let read = Bundle::from_json(bundle.to_string().as_bytes());
-        read.map(|_| "read".to_owned()).unwrap_or_else(|fault| fault.to_string())
+        read.map(|_| "read".to_owned())
+            .unwrap_or_else(|fault| fault.to_string())
     }
 
     #[test]
@@ -282,6 +319,7 @@ mod tests {
         assert_eq!(read.set.digest, served.digest);
         assert_eq!(bundle_of(&read.set), bundle_of(&served));
         assert_eq!(read.versions, [Some(3), Some(3)]);
+
         assert_eq!(read.commit.as_deref(), Some("c0ffee"));
     }
 
@@ -292,14 +330,22 @@ mod tests {
             change(&mut bundle);
             refusal(&bundle)
         };
+
         let digest = with(|b| b["attachments"][0]["teams"] = json!(["finance"]));
-        assert!(digest.contains("this release is older than the daemon"), "{digest}");
+        assert!(
+            digest.contains("this release is older than the daemon"),
+            "{digest}"
+        );
         assert!(with(|b| b["version"] = json!(2)).contains("version 2"));
         let later = with(|b| {
             let all = b["attachments"].as_array_mut().expect("a list");
-            let ending = all.iter_mut().find(|one| !one["expires"].is_null()).expect("one ends");
+            let ending = all
+                .iter_mut()
+                .find(|one| !one["expires"].is_null())
+                .expect("one ends");
             ending["expires"] = json!("2027-12-31T00:00:00Z");
         });
+
         assert!(later.contains("its digest is"), "{later}");
         assert!(with(|b| b["attachments"][0]["policy"] = json!("nobody")).contains("`nobody`"));
         assert!(with(|b| b["policies"][0]["inherit"] = json!("child")).starts_with("RG"));
@@ -309,6 +355,7 @@ mod tests {
         assert!(with(|b| b["policies"] = json!([])).len() > 4);
         assert!(with(|b| b["attachments"] = json!([])).contains("attaches none"));
         assert!(refusal(&json!([])).contains("parsed"));
+
         assert_eq!(with(|b| b["policies"][0]["colour"] = json!("red")), "read");
     }
 }

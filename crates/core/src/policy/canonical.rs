@@ -1,7 +1,8 @@
 //! Canonical JSON and digests: what a policy and a set *are*, however they are written.
 //!
-//! Object keys are sorted (as `serde_json` keeps them), lists keep the order that has meaning and sort
-//! the ones that have none, defaults are left out. Comments, files, formatting and key order leave no trace.
+//! Object keys are sorted (as `serde_json` keeps them), lists keep the order that has meaning and
+//! sort the ones that have none, defaults are left out. Comments, files, formatting and key order
+//! leave no trace.
 
 use std::sync::Arc;
 
@@ -17,17 +18,27 @@ use crate::document::{Name, RawPipeline, RawPolicy, RawStep, Spanned};
 pub fn policy_json(set: &PolicySet, policy: &Policy) -> Value {
     let guardrails = |ids: &[GuardrailId]| ids.iter().map(|id| set.guardrail(*id)).collect();
     let condition = |ids: &Vec<ConditionId>| {
-        ids.iter().filter_map(|id| set.conditions.get(id.0 as usize)).map(|p| p.text()).collect()
+        ids.iter()
+            .filter_map(|id| set.conditions.get(id.0 as usize))
+            .map(|p| p.text())
+            .collect()
     };
+
     fields(Fields {
         name: &policy.name,
         description: policy.description.as_deref(),
         owner: policy.owner.as_deref(),
-        inherit: policy.parent.and_then(|id| set.policy(id)).map(|parent| &*parent.name),
+        inherit: policy
+            .parent
+            .and_then(|id| set.policy(id))
+            .map(|parent| &*parent.name),
         add: guardrails(&policy.add),
         remove: guardrails(&policy.remove),
         condition: policy.condition.as_ref().map(condition),
-        pipeline: policy.pipeline.as_ref().map(|pipeline| pipeline_json(set, pipeline)),
+        pipeline: policy
+            .pipeline
+            .as_ref()
+            .map(|pipeline| pipeline_json(set, pipeline)),
         requestable: policy.requestable,
     })
 }
@@ -46,13 +57,20 @@ pub fn raw_policy_json(raw: &RawPolicy) -> Value {
             .condition
             .as_ref()
             .map(|c| c.model.0.iter().map(|text| text.as_str()).collect()),
-        pipeline: raw.pipeline.as_ref().map(|pipeline| raw_pipeline_json(pipeline)),
+        pipeline: raw
+            .pipeline
+            .as_ref()
+            .map(|pipeline| raw_pipeline_json(pipeline)),
         requestable: raw.requestable.is_some_and(|flag| flag.value),
     })
 }
 
 fn texts(names: Option<&Vec<Spanned<Name>>>) -> Vec<&str> {
-    names.into_iter().flatten().map(|name| name.as_str()).collect()
+    names
+        .into_iter()
+        .flatten()
+        .map(|name| name.as_str())
+        .collect()
 }
 
 /// The digest of a policy's document, as the set that holds it gives it.
@@ -80,20 +98,34 @@ fn fields(policy: Fields<'_>) -> Value {
             fields.insert(key.to_owned(), value);
         }
     };
+
     let mut guardrails = Map::new();
     for (key, names) in [("add", policy.add), ("remove", policy.remove)] {
         if !names.is_empty() {
             guardrails.insert(key.to_owned(), sorted(names));
         }
     }
+
     put("name", Some(json!(policy.name)));
     put("description", policy.description.map(Value::from));
     put("owner", policy.owner.map(Value::from));
     put("inherit", policy.inherit.map(Value::from));
-    put("guardrails", (!guardrails.is_empty()).then_some(Value::Object(guardrails)));
-    put("condition", policy.condition.map(|texts| json!({ "model": sorted(texts) })));
+    put(
+        "guardrails",
+        (!guardrails.is_empty()).then_some(Value::Object(guardrails)),
+    );
+    put(
+        "condition",
+        policy
+            .condition
+            .map(|texts| json!({ "model": sorted(texts) })),
+    );
     put("pipeline", policy.pipeline);
-    put("requestable", policy.requestable.then_some(Value::Bool(true)));
+    put(
+        "requestable",
+        policy.requestable.then_some(Value::Bool(true)),
+    );
+
     Value::Object(fields)
 }
 
@@ -105,8 +137,12 @@ fn sorted(mut texts: Vec<&str>) -> Value {
 }
 
 fn pipeline_json(set: &PolicySet, pipeline: &Pipeline) -> Value {
-    let steps: Vec<Value> =
-        pipeline.steps.iter().map(|step| step_json(set.guardrail(step.guardrail), step)).collect();
+    let steps: Vec<Value> = pipeline
+        .steps
+        .iter()
+        .map(|step| step_json(set.guardrail(step.guardrail), step))
+        .collect();
+
     json!({ "mode": pipeline.mode, "steps": steps })
 }
 
@@ -115,6 +151,7 @@ fn raw_pipeline_json(raw: &RawPipeline) -> Value {
     let step = |raw: &Spanned<RawStep>| {
         step_json(raw.guardrail.as_str(), &Step::from_raw(raw, GuardrailId(0)))
     };
+
     json!({ "mode": raw.mode.value, "steps": raw.steps.iter().map(step).collect::<Vec<_>>() })
 }
 
@@ -124,39 +161,51 @@ fn step_json(guardrail: &str, step: &Step) -> Value {
     fields.insert("on_pass".to_owned(), json!(step.on_pass));
     fields.insert("on_fail".to_owned(), json!(step.on_fail));
     // Absent means "as on_fail": the same step, however it is written.
-    fields.insert("on_error".to_owned(), json!(step.on_error.unwrap_or(step.on_fail)));
+    fields.insert(
+        "on_error".to_owned(),
+        json!(step.on_error.unwrap_or(step.on_fail)),
+    );
     fields.insert("pass_data".to_owned(), json!(step.pass_data));
     if let Some(message) = &step.modify_response_message {
         fields.insert("modify_response_message".to_owned(), json!(message));
     }
+
     Value::Object(fields)
 }
 
 /// An attachment as canonical JSON.
 pub fn attachment_json(set: &PolicySet, attachment: &Attachment) -> Value {
     let mut fields = Map::new();
-    let policy = set.policy(attachment.policy).map_or("", |policy| &policy.name);
+    let policy = set
+        .policy(attachment.policy)
+        .map_or("", |policy| &policy.name);
     fields.insert("policy".to_owned(), json!(policy));
     if attachment.everywhere {
         fields.insert("scope".to_owned(), json!("*"));
     }
+
     for (dimension, patterns) in attachment.targets.iter() {
         if let Some(patterns) = patterns {
             fields.insert(dimension.plural().to_owned(), patterns_json(patterns));
         }
     }
+
     if let Some(priority) = attachment.priority {
         fields.insert("priority".to_owned(), json!(priority));
     }
+
     if attachment.default {
         fields.insert("default".to_owned(), json!(true));
     }
+
     if let Some(expires) = attachment.expires {
         fields.insert("expires".to_owned(), json!(expires.to_string()));
     }
+
     if let Some(reason) = &attachment.reason {
         fields.insert("reason".to_owned(), json!(reason));
     }
+
     Value::Object(fields)
 }
 
@@ -167,8 +216,17 @@ fn patterns_json(patterns: &[Pattern]) -> Value {
 
 /// The set as canonical JSON: policies by name, attachments in the order of evaluation.
 pub fn set_json(set: &PolicySet) -> Value {
-    let policies: Vec<Value> = set.policies.iter().map(|policy| policy_json(set, policy)).collect();
-    let attachments: Vec<Value> = set.attachments.iter().map(|a| attachment_json(set, a)).collect();
+    let policies: Vec<Value> = set
+        .policies
+        .iter()
+        .map(|policy| policy_json(set, policy))
+        .collect();
+    let attachments: Vec<Value> = set
+        .attachments
+        .iter()
+        .map(|a| attachment_json(set, a))
+        .collect();
+
     json!({ "policies": policies, "attachments": attachments })
 }
 
@@ -177,8 +235,8 @@ fn digest(value: &Value) -> Arc<str> {
     hex(&Sha256::digest(value.to_string().as_bytes()))
 }
 
-/// Gives every policy and attachment its canonical JSON, and policies and set their digests: SHA-256 of
-/// the canonical JSON, lower-case hex.
+/// Gives every policy and attachment its canonical JSON, and policies and set their digests:
+/// SHA-256 of the canonical JSON, lower-case hex.
 pub(super) fn seal(set: &mut PolicySet) {
     let text = |value: Value| value.to_string().into_boxed_str();
     let policies: Vec<(Box<str>, Arc<str>)> = set
@@ -190,29 +248,39 @@ pub(super) fn seal(set: &mut PolicySet) {
             (canonical, digest)
         })
         .collect();
-    let attachments: Vec<Box<str>> =
-        set.attachments.par_iter().map(|a| text(attachment_json(set, a))).collect();
+    let attachments: Vec<Box<str>> = set
+        .attachments
+        .par_iter()
+        .map(|a| text(attachment_json(set, a)))
+        .collect();
+
     for (policy, (canonical, digest)) in set.policies.iter_mut().zip(policies) {
         let policy = Arc::make_mut(policy);
         (policy.canonical, policy.digest) = (canonical, digest);
     }
+
     for (attachment, canonical) in set.attachments.iter_mut().zip(attachments) {
         Arc::make_mut(attachment).canonical = canonical;
     }
+
     set.digest = set_digest(set);
 }
 
-/// The digest of a set whose policies and attachments have their canonical JSON. It is hashed piece by
-/// piece; of a large set it is never held whole.
+/// The digest of a set whose policies and attachments have their canonical JSON. It is hashed piece
+/// by piece; of a large set it is never held whole.
 pub(super) fn set_digest(set: &PolicySet) -> Arc<str> {
     let mut whole = Sha256::new();
-    let attachments = set.attachments.iter().map(|attachment| &attachment.canonical);
+    let attachments = set
+        .attachments
+        .iter()
+        .map(|attachment| &attachment.canonical);
     let policies = set.policies.iter().map(|policy| &policy.canonical);
     whole.update("{\"attachments\":[");
     update(&mut whole, attachments);
     whole.update("],\"policies\":[");
     update(&mut whole, policies);
     whole.update("]}");
+
     hex(&whole.finalize())
 }
 
@@ -221,6 +289,7 @@ fn update<'a>(whole: &mut Sha256, items: impl Iterator<Item = &'a Box<str>>) {
         if i > 0 {
             whole.update(",");
         }
+
         whole.update(item.as_bytes());
     }
 }
@@ -246,10 +315,20 @@ mod tests {
         let action = || proptest::sample::select(vec!["", "next", "block"]);
         (action(), action(), action(), any::<bool>()).prop_map(|(pass, fail, error, data)| {
             let field = |key: &str, word: &str| {
-                if word.is_empty() { String::new() } else { format!(", {key}: {word}") }
+                if word.is_empty() {
+                    String::new()
+                } else {
+                    format!(", {key}: {word}")
+                }
             };
-            let on =
-                [field("on_pass", pass), field("on_fail", fail), field("on_error", error)].concat();
+
+            let on = [
+                field("on_pass", pass),
+                field("on_fail", fail),
+                field("on_error", error),
+            ]
+            .concat();
+
             format!("{{guardrail: g1{on}, pass_data: {data}, modify_response_message: sorry}}")
         })
     }
@@ -259,7 +338,11 @@ mod tests {
             proptest::option::of(values)
                 .prop_map(move |v| v.map(|v| format!("{name}: {v}\n")).unwrap_or_default())
         };
-        let pipeline = (step(), proptest::sample::select(vec!["pre_call", "post_call"]));
+
+        let pipeline = (
+            step(),
+            proptest::sample::select(vec!["pre_call", "post_call"]),
+        );
         (
             some("description", "text [a-z]{1,9}".boxed()),
             some("owner", "team-[a-z]{1,9}".boxed()),
@@ -275,11 +358,15 @@ mod tests {
                 }),
             some(
                 "condition",
-                list("m[1-3]").prop_map(|models| format!("{{model: {models}}}")).boxed(),
+                list("m[1-3]")
+                    .prop_map(|models| format!("{{model: {models}}}"))
+                    .boxed(),
             ),
             some(
                 "pipeline",
-                pipeline.prop_map(|(s, mode)| format!("{{mode: {mode}, steps: [{s}]}}")).boxed(),
+                pipeline
+                    .prop_map(|(s, mode)| format!("{{mode: {mode}, steps: [{s}]}}"))
+                    .boxed(),
             ),
         )
             .prop_map(|(a, b, c, d, e, f)| [a, b, c, d, e, f].concat())
@@ -303,6 +390,7 @@ mod tests {
             let raw = raw.unwrap();
             prop_assert_eq!(raw_policy_json(&raw), policy_json(&set, policy));
             prop_assert_eq!(raw_policy_digest(&raw), policy.digest.clone());
+
             prop_assert_eq!(&set.digest, &digest(&set_json(&set)));
         }
     }
@@ -314,15 +402,25 @@ mod tests {
             "{header} Policy\nname: base\nguardrails: {{add: [b, a]}}\n{header} Policy\nname: child\ninherit: base\n\
              {header} PolicyAttachment\npolicy: base\nscope: \"*\"\n{header} PolicyAttachment\npolicy: child\nteams: [t]\n"
         );
-        let set =
-            check(load_file("f.yaml", text.into_bytes(), &Limits::DEFAULT), &Levels::default())
-                .set
-                .unwrap();
+        let set = check(
+            load_file("f.yaml", text.into_bytes(), &Limits::DEFAULT),
+            &Levels::default(),
+        )
+        .set
+        .unwrap();
+
         assert_eq!(set.digest, digest(&set_json(&set)));
-        let own: Vec<Arc<str>> =
-            set.policies.iter().map(|policy| digest(&policy_json(&set, policy))).collect();
+        let own: Vec<Arc<str>> = set
+            .policies
+            .iter()
+            .map(|policy| digest(&policy_json(&set, policy)))
+            .collect();
+
         assert_eq!(
-            set.policies.iter().map(|policy| policy.digest.clone()).collect::<Vec<_>>(),
+            set.policies
+                .iter()
+                .map(|policy| policy.digest.clone())
+                .collect::<Vec<_>>(),
             own
         );
     }

@@ -13,14 +13,27 @@ pub const MAX_CASES: usize = 100_000;
 /// How many cases a case stands for; of too many, that they are.
 pub fn product(raw: &RawCase) -> usize {
     let Some(matrix) = &raw.matrix else { return 1 };
-    let sizes =
-        Dimension::ALL.iter().map(|dimension| matrix.choices(*dimension).map_or(1, |c| c.len()));
-    sizes.fold(1, |product: usize, size| product.saturating_mul(size)).min(MAX_CASES + 1)
+    let sizes = Dimension::ALL
+        .iter()
+        .map(|dimension| matrix.choices(*dimension).map_or(1, |c| c.len()));
+    sizes
+        .fold(1, |product: usize, size| product.saturating_mul(size))
+        .min(MAX_CASES + 1)
 }
 
 pub(super) fn suite(item: &Item<'_, RawPolicyTest>) -> TestSuite {
-    let cases = item.raw.cases.iter().flat_map(|case| cases(item.file, case)).collect();
-    TestSuite { name: item.raw.name.as_str().into(), cases, place: place(item) }
+    let cases = item
+        .raw
+        .cases
+        .iter()
+        .flat_map(|case| cases(item.file, case))
+        .collect();
+
+    TestSuite {
+        name: item.raw.name.as_str().into(),
+        cases,
+        place: place(item),
+    }
 }
 
 /// A request of a matrix, with the part of the case's name that tells it from the others.
@@ -32,7 +45,11 @@ struct Cell {
 
 fn cases(file: &SourceFile, raw: &Spanned<RawCase>) -> Vec<TestCase> {
     let location = file.locate(raw.span);
-    let place = Place { file: location.file, line: location.line };
+    let place = Place {
+        file: location.file,
+        line: location.line,
+    };
+
     let texts = |list: &Option<Vec<Spanned<String>>>| {
         list.iter().flatten().map(|t| t.value.clone()).collect()
     };
@@ -55,46 +72,67 @@ fn cases(file: &SourceFile, raw: &Spanned<RawCase>) -> Vec<TestCase> {
             .collect(),
         place: place.clone(),
     };
+
     cells(raw).into_iter().map(case).collect()
 }
 
 fn cells(raw: &RawCase) -> Vec<Cell> {
     let shared = raw.context.as_ref().map(base).unwrap_or_default();
-    let Some(matrix) = &raw.matrix else { return vec![shared] };
+    let Some(matrix) = &raw.matrix else {
+        return vec![shared];
+    };
     let mut cells = vec![shared];
     for dimension in Dimension::WRITTEN {
         if let Some(choices) = matrix.choices(dimension) {
             let spread = |cell: &Cell| {
-                choices.iter().map(|values| cell.with(dimension, values)).collect::<Vec<_>>()
+                choices
+                    .iter()
+                    .map(|values| cell.with(dimension, values))
+                    .collect::<Vec<_>>()
             };
+
             cells = cells.iter().flat_map(spread).collect();
         }
     }
-    cells.iter_mut().filter(|cell| !cell.label.is_empty()).for_each(|cell| cell.label.push(')'));
+
+    cells
+        .iter_mut()
+        .filter(|cell| !cell.label.is_empty())
+        .for_each(|cell| cell.label.push(')'));
     cells
 }
 
 fn base(raw: &RawContext) -> Cell {
     let mut context = Context::default();
     for dimension in Dimension::ALL {
-        let values = raw.values(dimension).iter().map(|value| value.value.clone());
+        let values = raw
+            .values(dimension)
+            .iter()
+            .map(|value| value.value.clone());
         context.extend(values.map(|value| (dimension, value)));
     }
-    Cell { context, label: String::new() }
+
+    Cell {
+        context,
+        label: String::new(),
+    }
 }
 
 impl Cell {
-    /// The same request with more values of a dimension, and their part of the name: `eu`, of a set `[a b]`.
+    /// The same request with more values of a dimension, and their part of the name: `eu`, of a set
+    /// `[a b]`.
     fn with(&self, dimension: Dimension, values: &[Spanned<String>]) -> Self {
         let mut cell = self.clone();
         let texts: Vec<&str> = values.iter().map(|value| value.as_str()).collect();
-        cell.label.push_str(if cell.label.is_empty() { " (" } else { ", " });
+        cell.label
+            .push_str(if cell.label.is_empty() { " (" } else { ", " });
         cell.label.push_str(&match dimension.is_set() {
             true => format!("[{}]", texts.join(" ")),
             false => texts.concat(),
         });
 
-        cell.context.extend(texts.into_iter().map(|text| (dimension, text.to_owned())));
+        cell.context
+            .extend(texts.into_iter().map(|text| (dimension, text.to_owned())));
         cell
     }
 }
@@ -108,8 +146,10 @@ fn expect_of(cell: &Cell, exceptions: &[(Targets, Expect)]) -> Option<Expect> {
 
 fn expect(raw: &RawExpect) -> Expect {
     let texts = |list: &Option<Spanned<Vec<Spanned<String>>>>| {
-        list.as_ref().map(|list| list.iter().map(|text| text.value.clone()).collect())
+        list.as_ref()
+            .map(|list| list.iter().map(|text| text.value.clone()).collect())
     };
+
     Expect {
         guardrails: texts(&raw.guardrails),
         includes: texts(&raw.includes),

@@ -1,7 +1,7 @@
 //! What the catalogs know of a guardrail: when the gateway runs it, and for which calls.
 //!
-//! Several catalogs may speak of one guardrail. What they say is put together field by field; where two of
-//! them say different things of one field, the rule `guardrail-conflict` refuses the set.
+//! Several catalogs may speak of one guardrail. What they say is put together field by field; where
+//! two of them say different things of one field, the rule `guardrail-conflict` refuses the set.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,7 +61,12 @@ impl StreamScopes {
 impl KnownGuardrail {
     /// One of which nothing but the name is known.
     pub fn named(name: &str) -> Self {
-        Self { name: name.into(), modes: None, default_on: None, stream_scope: None }
+        Self {
+            name: name.into(),
+            modes: None,
+            default_on: None,
+            stream_scope: None,
+        }
     }
 
     /// Whether the gateway runs it in a mode; `None`: not known.
@@ -71,7 +76,9 @@ impl KnownGuardrail {
 
     /// Whether some calls pass it by in a mode because of how they are streamed.
     pub fn may_be_skipped(&self, mode: GuardrailMode) -> bool {
-        self.stream_scope.as_ref().is_some_and(|scopes| scopes.of(mode) != StreamScope::Both)
+        self.stream_scope
+            .as_ref()
+            .is_some_and(|scopes| scopes.of(mode) != StreamScope::Both)
     }
 
     /// It as JSON: the name, and what is known besides.
@@ -81,9 +88,11 @@ impl KnownGuardrail {
         if let Some(modes) = &self.modes {
             fields.insert("modes".to_owned(), serde_json::json!(modes));
         }
+
         if let Some(default_on) = self.default_on {
             fields.insert("default_on".to_owned(), default_on.into());
         }
+
         match &self.stream_scope {
             None => {}
             Some(StreamScopes::All(scope)) => {
@@ -93,6 +102,7 @@ impl KnownGuardrail {
                 fields.insert("stream_scope".to_owned(), serde_json::json!(scopes));
             }
         }
+
         serde_json::Value::Object(fields)
     }
 }
@@ -129,7 +139,8 @@ struct Merged<'a> {
     stream_scope_at: Option<(&'a SourceFile, Span)>,
 }
 
-/// The guardrails of all catalogs by name, `None` where no catalog lists any; and what they disagree in.
+/// The guardrails of all catalogs by name, `None` where no catalog lists any; and what they
+/// disagree in.
 pub(super) fn merge<'a>(
     catalogs: &[Item<'a, RawCatalog>],
 ) -> (Option<BTreeMap<&'a str, KnownGuardrail>>, Vec<Conflict<'a>>) {
@@ -144,7 +155,11 @@ pub(super) fn merge<'a>(
             into.add(name, raw, item.file, &mut conflicts);
         }
     }
-    let known = merged.into_iter().map(|(name, merged)| (name, merged.known)).collect();
+
+    let known = merged
+        .into_iter()
+        .map(|(name, merged)| (name, merged.known))
+        .collect();
     (is_listed.then_some(known), conflicts)
 }
 
@@ -167,7 +182,12 @@ impl<'a> Merged<'a> {
     ) {
         let mut conflict = |field, first: Option<(&'a SourceFile, Span)>, span| {
             let first = first.unwrap_or((file, span));
-            conflicts.push(Conflict { name, field, first, second: (file, span) });
+            conflicts.push(Conflict {
+                name,
+                field,
+                first,
+                second: (file, span),
+            });
         };
 
         if let Some(modes) = &raw.modes {
@@ -182,6 +202,7 @@ impl<'a> Merged<'a> {
                 }
             }
         }
+
         if let Some(default_on) = &raw.default_on {
             match self.known.default_on {
                 Some(known) if known != default_on.value => {
@@ -194,6 +215,7 @@ impl<'a> Merged<'a> {
                 }
             }
         }
+
         if let Some(scope) = &raw.stream_scope {
             let own = StreamScopes::from_raw(scope);
             match &self.known.stream_scope {

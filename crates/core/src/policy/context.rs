@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use crate::document::{Dimension, PerDimension};
 
-/// The values of a request: who asks, with which key, for which model, under which tags. `""` is a value.
+/// The values of a request: who asks, with which key, for which model, under which tags. `""` is a
+/// value.
 ///
 /// INVARIANT (single): a dimension that is no set has at most one value. [`Context::add`] keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -19,6 +20,7 @@ impl Context {
         for (dimension, value) in values {
             context.add(dimension, value.to_owned());
         }
+
         context
     }
 
@@ -43,11 +45,12 @@ impl Context {
         if !dimension.is_set() {
             values.clear();
         }
+
         values.push(value);
     }
 
-    /// Gives it these values of a dimension in place of those that it had; of a dimension that is no set,
-    /// the last of them.
+    /// Gives it these values of a dimension in place of those that it had; of a dimension that is
+    /// no set, the last of them.
     pub fn set(&mut self, dimension: Dimension, values: impl IntoIterator<Item = String>) {
         self.0[dimension].clear();
         for value in values {
@@ -80,7 +83,8 @@ impl Extend<(Dimension, String)> for Context {
 }
 
 impl Serialize for Context {
-    /// As the API takes it, what is absent too: `{"team":"eu","key":null,"model":"gpt-4","tags":[]}`.
+    /// As the API takes it, what is absent too:
+    /// `{"team":"eu","key":null,"model":"gpt-4","tags":[]}`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(Dimension::COUNT))?;
         for dimension in Dimension::WRITTEN {
@@ -91,6 +95,7 @@ impl Serialize for Context {
                 map.serialize_entry(field, &self.value(dimension))?;
             }
         }
+
         map.end()
     }
 }
@@ -107,9 +112,14 @@ mod tests {
             (Dimension::Team, ""),
             (Dimension::Tag, "y"),
         ]);
+
         assert_eq!(context.values(Dimension::Team), [""]);
         assert_eq!(context.value(Dimension::Team), Some(""));
         assert_eq!(context.values(Dimension::Tag), ["x", "y"]);
-        assert_eq!((context.value(Dimension::Key), context.model()), (None, None));
+
+        assert_eq!(
+            (context.value(Dimension::Key), context.model()),
+            (None, None)
+        );
     }
 }

@@ -71,7 +71,8 @@ pub struct DraftSet<'a> {
     pub by_name: FxHashMap<&'a str, usize>,
     /// The parent of each policy, as an index into `policies`; `None`: none, or none of that name.
     pub parents: Vec<Option<usize>>,
-    /// The policy of each attachment, as an index into `policies`; `None`: there is none of that name.
+    /// The policy of each attachment, as an index into `policies`; `None`: there is none of that
+    /// name.
     pub owners: Vec<Option<usize>>,
     /// The attachments of each policy, as indexes into `attachments`.
     pub attached: Vec<Vec<usize>>,
@@ -123,9 +124,11 @@ impl<'a> DraftSet<'a> {
             areas: OnceLock::new(),
             givers: OnceLock::new(),
         };
+
         for document in in_order(&loaded.documents) {
             draft.sort_in(document);
         }
+
         draft.refer();
         draft
     }
@@ -145,8 +148,11 @@ impl<'a> DraftSet<'a> {
 
     fn refer(&mut self) {
         for (index, policy) in self.policies.iter().enumerate() {
-            self.by_name.entry(policy.raw.name.as_str()).or_insert(index);
+            self.by_name
+                .entry(policy.raw.name.as_str())
+                .or_insert(index);
         }
+
         self.parents = self
             .policies
             .iter()
@@ -167,6 +173,7 @@ impl<'a> DraftSet<'a> {
                 list.push(index);
             }
         }
+
         self.lineage = Lineage::new(&self.parents);
         self.catalog = DraftCatalog::new(&self.catalogs);
         self.read_conditions();
@@ -174,8 +181,11 @@ impl<'a> DraftSet<'a> {
 
     fn read_conditions(&mut self) {
         let mut total = 0;
-        for text in
-            self.policies.iter().filter_map(|p| p.raw.condition.as_ref()).flat_map(|c| &c.model.0)
+        for text in self
+            .policies
+            .iter()
+            .filter_map(|p| p.raw.condition.as_ref())
+            .flat_map(|c| &c.model.0)
         {
             self.conditions.entry(text.as_str()).or_insert_with(|| {
                 let read = if total > REGEX_TOTAL {
@@ -183,6 +193,7 @@ impl<'a> DraftSet<'a> {
                 } else {
                     ModelPattern::parse(text)
                 };
+
                 total += read.as_ref().map_or(0, ModelPattern::compiled_size);
                 read
             });
@@ -196,14 +207,14 @@ impl<'a> DraftSet<'a> {
             || self.lacks_unnamed
     }
 
-    /// Whether documents of a kind may be missing because of a fault of form. Rules that speak of what
-    /// is *not* there keep silent then.
+    /// Whether documents of a kind may be missing because of a fault of form. Rules that speak of
+    /// what is *not* there keep silent then.
     pub fn may_lack(&self, kind: Kind) -> bool {
         self.lost.iter().any(|lost| may_be(lost, kind))
     }
 
-    /// A policy and its ancestors, itself first. Ends at an unknown parent; of a chain that is too long
-    /// or a cycle it is only the beginning.
+    /// A policy and its ancestors, itself first. Ends at an unknown parent; of a chain that is too
+    /// long or a cycle it is only the beginning.
     pub fn line(&self, policy: usize) -> impl Iterator<Item = usize> + '_ {
         std::iter::successors(Some(policy), |at| self.parents.get(*at).copied().flatten())
             .take(MAX_CHAIN)
@@ -222,7 +233,8 @@ impl<'a> DraftSet<'a> {
 
     /// What the policies add; read at the first question.
     pub fn guardrails(&self) -> &Guardrails<'a> {
-        self.guardrails.get_or_init(|| Guardrails::new(&self.policies))
+        self.guardrails
+            .get_or_init(|| Guardrails::new(&self.policies))
     }
 
     /// The requests that each attachment is for; drawn at the first question.
@@ -245,7 +257,8 @@ fn too_much_regex() -> ConditionFault {
     ConditionFault {
         range: 0..0,
         message: format!(
-            "the conditions of this set are too large together: the limit `regex-total` is {limit} bytes"
+            "the conditions of this set are too large together: the limit `regex-total` is {limit} \
+                bytes"
         ),
         help: Some("use the same pattern in several policies: it counts once".to_owned()),
         limit: true,
@@ -256,7 +269,11 @@ fn too_much_regex() -> ConditionFault {
 fn in_order(documents: &[Document]) -> Vec<&Document> {
     let mut sorted: Vec<&Document> = documents.iter().collect();
     sorted.sort_by(|a, b| {
-        a.file.path().as_bytes().cmp(b.file.path().as_bytes()).then(a.span.start.cmp(&b.span.start))
+        a.file
+            .path()
+            .as_bytes()
+            .cmp(b.file.path().as_bytes())
+            .then(a.span.start.cmp(&b.span.start))
     });
     sorted
 }

@@ -1,8 +1,9 @@
 //! Attachments filed under their narrowest dimension, so that those of a request are found without
 //! looking at the others.
 //!
-//! Each is filed once: under the dimension whose patterns it shares with the fewest others, or under none
-//! if it takes any value of every dimension. Of these three, with their patterns counted,
+//! Each is filed once: under the dimension whose patterns it shares with the fewest others, or
+//! under none if it takes any value of every dimension. Of these three, with their patterns
+//! counted,
 //!
 //! ```text
 //! a  teams: [eu], models: [gpt-4]     eu 1, gpt-4 3    filed under the team `eu`
@@ -10,9 +11,9 @@
 //! c  teams: [us], models: [gpt-4]     us 2, gpt-4 3    filed under the team `us`
 //! ```
 //!
-//! a request of the team `eu` for `gpt-4` meets only `a`, though all three ask for its model. What is
-//! found matches in the dimension it is filed under and not yet in the others: those the caller checks.
-//! Exact values are found by hash; prefixes too, in one table for each length.
+//! a request of the team `eu` for `gpt-4` meets only `a`, though all three ask for its model. What
+//! is found matches in the dimension it is filed under and not yet in the others: those the caller
+//! checks. Exact values are found by hash; prefixes too, in one table for each length.
 //!
 //! Must not know what is filed: the engine and the proof file different things.
 
@@ -33,9 +34,14 @@ pub struct Filing<T> {
 
 impl<T> Default for Filing<T> {
     fn default() -> Self {
-        let shelves =
-            PerDimension::from_fn(|_| Shelf { exact: FxHashMap::default(), prefixes: Vec::new() });
-        Self { always: Vec::new(), shelves }
+        let shelves = PerDimension::from_fn(|_| Shelf {
+            exact: FxHashMap::default(),
+            prefixes: Vec::new(),
+        });
+        Self {
+            always: Vec::new(),
+            shelves,
+        }
     }
 }
 
@@ -64,8 +70,8 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    /// The dimension whose patterns the fewest others ask for, of equal ones first one without a prefix;
-    /// `None` where there is none.
+    /// The dimension whose patterns the fewest others ask for, of equal ones first one without a
+    /// prefix; `None` where there is none.
     pub fn narrowest(
         &self,
         patterns: impl Iterator<Item = (Dimension, &'a [Pattern])>,
@@ -73,17 +79,22 @@ impl<'a> Crowd<'a> {
         patterns.min_by_key(|(dimension, patterns)| {
             let sharers = |pattern| self.0.get(&(*dimension, pattern)).copied().unwrap_or(0);
             let crowd: u32 = patterns.iter().map(sharers).sum();
-            let is_wide = patterns.iter().any(|pattern| matches!(pattern, Pattern::Prefix(_)));
+            let is_wide = patterns
+                .iter()
+                .any(|pattern| matches!(pattern, Pattern::Prefix(_)));
             (crowd, is_wide)
         })
     }
 }
 
 impl<T: Clone + PartialEq> Filing<T> {
-    /// Files a thing under patterns of a dimension, those that [`Crowd::narrowest`] gave; `None`: it is
-    /// always found. Things must come in the order in which they are to be found under one pattern.
+    /// Files a thing under patterns of a dimension, those that [`Crowd::narrowest`] gave; `None`:
+    /// it is always found. Things must come in the order in which they are to be found under one
+    /// pattern.
     pub fn file(&mut self, under: Option<(Dimension, &[Pattern])>, thing: T) {
-        let Some((dimension, patterns)) = under else { return self.always.push(thing) };
+        let Some((dimension, patterns)) = under else {
+            return self.always.push(thing);
+        };
         let shelf = &mut self.shelves[dimension];
         for pattern in patterns {
             let list = shelf.list(pattern);
@@ -113,20 +124,27 @@ impl<T> Shelf<T> {
             Pattern::Exact(text) => (&mut self.exact, text),
             Pattern::Prefix(text) => (self.prefixes_of(text.len()), text),
         };
+
         table.entry(text.clone()).or_default()
     }
 
     /// The table of the prefixes of a length, made where there is none yet.
     fn prefixes_of(&mut self, length: usize) -> &mut Table<T> {
-        let at = match self.prefixes.binary_search_by_key(&length, |(length, _)| *length) {
+        let at = match self
+            .prefixes
+            .binary_search_by_key(&length, |(length, _)| *length)
+        {
             Ok(at) => at,
             Err(at) => {
                 self.prefixes.insert(at, (length, FxHashMap::default()));
                 at
             }
         };
+
         // `at` was found or made just now; the exact table is never reached.
-        self.prefixes.get_mut(at).map_or(&mut self.exact, |(_, table)| table)
+        self.prefixes
+            .get_mut(at)
+            .map_or(&mut self.exact, |(_, table)| table)
     }
 
     /// Calls `visit` with each list filed under a pattern that matches a value.
@@ -134,6 +152,7 @@ impl<T> Shelf<T> {
         if let Some(list) = self.exact.get(value) {
             visit(list);
         }
+
         self.find_prefixes(value, visit);
     }
 
@@ -181,12 +200,16 @@ mod tests {
 
         let found = |dimension, value| {
             let mut found = Vec::new();
-            filing.under(dimension).find(value, |list| found.extend_from_slice(list));
+            filing
+                .under(dimension)
+                .find(value, |list| found.extend_from_slice(list));
             found
         };
+
         assert_eq!(found(Dimension::Team, "eu"), [0]);
         assert_eq!(found(Dimension::Team, "us"), [1, 2]);
         assert_eq!(found(Dimension::Model, "gpt-4"), [0; 0]);
+
         assert_eq!(filing.always(), [3]);
     }
 
@@ -197,6 +220,7 @@ mod tests {
         for text in texts {
             filing.file(Some((Dimension::Tag, &patterns(&[text, text]))), text);
         }
+
         let shelf = filing.under(Dimension::Tag);
         for text in ["", "a", "ab", "abcd", "b", "è", "é", "éa"] {
             let mut found = Vec::new();

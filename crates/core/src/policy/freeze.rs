@@ -1,10 +1,12 @@
-//! Freezes and soaks: when an environment takes no promotion, and how long a set stays before it moves on.
+//! Freezes and soaks: when an environment takes no promotion, and how long a set stays before it
+//! moves on.
 //!
-//! Pure functions of an instant; must not know the clock. Time zones are those that are built in, so that every
-//! machine comes to the same verdict.
+//! Pure functions of an instant; must not know the clock. Time zones are those that are built in,
+//! so that every machine comes to the same verdict.
 //!
-//! A weekly window is a piece of a day by the clocks of its zone: it begins when they first show `from` or later, and
-//! ends when they last pass `to`. Where they are set back over an end, the window is the longer one:
+//! A weekly window is a piece of a day by the clocks of its zone: it begins when they first show
+//! `from` or later, and ends when they last pass `to`. Where they are set back over an end, the
+//! window is the longer one:
 //!
 //! ```text
 //! Europe/Berlin, 2026-10-25: 02:00 … 02:59 CEST, then once more 02:00 … 02:59 CET
@@ -80,8 +82,15 @@ pub(super) struct TimeFault {
 impl Freeze {
     /// Always in force: what stands for a freeze that cannot be read.
     fn unreadable() -> Self {
-        let window = FreezeWindow::Once { from: Timestamp::MIN, to: Timestamp::MAX };
-        Self { window, reason: Some("refguard.yaml has a freeze that cannot be read".to_owned()) }
+        let window = FreezeWindow::Once {
+            from: Timestamp::MIN,
+            to: Timestamp::MAX,
+        };
+
+        Self {
+            window,
+            reason: Some("refguard.yaml has a freeze that cannot be read".to_owned()),
+        }
     }
 
     /// A freeze as it is written; one that is at fault is always in force.
@@ -94,11 +103,18 @@ impl Freeze {
         match (&self.window, &other.window) {
             (
                 FreezeWindow::Once { from, to },
-                FreezeWindow::Once { from: other_from, to: other_to },
+                FreezeWindow::Once {
+                    from: other_from,
+                    to: other_to,
+                },
             ) => from <= other_from && to >= other_to,
             (
                 FreezeWindow::Weekly { days, timezone, .. },
-                FreezeWindow::Weekly { days: other_days, timezone: other_timezone, .. },
+                FreezeWindow::Weekly {
+                    days: other_days,
+                    timezone: other_timezone,
+                    ..
+                },
             ) => {
                 let (from, to) = self.window.minutes();
                 let (other_from, other_to) = other.window.minutes();
@@ -115,10 +131,20 @@ impl Freeze {
     pub fn describe(&self) -> String {
         match &self.window {
             FreezeWindow::Once { from, to } => format!("from {from} to {to}"),
-            FreezeWindow::Weekly { days, from, to, timezone } => {
+            FreezeWindow::Weekly {
+                days,
+                from,
+                to,
+                timezone,
+            } => {
                 let days: Vec<&str> = days.iter().map(|day| day.as_str()).collect();
                 let clock = |minutes: &u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
-                format!("{} {} to {} {timezone}", days.join(", "), clock(from), clock(to))
+                format!(
+                    "{} {} to {} {timezone}",
+                    days.join(", "),
+                    clock(from),
+                    clock(to)
+                )
             }
         }
     }
@@ -135,10 +161,14 @@ impl FreezeWindow {
         match self {
             Self::Once { from, to } => (*from <= now && now < *to).then_some(*to),
             Self::Weekly { days, timezone, .. } => {
-                // A zone that is not known was refused; should one come here, the window never ends.
-                let Some(zone) = find_zone(timezone) else { return Some(Timestamp::MAX) };
+                // A zone that is not known was refused; should one come here, the window never
+                // ends.
+                let Some(zone) = find_zone(timezone) else {
+                    return Some(Timestamp::MAX);
+                };
                 let today = zone.to_datetime(now).date();
-                // One that began yesterday may reach into today; clocks are never set by more than a day.
+                // One that began yesterday may reach into today; clocks are never set by more than
+                // a day.
                 let dates = [today.yesterday().ok(), Some(today), today.tomorrow().ok()];
                 let begins = |date: &Date| days.iter().any(|day| weekday(*day) == date.weekday());
                 let dates = dates.into_iter().flatten().filter(begins);
@@ -148,6 +178,7 @@ impl FreezeWindow {
                     let to = instant_of(date, to, &zone, Edge::Last)?;
                     (from <= now && now < to).then_some(to)
                 });
+
                 ends.max()
             }
         }
@@ -166,7 +197,9 @@ impl FreezeWindow {
 /// Whether any of some freezes is in force, and until when.
 pub fn frozen_at(freezes: &[Freeze], now: Timestamp) -> Option<Frozen<'_>> {
     let ending_last = |at: Timestamp| {
-        let ends = freezes.iter().filter_map(|freeze| Some((freeze.window.end(at)?, freeze)));
+        let ends = freezes
+            .iter()
+            .filter_map(|freeze| Some((freeze.window.end(at)?, freeze)));
         ends.max_by_key(|(end, _)| *end)
     };
 
@@ -177,6 +210,7 @@ pub fn frozen_at(freezes: &[Freeze], now: Timestamp) -> Option<Frozen<'_>> {
             _ => break,
         }
     }
+
     Some(Frozen { freeze, until })
 }
 
@@ -187,11 +221,13 @@ enum Edge {
     Last,
 }
 
-/// The instant at which the clocks of a zone show a time of a day, in minutes. Of a time that they skip: the instant
-/// at which they skip it.
+/// The instant at which the clocks of a zone show a time of a day, in minutes. Of a time that they
+/// skip: the instant at which they skip it.
 fn instant_of(date: Date, minutes: u16, zone: &TimeZone, edge: Edge) -> Option<Timestamp> {
     let (days, minutes) = (minutes / MINUTES_A_DAY, minutes % MINUTES_A_DAY);
-    let date = date.checked_add(TimeSpan::new().days(i64::from(days))).ok()?;
+    let date = date
+        .checked_add(TimeSpan::new().days(i64::from(days)))
+        .ok()?;
     let hour = i8::try_from(minutes / 60).ok()?;
     let time = Time::new(hour, i8::try_from(minutes % 60).ok()?, 0, 0).ok()?;
 
@@ -228,7 +264,11 @@ pub(super) fn read_freeze(raw: &RawFreeze) -> Result<Freeze, TimeFault> {
         Some(days) => weekly_window(raw, days)?,
         None => single_window(raw)?,
     };
-    Ok(Freeze { window, reason: raw.reason.as_ref().map(|reason| reason.value.clone()) })
+
+    Ok(Freeze {
+        window,
+        reason: raw.reason.as_ref().map(|reason| reason.value.clone()),
+    })
 }
 
 fn single_window(raw: &RawFreeze) -> Result<FreezeWindow, TimeFault> {
@@ -239,6 +279,7 @@ fn single_window(raw: &RawFreeze) -> Result<FreezeWindow, TimeFault> {
             help: "name `days`, or write the offset into `from` and `to`".to_owned(),
         });
     }
+
     let from = read_instant(&raw.from, DayEdge::Start)?;
     let to = read_instant(&raw.to, DayEdge::End)?;
     if to <= from {
@@ -248,6 +289,7 @@ fn single_window(raw: &RawFreeze) -> Result<FreezeWindow, TimeFault> {
             help: "write a later `to`".to_owned(),
         });
     }
+
     Ok(FreezeWindow::Once { from, to })
 }
 
@@ -270,6 +312,7 @@ fn weekly_window(
             help: "write days such as `[fri, sat]`".to_owned(),
         });
     }
+
     let (from, to) = (read_clock(&raw.from)?, read_clock(&raw.to)?);
     if from == to || from == MINUTES_A_DAY {
         return Err(TimeFault {
@@ -278,22 +321,33 @@ fn weekly_window(
             help: "a whole day is from \"00:00\" to \"24:00\"".to_owned(),
         });
     }
+
     let timezone = match &raw.timezone {
         Some(name) => check_zone(name)?,
         None => "UTC".to_owned(),
     };
+
     let mut days: Vec<Day> = days.iter().map(|day| day.value).collect();
     days.sort_unstable();
     days.dedup();
-    Ok(FreezeWindow::Weekly { days, from, to, timezone })
+
+    Ok(FreezeWindow::Weekly {
+        days,
+        from,
+        to,
+        timezone,
+    })
 }
 
 fn check_zone(name: &Spanned<String>) -> Result<String, TimeFault> {
     if find_zone(name).is_some() {
         return Ok(name.value.clone());
     }
-    let known: Vec<String> =
-        TimeZoneDatabase::bundled().available().map(|known| known.to_string()).collect();
+
+    let known: Vec<String> = TimeZoneDatabase::bundled()
+        .available()
+        .map(|known| known.to_string())
+        .collect();
     let near = did_you_mean(name, known.iter().map(String::as_str));
     Err(TimeFault {
         span: name.span,
@@ -310,7 +364,8 @@ fn read_clock(text: &Spanned<String>) -> Result<u16, TimeFault> {
     parse_clock(text).ok_or_else(|| TimeFault {
         span: text.span,
         message: format!("`{}` is no time of a day", text.escape_debug()),
-        help: "write hours and minutes, from \"00:00\" to \"24:00\"; a freeze that happens once has no `days`"
+        help: "write hours and minutes, from \"00:00\" to \"24:00\"; a freeze that happens once \
+            has no `days`"
             .to_owned(),
     })
 }
@@ -321,6 +376,7 @@ fn parse_clock(text: &str) -> Option<u16> {
         let is_plain = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
         part.parse::<u16>().ok().filter(|_| is_plain)
     };
+
     let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
     let total = hours * 60 + minutes;
     (minutes < 60 && total <= MINUTES_A_DAY).then_some(total)
@@ -333,17 +389,23 @@ pub(super) fn read_soak(text: &Spanned<String>) -> Result<SignedDuration, TimeFa
         message,
         help: "write a time such as `90m`, `24h` or `3d`".to_owned(),
     };
+
     let span: Result<TimeSpan, _> = text.parse();
     let duration = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
     match duration {
-        Ok(duration) if duration <= SignedDuration::ZERO => {
-            Err(fault(format!("a soak of `{}` is none", text.escape_debug())))
-        }
-        Ok(duration) if duration > LONGEST_SOAK => {
-            Err(fault(format!("a soak of `{}` is longer than a year", text.escape_debug())))
-        }
+        Ok(duration) if duration <= SignedDuration::ZERO => Err(fault(format!(
+            "a soak of `{}` is none",
+            text.escape_debug()
+        ))),
+        Ok(duration) if duration > LONGEST_SOAK => Err(fault(format!(
+            "a soak of `{}` is longer than a year",
+            text.escape_debug()
+        ))),
         Ok(duration) => Ok(duration),
-        Err(_) => Err(fault(format!("`{}` is no length of time", text.escape_debug()))),
+        Err(_) => Err(fault(format!(
+            "`{}` is no length of time",
+            text.escape_debug()
+        ))),
     }
 }
 

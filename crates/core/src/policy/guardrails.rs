@@ -17,11 +17,16 @@ impl<'a> Guardrails<'a> {
     pub(super) fn new(policies: &[Item<'a, RawPolicy>]) -> Self {
         let mut all = Self::default();
         for item in policies {
-            let names = item.raw.guardrails.iter().flat_map(|own| own.add.iter().flatten());
+            let names = item
+                .raw
+                .guardrails
+                .iter()
+                .flat_map(|own| own.add.iter().flatten());
             let mut numbers: Vec<u32> = names.map(|name| all.enter(name.as_str())).collect();
             numbers.sort_unstable();
             all.added.push(numbers.into_boxed_slice());
         }
+
         all
     }
 
@@ -42,6 +47,9 @@ impl<'a> Guardrails<'a> {
 
     /// The numbers of what a policy adds itself, sorted.
     pub fn added(&self, policy: usize) -> &[u32] {
-        self.added.get(policy).map(|numbers| &**numbers).unwrap_or_default()
+        self.added
+            .get(policy)
+            .map(|numbers| &**numbers)
+            .unwrap_or_default()
     }
 }

@@ -1,8 +1,9 @@
-//! A checked set as data that outlives the process: written by serde, and read back only where it is coherent.
+//! A checked set as data that outlives the process: written by serde, and read back only where it
+//! is coherent.
 //!
-//! Whoever keeps it answers for its being what was written (a checksum) and for its being of this program's
-//! version: the rules are not asked again. What is made sure here is that no id leads out of its list, so that
-//! a set that was read is as good to work with as one that was built.
+//! Whoever keeps it answers for its being what was written (a checksum) and for its being of this
+//! program's version: the rules are not asked again. What is made sure here is that no id leads out
+//! of its list, so that a set that was read is as good to work with as one that was built.
 
 use std::fmt;
 use std::sync::Arc;
@@ -72,15 +73,24 @@ impl UncheckedSet {
         self.policies.is_sorted_by(|a, b| a.name < b.name)
             && self.guardrails.is_sorted_by(|a, b| a < b)
             && self.conditions.is_sorted_by(|a, b| a.text() < b.text())
-            && self.attachments.is_sorted_by_key(|attachment| attachment.order())
+            && self
+                .attachments
+                .is_sorted_by_key(|attachment| attachment.order())
             && self.policies.iter().all(|policy| self.holds_ids_of(policy))
-            && self.attachments.iter().all(|attachment| self.has_policy(attachment.policy))
+            && self
+                .attachments
+                .iter()
+                .all(|attachment| self.has_policy(attachment.policy))
     }
 
     fn holds_ids_of(&self, policy: &Policy) -> bool {
         let steps = policy.pipeline.iter().flat_map(|pipeline| &pipeline.steps);
-        let mut guardrails =
-            policy.add.iter().chain(&policy.remove).copied().chain(steps.map(|s| s.guardrail));
+        let mut guardrails = policy
+            .add
+            .iter()
+            .chain(&policy.remove)
+            .copied()
+            .chain(steps.map(|s| s.guardrail));
         let mut conditions = policy.condition.iter().flatten();
 
         guardrails.all(|GuardrailId(id)| (id as usize) < self.guardrails.len())
@@ -123,6 +133,7 @@ impl<'de> Deserialize<'de> for Levels {
             let unknown = || D::Error::custom(format!("no warning is named `{name}`"));
             levels.set(&known, &name, level).map_err(|_| unknown())?;
         }
+
         Ok(levels)
     }
 }

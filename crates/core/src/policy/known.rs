@@ -9,7 +9,8 @@ use super::draft::Item;
 use super::{Conflict, KnownGuardrail, Pattern};
 use crate::document::{Dimension, PerDimension, RawCatalog};
 
-/// One dimension of the merged catalog: exact names and patterns, in order so that a question costs a search.
+/// One dimension of the merged catalog: exact names and patterns, in order so that a question costs
+/// a search.
 #[derive(Debug, Default)]
 pub struct Known<'a> {
     exact: FxHashSet<&'a str>,
@@ -28,12 +29,16 @@ impl<'a> Known<'a> {
                 None => known.names.push(text),
             }
         }
+
         known.names.sort_unstable();
         known.names.dedup();
         known.exact = known.names.iter().copied().collect();
         known.prefixes.sort_unstable();
         // Sorted, so what a shorter one covers follows it at once.
-        known.prefixes.dedup_by(|later, kept| later.starts_with(*kept));
+        known
+            .prefixes
+            .dedup_by(|later, kept| later.starts_with(*kept));
+
         known
     }
 
@@ -111,8 +116,13 @@ impl<'a> DraftCatalog<'a> {
                 }
             }
         }
+
         let known = |_, texts: Option<Vec<&'a str>>| Some(Known::new(texts?.into_iter()));
-        Self { guardrails, conflicts, values: values.map(known) }
+        Self {
+            guardrails,
+            conflicts,
+            values: values.map(known),
+        }
     }
 
     /// What is known of a guardrail, if a catalog lists it.
@@ -135,13 +145,18 @@ mod tests {
         let texts = ["gpt-4", "openai/*", "openai/gpt-*", "a*", "ab", "b", "é*"];
         let known = Known::new(texts.into_iter());
         assert_eq!(known.prefixes(), ["a", "openai/", "é"]);
-        for value in
-            ["gpt-4", "gpt-4o", "openai/x", "openai", "ab", "abc", "a", "b", "bc", "", "é", "ê"]
-        {
-            let scan = texts.iter().any(|text| Pattern::parse(text).matches(Some(value)));
+
+        for value in [
+            "gpt-4", "gpt-4o", "openai/x", "openai", "ab", "abc", "a", "b", "bc", "", "é", "ê",
+        ] {
+            let scan = texts
+                .iter()
+                .any(|text| Pattern::parse(text).matches(Some(value)));
             assert_eq!(known.has(value), scan, "{value}");
             let wild = Pattern::parse(&format!("{value}*"));
-            let scan = texts.iter().any(|text| Pattern::parse(text).overlaps(&wild));
+            let scan = texts
+                .iter()
+                .any(|text| Pattern::parse(text).overlaps(&wild));
             assert_eq!(known.touches(&wild), scan, "{value}*");
             let scan = texts.iter().any(|text| Pattern::parse(text).covers(&wild));
             assert_eq!(known.covers(&wild), scan, "{value}*");

@@ -33,7 +33,10 @@ pub enum BadLevel {
 impl Levels {
     /// The rules' own levels, as they were in a release.
     pub fn as_of(release: Release) -> Self {
-        Self { named: FxHashMap::default(), as_of: release.min(Release::CURRENT) }
+        Self {
+            named: FxHashMap::default(),
+            as_of: release.min(Release::CURRENT),
+        }
     }
 
     /// The release whose rules count.
@@ -51,9 +54,13 @@ impl Levels {
         name: &str,
         level: Level,
     ) -> Result<(), BadLevel> {
-        let Some(rule) = rules.iter().find(|rule| rule.name == name || rule.code == name) else {
+        let Some(rule) = rules
+            .iter()
+            .find(|rule| rule.name == name || rule.code == name)
+        else {
             return Err(BadLevel::Unknown);
         };
+
         match (rule.severity, level) {
             (Severity::Error, Level::Off | Level::Warn) => Err(BadLevel::Fixed(rule.name)),
             (Severity::Error, Level::Error) => Ok(()),
@@ -64,8 +71,8 @@ impl Levels {
         }
     }
 
-    /// What a breach of a rule is, by these levels; one that is off counts as a warning. An error of a later release is
-    /// one here, so that it is looked for.
+    /// What a breach of a rule is, by these levels; one that is off counts as a warning. An error
+    /// of a later release is one here, so that it is looked for.
     pub fn of(&self, rule: &Rule) -> Severity {
         match self.named.get(rule.name) {
             Some(Level::Error) => Severity::Error,
@@ -76,12 +83,16 @@ impl Levels {
 
     /// Every level that was set, by the rule's name, in the order of the names.
     pub fn by_name(&self) -> BTreeMap<&'static str, Level> {
-        self.named.iter().map(|(name, level)| (*name, *level)).collect()
+        self.named
+            .iter()
+            .map(|(name, level)| (*name, *level))
+            .collect()
     }
 
     /// These levels with others over them; of the two releases the older counts.
     pub fn overlay(&mut self, over: &Self) {
-        self.named.extend(over.named.iter().map(|(name, level)| (*name, *level)));
+        self.named
+            .extend(over.named.iter().map(|(name, level)| (*name, *level)));
         self.as_of = self.as_of.min(over.as_of);
     }
 
@@ -94,19 +105,23 @@ impl Levels {
                 Some(Level::Error) => finding.severity = Severity::Error,
                 None => {}
             }
+
             if finding.since > self.as_of {
                 finding.severity = Severity::Warning;
             }
+
             true
         });
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         findings.dedup();
+
         cap_each_file(findings);
     }
 }
 
-/// So many findings of one rule are reported of a file, the first by place; one more says how many there are besides. A
-/// file of 1 MiB can break a rule some 100,000 times, and nobody reads the last of them.
+/// So many findings of one rule are reported of a file, the first by place; one more says how many
+/// there are besides. A file of 1 MiB can break a rule some 100,000 times, and nobody reads the
+/// last of them.
 pub const MOST_OF_A_FILE: usize = 1_000;
 
 /// Leaves out what is too much of one rule in one file. The findings are sorted, and stay so.
@@ -114,6 +129,7 @@ fn cap_each_file(findings: &mut Vec<Finding>) {
     if findings.len() <= MOST_OF_A_FILE {
         return;
     }
+
     let mut seen: FxHashMap<(&'static str, Arc<str>), usize> = FxHashMap::default();
     let mut left_out: BTreeMap<(Arc<str>, &'static str), (usize, Finding)> = BTreeMap::new();
 
@@ -125,13 +141,15 @@ fn cap_each_file(findings: &mut Vec<Finding>) {
             return true;
         }
 
-        let (rest, first) =
-            left_out.entry((file.clone(), code)).or_insert_with(|| (0, finding.clone()));
+        let (rest, first) = left_out
+            .entry((file.clone(), code))
+            .or_insert_with(|| (0, finding.clone()));
         *rest += 1;
         // What is left out must refuse the set as it would have.
         if finding.is_error() && (!first.is_error() || finding.since < first.since) {
             (first.severity, first.since) = (finding.severity, finding.since);
         }
+
         false
     });
 
@@ -142,8 +160,14 @@ fn cap_each_file(findings: &mut Vec<Finding>) {
             first.rule.name
         );
         let help = Some("mend those that are shown and look again".to_owned());
-        findings.push(Finding { message, help, related: Vec::new(), ..first });
+        findings.push(Finding {
+            message,
+            help,
+            related: Vec::new(),
+            ..first
+        });
     }
+
     findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
 }
 
@@ -160,16 +184,22 @@ mod tests {
     #[test]
     fn of_each_rule_a_thousand_are_told_of_a_file_and_the_rest_is_counted() {
         let names: Vec<String> = (0..3_000).map(|n| format!("g{n}")).collect();
-        let text =
-            format!("apiVersion: refguard/v1\nkind: Catalog\nguardrails: [{}]\n", names.join(", "));
+        let text = format!(
+            "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [{}]\n",
+            names.join(", ")
+        );
         let all = found(text, Release::CURRENT);
         let unused: Vec<_> = all.iter().filter(|it| it.rule.code == "RG211").collect();
         assert_eq!(unused.len(), MOST_OF_A_FILE + 1);
-        let rest = unused.iter().find(|finding| finding.message.contains("more")).unwrap();
+        let rest = unused
+            .iter()
+            .find(|finding| finding.message.contains("more"))
+            .unwrap();
         assert_eq!(
             rest.message,
             "2000 more findings of `unused-guardrail` in this file are left out"
         );
+
         assert!(!rest.is_error());
     }
 
@@ -178,8 +208,12 @@ mod tests {
         let cases = "  - {name: same, context: {team: a}, expect: {action: allow}}\n".repeat(2_500);
         let text = format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{cases}");
         let told = found(text.clone(), Release::CURRENT);
-        let rest = told.iter().find(|finding| finding.message.contains("more findings")).unwrap();
+        let rest = told
+            .iter()
+            .find(|finding| finding.message.contains("more findings"))
+            .unwrap();
         assert!(rest.is_error() && rest.since == Release::V0_2, "{rest}");
+
         assert!(!found(text, Release::FIRST).iter().any(Finding::is_error));
     }
 }

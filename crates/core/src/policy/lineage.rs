@@ -15,15 +15,24 @@ pub struct Lineage {
 impl Lineage {
     /// Follows the parents, given as indexes.
     pub fn new(parents: &[Option<usize>]) -> Self {
-        let mut walk = Walk { depths: vec![Depth::Unknown; parents.len()], cycles: Vec::new() };
+        let mut walk = Walk {
+            depths: vec![Depth::Unknown; parents.len()],
+            cycles: Vec::new(),
+        };
+
         for start in 0..parents.len() {
             walk.from(start, parents);
         }
+
         let known = |depth: &Depth| match depth {
             Depth::Of(depth) => Some(*depth),
             Depth::Unknown | Depth::OnPath | Depth::Cyclic => None,
         };
-        Self { depths: walk.depths.iter().map(known).collect(), cycles: walk.cycles }
+
+        Self {
+            depths: walk.depths.iter().map(known).collect(),
+            cycles: walk.cycles,
+        }
     }
 }
 
@@ -50,12 +59,19 @@ impl Walk {
             path.push(policy);
             at = parents.get(policy).copied().flatten();
         }
+
         let mut above = at.map_or(Depth::Of(0), |policy| self.depth(policy));
         if let (Depth::OnPath, Some(closing)) = (above, at) {
-            let members = path.iter().skip_while(|policy| **policy != closing).copied().collect();
+            let members = path
+                .iter()
+                .skip_while(|policy| **policy != closing)
+                .copied()
+                .collect();
+
             self.cycles.push(members);
             above = Depth::Cyclic;
         }
+
         for policy in path.into_iter().rev() {
             above = match above {
                 Depth::Of(depth) => Depth::Of(depth + 1),
@@ -83,9 +99,22 @@ mod tests {
     #[test]
     fn depths_and_cycles() {
         // 0 <- 1 <- 2; 3 -> 4 -> 5 -> 3; 6 -> 4; 7 -> 7
-        let parents = [None, Some(0), Some(1), Some(4), Some(5), Some(3), Some(4), Some(7)];
+        let parents = [
+            None,
+            Some(0),
+            Some(1),
+            Some(4),
+            Some(5),
+            Some(3),
+            Some(4),
+            Some(7),
+        ];
         let lineage = Lineage::new(&parents);
-        assert_eq!(lineage.depths, [Some(1), Some(2), Some(3), None, None, None, None, None]);
+        assert_eq!(
+            lineage.depths,
+            [Some(1), Some(2), Some(3), None, None, None, None, None]
+        );
+
         assert_eq!(lineage.cycles, [vec![3, 4, 5], vec![7]]);
     }
 }

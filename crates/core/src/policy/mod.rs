@@ -1,7 +1,7 @@
 //! The policy set: its model, the patterns it is made of, and the rules it must keep.
 //!
-//! Raw documents go in, a [`PolicySet`] comes out or findings do: a set that exists is valid. Must not
-//! know git, files, the clock, or any transport.
+//! Raw documents go in, a [`PolicySet`] comes out or findings do: a set that exists is valid. Must
+//! not know git, files, the clock, or any transport.
 
 mod alone;
 mod build;

@@ -61,7 +61,8 @@ pub struct Policy {
     pub place: Place,
     /// SHA-256 of its canonical JSON, lower-case hex.
     pub digest: Arc<str>,
-    /// Its canonical JSON: what digests are of, so that a set that changes in one place is not written anew.
+    /// Its canonical JSON: what digests are of, so that a set that changes in one place is not
+    /// written anew.
     pub(super) canonical: Box<str>,
 }
 
@@ -119,7 +120,8 @@ impl Step {
     }
 }
 
-/// A box of requests: the patterns of each dimension; `None`: not named, so that any value is in it.
+/// A box of requests: the patterns of each dimension; `None`: not named, so that any value is in
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Targets(pub PerDimension<Option<Vec<Pattern>>>);
 
@@ -133,10 +135,12 @@ impl Targets {
         })
     }
 
-    /// The dimensions that keep some request out, with their patterns. Of a dimension that is no set `*`
-    /// matches an absent value too; of a set it asks for some value.
+    /// The dimensions that keep some request out, with their patterns. Of a dimension that is no
+    /// set `*` matches an absent value too; of a set it asks for some value.
     pub fn narrowing(&self) -> impl Iterator<Item = (Dimension, &[Pattern])> {
-        let named = self.iter().filter_map(|(of, patterns)| Some((of, patterns.as_deref()?)));
+        let named = self
+            .iter()
+            .filter_map(|(of, patterns)| Some((of, patterns.as_deref()?)));
         named.filter(|(of, patterns)| of.is_set() || !patterns.iter().any(Pattern::is_any))
     }
 }
@@ -149,8 +153,8 @@ impl std::ops::Deref for Targets {
     }
 }
 
-/// Whether the values of a request match one dimension of a box: any of them any of the patterns. An
-/// absent value matches `*`, but for a set: its patterns ask for a value.
+/// Whether the values of a request match one dimension of a box: any of them any of the patterns.
+/// An absent value matches `*`, but for a set: its patterns ask for a value.
 pub fn meets(dimension: Dimension, patterns: &[Pattern], values: &[String]) -> bool {
     match values {
         [] => !dimension.is_set() && patterns.iter().any(Pattern::is_any),
@@ -201,8 +205,9 @@ impl Attachment {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// The place in the order of evaluation, lower first: has a priority, priority, then specificity:
-    /// the highest dimension (global 0, teams 1, keys 2, tags 3, models 4) and how many are named.
+    /// The place in the order of evaluation, lower first: has a priority, priority, then
+    /// specificity: the highest dimension (global 0, teams 1, keys 2, tags 3, models 4) and how
+    /// many are named.
     pub fn order(&self) -> (bool, i32, u8, u8) {
         let (mut highest, mut count) = (0, 0);
         for (rank, patterns) in (1u8..).zip(self.targets.values()) {
@@ -210,7 +215,13 @@ impl Attachment {
                 (highest, count) = (rank, count + 1);
             }
         }
-        (self.priority.is_none(), self.priority.unwrap_or(0), highest, count)
+
+        (
+            self.priority.is_none(),
+            self.priority.unwrap_or(0),
+            highest,
+            count,
+        )
     }
 }
 
@@ -232,7 +243,9 @@ impl Catalog {
     /// What is known of a guardrail, if it is listed.
     pub fn guardrail(&self, name: &str) -> Option<&KnownGuardrail> {
         let list = self.guardrails.as_deref()?;
-        let at = list.binary_search_by(|known| (*known.name).cmp(name)).ok()?;
+        let at = list
+            .binary_search_by(|known| (*known.name).cmp(name))
+            .ok()?;
         list.get(at)
     }
 }
@@ -367,8 +380,8 @@ pub struct Invariant {
     pub place: Place,
 }
 
-/// All documents of one tree, parsed and checked together. A set that exists is valid. The default is
-/// the empty set: what an environment holds before its first promotion.
+/// All documents of one tree, parsed and checked together. A set that exists is valid. The default
+/// is the empty set: what an environment holds before its first promotion.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "UncheckedSet")]
 pub struct PolicySet {
@@ -384,7 +397,8 @@ pub struct PolicySet {
     pub tests: Vec<TestSuite>,
     /// In the order of files and places.
     pub invariants: Vec<Invariant>,
-    /// Every guardrail that a policy names, in the order of the names; [`GuardrailId`] is the index.
+    /// Every guardrail that a policy names, in the order of the names; [`GuardrailId`] is the
+    /// index.
     pub guardrails: Vec<Arc<str>>,
     /// Distinct condition patterns; [`ConditionId`] is the index.
     pub conditions: Vec<ModelPattern>,
@@ -413,20 +427,34 @@ impl Default for PolicySet {
 }
 
 impl PolicySet {
-    /// The set without the attachments that are expired at an instant, and those. Its digest stays: that is of the
-    /// documents.
+    /// The set without the attachments that are expired at an instant, and those. Its digest stays:
+    /// that is of the documents.
     pub fn split_expired(&self, now: Timestamp) -> (Self, Vec<Arc<Attachment>>) {
-        let (expired, attachments) =
-            self.attachments.iter().cloned().partition(|attachment| attachment.is_expired(now));
-        (Self { attachments, ..self.clone() }, expired)
+        let (expired, attachments) = self
+            .attachments
+            .iter()
+            .cloned()
+            .partition(|attachment| attachment.is_expired(now));
+
+        (
+            Self {
+                attachments,
+                ..self.clone()
+            },
+            expired,
+        )
     }
 
     /// Every instant after another one at which an attachment expires, each once, in order.
     pub fn expiries_after(&self, now: Timestamp) -> Vec<Timestamp> {
-        let all = self.attachments.iter().filter_map(|attachment| attachment.expires);
+        let all = self
+            .attachments
+            .iter()
+            .filter_map(|attachment| attachment.expires);
         let mut instants: Vec<Timestamp> = all.filter(|instant| *instant > now).collect();
         instants.sort_unstable();
         instants.dedup();
+
         instants
     }
 
@@ -451,11 +479,14 @@ impl PolicySet {
         self.guardrails.get(id.0 as usize).map_or("", |name| name)
     }
 
-    /// Whether one of the patterns of a condition holds for a model. An absent model holds for none.
+    /// Whether one of the patterns of a condition holds for a model. An absent model holds for
+    /// none.
     pub fn condition_holds(&self, condition: &[ConditionId], model: Option<&str>) -> bool {
         let Some(model) = model else { return false };
         condition.iter().any(|id| {
-            self.conditions.get(id.0 as usize).is_some_and(|pattern| pattern.matches(model))
+            self.conditions
+                .get(id.0 as usize)
+                .is_some_and(|pattern| pattern.matches(model))
         })
     }
 
@@ -468,12 +499,13 @@ impl PolicySet {
         let mut held = self.walk_chain(policy, holds, |_, _| {});
         held.sort_unstable();
         held.dedup();
+
         held
     }
 
-    /// Walks a policy's chain from its root ancestor down, past the members that do not hold: each adds,
-    /// then removes. Calls `removed` with each member and guardrail that it took away, and gives what is
-    /// left.
+    /// Walks a policy's chain from its root ancestor down, past the members that do not hold: each
+    /// adds, then removes. Calls `removed` with each member and guardrail that it took away, and
+    /// gives what is left.
     pub fn walk_chain<'a>(
         &'a self,
         policy: &'a Policy,
@@ -485,17 +517,23 @@ impl PolicySet {
         for member in members {
             if holds(member) {
                 let is_removed = |guardrail: &GuardrailId| member.remove.contains(guardrail);
-                add_then_remove(&mut held, member.add.iter().copied(), is_removed, |guardrail| {
-                    removed(member, guardrail);
-                });
+                add_then_remove(
+                    &mut held,
+                    member.add.iter().copied(),
+                    is_removed,
+                    |guardrail| {
+                        removed(member, guardrail);
+                    },
+                );
             }
         }
+
         held
     }
 }
 
-/// One member's part in what a chain gives: what it adds joins what is held, then what it removes leaves,
-/// its own additions too. Calls `removed` with each that leaves.
+/// One member's part in what a chain gives: what it adds joins what is held, then what it removes
+/// leaves, its own additions too. Calls `removed` with each that leaves.
 pub fn add_then_remove<G>(
     held: &mut Vec<G>,
     added: impl IntoIterator<Item = G>,
@@ -503,5 +541,6 @@ pub fn add_then_remove<G>(
     removed: impl FnMut(G),
 ) {
     held.extend(added);
-    held.extract_if(.., |guardrail| is_removed(guardrail)).for_each(removed);
+    held.extract_if(.., |guardrail| is_removed(guardrail))
+        .for_each(removed);
 }

@@ -8,9 +8,9 @@ use crate::document::work::step;
 
 /// A pattern of an attachment, an invariant or a catalog.
 ///
-/// A pattern that ends in `*` matches a value that starts with what stands before that last star; any
-/// other pattern matches only the same string. Case-sensitive, by code points. An absent value matches
-/// only `*`. (The rules of LiteLLM's `PolicyMatcher`.)
+/// A pattern that ends in `*` matches a value that starts with what stands before that last star;
+/// any other pattern matches only the same string. Case-sensitive, by code points. An absent value
+/// matches only `*`. (The rules of LiteLLM's `PolicyMatcher`.)
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Pattern {
     /// Only this string.
@@ -83,6 +83,7 @@ mod tests {
         assert!(!Pattern::parse("a*b").matches(Some("axb")));
         assert!(Pattern::parse("a**").matches(Some("a*x")));
         assert!(!Pattern::parse("a**").matches(Some("ax")));
+
         assert!(Pattern::parse("é*").matches(Some("école")));
     }
 
@@ -91,6 +92,7 @@ mod tests {
         assert!(Pattern::parse("*").matches(None));
         assert!(!Pattern::parse("**").matches(None));
         assert!(!Pattern::parse("").matches(None));
+
         assert!(Pattern::parse("").matches(Some("")));
     }
 
@@ -100,6 +102,7 @@ mod tests {
         assert!(p("a*").covers(&p("ab*")) && !p("ab*").covers(&p("a*")));
         assert!(p("a*").covers(&p("a")) && p("*").covers(&p("")));
         assert!(p("a*").overlaps(&p("ab*")) && p("ab*").overlaps(&p("a*")));
+
         assert!(!p("ab*").overlaps(&p("ac*")) && !p("ab").overlaps(&p("abc*")));
     }
 }

@@ -1,7 +1,7 @@
 //! Differences seen at points, joined to boxes.
 //!
-//! A difference at a point holds in the point's cone, less what would undo it. Two boxes of the same
-//! difference that are equal in all dimensions but one are one box:
+//! A difference at a point holds in the point's cone, less what would undo it. Two boxes of the
+//! same difference that are equal in all dimensions but one are one box:
 //!
 //! ```text
 //! team a, key k  loses g        teams {a, b}, key k  loses g
@@ -10,8 +10,9 @@
 //! team b, key l  loses g
 //! ```
 //!
-//! So every point of a box is one at which the difference was seen. Patterns that are nested are not joined:
-//! what undoes the difference at the inner one would be part of the box around the outer one.
+//! So every point of a box is one at which the difference was seen. Patterns that are nested are
+//! not joined: what undoes the difference at the inner one would be part of the box around the
+//! outer one.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -102,7 +103,11 @@ pub(super) struct Boxes<'w, 'a> {
 
 impl<'w, 'a> Boxes<'w, 'a> {
     pub(super) fn new(world: &'w World<'a>, budget: &'w Budget) -> Self {
-        Self { world, budget, terms: FxHashMap::default() }
+        Self {
+            world,
+            budget,
+            terms: FxHashMap::default(),
+        }
     }
 
     /// The boxes of all differences, joined and in the order in which they are shown; and how many
@@ -122,9 +127,14 @@ impl<'w, 'a> Boxes<'w, 'a> {
         let values = Dimension::ALL
             .into_iter()
             .filter(|dimension| !dimension.is_set() && *dimension != Dimension::Model);
-        for along in [Along::Models].into_iter().chain(tags).chain(values.map(Along::Value)) {
+        for along in [Along::Models]
+            .into_iter()
+            .chain(tags)
+            .chain(values.map(Along::Value))
+        {
             boxes = join(boxes, along, self.budget);
         }
+
         boxes.sort_by_cached_key(order);
         (boxes, left_out)
     }
@@ -143,7 +153,11 @@ impl<'w, 'a> Boxes<'w, 'a> {
                 by_default: found.by_default,
                 models: term.models.clone(),
                 any: term.any.iter().cloned().collect(),
-                values: found.point.values.as_ref().map(|_, pattern| single(pattern)),
+                values: found
+                    .point
+                    .values
+                    .as_ref()
+                    .map(|_, pattern| single(pattern)),
                 tags: found.point.tags.iter().map(single).collect(),
                 witnesses: witnesses(term, &found.space),
                 sources: vec![source],
@@ -156,23 +170,30 @@ impl<'w, 'a> Boxes<'w, 'a> {
         if let Some(known) = self.terms.get(&key) {
             return Rc::clone(known);
         }
+
         let comparisons = space.items.len() * space.classes.len() * classes.len();
         self.budget.spend(comparisons as u64);
         let terms = Rc::new(terms::terms(self.world, space, classes));
         self.terms.insert(key, Rc::clone(&terms));
+
         terms
     }
 }
 
 fn witnesses(term: &Term, space: &Space) -> Vec<ModelWitness> {
-    let classes = term.classes.iter().filter_map(|class| space.classes.get(*class));
+    let classes = term
+        .classes
+        .iter()
+        .filter_map(|class| space.classes.get(*class));
     let mut witnesses: Vec<ModelWitness> = classes.map(model_witness).collect();
     witnesses.sort_unstable();
     witnesses.truncate(2);
+
     witnesses
 }
 
-/// Losses first, then changes of pipelines, then gains; requests that name policies last; wide ones first.
+/// Losses first, then changes of pipelines, then gains; requests that name policies last; wide ones
+/// first.
 fn order(boxed: &PointBox) -> impl Ord + use<> {
     let change = &boxed.change;
     let kind = if !change.lost.is_empty() {
@@ -182,6 +203,7 @@ fn order(boxed: &PointBox) -> impl Ord + use<> {
     } else {
         2
     };
+
     let length = |list: &PatternList| list.iter().map(|p| p.to_string().len()).min();
     let first = |list: &PatternList| list.first().cloned();
     (
@@ -189,7 +211,11 @@ fn order(boxed: &PointBox) -> impl Ord + use<> {
         boxed.values.as_ref().map(|_, list| length(list)),
         boxed.values.as_ref().map(|_, list| first(list)),
         boxed.tags.iter().map(first).collect::<Vec<_>>(),
-        (change.clone(), boxed.requested.clone(), boxed.models.clone()),
+        (
+            change.clone(),
+            boxed.requested.clone(),
+            boxed.models.clone(),
+        ),
     )
 }
 
@@ -198,6 +224,7 @@ fn join(boxes: Vec<PointBox>, along: Along, budget: &Budget) -> Vec<PointBox> {
     if budget.spent() {
         return boxes;
     }
+
     let mut numbers: FxHashMap<_, usize> = FxHashMap::default();
     let mut buckets: Vec<Vec<PointBox>> = Vec::new();
     for boxed in boxes {
@@ -208,13 +235,20 @@ fn join(boxes: Vec<PointBox>, along: Along, budget: &Budget) -> Vec<PointBox> {
             None => buckets.push(vec![boxed]),
         }
     }
-    buckets.into_iter().flat_map(|bucket| join_bucket(bucket, along)).collect()
+
+    buckets
+        .into_iter()
+        .flat_map(|bucket| join_bucket(bucket, along))
+        .collect()
 }
 
 fn join_bucket(mut bucket: Vec<PointBox>, along: Along) -> Vec<PointBox> {
     // In the order of texts most patterns are added at the end of the list.
     bucket.sort_by_cached_key(|boxed| {
-        let list = boxed.list(along).and_then(PatternList::first).map(Pattern::to_string);
+        let list = boxed
+            .list(along)
+            .and_then(PatternList::first)
+            .map(Pattern::to_string);
         (list, boxed.models.any.clone())
     });
     let mut joined: Vec<PointBox> = Vec::new();
@@ -225,6 +259,7 @@ fn join_bucket(mut bucket: Vec<PointBox>, along: Along) -> Vec<PointBox> {
             None => joined.push(boxed),
         }
     }
+
     joined
 }
 
@@ -235,6 +270,7 @@ impl PointBox {
         if along == Along::Models {
             models.any = Vec::new();
         }
+
         let values = self
             .values
             .as_ref()
@@ -244,6 +280,7 @@ impl PointBox {
         if let (Along::Tags(place), true) = (along, has_list) {
             tags.remove(place);
         }
+
         let kind = (self.change.clone(), self.requested.clone(), self.by_default);
         (kind, models, values, tags, has_list)
     }
@@ -283,10 +320,12 @@ impl PointBox {
                 self.values[dimension].extend_apart(&other.values[dimension]);
             }
         }
+
         self.witnesses.extend(other.witnesses);
         self.witnesses.sort_unstable();
         self.witnesses.dedup();
         self.witnesses.truncate(MAX_WITNESSES);
+
         self.sources.extend(other.sources);
     }
 

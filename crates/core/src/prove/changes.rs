@@ -54,21 +54,26 @@ impl<'w, 'a> Changes<'w, 'a> {
 
     /// Whether an attachment is one that the other side lacks.
     pub(super) fn is_changed(&self, side: usize, rank: Rank) -> bool {
-        self.attachments.get(side).is_some_and(|ranks| ranks.binary_search(&rank).is_ok())
+        self.attachments
+            .get(side)
+            .is_some_and(|ranks| ranks.binary_search(&rank).is_ok())
     }
 
     /// The documents that changed and that an attachment comes from.
     pub(super) fn behind_attachment(&self, side: usize, rank: Rank) -> Vec<&Cause> {
         let documents = self.attachment_documents.get(side);
-        let mut causes: Vec<&Cause> =
-            documents.and_then(|documents| documents.get(&rank)).into_iter().collect();
-        let policy = self
-            .world
-            .side_at(side)
-            .and_then(|side| side.set.policy(side.set.attachments.get(rank as usize)?.policy));
+        let mut causes: Vec<&Cause> = documents
+            .and_then(|documents| documents.get(&rank))
+            .into_iter()
+            .collect();
+        let policy = self.world.side_at(side).and_then(|side| {
+            side.set
+                .policy(side.set.attachments.get(rank as usize)?.policy)
+        });
         if let Some(policy) = policy {
             causes.extend(self.behind_policy(&policy.name));
         }
+
         causes
     }
 
@@ -82,6 +87,7 @@ impl<'w, 'a> Changes<'w, 'a> {
             .flat_map(|(set, policy)| policy.chain.iter().filter_map(|id| set.policy(*id)))
             .filter_map(|member| self.policy_documents.get(&member.name))
             .collect();
+
         causes.sort_unstable();
         causes.dedup();
         causes
@@ -99,10 +105,19 @@ fn lacking(side: &Side<'_>, other: &Side<'_>) -> Vec<Rank> {
 
 fn changed_policies(base: &Side<'_>, head: &Side<'_>) -> Vec<ChangedPolicy> {
     let profile = |side: &Side<'_>, name: &str| {
-        side.set.find(name).and_then(|(id, _)| side.profiles.get(id.0 as usize).copied())
+        side.set
+            .find(name)
+            .and_then(|(id, _)| side.profiles.get(id.0 as usize).copied())
     };
-    let mut names: Vec<&Arc<str>> =
-        base.set.policies.iter().chain(&head.set.policies).map(|policy| &policy.name).collect();
+
+    let mut names: Vec<&Arc<str>> = base
+        .set
+        .policies
+        .iter()
+        .chain(&head.set.policies)
+        .map(|policy| &policy.name)
+        .collect();
+
     names.sort_unstable();
     names.dedup();
     names
@@ -119,9 +134,15 @@ fn changed_policies(base: &Side<'_>, head: &Side<'_>) -> Vec<ChangedPolicy> {
 type Own<'w> = (Option<u32>, Option<PipeId>, Option<&'w str>);
 
 fn own<'w>(side: &Side<'w>, id: PolicyId, policy: &'w Policy) -> Own<'w> {
-    let parent =
-        policy.parent.and_then(|parent| side.set.policy(parent)).map(|parent| &*parent.name);
-    (side.own.get(id.0 as usize).copied(), side.pipes.get(id.0 as usize).copied().flatten(), parent)
+    let parent = policy
+        .parent
+        .and_then(|parent| side.set.policy(parent))
+        .map(|parent| &*parent.name);
+    (
+        side.own.get(id.0 as usize).copied(),
+        side.pipes.get(id.0 as usize).copied().flatten(),
+        parent,
+    )
 }
 
 fn policy_documents(base: &Side<'_>, head: &Side<'_>) -> FxHashMap<Arc<str>, Cause> {
@@ -133,16 +154,30 @@ fn policy_documents(base: &Side<'_>, head: &Side<'_>) -> FxHashMap<Arc<str>, Cau
             Some((old_id, old)) if own(base, old_id, old) != own(head, id, policy) => How::Changed,
             Some(_) => continue,
         };
+
         documents.insert(policy.name.clone(), cause(policy, how));
     }
-    for policy in base.set.policies.iter().filter(|policy| head.set.find(&policy.name).is_none()) {
+
+    for policy in base
+        .set
+        .policies
+        .iter()
+        .filter(|policy| head.set.find(&policy.name).is_none())
+    {
         documents.insert(policy.name.clone(), cause(policy, How::Removed));
     }
+
     documents
 }
 
 fn cause(kind: &'static str, name: &str, place: &Place, change: How) -> Cause {
-    Cause { kind, name: name.to_owned(), file: place.file.to_string(), line: place.line, change }
+    Cause {
+        kind,
+        name: name.to_owned(),
+        file: place.file.to_string(),
+        line: place.line,
+        change,
+    }
 }
 
 /// What an attachment's own document says that matters here.
@@ -154,14 +189,22 @@ fn document<'s>(
     let attachment = set.attachments.get(rank as usize)?;
     let given = side.givens.get(rank as usize)?;
     let name = set.policy(attachment.policy).map(|policy| &*policy.name);
-    Some((name, &given.zone, &given.models, given.default, attachment.priority))
+
+    Some((
+        name,
+        &given.zone,
+        &given.models,
+        given.default,
+        attachment.priority,
+    ))
 }
 
 fn attachment_documents(base: &Side<'_>, head: &Side<'_>) -> [FxHashMap<Rank, Cause>; 2] {
     let ranks = |side: &Side<'_>| 0..Rank::try_from(side.givens.len()).unwrap_or(Rank::MAX);
     let lacking = |side: &Side<'_>, other: &Side<'_>, how: How| -> FxHashMap<Rank, Cause> {
-        let documents: FxHashSet<_> =
-            ranks(other).filter_map(|rank| document(other.set, other, rank)).collect();
+        let documents: FxHashSet<_> = ranks(other)
+            .filter_map(|rank| document(other.set, other, rank))
+            .collect();
         ranks(side)
             .filter(|rank| {
                 document(side.set, side, *rank).is_some_and(|own| !documents.contains(&own))
@@ -169,18 +212,23 @@ fn attachment_documents(base: &Side<'_>, head: &Side<'_>) -> [FxHashMap<Rank, Ca
             .filter_map(|rank| {
                 let attachment = side.set.attachments.get(rank as usize)?;
                 let name = &side.set.policy(attachment.policy)?.name;
-                Some((rank, cause("PolicyAttachment", name, &attachment.place, how)))
+                Some((
+                    rank,
+                    cause("PolicyAttachment", name, &attachment.place, how),
+                ))
             })
             .collect()
     };
+
     let mut removed = lacking(base, head, How::Removed);
     let mut added = lacking(head, base, How::Added);
     pair_up(&mut removed, &mut added);
+
     [removed, added]
 }
 
-/// An attachment gone and one new of the same policy in the same file are one document that changed; it is
-/// shown where it stands in HEAD.
+/// An attachment gone and one new of the same policy in the same file are one document that
+/// changed; it is shown where it stands in HEAD.
 fn pair_up(removed: &mut FxHashMap<Rank, Cause>, added: &mut FxHashMap<Rank, Cause>) {
     let mut new: FxHashMap<(String, String), Vec<Rank>> = FxHashMap::default();
     let mut ranks: Vec<(Rank, u32, String, String)> = added
@@ -191,12 +239,15 @@ fn pair_up(removed: &mut FxHashMap<Rank, Cause>, added: &mut FxHashMap<Rank, Cau
     for (rank, _, name, file) in ranks {
         new.entry((name, file)).or_default().push(rank);
     }
+
     let mut old: Vec<(&Rank, &mut Cause)> = removed.iter_mut().collect();
     old.sort_by_key(|(rank, cause)| (cause.line, **rank));
     for (_, cause) in old {
         let place = (cause.name.clone(), cause.file.clone());
-        if let Some(after) =
-            new.get_mut(&place).and_then(Vec::pop).and_then(|rank| added.get_mut(&rank))
+        if let Some(after) = new
+            .get_mut(&place)
+            .and_then(Vec::pop)
+            .and_then(|rank| added.get_mut(&rank))
         {
             after.change = How::Changed;
             *cause = after.clone();
@@ -220,7 +271,14 @@ pub(super) fn order_key<'w>(
 ) -> Option<OrderKey<'w>> {
     let given = side.givens.get(rank as usize)?;
     let pipe = world.pipe_of(given.profile)?;
-    let conditions =
-        world.chain(given.profile).map(|member: &Member| member.condition.as_deref()).collect();
-    Some(OrderKey { key: (&given.zone, &given.models, given.default), pipe, conditions })
+    let conditions = world
+        .chain(given.profile)
+        .map(|member: &Member| member.condition.as_deref())
+        .collect();
+
+    Some(OrderKey {
+        key: (&given.zone, &given.models, given.default),
+        pipe,
+        conditions,
+    })
 }

@@ -1,8 +1,9 @@
 //! Points of the space of requests that stand for all that lies below them.
 //!
-//! A pattern is an exact string or a prefix, so two patterns are nested or apart, and a value that matches
-//! a pattern and no deeper one matches the fewest others. Such values are the *generic* values of the
-//! pattern; a [`Point`] has one a dimension. The requests that its patterns match are its *cone*:
+//! A pattern is an exact string or a prefix, so two patterns are nested or apart, and a value that
+//! matches a pattern and no deeper one matches the fewest others. Such values are the *generic*
+//! values of the pattern; a [`Point`] has one a dimension. The requests that its patterns match are
+//! its *cone*:
 //!
 //! ```text
 //! patterns of teams           *                    generic values: none, "x"
@@ -14,14 +15,15 @@
 //! the cone of the point (team health*) holds requests of `healthx` and of `health-eu`
 //! ```
 //!
-//! Whatever matches a point matches every request of its cone: this is why a question "is there a request
-//! here that nothing there covers?" needs one look a point.
+//! Whatever matches a point matches every request of its cone: this is why a question "is there a
+//! request here that nothing there covers?" needs one look a point.
 
 use crate::document::{Dimension, PerDimension};
 use crate::policy::{Pattern, Targets};
 
-/// The generic request of a cone: a generic value of each pattern, and of each pattern of `tags` one tag.
-/// The generic value of `*` is absent or a value that no other pattern matches; nothing tells them apart.
+/// The generic request of a cone: a generic value of each pattern, and of each pattern of `tags`
+/// one tag. The generic value of `*` is absent or a value that no other pattern matches; nothing
+/// tells them apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Point {
     /// Of dimensions with one value; `*` for models, which are looked at apart, and for tags.
@@ -37,8 +39,8 @@ pub(super) struct Zone {
     pub lists: PerDimension<Option<PatternList>>,
 }
 
-/// Patterns of which none covers another, in the order of their texts. So all patterns that a prefix covers
-/// stand together, and what covers a pattern stands right before its place.
+/// Patterns of which none covers another, in the order of their texts. So all patterns that a
+/// prefix covers stand together, and what covers a pattern stands right before its place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(super) struct PatternList(Vec<Pattern>);
 
@@ -84,22 +86,37 @@ impl PatternList {
 
     /// Whether one of the patterns covers another one.
     pub(super) fn covers(&self, pattern: &Pattern) -> bool {
-        let behind = self.0.partition_point(|own| text_order(own) <= text_order(pattern));
-        behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|own| own.covers(pattern))
+        let behind = self
+            .0
+            .partition_point(|own| text_order(own) <= text_order(pattern));
+        behind
+            .checked_sub(1)
+            .and_then(|at| self.0.get(at))
+            .is_some_and(|own| own.covers(pattern))
     }
 
     /// Whether one of the patterns matches a value, perhaps an absent one.
     pub(super) fn matches(&self, value: Option<&str>) -> bool {
-        let Some(text) = value else { return self.iter().any(Pattern::is_any) };
-        let behind = self.0.partition_point(|own| text_order(own) <= (text, true));
-        behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|own| own.matches(value))
+        let Some(text) = value else {
+            return self.iter().any(Pattern::is_any);
+        };
+        let behind = self
+            .0
+            .partition_point(|own| text_order(own) <= (text, true));
+        behind
+            .checked_sub(1)
+            .and_then(|at| self.0.get(at))
+            .is_some_and(|own| own.matches(value))
     }
 
     /// The patterns that another one covers.
     pub(super) fn covered_by(&self, pattern: &Pattern) -> &[Pattern] {
-        let from = self.0.partition_point(|own| text_order(own) < text_order(pattern));
+        let from = self
+            .0
+            .partition_point(|own| text_order(own) < text_order(pattern));
         let rest = self.0.get(from..).unwrap_or_default();
-        rest.get(..rest.partition_point(|own| pattern.covers(own))).unwrap_or_default()
+        rest.get(..rest.partition_point(|own| pattern.covers(own)))
+            .unwrap_or_default()
     }
 
     /// Whether some value is matched by one of the patterns and by another one.
@@ -109,7 +126,12 @@ impl PatternList {
 
     /// Whether some value is matched by both lists.
     pub(super) fn meets(&self, other: &Self) -> bool {
-        let (short, long) = if self.len() < other.len() { (self, other) } else { (other, self) };
+        let (short, long) = if self.len() < other.len() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+
         short.iter().any(|pattern| long.overlaps(pattern))
     }
 
@@ -120,9 +142,11 @@ impl PatternList {
             .last()
             .zip(more.first())
             .is_none_or(|(last, first)| text_order(last) < text_order(first));
+
         self.0.extend(more.0.iter().cloned());
         if !ends_before {
-            self.0.sort_unstable_by(|a, b| text_order(a).cmp(&text_order(b)));
+            self.0
+                .sort_unstable_by(|a, b| text_order(a).cmp(&text_order(b)));
         }
     }
 
@@ -157,12 +181,16 @@ impl Zone {
                 _ => reduce_values(Some(patterns)),
             }
         };
-        Self { lists: PerDimension::from_fn(list) }
+
+        Self {
+            lists: PerDimension::from_fn(list),
+        }
     }
 
     /// Whether the point lies in it; then its whole cone does.
     pub(super) fn covers(&self, point: &Point) -> bool {
-        self.narrowed().all(|(dimension, list)| point.is_within(dimension, list))
+        self.narrowed()
+            .all(|(dimension, list)| point.is_within(dimension, list))
     }
 
     /// Whether some request of the point's cone lies in it: a request can always have a tag more.
@@ -174,23 +202,33 @@ impl Zone {
 
     /// Whether some request lies in both zones.
     pub(super) fn meets(&self, other: &Zone) -> bool {
-        self.narrowed().filter(|(dimension, _)| !dimension.is_set()).all(|(dimension, list)| {
-            other.lists[dimension].as_ref().is_none_or(|other| list.meets(other))
-        })
+        self.narrowed()
+            .filter(|(dimension, _)| !dimension.is_set())
+            .all(|(dimension, list)| {
+                other.lists[dimension]
+                    .as_ref()
+                    .is_none_or(|other| list.meets(other))
+            })
     }
 
     /// The dimensions that are looked at, with their patterns.
     pub(super) fn narrowed(&self) -> impl Iterator<Item = (Dimension, &PatternList)> {
-        self.lists.iter().filter_map(|(dimension, list)| Some((dimension, list.as_ref()?)))
+        self.lists
+            .iter()
+            .filter_map(|(dimension, list)| Some((dimension, list.as_ref()?)))
     }
 
     /// How many patterns it has: what making [`Zone::points`] costs.
     pub(super) fn weight(&self) -> u64 {
-        self.lists.values().flatten().map(|list| list.len() as u64).sum()
+        self.lists
+            .values()
+            .flatten()
+            .map(|list| list.len() as u64)
+            .sum()
     }
 
-    /// The generic points of what the zone has in common with a cone. Every request of both lies in the
-    /// cone of one of them.
+    /// The generic points of what the zone has in common with a cone. Every request of both lies in
+    /// the cone of one of them.
     pub(super) fn points(&self, at: &Point) -> Points {
         let choices = self.narrowed().map(|(dimension, list)| {
             let choices = match dimension.is_set() {
@@ -198,15 +236,22 @@ impl Zone {
                 true => list.iter().map(|tag| with_tag(&at.tags, tag)).collect(),
                 false => meets(list, &at.values[dimension]),
             };
+
             (dimension, choices)
         });
+
         Points::new(at.clone(), choices.collect())
     }
 }
 
 /// A set of tags with one more; a tag that the new one makes needless goes.
 fn with_tag(tags: &[Pattern], tag: &Pattern) -> Vec<Pattern> {
-    let mut set: Vec<Pattern> = tags.iter().filter(|old| !old.covers(tag)).cloned().collect();
+    let mut set: Vec<Pattern> = tags
+        .iter()
+        .filter(|old| !old.covers(tag))
+        .cloned()
+        .collect();
+
     set.push(tag.clone());
     set.sort_unstable();
     set
@@ -217,10 +262,15 @@ fn meets(list: &PatternList, at: &Pattern) -> Vec<Vec<Pattern>> {
     if list.covers(at) {
         return vec![vec![at.clone()]];
     }
-    list.covered_by(at).iter().map(|pattern| vec![pattern.clone()]).collect()
+
+    list.covered_by(at)
+        .iter()
+        .map(|pattern| vec![pattern.clone()])
+        .collect()
 }
 
-/// The points of a product of choices, made one after another: there can be many more than fit in memory.
+/// The points of a product of choices, made one after another: there can be many more than fit in
+/// memory.
 #[derive(Debug)]
 pub(super) struct Points {
     at: Point,
@@ -239,7 +289,11 @@ impl Points {
 
     /// No points at all.
     pub(super) fn none() -> Self {
-        Self { at: Point::top(), choices: Vec::new(), next: None }
+        Self {
+            at: Point::top(),
+            choices: Vec::new(),
+            next: None,
+        }
     }
 }
 
@@ -263,8 +317,10 @@ impl Iterator for Points {
             if *at < choices.len() {
                 return Some(point);
             }
+
             *at = 0;
         }
+
         self.next = None;
         Some(point)
     }
@@ -273,7 +329,10 @@ impl Iterator for Points {
 impl Point {
     /// No value and no tags: what matches it matches every request.
     pub(super) fn top() -> Self {
-        Self { values: PerDimension::from_fn(|_| any()), tags: Vec::new() }
+        Self {
+            values: PerDimension::from_fn(|_| any()),
+            tags: Vec::new(),
+        }
     }
 
     /// Whether every request of the cone is matched by the list in one dimension.
@@ -285,7 +344,8 @@ impl Point {
         }
     }
 
-    /// Whether it stands only for requests with an empty string, which are left out of every analysis.
+    /// Whether it stands only for requests with an empty string, which are left out of every
+    /// analysis.
     pub(super) fn is_empty_string(&self) -> bool {
         let empty = |pattern: &Pattern| matches!(pattern, Pattern::Exact(text) if text.is_empty());
         self.values.values().any(empty) || self.tags.iter().any(empty)
@@ -312,12 +372,15 @@ mod tests {
 
     #[test]
     fn a_list_answers_as_looking_at_each_of_its_patterns_does() {
-        let texts = ["", "*", "a", "a*", "ab", "ab*", "abc", "b", "b*", "ba", "a b*", "a!", "é*"];
+        let texts = [
+            "", "*", "a", "a*", "ab", "ab*", "abc", "b", "b*", "ba", "a b*", "a!", "é*",
+        ];
         for chosen in 0..1usize << texts.len() {
             // Every pair and some larger lists.
             if chosen.count_ones() > 2 && chosen % 37 != 0 {
                 continue;
             }
+
             let all: Vec<Pattern> = texts
                 .iter()
                 .enumerate()
@@ -327,13 +390,29 @@ mod tests {
             let list = PatternList::of(all.iter().cloned());
             for text in texts {
                 let (one, told) = (p(text), || format!("{text} and {all:?}"));
-                assert_eq!(list.covers(&one), all.iter().any(|o| o.covers(&one)), "{}", told());
-                assert_eq!(list.overlaps(&one), all.iter().any(|o| o.overlaps(&one)), "{}", told());
+                assert_eq!(
+                    list.covers(&one),
+                    all.iter().any(|o| o.covers(&one)),
+                    "{}",
+                    told()
+                );
+                assert_eq!(
+                    list.overlaps(&one),
+                    all.iter().any(|o| o.overlaps(&one)),
+                    "{}",
+                    told()
+                );
                 let found = all.iter().any(|own| own.matches(Some(text)));
                 assert_eq!(list.matches(Some(text)), found, "{}", told());
                 let below = list.iter().filter(|own| one.covers(own)).cloned();
-                assert_eq!(list.covered_by(&one), below.collect::<Vec<_>>(), "{}", told());
+                assert_eq!(
+                    list.covered_by(&one),
+                    below.collect::<Vec<_>>(),
+                    "{}",
+                    told()
+                );
             }
+
             let covered = |one: &Pattern| list.iter().filter(|own| own.covers(one)).count();
             assert!(all.iter().all(|one| covered(one) == 1), "{all:?}");
         }
@@ -341,12 +420,19 @@ mod tests {
 
     #[test]
     fn the_narrower_of_two_nested_tags_stands_for_both() {
-        let at = Point { tags: vec![p("phi*")], ..Point::top() };
-        let sets: Vec<Vec<Pattern>> =
-            tags(&["phi-eu", "tier"]).points(&at).map(|point| point.tags).collect();
+        let at = Point {
+            tags: vec![p("phi*")],
+            ..Point::top()
+        };
+
+        let sets: Vec<Vec<Pattern>> = tags(&["phi-eu", "tier"])
+            .points(&at)
+            .map(|point| point.tags)
+            .collect();
         let mut both = vec![p("phi*"), p("tier")];
         both.sort_unstable();
         assert_eq!(sets, [vec![p("phi-eu")], both]);
+
         assert_eq!(tags(&["ph*"]).points(&at).collect::<Vec<_>>(), [at]);
     }
 
@@ -359,6 +445,7 @@ mod tests {
         assert_eq!((points.len(), distinct.len()), (6, 6));
         let mut at = Point::top();
         at.values[Dimension::Team] = p("d");
+
         assert_eq!(zone.points(&at).count() + Points::none().count(), 0);
     }
 
@@ -370,6 +457,10 @@ mod tests {
         let zone = Zone::of(&targets);
         assert_eq!(zone.lists[Dimension::Team], None);
         assert!(!zone.covers(&Point::top()) && zone.overlaps(&Point::top()));
-        assert!(zone.covers(&Point { tags: vec![p("x")], ..Point::top() }));
+
+        assert!(zone.covers(&Point {
+            tags: vec![p("x")],
+            ..Point::top()
+        }));
     }
 }

@@ -22,7 +22,8 @@ pub(super) struct Outcome {
     pub non_default: bool,
     /// Sorted.
     pub gives: Vec<GuardId>,
-    /// The pipelines in the order in which they run, each once: one that runs again decides nothing.
+    /// The pipelines in the order in which they run, each once: one that runs again decides
+    /// nothing.
     pub pipes: Vec<PipeId>,
 }
 
@@ -39,9 +40,15 @@ pub(super) struct Evaluated {
 
 impl Evaluated {
     pub(super) fn outcome(&self, side: usize, class: usize) -> &Outcome {
-        const NOTHING: &Outcome =
-            &Outcome { non_default: false, gives: Vec::new(), pipes: Vec::new() };
-        self.outcomes.get(side).and_then(|classes| classes.get(class)).unwrap_or(NOTHING)
+        const NOTHING: &Outcome = &Outcome {
+            non_default: false,
+            gives: Vec::new(),
+            pipes: Vec::new(),
+        };
+        self.outcomes
+            .get(side)
+            .and_then(|classes| classes.get(class))
+            .unwrap_or(NOTHING)
     }
 }
 
@@ -58,12 +65,22 @@ pub(super) struct Evaluator<'w, 'a> {
 
 impl<'w, 'a> Evaluator<'w, 'a> {
     pub(super) fn new(world: &'w World<'a>, budget: &'w Budget) -> Self {
-        let catalogs: Vec<_> = world.sides.iter().rev().map(|side| &side.set.catalog).collect();
-        Self { world, spaces: Spaces::new(&catalogs), budget }
+        let catalogs: Vec<_> = world
+            .sides
+            .iter()
+            .rev()
+            .map(|side| &side.set.catalog)
+            .collect();
+
+        Self {
+            world,
+            spaces: Spaces::new(&catalogs),
+            budget,
+        }
     }
 
-    /// What the requests of a point get, and with them requests that name policies. `items` are what models
-    /// are asked for besides.
+    /// What the requests of a point get, and with them requests that name policies. `items` are
+    /// what models are asked for besides.
     pub(super) fn evaluate(
         &mut self,
         point: &Point,
@@ -74,22 +91,32 @@ impl<'w, 'a> Evaluator<'w, 'a> {
         let mut ranks = Vec::new();
         for side in &self.world.sides {
             let matching = side.index.matching(&side.givens, point);
-            for given in matching.iter().filter_map(|rank| side.givens.get(*rank as usize)) {
+            for given in matching
+                .iter()
+                .filter_map(|rank| side.givens.get(*rank as usize))
+            {
                 self.world.items_of(given, &mut items);
             }
+
             ranks.push(matching);
         }
+
         for profile in named.iter().flatten().flatten() {
             self.world.items_of_profile(*profile, &mut items);
         }
+
         items.sort_unstable();
         items.dedup();
         let space = self.spaces.space(&self.world.items, &items, self.budget)?;
-        let work = ranks.iter().map(|ranks| 8 + ranks.len() as u64).sum::<u64>()
+        let work = ranks
+            .iter()
+            .map(|ranks| 8 + ranks.len() as u64)
+            .sum::<u64>()
             * space.classes.len() as u64;
         if !self.budget.spend(work) {
             return Err(TooLarge);
         }
+
         let outcomes = self
             .world
             .sides
@@ -97,14 +124,22 @@ impl<'w, 'a> Evaluator<'w, 'a> {
             .zip(&ranks)
             .enumerate()
             .map(|(number, (side, ranks))| {
-                let named: Vec<ProfileId> =
-                    named.iter().filter_map(|named| named.get(number).copied().flatten()).collect();
+                let named: Vec<ProfileId> = named
+                    .iter()
+                    .filter_map(|named| named.get(number).copied().flatten())
+                    .collect();
                 (0..space.classes.len())
                     .map(|class| outcome(self.world, side, ranks, &named, &space, class))
                     .collect()
             })
             .collect();
-        Ok(Evaluated { point: point.clone(), ranks, space, outcomes })
+
+        Ok(Evaluated {
+            point: point.clone(),
+            ranks,
+            space,
+            outcomes,
+        })
     }
 }
 
@@ -127,10 +162,15 @@ pub(super) fn effect(
     if !effect::applies(world.chain(profile), space, class) {
         return None;
     }
+
     let is_on = |member: &Member| holds(member.condition.as_deref(), space, class);
     let gives = effect::given_by(world.chain(profile), is_on);
     let own_holds = world.chain(profile).last().is_some_and(is_on);
-    Some(Effect { gives, pipe: world.pipe_of(profile).filter(|_| own_holds) })
+
+    Some(Effect {
+        gives,
+        pipe: world.pipe_of(profile).filter(|_| own_holds),
+    })
 }
 
 /// The attachments that count for a class of models, in the order of evaluation.
@@ -146,9 +186,11 @@ pub(super) fn counting<'s>(
         .filter_map(|rank| Some((*rank, side.givens.get(*rank as usize)?)))
         .filter(|(_, given)| is_active(world, given, space, class))
         .collect();
+
     if counting.iter().any(|(_, given)| !given.default) {
         counting.retain(|(_, given)| !given.default);
     }
+
     counting
 }
 
@@ -165,22 +207,29 @@ fn outcome(
         non_default: counting.first().is_some_and(|(_, given)| !given.default),
         ..Outcome::default()
     };
-    let profiles = counting.iter().map(|(_, given)| given.profile).chain(named.iter().copied());
+
+    let profiles = counting
+        .iter()
+        .map(|(_, given)| given.profile)
+        .chain(named.iter().copied());
     for effect in profiles.filter_map(|profile| effect(world, profile, space, class)) {
         outcome.gives.extend(effect.gives);
         outcome.pipes.extend(effect.pipe);
     }
+
     outcome.gives.sort_unstable();
     outcome.gives.dedup();
     outcome.pipes = in_running_order(world, outcome.pipes);
+
     outcome
 }
 
 /// The pipelines that run before the model is called, then those after it, each once.
 pub(super) fn in_running_order(world: &World<'_>, pipes: Vec<PipeId>) -> Vec<PipeId> {
     let mode = |pipe: &PipeId| world.pipes.get(*pipe).map(|pipe| pipe.mode);
-    let (mut ordered, after): (Vec<PipeId>, Vec<PipeId>) =
-        pipes.into_iter().partition(|pipe| mode(pipe) == Some(PipelineMode::PreCall));
+    let (mut ordered, after): (Vec<PipeId>, Vec<PipeId>) = pipes
+        .into_iter()
+        .partition(|pipe| mode(pipe) == Some(PipelineMode::PreCall));
     ordered.extend(after);
     let mut seen: Vec<PipeId> = Vec::new();
     ordered.retain(|pipe| {
@@ -188,7 +237,9 @@ pub(super) fn in_running_order(world: &World<'_>, pipes: Vec<PipeId>) -> Vec<Pip
         if new {
             seen.push(*pipe);
         }
+
         new
     });
+
     ordered
 }

@@ -1,5 +1,5 @@
-//! What a change does to every possible request: the search, its findings as regions, each with a witness
-//! that the engines confirm.
+//! What a change does to every possible request: the search, its findings as regions, each with a
+//! witness that the engines confirm.
 
 use std::collections::BTreeSet;
 
@@ -36,8 +36,8 @@ const PER_REPLAY: u64 = 400;
 
 /// What HEAD does to requests that BASE does not, as much as a person can read.
 ///
-/// `base` and `head` of the result are the digests of the sets; a caller that knows revisions puts them
-/// there.
+/// `base` and `head` of the result are the digests of the sets; a caller that knows revisions puts
+/// them there.
 pub fn impact(base: &Engine, head: &Engine, budget: &Budget) -> Impact {
     impact_in_detail(base, head, budget, Detail::READABLE)
 }
@@ -57,6 +57,7 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
         regions: Vec::new(),
         regions_left_out: 0,
     };
+
     let (Some(base_side), Some(head_side)) = (world.side_at(BASE), world.side_at(HEAD)) else {
         return impact;
     };
@@ -75,7 +76,9 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
     impact.weakens = impact.weakening.is_some();
 
     budget.begin_phase(JOINING_ENDS);
-    let Search { found, mut skipped, .. } = search;
+    let Search {
+        found, mut skipped, ..
+    } = search;
     let patcher = Patcher::new(&world, &changes, &found, budget);
     let mut describer = Describer::new(&world, &names, engines, &found, patcher, budget, detail);
     describer.describe_all();
@@ -85,15 +88,16 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
     skipped.extend(describer.skipped);
     impact.not_analysed = sentences(skipped);
     impact.exact = impact.not_analysed.is_empty();
+
     impact
 }
 
-/// The regions around requests, each with the policies that it names: of a request that differs and names none at
-/// least one that has it; of one that names some, those of each of them that changed.
+/// The regions around requests, each with the policies that it names: of a request that differs and
+/// names none at least one that has it; of one that names some, those of each of them that changed.
 ///
-/// The regions of an impact tell every guardrail that is lost or gained, and not every combination of them, of
-/// which there can be more than anybody has requests for. What requests were really seen in tells which of
-/// the others are worth telling.
+/// The regions of an impact tell every guardrail that is lost or gained, and not every combination
+/// of them, of which there can be more than anybody has requests for. What requests were really
+/// seen in tells which of the others are worth telling.
 pub fn regions_around(
     base: &Engine,
     head: &Engine,
@@ -114,6 +118,7 @@ pub fn regions_around(
         if named.is_empty() {
             search.look(&point, None);
         }
+
         let is_named = |policy: &&ChangedPolicy| named.iter().any(|name| **name == *policy.name);
         for policy in changes.policies.iter().filter(is_named) {
             search.look(&point, Some(&Request::of(policy)));
@@ -122,8 +127,16 @@ pub fn regions_around(
 
     let found = search.found;
     let patcher = Patcher::new(&world, &changes, &found, budget);
-    let mut describer =
-        Describer::new(&world, &names, [base, head], &found, patcher, budget, detail);
+    let mut describer = Describer::new(
+        &world,
+        &names,
+        [base, head],
+        &found,
+        patcher,
+        budget,
+        detail,
+    );
+
     describer.describe_all();
     describer.regions
 }
@@ -142,6 +155,7 @@ impl<'w, 'a> Nearest<'w, 'a> {
                 patterns[dimension].extend(list);
             }
         }
+
         Self { world, patterns }
     }
 
@@ -154,34 +168,46 @@ impl<'w, 'a> Nearest<'w, 'a> {
             _ => any(),
         });
         let tags = request.values(Dimension::Tag).iter();
-        let tags: Vec<Pattern> = tags.filter_map(|tag| self.pattern(Dimension::Tag, tag)).collect();
+        let tags: Vec<Pattern> = tags
+            .filter_map(|tag| self.pattern(Dimension::Tag, tag))
+            .collect();
         let mut narrowest: Vec<Pattern> = tags
             .iter()
             .filter(|tag| !tags.iter().any(|other| other != *tag && tag.covers(other)))
             .cloned()
             .collect();
+
         narrowest.sort_unstable();
         narrowest.dedup();
-        Point { values, tags: narrowest }
+        Point {
+            values,
+            tags: narrowest,
+        }
     }
 
     /// The narrowest pattern that matches a value.
     fn pattern(&self, dimension: Dimension, value: &str) -> Option<Pattern> {
         let known = &self.patterns[dimension];
-        let starts = value.char_indices().map(|(at, _)| at).chain([value.len()]).rev();
+        let starts = value
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([value.len()])
+            .rev();
         let prefixes = starts.filter_map(|end| value.get(..end));
         let mut candidates = [Pattern::Exact(value.into())]
             .into_iter()
             .chain(prefixes.map(|start| Pattern::Prefix(start.into())));
         let pattern = candidates.find(|candidate| known.contains(candidate))?;
+
         Some(self.world.twins.representative(dimension, &pattern).clone())
     }
 }
 
 /// Makes regions of differences, as many as are wanted.
 ///
-/// Each guardrail that is lost, and each that is gained, has to be in some region that is shown, so the boxes
-/// that name one first have their places kept; the places that are left go to the others in their order.
+/// Each guardrail that is lost, and each that is gained, has to be in some region that is shown, so
+/// the boxes that name one first have their places kept; the places that are left go to the others
+/// in their order.
 struct Describer<'d, 'w, 'a> {
     world: &'w World<'a>,
     names: &'d Names,
@@ -246,6 +272,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
             named.extend(told(&boxed.change));
             is_needed.push(named.len() > known);
         }
+
         let mut reserved = is_needed.iter().filter(|needed| **needed).count();
 
         let mut is_cut_short = unboxed > 0;
@@ -253,6 +280,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
             if is_needed {
                 reserved -= 1;
             }
+
             let reserved = if is_needed { 0 } else { reserved };
             if self.regions.len().saturating_add(reserved) >= self.detail.regions {
                 self.left_out += 1;
@@ -263,28 +291,40 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
                 self.describe(boxed);
             }
         }
+
         if is_cut_short {
-            self.skipped.push("some of the differences: the budget is spent".to_owned());
+            self.skipped
+                .push("some of the differences: the budget is spent".to_owned());
         }
 
         for told in self.shown.iter().flat_map(|patch| told(&patch.change)) {
             named.remove(&told);
         }
+
         self.skipped.extend(self.unnamed(&named));
     }
 
     /// The guardrails that no region names, in a sentence.
     fn unnamed(&self, guardrails: &FxHashSet<Told>) -> Option<String> {
-        let names: BTreeSet<String> =
-            guardrails.iter().map(|(_, guardrail)| self.world.guardrail(*guardrail)).collect();
-        let first: Vec<String> =
-            names.iter().take(MAX_NAMES).map(|name| format!("`{name}`")).collect();
+        let names: BTreeSet<String> = guardrails
+            .iter()
+            .map(|(_, guardrail)| self.world.guardrail(*guardrail))
+            .collect();
+        let first: Vec<String> = names
+            .iter()
+            .take(MAX_NAMES)
+            .map(|name| format!("`{name}`"))
+            .collect();
         let more = match names.len().saturating_sub(MAX_NAMES) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
+
         (!names.is_empty()).then(|| {
-            format!("regions that lose or gain {}{more}: they are left out", first.join(", "))
+            format!(
+                "regions that lose or gain {}{more}: they are left out",
+                first.join(", ")
+            )
         })
     }
 
@@ -298,14 +338,22 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
 
     fn take_apart(&mut self, boxed: &PointBox) {
         for source in &boxed.sources {
-            let Some(found) = self.found.get(*source) else { continue };
+            let Some(found) = self.found.get(*source) else {
+                continue;
+            };
             let of_these_models = |single: &PointBox| {
                 single.any.iter().all(|pattern| boxed.any.contains(pattern))
                     && single.models.none == boxed.models.none
                     && single.models.matches == boxed.models.matches
                     && single.models.not_matches == boxed.models.not_matches
             };
-            let singles = self.boxes.of(*source, found).into_iter().filter(of_these_models);
+
+            let singles = self
+                .boxes
+                .of(*source, found)
+                .into_iter()
+                .filter(of_these_models);
+
             for single in singles {
                 if self.regions.len() >= self.detail.regions || self.budget.spent() {
                     self.left_out += 1;
@@ -324,7 +372,10 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
         let confirmed = self
             .confirm(boxed, &shortened)
             .map(|confirmed| (shortened, confirmed))
-            .or_else(|| self.confirm(boxed, &patch).map(|confirmed| (patch, confirmed)));
+            .or_else(|| {
+                self.confirm(boxed, &patch)
+                    .map(|confirmed| (patch, confirmed))
+            });
         let Some((patch, (witness, pipelines))) = confirmed else {
             self.skipped.push(bug(self.world, boxed));
             return;
@@ -333,10 +384,17 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
         let same =
             |shown: &&Patch| shown.change == patch.change && shown.requested == patch.requested;
         self.budget.spend(self.shown.len() as u64 + boxed.weight());
-        if self.shown.iter().filter(same).any(|shown| shown.holds(&patch)) {
+        if self
+            .shown
+            .iter()
+            .filter(same)
+            .any(|shown| shown.holds(&patch))
+        {
             return;
         }
-        self.regions.push(self.region(boxed, &patch, witness, pipelines));
+
+        self.regions
+            .push(self.region(boxed, &patch, witness, pipelines));
         self.shown.push(patch);
     }
 
@@ -349,6 +407,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
                 if !patch.has(&witness) {
                     continue;
                 }
+
                 self.budget.spend(PER_REPLAY);
                 let request = replay::request(&witness, &named);
                 let seen = replay::change(self.world, self.engines, &request);
@@ -359,6 +418,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
                 }
             }
         }
+
         None
     }
 
@@ -374,6 +434,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
             names.sort_unstable();
             names
         };
+
         let causes = self.patcher.causes(boxed);
         Region {
             at: None,
@@ -389,7 +450,11 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
             gained: guardrails(&patch.change.gained),
             pipelines: patch.change.pipes.as_ref().map(|_| pipelines),
             because_left_out: causes.len().saturating_sub(self.detail.causes),
-            because: causes.into_iter().take(self.detail.causes).cloned().collect(),
+            because: causes
+                .into_iter()
+                .take(self.detail.causes)
+                .cloned()
+                .collect(),
         }
     }
 }
@@ -403,17 +468,25 @@ pub struct Weakens {
     pub not_analysed: Vec<String>,
 }
 
-/// What a gate asks for: the answer of [`impact`] to this one question, without looking for regions.
+/// What a gate asks for: the answer of [`impact`] to this one question, without looking for
+/// regions.
 pub fn weakens(base: &Engine, head: &Engine, budget: &Budget) -> Weakens {
     let world = World::new(&[base.set(), head.set()]);
     let (Some(base_side), Some(head_side)) = (world.side_at(BASE), world.side_at(HEAD)) else {
-        return Weakens { weakening: None, not_analysed: Vec::new() };
+        return Weakens {
+            weakening: None,
+            not_analysed: Vec::new(),
+        };
     };
     let changes = Changes::new(&world, base_side, head_side);
     let names = Names::new(&world, std::iter::empty());
     let mut search = Search::new(Evaluator::new(&world, budget), &changes);
     let weakening = weaken::weakening(&mut search, &names, [base, head]);
-    Weakens { weakening, not_analysed: sentences(search.skipped) }
+
+    Weakens {
+        weakening,
+        not_analysed: sentences(search.skipped),
+    }
 }
 
 /// Each sentence once, and not too many.
@@ -425,21 +498,28 @@ pub(super) fn sentences(mut skipped: Vec<String>) -> Vec<String> {
         skipped.truncate(MAX_SENTENCES);
         skipped.push(format!("and {more} more"));
     }
+
     skipped
 }
 
 fn bug(world: &World<'_>, boxed: &PointBox) -> String {
-    let names: Vec<String> =
-        told(&boxed.change).map(|(_, guardrail)| world.guardrail(guardrail)).collect();
+    let names: Vec<String> = told(&boxed.change)
+        .map(|(_, guardrail)| world.guardrail(guardrail))
+        .collect();
     format!(
-        "the engine does not confirm a change of `{}` for {:?} (this is a bug of refguard, please report it)",
+        "the engine does not confirm a change of `{}` for {:?} (this is a bug of refguard, please \
+            report it)",
         names.join("`, `"),
         boxed.values
     )
 }
 
 fn values(any: &PatternList, none: &PatternList) -> Values {
-    Values { any: texts(any), none: texts(none), absent: any.iter().any(Pattern::is_any) }
+    Values {
+        any: texts(any),
+        none: texts(none),
+        absent: any.iter().any(Pattern::is_any),
+    }
 }
 
 fn tags(patch: &Patch) -> Tags {

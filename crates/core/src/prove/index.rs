@@ -1,7 +1,7 @@
 //! From a point to the attachments whose zone it lies in, without looking at the others.
 //!
-//! As in `resolve`, each attachment is filed under the one dimension whose patterns it shares with the
-//! fewest others; here what is looked up is a pattern, not a value.
+//! As in `resolve`, each attachment is filed under the one dimension whose patterns it shares with
+//! the fewest others; here what is looked up is a pattern, not a value.
 
 use std::sync::Arc;
 
@@ -43,15 +43,19 @@ impl Index {
 
         let mut index = Self::default();
         for (rank, given) in (0..).zip(givens) {
-            let narrowest = given.zone.narrowed().min_by_key(|(dimension, list)| -> u32 {
-                let sharing = |pattern| crowd[*dimension].get(pattern).copied().unwrap_or(0);
-                list.iter().map(sharing).sum()
-            });
+            let narrowest = given
+                .zone
+                .narrowed()
+                .min_by_key(|(dimension, list)| -> u32 {
+                    let sharing = |pattern| crowd[*dimension].get(pattern).copied().unwrap_or(0);
+                    list.iter().map(sharing).sum()
+                });
             match narrowest {
                 None => index.always.push(rank),
                 Some((dimension, list)) => index.filed[dimension].add(list, rank),
             }
         }
+
         index
     }
 
@@ -69,8 +73,11 @@ impl Index {
         found.sort_unstable();
         found.dedup();
         found.retain(|rank| {
-            givens.get(*rank as usize).is_some_and(|given| given.zone.covers(point))
+            givens
+                .get(*rank as usize)
+                .is_some_and(|given| given.zone.covers(point))
         });
+
         found
     }
 }
@@ -84,9 +91,11 @@ impl Files {
                     if let Err(at) = self.lengths.binary_search(&text.len()) {
                         self.lengths.insert(at, text.len());
                     }
+
                     self.prefixes.entry(text.clone()).or_default()
                 }
             };
+
             if ranks.last() != Some(&rank) {
                 ranks.push(rank);
             }
@@ -102,12 +111,18 @@ impl Files {
             }
             Pattern::Prefix(text) => text,
         };
+
         for prefix in self
             .lengths
             .iter()
             .map_while(|length| (*length <= text.len()).then(|| text.get(..*length)))
         {
-            found.extend(prefix.and_then(|prefix| self.prefixes.get(prefix)).into_iter().flatten());
+            found.extend(
+                prefix
+                    .and_then(|prefix| self.prefixes.get(prefix))
+                    .into_iter()
+                    .flatten(),
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Whether invariants hold for every possible request.
 //!
-//! A guardrail is missing somewhere in a box if it is at one of the box's own points, or, where only
-//! defaults give it there, at a point of the box and of an attachment that switches them off. A forbidden
-//! one is given somewhere if it is at a point of the box and of an attachment that gives it.
+//! A guardrail is missing somewhere in a box if it is at one of the box's own points, or, where
+//! only defaults give it there, at a point of the box and of an attachment that switches them off.
+//! A forbidden one is given somewhere if it is at a point of the box and of an attachment that
+//! gives it.
 
 use std::sync::Arc;
 
@@ -28,8 +29,8 @@ const MAX_NEAR: usize = 8;
 pub struct ProveOptions {
     /// `no-unguarded`: no request is left without any guardrail.
     pub no_unguarded: bool,
-    /// `monotone`: no request loses a guardrail by carrying more tags, or by having a team or key where it
-    /// had none.
+    /// `monotone`: no request loses a guardrail by carrying more tags, or by having a team or key
+    /// where it had none.
     pub monotone: bool,
 }
 
@@ -66,39 +67,59 @@ enum Found {
 pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
     let set = engine.set();
     let mut world = World::new(&[set]);
-    let mut claims: Vec<Claim<'_>> =
-        set.invariants.iter().map(|invariant| claim(&mut world, invariant)).collect();
+    let mut claims: Vec<Claim<'_>> = set
+        .invariants
+        .iter()
+        .map(|invariant| claim(&mut world, invariant))
+        .collect();
+
     if options.no_unguarded {
         claims.push(no_unguarded(&mut world));
     }
+
     let zones: Vec<Zone> = claims
         .iter()
         .flat_map(|claim| std::iter::once(&claim.room).chain(&claim.except))
         .map(|room| room.zone.clone())
         .collect();
+
     world.find_twins(&zones);
     for claim in &mut claims {
         claim.room.distinct = world.twins.representatives(&claim.room.zone);
     }
+
     let names = Names::new(&world, zones.iter());
-    let mut prover = Prover { eval: Evaluator::new(&world, budget), engine, names: &names };
-    let mut proof =
-        Proof { version: 1, exact: true, not_analysed: Vec::new(), invariants: Vec::new() };
+    let mut prover = Prover {
+        eval: Evaluator::new(&world, budget),
+        engine,
+        names: &names,
+    };
+
+    let mut proof = Proof {
+        version: 1,
+        exact: true,
+        not_analysed: Vec::new(),
+        invariants: Vec::new(),
+    };
+
     for claim in &claims {
         let (verdict, doubt) = match prover.refute(claim) {
             Found::At(verdict) => (*verdict, None),
             Found::Nothing => (claim.verdict(), None),
             Found::Unknown(why) => (claim.verdict(), Some(why)),
         };
+
         let doubt = doubt.map(|why| format!("the invariant `{}`: {why}", verdict.name));
         proof.not_analysed.extend(doubt);
         proof.invariants.push(verdict);
     }
+
     if options.monotone {
         let (verdict, doubt) = monotone::check(&mut prover.eval, engine, &names);
         proof.not_analysed.extend(doubt);
         proof.invariants.push(verdict);
     }
+
     proof.exact = proof.not_analysed.is_empty();
     proof
 }
@@ -106,19 +127,31 @@ pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
 fn room(world: &mut World<'_>, targets: &Targets) -> Room {
     let models = world.model_items(targets[Dimension::Model].as_deref());
     let zone = Zone::of(targets);
-    Room { distinct: zone.clone(), zone, models, targets: targets.clone() }
+    Room {
+        distinct: zone.clone(),
+        zone,
+        models,
+        targets: targets.clone(),
+    }
 }
 
 fn claim<'a>(world: &mut World<'_>, invariant: &'a Invariant) -> Claim<'a> {
     let mut ids = |names: &[Arc<str>]| -> Vec<GuardId> {
-        names.iter().map(|name| world.guardrails.number(name.clone())).collect()
+        names
+            .iter()
+            .map(|name| world.guardrails.number(name.clone()))
+            .collect()
     };
+
     let (require, forbid) = (ids(&invariant.require), ids(&invariant.forbid));
     let any_of = (!invariant.any_of.is_empty()).then(|| ids(&invariant.any_of));
     Claim {
         source: Some(invariant),
         room: room(world, &invariant.applies),
-        except: invariant.except.as_ref().map(|targets| room(world, targets)),
+        except: invariant
+            .except
+            .as_ref()
+            .map(|targets| room(world, targets)),
         require,
         any_of,
         forbid,
@@ -155,8 +188,13 @@ impl Claim<'_> {
     fn verdict(&self) -> Verdict {
         Verdict {
             at: None,
-            name: self.source.map_or("no-unguarded", |invariant| &invariant.name).to_owned(),
-            file: self.source.map(|invariant| invariant.place.file.to_string()),
+            name: self
+                .source
+                .map_or("no-unguarded", |invariant| &invariant.name)
+                .to_owned(),
+            file: self
+                .source
+                .map(|invariant| invariant.place.file.to_string()),
             line: self.source.map(|invariant| invariant.place.line),
             holds: true,
             counterexample: None,
@@ -178,7 +216,10 @@ impl Claim<'_> {
 
     fn speaks_of(&self, seen: &Evaluated, class: usize) -> bool {
         self.room.meets(seen, class)
-            && !self.except.as_ref().is_some_and(|except| except.meets(seen, class))
+            && !self
+                .except
+                .as_ref()
+                .is_some_and(|except| except.meets(seen, class))
     }
 }
 
@@ -197,19 +238,26 @@ impl Prover<'_, '_, '_> {
                 return found;
             }
         }
+
         for guardrail in &claim.forbid {
             let found = self.given(claim, *guardrail);
             if !matches!(found, Found::Nothing) {
                 return found;
             }
         }
-        claim.any_of.as_ref().map_or(Found::Nothing, |any_of| self.missing(claim, any_of))
+
+        claim
+            .any_of
+            .as_ref()
+            .map_or(Found::Nothing, |any_of| self.missing(claim, any_of))
     }
 
     /// A request of the claim that gets none of some guardrails.
     fn missing(&mut self, claim: &Claim<'_>, wanted: &[GuardId]) -> Found {
         let world = self.eval.world;
-        let Some(side) = world.side_at(0) else { return Found::Nothing };
+        let Some(side) = world.side_at(0) else {
+            return Found::Nothing;
+        };
         let mut wanted = wanted.to_vec();
         wanted.sort_unstable();
         let is_wanted = |guardrail: &GuardId| wanted.binary_search(guardrail).is_ok();
@@ -221,6 +269,7 @@ impl Prover<'_, '_, '_> {
                 Ok(seen) => seen,
                 Err(found) => return found,
             };
+
             let by_default = (0..seen.space.classes.len())
                 .any(|class| claim.speaks_of(&seen, class) && !seen.outcome(0, class).non_default);
             if !by_default {
@@ -234,6 +283,7 @@ impl Prover<'_, '_, '_> {
                 if gives_it || !given.zone.overlaps(&point) {
                     continue;
                 }
+
                 for both in self.points(&given.distinct, &point) {
                     if let Err(found) = self.look(claim, &both, &lacks) {
                         return found;
@@ -241,15 +291,22 @@ impl Prover<'_, '_, '_> {
                 }
             }
         }
+
         self.ended()
     }
 
     /// A request of the claim that gets a guardrail.
     fn given(&mut self, claim: &Claim<'_>, unwanted: GuardId) -> Found {
-        let Some(side) = self.eval.world.side_at(0) else { return Found::Nothing };
-        let has = |seen: &Evaluated, class: usize| {
-            seen.outcome(0, class).gives.binary_search(&unwanted).is_ok()
+        let Some(side) = self.eval.world.side_at(0) else {
+            return Found::Nothing;
         };
+        let has = |seen: &Evaluated, class: usize| {
+            seen.outcome(0, class)
+                .gives
+                .binary_search(&unwanted)
+                .is_ok()
+        };
+
         self.eval.budget.spend(side.givens.len() as u64);
         let givers: Vec<Rank> = (0..)
             .zip(&side.givens)
@@ -258,17 +315,22 @@ impl Prover<'_, '_, '_> {
             .collect();
 
         for point in self.points(&claim.room.distinct, &Point::top()) {
-            for given in givers.iter().filter_map(|rank| side.givens.get(*rank as usize)) {
+            for given in givers
+                .iter()
+                .filter_map(|rank| side.givens.get(*rank as usize))
+            {
                 for both in self.points(&given.distinct, &point) {
                     if let Err(found) = self.look(claim, &both, &has) {
                         return found;
                     }
                 }
+
                 if self.eval.budget.spent() {
                     return self.ended();
                 }
             }
         }
+
         self.ended()
     }
 
@@ -281,7 +343,11 @@ impl Prover<'_, '_, '_> {
     }
 
     fn points(&self, zone: &Zone, at: &Point) -> Points {
-        if self.eval.budget.spend(1 + zone.weight()) { zone.points(at) } else { Points::none() }
+        if self.eval.budget.spend(1 + zone.weight()) {
+            zone.points(at)
+        } else {
+            Points::none()
+        }
     }
 
     /// Looks at a point for a class of models that breaks the claim.
@@ -297,21 +363,28 @@ impl Prover<'_, '_, '_> {
             } else {
                 "conditions are too large together"
             };
+
             return Err(Found::Unknown(why.to_owned()));
         };
+
         if point.is_empty_string() {
             return Ok(seen);
         }
+
         let mut broken: Vec<usize> = (0..seen.space.classes.len())
             .filter(|class| claim.speaks_of(&seen, *class) && breaks(&seen, *class))
             .collect();
         // A model of the catalog says more than one made up, and that more than none.
         broken.sort_by_key(|class| seen.space.classes.get(*class).map(model_witness));
-        let Some(class) = broken.first() else { return Ok(seen) };
+        let Some(class) = broken.first() else {
+            return Ok(seen);
+        };
+
         Err(match self.confirm(claim, &seen, *class) {
             Some(verdict) => Found::At(Box::new(verdict)),
             None => Found::Unknown(format!(
-                "the engine does not confirm a counterexample at {point:?} (this is a bug of refguard, please report it)"
+                "the engine does not confirm a counterexample at {point:?} (this is a bug of \
+                    refguard, please report it)"
             )),
         })
     }
@@ -319,12 +392,15 @@ impl Prover<'_, '_, '_> {
     /// The first request of the point that breaks the claim by the engine's answer.
     fn confirm(&self, claim: &Claim<'_>, seen: &Evaluated, class: usize) -> Option<Verdict> {
         let model = seen.space.classes.get(class)?.witness.clone();
-        self.names.requests(&seen.point).into_iter().find_map(|mut witness| {
-            witness.set(Dimension::Model, model.clone());
-            let spoken_of = claim.room.has(&witness)
-                && !claim.except.as_ref().is_some_and(|room| room.has(&witness));
-            spoken_of.then(|| self.judge(claim, witness)).flatten()
-        })
+        self.names
+            .requests(&seen.point)
+            .into_iter()
+            .find_map(|mut witness| {
+                witness.set(Dimension::Model, model.clone());
+                let spoken_of = claim.room.has(&witness)
+                    && !claim.except.as_ref().is_some_and(|room| room.has(&witness));
+                spoken_of.then(|| self.judge(claim, witness)).flatten()
+            })
     }
 
     fn judge(&self, claim: &Claim<'_>, witness: Context) -> Option<Verdict> {
@@ -341,15 +417,21 @@ impl Prover<'_, '_, '_> {
             let names = ids.iter().map(|id| world.guardrail(*id));
             names.filter(|name| got.contains(name) == wanted).collect()
         };
+
         let mut missing = names(&claim.require, false);
-        let without = claim.any_of.as_ref().filter(|any_of| names(any_of, true).is_empty());
+        let without = claim
+            .any_of
+            .as_ref()
+            .filter(|any_of| names(any_of, true).is_empty());
         if claim.source.is_some() {
             missing.extend(without.into_iter().flat_map(|any_of| names(any_of, false)));
         }
+
         missing.sort_unstable();
         missing.dedup();
         let forbidden = names(&claim.forbid, true);
         let broken = !missing.is_empty() || !forbidden.is_empty() || without.is_some();
+
         broken.then(|| Verdict {
             at: None,
             holds: false,
@@ -376,14 +458,19 @@ fn near(
         let profile = set
             .find(policy)
             .and_then(|(id, _)| world.side_at(0)?.profiles.get(id.0 as usize).copied());
-        let ids = names.iter().filter_map(|name| world.guardrails.find(name.as_str()));
+        let ids = names
+            .iter()
+            .filter_map(|name| world.guardrails.find(name.as_str()));
         profile.is_some_and(|profile| ids.into_iter().any(|id| world.may_give(profile, id)))
     };
+
     resolve::explain(engine, request)
         .into_iter()
         .filter(|near| {
-            let matched =
-                matches!(near.verdict, resolve::Verdict::Matched | resolve::Verdict::Repeated);
+            let matched = matches!(
+                near.verdict,
+                resolve::Verdict::Matched | resolve::Verdict::Repeated
+            );
             may_give(&near.policy, missing) || (matched && may_give(&near.policy, forbidden))
         })
         .take(MAX_NEAR)

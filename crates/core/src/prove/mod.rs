@@ -1,8 +1,9 @@
 //! Exact answers about every possible request: what a change does, and whether invariants hold.
 //!
-//! A pure function of one or two engines and a budget of work. Patterns are exact strings and prefixes,
-//! conditions are regular expressions, so each dimension of a request falls into finitely many classes;
-//! docs/prove.md says how they are used. Must not know git, YAML, HTTP or the terminal.
+//! A pure function of one or two engines and a budget of work. Patterns are exact strings and
+//! prefixes, conditions are regular expressions, so each dimension of a request falls into finitely
+//! many classes; docs/prove.md says how they are used. Must not know git, YAML, HTTP or the
+//! terminal.
 
 mod boxes;
 mod changes;

@@ -1,7 +1,8 @@
-//! Whether a request can lose a guardrail by having more: tags, or a team or a key where it had none.
+//! Whether a request can lose a guardrail by having more: tags, or a team or a key where it had
+//! none.
 //!
-//! Attachments only add, so only defaults can be lost so: a request that they serve, and the same with
-//! what it takes for an attachment that switches them off.
+//! Attachments only add, so only defaults can be lost so: a request that they serve, and the same
+//! with what it takes for an attachment that switches them off.
 
 use super::cone::Point;
 use super::eval::{Evaluated, Evaluator};
@@ -32,8 +33,11 @@ pub(super) fn check(
         forbidden: Vec::new(),
         near: Vec::new(),
     };
+
     let world = eval.world;
-    let Some(side) = world.side_at(0) else { return (verdict, None) };
+    let Some(side) = world.side_at(0) else {
+        return (verdict, None);
+    };
     let mut doubt = None;
     for default in side.givens.iter().filter(|given| given.default) {
         match lost_from(eval, engine, names, side, default) {
@@ -47,11 +51,13 @@ pub(super) fn check(
             }
             Err(why) => doubt = Some(format!("the invariant `monotone`: {why}")),
         }
+
         if eval.budget.spent() {
             doubt = Some("the invariant `monotone`: the budget is spent".to_owned());
             break;
         }
     }
+
     (verdict, doubt)
 }
 
@@ -64,8 +70,12 @@ fn lost_from(
     default: &Given,
 ) -> Result<Option<Broken>, String> {
     let world = eval.world;
-    let mut can_give: Vec<GuardId> =
-        world.chain(default.profile).flat_map(|member| &member.add).copied().collect();
+    let mut can_give: Vec<GuardId> = world
+        .chain(default.profile)
+        .flat_map(|member| &member.add)
+        .copied()
+        .collect();
+
     can_give.sort_unstable();
     can_give.dedup();
     if can_give.is_empty() {
@@ -73,7 +83,9 @@ fn lost_from(
     }
 
     for point in default.distinct.points(&Point::top()) {
-        let seen = eval.evaluate(&point, &[], &[]).map_err(|_| too_large(eval))?;
+        let seen = eval
+            .evaluate(&point, &[], &[])
+            .map_err(|_| too_large(eval))?;
         // Where something else matches already, nothing comes by default in the whole cone.
         let is_alive = (0..seen.space.classes.len()).any(|class| {
             let outcome = seen.outcome(0, class);
@@ -82,20 +94,26 @@ fn lost_from(
         if !is_alive {
             continue;
         }
+
         for other in side.givens.iter().filter(|given| !given.default) {
             if !eval.budget.spend(1) {
                 return Ok(None);
             }
-            let gives_all = can_give.iter().all(|g| world.always_gives(other.profile, *g));
+
+            let gives_all = can_give
+                .iter()
+                .all(|g| world.always_gives(other.profile, *g));
             if gives_all || !other.zone.overlaps(&point) {
                 continue;
             }
+
             let broken = lost_at(eval, engine, names, &point, other)?;
             if broken.is_some() {
                 return Ok(broken);
             }
         }
     }
+
     Ok(None)
 }
 
@@ -105,6 +123,7 @@ fn too_large(eval: &Evaluator<'_, '_>) -> String {
     } else {
         "conditions are too large together"
     };
+
     why.to_owned()
 }
 
@@ -126,24 +145,43 @@ fn lost_at(
 ) -> Result<Option<Broken>, String> {
     eval.budget.spend(other.distinct.weight());
     for more in other.distinct.points(point) {
-        // Of a value that the request had before it keeps that one; it can only get one where it had none.
+        // Of a value that the request had before it keeps that one; it can only get one where it
+        // had none.
         let values = point.values.as_ref().map(|dimension, pattern| {
-            if pattern.is_any() { pattern.clone() } else { more.values[dimension].clone() }
+            if pattern.is_any() {
+                pattern.clone()
+            } else {
+                more.values[dimension].clone()
+            }
         });
-        let less = Point { values, tags: point.tags.clone() };
+        let less = Point {
+            values,
+            tags: point.tags.clone(),
+        };
+
         if less.is_empty_string() || more.is_empty_string() {
             continue;
         }
 
-        let after = eval.evaluate(&more, &[], &[]).map_err(|_| too_large(eval))?;
-        let before = eval.evaluate(&less, &[], &after.space.items).map_err(|_| too_large(eval))?;
+        let after = eval
+            .evaluate(&more, &[], &[])
+            .map_err(|_| too_large(eval))?;
+        let before = eval
+            .evaluate(&less, &[], &after.space.items)
+            .map_err(|_| too_large(eval))?;
         if let Some(class) = broken(&before, &after) {
-            let model = before.space.classes.get(class).and_then(|class| class.witness.clone());
+            let model = before
+                .space
+                .classes
+                .get(class)
+                .and_then(|class| class.witness.clone());
+
             return confirm(engine, names, &less, &more, model)
                 .map(Some)
                 .ok_or_else(|| format!("the engine does not confirm a counterexample at {more:?} (this is a bug of refguard, please report it)"));
         }
     }
+
     Ok(None)
 }
 
@@ -151,7 +189,9 @@ fn lost_at(
 fn broken(before: &Evaluated, after: &Evaluated) -> Option<usize> {
     (0..before.space.classes.len()).rev().find(|class| {
         let (less, more) = (before.outcome(0, *class), after.outcome(0, *class));
-        less.gives.iter().any(|guardrail| more.gives.binary_search(guardrail).is_err())
+        less.gives
+            .iter()
+            .any(|guardrail| more.gives.binary_search(guardrail).is_err())
     })
 }
 
@@ -162,9 +202,14 @@ fn confirm(
     more: &Point,
     model: Option<String>,
 ) -> Option<Broken> {
-    let pairs = names.requests(less).into_iter().rev().zip(names.requests(more).into_iter().rev());
+    let pairs = names
+        .requests(less)
+        .into_iter()
+        .rev()
+        .zip(names.requests(more).into_iter().rev());
     let mut pairs: Vec<(Context, Context)> = pairs.collect();
     pairs.reverse();
+
     pairs.into_iter().find_map(|(mut before, mut after)| {
         for dimension in Dimension::ALL {
             if dimension == Dimension::Model {
@@ -172,19 +217,31 @@ fn confirm(
                 after.set(dimension, model.clone());
             } else if dimension.is_set() {
                 let had = before.values(dimension).to_vec();
-                let more = after.values(dimension).iter().filter(|value| !had.contains(value));
+                let more = after
+                    .values(dimension)
+                    .iter()
+                    .filter(|value| !had.contains(value));
                 let all: Vec<String> = had.iter().chain(more).cloned().collect();
                 after.set(dimension, all);
             } else {
                 // Of a value that the request had before it keeps that one.
                 let value = after.value(dimension).map(str::to_owned);
-                before.set(dimension, value.filter(|_| !less.values[dimension].is_any()));
+                before.set(
+                    dimension,
+                    value.filter(|_| !less.values[dimension].is_any()),
+                );
             }
         }
+
         let had = guardrails(engine, &before);
         let got = guardrails(engine, &after);
         let missing: Vec<String> = had.into_iter().filter(|name| !got.contains(name)).collect();
-        (!missing.is_empty()).then_some(Broken { before, after, got, missing })
+        (!missing.is_empty()).then_some(Broken {
+            before,
+            after,
+            got,
+            missing,
+        })
     })
 }
 

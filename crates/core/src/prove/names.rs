@@ -41,11 +41,14 @@ impl Names {
             known.catalog.sort_unstable();
         }
 
-        let attached =
-            world.sides.iter().flat_map(|side| side.givens.iter().map(|given| &given.zone));
+        let attached = world
+            .sides
+            .iter()
+            .flat_map(|side| side.givens.iter().map(|given| &given.zone));
         for (dimension, list) in attached.chain(zones).flat_map(Zone::narrowed) {
             names.dimensions[dimension].learn(list);
         }
+
         names
     }
 
@@ -56,15 +59,20 @@ impl Names {
             let mut request = Context::default();
             for (dimension, known) in self.dimensions.iter() {
                 if dimension.is_set() {
-                    request.set(dimension, point.tags.iter().map(|tag| known.tag(tag, attempt)));
+                    request.set(
+                        dimension,
+                        point.tags.iter().map(|tag| known.tag(tag, attempt)),
+                    );
                 } else {
                     request.set(dimension, known.value(&point.values[dimension], attempt));
                 }
             }
+
             if !requests.contains(&request) {
                 requests.push(request);
             }
         }
+
         requests
     }
 }
@@ -88,8 +96,10 @@ impl KnownValues {
             Pattern::Exact(text) => text.to_string(),
             Pattern::Prefix(prefix) if attempt < CATALOG_TRIES => {
                 let start = self.catalog.partition_point(|value| **value < **prefix);
-                let known =
-                    self.catalog.get(start + attempt).filter(|value| value.starts_with(&**prefix));
+                let known = self
+                    .catalog
+                    .get(start + attempt)
+                    .filter(|value| value.starts_with(&**prefix));
                 known.map_or_else(|| self.generic(prefix), |value| value.to_string())
             }
             Pattern::Prefix(prefix) => self.generic(prefix),
@@ -109,6 +119,7 @@ impl KnownValues {
         let endings = ENDINGS.iter().map(|ending| (*ending).to_owned());
         // Every pattern spoils a bounded number of these, so one of them is left.
         let numbered = (0..).map(|n: u64| format!("~{n}"));
+
         endings
             .chain(numbered)
             .map(|ending| format!("{prefix}{ending}"))
@@ -118,11 +129,18 @@ impl KnownValues {
 
     fn is_told_apart(&self, value: &str, prefix: &str) -> bool {
         let longer = || {
-            value.char_indices().map(|(at, c)| at + c.len_utf8()).filter(|end| *end > prefix.len())
+            value
+                .char_indices()
+                .map(|(at, c)| at + c.len_utf8())
+                .filter(|end| *end > prefix.len())
         };
+
         self.exact.contains(value)
-            || longer()
-                .any(|end| value.get(..end).is_some_and(|start| self.prefixes.contains(start)))
+            || longer().any(|end| {
+                value
+                    .get(..end)
+                    .is_some_and(|start| self.prefixes.contains(start))
+            })
     }
 }
 
@@ -133,12 +151,14 @@ mod tests {
     #[test]
     fn a_generic_value_is_matched_by_no_longer_pattern() {
         let mut known = KnownValues::default();
-        let list: Vec<Pattern> =
-            ["a*", "ax*", "a1", "anew*", "a", "a~0", "~*"].map(Pattern::parse).to_vec();
+        let list: Vec<Pattern> = ["a*", "ax*", "a1", "anew*", "a", "a~0", "~*"]
+            .map(Pattern::parse)
+            .to_vec();
         known.learn(&list);
         assert_eq!(known.generic("a"), "aother");
         assert_eq!(known.generic(""), "x");
         known.learn(&[Pattern::parse("ao*"), Pattern::parse("az*")]);
+
         assert_eq!(known.generic("a"), "a~1");
     }
 }

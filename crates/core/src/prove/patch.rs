@@ -7,9 +7,9 @@
 //! patch   teams {a, b}, keys {*} without {k}        there attachment 2 matches too, and gives it
 //! ```
 //!
-//! An attachment that would undo a part of the change is left out by a dimension in which it covers no point
-//! of the box. At a single point there is always one, or it would match the point. In a box of several
-//! points there may be none: then the box is taken apart.
+//! An attachment that would undo a part of the change is left out by a dimension in which it covers
+//! no point of the box. At a single point there is always one, or it would match the point. In a
+//! box of several points there may be none: then the box is taken apart.
 
 use std::collections::BTreeSet;
 
@@ -49,9 +49,13 @@ impl Patch {
             self.values[dimension].iter().any(matches)
                 && (value.is_none() || !self.without[dimension].iter().any(matches))
         };
+
         let tags = witness.values(Dimension::Tag);
         let has_tag = |pattern: &Pattern| tags.iter().any(|tag| pattern.matches(Some(tag)));
-        Dimension::ALL.into_iter().filter(|dimension| is_plain(*dimension)).all(is_within)
+        Dimension::ALL
+            .into_iter()
+            .filter(|dimension| is_plain(*dimension))
+            .all(is_within)
             && self.tags.iter().all(|list| list.iter().any(has_tag))
             && !self.without[Dimension::Tag].iter().any(has_tag)
     }
@@ -61,7 +65,11 @@ impl Patch {
         let first = |list: &PatternList| list.first().cloned().unwrap_or_else(any);
         let mut tags: Vec<Pattern> = self.tags.iter().map(first).collect();
         tags.sort_unstable();
-        Point { values: self.values.as_ref().map(|_, list| first(list)), tags }
+
+        Point {
+            values: self.values.as_ref().map(|_, list| first(list)),
+            tags,
+        }
     }
 
     /// Whether every request of another patch of the same change is one of this.
@@ -79,17 +87,27 @@ impl Patch {
             let own = &self.without[dimension];
             match dimension.is_set() {
                 true => own.iter().all(is_out),
-                false => own.iter().all(|p| !other.values[dimension].overlaps(p) || is_out(p)),
+                false => own
+                    .iter()
+                    .all(|p| !other.values[dimension].overlaps(p) || is_out(p)),
             }
         };
+
         Dimension::ALL.into_iter().all(is_clear)
-            && self.values.iter().all(|(of, list)| is_within(&other.values[of], list))
-            && self.tags.iter().all(|list| other.tags.iter().any(|own| is_within(own, list)))
+            && self
+                .values
+                .iter()
+                .all(|(of, list)| is_within(&other.values[of], list))
+            && self
+                .tags
+                .iter()
+                .all(|list| other.tags.iter().any(|own| is_within(own, list)))
             && (every_model || *models == other.models)
     }
 
-    /// The same with fewer names in what is left out: many that begin alike become one prefix, where that
-    /// leaves every pattern of the patch as it is. The patch says less then, and still the truth.
+    /// The same with fewer names in what is left out: many that begin alike become one prefix,
+    /// where that leaves every pattern of the patch as it is. The patch says less then, and still
+    /// the truth.
     pub(super) fn shortened(&self, most: usize) -> Self {
         let mut shorter = self.clone();
         for (dimension, list) in shorter.without.iter_mut() {
@@ -98,32 +116,45 @@ impl Patch {
             } else {
                 std::slice::from_ref(&self.values[dimension])
             };
+
             if list.len() > most {
                 *list = common_prefixes(list, own, most);
             }
         }
+
         shorter
     }
 }
 
-/// The patterns, put together by their first characters to about `most`. A prefix that would cover one of
-/// `own` is not used.
+/// The patterns, put together by their first characters to about `most`. A prefix that would cover
+/// one of `own` is not used.
 fn common_prefixes(list: &PatternList, own: &[PatternList], most: usize) -> PatternList {
     let start = |pattern: &Pattern, length: usize| -> String {
         let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
         text.chars().take(length).collect()
     };
+
     let groups = |length: usize| -> Vec<&[Pattern]> {
         let patterns = list.as_slice();
-        patterns.chunk_by(|a, b| start(a, length) == start(b, length)).collect()
+        patterns
+            .chunk_by(|a, b| start(a, length) == start(b, length))
+            .collect()
     };
 
     // Shorter starts make fewer groups.
-    let longest = list.iter().map(|pattern| pattern.to_string().chars().count()).max().unwrap_or(0);
+    let longest = list
+        .iter()
+        .map(|pattern| pattern.to_string().chars().count())
+        .max()
+        .unwrap_or(0);
     let (mut fits, mut too_many) = (1, longest + 1);
     while fits + 1 < too_many {
         let middle = fits.midpoint(too_many);
-        if groups(middle).len() <= most { fits = middle } else { too_many = middle }
+        if groups(middle).len() <= most {
+            fits = middle
+        } else {
+            too_many = middle
+        }
     }
 
     let mut shorter: Vec<Pattern> = Vec::new();
@@ -132,8 +163,13 @@ fn common_prefixes(list: &PatternList, own: &[PatternList], most: usize) -> Patt
         let prefix = Pattern::Prefix(start(first, fits).into());
         let is_used =
             group.len() > 1 && !own.iter().any(|list| !list.covered_by(&prefix).is_empty());
-        if is_used { shorter.push(prefix) } else { shorter.extend_from_slice(group) }
+        if is_used {
+            shorter.push(prefix)
+        } else {
+            shorter.extend_from_slice(group)
+        }
     }
+
     PatternList::of(shorter)
 }
 
@@ -171,18 +207,32 @@ impl<'w, 'a> Patcher<'w, 'a> {
             (0..Rank::try_from(givens).unwrap_or(Rank::MAX)).collect()
         });
         let givers = [BASE, HEAD].map(|side| Givers::of_side(world, side, budget));
-        Self { world, changes, found, givers, all, budget }
+        Self {
+            world,
+            changes,
+            found,
+            givers,
+            all,
+            budget,
+        }
     }
 
     /// The patch of a box.
     pub(super) fn patch(&self, boxed: &PointBox) -> Result<Patch, Uneven> {
         let twins = &self.world.twins;
         let without = self.without(boxed)?;
-        let tags = boxed.tags.iter().map(|list| twins.expand(Dimension::Tag, list));
+        let tags = boxed
+            .tags
+            .iter()
+            .map(|list| twins.expand(Dimension::Tag, list));
+
         Ok(Patch {
             change: boxed.change.clone(),
             requested: boxed.requested.clone(),
-            values: boxed.values.as_ref().map(|dimension, list| twins.expand(dimension, list)),
+            values: boxed
+                .values
+                .as_ref()
+                .map(|dimension, list| twins.expand(dimension, list)),
             tags: tags.collect(),
             models: boxed.models.clone(),
             without: without.map(|_, patterns| PatternList::of(patterns)),
@@ -198,12 +248,19 @@ impl<'w, 'a> Patcher<'w, 'a> {
             (HEAD, BASE, elements(&change.gained, &pipes.1, &pipes.0)),
         ];
 
-        let mut without =
-            Without { boxed, out: PerDimension::default(), known: Default::default() };
+        let mut without = Without {
+            boxed,
+            out: PerDimension::default(),
+            known: Default::default(),
+        };
+
         for (this, other, elements) in sides {
             let is_default = |side: usize| boxed.by_default.get(side) == Some(&true);
             for element in &elements {
-                let ranks = self.givers.get(other).map_or(&[][..], |givers| givers.of(*element));
+                let ranks = self
+                    .givers
+                    .get(other)
+                    .map_or(&[][..], |givers| givers.of(*element));
                 self.exclude(other, ranks, is_default(other), &mut without)?;
             }
 
@@ -213,6 +270,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
                 self.exclude(this, all, false, &mut without)?;
             }
         }
+
         Ok(without.out)
     }
 
@@ -223,36 +281,54 @@ impl<'w, 'a> Patcher<'w, 'a> {
         defaults_too: bool,
         without: &mut Without<'_>,
     ) -> Result<(), Uneven> {
-        let Some(side) = self.world.side_at(side) else { return Ok(()) };
+        let Some(side) = self.world.side_at(side) else {
+            return Ok(());
+        };
+
         self.budget.spend(2 * ranks.len() as u64);
-        for given in ranks.iter().filter_map(|rank| side.givens.get(*rank as usize)) {
+        for given in ranks
+            .iter()
+            .filter_map(|rank| side.givens.get(*rank as usize))
+        {
             let counts = defaults_too || !given.default;
             if counts && self.may_match(given, &without.boxed.any) {
                 without.leave_out(&given.zone)?;
             }
         }
+
         Ok(())
     }
 
     /// Whether an attachment's models and those of some patterns have any in common.
     fn may_match(&self, given: &Given, models: &[Pattern]) -> bool {
-        let Some(items) = &given.models else { return true };
+        let Some(items) = &given.models else {
+            return true;
+        };
         let overlaps = |item: &u32, model: &Pattern| match self.world.items.get(*item) {
             Some(Item::Pattern(pattern)) => pattern.overlaps(model),
             _ => true,
         };
-        models.iter().any(|model| items.iter().any(|item| overlaps(item, model)))
+
+        models
+            .iter()
+            .any(|model| items.iter().any(|item| overlaps(item, model)))
     }
 
     /// The documents whose change a box comes from.
     pub(super) fn causes(&self, boxed: &PointBox) -> BTreeSet<&Cause> {
         let mut causes: BTreeSet<&Cause> = BTreeSet::new();
-        for found in boxed.sources.iter().filter_map(|source| self.found.get(*source)) {
+        for found in boxed
+            .sources
+            .iter()
+            .filter_map(|source| self.found.get(*source))
+        {
             if !self.budget.spend(8) && !causes.is_empty() {
                 break;
             }
+
             causes.extend(self.causes_of(found));
         }
+
         causes
     }
 
@@ -263,6 +339,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
         if let Some(name) = &found.requested {
             causes.extend(changes.behind_policy(name));
         }
+
         let flips = found.by_default.first() != found.by_default.last();
         let is_ordered = found.change.lost.is_empty() && found.change.gained.is_empty();
 
@@ -270,16 +347,23 @@ impl<'w, 'a> Patcher<'w, 'a> {
         for side in [BASE, HEAD] {
             for (rank, given) in active(world, found, side) {
                 let gives = |list: &[u32]| {
-                    list.iter().any(|guardrail| world.may_give(given.profile, *guardrail))
+                    list.iter()
+                        .any(|guardrail| world.may_give(given.profile, *guardrail))
                 };
+
                 let has_part = gives(&found.change.lost)
                     || gives(&found.change.gained)
                     || (flips && !given.default && changes.is_changed(side, rank))
                     || (is_ordered && world.pipe_of(given.profile).is_some());
                 let documents = changes.behind_attachment(side, rank);
-                if has_part { causes.extend(documents) } else { rest.extend(documents) }
+                if has_part {
+                    causes.extend(documents)
+                } else {
+                    rest.extend(documents)
+                }
             }
         }
+
         if causes.is_empty() { rest } else { causes }
     }
 }
@@ -292,6 +376,7 @@ impl Givers {
         for (rank, given) in (0..).zip(givens) {
             givers.add(world, rank, given);
         }
+
         givers
     }
 
@@ -302,6 +387,7 @@ impl Givers {
                 ranks.push(rank);
             }
         }
+
         if let Some(pipe) = world.pipe_of(given.profile) {
             self.pipes.entry(pipe).or_default().push(rank);
         }
@@ -312,6 +398,7 @@ impl Givers {
             Element::Guardrail(guardrail) => self.guardrails.get(&guardrail),
             Element::Pipeline(pipe) => self.pipes.get(&pipe),
         };
+
         ranks.map_or(&[], Vec::as_slice)
     }
 }
@@ -320,7 +407,11 @@ impl Givers {
 fn elements(guardrails: &[GuardId], own: &[PipeId], others: &[PipeId]) -> Vec<Element> {
     let pipes = own.iter().filter(|pipe| !others.contains(pipe));
     let pipes = pipes.map(|pipe| Element::Pipeline(*pipe));
-    guardrails.iter().map(|guardrail| Element::Guardrail(*guardrail)).chain(pipes).collect()
+    guardrails
+        .iter()
+        .map(|guardrail| Element::Guardrail(*guardrail))
+        .chain(pipes)
+        .collect()
 }
 
 /// What a box is described without, while it is collected.
@@ -339,6 +430,7 @@ impl Without<'_> {
             if self.is_left_out(dimension, list) {
                 return Ok(());
             }
+
             let cover = self.cover_of(dimension, list);
             covers_all &= cover == Cover::All;
             let patterns = match (dimension.is_set(), cover) {
@@ -346,11 +438,16 @@ impl Without<'_> {
                 (true, Cover::None) => list.iter().collect(),
                 _ => continue,
             };
+
             // Nothing of the box is in the zone.
             if patterns.is_empty() {
                 return Ok(());
             }
-            if best.as_ref().is_none_or(|(_, known)| patterns.len() < known.len()) {
+
+            if best
+                .as_ref()
+                .is_none_or(|(_, known)| patterns.len() < known.len())
+            {
                 best = Some((dimension, patterns));
             }
         }
@@ -362,6 +459,7 @@ impl Without<'_> {
                         self.out[dimension].push(pattern.clone());
                     }
                 }
+
                 Ok(())
             }
             // It matches every point, and the change is there all the same.
@@ -372,7 +470,9 @@ impl Without<'_> {
 
     fn is_left_out(&self, dimension: Dimension, list: &PatternList) -> bool {
         !self.out[dimension].is_empty()
-            && list.iter().all(|pattern| self.known[dimension].contains(pattern))
+            && list
+                .iter()
+                .all(|pattern| self.known[dimension].contains(pattern))
     }
 
     /// At how many points of the box a list covers the value, or one of the tags.
@@ -381,6 +481,7 @@ impl Without<'_> {
             let values = &self.boxed.values[dimension];
             return Cover::of(values, list);
         }
+
         let covers = self.boxed.tags.iter().map(|tags| Cover::of(tags, list));
         covers.max().unwrap_or(Cover::None)
     }
@@ -389,9 +490,15 @@ impl Without<'_> {
     fn overlapping<'z>(&self, dimension: Dimension, list: &'z PatternList) -> Vec<&'z Pattern> {
         let values = &self.boxed.values[dimension];
         if values.len() < list.len() {
-            return values.iter().flat_map(|value| list.covered_by(value)).collect();
+            return values
+                .iter()
+                .flat_map(|value| list.covered_by(value))
+                .collect();
         }
-        list.iter().filter(|pattern| values.covers(pattern)).collect()
+
+        list.iter()
+            .filter(|pattern| values.covers(pattern))
+            .collect()
     }
 }
 
@@ -406,10 +513,13 @@ enum Cover {
 impl Cover {
     fn of(patterns: &PatternList, by: &PatternList) -> Self {
         let covered = if by.len() < patterns.len() {
-            by.iter().map(|pattern| patterns.covered_by(pattern).len()).sum()
+            by.iter()
+                .map(|pattern| patterns.covered_by(pattern).len())
+                .sum()
         } else {
             patterns.iter().filter(|pattern| by.covers(pattern)).count()
         };
+
         match covered {
             0 => Self::None,
             all if all == patterns.len() => Self::All,
@@ -428,6 +538,7 @@ fn active<'w>(
     let ranks = side.map(|side| side.index.matching(&side.givens, &found.point));
     let givens = side.map_or(&[][..], |side| &side.givens);
     let class = found.classes.first().copied().unwrap_or(0);
+
     ranks
         .unwrap_or_default()
         .into_iter()
@@ -445,8 +556,9 @@ mod tests {
 
     #[test]
     fn many_names_become_few_prefixes_that_spare_the_patchs_own() {
-        let names: Vec<String> =
-            (0..90).map(|n| format!("{}-{n:02}", if n % 2 == 0 { "eu" } else { "us" })).collect();
+        let names: Vec<String> = (0..90)
+            .map(|n| format!("{}-{n:02}", if n % 2 == 0 { "eu" } else { "us" }))
+            .collect();
         let long = list(&names);
         let short = common_prefixes(&long, &[list(&["asia*".to_owned()])], 5);
         assert!(short.len() <= 5, "{short:?}");
@@ -455,9 +567,13 @@ mod tests {
         let own = [list(&["eu-44x".to_owned()])];
         let spared = common_prefixes(&long, &own, 5);
         assert!(long.iter().all(|name| spared.covers(name)));
-        assert!(own[0].iter().all(|pattern| !spared.overlaps(pattern)), "{spared:?}");
+        assert!(
+            own[0].iter().all(|pattern| !spared.overlaps(pattern)),
+            "{spared:?}"
+        );
         // Where all begin differently there is nothing to put together.
         let few = list(&["a".to_owned(), "b".to_owned(), "c".to_owned()]);
+
         assert_eq!(common_prefixes(&few, &[list(&["*".to_owned()])], 1), few);
     }
 }

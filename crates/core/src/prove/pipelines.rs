@@ -1,7 +1,8 @@
 //! Where two pipelines change places.
 //!
-//! What runs is found with the guardrails; here are the requests that have both of two pipelines before and
-//! after, in another order. Two attachments that both sets have, in the same order, cannot do that.
+//! What runs is found with the guardrails; here are the requests that have both of two pipelines
+//! before and after, in another order. Two attachments that both sets have, in the same order,
+//! cannot do that.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -15,7 +16,9 @@ use super::search::Search;
 
 /// Looks where an attachment of BASE and one of HEAD give pipelines that could have changed places.
 pub(super) fn look_at_order(search: &mut Search<'_, '_>) {
-    let (Some(base), Some(head)) = (search.side(BASE), search.side(HEAD)) else { return };
+    let (Some(base), Some(head)) = (search.side(BASE), search.side(HEAD)) else {
+        return;
+    };
     let world = search.eval.world;
     let keys = |side: &'_ super::world::Side<'_>| -> Vec<Rank> {
         (0..)
@@ -24,6 +27,7 @@ pub(super) fn look_at_order(search: &mut Search<'_, '_>) {
             .map(|(rank, _)| rank)
             .collect()
     };
+
     let (old, new) = (keys(base), keys(head));
     let first = |side, ranks: &[Rank]| {
         let mut first: FxHashMap<OrderKey<'_>, Rank> = FxHashMap::default();
@@ -32,34 +36,56 @@ pub(super) fn look_at_order(search: &mut Search<'_, '_>) {
                 first.entry(key).or_insert(*rank);
             }
         }
+
         first
     };
+
     let (in_base, in_head) = (first(base, &old), first(head, &new));
-    let mut gone: Vec<Rank> =
-        in_base.iter().filter(|(key, _)| !in_head.contains_key(*key)).map(|(_, r)| *r).collect();
-    let mut added: Vec<Rank> =
-        in_head.iter().filter(|(key, _)| !in_base.contains_key(*key)).map(|(_, r)| *r).collect();
+    let mut gone: Vec<Rank> = in_base
+        .iter()
+        .filter(|(key, _)| !in_head.contains_key(*key))
+        .map(|(_, r)| *r)
+        .collect();
+    let mut added: Vec<Rank> = in_head
+        .iter()
+        .filter(|(key, _)| !in_base.contains_key(*key))
+        .map(|(_, r)| *r)
+        .collect();
+
     gone.sort_unstable();
     added.sort_unstable();
 
     // There can be many more pairs than fit in memory.
     for rank in gone {
-        if new.iter().try_for_each(|other| look_at_pair(search, rank, *other)).is_none() {
+        if new
+            .iter()
+            .try_for_each(|other| look_at_pair(search, rank, *other))
+            .is_none()
+        {
             return;
         }
     }
+
     for rank in added {
-        if old.iter().try_for_each(|other| look_at_pair(search, *other, rank)).is_none() {
+        if old
+            .iter()
+            .try_for_each(|other| look_at_pair(search, *other, rank))
+            .is_none()
+        {
             return;
         }
     }
-    let both =
-        in_base.iter().filter_map(|(key, before)| Some((*before, *in_head.get(key)?))).collect();
+
+    let both = in_base
+        .iter()
+        .filter_map(|(key, before)| Some((*before, *in_head.get(key)?)))
+        .collect();
     for_each_swapped(both, |old, new| look_at_pair(search, old, new));
 }
 
-/// Calls `visit` for pairs of ranks before and after that changed places: with the rank before of the one
-/// that stood first, and the rank after of the one that does now; until it says that it is enough.
+/// Calls `visit` for pairs of ranks before and after that changed places: with the rank before of
+/// the one that stood first, and the rank after of the one that does now; until it says that it is
+/// enough.
 fn for_each_swapped(
     mut both: Vec<(Rank, Rank)>,
     mut visit: impl FnMut(Rank, Rank) -> Option<()>,
@@ -70,8 +96,10 @@ fn for_each_swapped(
         for (_, first) in passed.range((Bound::Excluded(after), Bound::Unbounded)) {
             visit(*first, after)?;
         }
+
         passed.insert(after, before);
     }
+
     Some(())
 }
 
@@ -81,16 +109,22 @@ fn look_at_pair(search: &mut Search<'_, '_>, old: Rank, new: Rank) -> Option<()>
         search.skip("the order of pipelines".to_owned());
         return None;
     }
+
     let world = search.eval.world;
     let (a, b) = (
         search.side(BASE)?.givens.get(old as usize)?,
         search.side(HEAD)?.givens.get(new as usize)?,
     );
-    let pipe =
-        |profile| world.pipe_of(profile).and_then(|pipe| Some((pipe, world.pipes.get(pipe)?)));
+    let pipe = |profile| {
+        world
+            .pipe_of(profile)
+            .and_then(|pipe| Some((pipe, world.pipes.get(pipe)?)))
+    };
+
     let (Some((x, one)), Some((y, two))) = (pipe(a.profile), pipe(b.profile)) else {
         return Some(());
     };
+
     if x == y || one.mode != two.mode || !a.zone.meets(&b.zone) {
         return Some(());
     }
@@ -106,6 +140,7 @@ fn look_at_pair(search: &mut Search<'_, '_>, old: Rank, new: Rank) -> Option<()>
             }
         }
     }
+
     Some(())
 }
 
@@ -123,6 +158,7 @@ mod tests {
             });
             pairs
         };
+
         assert_eq!(swapped(vec![(0, 0), (1, 1), (2, 2)]), []);
         // Ranks 0, 1, 2 before are 2, 0, 1 after: the first fell behind both others.
         assert_eq!(swapped(vec![(0, 2), (1, 0), (2, 1)]), [(0, 0), (0, 1)]);

@@ -32,7 +32,11 @@ struct Extent {
 
 impl Extent {
     fn new(any: &[String], none: &[String], absent: bool) -> Self {
-        Self { any: patterns(any), none: patterns(none), absent }
+        Self {
+            any: patterns(any),
+            none: patterns(none),
+            absent,
+        }
     }
 
     fn has(&self, value: Option<&str>) -> bool {
@@ -55,16 +59,28 @@ impl RegionBox {
             let mut known = sets.into_iter().flat_map(|set| &set.conditions);
             known.find(|condition| condition.text() == text).cloned()
         };
-        let holding = models.matches.iter().filter_map(find).map(|condition| (condition, true));
+
+        let holding = models
+            .matches
+            .iter()
+            .filter_map(find)
+            .map(|condition| (condition, true));
         let failing = models.not_matches.iter().filter_map(find);
         let failing = failing.map(|condition| (condition, false));
         let tags = &region.tags;
-        let lists = [&tags.any].into_iter().chain(&tags.also).filter(|list| !list.is_empty());
+        let lists = [&tags.any]
+            .into_iter()
+            .chain(&tags.also)
+            .filter(|list| !list.is_empty());
+
         Self {
-            values: region.values.as_ref().map(|dimension, values| match is_plain(dimension) {
-                true => Extent::new(&values.any, &values.none, values.absent),
-                false => Extent::default(),
-            }),
+            values: region
+                .values
+                .as_ref()
+                .map(|dimension, values| match is_plain(dimension) {
+                    true => Extent::new(&values.any, &values.none, values.absent),
+                    false => Extent::default(),
+                }),
             models: Extent::new(&models.any, &models.none, models.absent),
             conditions: holding.chain(failing).collect(),
             tags: lists.map(|list| patterns(list)).collect(),
@@ -75,7 +91,9 @@ impl RegionBox {
 
     /// Whether a request is one of them, whatever policies it names.
     pub fn has(&self, context: &Context) -> bool {
-        let mut plain = Dimension::ALL.into_iter().filter(|dimension| is_plain(*dimension));
+        let mut plain = Dimension::ALL
+            .into_iter()
+            .filter(|dimension| is_plain(*dimension));
         plain.all(|dimension| self.values[dimension].has(context.value(dimension)))
             && self.has_model(context.model())
             && self.has_tags(context.values(Dimension::Tag))
@@ -85,6 +103,7 @@ impl RegionBox {
         let holds = |(condition, due): &(ModelPattern, bool)| {
             model.is_none_or(|model| condition.matches(model) == *due)
         };
+
         self.models.has(model) && self.conditions.iter().all(holds)
     }
 

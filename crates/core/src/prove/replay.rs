@@ -16,8 +16,8 @@ pub(super) fn request(witness: &Context, named: &[String]) -> Request {
     }
 }
 
-/// What a request loses and gains, and its pipelines on both sides, by the engines; `None` where these name
-/// something that the world does not know.
+/// What a request loses and gains, and its pipelines on both sides, by the engines; `None` where
+/// these name something that the world does not know.
 pub(super) fn change(
     world: &World<'_>,
     engines: [&Engine; 2],
@@ -27,13 +27,18 @@ pub(super) fn change(
     let (before, after) = (guardrails(world, &base)?, guardrails(world, &head)?);
     let (old, new) = (pipes(world, &base)?, pipes(world, &head)?);
     let less = |a: &[GuardId], b: &[GuardId]| {
-        a.iter().filter(|g| b.binary_search(g).is_err()).copied().collect()
+        a.iter()
+            .filter(|g| b.binary_search(g).is_err())
+            .copied()
+            .collect()
     };
+
     let change = Change {
         lost: less(&before, &after),
         gained: less(&after, &before),
         pipes: (old != new).then_some((old, new)),
     };
+
     Some((change, views(&base), views(&head)))
 }
 
@@ -43,6 +48,7 @@ fn guardrails(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<Guar
         .iter()
         .map(|name| world.guardrails.find(*name))
         .collect::<Option<_>>()?;
+
     ids.sort_unstable();
     Some(ids)
 }
@@ -53,6 +59,7 @@ fn pipes(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<PipeId>> 
         .iter()
         .map(|p| pipe(world, p.pipeline, p.set))
         .collect::<Option<Vec<_>>>()?;
+
     Some(in_running_order(world, ids))
 }
 
@@ -67,8 +74,12 @@ fn pipe(world: &World<'_>, pipeline: &Pipeline, set: &PolicySet) -> Option<PipeI
             message: step.modify_response_message.clone(),
         })
     };
+
     let steps = pipeline.steps.iter().map(step).collect::<Option<_>>()?;
-    world.pipes.find(&Pipe { mode: pipeline.mode, steps })
+    world.pipes.find(&Pipe {
+        mode: pipeline.mode,
+        steps,
+    })
 }
 
 fn views(resolution: &Resolution<'_>) -> Vec<PipelineView> {
@@ -79,6 +90,7 @@ fn views(resolution: &Resolution<'_>) -> Vec<PipelineView> {
         on_error: action(step.on_error.unwrap_or(step.on_fail)),
         pass_data: step.pass_data,
     };
+
     resolution
         .pipelines
         .iter()
@@ -88,7 +100,12 @@ fn views(resolution: &Resolution<'_>) -> Vec<PipelineView> {
                 PipelineMode::PreCall => "pre_call",
                 PipelineMode::PostCall => "post_call",
             },
-            steps: resolved.pipeline.steps.iter().map(|own| step(resolved.set, own)).collect(),
+            steps: resolved
+                .pipeline
+                .steps
+                .iter()
+                .map(|own| step(resolved.set, own))
+                .collect(),
         })
         .collect()
 }

@@ -24,14 +24,14 @@ pub struct Impact {
     /// Such a request, where `weakens`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weakening: Option<Weakening>,
-    /// What keeps a `weakens` that is false from being exact, each in a sentence: those of `not_analysed` that
-    /// are about it.
+    /// What keeps a `weakens` that is false from being exact, each in a sentence: those of
+    /// `not_analysed` that are about it.
     #[serde(skip)]
     pub weakening_doubts: Vec<String>,
     /// Requests whose guardrails or pipelines change, losses first.
     pub regions: Vec<Region>,
-    /// How many more regions there are that are left out: every guardrail that is lost or gained is in a
-    /// region that is shown, or named in `not_analysed`.
+    /// How many more regions there are that are left out: every guardrail that is lost or gained is
+    /// in a region that is shown, or named in `not_analysed`.
     pub regions_left_out: usize,
 }
 
@@ -47,8 +47,8 @@ impl Impact {
 pub struct Detail {
     /// Regions.
     pub regions: usize,
-    /// Names in each list of what a region is without; where there are more, those that begin alike are put
-    /// together to prefixes.
+    /// Names in each list of what a region is without; where there are more, those that begin alike
+    /// are put together to prefixes.
     pub names: usize,
     /// Documents that a region is because of.
     pub causes: usize,
@@ -56,10 +56,18 @@ pub struct Detail {
 
 impl Detail {
     /// What a person can read.
-    pub const READABLE: Self = Self { regions: 200, names: 40, causes: 40 };
-    /// Every region and document. Names stay put together: lists of ten thousand in each of ten thousand
-    /// regions would take gigabytes.
-    pub const ALL: Self = Self { regions: usize::MAX, causes: usize::MAX, ..Self::READABLE };
+    pub const READABLE: Self = Self {
+        regions: 200,
+        names: 40,
+        causes: 40,
+    };
+    /// Every region and document. Names stay put together: lists of ten thousand in each of ten
+    /// thousand regions would take gigabytes.
+    pub const ALL: Self = Self {
+        regions: usize::MAX,
+        causes: usize::MAX,
+        ..Self::READABLE
+    };
 }
 
 /// Requests that lose and gain the same.
@@ -102,7 +110,8 @@ impl Region {
     }
 }
 
-/// Whether a region says what it holds of a dimension by [`Values`]: models and tags have forms of their own.
+/// Whether a region says what it holds of a dimension by [`Values`]: models and tags have forms of
+/// their own.
 pub(super) fn is_plain(dimension: Dimension) -> bool {
     !dimension.is_set() && dimension != Dimension::Model
 }
@@ -111,7 +120,9 @@ fn serialize_values<S: Serializer>(
     values: &PerDimension<Values>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let plain = values.written().filter(|(dimension, _)| is_plain(*dimension));
+    let plain = values
+        .written()
+        .filter(|(dimension, _)| is_plain(*dimension));
     serializer.collect_map(plain.map(|(dimension, values)| (dimension.plural(), values)))
 }
 
@@ -146,8 +157,8 @@ pub struct Models {
     pub not_matches: Vec<String>,
 }
 
-/// Sets of tags: those that have one of `any` (where it is not empty), one of each list of `also`, and
-/// none of `none`.
+/// Sets of tags: those that have one of `any` (where it is not empty), one of each list of `also`,
+/// and none of `none`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tags {
     /// Patterns.

@@ -1,10 +1,11 @@
-//! Where BASE and HEAD answer differently: the points that have to be looked at, and what was seen there.
+//! Where BASE and HEAD answer differently: the points that have to be looked at, and what was seen
+//! there.
 //!
-//! Attachments that both sets have cancel. For one that only one of them has, its own points show whether
-//! what it gives is lost (gained), unless default attachments of the other set give it where none but they
-//! match; there some attachment of that set, met besides, must switch them off. An attachment that is new
-//! switches the defaults of its set off, which the other set's still give. docs/prove.md has the argument
-//! that nothing else has to be looked at.
+//! Attachments that both sets have cancel. For one that only one of them has, its own points show
+//! whether what it gives is lost (gained), unless default attachments of the other set give it
+//! where none but they match; there some attachment of that set, met besides, must switch them off.
+//! An attachment that is new switches the defaults of its set off, which the other set's still
+//! give. docs/prove.md has the argument that nothing else has to be looked at.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,7 +43,10 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn of(policy: &ChangedPolicy) -> Self {
-        Self { name: policy.name.clone(), named: policy.profiles.clone() }
+        Self {
+            name: policy.name.clone(),
+            named: policy.profiles.clone(),
+        }
     }
 }
 
@@ -81,9 +85,17 @@ pub(super) struct Search<'w, 'a> {
 impl<'w, 'a> Search<'w, 'a> {
     pub(super) fn new(eval: Evaluator<'w, 'a>, changes: &'w Changes<'w, 'a>) -> Self {
         let defaults = [BASE, HEAD].map(|side| {
-            let givens = eval.world.side_at(side).map_or(&[][..], |side| &side.givens);
-            (0..).zip(givens).filter(|(_, given)| given.default).map(|(rank, _)| rank).collect()
+            let givens = eval
+                .world
+                .side_at(side)
+                .map_or(&[][..], |side| &side.givens);
+            (0..)
+                .zip(givens)
+                .filter(|(_, given)| given.default)
+                .map(|(rank, _)| rank)
+                .collect()
         });
+
         Self {
             eval,
             changes,
@@ -101,23 +113,29 @@ impl<'w, 'a> Search<'w, 'a> {
                 if self.is_over() {
                     return;
                 }
+
                 self.own_points(this, rank);
             }
         }
+
         for this in [BASE, HEAD] {
             for rank in self.changed(1 - this) {
                 if self.is_over() {
                     return;
                 }
+
                 self.switched_off(this, rank);
             }
         }
+
         for policy in &self.changes.policies {
             if self.is_over() {
                 return;
             }
+
             self.by_name(&Request::of(policy));
         }
+
         pipelines::look_at_order(self);
         self.is_over();
     }
@@ -133,11 +151,16 @@ impl<'w, 'a> Search<'w, 'a> {
         if is_over && self.skipped.is_empty() {
             self.skip("some of what the change does".to_owned());
         }
+
         is_over
     }
 
     fn changed(&self, side: usize) -> Vec<Rank> {
-        self.changes.attachments.get(side).cloned().unwrap_or_default()
+        self.changes
+            .attachments
+            .get(side)
+            .cloned()
+            .unwrap_or_default()
     }
 
     pub(super) fn side(&self, side: usize) -> Option<&'w Side<'a>> {
@@ -148,9 +171,13 @@ impl<'w, 'a> Search<'w, 'a> {
     pub(super) fn label(&self, side: usize, rank: Rank) -> String {
         let set = self.side(side).map(|side| side.set);
         let attachment = set.and_then(|set| set.attachments.get(rank as usize));
-        let name = attachment.and_then(|a| set?.policy(a.policy)).map_or("", |policy| &policy.name);
-        let place =
-            attachment.map(|a| format!("{}:{}", a.place.file, a.place.line)).unwrap_or_default();
+        let name = attachment
+            .and_then(|a| set?.policy(a.policy))
+            .map_or("", |policy| &policy.name);
+        let place = attachment
+            .map(|a| format!("{}:{}", a.place.file, a.place.line))
+            .unwrap_or_default();
+
         format!("the attachment of `{name}` at {place}")
     }
 
@@ -163,19 +190,25 @@ impl<'w, 'a> Search<'w, 'a> {
         } else {
             "its conditions are too large together"
         };
+
         self.skipped.push(format!("{what}: {why}"));
     }
 
     /// The points of an attachment's zone within a cone; none where the budget is spent.
     pub(super) fn points(&mut self, side: usize, rank: Rank, at: &Point) -> Points {
-        let Some(given) = self.side(side).and_then(|side| side.givens.get(rank as usize)) else {
+        let Some(given) = self
+            .side(side)
+            .and_then(|side| side.givens.get(rank as usize))
+        else {
             return Points::none();
         };
+
         if self.eval.budget.spent() || !self.eval.budget.spend(1 + given.distinct.weight()) {
             let label = self.label(side, rank);
             self.skip(label);
             return Points::none();
         }
+
         given.distinct.points(at)
     }
 
@@ -184,12 +217,17 @@ impl<'w, 'a> Search<'w, 'a> {
         if self.is_full() {
             return None;
         }
-        let named: Vec<Named> = request.map(|request| request.named.clone()).into_iter().collect();
+
+        let named: Vec<Named> = request
+            .map(|request| request.named.clone())
+            .into_iter()
+            .collect();
         let evaluated = self.eval.evaluate(point, &named, &[]).ok()?;
         let name = request.map(|request| request.name.clone());
         if self.seen.insert((point.clone(), name)) && !point.is_empty_string() {
             self.note(&evaluated, request);
         }
+
         Some(evaluated)
     }
 
@@ -202,16 +240,22 @@ impl<'w, 'a> Search<'w, 'a> {
             {
                 continue;
             }
+
             match groups.iter_mut().find(|(known, _)| *known == change) {
                 Some((_, classes)) => classes.push(class),
                 None => groups.push((change, vec![class])),
             }
         }
+
         // What is found has to be described later; it is paid for here, where that can be refused.
         self.eval.budget.spend(groups.len() as u64 * PER_FOUND);
         for (change, classes) in groups {
-            let default =
-                |side| classes.iter().any(|class| !evaluated.outcome(side, *class).non_default);
+            let default = |side| {
+                classes
+                    .iter()
+                    .any(|class| !evaluated.outcome(side, *class).non_default)
+            };
+
             self.found.push(Found {
                 point: evaluated.point.clone(),
                 requested: request.map(|request| request.name.clone()),
@@ -223,13 +267,19 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// Whether the named policy has a part in a change: requests that do not name it have theirs elsewhere.
+    /// Whether the named policy has a part in a change: requests that do not name it have theirs
+    /// elsewhere.
     fn is_of(&self, request: &Request, seen: &Evaluated, class: usize, change: &Change) -> bool {
-        let (before, after) =
-            (self.effect(request, BASE, seen, class), self.effect(request, HEAD, seen, class));
+        let (before, after) = (
+            self.effect(request, BASE, seen, class),
+            self.effect(request, HEAD, seen, class),
+        );
         let part = |change: &[GuardId], of: &[GuardId], but: &[GuardId]| {
-            change.iter().any(|guardrail| of.contains(guardrail) && !but.contains(guardrail))
+            change
+                .iter()
+                .any(|guardrail| of.contains(guardrail) && !but.contains(guardrail))
         };
+
         part(&change.lost, &before.gives, &after.gives)
             || part(&change.gained, &after.gives, &before.gives)
             || (change.pipes.is_some() && before.pipe != after.pipe)
@@ -248,7 +298,8 @@ impl<'w, 'a> Search<'w, 'a> {
             .unwrap_or_default()
     }
 
-    /// What an attachment of one set gives, at its own points and where defaults hide that it is gone.
+    /// What an attachment of one set gives, at its own points and where defaults hide that it is
+    /// gone.
     fn own_points(&mut self, this: usize, rank: Rank) {
         let default = self
             .side(this)
@@ -260,6 +311,7 @@ impl<'w, 'a> Search<'w, 'a> {
                 self.skip(label);
                 return;
             };
+
             if !default {
                 let hidden = hidden(&evaluated, this);
                 self.unhide(this, &evaluated, hidden, None);
@@ -267,8 +319,8 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// Looks for attachments of the other set that switch its defaults off where these hide a loss of
-    /// `this` set's; each hidden thing is a class of models and what is hidden there.
+    /// Looks for attachments of the other set that switch its defaults off where these hide a loss
+    /// of `this` set's; each hidden thing is a class of models and what is hidden there.
     fn unhide(
         &mut self,
         this: usize,
@@ -276,21 +328,29 @@ impl<'w, 'a> Search<'w, 'a> {
         mut hidden: Vec<(usize, Element)>,
         request: Option<&Request>,
     ) {
-        let Some(other) = self.side(1 - this) else { return };
+        let Some(other) = self.side(1 - this) else {
+            return;
+        };
+
         if hidden.is_empty() {
             return;
         }
+
         self.eval.budget.spend(other.givens.len() as u64);
         for (rank, given) in (0..).zip(&other.givens) {
             if hidden.is_empty() {
                 return;
             }
+
             if given.default
                 || !given.zone.overlaps(&at.point)
-                || hidden.iter().all(|(_, element)| gives(self.eval.world, given.profile, *element))
+                || hidden
+                    .iter()
+                    .all(|(_, element)| gives(self.eval.world, given.profile, *element))
             {
                 continue;
             }
+
             for point in self.points(1 - this, rank, &at.point) {
                 match self.look(&point, request) {
                     Some(seen) => {
@@ -301,6 +361,7 @@ impl<'w, 'a> Search<'w, 'a> {
                         self.skip(label);
                     }
                 }
+
                 if self.is_full() {
                     return;
                 }
@@ -312,7 +373,9 @@ impl<'w, 'a> Search<'w, 'a> {
     fn switched_off(&mut self, this: usize, rank: Rank) {
         let Some(side) = self.side(this) else { return };
         let defaults = self.defaults.get(this).cloned().unwrap_or_default();
-        let switches = self.side(1 - this).and_then(|side| side.givens.get(rank as usize));
+        let switches = self
+            .side(1 - this)
+            .and_then(|side| side.givens.get(rank as usize));
         if defaults.is_empty() || switches.is_none_or(|given| given.default) {
             return;
         }
@@ -323,17 +386,22 @@ impl<'w, 'a> Search<'w, 'a> {
                 self.skip(label);
                 return;
             }
+
             let Some(seen) = self.look(&point, None) else {
                 if self.is_full() {
                     return;
                 }
+
                 continue;
             };
             let is_alive =
                 (0..seen.space.classes.len()).any(|class| !seen.outcome(this, class).non_default);
             let is_near = |rank: &&Rank| {
-                side.givens.get(**rank as usize).is_some_and(|given| given.zone.overlaps(&point))
+                side.givens
+                    .get(**rank as usize)
+                    .is_some_and(|given| given.zone.overlaps(&point))
             };
+
             for default in defaults.iter().filter(|_| is_alive).filter(is_near) {
                 self.look_at_both(this, *default, &point);
             }
@@ -359,6 +427,7 @@ impl<'w, 'a> Search<'w, 'a> {
             self.skip(format!("requests that name the policy `{}`", request.name));
             return;
         };
+
         for this in [BASE, HEAD] {
             let hidden = self.hidden_of_named(&seen, this, request);
             self.unhide(this, &seen, hidden, Some(request));
@@ -382,20 +451,27 @@ impl<'w, 'a> Search<'w, 'a> {
             if outcome.non_default {
                 continue;
             }
-            let lost =
-                own.gives.iter().filter(|g| !others.gives.contains(g) && outcome.gives.contains(g));
+
+            let lost = own
+                .gives
+                .iter()
+                .filter(|g| !others.gives.contains(g) && outcome.gives.contains(g));
             hidden.extend(lost.map(|guardrail| (class, Element::Guardrail(*guardrail))));
-            let pipe =
-                own.pipe.filter(|pipe| others.pipe != Some(*pipe) && outcome.pipes.contains(pipe));
+            let pipe = own
+                .pipe
+                .filter(|pipe| others.pipe != Some(*pipe) && outcome.pipes.contains(pipe));
             hidden.extend(pipe.map(|pipe| (class, Element::Pipeline(pipe))));
         }
+
         hidden
     }
 }
 
 /// Whether a policy gives something to every model that it applies to, whatever its conditions.
 fn gives(world: &World<'_>, profile: ProfileId, element: Element) -> bool {
-    let free = world.chain(profile).all(|member| member.condition.is_none());
+    let free = world
+        .chain(profile)
+        .all(|member| member.condition.is_none());
     free && match element {
         Element::Guardrail(guardrail) => world.always_gives(profile, guardrail),
         Element::Pipeline(pipe) => world.pipe_of(profile) == Some(pipe),
@@ -410,11 +486,13 @@ fn hidden(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
         if others.non_default || !own.non_default {
             continue;
         }
+
         let both = own.gives.iter().filter(|g| others.gives.contains(g));
         hidden.extend(both.map(|guardrail| (class, Element::Guardrail(*guardrail))));
         let both = own.pipes.iter().filter(|pipe| others.pipes.contains(pipe));
         hidden.extend(both.map(|pipe| (class, Element::Pipeline(*pipe))));
     }
+
     hidden
 }
 
@@ -428,6 +506,7 @@ fn shown(this: usize, at: &Evaluated, seen: &Evaluated, class: usize, element: E
             Element::Guardrail(g) => own.gives.contains(&g) && !others.gives.contains(&g),
             Element::Pipeline(p) => own.pipes.contains(&p) && !others.pipes.contains(&p),
         };
+
         Some(all.unwrap_or(true) && lost)
     }) == Some(true)
 }
@@ -436,8 +515,12 @@ fn shown(this: usize, at: &Evaluated, seen: &Evaluated, class: usize, element: E
 fn change(seen: &Evaluated, class: usize) -> Change {
     let (before, after) = (seen.outcome(BASE, class), seen.outcome(HEAD, class));
     let less = |a: &[GuardId], b: &[GuardId]| {
-        a.iter().filter(|g| b.binary_search(g).is_err()).copied().collect()
+        a.iter()
+            .filter(|g| b.binary_search(g).is_err())
+            .copied()
+            .collect()
     };
+
     Change {
         lost: less(&before.gives, &after.gives),
         gained: less(&after.gives, &before.gives),

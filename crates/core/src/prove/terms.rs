@@ -1,4 +1,5 @@
-//! A set of classes of models in few words: patterns and conditions that models meet or do not meet.
+//! A set of classes of models in few words: patterns and conditions that models meet or do not
+//! meet.
 
 use std::cmp::Reverse;
 
@@ -23,27 +24,41 @@ type Literal = (usize, bool);
 
 /// Terms that together have all of the classes and no other.
 pub(super) fn terms(world: &World<'_>, space: &Space, classes: &[usize]) -> Vec<Term> {
-    let mut present: Vec<usize> =
-        classes.iter().copied().filter(|class| !space.is_absent(*class)).collect();
-    present
-        .sort_by_key(|class| (space.classes.get(*class).is_none_or(|class| !class.known), *class));
+    let mut present: Vec<usize> = classes
+        .iter()
+        .copied()
+        .filter(|class| !space.is_absent(*class))
+        .collect();
+
+    present.sort_by_key(|class| {
+        (
+            space.classes.get(*class).is_none_or(|class| !class.known),
+            *class,
+        )
+    });
     let mut absent = classes.iter().any(|class| space.is_absent(*class));
     let mut terms: Vec<Term> = Vec::new();
     for class in &present {
         if terms.iter().any(|term| term.classes.contains(class)) {
             continue;
         }
+
         let literals = weaken(world, space, *class, &present);
         let mut term = describe(world, space, &literals);
-        term.classes =
-            present.iter().copied().filter(|class| agrees(space, *class, &literals)).collect();
+        term.classes = present
+            .iter()
+            .copied()
+            .filter(|class| agrees(space, *class, &literals))
+            .collect();
         if absent && literals.iter().all(|(_, meets)| !meets) {
             absent = false;
             term.models.absent = true;
             term.classes.push(0);
         }
+
         terms.push(term);
     }
+
     if absent {
         let models = Models {
             any: Vec::new(),
@@ -52,12 +67,19 @@ pub(super) fn terms(world: &World<'_>, space: &Space, classes: &[usize]) -> Vec<
             matches: Vec::new(),
             not_matches: Vec::new(),
         };
-        terms.push(Term { models, any: None, classes: vec![0] });
+
+        terms.push(Term {
+            models,
+            any: None,
+            classes: vec![0],
+        });
     }
+
     terms
 }
 
-/// What tells the class from all that are not wanted; what is said of it least naturally goes first.
+/// What tells the class from all that are not wanted; what is said of it least naturally goes
+/// first.
 fn weaken(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> Vec<Literal> {
     let mut literals: Vec<Literal> = space
         .items
@@ -75,6 +97,7 @@ fn weaken(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> V
         }
         _ => (u8::from(*meets) * 2, Reverse(0)),
     };
+
     literals.sort_by_key(rank);
     let mut at = 0;
     while at < literals.len() {
@@ -86,6 +109,7 @@ fn weaken(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> V
             at += 1;
         }
     }
+
     literals
 }
 
@@ -103,8 +127,15 @@ fn describe(world: &World<'_>, space: &Space, literals: &[Literal]) -> Term {
         matches: Vec::new(),
         not_matches: Vec::new(),
     };
+
     for (bit, meets) in literals {
-        match (space.items.get(*bit).and_then(|item| world.items.get(*item)), meets) {
+        match (
+            space
+                .items
+                .get(*bit)
+                .and_then(|item| world.items.get(*item)),
+            meets,
+        ) {
             (Some(Item::Pattern(pattern)), true) => patterns.0.push(pattern),
             (Some(Item::Pattern(pattern)), false) => patterns.1.push(pattern),
             (Some(Item::Condition(text)), true) => models.matches.push(text.to_string()),
@@ -112,13 +143,31 @@ fn describe(world: &World<'_>, space: &Space, literals: &[Literal]) -> Term {
             (None, _) => {}
         }
     }
+
     // What one model matches is nested: the pattern that the others cover says it all.
-    let narrowest = patterns.0.iter().find(|p| patterns.0.iter().all(|other| other.covers(p)));
+    let narrowest = patterns
+        .0
+        .iter()
+        .find(|p| patterns.0.iter().all(|other| other.covers(p)));
     let any = narrowest.map_or_else(any, |pattern| (*pattern).clone());
-    models.none = patterns.1.iter().filter(|p| p.overlaps(&any)).map(|p| p.to_string()).collect();
+    models.none = patterns
+        .1
+        .iter()
+        .filter(|p| p.overlaps(&any))
+        .map(|p| p.to_string())
+        .collect();
     models.any = vec![any.to_string()];
-    for list in [&mut models.none, &mut models.matches, &mut models.not_matches] {
+    for list in [
+        &mut models.none,
+        &mut models.matches,
+        &mut models.not_matches,
+    ] {
         list.sort_unstable();
     }
-    Term { models, any: Some(any), classes: Vec::new() }
+
+    Term {
+        models,
+        any: Some(any),
+        classes: Vec::new(),
+    }
 }

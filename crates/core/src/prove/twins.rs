@@ -8,10 +8,10 @@
 //! twins: {a, b} (in 1 and 2), {c} (in 1), {d} (in 1 and below d*), {d*}
 //! ```
 //!
-//! Two patterns of a dimension are twins if they are in the same lists, lie below the same patterns, and
-//! have no pattern below them. Exchanging two twins turns every list into itself, so requests that differ in
-//! them only get the same, in every set at hand. An attachment that names ten thousand teams of which no
-//! other one speaks has one point then, not ten thousand.
+//! Two patterns of a dimension are twins if they are in the same lists, lie below the same
+//! patterns, and have no pattern below them. Exchanging two twins turns every list into itself, so
+//! requests that differ in them only get the same, in every set at hand. An attachment that names
+//! ten thousand teams of which no other one speaks has one point then, not ten thousand.
 
 use std::sync::Arc;
 
@@ -44,7 +44,9 @@ struct Occurrence<'z> {
 impl Twins {
     /// The twins among the patterns of all zones that an analysis looks at.
     pub(super) fn of<'z>(zones: impl Iterator<Item = &'z Zone> + Clone) -> Self {
-        Self { dimensions: PerDimension::from_fn(|dimension| Groups::of(zones.clone(), dimension)) }
+        Self {
+            dimensions: PerDimension::from_fn(|dimension| Groups::of(zones.clone(), dimension)),
+        }
     }
 
     /// The zone with one pattern of each group of twins.
@@ -54,18 +56,26 @@ impl Twins {
             let Some(list) = list else { continue };
             list.retain(|pattern| self.dimensions[dimension].is_representative(pattern));
         }
+
         zone
     }
 
     /// The pattern that stands for a pattern.
     pub(super) fn representative<'p>(&'p self, of: Dimension, pattern: &'p Pattern) -> &'p Pattern {
-        self.dimensions[of].group_of(pattern).and_then(PatternList::first).unwrap_or(pattern)
+        self.dimensions[of]
+            .group_of(pattern)
+            .and_then(PatternList::first)
+            .unwrap_or(pattern)
     }
 
     /// All patterns that the given ones, which are representatives, stand for.
     pub(super) fn expand(&self, dimension: Dimension, list: &PatternList) -> PatternList {
         let groups = &self.dimensions[dimension];
-        PatternList::of(list.iter().flat_map(|pattern| groups.twins_of(pattern)).cloned())
+        PatternList::of(
+            list.iter()
+                .flat_map(|pattern| groups.twins_of(pattern))
+                .cloned(),
+        )
     }
 }
 
@@ -76,6 +86,7 @@ impl Groups {
             let patterns = zone.lists[dimension].iter().flatten();
             occurrences.extend(patterns.map(|pattern| Occurrence { pattern, list }));
         }
+
         occurrences.sort_unstable_by(|a, b| {
             (text_order(a.pattern), a.list).cmp(&(text_order(b.pattern), b.list))
         });
@@ -83,12 +94,14 @@ impl Groups {
         // In the order of texts: what encloses a pattern stands before it, and is still open there.
         let mut enclosing: Vec<&Pattern> = Vec::new();
         let mut leaves: FxHashMap<_, Vec<&Pattern>> = FxHashMap::default();
-        let same: Vec<&[Occurrence<'z>]> =
-            occurrences.chunk_by(|a, b| a.pattern == b.pattern).collect();
+        let same: Vec<&[Occurrence<'z>]> = occurrences
+            .chunk_by(|a, b| a.pattern == b.pattern)
+            .collect();
         for (at, chunk) in same.iter().enumerate() {
             let Some(pattern) = chunk.first().map(|occurrence| occurrence.pattern) else {
                 continue;
             };
+
             while enclosing.pop_if(|last| !last.covers(pattern)).is_some() {}
 
             let next = same.get(at + 1).and_then(|chunk| chunk.first());
@@ -106,18 +119,28 @@ impl Groups {
 
         let mut groups = Self::default();
         for twins in leaves.into_values().filter(|twins| twins.len() > 1) {
-            groups.number.extend(twins.iter().map(|twin| ((*twin).clone(), groups.members.len())));
-            groups.members.push(Arc::new(PatternList::of(twins.into_iter().cloned())));
+            groups.number.extend(
+                twins
+                    .iter()
+                    .map(|twin| ((*twin).clone(), groups.members.len())),
+            );
+            groups
+                .members
+                .push(Arc::new(PatternList::of(twins.into_iter().cloned())));
         }
+
         groups
     }
 
     fn group_of(&self, pattern: &Pattern) -> Option<&PatternList> {
-        self.members.get(*self.number.get(pattern)?).map(|group| &**group)
+        self.members
+            .get(*self.number.get(pattern)?)
+            .map(|group| &**group)
     }
 
     fn is_representative(&self, pattern: &Pattern) -> bool {
-        self.group_of(pattern).is_none_or(|group| group.first() == Some(pattern))
+        self.group_of(pattern)
+            .is_none_or(|group| group.first() == Some(pattern))
     }
 
     fn twins_of<'g>(&'g self, pattern: &'g Pattern) -> impl Iterator<Item = &'g Pattern> {
@@ -133,25 +156,39 @@ mod tests {
 
     fn teams(texts: &[&str]) -> Zone {
         let mut zone = Zone::default();
-        zone.lists[Dimension::Team] =
-            Some(PatternList::of(texts.iter().map(|text| Pattern::parse(text))));
+        zone.lists[Dimension::Team] = Some(PatternList::of(
+            texts.iter().map(|text| Pattern::parse(text)),
+        ));
         zone
     }
 
     fn represented(zones: &[Zone], zone: &Zone) -> Vec<String> {
         let zone = Twins::of(zones.iter()).representatives(zone);
-        zone.lists[Dimension::Team].iter().flatten().map(Pattern::to_string).collect()
+        zone.lists[Dimension::Team]
+            .iter()
+            .flatten()
+            .map(Pattern::to_string)
+            .collect()
     }
 
     #[test]
     fn patterns_of_the_same_lists_are_twins() {
-        let zones = [teams(&["a", "b", "c", "d"]), teams(&["a", "b"]), teams(&["d*"])];
+        let zones = [
+            teams(&["a", "b", "c", "d"]),
+            teams(&["a", "b"]),
+            teams(&["d*"]),
+        ];
+
         assert_eq!(represented(&zones, &zones[0]), ["a", "c", "d"]);
         assert_eq!(represented(&zones, &zones[1]), ["a"]);
         let twins = Twins::of(zones.iter());
         let first = PatternList::of([Pattern::parse("a"), Pattern::parse("c")]);
-        let all: Vec<String> =
-            twins.expand(Dimension::Team, &first).iter().map(Pattern::to_string).collect();
+        let all: Vec<String> = twins
+            .expand(Dimension::Team, &first)
+            .iter()
+            .map(Pattern::to_string)
+            .collect();
+
         assert_eq!(all, ["a", "b", "c"]);
     }
 
@@ -165,6 +202,7 @@ mod tests {
         assert_eq!(represented(&zones, &zones[1]), ["ab", "bb"]);
         // An exact pattern and a prefix are not alike: the prefix has values without a common end.
         let zones = [teams(&["a", "b*"])];
+
         assert_eq!(represented(&zones, &zones[0]), ["a", "b*"]);
     }
 }

@@ -1,5 +1,5 @@
-//! Pipelines walked together: whether some outcomes of their guardrails make one thing act and leave all
-//! others in peace.
+//! Pipelines walked together: whether some outcomes of their guardrails make one thing act and
+//! leave all others in peace.
 
 use super::eval::Outcome as Got;
 use super::report::WeakeningKind;
@@ -32,7 +32,10 @@ impl<'w, 'a> View<'w, 'a> {
         got: &'g Got,
     ) -> impl Iterator<Item = (PipeId, &'w Pipe)> + use<'g, 'w, 'a> {
         let view = *self;
-        let known = got.pipes.iter().filter_map(move |id| Some((*id, view.world.pipes.get(*id)?)));
+        let known = got
+            .pipes
+            .iter()
+            .filter_map(move |id| Some((*id, view.world.pipes.get(*id)?)));
         known.filter(move |(_, pipe)| view.counts(pipe))
     }
 
@@ -40,48 +43,68 @@ impl<'w, 'a> View<'w, 'a> {
         self.kind != WeakeningKind::Late || pipe.mode == PipelineMode::PreCall
     }
 
-    /// What can stop a request: its pipelines, and its guardrails outside them. A guardrail whose modes are
-    /// not known is not known to stop a call before the model.
+    /// What can stop a request: its pipelines, and its guardrails outside them. A guardrail whose
+    /// modes are not known is not known to stop a call before the model.
     pub(super) fn elements(&self, got: &Got) -> Vec<Element> {
         let mut alone = self.alone(got);
         if self.kind == WeakeningKind::Late {
             let at = |id| self.world.runs(id).at(Stage::Before, self.calls_tool);
             alone.retain(|id| at(*id) == Some(true));
         }
+
         let pipes = self.pipes(got).map(|(id, _)| Element::Pipeline(id));
-        pipes.chain(alone.into_iter().map(Element::Guardrail)).collect()
+        pipes
+            .chain(alone.into_iter().map(Element::Guardrail))
+            .collect()
     }
 
-    /// The guardrails that run by themselves at some stage, sorted: a pipeline takes over its guardrails in
-    /// its own mode only. One whose modes are not known is taken over by any.
+    /// The guardrails that run by themselves at some stage, sorted: a pipeline takes over its
+    /// guardrails in its own mode only. One whose modes are not known is taken over by any.
     pub(super) fn alone(&self, got: &Got) -> Vec<GuardId> {
-        let pipes: Vec<&Pipe> =
-            got.pipes.iter().filter_map(|pipe| self.world.pipes.get(*pipe)).collect();
+        let pipes: Vec<&Pipe> = got
+            .pipes
+            .iter()
+            .filter_map(|pipe| self.world.pipes.get(*pipe))
+            .collect();
         let captured = |id: GuardId, stage: Option<Stage>| {
             let at = |pipe: &&&Pipe| stage.is_none_or(|stage| Stage::of(pipe.mode) == stage);
-            pipes.iter().filter(at).any(|pipe| pipe.steps.iter().any(|step| step.guardrail == id))
+            pipes
+                .iter()
+                .filter(at)
+                .any(|pipe| pipe.steps.iter().any(|step| step.guardrail == id))
         };
+
         let stages: &[Stage] = match self.kind {
             WeakeningKind::Late => &[Stage::Before],
             WeakeningKind::LetThrough | WeakeningKind::Softened => &Stage::ALL,
         };
+
         let runs_alone = |id: &GuardId| {
             let runs = self.world.runs(*id);
-            stages.iter().any(|stage| match runs.at(*stage, self.calls_tool) {
-                Some(here) => here && !captured(*id, Some(*stage)),
-                None => !captured(*id, None),
-            })
+            stages
+                .iter()
+                .any(|stage| match runs.at(*stage, self.calls_tool) {
+                    Some(here) => here && !captured(*id, Some(*stage)),
+                    None => !captured(*id, None),
+                })
         };
-        let mut all: Vec<GuardId> =
-            got.gives.iter().copied().chain(self.world.defaults()).collect();
+
+        let mut all: Vec<GuardId> = got
+            .gives
+            .iter()
+            .copied()
+            .chain(self.world.defaults())
+            .collect();
+
         all.sort_unstable();
         all.dedup();
         all.retain(runs_alone);
+
         all
     }
 
-    /// The guardrails of a pipeline, sorted, whose failing it can let pass. Alone they would block; of others
-    /// it changes nothing that it runs them.
+    /// The guardrails of a pipeline, sorted, whose failing it can let pass. Alone they would block;
+    /// of others it changes nothing that it runs them.
     pub(super) fn pardons(&self, pipe: &Pipe, budget: &Budget) -> Vec<GuardId> {
         let mut guardrails: Vec<GuardId> = pipe.steps.iter().map(|step| step.guardrail).collect();
         guardrails.sort_unstable();
@@ -89,6 +112,7 @@ impl<'w, 'a> View<'w, 'a> {
         if !self.counts(pipe) || self.kind == WeakeningKind::Softened {
             return guardrails;
         }
+
         guardrails.retain(|guardrail| {
             [Outcome::Fail, Outcome::Error].into_iter().any(|outcome| {
                 let outcomes = vec![(*guardrail, outcome)];
@@ -100,8 +124,8 @@ impl<'w, 'a> View<'w, 'a> {
         guardrails
     }
 
-    /// Outcomes with which the element acts and nothing of `head` does, if there are such. `alone` are the
-    /// guardrails that no pipeline of `head` runs.
+    /// Outcomes with which the element acts and nothing of `head` does, if there are such. `alone`
+    /// are the guardrails that no pipeline of `head` runs.
     pub(super) fn let_through(
         &self,
         element: Element,
@@ -120,12 +144,13 @@ impl<'w, 'a> View<'w, 'a> {
                 tasks.extend(self.world.pipes.get(pipe).map(|pipe| (pipe, Goal::Act)));
             }
         }
+
         tasks.extend(self.pipes(head).map(|(_, pipe)| (pipe, Goal::Rest)));
         self.solve(element, tasks, alone, budget)
     }
 
-    /// Outcomes with which the element blocks and nothing else of `base` acts, while one pipeline of `head`
-    /// modifies and nothing else of `head` acts, if there are such.
+    /// Outcomes with which the element blocks and nothing else of `base` acts, while one pipeline
+    /// of `head` modifies and nothing else of `head` acts, if there are such.
     pub(super) fn softened(
         &self,
         element: Element,
@@ -133,7 +158,11 @@ impl<'w, 'a> View<'w, 'a> {
         budget: &Budget,
     ) -> Result<Option<Outcomes>, TooLarge> {
         let mut alone = self.alone(head);
-        alone.extend(self.alone(base).into_iter().filter(|id| element != Element::Guardrail(*id)));
+        alone.extend(
+            self.alone(base)
+                .into_iter()
+                .filter(|id| element != Element::Guardrail(*id)),
+        );
         alone.sort_unstable();
         alone.dedup();
         if matches!(element, Element::Guardrail(id) if alone.binary_search(&id).is_ok()) {
@@ -145,6 +174,7 @@ impl<'w, 'a> View<'w, 'a> {
             if let Element::Pipeline(id) = element {
                 tasks.extend(self.world.pipes.get(id).map(|pipe| (pipe, Goal::Block)));
             }
+
             let others = self
                 .pipes(base)
                 .chain(self.pipes(head))
@@ -154,10 +184,12 @@ impl<'w, 'a> View<'w, 'a> {
                 return Ok(Some(outcomes));
             }
         }
+
         Ok(None)
     }
 
-    /// Outcomes that reach all goals, and with which the element acts by itself if it is a guardrail.
+    /// Outcomes that reach all goals, and with which the element acts by itself if it is a
+    /// guardrail.
     fn solve(
         &self,
         element: Element,
@@ -167,16 +199,18 @@ impl<'w, 'a> View<'w, 'a> {
     ) -> Result<Option<Outcomes>, TooLarge> {
         let starts: Vec<Outcomes> = match element {
             Element::Pipeline(_) => vec![Outcomes::new()],
-            Element::Guardrail(id) => {
-                [Outcome::Fail, Outcome::Error].map(|outcome| vec![(id, outcome)]).to_vec()
-            }
+            Element::Guardrail(id) => [Outcome::Fail, Outcome::Error]
+                .map(|outcome| vec![(id, outcome)])
+                .to_vec(),
         };
+
         for start in starts {
             let mut walk = self.walk(tasks.clone(), alone, start, budget);
             if walk.go(0, 0)? {
                 return Ok(Some(walk.outcomes));
             }
         }
+
         Ok(None)
     }
 
@@ -190,7 +224,14 @@ impl<'w, 'a> View<'w, 'a> {
     where
         'w: 'v,
     {
-        Walk { view: self, tasks, alone, outcomes, budget, steps: 0 }
+        Walk {
+            view: self,
+            tasks,
+            alone,
+            outcomes,
+            budget,
+            steps: 0,
+        }
     }
 }
 
@@ -249,12 +290,22 @@ impl Walk<'_, '_, '_> {
         if self.steps > MAX_STEPS || !self.budget.spend(1) {
             return Err(TooLarge);
         }
-        let Some((pipe, goal)) = self.tasks.get(task).copied() else { return Ok(true) };
+
+        let Some((pipe, goal)) = self.tasks.get(task).copied() else {
+            return Ok(true);
+        };
         let Some(at) = pipe.steps.get(step) else {
-            return if goal == Goal::Rest { self.go(task + 1, 0) } else { Ok(false) };
+            return if goal == Goal::Rest {
+                self.go(task + 1, 0)
+            } else {
+                Ok(false)
+            };
         };
 
-        let known = self.outcomes.iter().find(|(guardrail, _)| *guardrail == at.guardrail);
+        let known = self
+            .outcomes
+            .iter()
+            .find(|(guardrail, _)| *guardrail == at.guardrail);
         let known = known.map(|(_, outcome)| *outcome);
         let (choices, is_asked) = self.choices(at.guardrail, Stage::of(pipe.mode), known);
         for outcome in choices {
@@ -262,27 +313,35 @@ impl Walk<'_, '_, '_> {
             if known.is_none() && is_asked {
                 self.outcomes.push((at.guardrail, *outcome));
             }
+
             let done = match at.action(*outcome) {
                 Action::Next => self.go(task, step + 1)?,
                 action => goal.is_reached_by(action) && self.go(task + 1, 0)?,
             };
+
             if done {
                 return Ok(true);
             }
+
             self.outcomes.truncate(length);
         }
+
         Ok(false)
     }
 
-    /// What a guardrail may return as a step, and whether it is asked at all: where the gateway does not run
-    /// it in that mode it passes in silence.
+    /// What a guardrail may return as a step, and whether it is asked at all: where the gateway
+    /// does not run it in that mode it passes in silence.
     fn choices(
         &self,
         guardrail: GuardId,
         stage: Stage,
         known: Option<Outcome>,
     ) -> (&'static [Outcome], bool) {
-        let runs = self.view.world.runs(guardrail).at(stage, self.view.calls_tool);
+        let runs = self
+            .view
+            .world
+            .runs(guardrail)
+            .at(stage, self.view.calls_tool);
         let choices: &[Outcome] = match known {
             Some(Outcome::Skip) => &[Outcome::Skip],
             _ if runs == Some(false) => return (&[Outcome::Pass], false),
@@ -293,6 +352,7 @@ impl Walk<'_, '_, '_> {
             None if self.alone.binary_search(&guardrail).is_ok() => &[Outcome::Pass, Outcome::Skip],
             None => &[Outcome::Pass, Outcome::Fail, Outcome::Error, Outcome::Skip],
         };
+
         (choices, true)
     }
 }

@@ -1,5 +1,5 @@
-//! One or two sets with the same numbers for the same things: guardrails, pipelines, what a policy does,
-//! and what a model is asked for. Two policies of one number do the same to every request.
+//! One or two sets with the same numbers for the same things: guardrails, pipelines, what a policy
+//! does, and what a model is asked for. Two policies of one number do the same to every request.
 
 use std::sync::Arc;
 
@@ -38,6 +38,7 @@ impl Runs {
         let at = |calls_tool| {
             Stage::ALL.map(|stage| known.runs_in(stage.mode(calls_tool)) == Some(true))
         };
+
         Self {
             stages: known.modes.is_some().then(|| [at(false), at(true)]),
             by_default: known.default_on == Some(true),
@@ -46,7 +47,10 @@ impl Runs {
 
     /// Whether it runs at a stage; `None`: not known.
     pub(super) fn at(&self, stage: Stage, calls_tool: bool) -> Option<bool> {
-        self.stages?.get(usize::from(calls_tool))?.get(stage as usize).copied()
+        self.stages?
+            .get(usize::from(calls_tool))?
+            .get(stage as usize)
+            .copied()
     }
 }
 
@@ -108,7 +112,8 @@ pub(super) struct Side<'a> {
     pub index: Index,
 }
 
-/// What an attachment would have to be the same in to be the same to every request, but for the order.
+/// What an attachment would have to be the same in to be the same to every request, but for the
+/// order.
 pub(super) type Key<'a> = (&'a Zone, &'a Option<Vec<ItemId>>, bool, ProfileId);
 
 impl Given {
@@ -146,48 +151,69 @@ impl<'a> World<'a> {
             runs: Vec::new(),
             always: Vec::new(),
         };
+
         for set in sets {
             let side = world.side(set);
             world.sides.push(side);
         }
-        world.always =
-            world.profiles.numbers().map(|profile| world.unconditional(profile)).collect();
+
+        world.always = world
+            .profiles
+            .numbers()
+            .map(|profile| world.unconditional(profile))
+            .collect();
         world.find_twins(&[]);
         if let Some(set) = sets.last() {
             let known = |id| set.catalog.guardrail(world.guardrails.get(id)?);
             let runs = |id| known(id).map(Runs::of).unwrap_or_default();
             world.runs = world.guardrails.numbers().map(runs).collect();
         }
+
         world
     }
 
     /// When the gateway runs a guardrail.
     pub(super) fn runs(&self, guardrail: GuardId) -> Runs {
-        self.runs.get(guardrail as usize).copied().unwrap_or_default()
+        self.runs
+            .get(guardrail as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The guardrails that run whatever the policies say.
     pub(super) fn defaults(&self) -> impl Iterator<Item = GuardId> {
-        (0..).zip(&self.runs).filter(|(_, runs)| runs.by_default).map(|(id, _)| id)
+        (0..)
+            .zip(&self.runs)
+            .filter(|(_, runs)| runs.by_default)
+            .map(|(id, _)| id)
     }
 
     /// Finds the patterns that nothing tells apart: no attachment, and none of these zones.
     pub(super) fn find_twins(&mut self, others: &[Zone]) {
-        let attached =
-            self.sides.iter().flat_map(|side| side.givens.iter().map(|given| &given.zone));
+        let attached = self
+            .sides
+            .iter()
+            .flat_map(|side| side.givens.iter().map(|given| &given.zone));
         let twins = Twins::of(attached.chain(others));
         for given in self.sides.iter_mut().flat_map(|side| &mut side.givens) {
             given.distinct = twins.representatives(&given.zone);
         }
+
         self.twins = twins;
     }
 
     fn side(&mut self, set: &'a PolicySet) -> Side<'a> {
-        let guards: Vec<GuardId> =
-            set.guardrails.iter().map(|name| self.guardrails.number(name.clone())).collect();
+        let guards: Vec<GuardId> = set
+            .guardrails
+            .iter()
+            .map(|name| self.guardrails.number(name.clone()))
+            .collect();
         let guard = |id: &GuardrailId| guards.get(id.0 as usize).copied();
-        let conditions: Vec<ItemId> =
-            set.conditions.iter().map(|pattern| self.items.condition(pattern)).collect();
+        let conditions: Vec<ItemId> = set
+            .conditions
+            .iter()
+            .map(|pattern| self.items.condition(pattern))
+            .collect();
         let condition = |id: &ConditionId| conditions.get(id.0 as usize).copied();
         let own: Vec<u32> = set
             .policies
@@ -203,8 +229,11 @@ impl<'a> World<'a> {
                 })
             })
             .collect();
-        let profiles: Vec<ProfileId> =
-            set.policies.iter().map(|policy| self.profile(policy, &own, &guards)).collect();
+        let profiles: Vec<ProfileId> = set
+            .policies
+            .iter()
+            .map(|policy| self.profile(policy, &own, &guards))
+            .collect();
         let givens: Vec<Given> = set
             .attachments
             .iter()
@@ -221,23 +250,43 @@ impl<'a> World<'a> {
                         .filter(|_| !attachment.everywhere),
                 ),
                 default: attachment.default,
-                profile: profiles.get(attachment.policy.0 as usize).copied().unwrap_or(u32::MAX),
+                profile: profiles
+                    .get(attachment.policy.0 as usize)
+                    .copied()
+                    .unwrap_or(u32::MAX),
             })
             .collect();
         let index = Index::new(&givens);
-        let pipes = profiles.iter().map(|profile| self.pipe_of(*profile)).collect();
-        Side { set, givens, profiles, own, pipes, index }
+        let pipes = profiles
+            .iter()
+            .map(|profile| self.pipe_of(*profile))
+            .collect();
+
+        Side {
+            set,
+            givens,
+            profiles,
+            own,
+            pipes,
+            index,
+        }
     }
 
     /// What models are asked for by patterns; `None`: nothing.
     pub(super) fn model_items(&mut self, patterns: Option<&[Pattern]>) -> Option<Vec<ItemId>> {
         let list = reduce_values(patterns)?;
-        Some(sorted(list.iter().map(|pattern| self.items.pattern(pattern.clone()))))
+        Some(sorted(
+            list.iter()
+                .map(|pattern| self.items.pattern(pattern.clone())),
+        ))
     }
 
     fn profile(&mut self, policy: &Policy, own: &[u32], guards: &[GuardId]) -> ProfileId {
-        let members =
-            policy.chain.iter().filter_map(|id| own.get(id.0 as usize).copied()).collect();
+        let members = policy
+            .chain
+            .iter()
+            .filter_map(|id| own.get(id.0 as usize).copied())
+            .collect();
         let pipe = policy.pipeline.as_ref().map(|pipeline| {
             let steps = pipeline
                 .steps
@@ -253,8 +302,13 @@ impl<'a> World<'a> {
                     })
                 })
                 .collect();
-            self.pipes.number(Pipe { mode: pipeline.mode, steps })
+
+            self.pipes.number(Pipe {
+                mode: pipeline.mode,
+                steps,
+            })
         });
+
         self.profiles.number(Profile { members, pipe })
     }
 
@@ -272,7 +326,8 @@ impl<'a> World<'a> {
 
     /// Whether a policy may give a guardrail to some model: some member of its chain adds it.
     pub(super) fn may_give(&self, profile: ProfileId, guardrail: GuardId) -> bool {
-        self.chain(profile).any(|member| member.add.binary_search(&guardrail).is_ok())
+        self.chain(profile)
+            .any(|member| member.add.binary_search(&guardrail).is_ok())
     }
 
     /// What a policy gives to every model: nothing where a member of its chain has a condition.
@@ -289,6 +344,7 @@ impl<'a> World<'a> {
         if self.chain(profile).any(|member| member.condition.is_some()) {
             return Vec::new();
         }
+
         given_by(self.chain(profile), |_| true)
     }
 
@@ -310,6 +366,9 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn guardrail(&self, id: GuardId) -> String {
-        self.guardrails.get(id).map(|name| name.to_string()).unwrap_or_default()
+        self.guardrails
+            .get(id)
+            .map(|name| name.to_string())
+            .unwrap_or_default()
     }
 }

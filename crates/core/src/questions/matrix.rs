@@ -1,5 +1,5 @@
-//! What each name of the catalog gets: a request for every combination of names, those that get the same put
-//! together.
+//! What each name of the catalog gets: a request for every combination of names, those that get the
+//! same put together.
 
 use std::collections::BTreeMap;
 
@@ -86,13 +86,17 @@ impl std::error::Error for BadMatrix {}
 
 /// The names of a dimension in the catalog, sorted, and its patterns.
 fn names_of(set: &PolicySet, dimension: Dimension) -> (Vec<&str>, Vec<&str>) {
-    let listed = set.catalog.values[dimension].iter().flatten().map(|name| &**name);
+    let listed = set.catalog.values[dimension]
+        .iter()
+        .flatten()
+        .map(|name| &**name);
     let (mut patterns, mut names): (Vec<&str>, Vec<&str>) =
         listed.partition(|name| name.ends_with('*'));
     names.sort_unstable();
     names.dedup();
     patterns.sort_unstable();
     patterns.dedup();
+
     (names, patterns)
 }
 
@@ -114,28 +118,46 @@ pub fn make_matrix(engine: &Engine, question: &MatrixQuestion) -> Result<Matrix,
         if axes.iter().any(|(known, _)| known == dimension) {
             return Err(BadMatrix::Twice(*dimension));
         }
+
         let (names, patterns) = names_of(set, *dimension);
         if names.is_empty() {
             return Err(BadMatrix::NoNames(*dimension));
         }
+
         if !patterns.is_empty() {
             let patterns = patterns.into_iter().map(str::to_owned).collect();
             left_out.insert(dimension.singular(), patterns);
         }
+
         axes.push((*dimension, names));
     }
+
     let requests = axes.iter().map(|(_, names)| names.len());
     let requests = requests.fold(1usize, usize::saturating_mul);
     if requests > MAX_REQUESTS {
         return Err(BadMatrix::TooLarge(requests));
     }
 
-    let asking = Asking { engine, wanted: &wanted };
+    let asking = Asking {
+        engine,
+        wanted: &wanted,
+    };
+
     let block = asking.ask(&axes, &question.context);
     let mut rows = Vec::new();
     block.list(&mut rows, &BTreeMap::new());
-    let by = question.by.iter().map(|dimension| dimension.singular()).collect();
-    Ok(Matrix { version: 1, by, rows, patterns: left_out })
+    let by = question
+        .by
+        .iter()
+        .map(|dimension| dimension.singular())
+        .collect();
+
+    Ok(Matrix {
+        version: 1,
+        by,
+        rows,
+        patterns: left_out,
+    })
 }
 
 struct Asking<'a> {
@@ -163,6 +185,7 @@ impl<'a> Asking<'a> {
             context.add(*dimension, (*name).to_owned());
             (*name, self.ask(others, &context))
         };
+
         // The outermost axis is shared out; the others are a thread's own.
         let blocks: Vec<(&str, Block<'_>)> = names.par_iter().map(of_name).collect();
 
@@ -175,23 +198,35 @@ impl<'a> Asking<'a> {
                 None => groups.push(vec![name]),
             }
         }
+
         let mut merged: Vec<(usize, Block<'_>)> =
             order.into_iter().map(|(block, at)| (at, block)).collect();
         merged.sort_unstable_by_key(|(at, _)| *at);
         let blocks = merged.into_iter().map(|(_, block)| block);
+
         Block::Split(*dimension, groups.into_iter().zip(blocks).collect())
     }
 
     fn get(&self, context: &Context) -> Vec<&'a str> {
-        let request = Request { context: context.clone(), policies: Vec::new() };
+        let request = Request {
+            context: context.clone(),
+            policies: Vec::new(),
+        };
+
         let resolution = self.engine.resolve(&request);
         // Names of the set, not of the answer, outlive the request.
         let set: &'a PolicySet = self.engine.set();
         let found = resolution.guardrails.iter().filter_map(|name| {
-            let at = set.guardrails.binary_search_by(|known| (**known).cmp(name)).ok()?;
+            let at = set
+                .guardrails
+                .binary_search_by(|known| (**known).cmp(name))
+                .ok()?;
             set.guardrails.get(at).map(|name| &**name)
         });
-        found.filter(|name| self.wanted.is_empty() || self.wanted.contains(name)).collect()
+
+        found
+            .filter(|name| self.wanted.is_empty() || self.wanted.contains(name))
+            .collect()
     }
 }
 
@@ -200,7 +235,10 @@ impl Block<'_> {
         match self {
             Self::Same(guardrails) => {
                 let guardrails = guardrails.iter().map(|name| (*name).to_owned()).collect();
-                rows.push(Row { names: names.clone(), guardrails });
+                rows.push(Row {
+                    names: names.clone(),
+                    guardrails,
+                });
             }
             Self::Split(dimension, groups) => {
                 for (group, block) in groups {

@@ -1,8 +1,8 @@
-//! Questions that people ask of sets: why a request gets a guardrail or does not, what each name of the
-//! catalog gets, which change gave or took something.
+//! Questions that people ask of sets: why a request gets a guardrail or does not, what each name of
+//! the catalog gets, which change gave or took something.
 //!
-//! All of it is answered by the engine or held against it. Must not know git, files, the clock or how an
-//! answer is shown.
+//! All of it is answered by the engine or held against it. Must not know git, files, the clock or
+//! how an answer is shown.
 
 mod matrix;
 mod names;

@@ -1,4 +1,5 @@
-//! Values of a request that no catalog lists: a slip of the hand gets an answer all the same, so it is said.
+//! Values of a request that no catalog lists: a slip of the hand gets an answer all the same, so it
+//! is said.
 
 use crate::document::{Dimension, did_you_mean};
 use crate::policy::{Catalog, Context, Pattern};
@@ -16,7 +17,12 @@ pub struct Unlisted {
 
 impl std::fmt::Display for Unlisted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "no catalog lists the {} `{}`", self.dimension.singular(), self.value)?;
+        write!(
+            f,
+            "no catalog lists the {} `{}`",
+            self.dimension.singular(),
+            self.value
+        )?;
         match &self.near {
             Some(near) => write!(f, "; did you mean `{near}`?"),
             None => Ok(()),
@@ -28,17 +34,25 @@ impl std::fmt::Display for Unlisted {
 pub fn unlisted_values(catalog: &Catalog, context: &Context) -> Vec<Unlisted> {
     let mut found = Vec::new();
     for dimension in Dimension::WRITTEN {
-        let Some(listed) = &catalog.values[dimension] else { continue };
+        let Some(listed) = &catalog.values[dimension] else {
+            continue;
+        };
+
         for value in context.values(dimension) {
             let is_listed =
                 |listed: &str| listed == value || Pattern::parse(listed).matches(Some(value));
             if !listed.iter().any(|listed| is_listed(listed)) {
                 let near = did_you_mean(value, listed.iter().map(|name| &**name));
                 let (value, near) = (value.clone(), near.map(str::to_owned));
-                found.push(Unlisted { dimension, value, near });
+                found.push(Unlisted {
+                    dimension,
+                    value,
+                    near,
+                });
             }
         }
     }
+
     found
 }
 
@@ -55,6 +69,7 @@ mod tests {
             let said = unlisted_values(&catalog, &context);
             said.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
+
         assert_eq!(
             said("helth-eu"),
             ["no catalog lists the team `helth-eu`; did you mean `health-eu`?"]

@@ -1,10 +1,10 @@
-//! The documents of a set that decide what one request gets, apart from all others: which change of them
-//! gave or took something.
+//! The documents of a set that decide what one request gets, apart from all others: which change of
+//! them gave or took something.
 //!
-//! What a request gets depends on the attachments that match it and on the chains of their policies. So a
-//! small set of those answers it as the whole one does, and a line of thousands of sets is followed by what
-//! each changes of the few documents. Catalogs, tests and settings are left out: they decide whether a set is
-//! valid, never what a request gets.
+//! What a request gets depends on the attachments that match it and on the chains of their
+//! policies. So a small set of those answers it as the whole one does, and a line of thousands of
+//! sets is followed by what each changes of the few documents. Catalogs, tests and settings are
+//! left out: they decide whether a set is valid, never what a request gets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,13 +16,15 @@ use crate::policy::{Context, Pattern, check_errors, meets, raw_attachment_json, 
 use crate::prove::{Cause, How};
 use crate::resolve::{Engine, Request, Requested};
 
-/// The documents of a set that a request depends on: attachments that match it, and policies that they may
-/// bring it. Holds what it is told of; documents are looked up by who follows the line of sets.
+/// The documents of a set that a request depends on: attachments that match it, and policies that
+/// they may bring it. Holds what it is told of; documents are looked up by who follows the line of
+/// sets.
 #[derive(Debug, Clone, Default)]
 pub struct Part {
     /// Attachments that match, by file and place.
     attachments: BTreeMap<Spot, Document>,
-    /// Policies by name, by file and place: more than one where the set has the fault of two of one name.
+    /// Policies by name, by file and place: more than one where the set has the fault of two of one
+    /// name.
     policies: BTreeMap<String, BTreeMap<Spot, Document>>,
     /// The instant to answer as of; `None`: as if nothing ever expired.
     instant: Option<Timestamp>,
@@ -42,10 +44,13 @@ pub struct Touched {
 
 /// Whether an attachment's document matches a context.
 fn matches(raw: &RawAttachment, context: &Context) -> bool {
-    let named = Dimension::ALL.into_iter().filter_map(|of| Some((of, raw.patterns(of)?)));
+    let named = Dimension::ALL
+        .into_iter()
+        .filter_map(|of| Some((of, raw.patterns(of)?)));
     let parsed = |texts: &[Spanned<String>]| -> Vec<Pattern> {
         texts.iter().map(|text| Pattern::parse(text)).collect()
     };
+
     raw.scope.is_some()
         || named
             .map(|(of, texts)| (of, parsed(texts)))
@@ -55,15 +60,22 @@ fn matches(raw: &RawAttachment, context: &Context) -> bool {
 impl Part {
     /// The same documents at an instant.
     pub fn as_of(&self, instant: Timestamp) -> Self {
-        Self { instant: Some(instant), ..self.clone() }
+        Self {
+            instant: Some(instant),
+            ..self.clone()
+        }
     }
 
     /// The instants at which attachments end, each with the documents that do; in order.
     pub fn expiries(&self) -> BTreeMap<Timestamp, Vec<Cause>> {
         let mut found: BTreeMap<Timestamp, Vec<Cause>> = BTreeMap::new();
         for document in self.attachments.values() {
-            let Body::Attachment(raw) = &document.body else { continue };
-            let Some(expires) = raw.expiry() else { continue };
+            let Body::Attachment(raw) = &document.body else {
+                continue;
+            };
+            let Some(expires) = raw.expiry() else {
+                continue;
+            };
             let place = document.file.locate(document.span);
             found.entry(expires).or_default().push(Cause {
                 kind: "PolicyAttachment",
@@ -73,20 +85,24 @@ impl Part {
                 change: How::Expired,
             });
         }
+
         found
     }
 
     /// Why the attachments that end at an instant were there, where the first of them says it.
     pub fn reason_of_expiry(&self, instant: Timestamp) -> Option<String> {
-        self.attachments.values().find_map(|document| match &document.body {
-            Body::Attachment(raw) if raw.expiry() == Some(instant) => {
-                raw.reason.as_ref().map(|reason| reason.value.clone())
-            }
-            _ => None,
-        })
+        self.attachments
+            .values()
+            .find_map(|document| match &document.body {
+                Body::Attachment(raw) if raw.expiry() == Some(instant) => {
+                    raw.reason.as_ref().map(|reason| reason.value.clone())
+                }
+                _ => None,
+            })
     }
 
-    /// Takes in a document that the request could depend on: an attachment that matches, or a policy.
+    /// Takes in a document that the request could depend on: an attachment that matches, or a
+    /// policy.
     pub fn add(&mut self, document: &Document, context: &Context) {
         let spot = spot(document);
         match &document.body {
@@ -94,15 +110,18 @@ impl Part {
                 self.attachments.insert(spot, document.clone());
             }
             Body::Policy(raw) => {
-                let of = self.policies.entry(raw.name.as_str().to_owned()).or_default();
+                let of = self
+                    .policies
+                    .entry(raw.name.as_str().to_owned())
+                    .or_default();
                 of.insert(spot, document.clone());
             }
             _ => {}
         }
     }
 
-    /// Whether a document that comes or goes can change what the request gets; `names` are the policies that
-    /// it depends on now.
+    /// Whether a document that comes or goes can change what the request gets; `names` are the
+    /// policies that it depends on now.
     pub fn is_touched_by(document: &Document, request: &Request, names: &BTreeSet<String>) -> bool {
         match &document.body {
             Body::Attachment(raw) => matches(raw, &request.context),
@@ -119,7 +138,8 @@ impl Part {
                 self.attachments.remove(&spot);
             }
             Body::Policy(raw) => {
-                // An entry that is empty says that there is no such policy: nobody is to look it up again.
+                // An entry that is empty says that there is no such policy: nobody is to look it up
+                // again.
                 if let Some(of) = self.policies.get_mut(raw.name.as_str()) {
                     of.remove(&spot);
                 }
@@ -133,8 +153,8 @@ impl Part {
         self.policies.entry(policy.to_owned()).or_default();
     }
 
-    /// Policies that the matching attachments, the request and their chains name and that are not known
-    /// yet.
+    /// Policies that the matching attachments, the request and their chains name and that are not
+    /// known yet.
     pub fn unknown_policies(&self, request: &Request) -> Vec<String> {
         let mut unknown = Vec::new();
         self.walk(request, |name| unknown.push(name.to_owned()));
@@ -158,22 +178,28 @@ impl Part {
             if !seen.insert(name.to_owned()) {
                 continue;
             }
+
             match self.policies.get(name) {
                 Some(of) => next.extend(of.values().filter_map(parent_of)),
                 None => unknown(name),
             }
         }
+
         seen
     }
 
     /// The documents that the request depends on, by file and place.
     pub fn documents(&self, request: &Request) -> Vec<Document> {
         let names = self.names(request);
-        let policies = self.policies.iter().filter(|(name, _)| names.contains(*name));
+        let policies = self
+            .policies
+            .iter()
+            .filter(|(name, _)| names.contains(*name));
         let policies = policies.flat_map(|(_, of)| of.values());
         let mut documents: Vec<Document> =
             self.attachments.values().chain(policies).cloned().collect();
         documents.sort_by_key(spot);
+
         documents
     }
 
@@ -184,7 +210,8 @@ impl Part {
 
     /// Takes out the attachments of a policy that is gone.
     fn detach(&mut self, policy: &str) {
-        self.attachments.retain(|_, attachment| attached_policy(attachment) != Some(policy));
+        self.attachments
+            .retain(|_, attachment| attached_policy(attachment) != Some(policy));
     }
 }
 
@@ -193,21 +220,38 @@ fn answer(
     request: &Request,
     instant: Option<Timestamp>,
 ) -> Option<Vec<String>> {
-    let mut sources: Vec<_> = documents.iter().map(|document| document.file.clone()).collect();
+    let mut sources: Vec<_> = documents
+        .iter()
+        .map(|document| document.file.clone())
+        .collect();
     sources.dedup_by(|a, b| a.path() == b.path());
-    let checked = check_errors(Loaded { documents, sources, ..Loaded::default() }, Release::FIRST);
+    let checked = check_errors(
+        Loaded {
+            documents,
+            sources,
+            ..Loaded::default()
+        },
+        Release::FIRST,
+    );
     let engine = Arc::new(Engine::new(Arc::new(checked.set?)));
     let engine = instant.map_or_else(|| engine.clone(), |instant| engine.as_of(instant));
     let resolution = engine.resolve(request);
-    Some(resolution.guardrails.iter().map(|name| (*name).to_owned()).collect())
+
+    Some(
+        resolution
+            .guardrails
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
+    )
 }
 
 /// The most documents of one change that are tried out one by one.
 const MOST_TRIED: usize = 64;
 
 impl Touched {
-    /// Pairs the documents of the files that a change touched, of those that say something else: policies by
-    /// name, attachments that are alike by policy and order.
+    /// Pairs the documents of the files that a change touched, of those that say something else:
+    /// policies by name, attachments that are alike by policy and order.
     pub fn pair(before: &[Document], after: &[Document]) -> Vec<Self> {
         let mut pairs: Vec<Self> = Vec::new();
         let mut old: BTreeMap<(bool, &str), Vec<&Document>> = BTreeMap::new();
@@ -228,13 +272,23 @@ impl Touched {
                 new.push(document);
             }
         }
+
         for document in new {
             let of = key(document).and_then(|key| old.get_mut(&key));
-            let before = of.filter(|of| !of.is_empty()).map(|of| of.remove(0).clone());
-            pairs.push(Self { before, after: Some(document.clone()) });
+            let before = of
+                .filter(|of| !of.is_empty())
+                .map(|of| of.remove(0).clone());
+            pairs.push(Self {
+                before,
+                after: Some(document.clone()),
+            });
         }
+
         let gone = old.into_values().flatten();
-        pairs.extend(gone.map(|it| Self { before: Some(it.clone()), after: None }));
+        pairs.extend(gone.map(|it| Self {
+            before: Some(it.clone()),
+            after: None,
+        }));
         pairs
     }
 
@@ -246,21 +300,38 @@ impl Touched {
             (Some(_), Some(after)) => (How::Changed, after),
             (None, None) => return None,
         };
+
         let (is_policy, name) = key(document)?;
-        let kind = if is_policy { "Policy" } else { "PolicyAttachment" };
+        let kind = if is_policy {
+            "Policy"
+        } else {
+            "PolicyAttachment"
+        };
+
         let place = document.file.locate(document.span);
         let (name, file) = (name.to_owned(), place.file.to_string());
-        Some(Cause { kind, name, file, line: place.line, change })
+        Some(Cause {
+            kind,
+            name,
+            file,
+            line: place.line,
+            change,
+        })
     }
 
-    /// Puts the side before in the place of the side after, or the other way round. A policy that goes takes
-    /// its attachments with it: without it they would make no set.
+    /// Puts the side before in the place of the side after, or the other way round. A policy that
+    /// goes takes its attachments with it: without it they would make no set.
     fn swap(&self, part: &mut Part, context: &Context, back: bool) {
-        let (from, to) =
-            if back { (&self.after, &self.before) } else { (&self.before, &self.after) };
+        let (from, to) = if back {
+            (&self.after, &self.before)
+        } else {
+            (&self.before, &self.after)
+        };
+
         if let Some(from) = from {
             part.remove(from);
         }
+
         match (to, from.as_ref().map(|from| &from.body)) {
             (Some(to), _) => part.add(to, context),
             (None, Some(Body::Policy(raw))) => part.detach(raw.name.as_str()),
@@ -269,8 +340,9 @@ impl Touched {
     }
 }
 
-/// Which of the documents that a change touched gave the request a guardrail, or took it away: those that do
-/// it alone, or without which it would not have come to it; all of them, where only several together do.
+/// Which of the documents that a change touched gave the request a guardrail, or took it away:
+/// those that do it alone, or without which it would not have come to it; all of them, where only
+/// several together do.
 pub fn causes(
     before: &Part,
     after: &Part,
@@ -283,12 +355,15 @@ pub fn causes(
     let names = [before.names(request), after.names(request)];
     let is_near = |it: &&Touched| {
         let [before, after] = &names;
-        it.before.as_ref().is_some_and(|document| Part::is_touched_by(document, request, before))
+        it.before
+            .as_ref()
+            .is_some_and(|document| Part::is_touched_by(document, request, before))
             || it
                 .after
                 .as_ref()
                 .is_some_and(|document| Part::is_touched_by(document, request, after))
     };
+
     let near: Vec<&Touched> = touched.iter().filter(is_near).collect();
     let decides = |it: &&&Touched| {
         let (mut forward, mut back) = (before.clone(), after.clone());
@@ -297,11 +372,13 @@ pub fn causes(
         let (forward, back) = (has(&forward), has(&back));
         forward == new && new.is_some() || back == old && old.is_some()
     };
+
     let tried = near.iter().take(MOST_TRIED).filter(decides);
     let mut found: Vec<Cause> = tried.filter_map(|it| it.cause()).collect();
     if found.is_empty() {
         found = near.iter().filter_map(|it| it.cause()).collect();
     }
+
     found.sort();
     found
 }

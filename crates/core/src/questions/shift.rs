@@ -1,9 +1,10 @@
-//! What a change takes and gives in names of the catalog: which teams, for which models, lose and gain what.
+//! What a change takes and gives in names of the catalog: which teams, for which models, lose and
+//! gain what.
 //!
-//! The exact answer of [`crate::prove`] speaks of patterns, and of each guardrail names some requests that
-//! lose it, not all. A person wants to know who: so every team and model of the catalogs is asked of both sets.
-//! What else requests have (keys, tags, …) is taken from the regions' witnesses. What no name of the catalog
-//! shows is told by the region.
+//! The exact answer of [`crate::prove`] speaks of patterns, and of each guardrail names some
+//! requests that lose it, not all. A person wants to know who: so every team and model of the
+//! catalogs is asked of both sets. What else requests have (keys, tags, …) is taken from the
+//! regions' witnesses. What no name of the catalog shows is told by the region.
 //!
 //! What expires cuts the time from now on into spans, and every name is asked in each:
 //!
@@ -62,25 +63,32 @@ pub struct ShiftRow {
 }
 
 impl Shift {
-    /// The teams that lose something, each with the instant from which on it does (`None`: from the one that was asked
-    /// about); `None` where a row is of teams that no catalog names.
+    /// The teams that lose something, each with the instant from which on it does (`None`: from the
+    /// one that was asked about); `None` where a row is of teams that no catalog names.
     pub fn losing_teams(&self) -> Option<BTreeMap<&str, Option<Timestamp>>> {
         let mut teams: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
         for row in self.rows.iter().filter(|row| !row.lost.is_empty()) {
             if row.teams.is_empty() {
                 return None;
             }
+
             for team in &row.teams {
                 let first = teams.entry(team).or_insert(row.at);
                 *first = (*first).min(row.at);
             }
         }
+
         Some(teams)
     }
 
-    /// When the first loss begins; `None`: nothing is lost. `Some(None)`: at the instant that was asked about.
+    /// When the first loss begins; `None`: nothing is lost. `Some(None)`: at the instant that was
+    /// asked about.
     pub fn first_loss(&self) -> Option<Option<Timestamp>> {
-        self.rows.iter().filter(|row| !row.lost.is_empty()).map(|row| row.at).min()
+        self.rows
+            .iter()
+            .filter(|row| !row.lost.is_empty())
+            .map(|row| row.at)
+            .min()
     }
 }
 
@@ -108,8 +116,8 @@ struct Rest {
 /// What one request loses and gains.
 type Delta<'a> = (Vec<&'a str>, Vec<&'a str>);
 
-/// Asks both sets for every name of their catalogs, from an instant on. The engines have every attachment, expired or
-/// not; `impact` is what HEAD does to every request from that instant on.
+/// Asks both sets for every name of their catalogs, from an instant on. The engines have every
+/// attachment, expired or not; `impact` is what HEAD does to every request from that instant on.
 pub fn shift_from(
     before: &Arc<Engine>,
     after: &Arc<Engine>,
@@ -124,6 +132,7 @@ pub fn shift_from(
         .enumerate()
         .filter(|(_, it)| it.requested.is_none() && !(it.lost.is_empty() && it.gained.is_empty()))
         .collect();
+
     if regions.is_empty() && is_whole {
         return Shift::default();
     }
@@ -143,6 +152,7 @@ pub fn shift_from(
             rests.len().saturating_mul(asked_spans)
         ));
     }
+
     // In later spans, at least what has nothing besides is asked.
     rests.truncate(if asked_spans > 1 { fits.max(1) } else { fits });
 
@@ -157,8 +167,13 @@ pub fn shift_from(
                 let requests = pairs.saturating_mul(rests.len());
                 budget.spend(COST.saturating_mul(requests as u64));
                 let (before, after) = (before.as_of(span.start), after.as_of(span.start));
-                let axes =
-                    Asking { before: &before, after: &after, teams: &teams, models: &models };
+                let axes = Asking {
+                    before: &before,
+                    after: &after,
+                    teams: &teams,
+                    models: &models,
+                };
+
                 axes.ask_all(&rests)
             }
             (true, false) => {
@@ -167,15 +182,28 @@ pub fn shift_from(
                 break;
             }
         };
+
         join_rows(&mut rows, found, span.told_start);
     }
+
     rows.extend(unshown(&rows, &regions));
     rows.sort_by_key(|row| {
         let concerned = row.teams.len().max(1) * row.models.len().max(1);
-        (row.lost.is_empty(), row.at, row.rest.is_some(), std::cmp::Reverse(concerned))
+        (
+            row.lost.is_empty(),
+            row.at,
+            row.rest.is_some(),
+            std::cmp::Reverse(concerned),
+        )
     });
     let left_out = (!left_out.is_empty()).then(|| left_out.join("; "));
-    Shift { rows, teams: named_teams, models: named_models, left_out }
+
+    Shift {
+        rows,
+        teams: named_teams,
+        models: named_models,
+        left_out,
+    }
 }
 
 /// A span of time within which nothing expires.
@@ -187,7 +215,8 @@ struct Span {
     may_differ: bool,
 }
 
-/// The spans from an instant on; where all regions are known, one without any is one without a difference.
+/// The spans from an instant on; where all regions are known, one without any is one without a
+/// difference.
 fn differing_spans(
     starts: Vec<Timestamp>,
     regions: &[(usize, &Region)],
@@ -198,6 +227,7 @@ fn differing_spans(
         told_start: told_start(number, start),
         may_differ: !is_whole || regions.iter().any(|(_, region)| region.holds_at(start)),
     };
+
     starts.into_iter().enumerate().map(span).collect()
 }
 
@@ -215,10 +245,12 @@ fn join_rows(rows: &mut Vec<ShiftRow>, mut found: Vec<ShiftRow>, start: Option<T
             None => row.until = start,
         }
     }
+
     rows.extend(found.into_iter().map(|row| ShiftRow { at: start, ..row }));
 }
 
-/// The values of a dimension: the catalogs' names, else the witnesses'; and how many of them are names.
+/// The values of a dimension: the catalogs' names, else the witnesses'; and how many of them are
+/// names.
 fn axis<'a>(
     before: &'a Engine,
     after: &'a Engine,
@@ -226,12 +258,18 @@ fn axis<'a>(
     regions: &[(usize, &'a Region)],
 ) -> (Vec<AxisValue<'a>>, usize) {
     let listed = [before, after].into_iter().flat_map(|engine| {
-        engine.set().catalog.values[dimension].iter().flatten().map(|name| &**name)
+        engine.set().catalog.values[dimension]
+            .iter()
+            .flatten()
+            .map(|name| &**name)
     });
     let names: BTreeSet<&str> = listed.filter(|name| !name.ends_with('*')).collect();
     if !names.is_empty() {
         let count = names.len();
-        let values = names.into_iter().map(|name| AxisValue { value: Some(name), region: None });
+        let values = names.into_iter().map(|name| AxisValue {
+            value: Some(name),
+            region: None,
+        });
         return (values.collect(), count);
     }
 
@@ -239,19 +277,30 @@ fn axis<'a>(
     for (at, region) in regions {
         let value = region.witness.value(dimension);
         if !values.iter().any(|known| known.value == value) {
-            values.push(AxisValue { value, region: Some(*at) });
+            values.push(AxisValue {
+                value,
+                region: Some(*at),
+            });
         }
     }
+
     if values.is_empty() {
         // Nothing is known of the dimension: what has no value of it is asked.
-        values.push(AxisValue { value: None, region: None });
+        values.push(AxisValue {
+            value: None,
+            region: None,
+        });
     }
+
     (values, 0)
 }
 
 /// What requests have besides: nothing first, then what the regions' witnesses have, each once.
 fn rests(regions: &[(usize, &Region)]) -> Vec<Rest> {
-    let mut rests = vec![Rest { region: None, context: Context::default() }];
+    let mut rests = vec![Rest {
+        region: None,
+        context: Context::default(),
+    }];
     for (at, region) in regions {
         let mut context = Context::default();
         for dimension in Dimension::ALL {
@@ -259,10 +308,15 @@ fn rests(regions: &[(usize, &Region)]) -> Vec<Rest> {
                 context.set(dimension, region.witness.values(dimension).iter().cloned());
             }
         }
+
         if !rests.iter().any(|rest| rest.context == context) {
-            rests.push(Rest { region: Some(*at), context });
+            rests.push(Rest {
+                region: Some(*at),
+                context,
+            });
         }
     }
+
     rests
 }
 
@@ -276,12 +330,21 @@ struct Asking<'a> {
 impl<'a> Asking<'a> {
     /// The rows of all requests, first of those that have nothing besides.
     fn ask_all(&self, rests: &[Rest]) -> Vec<ShiftRow> {
-        let plain = rests.first().map(|rest| self.ask(rest, &[])).unwrap_or_default();
+        let plain = rests
+            .first()
+            .map(|rest| self.ask(rest, &[]))
+            .unwrap_or_default();
         let mut rows = Vec::new();
         for (at, rest) in rests.iter().enumerate() {
-            let deltas = if at == 0 { plain.clone() } else { self.ask(rest, &plain) };
+            let deltas = if at == 0 {
+                plain.clone()
+            } else {
+                self.ask(rest, &plain)
+            };
+
             rows.extend(self.rows(rest, deltas));
         }
+
         rows
     }
 
@@ -290,17 +353,28 @@ impl<'a> Asking<'a> {
         let of_team = |(at, team): (usize, &AxisValue<'_>)| {
             let models = self.models.iter().enumerate().map(|(model_at, model)| {
                 let mut context = rest.context.clone();
-                for (of, value) in [(Dimension::Team, team.value), (Dimension::Model, model.value)]
-                {
+                for (of, value) in [
+                    (Dimension::Team, team.value),
+                    (Dimension::Model, model.value),
+                ] {
                     if let Some(value) = value {
                         context.add(of, value.to_owned());
                     }
                 }
+
                 let said = said.get(at).and_then(|models| models.get(model_at));
-                self.compare(&Request { context, policies: Vec::new() }, said)
+                self.compare(
+                    &Request {
+                        context,
+                        policies: Vec::new(),
+                    },
+                    said,
+                )
             });
+
             models.collect()
         };
+
         self.teams.par_iter().enumerate().map(of_team).collect()
     }
 
@@ -310,19 +384,29 @@ impl<'a> Asking<'a> {
         if before == after {
             return Delta::default();
         }
+
         let none = Delta::default();
         let (said_lost, said_gained) = said.unwrap_or(&none);
         // Names of the sets, not of the answers, outlive the request.
         let less = |engine: &'a Engine, of: &[&str], other: &[&str], said: &[&str]| {
-            let names = of.iter().filter(|name| !other.contains(name) && !said.contains(name));
+            let names = of
+                .iter()
+                .filter(|name| !other.contains(name) && !said.contains(name));
             let guardrails = &engine.set().guardrails;
             let kept = names.filter_map(|name| {
-                let at = guardrails.binary_search_by(|known| (**known).cmp(name)).ok()?;
+                let at = guardrails
+                    .binary_search_by(|known| (**known).cmp(name))
+                    .ok()?;
                 guardrails.get(at).map(|name| &**name)
             });
+
             kept.collect::<Vec<&'a str>>()
         };
-        (less(self.before, before, after, said_lost), less(self.after, after, before, said_gained))
+
+        (
+            less(self.before, before, after, said_lost),
+            less(self.after, after, before, said_gained),
+        )
     }
 
     /// Teams and models that lose and gain the same, put together.
@@ -336,6 +420,7 @@ impl<'a> Asking<'a> {
                     by_delta.entry(delta).or_default().push(model);
                 }
             }
+
             for group in by_delta {
                 groups.entry(group).or_default().push(team);
             }
@@ -356,6 +441,7 @@ impl<'a> Asking<'a> {
                 gained: owned(&gained),
             }
         };
+
         groups.into_iter().map(row).collect()
     }
 }
@@ -365,28 +451,54 @@ fn names(axis: &[AxisValue<'_>], at: &[usize]) -> (Vec<String>, Option<usize>) {
     let values: Vec<&AxisValue<'_>> = at.iter().filter_map(|at| axis.get(*at)).collect();
     let region = values.first().and_then(|value| value.region);
     let named = values.iter().filter(|value| value.region.is_none());
-    (named.filter_map(|value| value.value.map(str::to_owned)).collect(), region)
+
+    (
+        named
+            .filter_map(|value| value.value.map(str::to_owned))
+            .collect(),
+        region,
+    )
 }
 
 /// Of the guardrails that no row shows, the first region that loses or gains each.
 fn unshown(rows: &[ShiftRow], regions: &[(usize, &Region)]) -> Vec<ShiftRow> {
     let shown = |list: fn(&ShiftRow) -> &Vec<String>| -> BTreeSet<String> {
-        rows.iter().flat_map(|row| list(row).iter().cloned()).collect()
+        rows.iter()
+            .flat_map(|row| list(row).iter().cloned())
+            .collect()
     };
+
     let (mut lost, mut gained) = (shown(|row| &row.lost), shown(|row| &row.gained));
     let mut more = Vec::new();
     for (at, region) in regions {
         let new = |list: &[String], known: &mut BTreeSet<String>| -> Vec<String> {
-            list.iter().filter(|name| known.insert((*name).clone())).cloned().collect()
+            list.iter()
+                .filter(|name| known.insert((*name).clone()))
+                .cloned()
+                .collect()
         };
-        let (lost, gained) = (new(&region.lost, &mut lost), new(&region.gained, &mut gained));
+
+        let (lost, gained) = (
+            new(&region.lost, &mut lost),
+            new(&region.gained, &mut gained),
+        );
         if !(lost.is_empty() && gained.is_empty()) {
             let (teams, models) = (Vec::new(), Vec::new());
             let (place, rest) = (Some(*at), Some(*at));
             let (at, until) = (region.at, region.until);
-            more.push(ShiftRow { at, until, teams, models, region: place, rest, lost, gained });
+            more.push(ShiftRow {
+                at,
+                until,
+                teams,
+                models,
+                region: place,
+                rest,
+                lost,
+                gained,
+            });
         }
     }
+
     more
 }
 
@@ -407,19 +519,32 @@ mod tests {
                 "---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\n{fields}\n"
             ));
         }
+
         let loaded = load_file("set.yaml", yaml.into_bytes(), &Limits::DEFAULT);
-        Arc::new(Engine::new(Arc::new(check(loaded, &Levels::default()).set.unwrap())))
+        Arc::new(Engine::new(Arc::new(
+            check(loaded, &Levels::default()).set.unwrap(),
+        )))
     }
 
-    /// BASE gives `g` to `eu`, HEAD until the first of some instants; the rest expires on both sides.
+    /// BASE gives `g` to `eu`, HEAD until the first of some instants; the rest expires on both
+    /// sides.
     fn ending(instants: usize) -> [Arc<Engine>; 2] {
         let expires = |second: usize| {
-            format!("expires: 2090-12-06T00:{:02}:{:02}Z", second / 60, second % 60)
+            format!(
+                "expires: 2090-12-06T00:{:02}:{:02}Z",
+                second / 60,
+                second % 60
+            )
         };
+
         let other = |number| format!("teams: [us]\nusers: [u{number}]\n{}", expires(number));
         let others: Vec<String> = (1..instants).map(other).collect();
         let both = |eu: String| engine(&[&[eu], others.as_slice()].concat());
-        [both("teams: [eu]".to_owned()), both(format!("teams: [eu]\n{}", expires(0)))]
+
+        [
+            both("teams: [eu]".to_owned()),
+            both(format!("teams: [eu]\n{}", expires(0))),
+        ]
     }
 
     #[test]
@@ -431,12 +556,25 @@ mod tests {
         let none = impact_from(&base, &head, now, &Budget::units(0), Detail::ALL);
         let whole = impact_from(&base, &head, now, &Budget::default(), Detail::ALL);
         assert!(none.regions.is_empty() && whole.exact);
+
         for impact in [none, whole] {
             let shift = shift_from(&base, &head, now, &impact, &Budget::default());
-            let [row] = shift.rows.as_slice() else { panic!("{shift:#?}") };
-            assert_eq!((row.at, row.until, &row.lost), (Some(first), None, &vec!["g".to_owned()]));
-            assert_eq!((row.teams.as_slice(), &shift.left_out), (&["eu".to_owned()][..], &None));
-            assert_eq!(shift.losing_teams(), Some(BTreeMap::from([("eu", Some(first))])));
+            let [row] = shift.rows.as_slice() else {
+                panic!("{shift:#?}")
+            };
+
+            assert_eq!(
+                (row.at, row.until, &row.lost),
+                (Some(first), None, &vec!["g".to_owned()])
+            );
+            assert_eq!(
+                (row.teams.as_slice(), &shift.left_out),
+                (&["eu".to_owned()][..], &None)
+            );
+            assert_eq!(
+                shift.losing_teams(),
+                Some(BTreeMap::from([("eu", Some(first))]))
+            );
         }
     }
 
@@ -447,14 +585,25 @@ mod tests {
             let impact = impact_from(base, head, now, &Budget::units(0), Detail::ALL);
             shift_from(base, head, now, &impact, budget)
         };
+
         // Without any time, what is in force now is asked all the same.
         let shift = asked(&ending(2), &Budget::units(0));
         assert!(shift.rows.is_empty());
-        assert!(shift.left_out.unwrap().starts_with("from 2090-12-06T00:00:00Z on: "));
+        assert!(
+            shift
+                .left_out
+                .unwrap()
+                .starts_with("from 2090-12-06T00:00:00Z on: ")
+        );
         let shift = asked(&ending(MOST_SPANS + 10), &Budget::default());
         let last = MOST_SPANS - 1;
         let from = format!("from 2090-12-06T00:{:02}:{:02}Z on: ", last / 60, last % 60);
-        assert!(shift.left_out.as_ref().unwrap().starts_with(&from), "{:?}", shift.left_out);
+        assert!(
+            shift.left_out.as_ref().unwrap().starts_with(&from),
+            "{:?}",
+            shift.left_out
+        );
+
         assert_eq!(shift.rows.len(), 1);
     }
 }

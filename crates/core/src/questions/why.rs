@@ -1,8 +1,8 @@
 //! Why a request gets a guardrail, or what stands between it and each policy that could give it.
 //!
-//! A policy gives a guardrail where three things hold: an attachment brings it to the request, its chain
-//! comes to the guardrail for the request's model, and nothing on the chain takes it away again. What fails
-//! of these is an obstacle; of several ways past them the shortest is told.
+//! A policy gives a guardrail where three things hold: an attachment brings it to the request, its
+//! chain comes to the guardrail for the request's model, and nothing on the chain takes it away
+//! again. What fails of these is an obstacle; of several ways past them the shortest is told.
 
 use std::sync::Arc;
 
@@ -59,7 +59,8 @@ pub struct Giver {
     pub line: u32,
     /// Whether it gives the guardrail to the request.
     pub gives: bool,
-    /// How the request comes to it, where it gives: the attachment's reason, or that it was asked for.
+    /// How the request comes to it, where it gives: the attachment's reason, or that it was asked
+    /// for.
     pub matched_via: Option<String>,
     /// What is in the way; empty where it gives. Taking all of it away makes the policy give.
     pub obstacles: Vec<Obstacle>,
@@ -102,13 +103,17 @@ pub fn find_guardrail(
     if listed().any(|known| **known == *name) {
         return Ok(None);
     }
+
     let known = set.guardrails.iter().chain(listed()).map(|known| &**known);
     let near = did_you_mean(name, known).map(str::to_owned);
-    Err(UnknownGuardrail { name: name.to_owned(), near })
+    Err(UnknownGuardrail {
+        name: name.to_owned(),
+        near,
+    })
 }
 
-/// Every policy that gives a guardrail to a request or could, those that give first, then those with the
-/// least in the way.
+/// Every policy that gives a guardrail to a request or could, those that give first, then those
+/// with the least in the way.
 ///
 /// # Errors
 /// Where neither the set nor its catalog has the guardrail.
@@ -118,11 +123,16 @@ pub fn explain_guardrail(
     guardrail: &str,
 ) -> Result<Vec<Giver>, UnknownGuardrail> {
     let set = engine.set();
-    let Some(guardrail) = find_guardrail(set, guardrail)? else { return Ok(Vec::new()) };
+    let Some(guardrail) = find_guardrail(set, guardrail)? else {
+        return Ok(Vec::new());
+    };
     let asking = Asking::new(engine, request, guardrail);
 
-    let adds: Vec<bool> =
-        set.policies.iter().map(|policy| policy.add.contains(&guardrail)).collect();
+    let adds: Vec<bool> = set
+        .policies
+        .iter()
+        .map(|policy| policy.add.contains(&guardrail))
+        .collect();
     let adds = |id: &PolicyId| adds.get(id.0 as usize).copied().unwrap_or_default();
     let could = (0..).map(PolicyId).zip(&set.policies);
     let could = could.filter(|(_, policy)| policy.chain.iter().any(adds));
@@ -130,10 +140,12 @@ pub fn explain_guardrail(
         could.map(|(id, policy)| asking.judge(id, policy)).collect();
     givers.extend(asking.judge_pinned());
     givers.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.policy.cmp(&other.policy)));
+
     Ok(givers.into_iter().map(|(_, giver)| giver).collect())
 }
 
-/// How far a policy is from giving: what is in the way, then how unlike the values are that it asks for.
+/// How far a policy is from giving: what is in the way, then how unlike the values are that it asks
+/// for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Distance {
     obstacles: usize,
@@ -151,7 +163,8 @@ struct Asking<'a> {
     attached: Vec<Vec<&'a Attachment>>,
     /// The first attachment that counts and is no default one.
     counting: Option<&'a Attachment>,
-    /// The policies that the request gets, with what brings it to them, and whether they give the guardrail.
+    /// The policies that the request gets, with what brings it to them, and whether they give the
+    /// guardrail.
     listed: Vec<(Option<PolicyId>, String, String, bool)>,
 }
 
@@ -177,7 +190,16 @@ impl<'a> Asking<'a> {
         });
         let listed = listed.collect();
         let expired = engine.expired();
-        Self { set, expired, request, guardrail, attached, counting, listed }
+
+        Self {
+            set,
+            expired,
+            request,
+            guardrail,
+            attached,
+            counting,
+            listed,
+        }
     }
 
     fn context(&self) -> &'a Context {
@@ -186,24 +208,42 @@ impl<'a> Asking<'a> {
 
     /// Versions beside the set that the request asks for, and that give.
     fn judge_pinned(&self) -> Vec<(Distance, Giver)> {
-        let pinned = self.listed.iter().filter(|(id, _, _, gives)| id.is_none() && *gives);
+        let pinned = self
+            .listed
+            .iter()
+            .filter(|(id, _, _, gives)| id.is_none() && *gives);
         let giver = |(_, name, via, _): &(Option<PolicyId>, String, String, bool)| {
             let own = name.split_once('@').map_or(&**name, |(own, _)| own);
             let place = self.set.find(own).map(|(_, policy)| policy.place.clone());
             let (file, line) =
                 place.map_or_else(Default::default, |it| (it.file.to_string(), it.line));
             let (policy, matched_via) = (name.clone(), Some(via.clone()));
-            let giver =
-                Giver { policy, file, line, gives: true, matched_via, obstacles: Vec::new() };
-            (Distance { obstacles: 0, unlike: 0 }, giver)
+            let giver = Giver {
+                policy,
+                file,
+                line,
+                gives: true,
+                matched_via,
+                obstacles: Vec::new(),
+            };
+
+            (
+                Distance {
+                    obstacles: 0,
+                    unlike: 0,
+                },
+                giver,
+            )
         };
+
         pinned.map(giver).collect()
     }
 
     fn judge(&self, id: PolicyId, policy: &'a Policy) -> (Distance, Giver) {
         let listed = self.listed.iter().find(|(listed, ..)| *listed == Some(id));
-        let matched_via =
-            listed.filter(|(_, _, _, gives)| *gives).map(|(_, _, via, _)| via.clone());
+        let matched_via = listed
+            .filter(|(_, _, _, gives)| *gives)
+            .map(|(_, _, via, _)| via.clone());
         let mut unlike = 0;
         let mut obstacles = Vec::new();
         if matched_via.is_none() {
@@ -212,6 +252,7 @@ impl<'a> Asking<'a> {
             if listed.is_none() && !self.request.policies.iter().any(is_named) {
                 (unlike, obstacles) = self.obstacles_of_attachment(id, policy);
             }
+
             obstacles.extend(self.obstacles_of_chain(policy));
         }
 
@@ -224,22 +265,35 @@ impl<'a> Asking<'a> {
             matched_via,
             obstacles,
         };
+
         // A document that must be written is further away than one that must be changed.
         let weight = |obstacle: &Obstacle| match obstacle.kind {
             ObstacleKind::NoAttachment => 2,
             _ => 1,
         };
-        (Distance { obstacles: giver.obstacles.iter().map(weight).sum(), unlike }, giver)
+
+        (
+            Distance {
+                obstacles: giver.obstacles.iter().map(weight).sum(),
+                unlike,
+            },
+            giver,
+        )
     }
 
     /// What keeps the nearest of a policy's attachments from bringing it to the request.
     fn obstacles_of_attachment(&self, id: PolicyId, policy: &Policy) -> (usize, Vec<Obstacle>) {
-        let attached = self.attached.get(id.0 as usize).map_or(&[][..], Vec::as_slice);
+        let attached = self
+            .attached
+            .get(id.0 as usize)
+            .map_or(&[][..], Vec::as_slice);
         let ways = attached.iter().map(|attachment| {
             let missed: Vec<(Dimension, &[Pattern])> = self.missed(attachment).collect();
             let is_idle = attachment.default && self.counting.is_some();
-            let unlike: usize =
-                missed.iter().map(|(dimension, patterns)| self.unlike(*dimension, patterns)).sum();
+            let unlike: usize = missed
+                .iter()
+                .map(|(dimension, patterns)| self.unlike(*dimension, patterns))
+                .sum();
             let others = usize::from(is_idle) + usize::from(self.is_expired(attachment));
             (missed.len() + others, unlike, *attachment, missed)
         });
@@ -258,6 +312,7 @@ impl<'a> Asking<'a> {
         {
             obstacles.push(self.default_obstacle(attachment, other));
         }
+
         if let Some(expires) = attachment.expires.filter(|_| self.is_expired(attachment)) {
             obstacles.push(obstacle(
                 ObstacleKind::Expired,
@@ -266,11 +321,14 @@ impl<'a> Asking<'a> {
                 &attachment.place,
             ));
         }
+
         (unlike, obstacles)
     }
 
     fn is_expired(&self, attachment: &Attachment) -> bool {
-        self.expired.iter().any(|expired| std::ptr::eq(&**expired, attachment))
+        self.expired
+            .iter()
+            .any(|expired| std::ptr::eq(&**expired, attachment))
     }
 
     /// The dimensions of an attachment that the request does not match.
@@ -279,28 +337,42 @@ impl<'a> Asking<'a> {
         attachment: &'a Attachment,
     ) -> impl Iterator<Item = (Dimension, &'a [Pattern])> {
         let context = self.context();
-        let named = attachment.targets.written().filter(|_| !attachment.everywhere);
+        let named = attachment
+            .targets
+            .written()
+            .filter(|_| !attachment.everywhere);
         let named = named.filter_map(|(of, patterns)| Some((of, patterns.as_deref()?)));
+
         named.filter(|(of, patterns)| !meets(*of, patterns, context.values(*of)))
     }
 
-    /// How unlike a request's values are to what is asked for: the length of a value less what it has in
-    /// common with the beginning of the nearest pattern.
+    /// How unlike a request's values are to what is asked for: the length of a value less what it
+    /// has in common with the beginning of the nearest pattern.
     fn unlike(&self, dimension: Dimension, patterns: &[Pattern]) -> usize {
         let values = self.context().values(dimension);
         let pairs = values.iter().flat_map(|value| {
             patterns.iter().map(move |pattern| {
                 let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
-                let common = value.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+                let common = value
+                    .bytes()
+                    .zip(text.bytes())
+                    .take_while(|(a, b)| a == b)
+                    .count();
+
                 value.len().max(text.len()) - common
             })
         });
+
         pairs.min().unwrap_or(usize::from(u16::MAX))
     }
 
     fn no_attachment(&self, policy: &Policy) -> Obstacle {
         let values = Dimension::WRITTEN.into_iter().find_map(|dimension| {
-            Some(format!("`{}: [{}]`", dimension.plural(), self.context().value(dimension)?))
+            Some(format!(
+                "`{}: [{}]`",
+                dimension.plural(),
+                self.context().value(dimension)?
+            ))
         });
         let target = values.unwrap_or_else(|| "`scope: \"*\"`".to_owned());
         obstacle(
@@ -321,8 +393,10 @@ impl<'a> Asking<'a> {
         let plural = dimension.plural();
         let place = &attachment.place;
         let at = format!("{}:{}", place.file, place.line);
-        let others =
-            attachment.targets.iter().filter(|(of, named)| *of != dimension && named.is_some());
+        let others = attachment
+            .targets
+            .iter()
+            .filter(|(of, named)| *of != dimension && named.is_some());
         let change = match values.first() {
             Some(value) => format!("add `{value}` to `{plural}` at {at}"),
             None if others.count() == 0 => {
@@ -330,17 +404,22 @@ impl<'a> Asking<'a> {
             }
             None => format!("leave `{plural}` out at {at}"),
         };
+
         let message = describe_miss(dimension, patterns, values);
         obstacle(ObstacleKind::Pattern, message, change, place)
     }
 
     fn default_obstacle(&self, attachment: &Attachment, other: &Attachment) -> Obstacle {
-        let named = self.set.policy(other.policy).map_or("", |policy| &policy.name);
+        let named = self
+            .set
+            .policy(other.policy)
+            .map_or("", |policy| &policy.name);
         let Place { file, line } = &attachment.place;
         obstacle(
             ObstacleKind::Default,
             format!(
-                "a default attachment counts only where no other matches, and that of `{named}` at {}:{} does",
+                "a default attachment counts only where no other matches, and that of `{named}` at \
+                    {}:{} does",
                 other.place.file, other.place.line
             ),
             format!("leave `default: true` out at {file}:{line}"),
@@ -348,14 +427,20 @@ impl<'a> Asking<'a> {
         )
     }
 
-    /// What keeps a policy's chain from coming to the guardrail: of the members that add it, the one with the
-    /// least in the way.
+    /// What keeps a policy's chain from coming to the guardrail: of the members that add it, the
+    /// one with the least in the way.
     fn obstacles_of_chain(&self, policy: &'a Policy) -> Vec<Obstacle> {
         let set = self.set;
-        let chain: Vec<&Policy> = policy.chain.iter().filter_map(|id| set.policy(*id)).collect();
+        let chain: Vec<&Policy> = policy
+            .chain
+            .iter()
+            .filter_map(|id| set.policy(*id))
+            .collect();
         let removes =
             |member: &&&Policy| self.holds(member) && member.remove.contains(&self.guardrail);
-        let adding = (0..).zip(&chain).filter(|(_, member)| member.add.contains(&self.guardrail));
+        let adding = (0..)
+            .zip(&chain)
+            .filter(|(_, member)| member.add.contains(&self.guardrail));
         let ways = adding.map(|(at, member): (usize, _)| {
             let below: Vec<&&Policy> = chain.iter().skip(at).filter(removes).collect();
             // Of the member itself, if its condition comes to hold.
@@ -372,6 +457,7 @@ impl<'a> Asking<'a> {
         let failing = (!self.holds(member)).then(|| self.condition_obstacle(member));
         let own = own.then(|| self.remove_obstacle(member));
         let below = below.into_iter().map(|member| self.remove_obstacle(member));
+
         failing.into_iter().chain(own).chain(below).collect()
     }
 
@@ -385,7 +471,9 @@ impl<'a> Asking<'a> {
         let (name, Place { file, line }) = (&member.name, &member.place);
         let texts = member.condition.iter().flatten();
         let texts = texts.filter_map(|id| self.set.conditions.get(id.0 as usize));
-        let texts: Vec<String> = texts.map(|pattern| format!("`{}`", pattern.text())).collect();
+        let texts: Vec<String> = texts
+            .map(|pattern| format!("`{}`", pattern.text()))
+            .collect();
         let texts = texts.join(" or ");
         let (model, change) = match self.context().model() {
             Some(model) => (
@@ -397,6 +485,7 @@ impl<'a> Asking<'a> {
                 format!("take `condition` away from `{name}` at {file}:{line}"),
             ),
         };
+
         let message = format!("the condition of `{name}` does not hold: {model}");
         obstacle(ObstacleKind::Condition, message, change, &member.place)
     }
@@ -415,5 +504,11 @@ impl<'a> Asking<'a> {
 
 fn obstacle(kind: ObstacleKind, message: String, change: String, place: &Place) -> Obstacle {
     let Place { file, line } = place;
-    Obstacle { kind, message, change, file: file.to_string(), line: *line }
+    Obstacle {
+        kind,
+        message,
+        change,
+        file: file.to_string(),
+        line: *line,
+    }
 }

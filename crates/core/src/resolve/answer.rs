@@ -1,7 +1,7 @@
 //! A resolution as the JSON object of the API: one shape for the command line and the daemon.
 //!
-//! Written straight into bytes. By way of serde's data model that took as long as finding out what to say: most of
-//! an answer are names, and each of their bytes was looked at one by one.
+//! Written straight into bytes. By way of serde's data model that took as long as finding out what
+//! to say: most of an answer are names, and each of their bytes was looked at one by one.
 
 use std::ops::Range;
 
@@ -58,6 +58,7 @@ impl Fields {
             pipeline_guardrails: false,
             unknown: false,
         };
+
         for name in list.split(',').map(str::trim) {
             match name {
                 "guardrails" => fields.guardrails = true,
@@ -68,6 +69,7 @@ impl Fields {
                 other => return Err(other.to_owned()),
             }
         }
+
         Ok(fields)
     }
 }
@@ -99,7 +101,12 @@ impl Answer<'_> {
 
     /// The object, as compact JSON, after what is there.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let Self { origin, resolution, fields, .. } = self;
+        let Self {
+            origin,
+            resolution,
+            fields,
+            ..
+        } = self;
         let mut object = Object::begin(out);
         object.text("set", origin.set);
         object.value("commit", &origin.commit);
@@ -108,30 +115,44 @@ impl Answer<'_> {
         if fields.guardrails {
             object.texts("guardrails", resolution.guardrails.iter().copied());
         }
+
         if fields.policies {
             object.array("policies", |array| self.policies(array));
         }
+
         if fields.pipelines {
             object.array("pipelines", |array| {
-                resolution.pipelines.iter().for_each(|piped| pipeline(piped, array))
+                resolution
+                    .pipelines
+                    .iter()
+                    .for_each(|piped| pipeline(piped, array))
             });
         }
+
         if fields.pipeline_guardrails {
-            object.texts("pipeline_guardrails", resolution.pipeline_guardrails.iter().copied());
+            object.texts(
+                "pipeline_guardrails",
+                resolution.pipeline_guardrails.iter().copied(),
+            );
         }
+
         if fields.unknown {
             object.texts("unknown", resolution.unknown.iter().map(String::as_str));
         }
+
         if let Some(explain) = self.explain {
             object.value("explain", &explain);
         }
+
         object.end();
     }
 
-    /// What is said of all is looked up before any of it is written: in a large set each look is a wait for memory,
-    /// and so they wait together. It also tells how many bytes there will be.
+    /// What is said of all is looked up before any of it is written: in a large set each look is a
+    /// wait for memory, and so they wait together. It also tells how many bytes there will be.
     fn policies(&self, array: &mut Array<'_>) {
-        let Resolution { policies, wording, .. } = self.resolution;
+        let Resolution {
+            policies, wording, ..
+        } = self.resolution;
         let parts = policies
             .iter()
             .map(|policy| (policy, wording.of(policy), policy.version(self.version)));
@@ -141,6 +162,7 @@ impl Answer<'_> {
             .filter_map(|(_, words, _)| *words)
             .map(|words| words.len() + REASON)
             .sum::<usize>();
+
         array.reserve(known + LITTLE / 4);
         let mut reasons = Reasons::default();
         for (policy, known, version) in parts {
@@ -152,6 +174,7 @@ impl Answer<'_> {
                     &fresh
                 }
             };
+
             let out = array.raw();
             out.extend_from_slice(words.before_version());
             json::any(out, &version);
@@ -160,6 +183,7 @@ impl Answer<'_> {
                 Some(reason) => reasons.write(reason, out),
                 None => json::any(out, &None::<&str>),
             }
+
             out.extend_from_slice(words.rest());
         }
     }
@@ -180,6 +204,7 @@ impl<'a> Reasons<'a> {
             out.extend_from_within(place.clone());
             return;
         }
+
         let from = out.len();
         json::joined(out, |say| reason.say(say));
         self.0.push((reason, from..out.len()));
@@ -197,7 +222,11 @@ impl ResolvedPolicy<'_> {
 }
 
 fn pipeline(resolved: &ResolvedPipeline<'_>, array: &mut Array<'_>) {
-    let ResolvedPipeline { policy, pipeline, set } = resolved;
+    let ResolvedPipeline {
+        policy,
+        pipeline,
+        set,
+    } = resolved;
     let mut object = array.object();
     object.text("policy", policy);
     object.value("mode", &pipeline.mode);
@@ -212,8 +241,10 @@ fn pipeline(resolved: &ResolvedPipeline<'_>, array: &mut Array<'_>) {
             if let Some(message) = &step.modify_response_message {
                 object.text("modify_response_message", message);
             }
+
             object.end();
         }
     });
+
     object.end();
 }

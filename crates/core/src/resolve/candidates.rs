@@ -34,7 +34,9 @@ impl TagAt {
 
     /// The first tag that a pattern matches.
     fn first(patterns: &[Pattern], tags: &[String]) -> Self {
-        tags.iter().position(|tag| is_asked_for(patterns, tag)).map_or(Self::NONE, Self::new)
+        tags.iter()
+            .position(|tag| is_asked_for(patterns, tag))
+            .map_or(Self::NONE, Self::new)
     }
 
     /// Of an attachment for a request that it matches.
@@ -45,7 +47,10 @@ impl TagAt {
     }
 
     fn of(self, context: &Context) -> Option<&str> {
-        context.values(Dimension::Tag).get(usize::from(self.0)).map(String::as_str)
+        context
+            .values(Dimension::Tag)
+            .get(usize::from(self.0))
+            .map(String::as_str)
     }
 }
 
@@ -55,7 +60,8 @@ impl From<TagAt> for u64 {
     }
 }
 
-/// Which dimensions an attachment names: what its reason is made of, without looking at the attachment.
+/// Which dimensions an attachment names: what its reason is made of, without looking at the
+/// attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Names(u16);
 
@@ -69,11 +75,14 @@ impl Names {
     }
 
     pub(super) fn of(attachment: &Attachment) -> Self {
-        let flags =
-            [(Self::DEFAULT, attachment.default), (Self::EVERYWHERE, attachment.everywhere)];
+        let flags = [
+            (Self::DEFAULT, attachment.default),
+            (Self::EVERYWHERE, attachment.everywhere),
+        ];
         let named = attachment.targets.iter();
         let named = named.map(|(dimension, patterns)| (Self::bit(dimension), patterns.is_some()));
         let bits = flags.into_iter().chain(named).filter(|(_, is)| *is);
+
         Self(bits.fold(0, |names, (bit, _)| names | bit))
     }
 
@@ -90,8 +99,8 @@ impl Names {
     }
 }
 
-/// Why an attachment matched a request, in LiteLLM's words: `tag:…+team:…+key:…+model:…`, `scope:*` or
-/// `scope:default`, after `default:` where it is a default one.
+/// Why an attachment matched a request, in LiteLLM's words: `tag:…+team:…+key:…+model:…`, `scope:*`
+/// or `scope:default`, after `default:` where it is a default one.
 #[derive(Debug, Clone, Copy)]
 pub struct Reason<'a> {
     pub(super) names: Names,
@@ -101,7 +110,11 @@ pub struct Reason<'a> {
 
 impl<'a> Reason<'a> {
     pub(super) fn new(attachment: &'a Attachment, context: &'a Context) -> Self {
-        Self { names: Names::of(attachment), tag: TagAt::by(attachment, context), context }
+        Self {
+            names: Names::of(attachment),
+            tag: TagAt::by(attachment, context),
+            context,
+        }
     }
 
     /// Whether it reads the same as another of the same request.
@@ -119,10 +132,12 @@ impl<'a> Reason<'a> {
         if self.is_default() {
             say("default:");
         }
+
         if self.names.has(Names::EVERYWHERE) {
             say("scope:*");
             return;
         }
+
         let context = self.context;
         let mut first = true;
         for dimension in Dimension::REASONED {
@@ -133,16 +148,19 @@ impl<'a> Reason<'a> {
                 }
                 _ => None,
             };
+
             let Some(value) = value else { continue };
 
             if !first {
                 say("+");
             }
+
             first = false;
             say(dimension.singular());
             say(":");
             say(value);
         }
+
         if first {
             say("scope:default");
         }

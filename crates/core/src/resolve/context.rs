@@ -109,10 +109,12 @@ impl RawContext {
             Dimension::Tool => (self.tool.take(), None),
             Dimension::Tag => return Ok(self.tags.take().unwrap_or_default()),
         };
+
         if let (Some(_), Some(_), Some(alias)) = (&value, &alias, dimension.alias()) {
             let name = dimension.singular();
             return Err(BadContext(format!("both `{name}` and `{alias}` are given")));
         }
+
         Ok(value.or(alias).into_iter().collect())
     }
 }
@@ -135,6 +137,7 @@ impl Context {
             let values = raw.values(dimension)?;
             context.extend(values.into_iter().map(|value| (dimension, value)));
         }
+
         context.within_limits()
     }
 
@@ -145,24 +148,34 @@ impl Context {
     pub fn within_limits(self) -> Result<Self, BadContext> {
         let long = Dimension::ALL.into_iter().find_map(|dimension| {
             let values = self.values(dimension).iter();
-            Some((dimension, values.map(String::len).find(|length| *length > MAX_VALUE)?))
+            Some((
+                dimension,
+                values.map(String::len).find(|length| *length > MAX_VALUE)?,
+            ))
         });
+
         if let Some((dimension, bytes)) = long {
             return Err(BadContext(format!(
                 "a value of `{}` has {bytes} bytes: the limit `request-value` is {MAX_VALUE}",
                 dimension.context_field()
             )));
         }
+
         match self.values(Dimension::Tag).len() {
             0..=MAX_TAGS => Ok(self),
-            tags => Err(BadContext(format!("{tags} tags: the limit `request-tags` is {MAX_TAGS}"))),
+            tags => Err(BadContext(format!(
+                "{tags} tags: the limit `request-tags` is {MAX_TAGS}"
+            ))),
         }
     }
 }
 
 /// What the API is asked: one request, or many at once. Policies are named as they were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one lives on the stack while a request is answered")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives on the stack while a request is answered"
+)]
 pub enum Asked {
     /// `{"context":{…},"policies":[…]}`
     One(Context, Vec<String>),
@@ -187,10 +200,19 @@ impl Asked {
         let ObjectOnly(raw): ObjectOnly<RawAsked> =
             serde_json::from_slice(bytes).map_err(|e| BadContext(e.to_string()))?;
         match raw {
-            RawAsked { context: Some(ObjectOnly(context)), policies, requests: None } => {
-                Ok(Self::One(Context::from_raw(context)?, policies.unwrap_or_default()))
-            }
-            RawAsked { context: None, policies: None, requests: Some(requests) } => {
+            RawAsked {
+                context: Some(ObjectOnly(context)),
+                policies,
+                requests: None,
+            } => Ok(Self::One(
+                Context::from_raw(context)?,
+                policies.unwrap_or_default(),
+            )),
+            RawAsked {
+                context: None,
+                policies: None,
+                requests: Some(requests),
+            } => {
                 let one = |(number, ObjectOnly(raw)): (usize, ObjectOnly<RawRequest>)| {
                     match Context::from_raw(raw.context.0) {
                         Ok(context) => Ok((context, raw.policies)),
@@ -199,14 +221,22 @@ impl Asked {
                         }
                     }
                 };
-                requests.into_iter().enumerate().map(one).collect::<Result<_, _>>().map(Self::Batch)
+
+                requests
+                    .into_iter()
+                    .enumerate()
+                    .map(one)
+                    .collect::<Result<_, _>>()
+                    .map(Self::Batch)
             }
-            RawAsked { requests: Some(_), .. } => {
-                Err(BadContext("`requests` stands beside another field".to_owned()))
-            }
-            RawAsked { context: None, .. } => {
-                Err(BadContext("missing field `context` (or `requests`)".to_owned()))
-            }
+            RawAsked {
+                requests: Some(_), ..
+            } => Err(BadContext(
+                "`requests` stands beside another field".to_owned(),
+            )),
+            RawAsked { context: None, .. } => Err(BadContext(
+                "missing field `context` (or `requests`)".to_owned(),
+            )),
         }
     }
 }
@@ -246,6 +276,7 @@ mod tests {
             );
             assert_eq!(Context::from_json(&value), Err(BadContext(want)));
         }
+
         let many = json!({"tags": vec!["t"; 257]});
         let want = "257 tags: the limit `request-tags` is 256".to_owned();
         assert_eq!(Context::from_json(&many), Err(BadContext(want)));

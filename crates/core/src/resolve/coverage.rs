@@ -1,8 +1,8 @@
 //! Coverage: what of a set no test case exercises.
 //!
-//! Four kinds of thing can be exercised: an attachment (it gave its policy), a condition (it was seen to hold,
-//! and seen not to), a `remove` (it took something away), and an edge of a pipeline (a step was left by a pass,
-//! a fail or an error).
+//! Four kinds of thing can be exercised: an attachment (it gave its policy), a condition (it was
+//! seen to hold, and seen not to), a `remove` (it took something away), and an edge of a pipeline
+//! (a step was left by a pass, a fail or an error).
 
 use std::collections::BTreeMap;
 
@@ -71,28 +71,48 @@ impl Coverage {
     /// Everything in a set that can be exercised; nothing is yet.
     pub fn new(engine: &Engine) -> Self {
         let set = engine.set();
-        let mut coverage = Self { items: BTreeMap::new(), places: FxHashMap::default() };
+        let mut coverage = Self {
+            items: BTreeMap::new(),
+            places: FxHashMap::default(),
+        };
+
         for attachment in &set.attachments {
             if let Some(policy) = set.policy(attachment.policy) {
-                coverage.items.insert(attachment_key(policy, &attachment.place), false);
+                coverage
+                    .items
+                    .insert(attachment_key(policy, &attachment.place), false);
             }
         }
+
         for policy in &set.policies {
-            coverage.places.insert(policy.name.to_string(), policy.place.clone());
+            coverage
+                .places
+                .insert(policy.name.to_string(), policy.place.clone());
             if policy.condition.is_some() {
-                coverage.items.insert(key(Kind::Condition, policy, "holds"), false);
-                coverage.items.insert(key(Kind::Condition, policy, "does not hold"), false);
+                coverage
+                    .items
+                    .insert(key(Kind::Condition, policy, "holds"), false);
+                coverage
+                    .items
+                    .insert(key(Kind::Condition, policy, "does not hold"), false);
             }
+
             for guardrail in &policy.remove {
-                coverage.items.insert(key(Kind::Remove, policy, set.guardrail(*guardrail)), false);
+                coverage
+                    .items
+                    .insert(key(Kind::Remove, policy, set.guardrail(*guardrail)), false);
             }
+
             for step in policy.pipeline.iter().flat_map(|pipeline| &pipeline.steps) {
                 for outcome in [Outcome::Pass, Outcome::Fail, Outcome::Error] {
                     let detail = edge(set.guardrail(step.guardrail), outcome);
-                    coverage.items.insert(key(Kind::Pipeline, policy, &detail), false);
+                    coverage
+                        .items
+                        .insert(key(Kind::Pipeline, policy, &detail), false);
                 }
             }
         }
+
         coverage
     }
 
@@ -105,8 +125,9 @@ impl Coverage {
                 self.mark(&attachment_key(policy, &attachment.place));
             }
         }
-        // A condition is looked at wherever its policy's attachments match, also where it then keeps
-        // the policy away.
+
+        // A condition is looked at wherever its policy's attachments match, also where it then
+        // keeps the policy away.
         for policy in engine.considered_policies(request) {
             if let Some(condition) = &policy.condition {
                 let holds = set.condition_holds(condition, request.context.model());
@@ -117,12 +138,17 @@ impl Coverage {
                 ));
             }
         }
+
         self.removes(engine, request, &resolution);
         let mut script = Script::new(&set.catalog, outcomes, &request.context);
         let mut pipelines: Vec<_> = resolution.pipelines.iter().collect();
         pipelines.sort_by_key(|resolved| Stage::of(resolved.pipeline.mode));
+
         for resolved in pipelines {
-            let Some((_, policy)) = set.find(resolved.policy) else { continue };
+            let Some((_, policy)) = set.find(resolved.policy) else {
+                continue;
+            };
+
             script.run_pipeline(resolved, |step, outcome| {
                 let name = set.guardrail(step.guardrail);
                 self.mark(&key(Kind::Pipeline, policy, &edge(name, outcome)));
@@ -138,8 +164,12 @@ impl Coverage {
                 .as_ref()
                 .is_none_or(|c| set.condition_holds(c, request.context.model()))
         };
+
         for resolved in &resolution.policies {
-            let Some(policy) = resolved.served() else { continue };
+            let Some(policy) = resolved.served() else {
+                continue;
+            };
+
             set.walk_chain(policy, holds, |member, guardrail| {
                 self.mark(&key(Kind::Remove, member, set.guardrail(guardrail)));
             });
@@ -165,6 +195,7 @@ impl Coverage {
                 covered: *covered,
             }
         };
+
         let mut items: Vec<Item> = self.items.iter().map(item).collect();
         items.sort();
         let covered = items.iter().filter(|item| item.covered).count();
@@ -175,7 +206,13 @@ impl Coverage {
         } else {
             (covered as f64 * 1000.0 / total as f64).floor() / 10.0
         };
-        CoverageReport { covered, total, percent, items }
+
+        CoverageReport {
+            covered,
+            total,
+            percent,
+            items,
+        }
     }
 }
 
@@ -184,7 +221,12 @@ fn key(kind: Kind, policy: &Policy, detail: &str) -> Key {
 }
 
 fn attachment_key(policy: &Policy, place: &Place) -> Key {
-    (Kind::Attachment, policy.name.to_string(), Some(place.clone()), String::new())
+    (
+        Kind::Attachment,
+        policy.name.to_string(),
+        Some(place.clone()),
+        String::new(),
+    )
 }
 
 fn edge(guardrail: &str, outcome: Outcome) -> String {

@@ -9,11 +9,12 @@
 //! ```
 //!
 //! 1. the index finds the attachments that match, in the order of evaluation: all three;
-//! 2. those stay whose policy applies, which is if some member of its chain has no condition or one that
-//!    holds: all three;
+//! 2. those stay whose policy applies, which is if some member of its chain has no condition or one
+//!    that holds: all three;
 //! 3. default ones stay only where there are no others: `late` goes;
-//! 4. each policy's chain is walked from its root ancestor: `health` gives hipaa and pii. The request gets
-//!    the union, so `log` too: a `remove` takes nothing away that another matched policy gives;
+//! 4. each policy's chain is walked from its root ancestor: `health` gives hipaa and pii. The
+//!    request gets the union, so `log` too: a `remove` takes nothing away that another matched
+//!    policy gives;
 //! 5. policies that the request names come after those, each once, and only if they apply;
 //! 6. pipelines are those of the listed policies whose own condition holds.
 
@@ -50,13 +51,26 @@ impl Engine {
     pub fn new(set: Arc<PolicySet>) -> Self {
         let index = Arc::new(Index::new(&set.attachments));
         let (lines, wording) = (Arc::new(Lines::new(&set)), Arc::new(Wording::new(&set)));
-        Self { set, index, lines, wording, expired: Vec::new(), valid_until: None }
+        Self {
+            set,
+            index,
+            lines,
+            wording,
+            expired: Vec::new(),
+            valid_until: None,
+        }
     }
 
-    /// The same set as it is at an instant: without the attachments that are expired by then. What does not depend on
-    /// time is shared. An engine that was made by [`Self::new`] has them all; only of such a one it is asked.
+    /// The same set as it is at an instant: without the attachments that are expired by then. What
+    /// does not depend on time is shared. An engine that was made by [`Self::new`] has them all;
+    /// only of such a one it is asked.
     pub fn as_of(self: &Arc<Self>, now: Timestamp) -> Arc<Self> {
-        if self.set.attachments.iter().all(|attachment| attachment.expires.is_none()) {
+        if self
+            .set
+            .attachments
+            .iter()
+            .all(|attachment| attachment.expires.is_none())
+        {
             return self.clone();
         }
 
@@ -65,20 +79,32 @@ impl Engine {
             true => self.index.clone(),
             false => Arc::new(Index::new(&set.attachments)),
         };
+
         let valid_until = set.attachments.iter().filter_map(|it| it.expires).min();
         let (lines, wording) = (self.lines.clone(), self.wording.clone());
-        Arc::new(Self { set: Arc::new(set), index, lines, wording, expired, valid_until })
+        Arc::new(Self {
+            set: Arc::new(set),
+            index,
+            lines,
+            wording,
+            expired,
+            valid_until,
+        })
     }
 
-    /// The instant from which on the same request may get something else, without a change of documents.
+    /// The instant from which on the same request may get something else, without a change of
+    /// documents.
     pub fn valid_until(&self) -> Option<Timestamp> {
         self.valid_until
     }
 
-    /// The last instant, of those before the one that it answers for, at which an attachment of the set ended; `None`:
-    /// nothing of it has ended.
+    /// The last instant, of those before the one that it answers for, at which an attachment of the
+    /// set ended; `None`: nothing of it has ended.
     pub fn instant(&self) -> Option<Timestamp> {
-        self.expired.iter().filter_map(|attachment| attachment.expires).max()
+        self.expired
+            .iter()
+            .filter_map(|attachment| attachment.expires)
+            .max()
     }
 
     /// The attachments that are expired at the instant that it answers for.
@@ -88,21 +114,42 @@ impl Engine {
 
     /// The same for a set that was made from this one's: what did not change is shared.
     pub fn patched(&self, patched: Patched) -> Self {
-        let Patched { set, policies: changed, attachments, renumbered } = patched;
+        let Patched {
+            set,
+            policies: changed,
+            attachments,
+            renumbered,
+        } = patched;
+
         if renumbered {
             return Self::new(Arc::new(set));
         }
 
-        let index =
-            if attachments { Arc::new(Index::new(&set.attachments)) } else { self.index.clone() };
+        let index = if attachments {
+            Arc::new(Index::new(&set.attachments))
+        } else {
+            self.index.clone()
+        };
+
         let changed: FxHashSet<PolicyId> = changed.into_iter().collect();
         let descends = |policy: &Policy| policy.chain.iter().any(|member| changed.contains(member));
         let policies = (0..).map(PolicyId).zip(&set.policies);
-        let differing = policies.filter(|(_, policy)| descends(policy)).map(|(id, _)| id).collect();
+        let differing = policies
+            .filter(|(_, policy)| descends(policy))
+            .map(|(id, _)| id)
+            .collect();
         let lines = Arc::new(self.lines.patched(&set, &differing));
         let wording = Arc::new(self.wording.patched(&differing));
         let (set, expired) = (Arc::new(set), Vec::new());
-        Self { set, index, lines, wording, expired, valid_until: None }
+
+        Self {
+            set,
+            index,
+            lines,
+            wording,
+            expired,
+            valid_until: None,
+        }
     }
 
     /// The set it answers from.
@@ -122,48 +169,74 @@ impl Engine {
             every.filter(|(_, attachment)| candidates::matches(attachment, &request.context));
         let found = found.map(|(rank, attachment)| {
             let Reason { names, tag, .. } = Reason::new(attachment, &request.context);
-            Found { rank, policy: attachment.policy, names, tag }
+            Found {
+                rank,
+                policy: attachment.policy,
+                names,
+                tag,
+            }
         });
+
         self.answer(found.collect(), request)
     }
 
     fn attachment(&self, rank: Rank) -> Option<&Attachment> {
-        self.set.attachments.get(rank as usize).map(|attachment| &**attachment)
+        self.set
+            .attachments
+            .get(rank as usize)
+            .map(|attachment| &**attachment)
     }
 
-    /// The attachments that give a context its policies, in the order of evaluation; several may give
-    /// the same one.
+    /// The attachments that give a context its policies, in the order of evaluation; several may
+    /// give the same one.
     pub fn counting_attachments(&self, context: &Context) -> Vec<&Attachment> {
         let conditions = Conditions::new(&self.set, context.model());
         let counting = self.counting(self.index.matching(context), &conditions);
-        counting.into_iter().filter_map(|found| self.attachment(found.rank)).collect()
+        counting
+            .into_iter()
+            .filter_map(|found| self.attachment(found.rank))
+            .collect()
     }
 
-    /// The attachments that match a context, whether their policies apply or not, in the order of evaluation,
-    /// each with why. For who judges the policies himself, and the default attachments after them.
+    /// The attachments that match a context, whether their policies apply or not, in the order of
+    /// evaluation, each with why. For who judges the policies himself, and the default attachments
+    /// after them.
     pub fn matching_attachments<'a>(
         &'a self,
         context: &'a Context,
     ) -> Vec<(&'a Attachment, Reason<'a>)> {
         let found = self.index.matching(context).into_iter();
         let attachments = found.filter_map(|found| self.attachment(found.rank));
-        attachments.map(|attachment| (attachment, Reason::new(attachment, context))).collect()
+        attachments
+            .map(|attachment| (attachment, Reason::new(attachment, context)))
+            .collect()
     }
 
-    /// The policies whose conditions decide a request: those of every attachment that matches it, those
-    /// it names, and their ancestors. Each once.
+    /// The policies whose conditions decide a request: those of every attachment that matches it,
+    /// those it names, and their ancestors. Each once.
     pub fn considered_policies(&self, request: &Request) -> Vec<&Policy> {
-        let attached = self.index.matching(&request.context).into_iter().map(|found| found.policy);
-        let named = request.policies.iter().filter_map(|requested| match requested {
-            Requested::Named(name) => self.set.find(name).map(|(id, _)| id),
-            Requested::Pinned(_) | Requested::Missing(_) => None,
-        });
+        let attached = self
+            .index
+            .matching(&request.context)
+            .into_iter()
+            .map(|found| found.policy);
+        let named = request
+            .policies
+            .iter()
+            .filter_map(|requested| match requested {
+                Requested::Named(name) => self.set.find(name).map(|(id, _)| id),
+                Requested::Pinned(_) | Requested::Missing(_) => None,
+            });
         let mut seen = FxHashSet::default();
         let chains = attached
             .chain(named)
             .filter_map(|id| self.set.policy(id))
             .flat_map(|policy| policy.chain.iter());
-        chains.filter(|id| seen.insert(**id)).filter_map(|id| self.set.policy(*id)).collect()
+
+        chains
+            .filter(|id| seen.insert(**id))
+            .filter_map(|id| self.set.policy(*id))
+            .collect()
     }
 
     fn answer<'a>(&'a self, found: Vec<Found>, request: &'a Request) -> Resolution<'a> {
@@ -171,19 +244,22 @@ impl Engine {
         for found in self.counting(found, &gathering.conditions) {
             gathering.attached(found, &request.context);
         }
+
         for requested in &request.policies {
             gathering.requested(requested);
         }
+
         gathering.finish()
     }
 
-    /// The attachments that count, in the order of evaluation: of those that match, the ones whose policy
-    /// applies; default ones only where there are no others.
+    /// The attachments that count, in the order of evaluation: of those that match, the ones whose
+    /// policy applies; default ones only where there are no others.
     fn counting(&self, mut found: Vec<Found>, conditions: &Conditions<'_>) -> Vec<Found> {
         found.retain(|found| self.lines.applies(found.policy, conditions));
         if found.iter().any(|found| !found.names.is_default()) {
             found.retain(|found| !found.names.is_default());
         }
+
         found
     }
 }
@@ -234,7 +310,10 @@ impl<'a> Gathering<'a> {
             },
             Requested::Missing(label) => self.say_unknown(label),
             Requested::Pinned(pinned) => {
-                let known = self.policies.iter().any(|policy| policy.name() == pinned.label);
+                let known = self
+                    .policies
+                    .iter()
+                    .any(|policy| policy.name() == pinned.label);
                 let resolved = (!known).then(|| self.pinned(pinned)).flatten();
                 self.policies.extend(resolved);
             }
@@ -250,10 +329,18 @@ impl<'a> Gathering<'a> {
     fn list(&mut self, id: PolicyId, attached: Option<(Found, &'a Context)>) {
         let engine = self.engine;
         let gives = engine.lines.gives(id, &self.conditions);
-        gives.guardrails.iter().for_each(|guardrail| self.guardrails.insert(*guardrail as usize));
+        gives
+            .guardrails
+            .iter()
+            .for_each(|guardrail| self.guardrails.insert(*guardrail as usize));
+
         self.policies.push(ResolvedPolicy {
             set: &engine.set,
-            given: Given::Served { id, attached, gives },
+            given: Given::Served {
+                id,
+                attached,
+                gives,
+            },
         });
     }
 
@@ -261,47 +348,82 @@ impl<'a> Gathering<'a> {
     fn pinned(&mut self, pinned: &'a Pinned) -> Option<ResolvedPolicy<'a>> {
         let engine = self.engine;
         let own = pinned.policy()?;
-        let parent = pinned.parent.as_deref().and_then(|name| engine.set.find(name));
+        let parent = pinned
+            .parent
+            .as_deref()
+            .and_then(|name| engine.set.find(name));
         let own_holds = pinned.holds(self.conditions.model);
         let parent_applies =
             parent.is_some_and(|(id, _)| engine.lines.applies(id, &self.conditions));
         if !own_holds && !parent_applies {
             return None;
         }
-        let inherited =
-            parent.map(|(id, _)| engine.lines.gives(id, &self.conditions)).unwrap_or_default();
-        let mut guardrails: Vec<&str> =
-            inherited.guardrails.iter().map(|g| engine.set.guardrail(GuardrailId(*g))).collect();
+
+        let inherited = parent
+            .map(|(id, _)| engine.lines.gives(id, &self.conditions))
+            .unwrap_or_default();
+        let mut guardrails: Vec<&str> = inherited
+            .guardrails
+            .iter()
+            .map(|g| engine.set.guardrail(GuardrailId(*g)))
+            .collect();
+
         if own_holds {
             let name = |guardrail: &GuardrailId| pinned.set.guardrail(*guardrail);
             let is_removed = |held: &&str| own.remove.iter().any(|removed| name(removed) == *held);
-            add_then_remove(&mut guardrails, own.add.iter().map(name), is_removed, |_| {});
+            add_then_remove(
+                &mut guardrails,
+                own.add.iter().map(name),
+                is_removed,
+                |_| {},
+            );
         }
+
         guardrails.sort_unstable();
         guardrails.dedup();
         let above = parent.iter().flat_map(|(_, policy)| policy.chain.iter());
-        let above = above.filter_map(|id| engine.set.policy(*id)).map(|policy| &*policy.name);
+        let above = above
+            .filter_map(|id| engine.set.policy(*id))
+            .map(|policy| &*policy.name);
         let chain = above.chain([&*pinned.label]).collect();
-        let given = Given::Pinned(Box::new(Beside { pinned, guardrails, chain }));
-        Some(ResolvedPolicy { set: &engine.set, given })
+        let given = Given::Pinned(Box::new(Beside {
+            pinned,
+            guardrails,
+            chain,
+        }));
+
+        Some(ResolvedPolicy {
+            set: &engine.set,
+            given,
+        })
     }
 
     fn finish(mut self) -> Resolution<'a> {
         let set = &self.engine.set;
         let mut guardrails: Vec<&str> = Vec::with_capacity(self.guardrails.count_ones(..));
         guardrails.extend(
-            self.guardrails.ones().filter_map(|id| set.guardrails.get(id)).map(|name| &**name),
+            self.guardrails
+                .ones()
+                .filter_map(|id| set.guardrails.get(id))
+                .map(|name| &**name),
         );
-        let mut beside = self.policies.iter().filter_map(ResolvedPolicy::beside).peekable();
+        let mut beside = self
+            .policies
+            .iter()
+            .filter_map(ResolvedPolicy::beside)
+            .peekable();
+
         if beside.peek().is_some() {
             guardrails.extend(beside.flat_map(|beside| &beside.guardrails));
             guardrails.sort_unstable();
             guardrails.dedup();
         }
+
         let pipelines = self.pipelines();
         let pipeline_guardrails = captured(&pipelines);
         let (policies, unknown, wording) = (self.policies, self.unknown, &*self.engine.wording);
         let valid_until = self.engine.valid_until;
+
         Resolution {
             policies,
             guardrails,
@@ -318,17 +440,34 @@ impl<'a> Gathering<'a> {
         let (engine, conditions) = (self.engine, &self.conditions);
         let own = |resolved: &ResolvedPolicy<'a>| match &resolved.given {
             Given::Served { id, .. } => {
-                let policy =
-                    engine.lines.has_pipeline(*id).then(|| engine.set.policy(*id)).flatten()?;
-                let pipeline = policy.pipeline.as_ref().filter(|_| conditions.hold(policy))?;
-                Some(ResolvedPipeline { policy: &policy.name, pipeline, set: &engine.set })
+                let policy = engine
+                    .lines
+                    .has_pipeline(*id)
+                    .then(|| engine.set.policy(*id))
+                    .flatten()?;
+                let pipeline = policy
+                    .pipeline
+                    .as_ref()
+                    .filter(|_| conditions.hold(policy))?;
+                Some(ResolvedPipeline {
+                    policy: &policy.name,
+                    pipeline,
+                    set: &engine.set,
+                })
             }
             Given::Pinned(beside) => {
                 let pinned = beside.pinned;
-                let pipeline = pinned.pipeline().filter(|_| pinned.holds(conditions.model))?;
-                Some(ResolvedPipeline { policy: &pinned.label, pipeline, set: &pinned.set })
+                let pipeline = pinned
+                    .pipeline()
+                    .filter(|_| pinned.holds(conditions.model))?;
+                Some(ResolvedPipeline {
+                    policy: &pinned.label,
+                    pipeline,
+                    set: &pinned.set,
+                })
             }
         };
+
         self.policies.iter().filter_map(own).collect()
     }
 }
@@ -337,8 +476,14 @@ impl<'a> Gathering<'a> {
 fn captured<'a>(pipelines: &[ResolvedPipeline<'a>]) -> Vec<&'a str> {
     let mut names: Vec<&str> = pipelines
         .iter()
-        .flat_map(|p| p.pipeline.steps.iter().map(|step| p.set.guardrail(step.guardrail)))
+        .flat_map(|p| {
+            p.pipeline
+                .steps
+                .iter()
+                .map(|step| p.set.guardrail(step.guardrail))
+        })
         .collect();
+
     names.sort_unstable();
     names.dedup();
     names

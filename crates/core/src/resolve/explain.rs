@@ -40,8 +40,8 @@ pub struct Near {
     pub why: String,
 }
 
-/// Every attachment that matches, or that some dimension of the request meets though another does not;
-/// in the order of evaluation.
+/// Every attachment that matches, or that some dimension of the request meets though another does
+/// not; in the order of evaluation.
 pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
     let set = engine.set();
     let context = &request.context;
@@ -59,7 +59,9 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
         .iter()
         .any(|p| p.matched_via().is_some_and(|reason| !reason.is_default()));
     for attachment in &set.attachments {
-        let Some(policy) = set.policy(attachment.policy) else { continue };
+        let Some(policy) = set.policy(attachment.policy) else {
+            continue;
+        };
         let found = candidates::by_dimension(attachment, context);
         let name = &*policy.name;
         let (verdict, why) = if !found.values().all(|found| *found) {
@@ -73,7 +75,10 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
                 "matches, but a default attachment counts only where no other matches".to_owned(),
             )
         } else if !given.contains(&name) {
-            (Verdict::ConditionFailed, condition_words(engine, attachment, context.model()))
+            (
+                Verdict::ConditionFailed,
+                condition_words(engine, attachment, context.model()),
+            )
         } else if said.contains(&name) {
             (
                 Verdict::Repeated,
@@ -81,8 +86,12 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
             )
         } else {
             said.push(name);
-            (Verdict::Matched, Reason::new(attachment, context).to_string())
+            (
+                Verdict::Matched,
+                Reason::new(attachment, context).to_string(),
+            )
         };
+
         let Place { file, line } = &attachment.place;
         near.push(Near {
             policy: name.to_owned(),
@@ -92,29 +101,39 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
             why,
         });
     }
+
     near.extend(expired_matches(engine, context));
     near
 }
 
 /// The attachments that would match, were they not expired.
 fn expired_matches(engine: &Engine, context: &Context) -> impl Iterator<Item = Near> {
-    let matching =
-        engine.expired().iter().filter(|attachment| candidates::matches(attachment, context));
+    let matching = engine
+        .expired()
+        .iter()
+        .filter(|attachment| candidates::matches(attachment, context));
     matching.filter_map(|attachment| {
         let policy = engine.set().policy(attachment.policy)?;
         let expires = attachment.expires?;
-        let why = attachment.reason.as_ref().map(|reason| format!(" ({reason})"));
+        let why = attachment
+            .reason
+            .as_ref()
+            .map(|reason| format!(" ({reason})"));
         Some(Near {
             policy: policy.name.to_string(),
             file: attachment.place.file.to_string(),
             line: attachment.place.line,
             verdict: Verdict::Expired,
-            why: format!("would match, but expired at {expires}{}", why.unwrap_or_default()),
+            why: format!(
+                "would match, but expired at {expires}{}",
+                why.unwrap_or_default()
+            ),
         })
     })
 }
 
-/// What does not match, if something else does. An attachment that the request meets nowhere is not near.
+/// What does not match, if something else does. An attachment that the request meets nowhere is not
+/// near.
 fn missed(
     attachment: &Attachment,
     context: &Context,
@@ -127,7 +146,9 @@ fn missed(
         return None;
     }
 
-    let missed = targets.written().filter(|(dimension, _)| !found[*dimension]);
+    let missed = targets
+        .written()
+        .filter(|(dimension, _)| !found[*dimension]);
     let words = missed.map(|(dimension, patterns)| {
         let patterns = patterns.as_deref().unwrap_or_default();
         describe_miss(dimension, patterns, context.values(dimension))
@@ -135,8 +156,8 @@ fn missed(
     Some(words.collect::<Vec<_>>().join("; "))
 }
 
-/// Why one dimension of a box does not match: ``team `a` is not `b*` or `c` ``. Of many patterns the
-/// first few are named.
+/// Why one dimension of a box does not match: ``team `a` is not `b*` or `c` ``. Of many patterns
+/// the first few are named.
 pub(crate) fn describe_miss(
     dimension: Dimension,
     patterns: &[Pattern],
@@ -144,8 +165,11 @@ pub(crate) fn describe_miss(
 ) -> String {
     const SHOWN: usize = 8;
     let name = dimension.singular();
-    let shown: Vec<String> =
-        patterns.iter().take(SHOWN).map(|pattern| format!("`{pattern}`")).collect();
+    let shown: Vec<String> = patterns
+        .iter()
+        .take(SHOWN)
+        .map(|pattern| format!("`{pattern}`"))
+        .collect();
     let mut asked = shown.join(" or ");
     if let Some(more) = patterns.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         asked.push_str(&format!(" or one of {more} more"));
@@ -168,7 +192,11 @@ fn condition_words(engine: &Engine, attachment: &Attachment, model: Option<&str>
         .filter_map(|id| set.conditions.get(id.0 as usize))
         .map(|pattern| format!("`{}`", pattern.text()))
         .collect();
-    let model = model.map_or_else(|| "no model".to_owned(), |model| format!("the model `{model}`"));
+    let model = model.map_or_else(
+        || "no model".to_owned(),
+        |model| format!("the model `{model}`"),
+    );
+
     format!(
         "matches, but its policy's condition does not hold: {model} is not {}",
         texts.join(" or ")

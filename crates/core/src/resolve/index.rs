@@ -1,8 +1,8 @@
 //! From a context to the attachments that match it, without looking at the others.
 //!
-//! Each attachment is filed under its narrowest dimension (see [`Filing`]). What is filed says all that is
-//! needed to go on, so that attachments and policies themselves are not touched. What the other dimensions
-//! ask, the *rest*, is kept once for all attachments that ask the same:
+//! Each attachment is filed under its narrowest dimension (see [`Filing`]). What is filed says all
+//! that is needed to go on, so that attachments and policies themselves are not touched. What the
+//! other dimensions ask, the *rest*, is kept once for all attachments that ask the same:
 //!
 //! ```text
 //! a  teams: [eu], models: [gpt-4]     filed under the team `eu`, rest 1
@@ -12,8 +12,8 @@
 //! rest 0: nothing     rest 1: models: [gpt-4]
 //! ```
 //!
-//! Whether a request matches rest 1 is worked out once a request, however many attachments it meets that
-//! have it.
+//! Whether a request matches rest 1 is worked out once a request, however many attachments it meets
+//! that have it.
 
 use std::sync::Arc;
 
@@ -59,9 +59,15 @@ impl Index {
     /// Files every attachment; they come in the order of evaluation.
     pub(super) fn new(attachments: &[Arc<Attachment>]) -> Self {
         let mut crowd = Crowd::default();
-        attachments.iter().for_each(|attachment| crowd.count(attachment.targets.narrowing()));
+        attachments
+            .iter()
+            .for_each(|attachment| crowd.count(attachment.targets.narrowing()));
 
-        let mut index = Self { filing: Filing::default(), rests: vec![Targets::default()] };
+        let mut index = Self {
+            filing: Filing::default(),
+            rests: vec![Targets::default()],
+        };
+
         let mut known: FxHashMap<Targets, u32> = FxHashMap::default();
         for (rank, attachment) in (0..).zip(attachments) {
             let under = crowd.narrowest(attachment.targets.narrowing());
@@ -71,12 +77,15 @@ impl Index {
                 names: Names::of(attachment),
                 tag: TagAt::NONE,
             };
+
             let rest = match under {
                 Some((dimension, _)) => index.number_rest(attachment, dimension, &mut known),
                 None => 0,
             };
+
             index.filing.file(under, Filed { found, rest });
         }
+
         index
     }
 
@@ -93,6 +102,7 @@ impl Index {
                 rest.0[dimension] = Some(patterns.to_vec());
             }
         }
+
         if rest == Targets::default() {
             return 0;
         }
@@ -114,7 +124,10 @@ impl Index {
                 let before = found.len();
                 shelf.find(value, |list| self.take(list, context, &mut found));
                 if dimension == Dimension::Tag {
-                    found.iter_mut().skip(before).for_each(|found| found.tag = TagAt::new(at));
+                    found
+                        .iter_mut()
+                        .skip(before)
+                        .for_each(|found| found.tag = TagAt::new(at));
                 }
             }
         }
@@ -122,13 +135,18 @@ impl Index {
         // Of several tags that an attachment asks for, the first.
         found.sort_unstable_by_key(|found| u64::from(found.rank) << 16 | u64::from(found.tag));
         found.dedup_by_key(|found| found.rank);
+
         found
     }
 
     /// Takes those of a list whose other dimensions match too.
     fn take(&self, list: &[Filed], context: &Context, found: &mut Vec<Found>) {
-        let matches =
-            |rest: u32| self.rests.get(rest as usize).is_some_and(|rest| rest.matches(context));
+        let matches = |rest: u32| {
+            self.rests
+                .get(rest as usize)
+                .is_some_and(|rest| rest.matches(context))
+        };
+
         for filed in list {
             if filed.rest == 0 || matches(filed.rest) {
                 found.push(filed.found);

@@ -1,4 +1,5 @@
-//! JSON written straight into bytes: for answers, where names make up most of it. Other values are serde's.
+//! JSON written straight into bytes: for answers, where names make up most of it. Other values are
+//! serde's.
 
 use serde::Serialize;
 
@@ -25,6 +26,7 @@ impl<'o> Object<'o> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
+
         self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
@@ -52,7 +54,11 @@ impl<'o> Object<'o> {
     pub(super) fn array(&mut self, key: &str, fill: impl FnOnce(&mut Array<'_>)) {
         self.key(key);
         self.out.push(b'[');
-        fill(&mut Array { out: self.out, empty: true });
+        fill(&mut Array {
+            out: self.out,
+            empty: true,
+        });
+
         self.out.push(b']');
     }
 
@@ -78,6 +84,7 @@ impl Array<'_> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
+
         self.out
     }
 
@@ -96,7 +103,8 @@ pub(super) fn joined<'p>(out: &mut Vec<u8>, each: impl FnOnce(&mut dyn FnMut(&'p
 /// Any value.
 pub(super) fn any(out: &mut Vec<u8>, value: &impl Serialize) {
     let before = out.len();
-    // Neither the bytes nor the values of an answer can refuse; half a value must not stay in any case.
+    // Neither the bytes nor the values of an answer can refuse; half a value must not stay in any
+    // case.
     if serde_json::to_writer(&mut *out, value).is_err() {
         out.truncate(before);
         out.extend_from_slice(b"null");
@@ -112,15 +120,18 @@ fn text(out: &mut Vec<u8>, value: &str) {
 /// A text without its quotes.
 fn inside(out: &mut Vec<u8>, value: &str) {
     // Every byte is looked at, without leaving early: that is what makes it fast.
-    let special = value
-        .bytes()
-        .fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'));
+    let special = value.bytes().fold(false, |found, byte| {
+        found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
+    });
     if !special {
         out.extend_from_slice(value.as_bytes());
         return;
     }
+
     let quoted = serde_json::Value::from(value).to_string();
-    let escaped = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let escaped = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     out.extend_from_slice(escaped.unwrap_or_default().as_bytes());
 }
 
@@ -152,6 +163,7 @@ mod tests {
                 "first": texts.first().map_or("", String::as_str), "all": texts, "joined": texts.concat(),
                 "number": number, "objects": objects,
             });
+
             prop_assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), meant);
         }
     }

@@ -1,8 +1,10 @@
-//! What each policy's chain gives, computed once for a set. Without it an answer takes 2.2 times the instructions.
+//! What each policy's chain gives, computed once for a set. Without it an answer takes 2.2 times
+//! the instructions.
 //!
-//! The guardrails of a chain depend on a request only by which of the chain's conditions hold for its model. With few
-//! distinct conditions there are few such cases, and the guardrails of every case are computed beforehand. An example:
-//! `child` inherits `base`, and has one condition, the first of the set's distinct ones.
+//! The guardrails of a chain depend on a request only by which of the chain's conditions hold for
+//! its model. With few distinct conditions there are few such cases, and the guardrails of every
+//! case are computed beforehand. An example: `child` inherits `base`, and has one condition, the
+//! first of the set's distinct ones.
 //!
 //! ```text
 //! base:  add [log]                                     guardrails: log = 0, pii = 1
@@ -15,8 +17,9 @@
 //!            of child     cases' lists      case 0, of case 1
 //! ```
 //!
-//! A case's number has bit `i` set where the chain's `i`-th condition holds. The lists of all policies lie in one row of
-//! numbers: a request looks at a few dozen policies of many thousands, and one row costs one wait for memory a policy.
+//! A case's number has bit `i` set where the chain's `i`-th condition holds. The lists of all
+//! policies lie in one row of numbers: a request looks at a few dozen policies of many thousands,
+//! and one row costs one wait for memory a policy.
 
 use std::borrow::Cow;
 
@@ -24,7 +27,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::policy::{ConditionId, GuardrailId, Policy, PolicyId, PolicySet};
 
-/// The most distinct conditions of a chain whose cases are computed beforehand: each doubles their number.
+/// The most distinct conditions of a chain whose cases are computed beforehand: each doubles their
+/// number.
 const MAX_CONDITIONS: usize = 4;
 
 /// What the chains of a set's policies give.
@@ -32,8 +36,8 @@ const MAX_CONDITIONS: usize = 4;
 pub(super) struct Lines {
     /// By [`PolicyId`].
     lines: Vec<Line>,
-    /// Of each line: its conditions, then of each case where its guardrails end, counted from the end of these
-    /// numbers, then the guardrails of all cases.
+    /// Of each line: its conditions, then of each case where its guardrails end, counted from the
+    /// end of these numbers, then the guardrails of all cases.
     row: Vec<u32>,
     /// Distinct conditions: patterns, one of which must hold.
     conditions: Vec<Box<[ConditionId]>>,
@@ -44,7 +48,8 @@ pub(super) struct Lines {
 struct Line {
     /// Where it begins in the row.
     at: u32,
-    /// How many distinct conditions its members have. With too many, each request works out what the chain gives.
+    /// How many distinct conditions its members have. With too many, each request works out what
+    /// the chain gives.
     conditions: u8,
     /// A member has no condition: the policy applies to every model.
     free: bool,
@@ -55,16 +60,27 @@ struct Line {
 impl Lines {
     pub(super) fn new(set: &PolicySet) -> Self {
         let mut making = Making::default();
-        set.policies.iter().for_each(|policy| making.add(set, policy));
+        set.policies
+            .iter()
+            .for_each(|policy| making.add(set, policy));
         making.lines
     }
 
     /// The lines of a set that was made from this one's, in which those of some policies differ.
     pub(super) fn patched(&self, set: &PolicySet, differing: &FxHashSet<PolicyId>) -> Self {
-        let known =
-            (0..).zip(&self.conditions).map(|(number, condition)| (condition.clone(), number));
-        let lines = Self { conditions: self.conditions.clone(), ..Self::default() };
-        let mut making = Making { known: known.collect(), lines };
+        let known = (0..)
+            .zip(&self.conditions)
+            .map(|(number, condition)| (condition.clone(), number));
+        let lines = Self {
+            conditions: self.conditions.clone(),
+            ..Self::default()
+        };
+
+        let mut making = Making {
+            known: known.collect(),
+            lines,
+        };
+
         for (id, policy) in (0..).map(PolicyId).zip(&set.policies) {
             let same = self.line(id).filter(|_| !differing.contains(&id));
             match same.and_then(|line| Some((line, self.numbers(line)?))) {
@@ -72,6 +88,7 @@ impl Lines {
                 None => making.add(set, policy),
             }
         }
+
         making.lines
     }
 
@@ -84,8 +101,11 @@ impl Lines {
         let row = self.row.get(line.at as usize..)?;
         let cases = line.cases();
         let head = cases.conditions + cases.count;
-        let guardrails =
-            head.checked_sub(1).and_then(|last| row.get(last)).map_or(0, |end| *end as usize);
+        let guardrails = head
+            .checked_sub(1)
+            .and_then(|last| row.get(last))
+            .map_or(0, |end| *end as usize);
+
         row.get(..head + guardrails)
     }
 
@@ -96,12 +116,19 @@ impl Lines {
 
     /// A policy applies when any member of its chain has no condition or one that holds.
     pub(super) fn applies(&self, id: PolicyId, of: &Conditions<'_>) -> bool {
-        let Some(line) = self.line(id) else { return false };
+        let Some(line) = self.line(id) else {
+            return false;
+        };
+
         if line.free {
             return true;
         }
+
         match line.is_kept() {
-            true => self.conditions_of(line).iter().any(|number| self.holds(*number, of)),
+            true => self
+                .conditions_of(line)
+                .iter()
+                .any(|number| self.holds(*number, of)),
             false => of
                 .set
                 .policy(id)
@@ -115,12 +142,20 @@ impl Lines {
             let bit = |(at, number): (usize, &u32)| u8::from(self.holds(*number, of)) << at;
             let case = self.conditions_of(line).iter().enumerate().map(bit).sum();
             let guardrails = Cow::Borrowed(self.kept(line, case).unwrap_or(&[]));
-            return Gives { case: Some(case), guardrails };
+            return Gives {
+                case: Some(case),
+                guardrails,
+            };
         }
+
         let set = of.set;
-        let worked_out =
-            set.policy(id).map(|policy| set.effective(policy, |member| of.hold(member)));
-        Gives { case: None, guardrails: numbers(worked_out.unwrap_or_default()).collect() }
+        let worked_out = set
+            .policy(id)
+            .map(|policy| set.effective(policy, |member| of.hold(member)));
+        Gives {
+            case: None,
+            guardrails: numbers(worked_out.unwrap_or_default()).collect(),
+        }
     }
 
     fn kept(&self, line: &Line, case: u8) -> Option<&[u32]> {
@@ -128,26 +163,33 @@ impl Lines {
         let cases = line.cases();
         let row = self.row.get(line.at as usize + cases.conditions..)?;
         let (ends, guardrails) = row.split_at_checked(cases.count)?;
-        let start =
-            case.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |end| *end as usize);
+        let start = case
+            .checked_sub(1)
+            .and_then(|before| ends.get(before))
+            .map_or(0, |end| *end as usize);
+
         guardrails.get(start..*ends.get(case)? as usize)
     }
 
     fn conditions_of(&self, line: &Line) -> &[u32] {
         let at = line.at as usize;
-        self.row.get(at..at + line.cases().conditions).unwrap_or(&[])
+        self.row
+            .get(at..at + line.cases().conditions)
+            .unwrap_or(&[])
     }
 
     fn holds(&self, number: u32, of: &Conditions<'_>) -> bool {
-        self.conditions.get(number as usize).is_some_and(|condition| of.any_holds(condition))
+        self.conditions
+            .get(number as usize)
+            .is_some_and(|condition| of.any_holds(condition))
     }
 }
 
 /// What a chain gives in one case.
 #[derive(Debug, Default)]
 pub(super) struct Gives<'a> {
-    /// The number of the case: in the same case a policy always gives the same. `None` where the cases are not
-    /// computed beforehand.
+    /// The number of the case: in the same case a policy always gives the same. `None` where the
+    /// cases are not computed beforehand.
     pub case: Option<u8>,
     /// Numbers of [`GuardrailId`]s, sorted.
     pub guardrails: Cow<'a, [u32]>,
@@ -166,8 +208,14 @@ impl Line {
 
     fn cases(&self) -> Counts {
         match self.is_kept() {
-            true => Counts { conditions: self.conditions.into(), count: 1 << self.conditions },
-            false => Counts { conditions: 0, count: 0 },
+            true => Counts {
+                conditions: self.conditions.into(),
+                count: 1 << self.conditions,
+            },
+            false => Counts {
+                conditions: 0,
+                count: 0,
+            },
         }
     }
 }
@@ -194,14 +242,20 @@ impl Making {
                 conditions.push(number);
             }
         }
+
         let line = Line {
             at: 0,
             conditions: u8::try_from(conditions.len()).unwrap_or(u8::MAX),
             free: members(set, policy).any(|member| member.condition.is_none()),
             pipeline: policy.pipeline.is_some(),
         };
-        let numbers =
-            if line.is_kept() { self.every_case(set, policy, &conditions) } else { Vec::new() };
+
+        let numbers = if line.is_kept() {
+            self.every_case(set, policy, &conditions)
+        } else {
+            Vec::new()
+        };
+
         self.put(line, &numbers);
     }
 
@@ -213,11 +267,13 @@ impl Making {
                 let at = conditions.iter().position(|one| Some(one) == number);
                 at.is_some_and(|at| case >> at & 1 == 1)
             };
-            guardrails.extend(numbers(
-                set.effective(policy, |member| member.condition.as_deref().is_none_or(holds)),
-            ));
+
+            guardrails.extend(numbers(set.effective(policy, |member| {
+                member.condition.as_deref().is_none_or(holds)
+            })));
             ends.push(u32::try_from(guardrails.len()).unwrap_or(u32::MAX));
         }
+
         [conditions, &ends, &guardrails].concat()
     }
 
@@ -225,9 +281,11 @@ impl Making {
         if let Some(number) = self.known.get(condition) {
             return *number;
         }
+
         let number = u32::try_from(self.lines.conditions.len()).unwrap_or(u32::MAX);
         self.lines.conditions.push(condition.into());
         self.known.insert(condition.into(), number);
+
         number
     }
 }
@@ -254,13 +312,20 @@ impl<'a> Conditions<'a> {
 
     /// Whether a policy has no condition of its own, or one that holds.
     pub(super) fn hold(&self, policy: &Policy) -> bool {
-        policy.condition.as_ref().is_none_or(|condition| self.any_holds(condition))
+        policy
+            .condition
+            .as_ref()
+            .is_none_or(|condition| self.any_holds(condition))
     }
 
     /// Whether one of the patterns of a condition holds. An absent model holds for none.
     fn any_holds(&self, condition: &[ConditionId]) -> bool {
-        let Some(model) = self.model else { return false };
-        let mut patterns = condition.iter().filter_map(|id| self.set.conditions.get(id.0 as usize));
+        let Some(model) = self.model else {
+            return false;
+        };
+        let mut patterns = condition
+            .iter()
+            .filter_map(|id| self.set.conditions.get(id.0 as usize));
         patterns.any(|pattern| pattern.matches(model))
     }
 }

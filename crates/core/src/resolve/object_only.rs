@@ -1,7 +1,7 @@
 //! A struct that is read from a JSON object only.
 //!
-//! What serde derives for a struct also reads an array, field by field in the order of their declaration: `["gpt-4o"]`
-//! would be a context with a team.
+//! What serde derives for a struct also reads an array, field by field in the order of their
+//! declaration: `["gpt-4o"]` would be a context with a team.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,7 +15,9 @@ pub struct ObjectOnly<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOnly<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+        deserializer
+            .deserialize_map(ObjectVisitor(PhantomData))
+            .map(Self)
     }
 }
 

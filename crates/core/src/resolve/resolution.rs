@@ -1,5 +1,5 @@
-//! What a request gets, as the engine says it. What is said of each policy is told when it is asked for: most who
-//! ask want the guardrails only.
+//! What a request gets, as the engine says it. What is said of each policy is told when it is asked
+//! for: most who ask want the guardrails only.
 
 use super::candidates::{Reason, TagAt};
 use super::index::Found;
@@ -22,7 +22,8 @@ pub struct Resolution<'a> {
     pub pipeline_guardrails: Vec<&'a str>,
     /// Names that the request asked for and nobody knows.
     pub unknown: Vec<String>,
-    /// The instant from which on an attachment of the set expires, so that the answer may be another one.
+    /// The instant from which on an attachment of the set expires, so that the answer may be
+    /// another one.
     pub valid_until: Option<Timestamp>,
     /// What is said of each policy of the set to everybody.
     pub(super) wording: &'a Wording,
@@ -36,8 +37,8 @@ pub struct ResolvedPolicy<'a> {
     pub(super) given: Given<'a>,
 }
 
-/// Where a policy's part of an answer comes from. Not looked up before somebody asks: in a large set each look is
-/// a wait for memory.
+/// Where a policy's part of an answer comes from. Not looked up before somebody asks: in a large
+/// set each look is a wait for memory.
 #[derive(Debug)]
 pub(super) enum Given<'a> {
     /// A policy of the set.
@@ -114,21 +115,34 @@ impl<'a> ResolvedPolicy<'a> {
         served: fn(&'a Policy) -> &'a str,
         pinned: fn(&'a Pinned) -> &'a str,
     ) -> &'a str {
-        self.pinned().map(pinned).or_else(|| self.served().map(served)).unwrap_or_default()
+        self.pinned()
+            .map(pinned)
+            .or_else(|| self.served().map(served))
+            .unwrap_or_default()
     }
 
     /// Why; `None` where only the request named it.
     pub fn matched_via(&self) -> Option<Reason<'a>> {
-        let Given::Served { attached: Some((found, context)), .. } = self.given else {
+        let Given::Served {
+            attached: Some((found, context)),
+            ..
+        } = self.given
+        else {
             return None;
         };
+
         let tag = match found.tag {
             TagAt::NONE if found.names.has_tags() => {
                 TagAt::by(self.set.attachments.get(found.rank as usize)?, context)
             }
             tag => tag,
         };
-        Some(Reason { names: found.names, tag, context })
+
+        Some(Reason {
+            names: found.names,
+            tag,
+            context,
+        })
     }
 
     /// Its guardrails for this model, sorted.
@@ -139,15 +153,30 @@ impl<'a> ResolvedPolicy<'a> {
             .into_iter()
             .flat_map(|gives| gives.guardrails.iter())
             .map(|id| set.guardrail(GuardrailId(*id)));
-        own.chain(self.beside().into_iter().flat_map(|beside| beside.guardrails.iter().copied()))
+
+        own.chain(
+            self.beside()
+                .into_iter()
+                .flat_map(|beside| beside.guardrails.iter().copied()),
+        )
     }
 
     /// Itself and its ancestors, root first.
     pub fn chain(&self) -> impl Iterator<Item = &'a str> {
         let set = self.set;
-        let served = self.served().into_iter().flat_map(|policy| policy.chain.iter());
-        let own = served.filter_map(|id| set.policy(*id)).map(|policy| &*policy.name);
-        own.chain(self.beside().into_iter().flat_map(|beside| beside.chain.iter().copied()))
+        let served = self
+            .served()
+            .into_iter()
+            .flat_map(|policy| policy.chain.iter());
+        let own = served
+            .filter_map(|id| set.policy(*id))
+            .map(|policy| &*policy.name);
+
+        own.chain(
+            self.beside()
+                .into_iter()
+                .flat_map(|beside| beside.chain.iter().copied()),
+        )
     }
 }
 

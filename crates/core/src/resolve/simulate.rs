@@ -1,17 +1,19 @@
-//! What pipelines and guardrails would do with given outcomes: for tests and proofs, never for traffic.
+//! What pipelines and guardrails would do with given outcomes: for tests and proofs, never for
+//! traffic.
 //!
-//! The order is LiteLLM's. A call passes three stages: before the model, during, and after it. At the first
-//! and the last the pipelines of that mode run in the order of their policies, then the guardrails that no
-//! pipeline of that mode has as a step. The first thing that acts ends the call. For example, with
+//! The order is LiteLLM's. A call passes three stages: before the model, during, and after it. At
+//! the first and the last the pipelines of that mode run in the order of their policies, then the
+//! guardrails that no pipeline of that mode has as a step. The first thing that acts ends the call.
+//! For example, with
 //!
 //! ```text
 //! catalog   pii: [pre_call, post_call]    audit: [post_call]
 //! pipeline  pre_call: pii (on_fail: next), audit (on_fail: block)
 //! ```
 //!
-//! and both failing: the pipeline goes on after `pii`, and `audit` passes in silence, since the gateway does
-//! not run it in that mode; so the model is called. After it `pii` runs by itself and blocks: a pipeline
-//! takes over its guardrails in its own mode only.
+//! and both failing: the pipeline goes on after `pii`, and `audit` passes in silence, since the
+//! gateway does not run it in that mode; so the model is called. After it `pii` runs by itself and
+//! blocks: a pipeline takes over its guardrails in its own mode only.
 
 use std::borrow::Cow;
 
@@ -73,8 +75,8 @@ pub type Outcomes<'a> = FxHashMap<&'a str, Cow<'a, [Outcome]>>;
 
 /// A call as it is played: what guardrails return, and when the gateway runs them.
 ///
-/// A guardrail without outcomes passes; one that only looks at streams is skipped, since a call that is
-/// played is no stream unless its outcomes say so.
+/// A guardrail without outcomes passes; one that only looks at streams is skipped, since a call
+/// that is played is no stream unless its outcomes say so.
 #[derive(Debug, Clone)]
 pub struct Script<'a> {
     catalog: &'a Catalog,
@@ -88,10 +90,16 @@ impl<'a> Script<'a> {
     /// The script of a request of this context.
     pub fn new(catalog: &'a Catalog, outcomes: &'a Outcomes<'a>, context: &Context) -> Self {
         let calls_tool = !context.values(Dimension::Tool).is_empty();
-        Self { catalog, outcomes, calls_tool, runs: FxHashMap::default() }
+        Self {
+            catalog,
+            outcomes,
+            calls_tool,
+            runs: FxHashMap::default(),
+        }
     }
 
-    /// Plays one pipeline step by step; `visit` sees each step and its outcome. Running out of steps allows.
+    /// Plays one pipeline step by step; `visit` sees each step and its outcome. Running out of
+    /// steps allows.
     pub(super) fn run_pipeline(
         &mut self,
         resolved: &ResolvedPipeline<'_>,
@@ -108,13 +116,18 @@ impl<'a> Script<'a> {
                 Action::ModifyResponse => return FinalAction::ModifyResponse,
             }
         }
+
         FinalAction::Allow
     }
 
-    /// What a guardrail returns as a step: it passes where the gateway does not run it in that mode.
+    /// What a guardrail returns as a step: it passes where the gateway does not run it in that
+    /// mode.
     fn run_step(&mut self, name: &str, mode: GuardrailMode) -> Outcome {
         let outcome = self.outcome(name, mode);
-        let known = self.catalog.guardrail(name).and_then(|known| known.runs_in(mode));
+        let known = self
+            .catalog
+            .guardrail(name)
+            .and_then(|known| known.runs_in(mode));
         match (known, outcome) {
             // Whether a stream is looked at is asked first.
             (Some(false), Outcome::Skip) => Outcome::Skip,
@@ -135,7 +148,11 @@ impl<'a> Script<'a> {
             };
         };
         let run = self.runs.get(name).copied().unwrap_or(0);
-        outcomes.get(run).or(outcomes.last()).copied().unwrap_or(Outcome::Pass)
+        outcomes
+            .get(run)
+            .or(outcomes.last())
+            .copied()
+            .unwrap_or(Outcome::Pass)
     }
 
     fn count_run(&mut self, name: &str) {
@@ -162,12 +179,19 @@ fn scope(known: Option<&KnownGuardrail>, mode: GuardrailMode) -> StreamScope {
 
 /// What happens to a request in the end.
 ///
-/// Guardrails whose modes no catalog gives run before the model, unless a pipeline of any mode has them as a
-/// step. Those that a catalog says are on by default run whatever the policies say.
+/// Guardrails whose modes no catalog gives run before the model, unless a pipeline of any mode has
+/// them as a step. Those that a catalog says are on by default run whatever the policies say.
 pub fn simulate(resolution: &Resolution<'_>, mut script: Script<'_>) -> Reaction {
     for stage in Stage::ALL {
-        let reaction = |action| Reaction { action, stage: Some(stage) };
-        let at_stage = resolution.pipelines.iter().filter(|p| Stage::of(p.pipeline.mode) == stage);
+        let reaction = |action| Reaction {
+            action,
+            stage: Some(stage),
+        };
+
+        let at_stage = resolution
+            .pipelines
+            .iter()
+            .filter(|p| Stage::of(p.pipeline.mode) == stage);
         for pipeline in at_stage {
             let action = script.run_pipeline(pipeline, |_, _| ());
             if action != FinalAction::Allow {
@@ -178,13 +202,23 @@ pub fn simulate(resolution: &Resolution<'_>, mut script: Script<'_>) -> Reaction
         let mode = stage.mode(script.calls_tool);
         for name in by_themselves(resolution, script.catalog, stage, mode) {
             if script.stops(name, mode) {
-                let known = script.catalog.guardrail(name).is_some_and(|g| g.modes.is_some());
+                let known = script
+                    .catalog
+                    .guardrail(name)
+                    .is_some_and(|g| g.modes.is_some());
                 let stage = known.then_some(stage);
-                return Reaction { action: FinalAction::Block, stage };
+                return Reaction {
+                    action: FinalAction::Block,
+                    stage,
+                };
             }
         }
     }
-    Reaction { action: FinalAction::Allow, stage: None }
+
+    Reaction {
+        action: FinalAction::Allow,
+        stage: None,
+    }
 }
 
 /// The guardrails that run at a stage without a pipeline.
@@ -201,9 +235,14 @@ fn by_themselves<'a>(
     names.sort_unstable();
     names.dedup();
 
-    names.retain(|name| match catalog.guardrail(name).and_then(|known| known.runs_in(mode)) {
-        Some(runs) => runs && !is_captured(resolution, name, Some(stage)),
-        None => stage == Stage::Before && !is_captured(resolution, name, None),
+    names.retain(|name| {
+        match catalog
+            .guardrail(name)
+            .and_then(|known| known.runs_in(mode))
+        {
+            Some(runs) => runs && !is_captured(resolution, name, Some(stage)),
+            None => stage == Stage::Before && !is_captured(resolution, name, None),
+        }
     });
     names
 }
@@ -213,8 +252,13 @@ fn is_captured(resolution: &Resolution<'_>, name: &str, stage: Option<Stage>) ->
     let of_stage = |resolved: &&ResolvedPipeline<'_>| {
         stage.is_none_or(|stage| Stage::of(resolved.pipeline.mode) == stage)
     };
-    resolution.pipelines.iter().filter(of_stage).any(|resolved| {
-        let mut steps = resolved.pipeline.steps.iter();
-        steps.any(|step| resolved.set.guardrail(step.guardrail) == name)
-    })
+
+    resolution
+        .pipelines
+        .iter()
+        .filter(of_stage)
+        .any(|resolved| {
+            let mut steps = resolved.pipeline.steps.iter();
+            steps.any(|step| resolved.set.guardrail(step.guardrail) == name)
+        })
 }

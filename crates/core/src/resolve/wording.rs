@@ -1,6 +1,6 @@
-//! The JSON of a policy in answers: its name, digest and chain, and its guardrails in one case. Written the first time
-//! that a request gets the policy, and copied from then on. Without it an answer that lists policies takes twice the
-//! instructions.
+//! The JSON of a policy in answers: its name, digest and chain, and its guardrails in one case.
+//! Written the first time that a request gets the policy, and copied from then on. Without it an
+//! answer that lists policies takes twice the instructions.
 
 use std::sync::{Arc, OnceLock};
 use std::{array, fmt};
@@ -11,17 +11,19 @@ use super::ResolvedPolicy;
 use super::json::Object;
 use crate::policy::{PolicyId, PolicySet};
 
-/// Policies a shelf. A set that was made from another one shares the shelves without a changed policy: small shelves
-/// lose little by a change, large ones make a new set quickly.
+/// Policies a shelf. A set that was made from another one shares the shelves without a changed
+/// policy: small shelves lose little by a change, large ones make a new set quickly.
 const SHELF: usize = 64;
 
 /// The words of some policies that follow each other; empty until they are needed.
 type Shelf = [OnceLock<Arc<Words>>; SHELF];
 
-/// The words of a set's policies. Sets that were made from each other share those that are the same.
+/// The words of a set's policies. Sets that were made from each other share those that are the
+/// same.
 pub(super) struct Wording(Box<[Arc<Shelf>]>);
 
-/// One policy's part of an answer, but for its version and its reason: those differ from request to request.
+/// One policy's part of an answer, but for its version and its reason: those differ from request to
+/// request.
 #[derive(Debug)]
 pub(super) struct Words {
     text: Box<[u8]>,
@@ -34,7 +36,12 @@ pub(super) struct Words {
 impl Wording {
     /// For the policies of a set. Nothing is written yet.
     pub(super) fn new(set: &PolicySet) -> Self {
-        Self(set.policies.chunks(SHELF).map(|_| Arc::new(empty())).collect())
+        Self(
+            set.policies
+                .chunks(SHELF)
+                .map(|_| Arc::new(empty()))
+                .collect(),
+        )
     }
 
     /// For a set that was made from this one's, in which the words of some policies differ.
@@ -44,8 +51,11 @@ impl Wording {
             let at = *id as usize;
             // The first of a shelf takes a copy of it; the words themselves stay shared.
             let shelf = shelves.get_mut(at / SHELF).map(Arc::make_mut);
-            shelf.and_then(|shelf| shelf.get_mut(at % SHELF)).map(OnceLock::take);
+            shelf
+                .and_then(|shelf| shelf.get_mut(at % SHELF))
+                .map(OnceLock::take);
         }
+
         Self(shelves)
     }
 
@@ -54,6 +64,7 @@ impl Wording {
         let (case, at) = (policy.case()?, policy.served_id()?.0 as usize);
         let slot = self.0.get(at / SHELF)?.get(at % SHELF)?;
         let words = slot.get_or_init(|| Arc::new(Words::new(policy)));
+
         (words.case == Some(case)).then_some(words)
     }
 }
@@ -80,7 +91,13 @@ impl Words {
         object.texts("guardrails", policy.guardrails());
         object.texts("chain", policy.chain());
         object.end();
-        Self { text: text.into(), version_at, reason_at, case: policy.case() }
+
+        Self {
+            text: text.into(),
+            version_at,
+            reason_at,
+            case: policy.case(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -92,7 +109,9 @@ impl Words {
     }
 
     pub(super) fn before_reason(&self) -> &[u8] {
-        self.text.get(self.version_at..self.reason_at).unwrap_or_default()
+        self.text
+            .get(self.version_at..self.reason_at)
+            .unwrap_or_default()
     }
 
     pub(super) fn rest(&self) -> &[u8] {
@@ -137,10 +156,19 @@ scope: '*'
 
     fn policies(engine: &Engine, model: &str, version: Option<u64>) -> Value {
         let context = Context::of([(Dimension::Team, "a\"b"), (Dimension::Model, model)]);
-        let request = Request { context, policies: Vec::new() };
+        let request = Request {
+            context,
+            policies: Vec::new(),
+        };
+
         let resolution = engine.resolve(&request);
         let version = |_: PolicyId, _: &ResolvedPolicy<'_>| version;
-        let origin = Origin { set: "test", commit: None, promotion: None };
+        let origin = Origin {
+            set: "test",
+            commit: None,
+            promotion: None,
+        };
+
         let answer = Answer {
             origin,
             resolution: &resolution,
@@ -148,6 +176,7 @@ scope: '*'
             fields: Fields::ALL,
             explain: None,
         };
+
         let written: Value = serde_json::from_slice(&answer.to_json()).unwrap();
         let told = |policy: &ResolvedPolicy<'_>| {
             json!({
@@ -156,6 +185,7 @@ scope: '*'
                 "guardrails": policy.guardrails().collect::<Vec<_>>(), "chain": policy.chain().collect::<Vec<_>>(),
             })
         };
+
         let told: Vec<Value> = resolution.policies.iter().map(told).collect();
         assert_eq!(written["policies"], json!(told));
         written["policies"].clone()
@@ -166,18 +196,31 @@ scope: '*'
         let loaded = load_file("set.yaml", SET.as_bytes().to_vec(), &Limits::DEFAULT);
         let engine = Engine::new(Arc::new(check(loaded, &Levels::default()).set.unwrap()));
         let mut seen = Vec::new();
-        // Each model twice: the second time what was kept of the first request is used, or is of another case.
-        for (model, version) in
-            [("gpt-4", None), ("o1", Some(1)), ("gpt-4", Some(20)), ("o1", None)]
-        {
+        // Each model twice: the second time what was kept of the first request is used, or is of
+        // another case.
+        for (model, version) in [
+            ("gpt-4", None),
+            ("o1", Some(1)),
+            ("gpt-4", Some(20)),
+            ("o1", None),
+        ] {
             seen.push(policies(&engine, model, version));
         }
+
         let child = |n: usize| {
-            seen[n].as_array().unwrap().iter().find(|p| p["name"] == "child").unwrap().clone()
+            seen[n]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|p| p["name"] == "child")
+                .unwrap()
+                .clone()
         };
+
         assert_eq!(child(0)["guardrails"], json!(["pii", "say \"no\""]));
         assert_eq!(child(1)["guardrails"], json!(["log", "say \"no\""]));
         assert_eq!(child(2)["version"], 20);
+
         assert_eq!(child(2)["matched_via"], "team:a\"b");
     }
 
@@ -189,15 +232,20 @@ scope: '*'
                 129 => ("inherit: p000\n", "own"),
                 _ => ("", "log"),
             };
+
             format!(
                 "apiVersion: refguard/v1\nkind: Policy\nname: p{n:03}\n{inherit}guardrails: {{add: [{gives}]}}\n---\n\
                  apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p{n:03}\nscope: '*'\n---\n"
             )
         };
+
         let text: String = (0..130).map(policy).collect();
-        check(load_file("set.yaml", text.into_bytes(), &Limits::DEFAULT), &Levels::default())
-            .set
-            .unwrap()
+        check(
+            load_file("set.yaml", text.into_bytes(), &Limits::DEFAULT),
+            &Levels::default(),
+        )
+        .set
+        .unwrap()
     }
 
     #[test]
@@ -213,15 +261,30 @@ scope: '*'
             renumbered: false,
         });
         let written = policies(&patched, "gpt-4", None);
-        assert_eq!(written, policies(&Engine::new(Arc::new(many("own"))), "gpt-4", None));
+        assert_eq!(
+            written,
+            policies(&Engine::new(Arc::new(many("own"))), "gpt-4", None)
+        );
         let of = |n: usize| written[n]["guardrails"].clone();
-        assert_eq!([of(0), of(1), of(129)], [json!(["own"]), json!(["log"]), json!(["own"])]);
+        assert_eq!(
+            [of(0), of(1), of(129)],
+            [json!(["own"]), json!(["log"]), json!(["own"])]
+        );
         let request = Request::default();
         let kept = |engine: &Engine, at: usize| {
-            Arc::as_ptr(engine.resolve(&request).wording.0[at / SHELF][at % SHELF].get().unwrap())
+            Arc::as_ptr(
+                engine.resolve(&request).wording.0[at / SHELF][at % SHELF]
+                    .get()
+                    .unwrap(),
+            )
         };
+
         for at in 0..130 {
-            assert_eq!(kept(&engine, at) == kept(&patched, at), ![0, 129].contains(&at), "{at}");
+            assert_eq!(
+                kept(&engine, at) == kept(&patched, at),
+                ![0, 129].contains(&at),
+                "{at}"
+            );
         }
     }
 }

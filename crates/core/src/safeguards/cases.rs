@@ -1,8 +1,8 @@
 //! Tests: a case that is gone, or that asks for less than before.
 //!
-//! Two cases are the same case if they are about the same request: context, policies asked for and outcomes. Names
-//! and places do not count, so that a case may be renamed and moved. Several cases of HEAD about one request count
-//! together.
+//! Two cases are the same case if they are about the same request: context, policies asked for and
+//! outcomes. Names and places do not count, so that a case may be renamed and moved. Several cases
+//! of HEAD about one request count together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,10 @@ pub(super) fn compare_cases(base: &[TestSuite], head: &[TestSuite], diff: &mut S
         }
     }
 
-    for (_, cases) in after.iter().filter(|(request, _)| !before.contains_key(*request)) {
+    for (_, cases) in after
+        .iter()
+        .filter(|(request, _)| !before.contains_key(*request))
+    {
         for case in cases {
             diff.note(false, case.change("is new".to_owned()));
         }
@@ -56,7 +59,11 @@ impl<'a> RequestKey<'a> {
     fn of(case: &'a TestCase) -> Self {
         Self {
             values: PerDimension::from_fn(|dimension| {
-                case.context.values(dimension).iter().map(String::as_str).collect()
+                case.context
+                    .values(dimension)
+                    .iter()
+                    .map(String::as_str)
+                    .collect()
             }),
             policies: case.policies.iter().map(String::as_str).collect(),
             outcomes: case
@@ -73,9 +80,13 @@ fn cases_by_request(suites: &[TestSuite]) -> BTreeMap<RequestKey<'_>, Vec<NamedC
     let mut found: BTreeMap<RequestKey<'_>, Vec<NamedCase<'_>>> = BTreeMap::new();
     for suite in suites {
         for case in &suite.cases {
-            found.entry(RequestKey::of(case)).or_default().push(NamedCase { suite, case });
+            found
+                .entry(RequestKey::of(case))
+                .or_default()
+                .push(NamedCase { suite, case });
         }
     }
+
     found
 }
 
@@ -92,6 +103,7 @@ fn lost_expectation(before: &TestCase, now: &[NamedCase<'_>]) -> Option<String> 
         .or_else(|| lost_exclusions(before, &now))
         .or_else(|| lost_policies(before, &now))
         .or_else(|| lost_action(before, &now))?;
+
     Some(format!("expects less: {lost}"))
 }
 
@@ -108,6 +120,7 @@ fn lost_guardrails(before: &Expect, now: &[&Expect]) -> Option<String> {
         .chain(&before.includes)
         .flatten()
         .find(|guardrail| !asked.contains(guardrail.as_str()))?;
+
     Some(format!("`{missing}` is no longer asked for"))
 }
 
@@ -120,34 +133,56 @@ fn lost_exactness(before: &Expect, now: &[&Expect]) -> Option<String> {
 fn lost_exclusions(before: &Expect, now: &[&Expect]) -> Option<String> {
     let is_excluded = |guardrail: &String| {
         now.iter().any(|expect| {
-            expect.excludes.iter().flatten().any(|name| name == guardrail)
-                || expect.guardrails.as_ref().is_some_and(|exact| !exact.contains(guardrail))
+            expect
+                .excludes
+                .iter()
+                .flatten()
+                .any(|name| name == guardrail)
+                || expect
+                    .guardrails
+                    .as_ref()
+                    .is_some_and(|exact| !exact.contains(guardrail))
         })
     };
-    let missing = before.excludes.iter().flatten().find(|guardrail| !is_excluded(guardrail))?;
+
+    let missing = before
+        .excludes
+        .iter()
+        .flatten()
+        .find(|guardrail| !is_excluded(guardrail))?;
+
     Some(format!("`{missing}` is no longer ruled out"))
 }
 
 fn lost_policies(before: &Expect, now: &[&Expect]) -> Option<String> {
-    let asked: BTreeSet<&String> =
-        now.iter().flat_map(|expect| expect.policies.iter().flatten()).collect();
+    let asked: BTreeSet<&String> = now
+        .iter()
+        .flat_map(|expect| expect.policies.iter().flatten())
+        .collect();
     let is_asked = now.iter().any(|expect| expect.policies.is_some());
 
     let before = before.policies.as_ref()?;
     if !is_asked {
         return Some("the list of policies is gone".to_owned());
     }
+
     let missing = before.iter().find(|policy| !asked.contains(policy))?;
     Some(format!("the policy `{missing}` is no longer asked for"))
 }
 
 fn lost_action(before: &Expect, now: &[&Expect]) -> Option<String> {
     let was = before.action?;
-    match now.iter().filter_map(|expect| expect.action).max_by_key(|action| action_rank(*action)) {
+    match now
+        .iter()
+        .filter_map(|expect| expect.action)
+        .max_by_key(|action| action_rank(*action))
+    {
         None => Some("the action is no longer asked for".to_owned()),
-        Some(is) if action_rank(is) < action_rank(was) => {
-            Some(format!("the action {} instead of {}", action_word(is), action_word(was)))
-        }
+        Some(is) if action_rank(is) < action_rank(was) => Some(format!(
+            "the action {} instead of {}",
+            action_word(is),
+            action_word(was)
+        )),
         Some(_) => None,
     }
 }
@@ -174,5 +209,6 @@ fn outcome_words(outcomes: &[Outcome]) -> Vec<&'static str> {
     while words.len() > 1 && words.last() == words.get(words.len() - 2) {
         words.pop();
     }
+
     words
 }

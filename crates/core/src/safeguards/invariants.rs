@@ -1,6 +1,7 @@
 //! Invariants: what BASE's invariants promise and HEAD's together do not.
 //!
-//! They are compared by what they promise for every request, so that renaming, splitting and merging them is no loss.
+//! They are compared by what they promise for every request, so that renaming, splitting and
+//! merging them is no loss.
 
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use super::model::{SafeguardChange, SafeguardDiff, SafeguardKind};
 use crate::policy::{Invariant, PolicySet};
 use crate::prove::{Budget, LostInvariant, LostPromise, lost_invariants};
 
-/// Compares the invariants of two sets. What the budget does not allow to be shown to be kept counts as lost.
+/// Compares the invariants of two sets. What the budget does not allow to be shown to be kept
+/// counts as lost.
 pub(super) fn compare_invariants(
     base: &PolicySet,
     head: &PolicySet,
@@ -25,7 +27,10 @@ pub(super) fn compare_invariants(
     let gained = lost_invariants(&head.invariants, &base.invariants, budget);
     for gained in gained.iter().filter(|gained| gained.witness.is_some()) {
         if let Some(invariant) = head.invariants.get(gained.index) {
-            diff.note(false, invariant_change(invariant, "promises more".to_owned()));
+            diff.note(
+                false,
+                invariant_change(invariant, "promises more".to_owned()),
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Settings and catalog: gates, who may pass them, levels of rules, which files are read, which lists are checked,
-//! how the gateway runs guardrails, which policies requests may name.
+//! Settings and catalog: gates, who may pass them, levels of rules, which files are read, which
+//! lists are checked, how the gateway runs guardrails, which policies requests may name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,10 @@ pub(super) fn compare_settings(
     now: Timestamp,
     diff: &mut SafeguardDiff,
 ) {
-    let places = Places { base: base.place.as_ref(), head: head.place.as_ref() };
+    let places = Places {
+        base: base.place.as_ref(),
+        head: head.place.as_ref(),
+    };
 
     compare_environments(base, head, places, now, diff);
     compare_rule_levels(base, head, places, diff);
@@ -30,7 +33,8 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// The place that a report names: a loss is shown where the change was made, if there still are settings.
+    /// The place that a report names: a loss is shown where the change was made, if there still are
+    /// settings.
     fn of_change(self) -> Option<&'a Place> {
         self.head.or(self.base)
     }
@@ -79,7 +83,11 @@ fn compare_environments(
 }
 
 fn environments_by_name(settings: &Settings) -> BTreeMap<&str, &Environment> {
-    settings.environments.iter().map(|e| (e.name.as_str(), e)).collect()
+    settings
+        .environments
+        .iter()
+        .map(|e| (e.name.as_str(), e))
+        .collect()
 }
 
 fn compare_environment(
@@ -108,16 +116,23 @@ fn compare_environment(
             source_name(after.from.as_deref()),
             source_name(before.from.as_deref())
         );
+
         diff.note(
             true,
-            SafeguardChange::new(SafeguardKind::From, &*before.name, message, places.of_change()),
+            SafeguardChange::new(
+                SafeguardKind::From,
+                &*before.name,
+                message,
+                places.of_change(),
+            ),
         );
     }
 
     compare_allow_lists(before, after, places, diff);
 }
 
-/// Each freeze that no freeze of the other side covers is lost or gained. One that is over protects nothing.
+/// Each freeze that no freeze of the other side covers is lost or gained. One that is over protects
+/// nothing.
 fn compare_freezes(
     before: &Environment,
     after: &Environment,
@@ -125,7 +140,10 @@ fn compare_freezes(
     now: Timestamp,
     diff: &mut SafeguardDiff,
 ) {
-    let sides = [(true, before, after, "no longer frozen"), (false, after, before, "frozen")];
+    let sides = [
+        (true, before, after, "no longer frozen"),
+        (false, after, before, "frozen"),
+    ];
     for (is_loss, of, other, words) in sides {
         let is_kept = |freeze: &Freeze| other.freeze.iter().any(|kept| kept.covers(freeze));
         let stands_alone = |freeze: &&Freeze| !freeze.window.is_over(now) && !is_kept(freeze);
@@ -148,11 +166,17 @@ fn compare_soaks(
     if before.soak == after.soak {
         return;
     }
+
     let word = |soak: Option<SignedDuration>| {
         soak.map_or_else(|| "none".to_owned(), |soak| format!("{soak:#}"))
     };
-    let message =
-        format!("of `{}`: {} instead of {}", before.name, word(after.soak), word(before.soak));
+    let message = format!(
+        "of `{}`: {} instead of {}",
+        before.name,
+        word(after.soak),
+        word(before.soak)
+    );
+
     diff.note(
         after.soak < before.soak,
         SafeguardChange::new(SafeguardKind::Gate, "soak", message, places.of_change()),
@@ -211,8 +235,9 @@ fn compare_rule_levels(
     }
 }
 
-/// Finds files of BASE that HEAD's `include` and `exclude` leave out: what they say is gone from the set, although
-/// they may stand where they stood. `is_read` tells whether HEAD's settings let a path be read.
+/// Finds files of BASE that HEAD's `include` and `exclude` leave out: what they say is gone from
+/// the set, although they may stand where they stood. `is_read` tells whether HEAD's settings let a
+/// path be read.
 pub(super) fn compare_files(
     base: &PolicySet,
     head: &PolicySet,
@@ -227,7 +252,10 @@ pub(super) fn compare_files(
     let message = "is no longer read: `include` or `exclude` of refguard.yaml leaves it out";
     for file in files_of(base).into_iter().filter(|file| !is_read(file)) {
         let place = after.place.as_ref();
-        diff.note(true, SafeguardChange::new(SafeguardKind::Files, file, message, place));
+        diff.note(
+            true,
+            SafeguardChange::new(SafeguardKind::Files, file, message, place),
+        );
     }
 }
 
@@ -238,31 +266,49 @@ fn files_of(set: &PolicySet) -> BTreeSet<&str> {
     let tests = set.tests.iter().map(|suite| &suite.place);
     let invariants = set.invariants.iter().map(|invariant| &invariant.place);
 
-    policies.chain(attachments).chain(tests).chain(invariants).map(|place| &*place.file).collect()
+    policies
+        .chain(attachments)
+        .chain(tests)
+        .chain(invariants)
+        .map(|place| &*place.file)
+        .collect()
 }
 
 /// Compares which lists are checked: without a list, every name passes for one that exists.
 pub(super) fn compare_catalogs(base: &Catalog, head: &Catalog, diff: &mut SafeguardDiff) {
     for ((name, before), (_, after)) in catalog_lists(base).into_iter().zip(catalog_lists(head)) {
-        let (is_loss, message) =
-            match (finds_typos(before.as_deref()), finds_typos(after.as_deref())) {
-                (true, false) => {
-                    (true, "is no longer listed, so a name that does not exist passes")
-                }
-                (false, true) => (false, "is listed, so a name that does not exist is found"),
-                _ => continue,
-            };
-        diff.note(is_loss, SafeguardChange::new(SafeguardKind::Catalog, name, message, None));
+        let (is_loss, message) = match (
+            finds_typos(before.as_deref()),
+            finds_typos(after.as_deref()),
+        ) {
+            (true, false) => (
+                true,
+                "is no longer listed, so a name that does not exist passes",
+            ),
+            (false, true) => (false, "is listed, so a name that does not exist is found"),
+            _ => continue,
+        };
+
+        diff.note(
+            is_loss,
+            SafeguardChange::new(SafeguardKind::Catalog, name, message, None),
+        );
     }
 }
 
-/// Compares how the gateway runs the guardrails that both catalogs list: pipelines are judged by it.
+/// Compares how the gateway runs the guardrails that both catalogs list: pipelines are judged by
+/// it.
 pub(super) fn compare_guardrails(base: &Catalog, head: &Catalog, diff: &mut SafeguardDiff) {
     for before in base.guardrails.iter().flatten() {
-        let Some(after) = head.guardrail(&before.name) else { continue };
+        let Some(after) = head.guardrail(&before.name) else {
+            continue;
+        };
         let mut note = |is_loss, message: String| {
             let name = format!("guardrails: {}", before.name);
-            diff.note(is_loss, SafeguardChange::new(SafeguardKind::Catalog, &name, message, None));
+            diff.note(
+                is_loss,
+                SafeguardChange::new(SafeguardKind::Catalog, &name, message, None),
+            );
         };
 
         if before.modes != after.modes {
@@ -271,20 +317,33 @@ pub(super) fn compare_guardrails(base: &Catalog, head: &Catalog, diff: &mut Safe
             let words = |modes: &Option<Vec<GuardrailMode>>| match modes.as_deref() {
                 None => "not known".to_owned(),
                 Some([]) => "none".to_owned(),
-                Some(list) => list.iter().map(|mode| mode.as_str()).collect::<Vec<_>>().join(", "),
+                Some(list) => list
+                    .iter()
+                    .map(|mode| mode.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             };
+
             let (before, after) = (words(&before.modes), words(&after.modes));
-            note(is_loss, format!("has other modes: {before} before, {after} after"));
+            note(
+                is_loss,
+                format!("has other modes: {before} before, {after} after"),
+            );
         }
+
         if before.default_on != after.default_on {
             let word = |on: Option<bool>| match on {
                 Some(true) => "true",
                 Some(false) => "false",
                 None => "not known",
             };
+
             let (was, is) = (word(before.default_on), word(after.default_on));
             let is_loss = before.default_on.is_some() && after.default_on != Some(true);
-            note(is_loss, format!("has another `default_on`: {was} before, {is} after"));
+            note(
+                is_loss,
+                format!("has another `default_on`: {was} before, {is} after"),
+            );
         }
     }
 }
@@ -292,23 +351,33 @@ pub(super) fn compare_guardrails(base: &Catalog, head: &Catalog, diff: &mut Safe
 /// Compares which policies requests may name.
 pub(super) fn compare_requestable(base: &PolicySet, head: &PolicySet, diff: &mut SafeguardDiff) {
     for before in &base.policies {
-        let Some((_, after)) = head.find(&before.name) else { continue };
+        let Some((_, after)) = head.find(&before.name) else {
+            continue;
+        };
         let (is_loss, message) = match (before.requestable, after.requestable) {
-            (true, false) => {
-                (true, "is no longer requestable, so strict gateways refuse calls that name it")
-            }
+            (true, false) => (
+                true,
+                "is no longer requestable, so strict gateways refuse calls that name it",
+            ),
             (false, true) => (false, "is requestable, so calls may name it"),
             _ => continue,
         };
-        let change =
-            SafeguardChange::new(SafeguardKind::Policy, &*before.name, message, Some(&after.place));
+
+        let change = SafeguardChange::new(
+            SafeguardKind::Policy,
+            &*before.name,
+            message,
+            Some(&after.place),
+        );
+
         diff.note(is_loss, change);
     }
 }
 
 type CatalogList<'a> = (&'static str, Option<Vec<&'a str>>);
 
-/// Whether a list of the catalog tells names that exist from others: without one, or with `*` in it, every name passes.
+/// Whether a list of the catalog tells names that exist from others: without one, or with `*` in
+/// it, every name passes.
 fn finds_typos(list: Option<&[&str]>) -> bool {
     list.is_some_and(|names| !names.contains(&"*"))
 }
@@ -316,13 +385,23 @@ fn finds_typos(list: Option<&[&str]>) -> bool {
 fn catalog_lists(catalog: &Catalog) -> Vec<CatalogList<'_>> {
     let values = catalog.values.written();
     let values = values.map(|(dimension, list)| {
-        (dimension.plural(), list.as_ref().map(|list| list.iter().map(|name| &**name).collect()))
+        (
+            dimension.plural(),
+            list.as_ref()
+                .map(|list| list.iter().map(|name| &**name).collect()),
+        )
     });
     let guardrails = catalog.guardrails.as_ref();
     let guardrails = guardrails.map(|list| list.iter().map(|known| &*known.name).collect());
-    std::iter::once(("guardrails", guardrails)).chain(values).collect()
+
+    std::iter::once(("guardrails", guardrails))
+        .chain(values)
+        .collect()
 }
 
 fn source_name(from: Option<&str>) -> String {
-    from.map_or_else(|| "the publish branch".to_owned(), |from| format!("`{from}`"))
+    from.map_or_else(
+        || "the publish branch".to_owned(),
+        |from| format!("`{from}`"),
+    )
 }

@@ -36,9 +36,15 @@ fn changes_reading(
     is_read: &dyn Fn(&str) -> bool,
 ) -> (Vec<String>, Vec<String>) {
     let with_policies = |files: &[(&str, &str)]| {
-        let all: Vec<_> = [("p.yaml", POLICIES)].iter().chain(files).copied().collect();
+        let all: Vec<_> = [("p.yaml", POLICIES)]
+            .iter()
+            .chain(files)
+            .copied()
+            .collect();
+
         set(&all)
     };
+
     let diff = compare_safeguards(
         &with_policies(base),
         &with_policies(head),
@@ -63,12 +69,16 @@ fn now() -> Timestamp {
 #[test]
 fn a_freeze_or_soak_that_is_removed_or_softened_is_lost() {
     let environment = |fields: &str| {
-        settings(&format!("environments: [{{name: production, from: staging, {fields}}}]"))
+        settings(&format!(
+            "environments: [{{name: production, from: staging, {fields}}}]"
+        ))
     };
+
     let change = |base: &str, head: &str| {
         let (base, head) = (environment(base), environment(head));
         changes(&[("refguard.yaml", &base)], &[("refguard.yaml", &head)])
     };
+
     let december = "freeze: [{from: 2026-12-20, to: 2027-01-02}]";
     let shorter = "freeze: [{from: 2026-12-21, to: 2027-01-02}]";
     let past = "freeze: [{from: 2026-11-01, to: 2026-11-02}]";
@@ -91,9 +101,15 @@ fn a_freeze_or_soak_that_is_removed_or_softened_is_lost() {
         change("soak: 24h", "soak: 12h").0,
         ["gate `soak` of `production`: 12h instead of 24h"]
     );
-    assert_eq!(change("soak: 24h", "").0, ["gate `soak` of `production`: none instead of 24h"]);
+    assert_eq!(
+        change("soak: 24h", "").0,
+        ["gate `soak` of `production`: none instead of 24h"]
+    );
     assert_eq!(change("soak: 24h", "soak: 1d").0, NONE);
-    assert_eq!(change("", "soak: 24h").1, ["gate `soak` of `production`: 24h instead of none"]);
+    assert_eq!(
+        change("", "soak: 24h").1,
+        ["gate `soak` of `production`: 24h instead of none"]
+    );
 }
 
 #[test]
@@ -116,28 +132,49 @@ fn a_case_that_is_gone_is_lost_with_its_place() {
 
     let diff = compare_safeguards(&base, &head, &|_| true, now(), &Budget::default());
 
-    let [lost] = diff.lost.as_slice() else { panic!("{diff:?}") };
-    assert_eq!(lost.sentence(), "test `everyone: a call is audited` is gone");
-    assert_eq!((lost.file.as_deref(), lost.line), (Some("tests/a.yaml"), Some(5)));
+    let [lost] = diff.lost.as_slice() else {
+        panic!("{diff:?}")
+    };
+
+    assert_eq!(
+        lost.sentence(),
+        "test `everyone: a call is audited` is gone"
+    );
+    assert_eq!(
+        (lost.file.as_deref(), lost.line),
+        (Some("tests/a.yaml"), Some(5))
+    );
 }
 
 #[test]
 fn each_way_to_expect_less_is_found() {
     let shrunk = [
         ("includes: [audit]", "`pii` is no longer asked for"),
-        ("includes: [audit, pii]", "`debug_log` is no longer ruled out"),
+        (
+            "includes: [audit, pii]",
+            "`debug_log` is no longer ruled out",
+        ),
     ];
+
     for (expect, why) in shrunk {
         let head = CASE.replace("includes: [audit, pii], excludes: [debug_log]", expect);
         let (lost, _) = changes(&[("t.yaml", CASE)], &[("t.yaml", &head)]);
-        assert_eq!(lost, [format!("test `everyone: a call is audited` expects less: {why}")]);
+        assert_eq!(
+            lost,
+            [format!(
+                "test `everyone: a call is audited` expects less: {why}"
+            )]
+        );
     }
 
-    let exact =
-        CASE.replace("includes: [audit, pii], excludes: [debug_log]", "guardrails: [audit, pii]");
+    let exact = CASE.replace(
+        "includes: [audit, pii], excludes: [debug_log]",
+        "guardrails: [audit, pii]",
+    );
     let (lost, _) = changes(&[("t.yaml", CASE)], &[("t.yaml", &exact)]);
     assert_eq!(lost, NONE, "an exact list asks for more");
     let (lost, _) = changes(&[("t.yaml", &exact)], &[("t.yaml", CASE)]);
+
     assert_eq!(
         lost,
         ["test `everyone: a call is audited` expects less: other guardrails may come out"]
@@ -147,12 +184,19 @@ fn each_way_to_expect_less_is_found() {
 #[test]
 fn an_expected_action_may_rise_and_not_fall() {
     let with = |action: &str| {
-        CASE.replace("includes: [audit, pii], excludes: [debug_log]", &format!("action: {action}"))
-            .replace("    expect:", "    outcomes: {pii: fail}\n    expect:")
+        CASE.replace(
+            "includes: [audit, pii], excludes: [debug_log]",
+            &format!("action: {action}"),
+        )
+        .replace("    expect:", "    outcomes: {pii: fail}\n    expect:")
     };
+
     let (allow, block) = (with("allow"), with("block"));
 
-    assert_eq!(changes(&[("t.yaml", &allow)], &[("t.yaml", &block)]).0, NONE);
+    assert_eq!(
+        changes(&[("t.yaml", &allow)], &[("t.yaml", &block)]).0,
+        NONE
+    );
     assert_eq!(
         changes(&[("t.yaml", &block)], &[("t.yaml", &allow)]).0,
         ["test `everyone: a call is audited` expects less: the action allow instead of block"]
@@ -234,7 +278,9 @@ require: [audit, pii]
 
     assert_eq!(changes(&[("i.yaml", HEALTH)], &[("i.yaml", split)]).0, NONE);
     let (lost, _) = changes(&[("i.yaml", HEALTH)], &[("i.yaml", &narrowed)]);
-    let [lost] = lost.as_slice() else { panic!("{lost:?}") };
+    let [lost] = lost.as_slice() else {
+        panic!("{lost:?}")
+    };
     let said = "invariant `health-is-audited` is lost: `audit` is no longer required, for example";
     assert!(lost.starts_with(said), "{lost}");
 }
@@ -252,8 +298,9 @@ fn an_invariant_that_asks_for_more_is_gained() {
 #[test]
 fn what_the_budget_does_not_allow_to_be_shown_counts_as_lost() {
     let base = set(&[("p.yaml", POLICIES), ("i.yaml", HEALTH)]);
-    let split =
-        HEALTH.replace("name: health-is-audited", "name: other").replace("[audit]", "[pii, audit]");
+    let split = HEALTH
+        .replace("name: health-is-audited", "name: other")
+        .replace("[audit]", "[pii, audit]");
     let head = set(&[("p.yaml", POLICIES), ("i.yaml", &split)]);
 
     let diff = compare_safeguards(&base, &head, &|_| true, now(), &Budget::units(0));
@@ -265,10 +312,11 @@ fn what_the_budget_does_not_allow_to_be_shown_counts_as_lost() {
 fn a_file_that_is_left_out_is_lost_and_a_glob_that_hits_nothing_is_not() {
     let head = settings("exclude: ['tests/**', 'vendor/**']\n");
 
-    let (lost, _) =
-        changes_reading(&[("tests/a.yaml", CASE)], &[("refguard.yaml", &head)], &|path| {
-            !path.starts_with("tests/")
-        });
+    let (lost, _) = changes_reading(
+        &[("tests/a.yaml", CASE)],
+        &[("refguard.yaml", &head)],
+        &|path| !path.starts_with("tests/"),
+    );
 
     assert_eq!(
         lost,
@@ -287,8 +335,14 @@ fn a_list_that_a_catalog_no_longer_gives_is_lost() {
 
     let (lost, gained) = changes(&[("c.yaml", base)], &[("c.yaml", head)]);
 
-    assert_eq!(lost, ["catalog `teams` is no longer listed, so a name that does not exist passes"]);
-    assert_eq!(gained, ["catalog `keys` is listed, so a name that does not exist is found"]);
+    assert_eq!(
+        lost,
+        ["catalog `teams` is no longer listed, so a name that does not exist passes"]
+    );
+    assert_eq!(
+        gained,
+        ["catalog `keys` is listed, so a name that does not exist is found"]
+    );
 }
 
 #[test]
@@ -298,28 +352,42 @@ fn a_list_with_a_star_finds_no_typo_and_counts_as_none() {
 
     let (lost, _) = changes(&[("c.yaml", base)], &[("c.yaml", head)]);
 
-    assert_eq!(lost, ["catalog `teams` is no longer listed, so a name that does not exist passes"]);
+    assert_eq!(
+        lost,
+        ["catalog `teams` is no longer listed, so a name that does not exist passes"]
+    );
 }
 
 #[test]
 fn levels_are_listed_by_the_names_of_their_rules() {
     let head = set(&[
         ("p.yaml", POLICIES),
-        ("refguard.yaml", &settings("rules: {unused-policy: error, dead-default: off}\n")),
+        (
+            "refguard.yaml",
+            &settings("rules: {unused-policy: error, dead-default: off}\n"),
+        ),
     ]);
 
     let levels = head.settings.levels.by_name();
 
     assert_eq!(
         levels.into_iter().collect::<Vec<_>>(),
-        [("dead-default", Level::Off), ("unused-policy", Level::Error)]
+        [
+            ("dead-default", Level::Off),
+            ("unused-policy", Level::Error)
+        ]
     );
 }
 
 #[test]
 fn a_set_keeps_its_own_safeguards() {
-    let all =
-        [("t.yaml", CASE), ("c.yaml", "kind: Catalog\nguardrails: [audit, debug_log, pii]\n")];
+    let all = [
+        ("t.yaml", CASE),
+        (
+            "c.yaml",
+            "kind: Catalog\nguardrails: [audit, debug_log, pii]\n",
+        ),
+    ];
 
     assert_eq!(changes(&all, &all), (Vec::new(), Vec::new()));
 }
@@ -328,8 +396,12 @@ fn a_set_keeps_its_own_safeguards() {
 fn how_the_gateway_runs_a_guardrail_is_a_safeguard() {
     let with = |guardrail: &str| format!("kind: Catalog\nguardrails: [audit, pii, {guardrail}]");
     let of = |base: &str, head: &str| {
-        changes(&[("catalog.yaml", &with(base))], &[("catalog.yaml", &with(head))])
+        changes(
+            &[("catalog.yaml", &with(base))],
+            &[("catalog.yaml", &with(head))],
+        )
     };
+
     let (known, plain) = ("{name: g, modes: [pre_call], default_on: true}", "g");
 
     let (lost, gained) = of(known, plain);
@@ -357,8 +429,12 @@ fn which_policies_requests_may_name_is_a_safeguard() {
         ["policy `asked` is no longer requestable, so strict gateways refuse calls that name it"]
     );
     assert_eq!(gained, NONE);
+
     assert_eq!(
         of(plain, &asked),
-        (vec![], vec!["policy `asked` is requestable, so calls may name it".to_owned()])
+        (
+            vec![],
+            vec!["policy `asked` is requestable, so calls may name it".to_owned()]
+        )
     );
 }

@@ -14,7 +14,10 @@ const HASHED: &str = "sha256:";
 
 /// A key as logs and samples write it that hide keys.
 pub fn hidden_key(key: &str) -> String {
-    format!("{HASHED}{}", HEXLOWER.encode(&Sha256::digest(key.as_bytes())))
+    format!(
+        "{HASHED}{}",
+        HEXLOWER.encode(&Sha256::digest(key.as_bytes()))
+    )
 }
 
 /// What sets ask of requests.
@@ -35,9 +38,14 @@ impl Asked {
             keys: FxHashMap::default(),
             key_starts: false,
         };
+
         for set in [base, head] {
             asked.dimensions[Dimension::Model] |= !set.conditions.is_empty();
-            for attachment in set.attachments.iter().filter(|attachment| !attachment.everywhere) {
+            for attachment in set
+                .attachments
+                .iter()
+                .filter(|attachment| !attachment.everywhere)
+            {
                 for (dimension, patterns) in attachment.targets.narrowing() {
                     asked.dimensions[dimension] = true;
                     if dimension == Dimension::Key {
@@ -46,6 +54,7 @@ impl Asked {
                 }
             }
         }
+
         asked
     }
 
@@ -65,12 +74,14 @@ impl Asked {
         self.dimensions[dimension]
     }
 
-    /// A key as a set knows it: one that a log hides behind its hash is found by that, and one that is not found is
-    /// none that a set names in full. `None`: it is hidden, and a set asks how it begins.
+    /// A key as a set knows it: one that a log hides behind its hash is found by that, and one that
+    /// is not found is none that a set names in full. `None`: it is hidden, and a set asks how it
+    /// begins.
     pub(super) fn key(&self, logged: String) -> Option<String> {
         if !logged.starts_with(HASHED) || !self.has(Dimension::Key) {
             return Some(logged);
         }
+
         match self.keys.get(&logged) {
             Some(key) => Some(key.to_string()),
             None => (!self.key_starts).then_some(logged),

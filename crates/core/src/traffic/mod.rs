@@ -1,8 +1,8 @@
 //! Requests that were really made: read from the lines of logs, tallied, and answered by two sets.
 //!
-//! A line is of the decision log, of LiteLLM's spend log, or a request as `resolve --batch` takes it. What a line
-//! does not tell and a set asks for makes it unclear, never an absent value. Must not know files, compression or
-//! the terminal.
+//! A line is of the decision log, of LiteLLM's spend log, or a request as `resolve --batch` takes
+//! it. What a line does not tell and a set asks for makes it unclear, never an absent value. Must
+//! not know files, compression or the terminal.
 
 mod asked;
 mod replay;

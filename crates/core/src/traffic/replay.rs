@@ -6,11 +6,12 @@
 //!        regions of the impact: each lies in one <────────────────────────────┘
 //! ```
 //!
-//! The regions of an impact are no partition, and not every combination is among them: a request that lies in none gets
-//! a region of its own, behind the others.
+//! The regions of an impact are no partition, and not every combination is among them: a request
+//! that lies in none gets a region of its own, behind the others.
 //!
-//! Rows are answered as of one instant. What expires later cuts the time behind it into spans, and the same requests are
-//! asked of both sets in each of them too, so that a region of a later span is quiet only where no row lies in it then.
+//! Rows are answered as of one instant. What expires later cuts the time behind it into spans, and
+//! the same requests are asked of both sets in each of them too, so that a region of a later span
+//! is quiet only where no row lies in it then.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -65,8 +66,9 @@ struct Differing<'a> {
     delta: Delta,
 }
 
-/// Says what HEAD would have done to requests that were seen, as of `now` and from later instants on. The engines have
-/// every attachment, expired or not; `impact` is what HEAD does to every request from `now` on, in all detail.
+/// Says what HEAD would have done to requests that were seen, as of `now` and from later instants
+/// on. The engines have every attachment, expired or not; `impact` is what HEAD does to every
+/// request from `now` on, in all detail.
 pub fn replay(
     base: &Arc<Engine>,
     head: &Arc<Engine>,
@@ -85,30 +87,50 @@ pub fn replay(
     if finder.regions.len() > impact.regions.len() {
         places = finder.find_all(&differing);
     }
+
     let mut not_analysed = impact.not_analysed.clone();
     let outside = places.iter().filter(|place| place.is_none()).count();
     if outside > 0 {
-        not_analysed.push(format!("the regions of {outside} requests that lie in no other"));
+        not_analysed.push(format!(
+            "the regions of {outside} requests that lie in no other"
+        ));
     }
+
     let met = finder.met(&differing, &places, &mut not_analysed);
 
     let (groups, groups_left_out) = group(&differing, &places);
     let traffic = finder.traffic(&differing, &places);
     let (changed, lost, gained) = count_rows(&differing);
     let starts = span_starts(&[base, head], now);
-    let later = Later { base, head, impact, asking: &asking };
-    let told = later.tell(&mut finder, &starts, (changed, lost, gained), &mut not_analysed);
-    let (regions, mut quiet_regions): (Vec<_>, Vec<_>) =
-        traffic.into_iter().partition(|traffic| met.contains(&traffic.region));
-    // Of what begins behind the last instant that was asked about it is not known whether it is quiet.
+    let later = Later {
+        base,
+        head,
+        impact,
+        asking: &asking,
+    };
+
+    let told = later.tell(
+        &mut finder,
+        &starts,
+        (changed, lost, gained),
+        &mut not_analysed,
+    );
+    let (regions, mut quiet_regions): (Vec<_>, Vec<_>) = traffic
+        .into_iter()
+        .partition(|traffic| met.contains(&traffic.region));
+    // Of what begins behind the last instant that was asked about it is not known whether it is
+    // quiet.
     quiet_regions.retain(|traffic| {
-        let is_known = told.end.is_none_or(|end| traffic.told.at.is_none_or(|at| at < end));
+        let is_known = told
+            .end
+            .is_none_or(|end| traffic.told.at.is_none_or(|at| at < end));
         is_known && !told.met.contains(&traffic.region)
     });
 
     not_analysed.sort_unstable();
     not_analysed.dedup();
     let unclear_because = unclear_rows(tally, versions);
+
     Replay {
         version: 1,
         base: impact.base.clone(),
@@ -133,8 +155,8 @@ pub fn replay(
 
 /// The requests with the policies that they name, each once; and how many rows name a version.
 ///
-/// Of what BASE decided, what it did not give unasked was named. What it gave is asked as of the time of the decision:
-/// an attachment that has expired since gave its policy unasked.
+/// Of what BASE decided, what it did not give unasked was named. What it gave is asked as of the
+/// time of the decision: an attachment that has expired since gave its policy unasked.
 fn find_named<'a>(base: &Arc<Engine>, tally: &'a Tally) -> (Vec<Asking<'a>>, u64) {
     let mut asking = Vec::with_capacity(tally.requests.len());
     let mut decided: BTreeMap<Option<Timestamp>, Vec<(&'a Seen, u64)>> = BTreeMap::new();
@@ -144,6 +166,7 @@ fn find_named<'a>(base: &Arc<Engine>, tally: &'a Tally) -> (Vec<Asking<'a>>, u64
             false => decided.entry(seen.decided).or_default().push((seen, *rows)),
         }
     }
+
     if decided.is_empty() {
         return without_versions(asking);
     }
@@ -152,26 +175,53 @@ fn find_named<'a>(base: &Arc<Engine>, tally: &'a Tally) -> (Vec<Asking<'a>>, u64
         // One instant after the other, so that one set at a time is held.
         let engine = base.as_of(instant.unwrap_or(Timestamp::MIN));
         let found = requests.par_iter().map(|(seen, rows)| {
-            let request = Request { context: seen.context.clone(), policies: Vec::new() };
+            let request = Request {
+                context: seen.context.clone(),
+                policies: Vec::new(),
+            };
+
             let unasked = engine.resolve(&request);
-            let given: Vec<&str> = unasked.policies.iter().map(|policy| policy.name()).collect();
-            let more = seen.got.iter().filter(|name| !given.contains(&name.as_str()));
-            make_asking(seen, seen.named.iter().chain(more).cloned().collect(), *rows)
+            let given: Vec<&str> = unasked
+                .policies
+                .iter()
+                .map(|policy| policy.name())
+                .collect();
+            let more = seen
+                .got
+                .iter()
+                .filter(|name| !given.contains(&name.as_str()));
+            make_asking(
+                seen,
+                seen.named.iter().chain(more).cloned().collect(),
+                *rows,
+            )
         });
+
         asking.extend(found.collect::<Vec<_>>());
     }
+
     let mut rows: FxHashMap<(&Context, Vec<String>), u64> = FxHashMap::default();
     for one in asking {
         *rows.entry((one.context, one.named)).or_default() += one.rows;
     }
-    let once = rows.into_iter().map(|((context, named), rows)| Asking { context, named, rows });
+
+    let once = rows.into_iter().map(|((context, named), rows)| Asking {
+        context,
+        named,
+        rows,
+    });
+
     without_versions(once.collect())
 }
 
 fn make_asking(seen: &Seen, mut named: Vec<String>, rows: u64) -> Asking<'_> {
     named.sort_unstable();
     named.dedup();
-    Asking { context: &seen.context, named, rows }
+    Asking {
+        context: &seen.context,
+        named,
+        rows,
+    }
 }
 
 fn without_versions(mut asking: Vec<Asking<'_>>) -> (Vec<Asking<'_>>, u64) {
@@ -189,21 +239,37 @@ fn find_differing<'a>(engines: [&Engine; 2], asking: &'a [Asking<'_>]) -> Vec<Di
     let [base, head] = engines;
     let differ = |one: &'a Asking<'_>| {
         let delta = compare(base, head, one.context, &one.named)?;
-        Some(Differing { context: one.context, named: &one.named, rows: one.rows, delta })
+        Some(Differing {
+            context: one.context,
+            named: &one.named,
+            rows: one.rows,
+            delta,
+        })
     };
+
     let mut differing: Vec<Differing<'_>> = asking.par_iter().filter_map(differ).collect();
     // What stands first is an example: the same for the same log, in whatever order it was read.
     differing.sort_by_cached_key(|one| {
-        (std::cmp::Reverse(one.rows), one.context.describe(), one.named.to_vec())
+        (
+            std::cmp::Reverse(one.rows),
+            one.context.describe(),
+            one.named.to_vec(),
+        )
     });
+
     differing
 }
 
 /// How many rows differ, lose and gain.
 fn count_rows(differing: &[Differing<'_>]) -> (u64, u64, u64) {
     let rows_of = |is_counted: fn(&Delta) -> bool| {
-        differing.iter().filter(|one| is_counted(&one.delta)).map(|one| one.rows).sum()
+        differing
+            .iter()
+            .filter(|one| is_counted(&one.delta))
+            .map(|one| one.rows)
+            .sum()
     };
+
     (
         rows_of(|_| true),
         rows_of(|delta| !delta.lost.is_empty()),
@@ -214,13 +280,18 @@ fn count_rows(differing: &[Differing<'_>]) -> (u64, u64, u64) {
 /// What a request loses and gains; `None`: nothing.
 fn compare(base: &Engine, head: &Engine, context: &Context, named: &[String]) -> Option<Delta> {
     let policies = named.iter().cloned().map(Requested::Named).collect();
-    let request = Request { context: context.clone(), policies };
+    let request = Request {
+        context: context.clone(),
+        policies,
+    };
+
     let (before, after) = (base.resolve(&request), head.resolve(&request));
     let delta = Delta {
         lost: less(&before, &after),
         gained: less(&after, &before),
         pipelines: pipelines(&before) != pipelines(&after),
     };
+
     let differs = delta.pipelines || !delta.lost.is_empty() || !delta.gained.is_empty();
     differs.then_some(delta)
 }
@@ -244,7 +315,8 @@ struct ToldLater {
 }
 
 impl Later<'_> {
-    /// `starts` are the instants of all spans; `before` is how many rows change, lose and gain in the first.
+    /// `starts` are the instants of all spans; `before` is how many rows change, lose and gain in
+    /// the first.
     fn tell(
         &self,
         finder: &mut RegionFinder<'_>,
@@ -253,17 +325,24 @@ impl Later<'_> {
         not_analysed: &mut Vec<String>,
     ) -> ToldLater {
         let is_whole = self.impact.is_whole();
-        let most = MAX_LATER_REQUESTS.checked_div(self.asking.len()).unwrap_or(usize::MAX);
+        let most = MAX_LATER_REQUESTS
+            .checked_div(self.asking.len())
+            .unwrap_or(usize::MAX);
         let mut told = ToldLater::default();
         let mut asked = 0;
         // Those behind were found for the first span.
         finder.split_off(self.impact.regions.len());
         for start in starts.iter().skip(1) {
-            let may_differ =
-                !is_whole || self.impact.regions.iter().any(|region| region.holds_at(*start));
+            let may_differ = !is_whole
+                || self
+                    .impact
+                    .regions
+                    .iter()
+                    .any(|region| region.holds_at(*start));
             if may_differ && asked >= most.min(MAX_LATER_SPANS) {
                 not_analysed.push(format!(
-                    "what the rows lose and gain from {start} on: there are too many instants or rows"
+                    "what the rows lose and gain from {start} on: there are too many instants or \
+                        rows"
                 ));
                 told.end = Some(*start);
                 break;
@@ -284,13 +363,23 @@ impl Later<'_> {
                     traffic.told.at == Some(*start) && met.contains(&traffic.region)
                 });
             }
-            told.met.extend(regions.iter().map(|traffic| traffic.region));
+
+            told.met
+                .extend(regions.iter().map(|traffic| traffic.region));
             if counted != before || !regions.is_empty() {
                 let (changed, lost, gained) = counted;
-                told.rows.push(LaterRows { at: *start, changed, lost, gained, regions });
+                told.rows.push(LaterRows {
+                    at: *start,
+                    changed,
+                    lost,
+                    gained,
+                    regions,
+                });
             }
+
             before = counted;
         }
+
         told
     }
 }
@@ -321,10 +410,12 @@ impl Comparer {
         for region in regions {
             finder.add(Cow::Owned(region), [base, head]);
         }
+
         Self { finder }
     }
 
-    /// What becomes of a request that names policies of these names, and no version of one; `None`: it gets the same.
+    /// What becomes of a request that names policies of these names, and no version of one; `None`:
+    /// it gets the same.
     pub fn compare(
         &self,
         base: &Engine,
@@ -333,20 +424,41 @@ impl Comparer {
         named: &[String],
     ) -> Option<Compared> {
         let delta = compare(base, head, context, named)?;
-        let differing = Differing { context, named, rows: 1, delta };
+        let differing = Differing {
+            context,
+            named,
+            rows: 1,
+            delta,
+        };
+
         let region = self.finder.find(&differing);
-        let Delta { lost, gained, pipelines } = differing.delta;
-        Some(Compared { lost, gained, pipelines, region })
+        let Delta {
+            lost,
+            gained,
+            pipelines,
+        } = differing.delta;
+
+        Some(Compared {
+            lost,
+            gained,
+            pipelines,
+            region,
+        })
     }
 }
 
 /// The guardrails of one answer that another lacks.
 fn less(of: &Resolution<'_>, other: &Resolution<'_>) -> Vec<String> {
     let lacks = |name: &&&str| other.guardrails.binary_search(name).is_err();
-    of.guardrails.iter().filter(lacks).map(|name| (*name).to_owned()).collect()
+    of.guardrails
+        .iter()
+        .filter(lacks)
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
-/// What a step does: its guardrail, what follows a pass, a fail and an error, what it hands on, and its answer.
+/// What a step does: its guardrail, what follows a pass, a fail and an error, what it hands on, and
+/// its answer.
 type StepView<'r> = (&'r str, Action, Action, Action, bool, Option<&'r str>);
 
 /// What the pipelines of an answer do, in the order in which they run, each once.
@@ -357,7 +469,14 @@ fn pipelines<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
             let on_error = step.on_error.unwrap_or(step.on_fail);
             let message = step.modify_response_message.as_deref();
             let guardrail = resolved.set.guardrail(step.guardrail);
-            (guardrail, step.on_pass, step.on_fail, on_error, step.pass_data, message)
+            (
+                guardrail,
+                step.on_pass,
+                step.on_fail,
+                on_error,
+                step.pass_data,
+                message,
+            )
         });
         let is_late = resolved.pipeline.mode != PipelineMode::PreCall;
         let view = (is_late, steps.collect());
@@ -365,6 +484,7 @@ fn pipelines<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
             views.push(view);
         }
     }
+
     views.sort_by_key(|(is_late, _)| *is_late);
     views
 }
@@ -388,10 +508,15 @@ struct RegionFinder<'r> {
 
 impl<'r> RegionFinder<'r> {
     fn new(regions: &'r [Region], engines: [&Engine; 2], now: Timestamp) -> Self {
-        let mut finder = Self { instant: Some(now), ..Self::default() };
+        let mut finder = Self {
+            instant: Some(now),
+            ..Self::default()
+        };
+
         for region in regions {
             finder.add(Cow::Borrowed(region), engines);
         }
+
         finder
     }
 
@@ -402,7 +527,10 @@ impl<'r> RegionFinder<'r> {
 
     fn take(&mut self, region: KnownRegion<'r>) {
         let alike = (region.told.lost.clone(), region.told.gained.clone());
-        self.alike.entry(alike).or_default().push(self.regions.len());
+        self.alike
+            .entry(alike)
+            .or_default()
+            .push(self.regions.len());
         self.regions.push(region);
     }
 
@@ -411,15 +539,20 @@ impl<'r> RegionFinder<'r> {
         for alike in self.alike.values_mut() {
             alike.retain(|at| *at < known);
         }
+
         self.regions.split_off(known.min(self.regions.len()))
     }
 
     /// Whether a request lies in a region.
     fn has(&self, region: usize, one: &Differing<'_>) -> bool {
-        let Some(KnownRegion { told, requests }) = self.regions.get(region) else { return false };
+        let Some(KnownRegion { told, requests }) = self.regions.get(region) else {
+            return false;
+        };
+
         if self.instant.is_some_and(|instant| !told.holds_at(instant)) {
             return false;
         }
+
         let is_named = |policy: &String| one.named.contains(policy);
         told.requested.as_ref().is_none_or(is_named) && requests.has(one.context)
     }
@@ -430,23 +563,42 @@ impl<'r> RegionFinder<'r> {
 
     /// The region that says what becomes of a request; else the first that says some of it.
     fn find(&self, one: &Differing<'_>) -> Option<usize> {
-        let says_pipelines =
-            |at: usize| self.regions.get(at).is_some_and(|region| region.told.pipelines.is_some());
+        let says_pipelines = |at: usize| {
+            self.regions
+                .get(at)
+                .is_some_and(|region| region.told.pipelines.is_some())
+        };
+
         let key = (one.delta.lost.clone(), one.delta.gained.clone());
-        let alike = self.alike.get(&key).map_or(&[][..], Vec::as_slice).iter().copied();
+        let alike = self
+            .alike
+            .get(&key)
+            .map_or(&[][..], Vec::as_slice)
+            .iter()
+            .copied();
         let mut within = alike.filter(|at| self.has(*at, one)).peekable();
         let first = within.peek().copied();
-        let exact = within.find(|at| says_pipelines(*at) == one.delta.pipelines).or(first);
+        let exact = within
+            .find(|at| says_pipelines(*at) == one.delta.pipelines)
+            .or(first);
+
         exact.or_else(|| {
             let says_some = |at: &usize| {
                 let Some(KnownRegion { told: region, .. }) = self.regions.get(*at) else {
                     return false;
                 };
+
                 region.lost.iter().any(|name| one.delta.lost.contains(name))
-                    || region.gained.iter().any(|name| one.delta.gained.contains(name))
+                    || region
+                        .gained
+                        .iter()
+                        .any(|name| one.delta.gained.contains(name))
                     || (region.pipelines.is_some() && one.delta.pipelines)
             };
-            (0..self.regions.len()).filter(says_some).find(|at| self.has(*at, one))
+
+            (0..self.regions.len())
+                .filter(says_some)
+                .find(|at| self.has(*at, one))
         })
     }
 
@@ -457,23 +609,39 @@ impl<'r> RegionFinder<'r> {
         differing: &[Differing<'_>],
         places: &[Option<usize>],
     ) {
-        let outside = differing.iter().zip(places).filter(|(_, place)| place.is_none());
+        let outside = differing
+            .iter()
+            .zip(places)
+            .filter(|(_, place)| place.is_none());
         let outside: Vec<&Differing<'_>> = outside.map(|(one, _)| one).collect();
-        let around: Vec<(&Context, &[String])> =
-            outside.iter().take(MAX_AROUND).map(|one| (one.context, one.named)).collect();
+        let around: Vec<(&Context, &[String])> = outside
+            .iter()
+            .take(MAX_AROUND)
+            .map(|one| (one.context, one.named))
+            .collect();
+
         if around.is_empty() {
             return;
         }
 
         let [base, head] = engines;
-        let detail = Detail { regions: MAX_AROUND, ..Detail::READABLE };
+        let detail = Detail {
+            regions: MAX_AROUND,
+            ..Detail::READABLE
+        };
+
         let known = self.regions.len();
         for region in regions_around(base, head, &Budget::default(), detail, &around) {
             self.add(Cow::Owned(region), engines);
         }
-        let used: FxHashSet<usize> = outside.par_iter().filter_map(|one| self.find(one)).collect();
+
+        let used: FxHashSet<usize> = outside
+            .par_iter()
+            .filter_map(|one| self.find(one))
+            .collect();
         let fresh = self.split_off(known);
         let used = (known..).zip(fresh).filter(|(at, _)| used.contains(at));
+
         used.for_each(|(_, region)| self.take(region));
     }
 
@@ -485,12 +653,15 @@ impl<'r> RegionFinder<'r> {
         not_analysed: &mut Vec<String>,
     ) -> FxHashSet<usize> {
         let mut met: FxHashSet<usize> = places.iter().flatten().copied().collect();
-        let unmet: Vec<usize> = (0..self.regions.len()).filter(|at| !met.contains(at)).collect();
+        let unmet: Vec<usize> = (0..self.regions.len())
+            .filter(|at| !met.contains(at))
+            .collect();
         if unmet.len().saturating_mul(differing.len()) > MAX_LOOKS {
             not_analysed
                 .push("which regions are quiet: there are too many, and too many rows".to_owned());
             return met;
         }
+
         let is_met = |at: &usize| differing.iter().any(|one| self.has(*at, one));
         met.extend(unmet.into_par_iter().filter(is_met).collect::<Vec<usize>>());
         met
@@ -504,52 +675,67 @@ impl<'r> RegionFinder<'r> {
                 *rows.entry(*place).or_default() += one.rows;
             }
         }
+
         let traffic = |(at, region): (usize, &KnownRegion<'_>)| RegionTraffic {
             region: at,
             rows: rows.get(&at).copied().unwrap_or_default(),
             told: region.told.clone().into_owned(),
         };
+
         self.regions.iter().enumerate().map(traffic).collect()
     }
 }
 
-/// The requests that differ, by team, model and what becomes of them; and how many groups are left out.
+/// The requests that differ, by team, model and what becomes of them; and how many groups are left
+/// out.
 fn group(differing: &[Differing<'_>], places: &[Option<usize>]) -> (Vec<Group>, usize) {
     let mut groups: BTreeMap<(GroupContext, &Delta, Option<usize>), Group> = BTreeMap::new();
     for (one, place) in differing.iter().zip(places) {
         let value = |dimension| one.context.value(dimension).map(str::to_owned);
-        let whose = GroupContext { team: value(Dimension::Team), model: value(Dimension::Model) };
-        let group = groups.entry((whose.clone(), &one.delta, *place)).or_insert_with(|| Group {
-            context: whose,
-            rows: 0,
-            distinct: 0,
-            lost: one.delta.lost.clone(),
-            gained: one.delta.gained.clone(),
-            pipelines: one.delta.pipelines,
-            region: *place,
-            example: one.context.clone(),
-            requested: one.named.to_vec(),
-        });
+        let whose = GroupContext {
+            team: value(Dimension::Team),
+            model: value(Dimension::Model),
+        };
+
+        let group = groups
+            .entry((whose.clone(), &one.delta, *place))
+            .or_insert_with(|| Group {
+                context: whose,
+                rows: 0,
+                distinct: 0,
+                lost: one.delta.lost.clone(),
+                gained: one.delta.gained.clone(),
+                pipelines: one.delta.pipelines,
+                region: *place,
+                example: one.context.clone(),
+                requested: one.named.to_vec(),
+            });
         group.rows += one.rows;
         group.distinct += 1;
     }
+
     let mut groups: Vec<Group> = groups.into_values().collect();
     groups.sort_by_key(|group| (group.lost.is_empty(), std::cmp::Reverse(group.rows)));
     let left_out = groups.len().saturating_sub(MAX_GROUPS);
     groups.truncate(MAX_GROUPS);
+
     (groups, left_out)
 }
 
 fn unclear_rows(tally: &Tally, versions: u64) -> Vec<UnclearRows> {
-    let read = tally.unclear.iter().map(|(why, (rows, first))| UnclearRows {
-        reason: why.to_string(),
-        rows: *rows,
-        first: Some(format!("{}:{}", first.log, first.line)),
-    });
+    let read = tally
+        .unclear
+        .iter()
+        .map(|(why, (rows, first))| UnclearRows {
+            reason: why.to_string(),
+            rows: *rows,
+            first: Some(format!("{}:{}", first.log, first.line)),
+        });
     let asked = (versions > 0).then(|| UnclearRows {
         reason: Unclear::Version.to_string(),
         rows: versions,
         first: None,
     });
+
     read.chain(asked).collect()
 }

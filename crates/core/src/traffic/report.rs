@@ -31,7 +31,8 @@ pub struct Replay {
     pub unclear: u64,
     /// Why not.
     pub unclear_because: Vec<UnclearRows>,
-    /// The rows that change, by team, model and what they lose and gain: losses first, then what has most rows.
+    /// The rows that change, by team, model and what they lose and gain: losses first, then what
+    /// has most rows.
     pub groups: Vec<Group>,
     /// How many more groups there are.
     pub groups_left_out: usize,
@@ -39,7 +40,8 @@ pub struct Replay {
     pub regions: Vec<RegionTraffic>,
     /// Those that none lies in, now or from a later instant on.
     pub quiet_regions: Vec<RegionTraffic>,
-    /// What becomes of the same rows from later instants on, where that differs from what was before.
+    /// What becomes of the same rows from later instants on, where that differs from what was
+    /// before.
     pub later: Vec<LaterRows>,
     /// Whether every region is known.
     pub exact: bool,
@@ -94,7 +96,8 @@ pub struct GroupContext {
 /// A region and the rows whose groups name it.
 #[derive(Debug, Clone, Serialize)]
 pub struct RegionTraffic {
-    /// Its place in the impact's list, from 0; regions that only rows told apart come behind that list.
+    /// Its place in the impact's list, from 0; regions that only rows told apart come behind that
+    /// list.
     pub region: usize,
     /// How many rows.
     pub rows: u64,

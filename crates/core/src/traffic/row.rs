@@ -24,10 +24,11 @@ pub struct Seen {
     pub context: Context,
     /// The policies that it is known to have named.
     pub named: Vec<String>,
-    /// The policies that it got, where BASE decided it: those that BASE does not give it unasked, it named.
+    /// The policies that it got, where BASE decided it: those that BASE does not give it unasked,
+    /// it named.
     pub got: Vec<String>,
-    /// The last instant before the decision at which something of BASE expired, where BASE decided it: what BASE gives
-    /// unasked is asked as of then. `None`: nothing had.
+    /// The last instant before the decision at which something of BASE expired, where BASE decided
+    /// it: what BASE gives unasked is asked as of then. `None`: nothing had.
     pub decided: Option<Timestamp>,
 }
 
@@ -38,7 +39,8 @@ pub enum Unclear {
     TooLong,
     /// It is no JSON object of a form that is known.
     Unreadable,
-    /// It does not say when it was decided, and that is asked for, or what was in force depends on it.
+    /// It does not say when it was decided, and that is asked for, or what was in force depends on
+    /// it.
     NoTime,
     /// It does not have a field that a set asks for.
     Missing(Dimension),
@@ -66,7 +68,10 @@ impl fmt::Display for Unclear {
 
 /// What became of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, taken apart at once"
+)]
 pub enum Row {
     /// It tells of a request.
     Seen(Seen),
@@ -81,7 +86,8 @@ pub enum Row {
 pub struct RowReader {
     /// What the sets ask for.
     pub asked: Asked,
-    /// BASE, where it is a commit: of what it decided, the policies that a request named can be told.
+    /// BASE, where it is a commit: of what it decided, the policies that a request named can be
+    /// told.
     pub base: Option<Decider>,
     /// Rows from before this time are passed over.
     pub since: Option<Timestamp>,
@@ -101,14 +107,19 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// The last expiry until a time; without one that can be read, it is not known what was in force.
+    /// The last expiry until a time; without one that can be read, it is not known what was in
+    /// force.
     fn last_expiry(&self, time: Option<&str>) -> Result<Option<Timestamp>, Unclear> {
         if self.expiries.is_empty() {
             return Ok(None);
         }
+
         let time = time.and_then(parse_time).ok_or(Unclear::NoTime)?;
         let ended = self.expiries.partition_point(|expiry| *expiry <= time);
-        Ok(ended.checked_sub(1).and_then(|last| self.expiries.get(last)).copied())
+        Ok(ended
+            .checked_sub(1)
+            .and_then(|last| self.expiries.get(last))
+            .copied())
     }
 }
 
@@ -119,18 +130,24 @@ impl RowReader {
         if line.is_empty() {
             return Row::Passed;
         }
+
         let Ok(raw) = serde_json::from_slice::<RawRow>(line) else {
             return Row::Unclear(Unclear::Unreadable);
         };
+
         if let Some(passed) = self.pass(&raw) {
             return passed;
         }
+
         let read = match raw {
-            RawRow { context: Some(_), .. } => self.request_of(line),
+            RawRow {
+                context: Some(_), ..
+            } => self.request_of(line),
             raw if raw.is_spend() => self.spend(raw),
             raw if raw.is_decision() => self.decision(raw),
             _ => Err(Unclear::Unreadable),
         };
+
         read.and_then(finish).map_or_else(Row::Unclear, Row::Seen)
     }
 
@@ -141,8 +158,14 @@ impl RowReader {
         {
             return Some(Row::Passed);
         }
+
         let since = self.since?;
-        let time = raw.time.as_ref().or(raw.start_time.as_ref()).and_then(Option::as_deref);
+        let time = raw
+            .time
+            .as_ref()
+            .or(raw.start_time.as_ref())
+            .and_then(Option::as_deref);
+
         match time.and_then(parse_time) {
             Some(time) => (time < since).then_some(Row::Passed),
             None => Some(Row::Unclear(Unclear::NoTime)),
@@ -155,8 +178,13 @@ impl RowReader {
         if let Some(fields) = value.as_object_mut() {
             fields.retain(|name, _| name == "context" || name == "policies");
         }
+
         let (context, named) = Request::parts_from_json(&value).map_err(|_| Unclear::Unreadable)?;
-        Ok(Seen { context, named, ..Seen::default() })
+        Ok(Seen {
+            context,
+            named,
+            ..Seen::default()
+        })
     }
 
     /// A line of the decision log.
@@ -165,10 +193,17 @@ impl RowReader {
             let commit = raw.commit.as_ref().and_then(Option::as_deref);
             commit == Some(base.commit.as_str())
         });
-        let got = raw.policies.flatten().filter(|_| decider.is_some()).unwrap_or_default();
+        let got = raw
+            .policies
+            .flatten()
+            .filter(|_| decider.is_some())
+            .unwrap_or_default();
         let decider = decider.filter(|_| !got.is_empty());
         let time = raw.time.as_ref().and_then(Option::as_deref);
-        let decided = decider.map(|base| base.last_expiry(time)).transpose()?.flatten();
+        let decided = decider
+            .map(|base| base.last_expiry(time))
+            .transpose()?
+            .flatten();
         let asked = decider.map_or(&self.asked, |base| &base.asked);
 
         let mut context = Context::default();
@@ -179,18 +214,33 @@ impl RowReader {
             (Dimension::User, raw.user),
             (Dimension::Tool, raw.tool),
         ];
+
         for (dimension, value) in single {
             let values = value.map(|value| value.into_iter().collect());
             take(asked, &mut context, dimension, values)?;
         }
-        take(asked, &mut context, Dimension::Tag, raw.tags.map(Option::unwrap_or_default))?;
-        Ok(Seen { context, named: raw.unknown.flatten().unwrap_or_default(), got, decided })
+
+        take(
+            asked,
+            &mut context,
+            Dimension::Tag,
+            raw.tags.map(Option::unwrap_or_default),
+        )?;
+        Ok(Seen {
+            context,
+            named: raw.unknown.flatten().unwrap_or_default(),
+            got,
+            decided,
+        })
     }
 
-    /// A row of LiteLLM's spend log. A proxy matches by the aliases of team and key, and by the model that was asked
-    /// for, which is the row's group.
+    /// A row of LiteLLM's spend log. A proxy matches by the aliases of team and key, and by the
+    /// model that was asked for, which is the row's group.
     fn spend(&self, raw: RawRow) -> Result<Seen, Unclear> {
-        let metadata = raw.metadata.map(|Embedded(fields)| fields).unwrap_or_default();
+        let metadata = raw
+            .metadata
+            .map(|Embedded(fields)| fields)
+            .unwrap_or_default();
         let is_set = |text: &String| !text.is_empty();
         let given = |text: Option<Option<String>>| text.map(|text| text.filter(is_set));
 
@@ -201,6 +251,7 @@ impl RowReader {
             Some(group) => Some(Some(group)),
             None => given(raw.model),
         };
+
         let user = given(metadata.user_api_key_user_id).or(given(raw.user));
         // Only calls of MCP have one.
         let tool = given(raw.mcp_namespaced_tool_name).or(Some(None));
@@ -216,12 +267,18 @@ impl RowReader {
             let values = value.map(|value| value.into_iter().collect());
             take(&self.asked, &mut context, dimension, values)?;
         }
+
         let tags = raw.request_tags.map(|Embedded(tags)| {
             let tags = tags.unwrap_or_default().into_iter();
-            tags.filter(|tag| !tag.starts_with(USER_AGENT_TAG)).collect()
+            tags.filter(|tag| !tag.starts_with(USER_AGENT_TAG))
+                .collect()
         });
+
         take(&self.asked, &mut context, Dimension::Tag, tags)?;
-        Ok(Seen { context, ..Seen::default() })
+        Ok(Seen {
+            context,
+            ..Seen::default()
+        })
     }
 }
 
@@ -238,19 +295,25 @@ fn take(
             false => Ok(()),
         };
     };
+
     for value in values {
         let value = match dimension {
             Dimension::Key => asked.key(value).ok_or(Unclear::HiddenKey)?,
             _ => value,
         };
+
         context.add(dimension, value);
     }
+
     Ok(())
 }
 
 /// A request in its one form, so that equal ones are equal.
 fn finish(mut seen: Seen) -> Result<Seen, Unclear> {
-    let mut context = seen.context.within_limits().map_err(|_| Unclear::PastLimit)?;
+    let mut context = seen
+        .context
+        .within_limits()
+        .map_err(|_| Unclear::PastLimit)?;
     let mut tags = context.values(Dimension::Tag).to_vec();
     tags.sort_unstable();
     tags.dedup();
@@ -261,13 +324,16 @@ fn finish(mut seen: Seen) -> Result<Seen, Unclear> {
     if seen.named.iter().any(|name| name.contains('@')) {
         return Err(Unclear::Version);
     }
+
     Ok(seen)
 }
 
 /// A time as logs write it; without a zone it is UTC.
 fn parse_time(text: &str) -> Option<Timestamp> {
     let zoneless = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
-    text.parse().ok().or_else(|| zoneless().map(|zoned| zoned.timestamp()))
+    text.parse()
+        .ok()
+        .or_else(|| zoneless().map(|zoned| zoned.timestamp()))
 }
 
 /// The fields of every form. Of each: absent, null, or a value.
@@ -382,6 +448,8 @@ impl<'de, T: de::DeserializeOwned + Default> Deserialize<'de> for Embedded<T> {
             }
         }
 
-        deserializer.deserialize_any(Either(std::marker::PhantomData)).map(Self)
+        deserializer
+            .deserialize_any(Either(std::marker::PhantomData))
+            .map(Self)
     }
 }

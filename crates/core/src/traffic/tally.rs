@@ -35,11 +35,15 @@ impl Tally {
             Row::Seen(seen) => *self.requests.entry(seen).or_default() += 1,
             Row::Unclear(why) => self.add_unclear(why, 1, place()),
         }
+
         self.rows += 1;
     }
 
     fn add_unclear(&mut self, why: Unclear, rows: u64, place: Place) {
-        let known = self.unclear.entry(why).or_insert_with(|| (0, place.clone()));
+        let known = self
+            .unclear
+            .entry(why)
+            .or_insert_with(|| (0, place.clone()));
         known.0 += rows;
         if place < known.1 {
             known.1 = place;
@@ -53,13 +57,16 @@ impl Tally {
             true => (other, self),
             false => (self, other),
         };
+
         large.rows += small.rows;
         for (seen, rows) in small.requests {
             *large.requests.entry(seen).or_default() += rows;
         }
+
         for (why, (rows, place)) in small.unclear {
             large.add_unclear(why, rows, place);
         }
+
         large
     }
 }

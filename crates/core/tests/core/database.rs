@@ -44,14 +44,20 @@ fn rows(config: &Value) -> (String, String) {
         .map(attachment)
         .collect();
     let policies: Vec<Value> = policies.iter().rev().map(policy).collect();
-    (json!({ "policies": policies }).to_string(), json!({ "attachments": attachments }).to_string())
+    (
+        json!({ "policies": policies }).to_string(),
+        json!({ "attachments": attachments }).to_string(),
+    )
 }
 
 /// The set of the production commit's tree.
 fn production(imported: &DatabaseImport) -> PolicySet {
     let last = imported.production.expect("something in production");
     let mut tree = std::collections::BTreeMap::new();
-    for (path, text) in imported.commits[..=last].iter().flat_map(|commit| &commit.files) {
+    for (path, text) in imported.commits[..=last]
+        .iter()
+        .flat_map(|commit| &commit.files)
+    {
         match text {
             Some(text) => tree.insert(path, text),
             None => tree.remove(path),
@@ -59,13 +65,20 @@ fn production(imported: &DatabaseImport) -> PolicySet {
     }
     let mut loaded = Loaded::default();
     for (path, text) in tree {
-        loaded.append(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+        loaded.append(load_file(
+            path.as_str(),
+            text.clone().into_bytes(),
+            &Limits::DEFAULT,
+        ));
     }
     check(loaded, &Levels::default()).set.expect("a set")
 }
 
 fn import(policies: String, attachments: String) -> DatabaseImport {
-    import_database(("policies.json", policies), ("attachments.json", attachments))
+    import_database(
+        ("policies.json", policies),
+        ("attachments.json", attachments),
+    )
 }
 
 proptest! {

@@ -36,10 +36,24 @@ const NAMES: &[&str] = &[
     "y",
 ];
 const GUARDRAILS: &[&str] = &["pii", "hipaa_audit", "toxicity filter", "off", "12:30", "é"];
-const CONDITIONS: &[&str] =
-    &["gpt-4.*", "gpt-4o", "o1+", "claude-(opus|sonnet)-[0-9]+", "bedrock/.*", "(?i)llama"];
-const PATTERNS: &[&str] =
-    &["health-eu", "health-*", "prod-key-1", "1e3", "yes", "phi*", "a,b", "'q'*"];
+const CONDITIONS: &[&str] = &[
+    "gpt-4.*",
+    "gpt-4o",
+    "o1+",
+    "claude-(opus|sonnet)-[0-9]+",
+    "bedrock/.*",
+    "(?i)llama",
+];
+const PATTERNS: &[&str] = &[
+    "health-eu",
+    "health-*",
+    "prod-key-1",
+    "1e3",
+    "yes",
+    "phi*",
+    "a,b",
+    "'q'*",
+];
 
 /// A random model: the documents of a set as values, attachments in their order.
 fn models() -> impl Strategy<Value = Vec<Value>> {
@@ -89,7 +103,10 @@ fn policy(names: Vec<&'static str>, i: usize) -> impl Strategy<Value = Value> {
 }
 
 fn attachment(names: Vec<&'static str>) -> impl Strategy<Value = Value> {
-    let targets = btree_set(prop::sample::select(&["teams", "keys", "models", "tags"][..]), 0..4);
+    let targets = btree_set(
+        prop::sample::select(&["teams", "keys", "models", "tags"][..]),
+        0..4,
+    );
     let patterns = vec(subsequence(PATTERNS, 1..4), 4);
     let priority = prop::option::of(-3..3);
     (any::<Index>(), targets, patterns, priority, any::<bool>()).prop_map(
@@ -114,7 +131,11 @@ fn attachment(names: Vec<&'static str>) -> impl Strategy<Value = Value> {
 fn judge<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Checked {
     let mut loaded = Loaded::default();
     for (path, text) in files {
-        loaded.append(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+        loaded.append(load_file(
+            path.as_str(),
+            text.clone().into_bytes(),
+            &Limits::DEFAULT,
+        ));
     }
     check(loaded, &Levels::default())
 }
@@ -122,7 +143,11 @@ fn judge<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Checked {
 fn digest(files: &[(String, String)]) -> String {
     let checked = judge(files);
     let said: Vec<String> = checked.findings.iter().map(ToString::to_string).collect();
-    checked.set.unwrap_or_else(|| panic!("{said:#?}\nin {files:#?}")).digest.to_string()
+    checked
+        .set
+        .unwrap_or_else(|| panic!("{said:#?}\nin {files:#?}"))
+        .digest
+        .to_string()
 }
 
 proptest! {

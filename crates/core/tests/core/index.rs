@@ -27,9 +27,18 @@ proptest! {
 
 /// The policies of an answer's JSON, in the words of the conformance file.
 fn written(resolution: &Resolution<'_>) -> Value {
-    let origin = Origin { set: "test", commit: None, promotion: None };
-    let answer =
-        Answer { origin, resolution, version: &|_, _| None, fields: Fields::ALL, explain: None };
+    let origin = Origin {
+        set: "test",
+        commit: None,
+        promotion: None,
+    };
+    let answer = Answer {
+        origin,
+        resolution,
+        version: &|_, _| None,
+        fields: Fields::ALL,
+        explain: None,
+    };
     let mut answer: Value = serde_json::from_slice(&answer.to_json()).expect("JSON");
     for policy in answer["policies"].as_array_mut().expect("policies") {
         let policy = policy.as_object_mut().expect("an object");

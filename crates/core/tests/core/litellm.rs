@@ -26,11 +26,17 @@ struct Case {
 /// The same cases in every run.
 fn cases() -> Vec<Case> {
     let mut runner = TestRunner::deterministic();
-    let strategy = (config(), prop::collection::vec((context(), requested()), REQUESTS));
+    let strategy = (
+        config(),
+        prop::collection::vec((context(), requested()), REQUESTS),
+    );
     (0..SETS)
         .map(|_| {
             let (config, queries) = strategy.new_tree(&mut runner).expect("a case").current();
-            Case { engine: engine(&config), queries }
+            Case {
+                engine: engine(&config),
+                queries,
+            }
         })
         .collect()
 }
@@ -48,7 +54,11 @@ fn ask(python: &str, input: String) -> Vec<Value> {
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().expect("an end");
     // What it said comes first: a program that died took no input either.
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     writer.join().expect("no panic").expect("all input taken");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     text.lines()
@@ -104,15 +114,31 @@ fn litellm_answers_from_the_export_as_we_do() {
             theirs.get("error"),
             None,
             "LiteLLM refuses\n{}",
-            export_litellm(case.engine.set()).expect("LiteLLM's words").text
+            export_litellm(case.engine.set())
+                .expect("LiteLLM's words")
+                .text
         );
-        for ((context, names), theirs) in
-            case.queries.iter().zip(theirs["answers"].as_array().expect("answers"))
+        for ((context, names), theirs) in case
+            .queries
+            .iter()
+            .zip(theirs["answers"].as_array().expect("answers"))
         {
             matched += usize::from(!theirs["policies"].as_array().expect("policies").is_empty());
-            let text = || export_litellm(case.engine.set()).expect("LiteLLM's words").text;
-            assert_eq!(&ours(case, context, names), theirs, "{context} {names:?}\n{}", text());
+            let text = || {
+                export_litellm(case.engine.set())
+                    .expect("LiteLLM's words")
+                    .text
+            };
+            assert_eq!(
+                &ours(case, context, names),
+                theirs,
+                "{context} {names:?}\n{}",
+                text()
+            );
         }
     }
-    assert!(matched > SETS * REQUESTS / 4, "only {matched} requests matched anything");
+    assert!(
+        matched > SETS * REQUESTS / 4,
+        "only {matched} requests matched anything"
+    );
 }

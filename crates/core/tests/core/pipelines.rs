@@ -68,9 +68,17 @@ impl Case {
         let mut r = Random::new(seed);
         let guardrails: Vec<KnownGuardrail> =
             (0..1 + r.below(4)).map(|n| guardrail(&mut r, n)).collect();
-        let policies = (0..1 + r.below(3)).map(|_| policy(&mut r, guardrails.len())).collect();
-        let outcomes = (0..guardrails.len()).filter_map(|n| Some((n, outcomes(&mut r)?))).collect();
-        Self { guardrails, policies, outcomes }
+        let policies = (0..1 + r.below(3))
+            .map(|_| policy(&mut r, guardrails.len()))
+            .collect();
+        let outcomes = (0..guardrails.len())
+            .filter_map(|n| Some((n, outcomes(&mut r)?)))
+            .collect();
+        Self {
+            guardrails,
+            policies,
+            outcomes,
+        }
     }
 
     fn given(&self) -> Vec<String> {
@@ -127,8 +135,10 @@ impl Case {
     fn ours(&self) -> Option<Reaction> {
         let loaded = load_file("p.yaml", self.documents().into_bytes(), &Limits::DEFAULT);
         let engine = Engine::new(check(loaded, &Levels::default()).set?.into());
-        let catalog =
-            Catalog { guardrails: Some(self.guardrails.clone()), values: Default::default() };
+        let catalog = Catalog {
+            guardrails: Some(self.guardrails.clone()),
+            values: Default::default(),
+        };
         let names: Vec<String> = self.outcomes.iter().map(|(n, _)| format!("g{n}")).collect();
         let outcomes: Outcomes<'_> = names
             .iter()
@@ -142,14 +152,17 @@ impl Case {
 
     /// Whether every step runs in the mode of its pipeline.
     fn modes_fit(&self) -> bool {
-        self.policies.iter().filter_map(|policy| policy.pipeline.as_ref()).all(|(mode, steps)| {
-            steps.iter().all(|step| {
-                let name = step["guardrail"].as_str().expect("a name");
-                let mut known = self.guardrails.iter().filter(|known| *known.name == *name);
-                let mode = GuardrailMode::parse(mode).expect("a mode");
-                known.any(|known| known.runs_in(mode) == Some(true))
+        self.policies
+            .iter()
+            .filter_map(|policy| policy.pipeline.as_ref())
+            .all(|(mode, steps)| {
+                steps.iter().all(|step| {
+                    let name = step["guardrail"].as_str().expect("a name");
+                    let mut known = self.guardrails.iter().filter(|known| *known.name == *name);
+                    let mode = GuardrailMode::parse(mode).expect("a mode");
+                    known.any(|known| known.runs_in(mode) == Some(true))
+                })
             })
-        })
     }
 }
 
@@ -178,8 +191,9 @@ fn policy(r: &mut Random, guardrails: usize) -> Policy {
             let mut step = json!({ "guardrail": format!("g{}", r.pick(add)) });
             for (key, percent) in [("on_pass", 80), ("on_fail", 80), ("on_error", 40)] {
                 if r.chance(percent) {
-                    step[key] =
-                        r.pick(&["next", "next", "allow", "block", "modify_response"]).into();
+                    step[key] = r
+                        .pick(&["next", "next", "allow", "block", "modify_response"])
+                        .into();
                 }
             }
             steps.push(step);
@@ -240,10 +254,17 @@ fn ask(python: &str, cases: &[Case]) -> String {
         .spawn()
         .expect("REFGUARD_TEST_PYTHON runs");
     let mut stdin = child.stdin.take().expect("a pipe");
-    let input: String = cases.iter().map(|case| format!("{}\n", case.to_json())).collect();
+    let input: String = cases
+        .iter()
+        .map(|case| format!("{}\n", case.to_json()))
+        .collect();
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().expect("an end");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     writer.join().expect("no panic").expect("all input taken");
 
     let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -251,7 +272,10 @@ fn ask(python: &str, cases: &[Case]) -> String {
     lines
         .map(|line| {
             let answer: Value = serde_json::from_str(line).expect("JSON");
-            letter(answer["action"].as_str().expect("an action"), answer["stage"].as_str())
+            letter(
+                answer["action"].as_str().expect("an action"),
+                answer["stage"].as_str(),
+            )
         })
         .collect()
 }
@@ -269,10 +293,15 @@ fn calls_end_as_litellm_ends_them() {
     };
     if std::env::var_os("UPDATE").is_some() && std::env::var_os("REFGUARD_TEST_PYTHON").is_some() {
         let letters: Vec<char> = theirs.chars().collect();
-        let lines = letters.chunks(ANSWERS_PER_LINE).map(|line| line.iter().collect::<String>());
+        let lines = letters
+            .chunks(ANSWERS_PER_LINE)
+            .map(|line| line.iter().collect::<String>());
         let head =
             "# What LiteLLM 1.106.2 does with each generated case: see tests/core/pipelines.rs.";
-        let text = std::iter::once(head.to_owned()).chain(lines).collect::<Vec<_>>().join("\n");
+        let text = std::iter::once(head.to_owned())
+            .chain(lines)
+            .collect::<Vec<_>>()
+            .join("\n");
         std::fs::write(&path, text + "\n").expect("written");
     }
     assert_eq!(theirs.len(), cases.len());
@@ -284,5 +313,8 @@ fn calls_end_as_litellm_ends_them() {
         judged += 1;
         where_modes_fit += usize::from(case.modes_fit());
     }
-    assert!(judged > 2_000 && where_modes_fit > 600, "{judged} {where_modes_fit}");
+    assert!(
+        judged > 2_000 && where_modes_fit > 600,
+        "{judged} {where_modes_fit}"
+    );
 }

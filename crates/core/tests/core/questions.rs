@@ -52,14 +52,26 @@ fn a_matrix_has_every_combination_once_and_says_what_it_gets() {
     let engine = refguard_core::resolve::Engine::new(std::sync::Arc::new(set));
 
     let by = vec![Dimension::Team, Dimension::Model];
-    let matrix =
-        make_matrix(&engine, &MatrixQuestion { by, ..MatrixQuestion::default() }).expect("names");
+    let matrix = make_matrix(
+        &engine,
+        &MatrixQuestion {
+            by,
+            ..MatrixQuestion::default()
+        },
+    )
+    .expect("names");
     let mut seen = std::collections::BTreeSet::new();
     for row in &matrix.rows {
         for team in &row.names["team"] {
             for model in &row.names["model"] {
-                assert!(seen.insert((team.clone(), model.clone())), "{team} {model} twice");
-                let values = [(Dimension::Team, team.as_str()), (Dimension::Model, model.as_str())];
+                assert!(
+                    seen.insert((team.clone(), model.clone())),
+                    "{team} {model} twice"
+                );
+                let values = [
+                    (Dimension::Team, team.as_str()),
+                    (Dimension::Model, model.as_str()),
+                ];
                 let request = refguard_core::resolve::Request {
                     context: Context::of(values),
                     policies: Vec::new(),
@@ -73,16 +85,42 @@ fn a_matrix_has_every_combination_once_and_says_what_it_gets() {
     assert_eq!(matrix.patterns["team"], ["x-*"]);
 
     let by = vec![Dimension::Team];
-    let question = MatrixQuestion { by, guardrails: vec!["gdpr".into()], ..Default::default() };
+    let question = MatrixQuestion {
+        by,
+        guardrails: vec!["gdpr".into()],
+        ..Default::default()
+    };
     let matrix = make_matrix(&engine, &question).expect("names");
-    let rows: Vec<_> =
-        matrix.rows.iter().map(|row| (&row.names["team"], &row.guardrails)).collect();
-    assert_eq!(format!("{rows:?}"), r#"[(["a", "b"], ["gdpr"]), (["c", "d", "e"], [])]"#);
+    let rows: Vec<_> = matrix
+        .rows
+        .iter()
+        .map(|row| (&row.names["team"], &row.guardrails))
+        .collect();
+    assert_eq!(
+        format!("{rows:?}"),
+        r#"[(["a", "b"], ["gdpr"]), (["c", "d", "e"], [])]"#
+    );
 
-    let question = MatrixQuestion { guardrails: vec!["gpdr".into()], ..question };
-    let said = make_matrix(&engine, &question).expect_err("a typo").to_string();
-    assert_eq!(said, "no policy adds `gpdr`, and no catalog has it; did you mean `gdpr`?");
-    let question = MatrixQuestion { by: vec![Dimension::Key], ..MatrixQuestion::default() };
-    let said = make_matrix(&engine, &question).expect_err("no keys").to_string();
-    assert_eq!(said, "no catalog lists the names of keys: rows are made of them");
+    let question = MatrixQuestion {
+        guardrails: vec!["gpdr".into()],
+        ..question
+    };
+    let said = make_matrix(&engine, &question)
+        .expect_err("a typo")
+        .to_string();
+    assert_eq!(
+        said,
+        "no policy adds `gpdr`, and no catalog has it; did you mean `gdpr`?"
+    );
+    let question = MatrixQuestion {
+        by: vec![Dimension::Key],
+        ..MatrixQuestion::default()
+    };
+    let said = make_matrix(&engine, &question)
+        .expect_err("no keys")
+        .to_string();
+    assert_eq!(
+        said,
+        "no catalog lists the names of keys: rows are made of them"
+    );
 }

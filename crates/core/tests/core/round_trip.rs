@@ -14,7 +14,11 @@ fn set_of(texts: impl IntoIterator<Item = String>) -> PolicySet {
     let mut loaded = Loaded::default();
     for (n, text) in (0..).zip(texts) {
         let n: u32 = n;
-        loaded.append(load_file(format!("x/{n:05}.yaml"), text.into_bytes(), &Limits::DEFAULT));
+        loaded.append(load_file(
+            format!("x/{n:05}.yaml"),
+            text.into_bytes(),
+            &Limits::DEFAULT,
+        ));
     }
     let checked = check(loaded, &Levels::default());
     let findings = checked.findings;

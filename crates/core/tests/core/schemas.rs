@@ -58,9 +58,13 @@ fn no_schema_is_left_behind() {
 #[test]
 fn the_schemas_are_sound_by_the_meta_schema_of_2020_12() {
     for (file, schema) in generated() {
-        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{file}");
-        let error =
-            jsonschema::draft202012::meta::validate(&schema).err().map(|error| error.to_string());
+        assert_eq!(
+            schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
+            "{file}"
+        );
+        let error = jsonschema::draft202012::meta::validate(&schema)
+            .err()
+            .map(|error| error.to_string());
         assert_eq!(error, None, "{file}");
     }
 }
@@ -68,11 +72,16 @@ fn the_schemas_are_sound_by_the_meta_schema_of_2020_12() {
 /// The documents under `tests/data/documents`, each a file named after what it shows.
 fn documents(folder: &str) -> Vec<(String, String)> {
     let dir = root().join("crates/core/tests/data/documents").join(folder);
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
-    files.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+    files
+        .iter()
+        .map(|path| (name(path), fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 /// What a schema file says of a document, read by another YAML library, as an editor does.
@@ -87,12 +96,19 @@ fn accepts(schema_file: &str, text: &str) -> Result<(), String> {
 }
 
 fn schema_of(text: &str) -> String {
-    let word = text.lines().find_map(|line| line.strip_prefix("kind: ")).unwrap();
+    let word = text
+        .lines()
+        .find_map(|line| line.strip_prefix("kind: "))
+        .unwrap();
     format!("schema/{}.json", Kind::from_loose(word).unwrap().slug())
 }
 
 fn load(name: &str, text: &str) -> Loaded {
-    load_file(format!("{name}.yaml"), text.as_bytes().to_vec(), &Limits::DEFAULT)
+    load_file(
+        format!("{name}.yaml"),
+        text.as_bytes().to_vec(),
+        &Limits::DEFAULT,
+    )
 }
 
 #[test]
@@ -104,7 +120,11 @@ fn valid_documents_pass_the_schemas_and_the_reader() {
             assert_eq!(accepts(&schema, &text), Ok(()), "{name} by {schema}");
         }
         let loaded = load(&name, &text);
-        assert_eq!((loaded.documents.len(), &loaded.findings[..]), (1, &[][..]), "{name}");
+        assert_eq!(
+            (loaded.documents.len(), &loaded.findings[..]),
+            (1, &[][..]),
+            "{name}"
+        );
     }
 }
 

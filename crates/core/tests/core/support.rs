@@ -11,15 +11,23 @@ use serde_json::{Value, json};
 
 /// A file under `tests/data`.
 pub fn data(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(path)
 }
 
 /// An engine for a LiteLLM config, which must be free of errors.
 pub fn engine(config: &str) -> Engine {
     let imported = import_config("config.yaml", config.to_owned());
-    let errors: Vec<String> =
-        imported.findings.iter().filter(|f| f.is_error()).map(Finding::to_string).collect();
-    let set = imported.set.unwrap_or_else(|| panic!("refused: {errors:#?}\n{config}"));
+    let errors: Vec<String> = imported
+        .findings
+        .iter()
+        .filter(|f| f.is_error())
+        .map(Finding::to_string)
+        .collect();
+    let set = imported
+        .set
+        .unwrap_or_else(|| panic!("refused: {errors:#?}\n{config}"));
     Engine::new(Arc::new(set))
 }
 
@@ -27,7 +35,10 @@ pub fn engine(config: &str) -> Engine {
 pub fn request(context: &Value, requested: &[&str]) -> Request {
     Request {
         context: Context::from_json(context).expect("a context"),
-        policies: requested.iter().map(|name| Requested::Named((*name).to_owned())).collect(),
+        policies: requested
+            .iter()
+            .map(|name| Requested::Named((*name).to_owned()))
+            .collect(),
     }
 }
 
@@ -67,12 +78,36 @@ pub fn answer(resolution: &Resolution<'_>) -> Value {
 }
 
 /// Names that a careless writer of YAML would spoil, among plain ones.
-const NAMES: [&str; 8] =
-    ["baseline", "no", "012", "a: b", "日本 policy", "Über-policy", "# hash", "1e3"];
+const NAMES: [&str; 8] = [
+    "baseline",
+    "no",
+    "012",
+    "a: b",
+    "日本 policy",
+    "Über-policy",
+    "# hash",
+    "1e3",
+];
 const GUARDRAILS: [&str; 6] = ["pii", "log", "yes", "0755", "hipaa audit", "phi*"];
-const TEAMS: [&str; 8] = ["*", "health*", "health-eu", "finance", "a*b", "", "Health*", "**"];
+const TEAMS: [&str; 8] = [
+    "*",
+    "health*",
+    "health-eu",
+    "finance",
+    "a*b",
+    "",
+    "Health*",
+    "**",
+];
 const KEYS: [&str; 6] = ["*", "prod-*", "prod-key-1", "ci/*", "dev-", "null"];
-const MODELS: [&str; 6] = ["gpt-4", "gpt-*", "bedrock/*", "*", "o1+", "claude-3.5-sonnet"];
+const MODELS: [&str; 6] = [
+    "gpt-4",
+    "gpt-*",
+    "bedrock/*",
+    "*",
+    "o1+",
+    "claude-3.5-sonnet",
+];
 const TAGS: [&str; 6] = ["phi*", "phi-eu", "tier-1", "*", "true", "a,b"];
 const CONDITIONS: [&str; 9] = [
     "gpt-4",
@@ -88,7 +123,9 @@ const CONDITIONS: [&str; 9] = [
 const ACTIONS: [&str; 4] = ["allow", "block", "next", "modify_response"];
 
 fn some_of(pool: &'static [&'static str]) -> impl Strategy<Value = Value> {
-    prop::sample::subsequence(pool, 1..=2).prop_shuffle().prop_map(|list| json!(list))
+    prop::sample::subsequence(pool, 1..=2)
+        .prop_shuffle()
+        .prop_map(|list| json!(list))
 }
 
 fn put(fields: &mut serde_json::Map<String, Value>, key: &str, value: Option<Value>) {
@@ -113,42 +150,53 @@ fn policy(index: usize) -> impl Strategy<Value = Value> {
         prop::sample::select(&ACTIONS[..]),
         prop::option::of(prop::sample::select(&ACTIONS[..])),
     );
-    (add, remove, prop::option::of(condition), text, parent, steps, any::<bool>()).prop_map(
-        move |(add, remove, condition, text, parent, (piped, on_fail, on_error), pre)| {
-            let mut fields = serde_json::Map::new();
-            let mut guardrails = serde_json::Map::new();
-            guardrails.insert("add".to_owned(), json!(add));
-            put(&mut guardrails, "remove", remove);
-            fields.insert("guardrails".to_owned(), Value::Object(guardrails));
-            put(&mut fields, "condition", condition);
-            put(&mut fields, "description", text.map(|text| json!(text)));
-            put(
-                &mut fields,
-                "inherit",
-                parent.filter(|_| index > 0).map(|parent| json!(NAMES[parent])),
-            );
-            if piped && !add.is_empty() {
-                let step = |name: &&str| {
-                    let mut step = serde_json::Map::new();
-                    step.insert("guardrail".to_owned(), json!(name));
-                    step.insert("on_pass".to_owned(), json!("next"));
-                    step.insert("on_fail".to_owned(), json!(on_fail));
-                    put(&mut step, "on_error", on_error.map(|action| json!(action)));
-                    step.insert(
-                        "modify_response_message".to_owned(),
-                        text.map_or(Value::Null, |text| json!(text)),
-                    );
-                    Value::Object(step)
-                };
-                let steps: Vec<Value> = add.iter().map(step).collect();
-                let mut pipeline = serde_json::Map::new();
-                pipeline.insert("steps".to_owned(), json!(steps));
-                put(&mut pipeline, "mode", (!pre).then(|| json!("post_call")));
-                fields.insert("pipeline".to_owned(), Value::Object(pipeline));
-            }
-            Value::Object(fields)
-        },
+    (
+        add,
+        remove,
+        prop::option::of(condition),
+        text,
+        parent,
+        steps,
+        any::<bool>(),
     )
+        .prop_map(
+            move |(add, remove, condition, text, parent, (piped, on_fail, on_error), pre)| {
+                let mut fields = serde_json::Map::new();
+                let mut guardrails = serde_json::Map::new();
+                guardrails.insert("add".to_owned(), json!(add));
+                put(&mut guardrails, "remove", remove);
+                fields.insert("guardrails".to_owned(), Value::Object(guardrails));
+                put(&mut fields, "condition", condition);
+                put(&mut fields, "description", text.map(|text| json!(text)));
+                put(
+                    &mut fields,
+                    "inherit",
+                    parent
+                        .filter(|_| index > 0)
+                        .map(|parent| json!(NAMES[parent])),
+                );
+                if piped && !add.is_empty() {
+                    let step = |name: &&str| {
+                        let mut step = serde_json::Map::new();
+                        step.insert("guardrail".to_owned(), json!(name));
+                        step.insert("on_pass".to_owned(), json!("next"));
+                        step.insert("on_fail".to_owned(), json!(on_fail));
+                        put(&mut step, "on_error", on_error.map(|action| json!(action)));
+                        step.insert(
+                            "modify_response_message".to_owned(),
+                            text.map_or(Value::Null, |text| json!(text)),
+                        );
+                        Value::Object(step)
+                    };
+                    let steps: Vec<Value> = add.iter().map(step).collect();
+                    let mut pipeline = serde_json::Map::new();
+                    pipeline.insert("steps".to_owned(), json!(steps));
+                    put(&mut pipeline, "mode", (!pre).then(|| json!("post_call")));
+                    fields.insert("pipeline".to_owned(), Value::Object(pipeline));
+                }
+                Value::Object(fields)
+            },
+        )
 }
 
 fn attachment(policies: usize) -> impl Strategy<Value = Value> {
@@ -164,13 +212,20 @@ fn attachment(policies: usize) -> impl Strategy<Value = Value> {
             let mut fields = serde_json::Map::new();
             fields.insert("policy".to_owned(), json!(NAMES[policy]));
             let nothing = teams.is_none() && keys.is_none() && models.is_none() && tags.is_none();
-            for (key, list) in
-                [("teams", teams), ("keys", keys), ("models", models), ("tags", tags)]
-            {
+            for (key, list) in [
+                ("teams", teams),
+                ("keys", keys),
+                ("models", models),
+                ("tags", tags),
+            ] {
                 put(&mut fields, key, list);
             }
             put(&mut fields, "scope", nothing.then(|| json!("*")));
-            put(&mut fields, "priority", priority.map(|priority| json!(priority)));
+            put(
+                &mut fields,
+                "priority",
+                priority.map(|priority| json!(priority)),
+            );
             put(&mut fields, "default", default.then_some(json!(true)));
             Value::Object(fields)
         },
@@ -183,8 +238,11 @@ pub fn config() -> impl Strategy<Value = String> {
         let policies: Vec<_> = (0..count).map(|index| policy(index).boxed()).collect();
         let attachments = prop::collection::vec(attachment(count), 0..10);
         (policies, attachments).prop_map(|(policies, attachments)| {
-            let policies: serde_json::Map<String, Value> =
-                NAMES.iter().map(|name| (*name).to_owned()).zip(policies).collect();
+            let policies: serde_json::Map<String, Value> = NAMES
+                .iter()
+                .map(|name| (*name).to_owned())
+                .zip(policies)
+                .collect();
             json!({ "policies": policies, "policy_attachments": attachments }).to_string()
         })
     })
@@ -193,7 +251,16 @@ pub fn config() -> impl Strategy<Value = String> {
 /// A context, near enough to the patterns for most requests to match something.
 pub fn context() -> impl Strategy<Value = Value> {
     let team = prop::option::of(prop::sample::select(
-        &["health", "health-eu", "finance", "a*b", "", "Health", "x", "*x"][..],
+        &[
+            "health",
+            "health-eu",
+            "finance",
+            "a*b",
+            "",
+            "Health",
+            "x",
+            "*x",
+        ][..],
     ));
     let key = prop::option::of(prop::sample::select(
         &["prod-", "prod-key-1", "ci/a", "dev-", "", "null"][..],

@@ -11,12 +11,20 @@ use proptest::sample::{select, subsequence};
 use super::*;
 
 const GUARDRAILS: [&str; 3] = ["audit", "pii", "toxicity"];
-const CONDITIONS: [&str; 7] =
-    ["gpt-4", "gpt-4o", "gpt-.*", "gpt-4.*", "claude-.*", ".*", "gpt-(4|5)"];
+const CONDITIONS: [&str; 7] = [
+    "gpt-4",
+    "gpt-4o",
+    "gpt-.*",
+    "gpt-4.*",
+    "claude-.*",
+    ".*",
+    "gpt-(4|5)",
+];
 const PATTERNS: [&str; 4] = ["a", "ab", "a*", "*"];
 /// Every class of models that the conditions tell apart has one here.
-const MODELS: [&str; 9] =
-    ["gpt-4", "gpt-4o", "gpt-4x", "gpt-5", "gpt-x", "claude-3", "other", "gpt-.*", ""];
+const MODELS: [&str; 9] = [
+    "gpt-4", "gpt-4o", "gpt-4x", "gpt-5", "gpt-x", "claude-3", "other", "gpt-.*", "",
+];
 
 #[derive(Debug, Clone)]
 struct PlainPolicy {
@@ -56,9 +64,17 @@ fn policy() -> impl Strategy<Value = PlainPolicy> {
         condition,
         prop::bool::weighted(0.2),
     )
-        .prop_map(|(present, description, inherit, add, remove, condition, pipeline)| {
-            PlainPolicy { present, description, inherit, add, remove, condition, pipeline }
-        })
+        .prop_map(
+            |(present, description, inherit, add, remove, condition, pipeline)| PlainPolicy {
+                present,
+                description,
+                inherit,
+                add,
+                remove,
+                condition,
+                pipeline,
+            },
+        )
 }
 
 fn attachment() -> impl Strategy<Value = PlainAttachment> {
@@ -71,22 +87,27 @@ fn attachment() -> impl Strategy<Value = PlainAttachment> {
         option::of(0..2i8),
         any::<bool>(),
     )
-        .prop_map(|(policy, everywhere, teams, models, priority, default)| PlainAttachment {
-            policy,
-            everywhere: everywhere || (teams.is_empty() && models.is_empty()),
-            teams,
-            models,
-            priority,
-            default,
-        })
+        .prop_map(
+            |(policy, everywhere, teams, models, priority, default)| PlainAttachment {
+                policy,
+                everywhere: everywhere || (teams.is_empty() && models.is_empty()),
+                teams,
+                models,
+                priority,
+                default,
+            },
+        )
 }
 
 fn plain() -> impl Strategy<Value = Plain> {
-    (vec(policy(), 4), vec(attachment(), 0..6))
-        .prop_map(|(policies, attachments)| Plain { policies, attachments })
+    (vec(policy(), 4), vec(attachment(), 0..6)).prop_map(|(policies, attachments)| Plain {
+        policies,
+        attachments,
+    })
 }
 
-/// Two sets of which the second is the first with one policy and one attachment exchanged, or any two.
+/// Two sets of which the second is the first with one policy and one attachment exchanged, or any
+/// two.
 fn pair() -> impl Strategy<Value = (Plain, Plain)> {
     (plain(), plain(), select(vec![0usize, 1, 2, 3, 9])).prop_map(|(base, other, at)| {
         let mut head = base.clone();
@@ -94,6 +115,7 @@ fn pair() -> impl Strategy<Value = (Plain, Plain)> {
             None => return (base, other),
             Some(policy) => *policy = other.policies[at].clone(),
         }
+
         head.attachments.pop();
         head.attachments.extend(other.attachments.first().cloned());
         (base, head)
@@ -106,6 +128,7 @@ fn list(names: &[&str], backwards: bool) -> String {
         names.reverse();
         names.extend(names.first().cloned());
     }
+
     format!("[{}]", names.join(", "))
 }
 
@@ -114,41 +137,64 @@ impl Plain {
     fn documents(&self, backwards: bool) -> Vec<String> {
         let mut documents = Vec::new();
         let present = |at: usize| self.policies.get(at).is_some_and(|policy| policy.present);
-        for (at, policy) in self.policies.iter().enumerate().filter(|(_, policy)| policy.present) {
+        for (at, policy) in self
+            .policies
+            .iter()
+            .enumerate()
+            .filter(|(_, policy)| policy.present)
+        {
             let mut text = format!("kind: Policy\nname: p{at}\n");
             if let Some(description) = policy.description {
                 let _ = writeln!(text, "description: d{description}");
             }
+
             if policy.inherit && at > 0 && present(at - 1) {
                 let _ = writeln!(text, "inherit: p{}", at - 1);
             }
-            let (add, remove) = (list(&policy.add, backwards), list(&policy.remove, backwards));
+
+            let (add, remove) = (
+                list(&policy.add, backwards),
+                list(&policy.remove, backwards),
+            );
             let _ = writeln!(text, "guardrails:\n  remove: {remove}\n  add: {add}");
             if let Some(condition) = &policy.condition {
                 let _ = writeln!(text, "condition: {{model: {}}}", list(condition, backwards));
             }
+
             if let (true, Some(step)) = (policy.pipeline, policy.add.first()) {
-                let _ =
-                    writeln!(text, "pipeline: {{mode: pre_call, steps: [{{guardrail: {step}}}]}}");
+                let _ = writeln!(
+                    text,
+                    "pipeline: {{mode: pre_call, steps: [{{guardrail: {step}}}]}}"
+                );
             }
+
             documents.push(text);
         }
-        for attachment in self.attachments.iter().filter(|attachment| present(attachment.policy)) {
+
+        for attachment in self
+            .attachments
+            .iter()
+            .filter(|attachment| present(attachment.policy))
+        {
             let mut text = format!("kind: PolicyAttachment\npolicy: p{}\n", attachment.policy);
             if attachment.everywhere {
                 text.push_str("scope: '*'\n");
             }
+
             for (key, patterns) in [("teams", &attachment.teams), ("models", &attachment.models)] {
                 if !attachment.everywhere && !patterns.is_empty() {
                     let _ = writeln!(text, "{key}: {}", list(patterns, backwards));
                 }
             }
+
             if let Some(priority) = attachment.priority {
                 let _ = writeln!(text, "priority: {priority}");
             }
+
             let _ = writeln!(text, "default: {}", attachment.default);
             documents.push(text);
         }
+
         documents
     }
 
@@ -164,11 +210,17 @@ impl Plain {
             .iter()
             .enumerate()
             .map(|(at, text)| {
-                (format!("d{}/f{at}.yml", at % 3), format!("# {at}\n{text}\n\n# end\n"))
+                (
+                    format!("d{}/f{at}.yml", at % 3),
+                    format!("# {at}\n{text}\n\n# end\n"),
+                )
             })
             .collect();
-        let files: Vec<(&str, &str)> =
-            files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect();
+
         set(&files)
     }
 }
@@ -177,9 +229,16 @@ impl Plain {
 fn effective<'a>(set: &'a PolicySet, name: &str, model: Option<&str>) -> BTreeSet<&'a str> {
     let (_, policy) = set.find(name).expect("a policy of both");
     let holds = |member: &Policy| {
-        member.condition.as_ref().is_none_or(|own| set.condition_holds(own, model))
+        member
+            .condition
+            .as_ref()
+            .is_none_or(|own| set.condition_holds(own, model))
     };
-    set.effective(policy, holds).into_iter().map(|id| set.guardrail(id)).collect()
+
+    set.effective(policy, holds)
+        .into_iter()
+        .map(|id| set.guardrail(id))
+        .collect()
 }
 
 /// What a policy loses for some model.
@@ -199,7 +258,11 @@ fn lost_by_trial(base: &PolicySet, head: &PolicySet, name: &str) -> BTreeSet<Str
 fn flipped(fields: &[FieldChange]) -> Vec<FieldChange> {
     fields
         .iter()
-        .map(|f| FieldChange { path: f.path.clone(), a: f.b.clone(), b: f.a.clone() })
+        .map(|f| FieldChange {
+            path: f.path.clone(),
+            a: f.b.clone(),
+            b: f.a.clone(),
+        })
         .collect()
 }
 
@@ -219,6 +282,7 @@ proptest! {
             strip_places(&mut json);
             json
         };
+
         let here = paths(diff_sets(&base.set(), &head.set()));
         prop_assert_eq!(here, paths(diff_sets(&base.set(), &head.set_elsewhere())));
     }
@@ -234,6 +298,7 @@ proptest! {
         let said = |list: &[AttachmentEntry]| {
             list.iter().map(|entry| (entry.document.clone(), entry.touches.clone())).collect::<Vec<_>>()
         };
+
         prop_assert_eq!(said(&there.attachments.added), said(&back.attachments.removed));
         prop_assert_eq!(said(&there.attachments.removed), said(&back.attachments.added));
         prop_assert_eq!(&there.touches, &back.touches);
@@ -245,11 +310,13 @@ proptest! {
             prop_assert_eq!(&a.guardrails.unsure.lost, &b.guardrails.unsure.gained);
             prop_assert_eq!(flipped(&a.fields), b.fields.clone());
         }
+
         let changes = |diff: &SetDiff, flip: bool| {
             let fields = |change: &AttachmentChange| if flip { flipped(&change.fields) } else { change.fields.clone() };
             let said = |change| format!("{:?}", fields(change));
             diff.attachments.changed.iter().map(said).collect::<BTreeSet<_>>()
         };
+
         prop_assert_eq!(changes(&there, false), changes(&back, true));
     }
 
@@ -280,6 +347,7 @@ proptest! {
             attachments.sort_unstable();
             (policies, attachments)
         };
+
         prop_assert_eq!(diff_sets(&base, &head).is_empty(), said(&base) == said(&head));
     }
 }

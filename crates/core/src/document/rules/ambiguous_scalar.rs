@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "text that YAML could take for something else is quoted where a string is due",
-    why: "YAML 1.1 reads `no` as false, `0755` as 493 and `12:30` as 750; YAML 1.2 does not. refguard reads 1.2, your other tools may not. In quotes it is a string for all of them.",
+    why: "YAML 1.1 reads `no` as false, `0755` as 493 and `12:30` as 750; YAML 1.2 does not. \
+        refguard reads 1.2, your other tools may not. In quotes it is a string for all of them.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -44,8 +45,13 @@ scope: "*"
 
 /// A plain scalar that needs quotes to be the string it is meant as.
 pub(crate) fn finding(file: &SourceFile, span: Span, text: &str, reading: &str) -> Finding {
-    Finding::new(&RULE, file, span, format!("`{text}` {reading}; a string is due here"))
-        .help(format!("quote it: \"{text}\""))
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        format!("`{text}` {reading}; a string is due here"),
+    )
+    .help(format!("quote it: \"{text}\""))
 }
 
 /// A plain scalar that two YAML versions read differently where a number is due.

@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a file must be UTF-8 without control characters",
-    why: "A NUL ends the text for some readers and not for others; U+0085, U+2028 and U+2029 are line breaks for some. What a reviewer sees must be what every reader loads.",
+    why: "A NUL ends the text for some readers and not for others; U+0085, U+2028 and U+2029 are \
+        line breaks for some. What a reviewer sees must be what every reader loads.",
     bad: &[(
         "policies/baseline.yaml",
         "apiVersion: refguard/v1\nkind: Policy\nname: baseline\ndescription: \"bell \x07\"\nguardrails:\n  add: [pii_blocker]\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: baseline\nscope: \"*\"\n",
@@ -40,9 +41,16 @@ pub(crate) fn not_utf8(file: &SourceFile, at: usize) -> Finding {
 
 /// UTF-16 or UTF-32.
 pub(crate) fn wide(file: &SourceFile, encoding: &str, since: Release) -> Finding {
-    Finding::new(&RULE, file, Span::default(), format!("this file is {encoding}, not UTF-8"))
-        .since(since)
-        .help(format!("save it as UTF-8, for example by `iconv -f {encoding} -t UTF-8`"))
+    Finding::new(
+        &RULE,
+        file,
+        Span::default(),
+        format!("this file is {encoding}, not UTF-8"),
+    )
+    .since(since)
+    .help(format!(
+        "save it as UTF-8, for example by `iconv -f {encoding} -t UTF-8`"
+    ))
 }
 
 /// A character that a policy file must not hold.

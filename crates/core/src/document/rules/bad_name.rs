@@ -8,8 +8,11 @@ pub static RULE: Rule = Rule {
     name: "bad-name",
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
-    summary: "a name has 1 to 128 characters, none of them a control character, an invisible character or `@`, and no space at either end",
-    why: "`@` separates a name from its version (`baseline@3`); spaces, control characters and characters that nobody can see (zero-width spaces, joiners, bidirectional controls and whatever else Unicode lets a display ignore) make two names that look the same.",
+    summary: "a name has 1 to 128 characters, none of them a control character, an invisible \
+        character or `@`, and no space at either end",
+    why: "`@` separates a name from its version (`baseline@3`); spaces, control characters and \
+        characters that nobody can see (zero-width spaces, joiners, bidirectional controls and \
+        whatever else Unicode lets a display ignore) make two names that look the same.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -40,8 +43,8 @@ scope: "*"
     )],
 };
 
-/// Characters that a display may leave out: Unicode 17's `Default_Ignorable_Code_Point`, which includes
-/// every `Bidi_Control`. Sorted ranges, both ends included.
+/// Characters that a display may leave out: Unicode 17's `Default_Ignorable_Code_Point`, which
+/// includes every `Bidi_Control`. Sorted ranges, both ends included.
 pub(crate) const INVISIBLE: [(char, char); 17] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -64,8 +67,17 @@ pub(crate) const INVISIBLE: [(char, char); 17] = [
 
 /// The first character of a text that a display may leave out.
 pub(crate) fn invisible_character(text: &str) -> Option<char> {
-    let is_invisible = |c: &char| INVISIBLE.iter().any(|(first, last)| (first..=last).contains(&c));
-    if text.is_ascii() { None } else { text.chars().find(is_invisible) }
+    let is_invisible = |c: &char| {
+        INVISIBLE
+            .iter()
+            .any(|(first, last)| (first..=last).contains(&c))
+    };
+
+    if text.is_ascii() {
+        None
+    } else {
+        text.chars().find(is_invisible)
+    }
 }
 
 /// Why `name` is no name, if it is none.
@@ -76,7 +88,10 @@ pub(crate) fn fault(name: &str) -> Option<String> {
 /// The fault of a name that 0.1 took: nobody can see all of it.
 pub(crate) fn invisible_fault(name: &str) -> Option<String> {
     let hidden = invisible_character(name)?;
-    Some(format!("has the character U+{:04X}, which cannot be seen", u32::from(hidden)))
+    Some(format!(
+        "has the character U+{:04X}, which cannot be seen",
+        u32::from(hidden)
+    ))
 }
 
 /// Why `name` was never a name.
@@ -94,6 +109,7 @@ pub(crate) fn grave_fault(name: &str) -> Option<String> {
     } else {
         return None;
     };
+
     Some(fault)
 }
 
@@ -105,9 +121,15 @@ pub(crate) fn finding(file: &SourceFile, span: Span, name: &str, fault: &str) ->
         Some(_) => RULE.since,
         None => Rule::SINCE_0_2,
     };
-    Finding::new(&RULE, file, span, format!("the name `{}` {fault}", shown.escape_debug()))
-        .since(since)
-        .help(help)
+
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        format!("the name `{}` {fault}", shown.escape_debug()),
+    )
+    .since(since)
+    .help(help)
 }
 
 #[cfg(test)]
@@ -120,7 +142,11 @@ mod tests {
         let property = regex::Regex::new(property).expect("a pattern");
         for c in '\0'..=char::MAX {
             let text = c.to_string();
-            assert_eq!(invisible_character(&text).is_some(), property.is_match(&text), "{c:?}");
+            assert_eq!(
+                invisible_character(&text).is_some(),
+                property.is_match(&text),
+                "{c:?}"
+            );
         }
     }
 
@@ -129,6 +155,7 @@ mod tests {
         let said = fault("base\u{200b}line").unwrap_or_default();
         assert_eq!(said, "has the character U+200B, which cannot be seen");
         assert!(fault("base\u{202e}line").is_some() && fault("b\u{e0041}").is_some());
+
         assert_eq!(fault("caf\u{e9}-\u{4e2d}\u{6587}"), None);
     }
 }

@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a field with a fixed choice of values has one of them",
-    why: "A status or action that is not known used to pass in silence and to mean the default. Here it is refused, with the values there are.",
+    why: "A status or action that is not known used to pass in silence and to mean the default. \
+        Here it is refused, with the values there are.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -65,7 +66,10 @@ pub(crate) fn finding(
         &RULE,
         file,
         span,
-        format!("`{field}` cannot be `{found}`: it is one of {}", list.join(", ")),
+        format!(
+            "`{field}` cannot be `{found}`: it is one of {}",
+            list.join(", ")
+        ),
     )
     .maybe_help(nearest)
 }

@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a key stands once in a mapping",
-    why: "Most YAML libraries keep the last one and drop the others in silence: the reviewer reads one policy, the engine loads another.",
+    why: "Most YAML libraries keep the last one and drop the others in silence: the reviewer reads \
+        one policy, the engine loads another.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1

@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_2,
     summary: "a tree that is judged holds a document of ours besides its settings",
-    why: "\"0 policies, no finding\" is what a check says in the wrong folder, of a sparse checkout, and where `include` has a typo: the pipeline is green and nothing was looked at. Where a repository is meant to be empty, say `--allow-empty`.",
+    why: "\"0 policies, no finding\" is what a check says in the wrong folder, of a sparse \
+        checkout, and where `include` has a typo: the pipeline is green and nothing was looked at. \
+        Where a repository is meant to be empty, say `--allow-empty`.",
     bad: &[(
         "refguard.yaml",
         r#"apiVersion: refguard/v1
@@ -35,6 +37,15 @@ scope: "*"
 
 /// A tree without documents; said at the settings, whether they are there or not.
 pub fn finding(settings: &SourceFile) -> Finding {
-    Finding::new(&RULE, settings, Span::default(), "no policy document was found")
-        .help("look whether this is the right folder (`-C DIR`), whether all of it is checked out, and what `include` and `exclude` in refguard.yaml leave; an empty set is accepted with `--allow-empty`")
+    Finding::new(
+        &RULE,
+        settings,
+        Span::default(),
+        "no policy document was found",
+    )
+    .help(
+        "look whether this is the right folder (`-C DIR`), whether all of it is checked out, \
+            and what `include` and `exclude` in refguard.yaml leave; an empty set is accepted with \
+            `--allow-empty`",
+    )
 }

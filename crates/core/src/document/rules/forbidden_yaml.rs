@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "tags, merge keys, directives and keys that are not scalars are not used",
-    why: "Each of them is read differently by different YAML libraries, so a reviewer and an engine could read two policies from one text. Write the value out; plain anchors and aliases are fine.",
+    why: "Each of them is read differently by different YAML libraries, so a reviewer and an \
+        engine could read two policies from one text. Write the value out; plain anchors and \
+        aliases are fine.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -48,14 +50,24 @@ pub(crate) fn tag(file: &SourceFile, span: Span) -> Finding {
 
 /// `<<: *base`.
 pub(crate) fn merge_key(file: &SourceFile, span: Span) -> Finding {
-    Finding::new(&RULE, file, span, "merge keys (`<<`) are not used in policy files")
-        .help("write the fields out, or share guardrails between policies with `inherit`")
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        "merge keys (`<<`) are not used in policy files",
+    )
+    .help("write the fields out, or share guardrails between policies with `inherit`")
 }
 
 /// `%YAML 1.1` or `%TAG`.
 pub(crate) fn directive(file: &SourceFile, span: Span) -> Finding {
-    Finding::new(&RULE, file, span, "YAML directives are not used in policy files")
-        .help("remove the line that begins with `%`")
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        "YAML directives are not used in policy files",
+    )
+    .help("remove the line that begins with `%`")
 }
 
 /// A sequence or mapping as a key.

@@ -8,8 +8,10 @@ pub static RULE: Rule = Rule {
     name: "foreign-document",
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
-    summary: "the folders `policies`, `attachments`, `tests` and `invariants` hold only our documents",
-    why: "A YAML document there that is not ours is more likely a policy with a broken header than a stranger. Put other YAML elsewhere, or name it under `exclude` in refguard.yaml.",
+    summary: "the folders `policies`, `attachments`, `tests` and `invariants` hold only our \
+        documents",
+    why: "A YAML document there that is not ours is more likely a policy with a broken header than \
+        a stranger. Put other YAML elsewhere, or name it under `exclude` in refguard.yaml.",
     bad: &[(
         "policies/baseline.yaml",
         "title: baseline
@@ -34,6 +36,14 @@ scope: "*"
 
 /// A YAML document under one of our folders that is not ours.
 pub(crate) fn finding(file: &SourceFile, span: Span, folder: &str) -> Finding {
-    Finding::new(&RULE, file, span, format!("this document is not refguard's, but stands under `{folder}/`"))
-        .help("begin it with `apiVersion: refguard/v1` and a `kind`, or move the file, or name it under `exclude` in refguard.yaml")
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        format!("this document is not refguard's, but stands under `{folder}/`"),
+    )
+    .help(
+        "begin it with `apiVersion: refguard/v1` and a `kind`, or move the file, or name it \
+            under `exclude` in refguard.yaml",
+    )
 }

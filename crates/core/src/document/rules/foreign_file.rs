@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "the folders of the set hold only YAML files",
-    why: "A file `baseline.yaml.bak` or `baseline.yam` under `policies/` is not read. If it was meant to be, its policy is missing.",
+    why: "A file `baseline.yaml.bak` or `baseline.yam` under `policies/` is not read. If it was \
+        meant to be, its policy is missing.",
     bad: &[
         (
             "policies/baseline.yaml",
@@ -53,7 +54,13 @@ pub(crate) fn finding(file: &SourceFile, folder: &str) -> Finding {
         &RULE,
         file,
         Span::default(),
-        format!("this file under `{folder}/` is not read: its name does not end in `.yaml` or `.yml`"),
+        format!(
+            "this file under `{folder}/` is not read: its name does not end in `.yaml` or \
+            `.yml`"
+        ),
     )
-    .help("rename it if it holds policies; otherwise move it, or name it under `exclude` in refguard.yaml")
+    .help(
+        "rename it if it holds policies; otherwise move it, or name it under `exclude` in \
+        refguard.yaml",
+    )
 }

@@ -9,7 +9,10 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "every glob of `include` and `exclude` matches a file",
-    why: "`include: [\"polices/**\"]` reads nothing, and an `exclude` that was meant for a folder that has another name leaves out nothing. Globs are relative to the folder of refguard.yaml; of other files than YAML only those under the set's own folders are looked at, and folders whose names begin with a dot are not searched at all.",
+    why: "`include: [\"polices/**\"]` reads nothing, and an `exclude` that was meant for a folder \
+        that has another name leaves out nothing. Globs are relative to the folder of \
+        refguard.yaml; of other files than YAML only those under the set's own folders are looked \
+        at, and folders whose names begin with a dot are not searched at all.",
     bad: &[
         (
             "refguard.yaml",

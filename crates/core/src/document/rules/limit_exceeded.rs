@@ -9,7 +9,11 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "files and sets stay within the limits",
-    why: "Limits keep one bad file from stopping a hook or a daemon: a file has at most 1 MiB, 1,000 documents, 64 levels of nesting and 10,000 nodes by aliases; a set has at most 500,000 files and 1 GiB; the tests of a set make at most 100,000 cases; a request has at most 256 tags, and no value of more than 1,024 bytes; a condition's compiled form has at most 1 MiB, and those of a set together 256 MiB.",
+    why: "Limits keep one bad file from stopping a hook or a daemon: a file has at most 1 MiB, \
+        1,000 documents, 64 levels of nesting and 10,000 nodes by aliases; a set has at most \
+        500,000 files and 1 GiB; the tests of a set make at most 100,000 cases; a request has at \
+        most 256 tags, and no value of more than 1,024 bytes; a condition's compiled form has at \
+        most 1 MiB, and those of a set together 256 MiB.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -50,7 +54,12 @@ pub(crate) fn finding(
     limit: impl std::fmt::Display,
     what: &str,
 ) -> Finding {
-    Finding::new(&RULE, file, span, format!("{what}: the limit `{name}` is {limit}"))
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        format!("{what}: the limit `{name}` is {limit}"),
+    )
 }
 
 /// More bytes than a file may have.
@@ -69,15 +78,26 @@ pub(crate) fn file_bytes(file: &SourceFile, bytes: u64, limits: &Limits) -> Find
 
 /// Deeper than a document may be.
 pub(crate) fn depth(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
-    finding(file, span, "yaml-depth", limits.yaml_depth, "nested too deeply")
-        .help("no policy document needs more than six levels")
+    finding(
+        file,
+        span,
+        "yaml-depth",
+        limits.yaml_depth,
+        "nested too deeply",
+    )
+    .help("no policy document needs more than six levels")
 }
 
 /// More by aliases than a file may have.
 pub(crate) fn aliases(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
-    let Limits { alias_nodes, alias_bytes, .. } = limits;
+    let Limits {
+        alias_nodes,
+        alias_bytes,
+        ..
+    } = limits;
     let message = format!(
-        "aliases expand to too much: the limits are {alias_nodes} values (`alias-nodes`) and {alias_bytes} bytes (`alias-bytes`)"
+        "aliases expand to too much: the limits are {alias_nodes} values (`alias-nodes`) and \
+            {alias_bytes} bytes (`alias-bytes`)"
     );
     Finding::new(&RULE, file, span, message)
         .help("write the values out instead of repeating them by alias")
@@ -86,8 +106,14 @@ pub(crate) fn aliases(file: &SourceFile, span: Span, limits: &Limits) -> Finding
 /// More findings than are reported of a file.
 pub(crate) fn findings(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
     let limit = limits.findings_per_file;
-    finding(file, span, "findings-per-file", limit, "this file has more faults than are shown")
-        .help("mend those that are shown and look again")
+    finding(
+        file,
+        span,
+        "findings-per-file",
+        limit,
+        "this file has more faults than are shown",
+    )
+    .help("mend those that are shown and look again")
 }
 
 /// More documents than a file may have.

@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a file of the set is a plain file in git",
-    why: "A symbolic link or a large-file pointer with a YAML name holds no policy itself: read from a commit it would be skipped, and its policy would vanish.",
+    why: "A symbolic link or a large-file pointer with a YAML name holds no policy itself: read \
+        from a commit it would be skipped, and its policy would vanish.",
     bad: &[(
         "policies/baseline.yaml",
         "version https://git-lfs.github.com/spec/v1
@@ -33,14 +34,20 @@ scope: "*"
     )],
 };
 
-/// The first line of every git-lfs pointer (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
+/// The first line of every git-lfs pointer
+/// (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
 pub(crate) const LFS_HEADER: &str = "version https://git-lfs.github.com/spec/";
 
 /// A git-lfs pointer in place of the file.
 pub(crate) fn pointer(file: &SourceFile) -> Finding {
     let end = file.text().lines().next().map_or(0, str::len);
-    Finding::new(&RULE, file, Span::new(0, end), "this is a git-lfs pointer, not the file itself")
-        .help("keep policy files out of git-lfs (`git lfs untrack`)")
+    Finding::new(
+        &RULE,
+        file,
+        Span::new(0, end),
+        "this is a git-lfs pointer, not the file itself",
+    )
+    .help("keep policy files out of git-lfs (`git lfs untrack`)")
 }
 
 /// A symbolic link, or a thing that cannot be read as a file, with a reason.

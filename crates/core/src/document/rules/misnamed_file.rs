@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_2,
     summary: "the name of a file of the set ends in `.yaml` or `.yml`, in small letters",
-    why: "Only such files are read. A policy in `baseline.YAML` would vanish on one system and, where the file system does not tell large letters from small ones, be there on another.",
+    why: "Only such files are read. A policy in `baseline.YAML` would vanish on one system and, \
+        where the file system does not tell large letters from small ones, be there on another.",
     bad: &[(
         "policies/baseline.YAML",
         r#"apiVersion: refguard/v1
@@ -39,6 +40,8 @@ scope: "*"
 pub(crate) fn finding(file: &SourceFile) -> Finding {
     let name = file.path().rsplit('.').next().unwrap_or("");
     let message = format!("this file is not read: its name ends in `.{name}`");
-    Finding::new(&RULE, file, Span::default(), message)
-        .help(format!("rename it, so that it ends in `.{}`", name.to_lowercase()))
+    Finding::new(&RULE, file, Span::default(), message).help(format!(
+        "rename it, so that it ends in `.{}`",
+        name.to_lowercase()
+    ))
 }

@@ -36,6 +36,11 @@ scope: "*"
 
 /// A field that must be there.
 pub(crate) fn finding(file: &SourceFile, span: Span, field: &str, of: &str) -> Finding {
-    Finding::new(&RULE, file, span, format!("the field `{field}` is missing{of}"))
-        .help(format!("add `{field}:`"))
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        format!("the field `{field}` is missing{of}"),
+    )
+    .help(format!("add `{field}:`"))
 }

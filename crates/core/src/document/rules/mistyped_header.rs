@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a document that is nearly ours is ours, and must say so",
-    why: "A slip in `apiVersion` or `kind` would make a policy vanish: the engine would skip the file as somebody else's. So a header within two edits of ours, or one of our kinds without `apiVersion`, is an error.",
+    why: "A slip in `apiVersion` or `kind` would make a policy vanish: the engine would skip the \
+        file as somebody else's. So a header within two edits of ours, or one of our kinds without \
+        `apiVersion`, is an error.",
     bad: &[(
         "policies/baseline.yaml",
         "apiVersion: refgaurd/v1
@@ -54,9 +56,14 @@ pub(crate) fn kind(file: &SourceFile, span: Span, found: &str, kinds: &[&str]) -
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
             "the kinds are {}",
-            kinds.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
+            kinds
+                .iter()
+                .map(|k| format!("`{k}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
     };
+
     Finding::new(&RULE, file, span, format!("unknown kind `{found}`")).help(help)
 }
 

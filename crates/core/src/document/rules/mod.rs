@@ -34,7 +34,8 @@ pub struct Rule {
     pub name: &'static str,
     /// Errors cannot be lowered; the level of a warning can be set.
     pub severity: Severity,
-    /// The first release that reports it. A single finding may be newer: [`Finding::since`](super::Finding::since).
+    /// The first release that reports it. A single finding may be newer:
+    /// [`Finding::since`](super::Finding::since).
     pub since: Release,
     /// The rule in one sentence.
     pub summary: &'static str,
@@ -74,7 +75,8 @@ pub const ALL: &[&Rule] = &[
     &misnamed_file::RULE,
 ];
 
-/// Every rule about which files a tree has, by code: their breaches are found where files are listed.
+/// Every rule about which files a tree has, by code: their breaches are found where files are
+/// listed.
 pub const OF_TREES: &[&Rule] = &[&empty_set::RULE, &idle_glob::RULE];
 
 #[cfg(test)]
@@ -87,6 +89,7 @@ mod tests {
         let mut sorted = codes.clone();
         sorted.sort_unstable();
         sorted.dedup();
+
         assert_eq!(codes, sorted);
     }
 }

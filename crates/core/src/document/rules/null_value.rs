@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a field that is given must have a value",
-    why: "`teams:` with nothing after it is null. Other engines read that as an empty list or an empty string, and an attachment becomes global. Leave the field out, or give it its value.",
+    why: "`teams:` with nothing after it is null. Other engines read that as an empty list or an \
+        empty string, and an attachment becomes global. Leave the field out, or give it its value.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1

@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a document has only the fields that its kind knows",
-    why: "A field with a slip in its name used to be ignored: `team:` for `teams:` made an attachment global. Here every field is known or refused.",
+    why: "A field with a slip in its name used to be ignored: `team:` for `teams:` made an \
+        attachment global. Here every field is known or refused.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -55,8 +56,13 @@ pub(crate) fn finding(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
             "the fields are {}",
-            known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
+            known
+                .iter()
+                .map(|k| format!("`{k}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
     };
+
     Finding::new(&RULE, file, span, format!("unknown field `{field}`{of}")).help(help)
 }

@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a value has the type that its field asks for",
-    why: "A string where a list is due, a number where a name is due: guessing would make a policy that nobody wrote.",
+    why: "A string where a list is due, a number where a name is due: guessing would make a policy \
+        that nobody wrote.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -48,11 +49,22 @@ pub(crate) fn finding(
     expected: &str,
     found: &str,
 ) -> Finding {
-    let place = if field.is_empty() { String::new() } else { format!("`{field}`: ") };
-    Finding::new(&RULE, file, span, format!("{place}expected {expected}, found {found}"))
+    let place = if field.is_empty() {
+        String::new()
+    } else {
+        format!("`{field}`: ")
+    };
+
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        format!("{place}expected {expected}, found {found}"),
+    )
 }
 
-/// A value that the schema let through and the type does not take, such as `10.0` for a whole number.
+/// A value that the schema let through and the type does not take, such as `10.0` for a whole
+/// number.
 pub(crate) fn unreadable(file: &SourceFile, span: Span, said: &str) -> Finding {
     Finding::new(&RULE, file, span, said)
 }

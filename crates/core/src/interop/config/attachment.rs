@@ -8,17 +8,21 @@ use crate::interop::model::{AttachmentDoc, Text};
 use crate::interop::python;
 use crate::interop::rules::{everywhere, ignored};
 
-const ATTACHMENT: [&str; 8] =
-    ["policy", "scope", "teams", "keys", "models", "tags", "priority", "default"];
+const ATTACHMENT: [&str; 8] = [
+    "policy", "scope", "teams", "keys", "models", "tags", "priority", "default",
+];
 
 /// The lists of patterns of an entry or row, each with its place.
 pub(in crate::interop) type Lists = PerDimension<Option<Spanned<Vec<Text>>>>;
 
 pub(super) fn read_all(reader: &mut Reader<'_>, section: Option<&Node>, config: &mut Config) {
-    let Some(section) = section.filter(|node| !is_null(node)) else { return };
+    let Some(section) = section.filter(|node| !is_null(node)) else {
+        return;
+    };
     let NodeValue::Seq(items) = &section.value else {
         return reader.wrong(section, "policy_attachments", "a list of attachments");
     };
+
     for item in items {
         let before = reader.errors;
         let attachment = attachment(reader, item);
@@ -38,14 +42,24 @@ fn attachment(reader: &mut Reader<'_>, node: &Node) -> Option<AttachmentDoc> {
             None
         }
     };
+
     let mut lists = Lists::default();
     for dimension in Dimension::LITELLM {
         let key = dimension.plural();
-        lists[dimension] = get(key)
-            .and_then(|node| Some(Spanned { value: reader.texts(node, key)?, span: node.span }));
+        lists[dimension] = get(key).and_then(|node| {
+            Some(Spanned {
+                value: reader.texts(node, key)?,
+                span: node.span,
+            })
+        });
     }
+
     // A key at fault may be the target that seems to be missing.
-    if reader.errors > before { None } else { assemble(reader, node, policy?, lists) }
+    if reader.errors > before {
+        None
+    } else {
+        assemble(reader, node, policy?, lists)
+    }
 }
 
 /// The attachment of an entry or row whose lists have been read.
@@ -63,6 +77,7 @@ pub(in crate::interop) fn assemble(
     } else {
         None
     };
+
     Some(AttachmentDoc {
         policy,
         everywhere,
@@ -73,9 +88,9 @@ pub(in crate::interop) fn assemble(
     })
 }
 
-/// What the attachment is for, as LiteLLM reads it: `scope` counts only as `*`, and then nothing else
-/// does; an empty list is no list; without any list it is for every request. Gives the place that says
-/// "every request", if it is that.
+/// What the attachment is for, as LiteLLM reads it: `scope` counts only as `*`, and then nothing
+/// else does; an empty list is no list; without any list it is for every request. Gives the place
+/// that says "every request", if it is that.
 fn targets(
     reader: &mut Reader<'_>,
     node: &Node,
@@ -83,17 +98,26 @@ fn targets(
     lists: &mut Lists,
 ) -> Option<Span> {
     let file = reader.file;
-    let named = lists.written().flat_map(|(_, list)| list).any(|list| !list.value.is_empty());
+    let named = lists
+        .written()
+        .flat_map(|(_, list)| list)
+        .any(|list| !list.value.is_empty());
     let empty = lists
         .written()
         .flat_map(|(_, list)| list)
         .find(|list| list.value.is_empty())
         .map(|list| list.span);
+
     match scope {
         Some(scope) if scope.as_str() == "*" => {
             for list in lists.iter_mut().filter_map(|(_, list)| list.take()) {
-                reader.push(ignored::finding(file, list.span, "a list beside `scope: \"*\"`"));
+                reader.push(ignored::finding(
+                    file,
+                    list.span,
+                    "a list beside `scope: \"*\"`",
+                ));
             }
+
             return Some(scope.span);
         }
         Some(scope) if named => {
@@ -110,6 +134,7 @@ fn targets(
             None => reader.push(everywhere::no_target(file, first_key(node))),
         },
     }
+
     for (_, list) in lists.iter_mut() {
         if let Some(empty) = list.take_if(|list| list.value.is_empty())
             && named
@@ -117,6 +142,7 @@ fn targets(
             reader.push(ignored::finding(file, empty.span, "an empty list"));
         }
     }
+
     (!named).then(|| scope.map_or(node.span, |scope| scope.span))
 }
 
@@ -132,8 +158,12 @@ fn priority(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<i32>> {
         reader.wrong(node, "priority", "a whole number");
         return None;
     };
+
     match i32::try_from(number) {
-        Ok(value) => Some(Spanned { value, span: node.span }),
+        Ok(value) => Some(Spanned {
+            value,
+            span: node.span,
+        }),
         Err(_) => {
             let said = format!("{number} is not within {} and {}", i32::MIN, i32::MAX);
             reader.push(bad_value::other(reader.file, node.span, "priority", &said));

@@ -8,56 +8,85 @@ use crate::interop::model::{AttachmentDoc, GuardrailDoc, PolicyDoc, Text};
 use crate::interop::{python, rules};
 use crate::policy::StreamScopes;
 
-/// The config's guardrails, and those that policies name beyond them, each with a warning; `None` where it
-/// has no list or an empty one, as LiteLLM then checks nothing.
+/// The config's guardrails, and those that policies name beyond them, each with a warning; `None`
+/// where it has no list or an empty one, as LiteLLM then checks nothing.
 pub(super) fn guardrails(
     reader: &mut Reader<'_>,
     section: Option<&Node>,
     policies: &[PolicyDoc],
 ) -> Option<Vec<GuardrailDoc>> {
     let mut list: Vec<GuardrailDoc> = Vec::new();
-    let NodeValue::Seq(items) = &section?.value else { return None };
+    let NodeValue::Seq(items) = &section?.value else {
+        return None;
+    };
+
     for item in items {
-        let Some(name) = item.get("guardrail_name").and_then(text) else { continue };
+        let Some(name) = item.get("guardrail_name").and_then(text) else {
+            continue;
+        };
+
         if !reader.is_name(&name) {
             continue;
         }
+
         let read = guardrail(reader, name, item.get("litellm_params"));
-        match list.iter_mut().find(|known| known.name.value == read.name.value) {
+        match list
+            .iter_mut()
+            .find(|known| known.name.value == read.name.value)
+        {
             Some(known) => known.join(read),
             None => list.push(read),
         }
     }
+
     if list.is_empty() {
         return None;
     }
 
-    let steps = policies.iter().flat_map(|policy| &policy.pipeline).flat_map(|p| &p.steps);
+    let steps = policies
+        .iter()
+        .flat_map(|policy| &policy.pipeline)
+        .flat_map(|p| &p.steps);
     let named: Vec<Text> = policies
         .iter()
         .flat_map(|policy| &policy.add)
         .chain(steps.map(|step| &step.guardrail))
         .cloned()
         .collect();
+
     for name in named {
         if list.iter().any(|known| known.name.value == name.value) {
             continue;
         }
+
         let known = list.iter().map(|known| known.name.as_str());
         let said = rules::unlisted_guardrail::finding(reader.file, name.span, &name, known);
         reader.push(said);
-        list.push(GuardrailDoc { name, modes: None, default_on: None, stream_scope: None });
+        list.push(GuardrailDoc {
+            name,
+            modes: None,
+            default_on: None,
+            stream_scope: None,
+        });
     }
+
     Some(list)
 }
 
-/// How LiteLLM runs a guardrail. What it fills from the environment, or does not know, stays unknown.
+/// How LiteLLM runs a guardrail. What it fills from the environment, or does not know, stays
+/// unknown.
 fn guardrail(reader: &mut Reader<'_>, name: Text, params: Option<&Node>) -> GuardrailDoc {
-    let get = |key: &str| params.and_then(|params| params.get(key)).filter(|node| !is_null(node));
+    let get = |key: &str| {
+        params
+            .and_then(|params| params.get(key))
+            .filter(|node| !is_null(node))
+    };
+
     let modes = get("mode").and_then(|node| {
         if matches!(node.value, NodeValue::Map(_)) {
             reader.push(rules::tagged_modes::finding(reader.file, node.span, &name));
         }
+
         let mut modes = words_of(node)
             .into_iter()
             .map(GuardrailMode::parse)
@@ -69,7 +98,12 @@ fn guardrail(reader: &mut Reader<'_>, name: Text, params: Option<&Node>) -> Guar
     let default_on = get("default_on")
         .and_then(|node| python::lax_bool(&python::scalar(node)?))
         .filter(|on| *on);
-    GuardrailDoc { name, modes, default_on, stream_scope: get("stream_scope").and_then(scopes) }
+    GuardrailDoc {
+        name,
+        modes,
+        default_on,
+        stream_scope: get("stream_scope").and_then(scopes),
+    }
 }
 
 impl GuardrailDoc {
@@ -98,8 +132,13 @@ fn words_of(node: &Node) -> Vec<&str> {
                 Some(NodeValue::Map(entries)) => entries.iter().map(|(_, value)| value).collect(),
                 _ => Vec::new(),
             };
+
             let default = node.get("default").filter(|node| !is_null(node));
-            of_tags.into_iter().chain(default).flat_map(words_of).collect()
+            of_tags
+                .into_iter()
+                .chain(default)
+                .flat_map(words_of)
+                .collect()
         }
     }
 }
@@ -110,9 +149,17 @@ fn scopes(node: &Node) -> Option<StreamScopes> {
     match &node.value {
         NodeValue::Map(entries) => {
             let entry = |(key, value): &(Node, Node)| {
-                Some((GuardrailMode::parse(&key.text()?.to_ascii_lowercase())?, scope(value)?))
+                Some((
+                    GuardrailMode::parse(&key.text()?.to_ascii_lowercase())?,
+                    scope(value)?,
+                ))
             };
-            entries.iter().map(entry).collect::<Option<_>>().map(StreamScopes::ByMode)
+
+            entries
+                .iter()
+                .map(entry)
+                .collect::<Option<_>>()
+                .map(StreamScopes::ByMode)
         }
         NodeValue::Scalar { .. } => scope(node).map(StreamScopes::All),
         NodeValue::Seq(_) => None,
@@ -130,6 +177,7 @@ pub(super) fn models(
     if listed.is_empty() {
         return None;
     }
+
     let aliases = match root
         .get("router_settings")
         .and_then(|s| s.get("model_group_alias"))
@@ -138,49 +186,71 @@ pub(super) fn models(
         Some(NodeValue::Map(entries)) => entries.iter().filter_map(|(key, _)| text(key)).collect(),
         _ => Vec::new(),
     };
+
     let mut models = distinct(listed.into_iter().chain(aliases).map(up_to_star).collect());
     let exact: FxHashSet<String> = models.iter().map(|model| model.value.clone()).collect();
-    let prefixes: Vec<String> =
-        exact.iter().filter_map(|model| model.strip_suffix('*').map(str::to_owned)).collect();
+    let prefixes: Vec<String> = exact
+        .iter()
+        .filter_map(|model| model.strip_suffix('*').map(str::to_owned))
+        .collect();
     let known = |model: &str| {
-        exact.contains(model) || prefixes.iter().any(|prefix| model.starts_with(prefix.as_str()))
+        exact.contains(model)
+            || prefixes
+                .iter()
+                .any(|prefix| model.starts_with(prefix.as_str()))
     };
+
     let mut added: FxHashSet<&str> = FxHashSet::default();
     for model in attachments
         .iter()
         .flat_map(|attachment| attachment.targets[Dimension::Model].iter().flatten())
     {
         if !model.ends_with('*') && !known(model) && added.insert(model.as_str()) {
-            reader.push(rules::unlisted_model::finding(reader.file, model.span, model));
+            reader.push(rules::unlisted_model::finding(
+                reader.file,
+                model.span,
+                model,
+            ));
             models.push(model.clone());
         }
     }
+
     Some(models)
 }
 
-/// LiteLLM's models may have a star anywhere, ours only at the end: what comes after the first is left
-/// off, so that the entry covers at least as much.
+/// LiteLLM's models may have a star anywhere, ours only at the end: what comes after the first is
+/// left off, so that the entry covers at least as much.
 fn up_to_star(mut model: Text) -> Text {
     if let Some(star) = model.value.find('*') {
         model.value.truncate(star + 1);
     }
+
     model
 }
 
 fn names(section: &Node, key: &str) -> Vec<Text> {
     match &section.value {
-        NodeValue::Seq(items) => items.iter().filter_map(|item| text(item.get(key)?)).collect(),
+        NodeValue::Seq(items) => items
+            .iter()
+            .filter_map(|item| text(item.get(key)?))
+            .collect(),
         NodeValue::Map(_) | NodeValue::Scalar { .. } => Vec::new(),
     }
 }
 
 fn text(node: &Node) -> Option<Text> {
     let text = node.text().filter(|text| !text.is_empty())?;
-    Some(Spanned { value: text.to_owned(), span: node.span })
+    Some(Spanned {
+        value: text.to_owned(),
+        span: node.span,
+    })
 }
 
 /// Deployments share names; each counts once.
 fn distinct(texts: Vec<Text>) -> Vec<Text> {
     let mut seen = FxHashSet::default();
-    texts.into_iter().filter(|text| seen.insert(text.value.clone())).collect()
+    texts
+        .into_iter()
+        .filter(|text| seen.insert(text.value.clone()))
+        .collect()
 }

@@ -1,7 +1,8 @@
 //! A LiteLLM proxy config read into documents, every trap of its loading found on the way.
 //!
-//! LiteLLM takes what it needs from a Python dictionary and leaves the rest unread, so a slip of the hand
-//! is no error there. Here it is. What LiteLLM itself refuses at start is refused with the rules of form.
+//! LiteLLM takes what it needs from a Python dictionary and leaves the rest unread, so a slip of
+//! the hand is no error there. Here it is. What LiteLLM itself refuses at start is refused with the
+//! rules of form.
 
 pub(super) mod attachment;
 mod catalog;
@@ -44,11 +45,20 @@ pub(super) struct Config {
 
 /// Reads a config; what is wrong is added to `findings`.
 pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
-    let Some(root) = tree(file, findings) else { return Config::default() };
-    let mut reader = Reader { file, findings, errors: 0, is_json: false };
+    let Some(root) = tree(file, findings) else {
+        return Config::default();
+    };
+    let mut reader = Reader {
+        file,
+        findings,
+        errors: 0,
+        is_json: false,
+    };
+
     if let Some((key, _)) = root.entry("include") {
         reader.push(rules::indirect::include(file, key.span));
     }
+
     mistyped_sections(&mut reader, &root);
     let mut config = Config::default();
     policy::read_all(&mut reader, root.get("policies"), &mut config);
@@ -57,30 +67,47 @@ pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
     config.models = catalog::models(&mut reader, &root, &config.attachments);
     report_comments(&mut reader, &root);
     if config.policies.is_empty() && config.broken.is_empty() {
-        let place = root.entry("policies").map_or(Span::default(), |(key, _)| key.span);
-        reader.push(rules::no_policies::finding(file, place, policies_elsewhere(&root)));
+        let place = root
+            .entry("policies")
+            .map_or(Span::default(), |(key, _)| key.span);
+        reader.push(rules::no_policies::finding(
+            file,
+            place,
+            policies_elsewhere(&root),
+        ));
     }
+
     config
 }
 
 /// A key of the config under which policies stand, and where.
 fn policies_elsewhere(root: &Node) -> Option<(&str, Span)> {
-    let NodeValue::Map(entries) = &root.value else { return None };
+    let NodeValue::Map(entries) = &root.value else {
+        return None;
+    };
+
     entries.iter().find_map(|(key, value)| {
-        let (policies, _) =
-            value.entry("policies").or_else(|| value.entry("policy_attachments"))?;
+        let (policies, _) = value
+            .entry("policies")
+            .or_else(|| value.entry("policy_attachments"))?;
         Some((key.text()?, policies.span))
     })
 }
 
-/// Comments of the sections that become documents. The rest of a config stays LiteLLM's, with its own.
+/// Comments of the sections that become documents. The rest of a config stays LiteLLM's, with its
+/// own.
 fn report_comments(reader: &mut Reader<'_>, root: &Node) {
-    let NodeValue::Map(entries) = &root.value else { return };
+    let NodeValue::Map(entries) = &root.value else {
+        return;
+    };
     let is_ours = |comment: &Span| {
-        let above = entries.iter().take_while(|(key, _)| key.span.start < comment.start);
+        let above = entries
+            .iter()
+            .take_while(|(key, _)| key.span.start < comment.start);
         let section = above.last().and_then(|(key, _)| key.text());
         section.is_some_and(|section| matches!(section, "policies" | "policy_attachments"))
     };
+
     let comments = find_comments(reader.file, &LIMITS);
     let ours: Vec<Span> = comments.into_iter().filter(is_ours).collect();
     if let Some(first) = ours.first() {
@@ -88,11 +115,14 @@ fn report_comments(reader: &mut Reader<'_>, root: &Node) {
     }
 }
 
-/// `policy_attachment:`, or `attachments:` as a comment in LiteLLM's own code has it, is read by nobody: the
-/// policies would apply to no request.
+/// `policy_attachment:`, or `attachments:` as a comment in LiteLLM's own code has it, is read by
+/// nobody: the policies would apply to no request.
 fn mistyped_sections(reader: &mut Reader<'_>, root: &Node) {
     const OURS: [&str; 2] = ["policies", "policy_attachments"];
-    let NodeValue::Map(entries) = &root.value else { return };
+    let NodeValue::Map(entries) = &root.value else {
+        return;
+    };
+
     for (key, _) in entries {
         let name = key.text().unwrap_or("");
         if !OURS.contains(&name) && (name == "attachments" || did_you_mean(name, OURS).is_some()) {
@@ -111,11 +141,22 @@ fn mistyped_sections(reader: &mut Reader<'_>, root: &Node) {
 fn tree(file: &SourceFile, findings: &mut Vec<Finding>) -> Option<Node> {
     let (root, faults) = document(file, findings)?;
     if !matches!(root.value, NodeValue::Map(_)) {
-        findings.push(wrong_type::finding(file, root.span, "", "a mapping", reader::what(&root)));
+        findings.push(wrong_type::finding(
+            file,
+            root.span,
+            "",
+            "a mapping",
+            reader::what(&root),
+        ));
         return None;
     }
+
     let places = places(&root);
-    findings.extend(faults.into_iter().filter(|finding| concerns_us(finding, file, &places)));
+    findings.extend(
+        faults
+            .into_iter()
+            .filter(|finding| concerns_us(finding, file, &places)),
+    );
     Some(root)
 }
 
@@ -125,14 +166,26 @@ pub(super) fn document(
     findings: &mut Vec<Finding>,
 ) -> Option<(Node, Vec<Finding>)> {
     if file.text().len() > LIMITS.file_bytes {
-        findings.push(limit_exceeded::file_bytes(file, file.text().len() as u64, &LIMITS));
+        findings.push(limit_exceeded::file_bytes(
+            file,
+            file.text().len() as u64,
+            &LIMITS,
+        ));
         return None;
     }
+
     let mut documents = read_foreign(file, &LIMITS).into_iter();
     let Some(first) = documents.next() else {
-        findings.push(wrong_type::finding(file, Span::default(), "", "a mapping", "nothing"));
+        findings.push(wrong_type::finding(
+            file,
+            Span::default(),
+            "",
+            "a mapping",
+            "nothing",
+        ));
         return None;
     };
+
     if let Some(second) = documents.next() {
         let place = second.root.map_or(Span::default(), |root| root.span);
         findings.push(yaml_syntax::finding(
@@ -141,6 +194,7 @@ pub(super) fn document(
             "a second document; LiteLLM reads a config of one document",
         ));
     }
+
     match first.root {
         Some(root) => Some((root, first.findings)),
         None => {
@@ -155,10 +209,14 @@ fn places(root: &Node) -> Vec<Span> {
     let mut places = Vec::new();
     for section in SECTIONS {
         if let Some((key, value)) = root.entry(section) {
-            places.push(Span { start: key.span.start, end: value.span.end.max(key.span.end) });
+            places.push(Span {
+                start: key.span.start,
+                end: value.span.end.max(key.span.end),
+            });
             elsewhere(value, value.span, &mut places);
         }
     }
+
     places
 }
 
@@ -167,9 +225,12 @@ fn elsewhere(node: &Node, around: Span, places: &mut Vec<Span>) {
     if !inside {
         places.push(node.span);
     }
+
     match &node.value {
         NodeValue::Scalar { .. } => {}
-        NodeValue::Seq(items) => items.iter().for_each(|item| elsewhere(item, node.span, places)),
+        NodeValue::Seq(items) => items
+            .iter()
+            .for_each(|item| elsewhere(item, node.span, places)),
         NodeValue::Map(entries) => {
             for (key, value) in entries {
                 elsewhere(key, node.span, places);
@@ -182,8 +243,14 @@ fn elsewhere(node: &Node, around: Span, places: &mut Vec<Span>) {
 /// A fault of YAML concerns us where it stands in a section, or gives a section twice.
 fn concerns_us(finding: &Finding, file: &SourceFile, places: &[Span]) -> bool {
     let at = finding.location.span;
-    let text = file.text().get(at.start as usize..at.end as usize).unwrap_or("");
+    let text = file
+        .text()
+        .get(at.start as usize..at.end as usize)
+        .unwrap_or("");
     let section = SECTIONS.contains(&text.trim_matches(['"', '\'']));
+
     (finding.rule == &duplicate_key::RULE && section)
-        || places.iter().any(|place| place.start <= at.start && at.start < place.end)
+        || places
+            .iter()
+            .any(|place| place.start <= at.start && at.start < place.end)
 }

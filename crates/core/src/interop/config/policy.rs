@@ -8,11 +8,25 @@ use crate::interop::model::{PipelineDoc, PolicyDoc, StepDoc, Text};
 use crate::interop::python::{self, Scalar};
 use crate::interop::rules;
 
-const POLICY: [&str; 5] = ["inherit", "description", "guardrails", "condition", "pipeline"];
-const STEP: [&str; 6] =
-    ["guardrail", "on_pass", "on_fail", "on_error", "pass_data", "modify_response_message"];
-const MODES: [(&str, PipelineMode); 2] =
-    [("pre_call", PipelineMode::PreCall), ("post_call", PipelineMode::PostCall)];
+const POLICY: [&str; 5] = [
+    "inherit",
+    "description",
+    "guardrails",
+    "condition",
+    "pipeline",
+];
+const STEP: [&str; 6] = [
+    "guardrail",
+    "on_pass",
+    "on_fail",
+    "on_error",
+    "pass_data",
+    "modify_response_message",
+];
+const MODES: [(&str, PipelineMode); 2] = [
+    ("pre_call", PipelineMode::PreCall),
+    ("post_call", PipelineMode::PostCall),
+];
 const ACTIONS: [(&str, Action); 4] = [
     ("allow", Action::Allow),
     ("block", Action::Block),
@@ -21,10 +35,13 @@ const ACTIONS: [(&str, Action); 4] = [
 ];
 
 pub(super) fn read_all(reader: &mut Reader<'_>, section: Option<&Node>, config: &mut Config) {
-    let Some(section) = section.filter(|node| !is_null(node)) else { return };
+    let Some(section) = section.filter(|node| !is_null(node)) else {
+        return;
+    };
     let NodeValue::Map(entries) = &section.value else {
         return reader.wrong(section, "policies", "a mapping of names to policies");
     };
+
     for (key, body) in entries {
         let before = reader.errors;
         let policy = name(reader, key).and_then(|name| policy(reader, name, body));
@@ -41,15 +58,21 @@ fn name(reader: &mut Reader<'_>, key: &Node) -> Option<Text> {
         reader.wrong(key, "policies", "text");
         return None;
     };
-    let name = Spanned { value: text.to_owned(), span: key.span };
+    let name = Spanned {
+        value: text.to_owned(),
+        span: key.span,
+    };
+
     reader.is_name(&name).then_some(name)
 }
 
 fn policy(reader: &mut Reader<'_>, name: Text, body: &Node) -> Option<PolicyDoc> {
     let of = format!(" of the policy `{}`", &*name);
     let get = reader.entries(body, &POLICY, &of)?;
-    let (add, remove) =
-        get("guardrails").map(|node| guardrails(reader, node, &of)).unwrap_or_default();
+    let (add, remove) = get("guardrails")
+        .map(|node| guardrails(reader, node, &of))
+        .unwrap_or_default();
+
     Some(PolicyDoc {
         description: get("description").and_then(|node| reader.text(node, "description")),
         owner: None,
@@ -66,26 +89,39 @@ fn policy(reader: &mut Reader<'_>, name: Text, body: &Node) -> Option<PolicyDoc>
 pub(in crate::interop) fn inherit(reader: &mut Reader<'_>, node: &Node) -> Option<Text> {
     let parent = reader.text(node, "inherit")?;
     if parent.is_empty() {
-        reader.push(rules::ignored::finding(reader.file, node.span, "an empty `inherit`"));
+        reader.push(rules::ignored::finding(
+            reader.file,
+            node.span,
+            "an empty `inherit`",
+        ));
         return None;
     }
+
     Some(parent)
 }
 
 /// A mapping of `add` and `remove`, or the old form: a list of what to add.
 fn guardrails(reader: &mut Reader<'_>, node: &Node, of: &str) -> (Vec<Text>, Vec<Text>) {
     match &node.value {
-        NodeValue::Seq(_) => (reader.names(node, "guardrails").unwrap_or_default(), Vec::new()),
+        NodeValue::Seq(_) => (
+            reader.names(node, "guardrails").unwrap_or_default(),
+            Vec::new(),
+        ),
         NodeValue::Map(_) => {
             let Some(get) =
                 reader.entries(node, &["add", "remove"], &format!(" in `guardrails`{of}"))
             else {
                 return (Vec::new(), Vec::new());
             };
+
             let mut list = |key: &str| {
                 get(key).and_then(|node| reader.names(node, &format!("guardrails.{key}")))
             };
-            (list("add").unwrap_or_default(), list("remove").unwrap_or_default())
+
+            (
+                list("add").unwrap_or_default(),
+                list("remove").unwrap_or_default(),
+            )
         }
         NodeValue::Scalar { .. } => {
             reader.wrong(node, "guardrails", "a mapping with `add` and `remove`");
@@ -105,6 +141,7 @@ pub(in crate::interop) fn condition(
         reader.push(rules::empty_condition::finding(reader.file, node.span, of));
         return None;
     }
+
     let get = reader.entries(node, &["model"], &format!(" in `condition`{of}"))?;
     let Some(model) = get("model") else {
         // With an unknown key there is an error already, and that key is the reason.
@@ -112,8 +149,10 @@ pub(in crate::interop) fn condition(
         if !slipped {
             reader.push(rules::empty_condition::finding(reader.file, node.span, of));
         }
+
         return None;
     };
+
     match &model.value {
         NodeValue::Seq(items) if items.is_empty() => {
             reader.push(rules::dead_condition::finding(reader.file, model.span, of));
@@ -132,8 +171,12 @@ pub(in crate::interop) fn pipeline(
     let get = reader.entries(node, &["mode", "steps"], &format!(" in `pipeline`{of}"))?;
     let mode = match get("mode") {
         Some(mode) => reader.choice(mode, "pipeline.mode", &MODES)?,
-        None => Spanned { value: PipelineMode::PreCall, span: node.span },
+        None => Spanned {
+            value: PipelineMode::PreCall,
+            span: node.span,
+        },
     };
+
     let Some(list) = get("steps") else {
         reader.missing(node, "steps", &format!(" in `pipeline`{of}"));
         return None;
@@ -142,13 +185,26 @@ pub(in crate::interop) fn pipeline(
         reader.wrong(list, "pipeline.steps", "a list of steps");
         return None;
     };
+
     if items.is_empty() {
         let said = format!(" in `pipeline.steps`{of}");
-        reader.push(missing_field::finding(reader.file, list.span, "guardrail", &said));
+        reader.push(missing_field::finding(
+            reader.file,
+            list.span,
+            "guardrail",
+            &said,
+        ));
         return None;
     }
-    let steps = items.iter().map(|item| step(reader, item, of)).collect::<Vec<_>>();
-    Some(PipelineDoc { mode, steps: steps.into_iter().collect::<Option<_>>()? })
+
+    let steps = items
+        .iter()
+        .map(|item| step(reader, item, of))
+        .collect::<Vec<_>>();
+    Some(PipelineDoc {
+        mode,
+        steps: steps.into_iter().collect::<Option<_>>()?,
+    })
 }
 
 fn step(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<StepDoc> {
@@ -158,9 +214,12 @@ fn step(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<StepDoc> {
         reader.missing(node, "guardrail", &of);
         return None;
     };
-    let guardrail = reader.text(guardrail, "guardrail").filter(|name| reader.is_name(name))?;
+    let guardrail = reader
+        .text(guardrail, "guardrail")
+        .filter(|name| reader.is_name(name))?;
     let mut action = |key: &str| get(key).and_then(|node| reader.choice(node, key, &ACTIONS));
     let (on_pass, on_fail, on_error) = (action("on_pass"), action("on_fail"), action("on_error"));
+
     Some(StepDoc {
         guardrail,
         on_pass,

@@ -41,8 +41,13 @@ impl Reader<'_> {
         let finding = wrong_type::finding(self.file, node.span, field, expected, what(node));
         let plain_text =
             expected == "text" && matches!(node.value, NodeValue::Scalar { plain: true, .. });
-        let quote = plain_text
-            .then(|| format!("quote it: `\"{}\"`", node.text().unwrap_or("").escape_debug()));
+        let quote = plain_text.then(|| {
+            format!(
+                "quote it: `\"{}\"`",
+                node.text().unwrap_or("").escape_debug()
+            )
+        });
+
         self.push(finding.maybe_help(quote));
     }
 
@@ -57,12 +62,16 @@ impl Reader<'_> {
             self.wrong(node, "", "a mapping");
             return None;
         };
+
         for (key, _) in entries {
             let name = key.text().unwrap_or("");
             if !known.contains(&name) {
-                self.push(rules::unknown_key::finding(self.file, key.span, name, known, of));
+                self.push(rules::unknown_key::finding(
+                    self.file, key.span, name, known, of,
+                ));
             }
         }
+
         Some(|name: &str| node.get(name).filter(|value| !is_null(value)))
     }
 
@@ -73,6 +82,7 @@ impl Reader<'_> {
             self.push(rules::indirect::environment(self.file, node.span, &text));
             return None;
         }
+
         Some(text)
     }
 
@@ -83,7 +93,11 @@ impl Reader<'_> {
                 if !self.is_json && self.has_split_character(node) {
                     self.push(rules::split_character::finding(self.file, node.span));
                 }
-                Some(Spanned { value: text.to_owned(), span: node.span })
+
+                Some(Spanned {
+                    value: text.to_owned(),
+                    span: node.span,
+                })
             }
             _ => {
                 self.wrong(node, field, "text");
@@ -95,7 +109,12 @@ impl Reader<'_> {
     /// Whether a quoted text is written with an escape of half a character.
     fn has_split_character(&self, node: &Node) -> bool {
         let at = node.span.start as usize..node.span.end as usize;
-        let written = self.file.text().get(at).filter(|text| text.starts_with('"'));
+        let written = self
+            .file
+            .text()
+            .get(at)
+            .filter(|text| text.starts_with('"'));
+
         written.is_some_and(|text| {
             text.match_indices("\\u").any(|(at, _)| {
                 let digits = text.get(at + 2..at + 4).unwrap_or_default();
@@ -112,8 +131,11 @@ impl Reader<'_> {
     fn listed(&mut self, node: &Node, field: &str) -> Option<Text> {
         let text = self.item(node, field)?;
         if !self.is_json && text.starts_with("os.environ/") {
-            self.push(rules::literal_environment::finding(self.file, node.span, &text));
+            self.push(rules::literal_environment::finding(
+                self.file, node.span, &text,
+            ));
         }
+
         Some(text)
     }
 
@@ -123,6 +145,7 @@ impl Reader<'_> {
             self.wrong(node, field, "a list of texts");
             return None;
         };
+
         Some(
             (0..)
                 .zip(items)
@@ -157,13 +180,21 @@ impl Reader<'_> {
         choices: &[(&str, T)],
     ) -> Option<Spanned<T>> {
         let text = self.text(node, field)?;
-        let found =
-            choices.iter().find(|(word, _)| *word == text.as_str()).map(|(_, value)| *value);
+        let found = choices
+            .iter()
+            .find(|(word, _)| *word == text.as_str())
+            .map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            self.push(bad_value::finding(self.file, node.span, field, &text, &words));
+            self.push(bad_value::finding(
+                self.file, node.span, field, &text, &words,
+            ));
         }
-        found.map(|value| Spanned { value, span: node.span })
+
+        found.map(|value| Spanned {
+            value,
+            span: node.span,
+        })
     }
 
     /// A boolean, as widely as LiteLLM takes it.
@@ -172,6 +203,7 @@ impl Reader<'_> {
         if value.is_none() {
             self.wrong(node, field, "true or false");
         }
+
         value.unwrap_or(false)
     }
 
@@ -181,6 +213,7 @@ impl Reader<'_> {
             NodeValue::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
             NodeValue::Scalar { .. } | NodeValue::Seq(_) => node.span,
         };
+
         self.push(missing_field::finding(self.file, first, field, of));
     }
 }

@@ -41,33 +41,49 @@ pub(super) fn build(
         commits: Vec::new(),
         tree: Written::new(&policies),
     };
+
     let mut counts = Counts::default();
-    history.commit(None, None, "Begin a policy repository".to_owned(), history.tree.texts());
+    history.commit(
+        None,
+        None,
+        "Begin a policy repository".to_owned(),
+        history.tree.texts(),
+    );
     let (served, beyond) = steps(&rows.policies);
     let mut production = None;
     if !served.is_empty() {
         served.iter().for_each(|version| history.version(version));
         let in_production = |a: &&AttachmentDoc| {
-            rows.policies.get(a.policy.as_str()).is_some_and(|g| g.production.is_some())
+            rows.policies
+                .get(a.policy.as_str())
+                .is_some_and(|g| g.production.is_some())
         };
+
         history.attach(rows.attachments.iter().filter(in_production));
         production = history.commits.len().checked_sub(1);
         counts = history.judge(&rows.broken, &mut findings);
     }
+
     if !beyond.is_empty() || served.is_empty() {
         beyond.iter().for_each(|version| history.version(version));
         history.attach(&rows.attachments);
         counts = history.judge(&rows.broken, &mut findings);
     }
+
     let (mut drafts, mut older_drafts) = (Vec::new(), Vec::new());
     for group in rows.policies.values() {
-        for version in group.versions.iter().filter(|version| version.state == State::Draft) {
+        for version in group
+            .versions
+            .iter()
+            .filter(|version| version.state == State::Draft)
+        {
             match group.is_ahead(version) {
                 true => drafts.push(history.draft(version)),
                 false => older_drafts.push((version.doc.name.value.clone(), version.number)),
             }
         }
     }
+
     let mut commits = history.commits;
     findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     findings.dedup();
@@ -75,6 +91,7 @@ pub(super) fn build(
         (commits, drafts, production) = (Vec::new(), Vec::new(), None);
         older_drafts.clear();
     }
+
     DatabaseImport {
         commits,
         production,
@@ -90,20 +107,26 @@ pub(super) fn build(
 fn steps(groups: &BTreeMap<String, Group>) -> (Vec<&Version>, Vec<&Version>) {
     let (mut served, mut beyond) = (Vec::new(), Vec::new());
     for group in groups.values() {
-        for (index, version) in
-            group.versions.iter().enumerate().filter(|(_, v)| v.state != State::Draft)
+        for (index, version) in group
+            .versions
+            .iter()
+            .enumerate()
+            .filter(|(_, v)| v.state != State::Draft)
         {
             let list = if group.production.is_some_and(|last| index <= last) {
                 &mut served
             } else {
                 &mut beyond
             };
+
             list.push(version);
         }
     }
+
     // Stable: what has one time stays in the order of names and versions.
     served.sort_by_key(|version| version.time);
     beyond.sort_by_key(|version| version.time);
+
     (served, beyond)
 }
 
@@ -115,12 +138,23 @@ impl History<'_> {
         message: String,
         files: Vec<(String, String)>,
     ) {
-        let files = files.into_iter().map(|(path, text)| (path, Some(text))).collect();
-        self.commits.push(Commit { author, time, message, files });
+        let files = files
+            .into_iter()
+            .map(|(path, text)| (path, Some(text)))
+            .collect();
+        self.commits.push(Commit {
+            author,
+            time,
+            message,
+            files,
+        });
     }
 
     fn path(&self, version: &Version) -> String {
-        self.paths.get(version.doc.name.as_str()).cloned().unwrap_or_default()
+        self.paths
+            .get(version.doc.name.as_str())
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn version(&mut self, version: &Version) {
@@ -128,9 +162,13 @@ impl History<'_> {
         let message = match version.from_config {
             true => format!("{}: as LiteLLM's config has it", &*version.doc.name),
             false => {
-                format!("{}: version {} of LiteLLM's database", &*version.doc.name, version.number)
+                format!(
+                    "{}: version {} of LiteLLM's database",
+                    &*version.doc.name, version.number
+                )
             }
         };
+
         self.commit(
             version.author.clone(),
             version.time,
@@ -140,13 +178,16 @@ impl History<'_> {
         self.tree.add(self.policies, [(path, writer)]);
     }
 
-    /// The attachments as one commit. A later call has every attachment of an earlier one, so no file of
-    /// the earlier one is left over.
+    /// The attachments as one commit. A later call has every attachment of an earlier one, so no
+    /// file of the earlier one is left over.
     fn attach<'d>(&mut self, attachments: impl IntoIterator<Item = &'d AttachmentDoc>) {
         let files = attachment_files(attachments);
-        let texts: Vec<_> =
-            files.iter().map(|(path, writer)| (path.clone(), writer.text.clone())).collect();
+        let texts: Vec<_> = files
+            .iter()
+            .map(|(path, writer)| (path.clone(), writer.text.clone()))
+            .collect();
         let before = self.tree.texts();
+
         if texts.iter().any(|file| !before.contains(file)) {
             let latest = self.commits.iter().filter_map(|commit| commit.time).max();
             self.commit(
@@ -171,8 +212,8 @@ impl History<'_> {
         }
     }
 
-    /// Judges the tree as it stands. The findings so far go in, so that a fault of form is not followed
-    /// by faults of the set.
+    /// Judges the tree as it stands. The findings so far go in, so that a fault of form is not
+    /// followed by faults of the set.
     fn judge(&self, broken: &[String], findings: &mut Vec<Finding>) -> Counts {
         let checked = self.tree.judge(broken.to_vec(), std::mem::take(findings));
         *findings = checked.findings;

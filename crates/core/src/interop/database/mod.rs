@@ -1,6 +1,8 @@
-//! The policies of a LiteLLM database, with their versions, as the commits that would have made them.
+//! The policies of a LiteLLM database, with their versions, as the commits that would have made
+//! them.
 //!
-//! Owns the order of the commits and what of them was in production; making them is the work of others.
+//! Owns the order of the commits and what of them was in production; making them is the work of
+//! others.
 
 mod history;
 mod rows;
@@ -26,7 +28,8 @@ pub struct DatabaseImport {
     pub production: Option<usize>,
     /// Versions that nobody published, newer than what is in production: in no commit.
     pub drafts: Vec<Draft>,
-    /// Drafts that are older than what is in production, by policy and number: what came of them is known.
+    /// Drafts that are older than what is in production, by policy and number: what came of them is
+    /// known.
     pub older_drafts: Vec<(String, i64)>,
     /// Every finding, at its place in the saved answers.
     pub findings: Vec<Finding>,
@@ -82,9 +85,9 @@ struct Group {
     production: Option<usize>,
 }
 
-/// Turns the saved answers of `/policies/list` and `/policies/attachments/list`, each a name for findings
-/// and a text, into commits: first every version up to those in production, then the attachments to
-/// them, which gives the production set, then what was published beyond it.
+/// Turns the saved answers of `/policies/list` and `/policies/attachments/list`, each a name for
+/// findings and a text, into commits: first every version up to those in production, then the
+/// attachments to them, which gives the production set, then what was published beyond it.
 pub fn import_database(policies: (&str, String), attachments: (&str, String)) -> DatabaseImport {
     let policies = SourceFile::new(label(policies.0), policies.1);
     let attachments = SourceFile::new(label(attachments.0), attachments.1);
@@ -92,6 +95,7 @@ pub fn import_database(policies: (&str, String), attachments: (&str, String)) ->
     let mut rows = Rows::default();
     read_policies(&policies, &mut rows, &mut findings);
     read_attachments(&attachments, &mut rows, &mut findings);
+
     history::build(policies, attachments, rows, findings)
 }
 
@@ -100,9 +104,20 @@ fn read<'a>(
     findings: &'a mut Vec<Finding>,
     each: impl FnOnce(&mut Reader<'a>, &Node),
 ) {
-    let Some((root, faults)) = document(file, findings) else { return };
+    let Some((root, faults)) = document(file, findings) else {
+        return;
+    };
+
     findings.extend(faults);
-    each(&mut Reader { file, findings, errors: 0, is_json: true }, &root);
+    each(
+        &mut Reader {
+            file,
+            findings,
+            errors: 0,
+            is_json: true,
+        },
+        &root,
+    );
 }
 
 fn read_policies(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Finding>) {
@@ -117,11 +132,14 @@ fn read_policies(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Finding>
                         .versions
                         .push(version);
                 }
-                _ => rows
-                    .broken
-                    .extend(row.get("policy_name").and_then(Node::text).map(str::to_owned)),
+                _ => rows.broken.extend(
+                    row.get("policy_name")
+                        .and_then(Node::text)
+                        .map(str::to_owned),
+                ),
             }
         }
+
         for group in rows.policies.values_mut() {
             group.settle(reader);
         }
@@ -129,8 +147,9 @@ fn read_policies(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Finding>
 }
 
 impl Group {
-    /// Puts the versions in order and finds the one in production: what the config defines counts only
-    /// without a row in production; of two such rows LiteLLM serves the one that its list has last.
+    /// Puts the versions in order and finds the one in production: what the config defines counts
+    /// only without a row in production; of two such rows LiteLLM serves the one that its list has
+    /// last.
     fn settle(&mut self, reader: &mut Reader<'_>) {
         let in_production =
             |version: &&Version| version.state == State::Production && !version.from_config;
@@ -143,15 +162,19 @@ impl Group {
                 &second.doc.name,
                 last.number,
             );
+
             reader.push(said);
         }
+
         let of_config = || self.versions.iter().find(|version| version.from_config);
         let served = last.or_else(of_config).map(|version| version.doc.name.span);
-        self.versions.sort_by_key(|version| (!version.from_config, version.number, version.time));
+        self.versions
+            .sort_by_key(|version| (!version.from_config, version.number, version.time));
         self.production =
             served.and_then(|span| self.versions.iter().position(|v| v.doc.name.span == span));
         // A clock that went back does not put a version before an older one.
         let mut latest = None;
+
         for version in &mut self.versions {
             if version.time.is_some() && version.time < latest {
                 let name = &version.doc.name;
@@ -160,6 +183,7 @@ impl Group {
                 let said = mended_row::finding(reader.file, name.span, name, version.number, what);
                 reader.push(said);
             }
+
             latest = latest.max(version.time);
             version.time = latest;
         }
@@ -173,20 +197,27 @@ impl Group {
 
     /// Whether any version was published.
     fn is_public(&self) -> bool {
-        self.versions.iter().any(|version| version.state != State::Draft)
+        self.versions
+            .iter()
+            .any(|version| version.state != State::Draft)
     }
 }
 
-/// The config's attachments come first, then the database's, newest first: the order in which LiteLLM
-/// has them after it has synchronised.
+/// The config's attachments come first, then the database's, newest first: the order in which
+/// LiteLLM has them after it has synchronised.
 fn read_attachments(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Finding>) {
     read(file, findings, |reader, root| {
         let list = rows::rows(reader, root, "attachments");
         let (of_config, of_database): (Vec<&Node>, Vec<&Node>) =
             list.iter().partition(|row| rows::is_from_config(row));
         for row in of_config.into_iter().chain(of_database) {
-            let Some(attachment) = rows::attachment(reader, row) else { continue };
-            let known = rows.policies.get(attachment.policy.as_str()).is_some_and(Group::is_public);
+            let Some(attachment) = rows::attachment(reader, row) else {
+                continue;
+            };
+            let known = rows
+                .policies
+                .get(attachment.policy.as_str())
+                .is_some_and(Group::is_public);
             if known || rows.broken.contains(&attachment.policy.value) {
                 rows.attachments.push(attachment);
             } else {

@@ -18,8 +18,11 @@ pub(super) enum State {
     Production,
 }
 
-const STATES: [(&str, State); 3] =
-    [("draft", State::Draft), ("published", State::Published), ("production", State::Production)];
+const STATES: [(&str, State); 3] = [
+    ("draft", State::Draft),
+    ("published", State::Published),
+    ("production", State::Production),
+];
 
 /// One version of a policy.
 #[derive(Debug)]
@@ -55,10 +58,16 @@ pub(super) fn version(reader: &mut Reader<'_>, row: &Node) -> Option<Version> {
         reader.missing(row, "policy_name", " of a policy");
         return None;
     };
-    let name = reader.text(name, "policy_name").filter(|name| reader.is_name(name))?;
+    let name = reader
+        .text(name, "policy_name")
+        .filter(|name| reader.is_name(name))?;
     let of = format!(" of the policy `{}`", &*name);
-    let mut names =
-        |key: &str| get(key).and_then(|node| reader.names(node, key)).unwrap_or_default();
+    let mut names = |key: &str| {
+        get(key)
+            .and_then(|node| reader.names(node, key))
+            .unwrap_or_default()
+    };
+
     let (add, remove) = (names("guardrails_add"), names("guardrails_remove"));
     let doc = PolicyDoc {
         description: get("description").and_then(|node| reader.text(node, "description")),
@@ -71,11 +80,13 @@ pub(super) fn version(reader: &mut Reader<'_>, row: &Node) -> Option<Version> {
         requestable: false,
         name,
     };
+
     let state = match get("version_status") {
         Some(node) => reader.choice(node, "version_status", &STATES)?.value,
         // As LiteLLM takes a row from before there were versions.
         None => State::Production,
     };
+
     let number = get("version_number").and_then(|node| match python::scalar(node) {
         Some(Scalar::Int(number)) => number,
         _ => None,
@@ -88,25 +99,29 @@ pub(super) fn version(reader: &mut Reader<'_>, row: &Node) -> Option<Version> {
         author: get("created_by").and_then(Node::text).and_then(author),
         time: get("created_at").and_then(Node::text).and_then(time),
     };
+
     mend(reader, row, &mut version);
     Some(version)
 }
 
-/// Says of a row what it does not tell, where it has the field. What the config defines has no author and no
-/// time.
+/// Says of a row what it does not tell, where it has the field. What the config defines has no
+/// author and no time.
 fn mend(reader: &mut Reader<'_>, row: &Node, version: &mut Version) {
     if version.from_config {
         return;
     }
+
     let place = |key: &str| row.get(key).map_or(version.doc.name.span, |node| node.span);
     let mut say = |key: &str, what: &str| {
         let (name, number) = (&version.doc.name, version.number);
         let said = mended_row::finding(reader.file, place(key), name, number, what);
         reader.push(said);
     };
+
     if version.author.is_none() && row.get("created_by").is_some() {
         say("created_by", "has no author: its commit is by `litellm`");
     }
+
     if version.time.is_none() && row.get("created_at").is_some() {
         say(
             "created_at",
@@ -117,11 +132,20 @@ fn mend(reader: &mut Reader<'_>, row: &Node, version: &mut Version) {
 
 /// An author as a commit can have it: some text, without what git ends a name at.
 fn author(text: &str) -> Option<String> {
-    let plain = |c: char| if c.is_control() || matches!(c, '<' | '>') { ' ' } else { c };
+    let plain = |c: char| {
+        if c.is_control() || matches!(c, '<' | '>') {
+            ' '
+        } else {
+            c
+        }
+    };
+
     let text: String = text.chars().map(plain).collect();
     let text = text.trim();
     // Git takes a name of such characters alone for none.
-    text.chars().any(char::is_alphanumeric).then(|| text.to_owned())
+    text.chars()
+        .any(char::is_alphanumeric)
+        .then(|| text.to_owned())
 }
 
 /// One row of `attachments`: an empty list is the database's way to say "none".
@@ -135,12 +159,17 @@ pub(super) fn attachment(reader: &mut Reader<'_>, row: &Node) -> Option<Attachme
     let mut list = |dimension: Dimension| {
         let (key, node) = (dimension.plural(), get(dimension.plural())?);
         let value = reader.texts(node, key).filter(|list| !list.is_empty())?;
-        Some(Spanned { value, span: node.span })
+        Some(Spanned {
+            value,
+            span: node.span,
+        })
     };
+
     let mut lists = attachment::Lists::default();
     for dimension in Dimension::LITELLM {
         lists[dimension] = list(dimension);
     }
+
     attachment::assemble(reader, row, policy, lists)
 }
 
@@ -149,12 +178,17 @@ pub(super) fn is_from_config(row: &Node) -> bool {
     row.get("definition_location").and_then(Node::text) == Some("config")
 }
 
-/// A time with an offset, or one without, which is UTC; `None` of one that no version of LiteLLM can have
-/// written.
+/// A time with an offset, or one without, which is UTC; `None` of one that no version of LiteLLM
+/// can have written.
 fn time(text: &str) -> Option<Timestamp> {
     let utc = || {
-        text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+        text.parse::<DateTime>()
+            .ok()?
+            .to_zoned(TimeZone::UTC)
+            .ok()
+            .map(|zoned| zoned.timestamp())
     };
+
     let time = text.parse::<Timestamp>().ok().or_else(utc)?;
     (0..LATEST).contains(&time.as_second()).then_some(time)
 }
@@ -169,12 +203,20 @@ mod tests {
     #[test]
     fn times_with_and_without_an_offset() {
         let want = Some("2024-01-01T10:00:00.5Z".parse().expect("a time"));
-        for text in
-            ["2024-01-01T10:00:00.500000Z", "2024-01-01T12:00:00.5+02:00", "2024-01-01T10:00:00.5"]
-        {
+        for text in [
+            "2024-01-01T10:00:00.500000Z",
+            "2024-01-01T12:00:00.5+02:00",
+            "2024-01-01T10:00:00.5",
+        ] {
             assert_eq!(time(text), want, "{text}");
         }
-        for text in ["yesterday", "", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"] {
+
+        for text in [
+            "yesterday",
+            "",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+        ] {
             assert_eq!(time(text), None, "{text}");
         }
     }

@@ -48,21 +48,45 @@ fn versions_become_commits_and_production_is_one_of_them() {
         ("Attach the policies as LiteLLM's database does", None),
         ("health: version 2 of LiteLLM's database", Some("carl")),
     ];
+
     assert_eq!(said, want, "{:#?}", imported.findings);
     assert_eq!(imported.production, Some(3));
-    assert_eq!(imported.commits[2].time, Some("2024-01-02T00:00:00.123Z".parse().expect("a time")));
-    let [(path, Some(text))] = imported.commits[3].files.as_slice() else { panic!("one file") };
+    assert_eq!(
+        imported.commits[2].time,
+        Some("2024-01-02T00:00:00.123Z".parse().expect("a time"))
+    );
+    let [(path, Some(text))] = imported.commits[3].files.as_slice() else {
+        panic!("one file")
+    };
+
     assert_eq!(path, "attachments/0001.yaml");
-    assert!(text.find("policy: base") < text.find("policy: health"), "{text}");
-    let [draft] = imported.drafts.as_slice() else { panic!("one draft") };
+    assert!(
+        text.find("policy: base") < text.find("policy: health"),
+        "{text}"
+    );
+    let [draft] = imported.drafts.as_slice() else {
+        panic!("one draft")
+    };
+
     assert_eq!(
         (draft.policy.as_str(), draft.version, draft.path.as_str()),
         ("health", 3, "policies/health.yaml")
     );
-    let codes: Vec<String> =
-        imported.findings.iter().map(|f| format!("{} {}", f.location.file, f.rule.code)).collect();
-    assert_eq!(codes.iter().filter(|c| c.ends_with("RG309")).count(), 1, "{codes:?}");
-    assert!(codes.contains(&"policies.json RG304".to_owned()), "{codes:?}");
+    let codes: Vec<String> = imported
+        .findings
+        .iter()
+        .map(|f| format!("{} {}", f.location.file, f.rule.code))
+        .collect();
+
+    assert_eq!(
+        codes.iter().filter(|c| c.ends_with("RG309")).count(),
+        1,
+        "{codes:?}"
+    );
+    assert!(
+        codes.contains(&"policies.json RG304".to_owned()),
+        "{codes:?}"
+    );
 }
 
 #[test]
@@ -73,18 +97,33 @@ fn of_two_rows_in_production_the_last_listed_is_taken_and_said() {
                 r#"{{"policy_name": "p", "version_number": {n}, "version_status": "{status}", "guardrails_add": ["g{n}"]}}"#
             )
         };
+
         format!("[{}, {}]", row(2, status), row(1, "production"))
     };
+
     let attachments = r#"[{"policy_name": "p", "scope": "*"}]"#;
     let imported = import(&rows("production"), attachments);
     assert!(
-        imported.findings.iter().any(|finding| finding.rule.code == "RG310"),
+        imported
+            .findings
+            .iter()
+            .any(|finding| finding.rule.code == "RG310"),
         "{:#?}",
         imported.findings
     );
     let production = imported.production.expect("a commit");
-    let messages: Vec<&str> = imported.commits.iter().map(|c| c.message.as_str()).collect();
-    assert!(messages[..=production].iter().all(|m| !m.contains("version 2")), "{messages:?}");
+    let messages: Vec<&str> = imported
+        .commits
+        .iter()
+        .map(|c| c.message.as_str())
+        .collect();
+
+    assert!(
+        messages[..=production]
+            .iter()
+            .all(|m| !m.contains("version 2")),
+        "{messages:?}"
+    );
     assert!(import(&rows("archived"), attachments).commits.is_empty());
 }
 
@@ -101,10 +140,17 @@ fn what_is_no_saved_answer_is_refused() {
 fn escapes_of_json_are_read() {
     let policies = r#"[{"policy_name": "caf\u00e9 \ud83d\ude00\/x", "guardrails_add": ["g"]}]"#;
     let imported = import(policies, "[]");
-    let texts: Vec<&str> =
-        imported.commits.iter().flat_map(|c| &c.files).filter_map(|(_, t)| t.as_deref()).collect();
+    let texts: Vec<&str> = imported
+        .commits
+        .iter()
+        .flat_map(|c| &c.files)
+        .filter_map(|(_, t)| t.as_deref())
+        .collect();
+
     assert!(
-        texts.iter().any(|text| text.contains("name: \"café 😀/x\"")),
+        texts
+            .iter()
+            .any(|text| text.contains("name: \"café 😀/x\"")),
         "{texts:?} {:#?}",
         imported.findings
     );

@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "comments among the policies of a LiteLLM config are carried over by hand",
-    why: "An import writes what a config means, and a comment means nothing to LiteLLM. To a person it may be why a guardrail is there. Copy what is worth keeping beside the documents that the import wrote, or into their `description`; the config itself is not changed.",
+    why: "An import writes what a config means, and a comment means nothing to LiteLLM. To a \
+        person it may be why a guardrail is there. Copy what is worth keeping beside the documents \
+        that the import wrote, or into their `description`; the config itself is not changed.",
     bad: &[(
         "config.yaml",
         r#"policies:
@@ -42,6 +44,7 @@ pub(in crate::interop) fn finding(file: &SourceFile, first: Span, count: usize) 
         1 => "this comment is not carried over".to_owned(),
         _ => format!("{count} comments among the policies are not carried over; this is the first"),
     };
+
     Finding::new(&RULE, file, first, message)
         .help("copy it beside the entry that it is about, or into a `description`")
 }

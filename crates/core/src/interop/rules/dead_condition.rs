@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a condition of a LiteLLM config does not have an empty list of models",
-    why: "With `model: []` LiteLLM never applies the policy, where `model:` without a value always applies it. One of the two was meant.",
+    why: "With `model: []` LiteLLM never applies the policy, where `model:` without a value always \
+        applies it. One of the two was meant.",
     bad: &[(
         "config.yaml",
         r#"policies:

@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a condition of a LiteLLM config names a model",
-    why: "LiteLLM takes an empty condition, or one whose `model` is null, as no condition: the policy always holds. It is imported without a condition.",
+    why: "LiteLLM takes an empty condition, or one whose `model` is null, as no condition: the \
+        policy always holds. It is imported without a condition.",
     bad: &[(
         "config.yaml",
         r#"policies:

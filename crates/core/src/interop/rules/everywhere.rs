@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "an attachment of a LiteLLM config says which requests it is for",
-    why: "LiteLLM reads an attachment without a target, with only empty lists, or with another scope than `*` as one for every request. It is imported as what it does: `scope: \"*\"`. Say that in the config if it is meant; name teams, keys, models or tags if it is not.",
+    why: "LiteLLM reads an attachment without a target, with only empty lists, or with another \
+        scope than `*` as one for every request. It is imported as what it does: `scope: \"*\"`. \
+        Say that in the config if it is meant; name teams, keys, models or tags if it is not.",
     bad: &[(
         "config.yaml",
         r#"policies:

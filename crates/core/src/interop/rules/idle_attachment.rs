@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "an attachment of a LiteLLM database is to a policy that was published",
-    why: "LiteLLM keeps the attachments of a policy that is deleted, renamed or never published, and applies nothing for them. They are left out.",
+    why: "LiteLLM keeps the attachments of a policy that is deleted, renamed or never published, \
+        and applies nothing for them. They are left out.",
     bad: &[
         (
             "policies.json",
@@ -39,7 +40,8 @@ pub static RULE: Rule = Rule {
 /// An attachment to a policy without a published version.
 pub(in crate::interop) fn finding(file: &SourceFile, span: Span, policy: &str) -> Finding {
     let said = format!(
-        "no version of the policy `{policy}` was published: this attachment does nothing and is left out"
+        "no version of the policy `{policy}` was published: this attachment does nothing and is \
+            left out"
     );
     Finding::new(&RULE, file, span, said)
 }

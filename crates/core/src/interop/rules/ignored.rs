@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a LiteLLM config has nothing that LiteLLM does not heed",
-    why: "LiteLLM does not heed lists beside `scope: \"*\"`, a scope beside lists, empty lists beside others, and an empty `inherit`. They are left out, so that the answers stay what they are; look whether they were meant to narrow something.",
+    why: "LiteLLM does not heed lists beside `scope: \"*\"`, a scope beside lists, empty lists \
+        beside others, and an empty `inherit`. They are left out, so that the answers stay what \
+        they are; look whether they were meant to narrow something.",
     bad: &[(
         "config.yaml",
         r#"policies:
@@ -37,6 +39,11 @@ policy_attachments:
 
 /// Something that is left out because LiteLLM does not heed it.
 pub(in crate::interop) fn finding(file: &SourceFile, span: Span, what: &str) -> Finding {
-    Finding::new(&RULE, file, span, format!("LiteLLM does not heed {what}: it is left out"))
-        .help("remove it if that is right; if it was meant to have an effect, mend the config")
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        format!("LiteLLM does not heed {what}: it is left out"),
+    )
+    .help("remove it if that is right; if it was meant to have an effect, mend the config")
 }

@@ -8,8 +8,12 @@ pub static RULE: Rule = Rule {
     name: "litellm-indirect",
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
-    summary: "the policies of a LiteLLM config stand in it, not in files it includes or in the environment",
-    why: "LiteLLM merges the files under `include` into the config and fills values that begin with `os.environ/` from the environment; where a variable is not set the value is null, and a `scope` or a condition is gone. Import sees only the text of one config: write the files and values into it first.",
+    summary: "the policies of a LiteLLM config stand in it, not in files it includes or in the \
+        environment",
+    why: "LiteLLM merges the files under `include` into the config and fills values that begin \
+        with `os.environ/` from the environment; where a variable is not set the value is null, \
+        and a `scope` or a condition is gone. Import sees only the text of one config: write the \
+        files and values into it first.",
     bad: &[(
         "config.yaml",
         r#"include: [policies.yaml]
@@ -37,8 +41,13 @@ policy_attachments:
 
 /// Other files belong to this config.
 pub(in crate::interop) fn include(file: &SourceFile, span: Span) -> Finding {
-    Finding::new(&RULE, file, span, "`include` names other files, which import does not read")
-        .help("copy the included files into one config, without `include`, and import that")
+    Finding::new(
+        &RULE,
+        file,
+        span,
+        "`include` names other files, which import does not read",
+    )
+    .help("copy the included files into one config, without `include`, and import that")
 }
 
 /// A value that is not here.

@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "lists of a LiteLLM config hold values, not variables",
-    why: "LiteLLM fills `os.environ/…` from the environment where it is the value of a key, not where it stands in a list: there it is the text itself, and a team or a model of that name does not exist. It is imported as LiteLLM reads it.",
+    why: "LiteLLM fills `os.environ/…` from the environment where it is the value of a key, not \
+        where it stands in a list: there it is the text itself, and a team or a model of that name \
+        does not exist. It is imported as LiteLLM reads it.",
     bad: &[(
         "config.yaml",
         r#"policies:

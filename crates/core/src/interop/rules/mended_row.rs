@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "the versions of a LiteLLM database say who made them and when",
-    why: "Each version becomes a commit with its author and its time. A row without an author, or with one that git cannot take, is a commit of `litellm`; one without a readable time, from before 1970 or from after 2100, has the time of the version before it.",
+    why: "Each version becomes a commit with its author and its time. A row without an author, or \
+        with one that git cannot take, is a commit of `litellm`; one without a readable time, from \
+        before 1970 or from after 2100, has the time of the version before it.",
     bad: &[
         (
             "policies.json",

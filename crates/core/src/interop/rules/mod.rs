@@ -1,7 +1,8 @@
 //! The rules of import: what in a LiteLLM config is a trap or cannot be expressed. One file a rule.
 //!
-//! Faults of plain form (wrong type, bad value, missing field, YAML) have the codes of `document::rules`;
-//! faults of the set (unknown parent, dangling attachment, …) those of `policy::rules`.
+//! Faults of plain form (wrong type, bad value, missing field, YAML) have the codes of
+//! `document::rules`; faults of the set (unknown parent, dangling attachment, …) those of
+//! `policy::rules`.
 
 pub mod comments;
 pub mod dead_condition;
@@ -65,7 +66,9 @@ mod tests {
         for rule in ALL {
             let found = findings(rule.bad);
             assert!(
-                found.iter().any(|f| f.rule == *rule && f.severity == rule.severity),
+                found
+                    .iter()
+                    .any(|f| f.rule == *rule && f.severity == rule.severity),
                 "{}: {found:#?}",
                 rule.code
             );

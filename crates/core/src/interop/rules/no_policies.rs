@@ -9,7 +9,10 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a LiteLLM config that is imported has `policies`",
-    why: "Without `policies` LiteLLM does not start its policy engine and leaves `policy_attachments` unread. There is nothing to import. Under another key, such as `litellm_settings` or the `proxy_config` of a Helm chart's values, LiteLLM does not read them either.",
+    why: "Without `policies` LiteLLM does not start its policy engine and leaves \
+        `policy_attachments` unread. There is nothing to import. Under another key, such as \
+        `litellm_settings` or the `proxy_config` of a Helm chart's values, LiteLLM does not read \
+        them either.",
     bad: &[(
         "config.yaml",
         r#"model_list:

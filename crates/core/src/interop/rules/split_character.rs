@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "texts of a LiteLLM config are written without escapes of half characters",
-    why: "JSON writes a character past U+FFFF as two escapes, such as `\\ud83d\\ude00`. PyYAML, which LiteLLM reads its config with, does not put them together: the text that it has equals no text of a request. It is imported as the character that was meant.",
+    why: "JSON writes a character past U+FFFF as two escapes, such as `\\ud83d\\ude00`. PyYAML, \
+        which LiteLLM reads its config with, does not put them together: the text that it has \
+        equals no text of a request. It is imported as the character that was meant.",
     bad: &[(
         "config.yaml",
         "policies:\n  baseline:\n    guardrails:\n      add: [pii_blocker]\npolicy_attachments:\n  - policy: baseline\n    teams: [\"team \\ud83d\\ude00\"]\n",

@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "the modes of a LiteLLM guardrail are the same for every call",
-    why: "Where `mode` gives modes by tag, a guardrail runs in them only for calls with such a tag; the catalog has one list. It is imported with all modes that some call has, so a step of a pipeline may still pass in silence for calls without the tag.",
+    why: "Where `mode` gives modes by tag, a guardrail runs in them only for calls with such a \
+        tag; the catalog has one list. It is imported with all modes that some call has, so a step \
+        of a pipeline may still pass in silence for calls without the tag.",
     bad: &[(
         "config.yaml",
         r#"policies:

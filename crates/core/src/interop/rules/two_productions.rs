@@ -9,7 +9,10 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a policy of a LiteLLM database has one version in production",
-    why: "Two promotions at once can leave two versions of a policy in production, as LiteLLM demotes the one and promotes the other in two writes. Which one it serves is then a matter of the order of rows: after a synchronisation the one that its list has last. That one is taken.",
+    why: "Two promotions at once can leave two versions of a policy in production, as LiteLLM \
+        demotes the one and promotes the other in two writes. Which one it serves is then a matter \
+        of the order of rows: after a synchronisation the one that its list has last. That one is \
+        taken.",
     bad: &[
         (
             "policies.json",

@@ -9,7 +9,10 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a policy or attachment of a LiteLLM config has only keys that LiteLLM reads",
-    why: "LiteLLM takes the keys it knows and leaves the others unread: with `team:` instead of `teams:` an attachment is for every request, with `models:` in a condition the policy always holds. What such a key was meant to do is unknown, so nothing is imported until it is mended.",
+    why: "LiteLLM takes the keys it knows and leaves the others unread: with `team:` instead of \
+        `teams:` an attachment is for every request, with `models:` in a condition the policy \
+        always holds. What such a key was meant to do is unknown, so nothing is imported until it \
+        is mended.",
     bad: &[(
         "config.yaml",
         r#"policies:
@@ -48,8 +51,13 @@ pub(in crate::interop) fn finding(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
             "the keys are {}",
-            known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
+            known
+                .iter()
+                .map(|k| format!("`{k}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
     };
+
     Finding::new(&RULE, file, span, format!("unknown key `{key}`{of}")).help(help)
 }

@@ -9,7 +9,10 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "the guardrails that policies of a LiteLLM config name are in its `guardrails`",
-    why: "A guardrail may also be made in the proxy's dashboard, which keeps it in the database; of one that is nowhere LiteLLM runs nothing, and a pipeline step of it is an error for each call. It is imported into the catalog by its name: give it its `modes` there, or mend it if it is a mistake.",
+    why: "A guardrail may also be made in the proxy's dashboard, which keeps it in the database; \
+        of one that is nowhere LiteLLM runs nothing, and a pipeline step of it is an error for \
+        each call. It is imported into the catalog by its name: give it its `modes` there, or mend \
+        it if it is a mistake.",
     bad: &[(
         "config.yaml",
         r#"policies:
@@ -53,6 +56,9 @@ pub(in crate::interop) fn finding<'a>(
     );
     let near = did_you_mean(name, listed).map(|near| format!("did you mean `{near}`?"));
     Finding::new(&RULE, file, span, said)
-        .help("if it is made in the proxy's dashboard, give it its modes in the catalog; if it is mistyped, mend it here and import again")
+        .help(
+            "if it is made in the proxy's dashboard, give it its modes in the catalog; if it is \
+            mistyped, mend it here and import again",
+        )
         .maybe_help(near)
 }

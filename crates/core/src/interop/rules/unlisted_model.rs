@@ -9,7 +9,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "the models that attachments of a LiteLLM config name are in its `model_list`",
-    why: "LiteLLM does not look whether an attachment names a model that exists; a mistyped one never matches. A model may also come from the database or the router. It is imported into the catalog with the others: remove it there if it is a mistake.",
+    why: "LiteLLM does not look whether an attachment names a model that exists; a mistyped one \
+        never matches. A model may also come from the database or the router. It is imported into \
+        the catalog with the others: remove it there if it is a mistake.",
     bad: &[(
         "config.yaml",
         r#"policies:
@@ -40,7 +42,9 @@ model_list:
 
 /// A model that an attachment names and no list has.
 pub(in crate::interop) fn finding(file: &SourceFile, span: Span, model: &str) -> Finding {
-    let said =
-        format!("`model_list` has no model `{}`: it is added to the catalog", model.escape_debug());
+    let said = format!(
+        "`model_list` has no model `{}`: it is added to the catalog",
+        model.escape_debug()
+    );
     Finding::new(&RULE, file, span, said).help("if it is mistyped, mend it here and import again")
 }

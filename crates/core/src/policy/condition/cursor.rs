@@ -53,14 +53,18 @@ impl<'a> Cursor<'a> {
         if found {
             self.at += token.len();
         }
+
         found
     }
 
     /// Reads the ASCII digits that come next.
     pub(super) fn digits(&mut self) -> &'a str {
         let rest = self.rest();
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         self.at += end;
+
         rest.get(..end).unwrap_or_default()
     }
 }

@@ -8,8 +8,8 @@
 //! quantifier  = ("*" | "+" | "?" | "{m}" | "{m,}" | "{m,n}") ["?"]
 //! ```
 //!
-//! The whole model must match, so the anchors at the ends say nothing, groups capture nothing, and lazy is the
-//! same as greedy: none of them leaves a trace in the tree.
+//! The whole model must match, so the anchors at the ends say nothing, groups capture nothing, and
+//! lazy is the same as greedy: none of them leaves a trace in the tree.
 
 use regex_syntax::hir::{Class, Hir, Repetition};
 
@@ -33,16 +33,25 @@ pub(super) struct Parser<'a> {
 
 /// Whether a character can mean something else than itself.
 pub(super) fn is_meta(c: char) -> bool {
-    matches!(c, '\\' | '.' | '[' | ']' | '(' | ')' | '{' | '}' | '|' | '*' | '+' | '?' | '^' | '$')
+    matches!(
+        c,
+        '\\' | '.' | '[' | ']' | '(' | ')' | '{' | '}' | '|' | '*' | '+' | '?' | '^' | '$'
+    )
 }
 
 /// Reads a whole pattern.
 pub(super) fn parse(text: &str) -> Result<Hir, ConditionFault> {
-    let mut parser = Parser { cursor: Cursor::new(text), ignore_case: false, depth: 0 };
+    let mut parser = Parser {
+        cursor: Cursor::new(text),
+        ignore_case: false,
+        depth: 0,
+    };
+
     parser.ignore_case = parser.cursor.eat("(?i)");
     parser.cursor.eat("^");
     let tree = parser.alternation()?;
     let start = parser.cursor.at();
+
     match parser.cursor.next() {
         None => Ok(tree),
         Some(_) => Err(ConditionFault::broken(
@@ -59,6 +68,7 @@ impl Parser<'_> {
         while self.cursor.eat("|") {
             branches.push(self.sequence()?);
         }
+
         Ok(Hir::alternation(branches))
     }
 
@@ -78,6 +88,7 @@ impl Parser<'_> {
                 }
             }
         }
+
         Ok(Hir::concat(items))
     }
 
@@ -126,9 +137,11 @@ impl Parser<'_> {
         if self.cursor.starts_with("(?") && !self.cursor.starts_with("(?:") {
             return Err(refusal::group(&self.cursor));
         }
+
         if !self.cursor.eat("(?:") {
             self.cursor.next();
         }
+
         let open = self.cursor.since(start);
         if self.depth == MAX_DEPTH {
             let message =
@@ -138,9 +151,11 @@ impl Parser<'_> {
                 ..ConditionFault::broken(open, message, "write it flatter")
             });
         }
+
         self.depth += 1;
         let tree = self.alternation()?;
         self.depth -= 1;
+
         if self.cursor.eat(")") {
             Ok(tree)
         } else {
@@ -171,28 +186,40 @@ impl Parser<'_> {
                 help,
             ));
         };
+
         if let Some(perl) = Perl::of(c) {
             return Ok(Escaped::Set(perl));
         }
+
         if (c.is_ascii_punctuation() || c == ' ') && !matches!(c, '<' | '>') {
             return Ok(Escaped::Literal(c));
         }
+
         Err(refusal::escape(c, self.cursor.since(start)))
     }
 
     /// Reads the quantifier that may follow an atom.
     fn repeated(&mut self, atom: Hir) -> Result<Hir, ConditionFault> {
         let start = self.cursor.at();
-        let Some((min, max)) = self.quantifier()? else { return Ok(atom) };
+        let Some((min, max)) = self.quantifier()? else {
+            return Ok(atom);
+        };
         let lazy = self.cursor.eat("?");
         let first_end = self.cursor.at();
         if self.cursor.starts_with("{") && self.bounds()?.is_none() {
             return Err(plain_brace(first_end));
         }
+
         if self.cursor.at() > first_end || matches!(self.cursor.peek(), Some('*' | '+' | '?')) {
             return Err(self.stacked(start, first_end, lazy));
         }
-        Ok(Hir::repetition(Repetition { min, max, greedy: true, sub: Box::new(atom) }))
+
+        Ok(Hir::repetition(Repetition {
+            min,
+            max,
+            greedy: true,
+            sub: Box::new(atom),
+        }))
     }
 
     fn quantifier(&mut self) -> Result<Option<(u32, Option<u32>)>, ConditionFault> {
@@ -206,6 +233,7 @@ impl Parser<'_> {
             }
             _ => return Ok(None),
         };
+
         self.cursor.next();
         Ok(Some(simple))
     }
@@ -221,17 +249,24 @@ impl Parser<'_> {
         if !ahead.eat("}") || (min.is_empty() && max.is_empty()) {
             return Ok(None);
         }
+
         self.cursor = ahead;
         let range = self.cursor.since(start);
         if min.is_empty() {
             let help = format!("write `{{0,{max}}}`");
-            return Err(ConditionFault::outside(range, "a repeat without a lower bound", &help));
+            return Err(ConditionFault::outside(
+                range,
+                "a repeat without a lower bound",
+                &help,
+            ));
         }
+
         let (min, max) = match (count(min), comma, max) {
             (min, false, _) => (min, min),
             (min, true, "") => (min, Some(MAX_REPEAT)),
             (min, true, max) => (min, count(max)),
         };
+
         let (Some(low), Some(high)) = (min, max) else {
             let message =
                 format!("the repeat count is too high: the limit `regex-repeat` is {MAX_REPEAT}");
@@ -240,6 +275,7 @@ impl Parser<'_> {
                 ..ConditionFault::broken(range, message, "use `*` or `+`")
             });
         };
+
         if low > high {
             return Err(ConditionFault::broken(
                 range,
@@ -247,6 +283,7 @@ impl Parser<'_> {
                 "swap them",
             ));
         }
+
         let open = self.cursor.slice(&range).ends_with(",}");
         Ok(Some((low, (!open).then_some(high))))
     }
@@ -256,6 +293,7 @@ impl Parser<'_> {
         if self.cursor.at() == first_end {
             self.cursor.next();
         }
+
         let range = self.cursor.since(start);
         let text = self.cursor.slice(&range);
         if possessive {
@@ -291,6 +329,7 @@ fn nothing_to_repeat(cursor: &Cursor<'_>, start: usize) -> ConditionFault {
     } else {
         "escape it with `\\` for the character itself"
     };
+
     ConditionFault::broken(range, message, help)
 }
 
@@ -310,7 +349,8 @@ fn misplaced_anchor(cursor: &Cursor<'_>, start: usize) -> ConditionFault {
         range,
         &format!("`{text}` elsewhere than at the pattern's {end}"),
         &format!(
-            "leave it away: the whole model must match anyway; write `\\{text}` for the character itself"
+            "leave it away: the whole model must match anyway; write `\\{text}` for the character \
+                itself"
         ),
     )
 }

@@ -1,10 +1,11 @@
-//! The pattern grammar of a policy's condition: what of Python's `re` a `condition.model` may use, and what it
-//! matches.
+//! The pattern grammar of a policy's condition: what of Python's `re` a `condition.model` may use,
+//! and what it matches.
 //!
-//! A gateway written in Python reads the same patterns with `re.fullmatch`, so only what Python's `re` and Rust's
-//! `regex` read alike is accepted; the rest is refused by name. What the two would still answer differently in
-//! silence (`\s` on U+001C, `\w` on a combining mark, `(?i)` on `İ`) is read as Python 3.11 reads it: a pattern is
-//! parsed here into the engine's own syntax tree, and no text is handed to another parser.
+//! A gateway written in Python reads the same patterns with `re.fullmatch`, so only what Python's
+//! `re` and Rust's `regex` read alike is accepted; the rest is refused by name. What the two would
+//! still answer differently in silence (`\s` on U+001C, `\w` on a combining mark, `(?i)` on `İ`) is
+//! read as Python 3.11 reads it: a pattern is parsed here into the engine's own syntax tree, and no
+//! text is handed to another parser.
 //!
 //! Must not know documents, spans or findings: a fault says which bytes of the pattern are wrong.
 
@@ -34,8 +35,8 @@ const CACHE_SIZE: usize = 1 << 17;
 
 /// One pattern of a condition.
 ///
-/// It holds for a model that is the pattern's own text, or that the pattern wholly matches. Patterns are
-/// equal when their texts are. Cheap to clone.
+/// It holds for a model that is the pattern's own text, or that the pattern wholly matches.
+/// Patterns are equal when their texts are. Cheap to clone.
 #[derive(Clone)]
 pub struct ModelPattern {
     text: Arc<str>,
@@ -72,11 +73,19 @@ pub struct ConditionFault {
 }
 
 impl ModelPattern {
-    /// Reads a pattern; the fault names the first construct outside the grammar, or the limit that is passed.
+    /// Reads a pattern; the fault names the first construct outside the grammar, or the limit that
+    /// is passed.
     pub fn parse(text: &str) -> Result<Self, ConditionFault> {
-        let matcher =
-            if text.contains(grammar::is_meta) { Matcher::parse(text)? } else { Matcher::Text };
-        Ok(Self { text: text.into(), matcher })
+        let matcher = if text.contains(grammar::is_meta) {
+            Matcher::parse(text)?
+        } else {
+            Matcher::Text
+        };
+
+        Ok(Self {
+            text: text.into(),
+            matcher,
+        })
     }
 
     /// Whether a model is the text itself or wholly matched by it.
@@ -85,9 +94,9 @@ impl ModelPattern {
             || match &self.matcher {
                 Matcher::Text => false,
                 Matcher::Literal(literal) => **literal == *model,
-                Matcher::Regex(regex) => {
-                    regex.engine.is_match(Input::new(model).anchored(Anchored::Yes))
-                }
+                Matcher::Regex(regex) => regex
+                    .engine
+                    .is_match(Input::new(model).anchored(Anchored::Yes)),
             }
     }
 
@@ -108,8 +117,12 @@ impl ModelPattern {
             Matcher::Literal(literal) => Some(literal.clone()),
             Matcher::Regex(_) => return None,
         };
+
         let literals = [Some(self.text.clone()), other].into_iter().flatten();
-        literals.clone().all(|literal| !literal.is_empty()).then_some(literals)
+        literals
+            .clone()
+            .all(|literal| !literal.is_empty())
+            .then_some(literals)
     }
 
     /// Bytes of its compiled form, without what searches add.
@@ -121,10 +134,11 @@ impl ModelPattern {
         }
     }
 
-    /// The exact language of [`matches`](Self::matches), its own text included, anchored at both ends.
+    /// The exact language of [`matches`](Self::matches), its own text included, anchored at both
+    /// ends.
     ///
-    /// An automaton built from it accepts what `matches` holds for and nothing else: the engine is built from
-    /// the same tree.
+    /// An automaton built from it accepts what `matches` holds for and nothing else: the engine is
+    /// built from the same tree.
     pub fn language(&self) -> Hir {
         let text = Hir::literal(self.text.as_bytes());
         anchored(match &self.matcher {
@@ -139,10 +153,15 @@ impl ModelPattern {
     /// Whether it reads like a glob: `gpt-4*`, which means "`gpt-` and any number of `4`", where
     /// "what starts with `gpt-4`" was meant.
     pub fn looks_like_glob(&self) -> bool {
-        let Some(before) = self.text.strip_suffix('*') else { return false };
-        let Some(last) = before.chars().next_back() else { return false };
+        let Some(before) = self.text.strip_suffix('*') else {
+            return false;
+        };
+        let Some(last) = before.chars().next_back() else {
+            return false;
+        };
         let stem = before.strip_suffix(last).unwrap_or_default();
         let escaped = stem.chars().rev().take_while(|&c| c == '\\').count() % 2 == 1;
+
         !escaped && !grammar::is_meta(last)
     }
 }
@@ -163,12 +182,14 @@ impl Matcher {
                 limit: true,
             });
         }
+
         let body = grammar::parse(text)?;
         let literal = match body.kind() {
             HirKind::Empty => Some(""),
             HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok(),
             _ => None,
         };
+
         match literal {
             Some(literal) if literal == text => Ok(Self::Text),
             Some(literal) => Ok(Self::Literal(literal.into())),
@@ -182,12 +203,15 @@ impl Compiled {
         let config = meta::Config::new()
             .which_captures(WhichCaptures::None)
             .nfa_size_limit(Some(REGEX_SIZE))
-            // States built as searches need them: all of them at once would make reading four times as slow.
+            // States built as searches need them: all of them at once would make reading four times
+            // as slow.
             .dfa(false)
             .hybrid_cache_capacity(CACHE_SIZE);
-        let engine = meta::Builder::new().configure(config).build_from_hir(&anchored(body.clone()));
-        // The tree is well formed, so size is the only thing that the engine can object to; whatever it
-        // says, there is no pattern then.
+        let engine = meta::Builder::new()
+            .configure(config)
+            .build_from_hir(&anchored(body.clone()));
+        // The tree is well formed, so size is the only thing that the engine can object to;
+        // whatever it says, there is no pattern then.
         let engine = engine.map_err(|_| ConditionFault {
             range: 0..text.len(),
             message: format!(
@@ -198,6 +222,7 @@ impl Compiled {
             ),
             limit: true,
         })?;
+
         Ok(Self { body, engine })
     }
 }
@@ -229,12 +254,21 @@ impl fmt::Debug for ModelPattern {
 impl ConditionFault {
     /// A construct outside the grammar.
     fn outside(range: Range<usize>, construct: &str, help: &str) -> Self {
-        Self::broken(range, format!("{construct} is outside the condition grammar"), help)
+        Self::broken(
+            range,
+            format!("{construct} is outside the condition grammar"),
+            help,
+        )
     }
 
     /// A text that no reader takes for a pattern.
     fn broken(range: Range<usize>, message: impl Into<String>, help: &str) -> Self {
-        Self { range, message: message.into(), help: Some(help.to_owned()), limit: false }
+        Self {
+            range,
+            message: message.into(),
+            help: Some(help.to_owned()),
+            limit: false,
+        }
     }
 }
 

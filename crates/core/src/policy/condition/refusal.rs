@@ -19,8 +19,16 @@ const GROUPS: &[(&str, &str, &str)] = &[
     ("(?(", "a conditional", NAMES_OUT),
     ("(?P=", "a named back-reference", NAMES_OUT),
     ("(?P>", "a call of a group", NAMES_OUT),
-    ("(?P<", "a named group", "write `(`: a condition only asks whether the model matches"),
-    ("(?<", "a named group", "write `(`: a condition only asks whether the model matches"),
+    (
+        "(?P<",
+        "a named group",
+        "write `(`: a condition only asks whether the model matches",
+    ),
+    (
+        "(?<",
+        "a named group",
+        "write `(`: a condition only asks whether the model matches",
+    ),
 ];
 
 /// The fault of the group that opens here, which is not `(` or `(?:`.
@@ -29,21 +37,28 @@ pub(super) fn group(cursor: &Cursor<'_>) -> ConditionFault {
     if let Some((token, name, help)) = GROUPS.iter().find(|(token, ..)| cursor.starts_with(token)) {
         return ConditionFault::outside(at..at + token.len(), &format!("{name} `{token}`"), help);
     }
+
     let mut end = cursor.clone();
     end.eat("(?");
-    while end.peek().is_some_and(|c| c.is_ascii_alphabetic() || c == '-' || c == '^') {
+    while end
+        .peek()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '-' || c == '^')
+    {
         end.next();
     }
+
     let flags = cursor.slice(&(at + 2..end.at()));
     let scoped = end.starts_with(":");
     if flags.is_empty() || !(scoped || end.starts_with(")")) {
         let help = "write `(?:` for a group, or `\\(\\?` for the characters themselves";
         return ConditionFault::outside(at..end.at(), "an unknown kind of group", help);
     }
+
     end.next();
     let range = at..end.at();
     let token = cursor.slice(&range);
     let help = "only `(?i)` is allowed, and only at the very start, for the whole pattern";
+
     match (scoped, flags) {
         (true, _) => ConditionFault::outside(range, &format!("the scoped flag `{token}`"), help),
         (false, "i") => ConditionFault::outside(range, "`(?i)` after the start", help),
@@ -56,14 +71,21 @@ pub(super) fn escape(c: char, range: Range<usize>) -> ConditionFault {
     let (name, help) = match c {
         '0' => ("the octal escape", "write the character itself"),
         '1'..='9' => ("the back-reference", NAMES_OUT),
-        'b' | 'B' | '<' | '>' => {
-            ("the word boundary", "write what stands there, as `-`; `<` and `>` need no `\\`")
-        }
-        'A' | 'Z' | 'z' | 'G' => ("the anchor", "leave it away: the whole model must match anyway"),
+        'b' | 'B' | '<' | '>' => (
+            "the word boundary",
+            "write what stands there, as `-`; `<` and `>` need no `\\`",
+        ),
+        'A' | 'Z' | 'z' | 'G' => (
+            "the anchor",
+            "leave it away: the whole model must match anyway",
+        ),
         'D' => ("the negated set", "write `[^\\d]`"),
         'W' => ("the negated set", "write `[^\\w]`"),
         'S' => ("the negated set", "write `[^\\s]`"),
-        'p' | 'P' => ("the Unicode property", "write the characters out, as `[a-z]`"),
+        'p' | 'P' => (
+            "the Unicode property",
+            "write the characters out, as `[a-z]`",
+        ),
         'x' | 'u' | 'U' | 'N' => ("the character code", "write the character itself"),
         'a' | 'e' | 'f' | 'n' | 'r' | 't' | 'v' => {
             ("the control character", "`\\s` matches white space")
@@ -72,5 +94,6 @@ pub(super) fn escape(c: char, range: Range<usize>) -> ConditionFault {
         'Q' | 'E' => ("the quotation", "escape each character with `\\`"),
         _ => ("the escape", "leave the `\\` away"),
     };
+
     ConditionFault::outside(range, &format!("{name} `\\{}`", c.escape_debug()), help)
 }

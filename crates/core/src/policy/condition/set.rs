@@ -30,16 +30,28 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Hir, ConditionFault> {
     if parser.cursor.starts_with("]") {
         let at = parser.cursor.at();
         let help = "write `\\]` for the character itself; an empty set would match nothing";
-        return Err(ConditionFault::outside(at..at + 1, "a `]` that comes first in a set", help));
+        return Err(ConditionFault::outside(
+            at..at + 1,
+            "a `]` that comes first in a set",
+            help,
+        ));
     }
-    let mut members = Members { open, ranges: Vec::new(), perl: Vec::new() };
+
+    let mut members = Members {
+        open,
+        ranges: Vec::new(),
+        perl: Vec::new(),
+    };
+
     while !parser.cursor.eat("]") {
         member(parser, &mut members)?;
     }
+
     let mut class = members.class(parser.ignore_case);
     if negated {
         class.negate();
     }
+
     Ok(Hir::class(Class::Unicode(class)))
 }
 
@@ -49,11 +61,13 @@ impl Members {
         if ignore_case {
             class = tables::fold(&class);
         }
+
         // The sets that have escapes hold both cases of what they hold: folding would only add what
         // Python leaves out.
         for perl in self.perl {
             class.union(perl.set());
         }
+
         class
     }
 }
@@ -69,8 +83,10 @@ fn member(parser: &mut Parser<'_>, members: &mut Members) -> Result<(), Conditio
             Escaped::Set(perl) if !members.perl.contains(&perl) => members.perl.push(perl),
             Escaped::Set(_) => {}
         }
+
         return Ok(());
     }
+
     refuse_operator(parser)?;
     parser.cursor.next();
     let high = item(parser, members)?;
@@ -84,6 +100,7 @@ fn member(parser: &mut Parser<'_>, members: &mut Members) -> Result<(), Conditio
             help,
         ));
     };
+
     if low > high {
         return Err(ConditionFault::broken(
             range,
@@ -91,6 +108,7 @@ fn member(parser: &mut Parser<'_>, members: &mut Members) -> Result<(), Conditio
             "swap its ends",
         ));
     }
+
     members.ranges.push(ClassUnicodeRange::new(low, high));
     Ok(())
 }
@@ -107,10 +125,14 @@ fn item(parser: &mut Parser<'_>, members: &Members) -> Result<Escaped, Condition
             help,
         ));
     }
+
     if parser.cursor.starts_with("\\") {
         return parser.escaped();
     }
-    let nested = ["[:", "[.", "[="].iter().any(|token| parser.cursor.starts_with(token));
+
+    let nested = ["[:", "[.", "[="]
+        .iter()
+        .any(|token| parser.cursor.starts_with(token));
     match parser.cursor.next() {
         Some('[') if nested => Err(ConditionFault::outside(
             parser.cursor.since(start),
@@ -119,24 +141,40 @@ fn item(parser: &mut Parser<'_>, members: &Members) -> Result<Escaped, Condition
         )),
         Some('[') => {
             let help = "write `\\[` for the character itself";
-            Err(ConditionFault::outside(parser.cursor.since(start), "a `[` inside a set", help))
+            Err(ConditionFault::outside(
+                parser.cursor.since(start),
+                "a `[` inside a set",
+                help,
+            ))
         }
         None => {
             let help = "add `]`, or write `\\[` for the character itself";
-            Err(ConditionFault::broken(members.open.clone(), "the set is not closed", help))
+            Err(ConditionFault::broken(
+                members.open.clone(),
+                "the set is not closed",
+                help,
+            ))
         }
         Some(c) if parser.ignore_case && c > '\u{ffff}' => {
-            // Python compares such letters without folding them, or a range of them by rules of its own.
+            // Python compares such letters without folding them, or a range of them by rules of its
+            // own.
             let help = "write it outside the set, as an alternative";
             let construct = format!("`{c}` (beyond U+FFFF) in a set under `(?i)`");
-            Err(ConditionFault::outside(parser.cursor.since(start), &construct, help))
+            Err(ConditionFault::outside(
+                parser.cursor.since(start),
+                &construct,
+                help,
+            ))
         }
         Some(c) => Ok(Escaped::Literal(c)),
     }
 }
 
 fn refuse_operator(parser: &Parser<'_>) -> Result<(), ConditionFault> {
-    match OPERATORS.iter().find(|operator| parser.cursor.starts_with(operator)) {
+    match OPERATORS
+        .iter()
+        .find(|operator| parser.cursor.starts_with(operator))
+    {
         None => Ok(()),
         Some(operator) => {
             let at = parser.cursor.at();

@@ -1,8 +1,9 @@
-//! Sets of characters as Python's `re` reads them on text: `\d \w \s`, and what `(?i)` takes for the same letter.
+//! Sets of characters as Python's `re` reads them on text: `\d \w \s`, and what `(?i)` takes for
+//! the same letter.
 //!
-//! The reference is Python 3.11, whose tables are Unicode 14. The engine's tables are newer and draw some
-//! lines elsewhere, so each set is composed of properties on which both agree and cut to the characters that
-//! Unicode 14 has.
+//! The reference is Python 3.11, whose tables are Unicode 14. The engine's tables are newer and
+//! draw some lines elsewhere, so each set is composed of properties on which both agree and cut to
+//! the characters that Unicode 14 has.
 
 use std::sync::LazyLock;
 
@@ -65,6 +66,7 @@ pub(super) fn fold(set: &ClassUnicode) -> ClassUnicode {
     if !letter_i.ranges().is_empty() {
         folded.union(&LETTER_I);
     }
+
     folded.union(set);
     folded
 }
@@ -74,7 +76,10 @@ pub(super) fn fold(set: &ClassUnicode) -> ClassUnicode {
     reason = "the patterns are the constants above, and a test reads each set"
 )]
 fn class(pattern: &str) -> ClassUnicode {
-    match regex_syntax::parse(pattern).expect("a constant").into_kind() {
+    match regex_syntax::parse(pattern)
+        .expect("a constant")
+        .into_kind()
+    {
         HirKind::Class(Class::Unicode(class)) => class,
         _ => ClassUnicode::empty(),
     }

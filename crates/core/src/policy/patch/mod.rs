@@ -1,16 +1,17 @@
-//! A set in which the documents of some files are others, made from the set before: what did not change is
-//! shared, not judged and not built again.
+//! A set in which the documents of some files are others, made from the set before: what did not
+//! change is shared, not judged and not built again.
 //!
-//! What makes it sound is the [`Scope`](super::rules::Scope) of the rules. A rule of scope `Local` says of an
-//! unchanged document what it said before, as long as the catalogs and the settings stay; so only the changed
-//! documents are judged by those, in a small set of their own. What rules of scope `Lineage` say follows from
-//! the names and parents of the policies, which are asked here for the whole new set. One of scope `Names` has
-//! nothing new to say of unchanged tests and invariants while no name is lost. There is no error rule of
-//! another scope: it would not compile. Everything else is refused here and goes the long way; tests hold the
-//! two ways against each other.
+//! What makes it sound is the [`Scope`](super::rules::Scope) of the rules. A rule of scope `Local`
+//! says of an unchanged document what it said before, as long as the catalogs and the settings
+//! stay; so only the changed documents are judged by those, in a small set of their own. What rules
+//! of scope `Lineage` say follows from the names and parents of the policies, which are asked here
+//! for the whole new set. One of scope `Names` has nothing new to say of unchanged tests and
+//! invariants while no name is lost. There is no error rule of another scope: it would not compile.
+//! Everything else is refused here and goes the long way; tests hold the two ways against each
+//! other.
 //!
-//! An example. The set has the policies `a`, `b` (from `a`) and `d`; a change removes the file of `d` and brings
-//! one with `c` (from `a`), which adds a guardrail that no policy named before:
+//! An example. The set has the policies `a`, `b` (from `a`) and `d`; a change removes the file of
+//! `d` and brings one with `c` (from `a`), which adds a guardrail that no policy named before:
 //!
 //! ```text
 //! before   a:0  b:1        d:2      guardrails  log:0         pii:1
@@ -47,8 +48,8 @@ pub struct FileChange<'a> {
     pub before: &'a [Document],
     /// Their documents now, all of them sound in form.
     pub after: &'a [Document],
-    /// The catalogs, the settings, and the policies that [`named_policies`] finds in `after`, with all above
-    /// them. Where [`changes_cases`] holds: all other tests and invariants too.
+    /// The catalogs, the settings, and the policies that [`named_policies`] finds in `after`, with
+    /// all above them. Where [`changes_cases`] holds: all other tests and invariants too.
     pub around: &'a [Document],
 }
 
@@ -67,21 +68,25 @@ pub struct Patched {
 
 /// The policies that documents name: parents, and what is attached.
 pub fn named_policies(documents: &[Document]) -> impl Iterator<Item = &str> {
-    documents.iter().filter_map(|document| match &document.body {
-        Body::Policy(raw) => raw.inherit.as_ref().map(|parent| parent.value.as_str()),
-        Body::Attachment(raw) => Some(raw.policy.value.as_str()),
-        _ => None,
-    })
+    documents
+        .iter()
+        .filter_map(|document| match &document.body {
+            Body::Policy(raw) => raw.inherit.as_ref().map(|parent| parent.value.as_str()),
+            Body::Attachment(raw) => Some(raw.policy.value.as_str()),
+            _ => None,
+        })
 }
 
 /// Whether some of these documents are tests or invariants.
 pub fn changes_cases(documents: &[Document]) -> bool {
-    documents.iter().any(|document| matches!(document.body, Body::Test(_) | Body::Invariant(_)))
+    documents
+        .iter()
+        .any(|document| matches!(document.body, Body::Test(_) | Body::Invariant(_)))
 }
 
 impl PolicySet {
-    /// This set with some files changed; `None` where that cannot be told from the change alone, or where
-    /// something is wrong with it: then the whole tree must be judged.
+    /// This set with some files changed; `None` where that cannot be told from the change alone, or
+    /// where something is wrong with it: then the whole tree must be judged.
     pub fn patched(&self, change: FileChange<'_>) -> Option<Patched> {
         let judges_others =
             |document: &Document| matches!(document.body, Body::Catalog(_) | Body::Repository(_));
@@ -90,20 +95,27 @@ impl PolicySet {
         }
 
         let documents = [change.around, change.after].concat();
-        let part = check_part(Loaded { documents, ..Loaded::default() })?;
+        let part = check_part(Loaded {
+            documents,
+            ..Loaded::default()
+        })?;
         Patch::new(self, &part, change)?.finish()
     }
 }
 
 fn policies_of(documents: &[Document]) -> impl Iterator<Item = &RawPolicy> {
-    documents.iter().filter_map(|document| match &document.body {
-        Body::Policy(raw) => Some(&**raw),
-        _ => None,
-    })
+    documents
+        .iter()
+        .filter_map(|document| match &document.body {
+            Body::Policy(raw) => Some(&**raw),
+            _ => None,
+        })
 }
 
 fn names_of(documents: &[Document]) -> FxHashSet<&str> {
-    policies_of(documents).map(|raw| raw.name.as_str()).collect()
+    policies_of(documents)
+        .map(|raw| raw.name.as_str())
+        .collect()
 }
 
 /// A policy of the new set, by where it comes from.
@@ -141,16 +153,26 @@ struct Patch<'a> {
 }
 
 impl<'a> Patch<'a> {
-    /// Finds the policies of the new set and gives them their numbers. `None` where a name stands twice.
+    /// Finds the policies of the new set and gives them their numbers. `None` where a name stands
+    /// twice.
     fn new(old: &'a PolicySet, part: &'a PolicySet, change: FileChange<'a>) -> Option<Self> {
         let (before, after) = (names_of(change.before), names_of(change.after));
-        if after.iter().any(|name| old.by_name.contains_key(*name) && !before.contains(name)) {
+        if after
+            .iter()
+            .any(|name| old.by_name.contains_key(*name) && !before.contains(name))
+        {
             return None;
         }
 
-        let kept = old.policies.iter().filter(|policy| !before.contains(&*policy.name));
+        let kept = old
+            .policies
+            .iter()
+            .filter(|policy| !before.contains(&*policy.name));
         let kept = kept.map(Origin::Kept);
-        let changed = part.policies.iter().filter(|policy| after.contains(&*policy.name));
+        let changed = part
+            .policies
+            .iter()
+            .filter(|policy| after.contains(&*policy.name));
         let changed = changed.map(|policy| Origin::Changed(policy));
         let mut policies: Vec<Origin<'a>> = kept.chain(changed).collect();
         policies.sort_by(|a, b| a.policy().name.cmp(&b.policy().name));
@@ -160,10 +182,16 @@ impl<'a> Patch<'a> {
             true => old.by_name.clone(),
             false => number_names(&policies),
         };
+
         let to_new = |set: &PolicySet| match same_names && std::ptr::eq(set, old) {
             true => IdMap::identity(set.policies.len()),
-            false => IdMap::of(set.policies.iter().map(|p| by_name.get(&p.name).map(|id| id.0))),
+            false => IdMap::of(
+                set.policies
+                    .iter()
+                    .map(|p| by_name.get(&p.name).map(|id| id.0)),
+            ),
         };
+
         let (old_ids, part_ids) = (to_new(old), to_new(part));
         let (guardrails, old_guardrails, part_guardrails) =
             numbers::merge_guardrails(old, part, &policies);
@@ -192,14 +220,23 @@ impl<'a> Patch<'a> {
     }
 
     fn finish(self) -> Option<Patched> {
-        // The long way reads patterns in the order of the files and stops at the limit: near it, only it
-        // can tell.
-        if self.conditions.iter().map(ModelPattern::compiled_size).sum::<usize>() > REGEX_TOTAL {
+        // The long way reads patterns in the order of the files and stops at the limit: near it,
+        // only it can tell.
+        if self
+            .conditions
+            .iter()
+            .map(ModelPattern::compiled_size)
+            .sum::<usize>()
+            > REGEX_TOTAL
+        {
             return None;
         }
 
-        let parents: Vec<Option<PolicyId>> =
-            self.policies.iter().map(|origin| self.parent(*origin)).collect::<Option<_>>()?;
+        let parents: Vec<Option<PolicyId>> = self
+            .policies
+            .iter()
+            .map(|origin| self.parent(*origin))
+            .collect::<Option<_>>()?;
         let chains = self.new_chains(&parents)?;
         let renumbered = !self.from_old.is_identity();
         let mut policies = Vec::with_capacity(self.policies.len());
@@ -223,6 +260,7 @@ impl<'a> Patch<'a> {
                         (None, Some((_, before))) => before.chain.clone(),
                         (None, None) => return None,
                     };
+
                     Arc::new(self.from_part.apply(policy, parent, chain)?)
                 }
             });
@@ -232,6 +270,7 @@ impl<'a> Patch<'a> {
         if !self.keeps_names(&attachments) {
             return None;
         }
+
         let cases = changes_cases(self.change.before) || changes_cases(self.change.after);
         let cases_of = if cases { self.part } else { self.old };
         let mut set = PolicySet {
@@ -246,8 +285,14 @@ impl<'a> Patch<'a> {
             by_name: self.by_name,
             digest: "".into(),
         };
+
         set.digest = canonical::set_digest(&set);
-        Some(Patched { set, policies: changed, attachments: moved, renumbered })
+        Some(Patched {
+            set,
+            policies: changed,
+            attachments: moved,
+            renumbered,
+        })
     }
 
     /// A policy's parent in the new set; the outer `None`: it has one that is gone.
@@ -256,34 +301,44 @@ impl<'a> Patch<'a> {
             Origin::Kept(..) => &self.from_old,
             Origin::Changed(_) => &self.from_part,
         };
+
         match origin.policy().parent {
             None => Some(None),
             Some(parent) => renumbering.policy(parent).map(Some),
         }
     }
 
-    /// Every chain of the new set; `Some(None)` where each is what it was. `None` where one is a cycle or
-    /// too long.
+    /// Every chain of the new set; `Some(None)` where each is what it was. `None` where one is a
+    /// cycle or too long.
     fn new_chains(&self, parents: &[Option<PolicyId>]) -> Option<Option<Vec<Arc<[PolicyId]>>>> {
         let same_parent = |(parent, origin): (&Option<PolicyId>, &Origin<'_>)| match origin {
             Origin::Kept(..) => true,
-            Origin::Changed(policy) => {
-                self.old.find(&policy.name).is_some_and(|(_, before)| before.parent == *parent)
-            }
+            Origin::Changed(policy) => self
+                .old
+                .find(&policy.name)
+                .is_some_and(|(_, before)| before.parent == *parent),
         };
+
         let same_ids = self.from_old.policies.is_identity();
         if same_ids && parents.iter().zip(&self.policies).all(same_parent) {
             return Some(None);
         }
 
-        let indexes: Vec<Option<usize>> =
-            parents.iter().map(|parent| parent.map(|id| id.0 as usize)).collect();
+        let indexes: Vec<Option<usize>> = parents
+            .iter()
+            .map(|parent| parent.map(|id| id.0 as usize))
+            .collect();
         let lineage = Lineage::new(&indexes);
         let is_sound = |depth: &Option<usize>| depth.is_some_and(|depth| depth <= MAX_CHAIN);
         if !lineage.depths.iter().all(is_sound) {
             return None;
         }
-        Some(Some((0..parents.len()).map(|at| chain_of(at, &indexes)).collect()))
+
+        Some(Some(
+            (0..parents.len())
+                .map(|at| chain_of(at, &indexes))
+                .collect(),
+        ))
     }
 
     /// The attachments of the new set; with whether the order of evaluation is another one now.
@@ -305,17 +360,25 @@ impl<'a> Patch<'a> {
         if say_the_same(&stale, &fresh) {
             let mut fresh = fresh.into_iter();
             let in_place =
-                self.old.attachments.iter().map(|attachment| match is_own(&attachment) {
-                    true => fresh.next(),
-                    false => kept(attachment),
-                });
+                self.old
+                    .attachments
+                    .iter()
+                    .map(|attachment| match is_own(&attachment) {
+                        true => fresh.next(),
+                        false => kept(attachment),
+                    });
             return Some((in_place.collect::<Option<_>>()?, false));
         }
 
-        let others = self.old.attachments.iter().filter(|attachment| !is_own(attachment));
+        let others = self
+            .old
+            .attachments
+            .iter()
+            .filter(|attachment| !is_own(attachment));
         let mut attachments: Vec<Arc<Attachment>> = others.map(kept).collect::<Option<_>>()?;
         attachments.extend(fresh);
         attachments.sort_by(|a, b| evaluation(a).cmp(&evaluation(b)));
+
         Some((attachments, true))
     }
 }
@@ -332,7 +395,9 @@ impl Patch<'_> {
     }
 
     fn keeps_policies(&self) -> bool {
-        names_of(self.change.before).iter().all(|name| self.by_name.contains_key(*name))
+        names_of(self.change.before)
+            .iter()
+            .all(|name| self.by_name.contains_key(*name))
     }
 
     fn keeps_guardrails(&self) -> bool {
@@ -340,42 +405,62 @@ impl Patch<'_> {
         if self.old.catalog.guardrails.is_some() {
             return true;
         }
+
         let mut lost: FxHashSet<&str> = FxHashSet::default();
         for name in names_of(self.change.before) {
             let policy = self.old.find(name);
-            lost.extend(policy.iter().flat_map(|(_, policy)| added(self.old, policy)));
+            lost.extend(
+                policy
+                    .iter()
+                    .flat_map(|(_, policy)| added(self.old, policy)),
+            );
         }
+
         for origin in &self.policies {
             let set = match origin {
                 Origin::Kept(_) => self.old,
                 Origin::Changed(_) => self.part,
             };
+
             if lost.is_empty() {
                 break;
             }
+
             for name in added(set, origin.policy()) {
                 lost.remove(name);
             }
         }
+
         lost.is_empty()
     }
 
     fn keeps_patterns(&self, attachments: &[Arc<Attachment>]) -> bool {
-        let files: BTreeSet<&str> =
-            self.change.before.iter().map(|document| &**document.file.path()).collect();
-        let stale = self.old.attachments.iter().filter(|a| files.contains(&*a.place.file));
+        let files: BTreeSet<&str> = self
+            .change
+            .before
+            .iter()
+            .map(|document| &**document.file.path())
+            .collect();
+        let stale = self
+            .old
+            .attachments
+            .iter()
+            .filter(|a| files.contains(&*a.place.file));
         let mut lost: FxHashSet<(String, String)> = stale.flat_map(|a| patterns_of(a)).collect();
         // Most likely the changed files still have them.
-        let (own, others): (Vec<_>, Vec<_>) =
-            attachments.iter().partition(|a| files.contains(&*a.place.file));
+        let (own, others): (Vec<_>, Vec<_>) = attachments
+            .iter()
+            .partition(|a| files.contains(&*a.place.file));
         for attachment in own.into_iter().chain(others) {
             if lost.is_empty() {
                 break;
             }
+
             for pattern in patterns_of(attachment) {
                 lost.remove(&pattern);
             }
         }
+
         lost.is_empty()
     }
 }
@@ -390,9 +475,15 @@ fn patterns_of(attachment: &Attachment) -> Vec<(String, String)> {
         serde_json::from_str(&attachment.canonical).unwrap_or_default();
     let mut patterns = Vec::new();
     for (list, texts) in fields {
-        let texts = texts.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let texts = texts
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+
         patterns.extend(texts.map(|text| (list.clone(), text.to_owned())));
     }
+
     patterns
 }
 
@@ -405,9 +496,11 @@ fn number_names(policies: &[Origin<'_>]) -> FxHashMap<Arc<str>, PolicyId> {
 fn chain_of(policy: usize, parents: &[Option<usize>]) -> Arc<[PolicyId]> {
     let above = |at: &usize| parents.get(*at).copied().flatten();
     let line = std::iter::successors(Some(policy), above).take(MAX_CHAIN);
-    let mut chain: Vec<PolicyId> =
-        line.map(|at| PolicyId(u32::try_from(at).unwrap_or(u32::MAX))).collect();
+    let mut chain: Vec<PolicyId> = line
+        .map(|at| PolicyId(u32::try_from(at).unwrap_or(u32::MAX)))
+        .collect();
     chain.reverse();
+
     chain.into()
 }
 
@@ -416,12 +509,17 @@ fn say_the_same(stale: &[&Arc<Attachment>], fresh: &[Arc<Attachment>]) -> bool {
     let same = |(a, b): (&&Arc<Attachment>, &Arc<Attachment>)| {
         a.canonical == b.canonical && a.place.file == b.place.file
     };
+
     stale.len() == fresh.len() && stale.iter().zip(fresh).all(same)
 }
 
 /// The order of evaluation, to the last.
 fn evaluation(attachment: &Attachment) -> ((bool, i32, u8, u8), &str, u32) {
-    (attachment.order(), &attachment.place.file, attachment.place.line)
+    (
+        attachment.order(),
+        &attachment.place.file,
+        attachment.place.line,
+    )
 }
 
 impl Renumbering {
@@ -432,16 +530,26 @@ impl Renumbering {
         parent: Option<PolicyId>,
         chain: Arc<[PolicyId]>,
     ) -> Option<Policy> {
-        let guardrails =
-            |ids: &[_]| ids.iter().map(|id| self.guardrail(*id)).collect::<Option<_>>();
+        let guardrails = |ids: &[_]| {
+            ids.iter()
+                .map(|id| self.guardrail(*id))
+                .collect::<Option<_>>()
+        };
+
         let condition = match &policy.condition {
             None => None,
-            Some(ids) => Some(ids.iter().map(|id| self.condition(*id)).collect::<Option<_>>()?),
+            Some(ids) => Some(
+                ids.iter()
+                    .map(|id| self.condition(*id))
+                    .collect::<Option<_>>()?,
+            ),
         };
+
         let pipeline = match &policy.pipeline {
             None => None,
             Some(pipeline) => Some(self.apply_to_pipeline(pipeline)?),
         };
+
         Some(Policy {
             parent,
             chain,
@@ -454,8 +562,13 @@ impl Renumbering {
     }
 
     fn apply_to_pipeline(&self, pipeline: &Pipeline) -> Option<Pipeline> {
-        let step =
-            |step: &Step| Some(Step { guardrail: self.guardrail(step.guardrail)?, ..step.clone() });
+        let step = |step: &Step| {
+            Some(Step {
+                guardrail: self.guardrail(step.guardrail)?,
+                ..step.clone()
+            })
+        };
+
         Some(Pipeline {
             mode: pipeline.mode,
             steps: pipeline.steps.iter().map(step).collect::<Option<_>>()?,
@@ -467,7 +580,10 @@ impl Renumbering {
         let policy = self.policy(attachment.policy)?;
         Some(match policy == attachment.policy {
             true => attachment.clone(),
-            false => Arc::new(Attachment { policy, ..(**attachment).clone() }),
+            false => Arc::new(Attachment {
+                policy,
+                ..(**attachment).clone()
+            }),
         })
     }
 }

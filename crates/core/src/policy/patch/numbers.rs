@@ -1,5 +1,5 @@
-//! From the ids of one set to those of another: policies, guardrails and conditions are numbered in the order
-//! of their names, so one that comes or goes moves all after it.
+//! From the ids of one set to those of another: policies, guardrails and conditions are numbered in
+//! the order of their names, so one that comes or goes moves all after it.
 
 use std::sync::Arc;
 
@@ -47,7 +47,9 @@ pub(super) struct Renumbering {
 
 impl Renumbering {
     pub fn is_identity(&self) -> bool {
-        [&self.policies, &self.guardrails, &self.conditions].iter().all(|map| map.is_identity)
+        [&self.policies, &self.guardrails, &self.conditions]
+            .iter()
+            .all(|map| map.is_identity)
     }
 
     pub fn policy(&self, PolicyId(old): PolicyId) -> Option<PolicyId> {
@@ -75,7 +77,14 @@ pub(super) fn merge_guardrails(
     let named = |policy: &Policy, ids: &mut FixedBitSet| {
         guardrails_of(policy).for_each(|id| ids.insert(id.0 as usize));
     };
-    merge(&old.guardrails, &part.guardrails, |name| name, policies, &named)
+
+    merge(
+        &old.guardrails,
+        &part.guardrails,
+        |name| name,
+        policies,
+        &named,
+    )
 }
 
 /// The conditions of the policies of the new set.
@@ -85,13 +94,24 @@ pub(super) fn merge_conditions(
     policies: &[Origin<'_>],
 ) -> Merged<ModelPattern> {
     let named = |policy: &Policy, ids: &mut FixedBitSet| {
-        policy.condition.iter().flatten().for_each(|id| ids.insert(id.0 as usize));
+        policy
+            .condition
+            .iter()
+            .flatten()
+            .for_each(|id| ids.insert(id.0 as usize));
     };
-    merge(&old.conditions, &part.conditions, ModelPattern::text, policies, &named)
+
+    merge(
+        &old.conditions,
+        &part.conditions,
+        ModelPattern::text,
+        policies,
+        &named,
+    )
 }
 
-/// Two sorted lists into one, of what the policies name that come from each; `mark_named` sets the bits of the
-/// ids that a policy names.
+/// Two sorted lists into one, of what the policies name that come from each; `mark_named` sets the
+/// bits of the ids that a policy names.
 fn merge<T: Clone>(
     old: &[T],
     part: &[T],
@@ -113,20 +133,35 @@ fn merge<T: Clone>(
         .filter_map(|id| old.get(id))
         .chain(of_part.ones().filter_map(|id| part.get(id)))
         .collect();
+
     merged.sort_by(|a, b| text(a).cmp(text(b)));
     merged.dedup_by(|a, b| text(a) == text(b));
 
     let new_id = |item: &T| {
-        let found = merged.binary_search_by(|known| text(known).cmp(text(item))).ok();
+        let found = merged
+            .binary_search_by(|known| text(known).cmp(text(item)))
+            .ok();
         found.and_then(|id| u32::try_from(id).ok())
     };
-    let (from_old, from_part) =
-        (IdMap::of(old.iter().map(new_id)), IdMap::of(part.iter().map(new_id)));
+
+    let (from_old, from_part) = (
+        IdMap::of(old.iter().map(new_id)),
+        IdMap::of(part.iter().map(new_id)),
+    );
     (merged.into_iter().cloned().collect(), from_old, from_part)
 }
 
 fn guardrails_of(policy: &Policy) -> impl Iterator<Item = GuardrailId> + '_ {
-    let steps =
-        policy.pipeline.iter().flat_map(|pipeline| &pipeline.steps).map(|step| step.guardrail);
-    policy.add.iter().chain(&policy.remove).copied().chain(steps)
+    let steps = policy
+        .pipeline
+        .iter()
+        .flat_map(|pipeline| &pipeline.steps)
+        .map(|step| step.guardrail);
+
+    policy
+        .add
+        .iter()
+        .chain(&policy.remove)
+        .copied()
+        .chain(steps)
 }

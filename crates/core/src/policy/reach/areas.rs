@@ -7,9 +7,12 @@ use super::order::{PatternNo, PatternOrder};
 use crate::document::{Dimension, PerDimension, RawAttachment};
 use crate::policy::{Item, ends_earlier};
 
-/// The dimensions that can keep two attachments apart. A set cannot: one request may have a value for each.
+/// The dimensions that can keep two attachments apart. A set cannot: one request may have a value
+/// for each.
 pub(super) fn apart() -> impl Iterator<Item = Dimension> {
-    Dimension::ALL.into_iter().filter(|dimension| !dimension.is_set())
+    Dimension::ALL
+        .into_iter()
+        .filter(|dimension| !dimension.is_set())
 }
 
 /// The requests that one attachment is for.
@@ -83,13 +86,22 @@ impl<'a> Areas<'a> {
     /// Draws the area of every attachment that has one.
     pub(crate) fn new(draft: &DraftSet<'a>) -> Self {
         let order = |dimension| {
-            let lists = draft.attachments.iter().filter_map(|item| item.raw.patterns(dimension));
+            let lists = draft
+                .attachments
+                .iter()
+                .filter_map(|item| item.raw.patterns(dimension));
             PatternOrder::new(lists.flat_map(|list| list.iter()).map(|text| text.as_str()))
         };
-        let mut areas = Self { orders: PerDimension::from_fn(order), areas: Vec::new() };
+
+        let mut areas = Self {
+            orders: PerDimension::from_fn(order),
+            areas: Vec::new(),
+        };
 
         let owned = draft.attachments.iter().zip(&draft.owners);
-        areas.areas = owned.map(|(item, owner)| areas.draw(item, (*owner)?)).collect();
+        areas.areas = owned
+            .map(|(item, owner)| areas.draw(item, (*owner)?))
+            .collect();
         areas
     }
 
@@ -103,17 +115,23 @@ impl<'a> Areas<'a> {
                     && lists.values().flatten().all(|list| !list.is_empty())
             }
         };
+
         if !is_sound {
             return None;
         }
 
         let patterns = PerDimension::from_fn(|dimension| self.numbers(item.raw, dimension));
         let default = item.raw.default.is_some_and(|default| default.value);
-        Some(Area { policy, default, expires: item.raw.expiry(), patterns })
+        Some(Area {
+            policy,
+            default,
+            expires: item.raw.expiry(),
+            patterns,
+        })
     }
 
-    /// The patterns of a dimension; `None` where it is not named or any value will do. Of a set `*` asks
-    /// for some value.
+    /// The patterns of a dimension; `None` where it is not named or any value will do. Of a set `*`
+    /// asks for some value.
     fn numbers(&self, raw: &'a RawAttachment, dimension: Dimension) -> Option<Box<[PatternNo]>> {
         let list = raw.patterns(dimension)?;
         if !dimension.is_set() && list.iter().any(|text| text.value == "*") {
@@ -125,6 +143,7 @@ impl<'a> Areas<'a> {
             list.iter().filter_map(|text| order.number(text)).collect();
         numbers.sort_unstable();
         numbers.dedup();
+
         Some(numbers.into_boxed_slice())
     }
 
@@ -135,11 +154,14 @@ impl<'a> Areas<'a> {
 
     /// Every area, with its attachment's index.
     pub fn all(&self) -> impl Iterator<Item = (usize, &Area)> {
-        self.areas.iter().enumerate().filter_map(|(index, area)| Some((index, area.as_ref()?)))
+        self.areas
+            .iter()
+            .enumerate()
+            .filter_map(|(index, area)| Some((index, area.as_ref()?)))
     }
 
-    /// The distinct patterns of a dimension: the text before a final star, and whether there is none.
-    /// Those of attachments at fault are among them.
+    /// The distinct patterns of a dimension: the text before a final star, and whether there is
+    /// none. Those of attachments at fault are among them.
     pub fn distinct(&self, dimension: Dimension) -> impl Iterator<Item = (&'a str, bool)> + '_ {
         self.orders[dimension].keys()
     }
@@ -150,8 +172,10 @@ impl<'a> Areas<'a> {
 
     /// Whether `inner` adds no request to those of `outer`, an attachment of the same policy.
     pub fn covers(&self, outer: &Area, inner: &Area) -> bool {
-        // A default attachment counts only where no other one matches: beside one that does, it is nothing.
+        // A default attachment counts only where no other one matches: beside one that does, it is
+        // nothing.
         let counts = inner.default || !outer.default;
+
         counts
             && outer.outlasts(inner)
             && self.orders.iter().all(|(dimension, order)| {
@@ -166,10 +190,12 @@ impl<'a> Areas<'a> {
     /// Whether some request counts for both.
     pub fn overlap(&self, a: &Area, b: &Area) -> bool {
         a.default == b.default
-            && apart().all(|dimension| match (&a.patterns[dimension], &b.patterns[dimension]) {
-                (Some(a), Some(b)) => self.orders[dimension].overlap(a, b),
-                _ => true,
-            })
+            && apart().all(
+                |dimension| match (&a.patterns[dimension], &b.patterns[dimension]) {
+                    (Some(a), Some(b)) => self.orders[dimension].overlap(a, b),
+                    _ => true,
+                },
+            )
     }
 
     /// The models that an attachment names; `None`: any.
@@ -179,6 +205,10 @@ impl<'a> Areas<'a> {
     ) -> Option<impl ExactSizeIterator<Item = (&'a str, bool)> + 's> {
         let models = area.patterns[Dimension::Model].as_deref()?;
         let order = &self.orders[Dimension::Model];
-        Some(models.iter().map(|number| order.key(*number).unwrap_or(("", false))))
+        Some(
+            models
+                .iter()
+                .map(|number| order.key(*number).unwrap_or(("", false))),
+        )
     }
 }

@@ -11,7 +11,8 @@ use crate::policy::DraftSet;
 /// Grants that are noted for a whole set; with more of them no rule that needs them says anything.
 const MAX_GRANTS: usize = 4_000_000;
 
-/// A guardrail that a policy may give: its chain adds it, and nothing that always holds removes it after.
+/// A guardrail that a policy may give: its chain adds it, and nothing that always holds removes it
+/// after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Grant {
     guardrail: u32,
@@ -53,13 +54,25 @@ impl<'a> Givers<'a> {
                 if lists.len() <= number {
                     lists.resize(number + 1, Vec::new());
                 }
+
                 if let (Some(list), Ok(at)) = (lists.get_mut(number), u32::try_from(at)) {
                     list.push(at);
                 }
             }
         }
-        let leads = draft.conditions.keys().map(|text| (*text, OnceLock::new())).collect();
-        Self { grants, lists, index: OnceLock::new(), leads }
+
+        let leads = draft
+            .conditions
+            .keys()
+            .map(|text| (*text, OnceLock::new()))
+            .collect();
+
+        Self {
+            grants,
+            lists,
+            index: OnceLock::new(),
+            leads,
+        }
     }
 
     /// Whether a policy may give a guardrail.
@@ -72,12 +85,14 @@ impl<'a> Givers<'a> {
 
     fn adder(&self, policy: usize, guardrail: u32) -> Option<usize> {
         let grants = self.grants.get(policy)?;
-        let at = grants.binary_search_by_key(&guardrail, |grant| grant.guardrail).ok()?;
+        let at = grants
+            .binary_search_by_key(&guardrail, |grant| grant.guardrail)
+            .ok()?;
         grants.get(at).map(|grant| grant.adder)
     }
 
-    /// An attachment that may give the guardrail to a request of this meeting, among those of policies
-    /// that `accept` takes: the first of them, if they are few.
+    /// An attachment that may give the guardrail to a request of this meeting, among those of
+    /// policies that `accept` takes: the first of them, if they are few.
     pub fn first(
         &self,
         draft: &DraftSet<'a>,
@@ -91,9 +106,18 @@ impl<'a> Givers<'a> {
         let mut takes = |area: &Area, budget: &mut Budget| {
             accept(area.policy)
                 && self.adder(area.policy, number).is_some_and(|adder| {
-                    self.models_meet(draft, meeting, Meeting { area, holder: adder }, budget)
+                    self.models_meet(
+                        draft,
+                        meeting,
+                        Meeting {
+                            area,
+                            holder: adder,
+                        },
+                        budget,
+                    )
                 })
         };
+
         let list = self.lists.get(number as usize)?;
         for at in list.iter().take(FEW) {
             let area = areas.get(*at as usize)?;
@@ -101,12 +125,15 @@ impl<'a> Givers<'a> {
                 return Some(*at as usize);
             }
         }
+
         if list.len() <= FEW {
             return None;
         }
+
         let index = self.index.get_or_init(|| self.index(areas));
-        index
-            .overlapping(areas, number, meeting.area, budget, |_, area, budget| takes(area, budget))
+        index.overlapping(areas, number, meeting.area, budget, |_, area, budget| {
+            takes(area, budget)
+        })
     }
 
     fn index(&self, areas: &Areas<'a>) -> Index {
@@ -129,15 +156,22 @@ impl<'a> Givers<'a> {
             let models = draft.areas().models(meeting.area)?;
             Some(
                 models
-                    .map(|(text, exact)| Lead { text: text.as_bytes(), exact })
+                    .map(|(text, exact)| Lead {
+                        text: text.as_bytes(),
+                        exact,
+                    })
                     .collect::<Vec<_>>(),
             )
         };
-        let (held_a, held_b) =
-            (self.condition_leads(draft, a.holder), self.condition_leads(draft, b.holder));
+
+        let (held_a, held_b) = (
+            self.condition_leads(draft, a.holder),
+            self.condition_leads(draft, b.holder),
+        );
         if held_a.is_none() && held_b.is_none() {
             return true;
         }
+
         let mut meet = |a: &Option<Vec<Lead<'_>>>, b: &Option<Vec<Lead<'_>>>| match (a, b) {
             (Some(a), Some(b)) => {
                 budget.spend(a.len() * b.len() / 8);
@@ -145,6 +179,7 @@ impl<'a> Givers<'a> {
             }
             _ => true,
         };
+
         meet(&held_a, &held_b) && meet(&held_a, &named(b)) && meet(&named(a), &held_b)
     }
 
@@ -154,9 +189,13 @@ impl<'a> Givers<'a> {
         let mut all = Vec::new();
         for text in &condition.model.0 {
             let pattern = draft.conditions.get(text.as_str())?.as_ref().ok()?;
-            let leads = self.leads.get(text.as_str())?.get_or_init(|| Leads::of(pattern));
+            let leads = self
+                .leads
+                .get(text.as_str())?
+                .get_or_init(|| Leads::of(pattern));
             all.extend(leads.iter());
         }
+
         Some(all)
     }
 }
@@ -165,47 +204,66 @@ impl<'a> Givers<'a> {
 fn grants(draft: &DraftSet<'_>) -> Option<Vec<Vec<Grant>>> {
     let mut grants: Vec<Vec<Grant>> = vec![Vec::new(); draft.policies.len()];
     let depth = |policy: &usize| draft.lineage.depths.get(*policy).copied().flatten();
-    let mut order: Vec<usize> =
-        (0..draft.policies.len()).filter(|policy| depth(policy).is_some()).collect();
+    let mut order: Vec<usize> = (0..draft.policies.len())
+        .filter(|policy| depth(policy).is_some())
+        .collect();
     order.sort_by_key(depth);
     let mut total = 0;
     for policy in order {
         let parent = draft.parents.get(policy).copied().flatten();
-        let inherited =
-            parent.and_then(|parent| grants.get(parent)).map(Vec::as_slice).unwrap_or_default();
+        let inherited = parent
+            .and_then(|parent| grants.get(parent))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let own = own_grants(draft, policy, inherited);
         total += own.len();
         if total > MAX_GRANTS {
             return None;
         }
+
         if let Some(slot) = grants.get_mut(policy) {
             *slot = own;
         }
     }
+
     Some(grants)
 }
 
 fn own_grants(draft: &DraftSet<'_>, policy: usize, inherited: &[Grant]) -> Vec<Grant> {
-    let Some(item) = draft.policies.get(policy) else { return Vec::new() };
-    let always =
-        |policy: usize| draft.policies.get(policy).is_some_and(|item| item.raw.condition.is_none());
-    let remove = item.raw.guardrails.iter().flat_map(|own| own.remove.iter().flatten());
-    let mut removed: Vec<u32> =
-        remove.filter_map(|name| draft.guardrails().number(name.as_str())).collect();
+    let Some(item) = draft.policies.get(policy) else {
+        return Vec::new();
+    };
+    let always = |policy: usize| {
+        draft
+            .policies
+            .get(policy)
+            .is_some_and(|item| item.raw.condition.is_none())
+    };
+
+    let remove = item
+        .raw
+        .guardrails
+        .iter()
+        .flat_map(|own| own.remove.iter().flatten());
+    let mut removed: Vec<u32> = remove
+        .filter_map(|name| draft.guardrails().number(name.as_str()))
+        .collect();
     removed.sort_unstable();
     let stays = |grant: &Grant| removed.binary_search(&grant.guardrail).is_err();
-    let added = draft
-        .guardrails()
-        .added(policy)
-        .iter()
-        .map(|number| Grant { guardrail: *number, adder: policy });
+    let added = draft.guardrails().added(policy).iter().map(|number| Grant {
+        guardrail: *number,
+        adder: policy,
+    });
     // A condition may fail, and then its policy removes nothing of what it inherits.
-    let kept =
-        inherited.iter().copied().filter(|grant| item.raw.condition.is_some() || stays(grant));
+    let kept = inherited
+        .iter()
+        .copied()
+        .filter(|grant| item.raw.condition.is_some() || stays(grant));
     let mut all: Vec<Grant> = kept.chain(added.filter(stays)).collect();
     if !inherited.is_empty() {
         all.sort_unstable_by_key(|grant| (grant.guardrail, !always(grant.adder), grant.adder));
     }
+
     all.dedup_by_key(|grant| grant.guardrail);
     all
 }

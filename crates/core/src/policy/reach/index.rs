@@ -1,8 +1,9 @@
-//! Attachments by a key and by their patterns, so that what may cover or overlap one is found by search.
+//! Attachments by a key and by their patterns, so that what may cover or overlap one is found by
+//! search.
 //!
-//! A key is a small number that the caller chooses: the policy, or a guardrail that it may give. Under a
-//! key, attachments are grouped by the dimensions that they ask for, their *signature*, and in each group
-//! filed under every pattern of every such dimension:
+//! A key is a small number that the caller chooses: the policy, or a guardrail that it may give.
+//! Under a key, attachments are grouped by the dimensions that they ask for, their *signature*, and
+//! in each group filed under every pattern of every such dimension:
 //!
 //! ```text
 //! a  teams: [health*]                     group {team}          team health*
@@ -11,16 +12,17 @@
 //! ```
 //!
 //! What may overlap `teams: [health-eu]` is then, in the groups {team} and {team, key}, filed under
-//! `health-eu`, a prefix of it or something below it: `a` and `b`. In the group {model}, which shares no
-//! dimension with it, everything overlaps it: `c`. What may cover it has a signature within its own, so
-//! that only the group {team} is searched: `a`. What the search finds, the caller's areas confirm.
+//! `health-eu`, a prefix of it or something below it: `a` and `b`. In the group {model}, which
+//! shares no dimension with it, everything overlaps it: `c`. What may cover it has a signature
+//! within its own, so that only the group {team} is searched: `a`. What the search finds, the
+//! caller's areas confirm.
 
 use super::areas::{Area, Areas, Signature, apart};
 use super::order::PatternNo;
 use crate::document::Dimension;
 
-/// Number of candidates that a rule may look at, so that no set makes it run long. Once it is spent, the
-/// remaining breaches go unreported.
+/// Number of candidates that a rule may look at, so that no set makes it run long. Once it is
+/// spent, the remaining breaches go unreported.
 #[derive(Debug)]
 pub struct Budget(u32);
 
@@ -32,7 +34,9 @@ impl Budget {
 
     /// Takes from it; false: nothing is left.
     pub fn spend(&mut self, cost: usize) -> bool {
-        self.0 = self.0.saturating_sub(u32::try_from(cost).unwrap_or(u32::MAX));
+        self.0 = self
+            .0
+            .saturating_sub(u32::try_from(cost).unwrap_or(u32::MAX));
         self.0 > 0
     }
 }
@@ -59,7 +63,13 @@ struct Entry {
 impl Entry {
     /// The fields one after the other: as a number they are compared at once.
     fn packed(&self) -> u128 {
-        let Self { key, group, pattern, attachment } = *self;
+        let Self {
+            key,
+            group,
+            pattern,
+            attachment,
+        } = *self;
+
         u128::from(key) << 80
             | u128::from(group) << 64
             | u128::from(pattern) << 32
@@ -67,12 +77,14 @@ impl Entry {
     }
 }
 
-/// What entries of one key are put together by: whether their attachments are default ones, what those ask
-/// for, and the dimension of the entry's pattern; `None`: the entry stands for the whole attachment.
+/// What entries of one key are put together by: whether their attachments are default ones, what
+/// those ask for, and the dimension of the entry's pattern; `None`: the entry stands for the whole
+/// attachment.
 fn group(default: bool, signature: Signature, dimension: Option<Dimension>) -> u16 {
     let dimension = dimension.map_or(Dimension::COUNT, |dimension| dimension as usize);
     // At most `COUNT`, which has few bits.
     let dimension = u16::try_from(dimension).unwrap_or(u16::MAX);
+
     u16::from(default) << 12 | u16::from(signature.bits()) << 4 | dimension
 }
 
@@ -89,14 +101,21 @@ impl Index {
         let mut entries = Vec::new();
         let mut signatures = Vec::new();
         for (key, at) in keyed {
-            let (Some(area), Ok(attachment)) = (areas.get(at), u32::try_from(at)) else { continue };
+            let (Some(area), Ok(attachment)) = (areas.get(at), u32::try_from(at)) else {
+                continue;
+            };
             let signature = area.signature();
             if let Err(place) = signatures.binary_search(&signature) {
                 signatures.insert(place, signature);
             }
 
             let group = |dimension| group(area.default, signature, dimension);
-            entries.push(Entry { key, group: group(None), pattern: 0, attachment });
+            entries.push(Entry {
+                key,
+                group: group(None),
+                pattern: 0,
+                attachment,
+            });
             for dimension in apart() {
                 let group = group(Some(dimension));
                 let patterns = area.patterns(dimension).iter();
@@ -108,11 +127,18 @@ impl Index {
                 }));
             }
         }
+
         entries.sort_unstable_by_key(Entry::packed);
         let keys = entries.last().map_or(0, |entry| entry.key + 1);
-        let starts =
-            (0..=keys).map(|key| entries.partition_point(|entry| entry.key < key)).collect();
-        Self { entries, starts, signatures }
+        let starts = (0..=keys)
+            .map(|key| entries.partition_point(|entry| entry.key < key))
+            .collect();
+
+        Self {
+            entries,
+            starts,
+            signatures,
+        }
     }
 
     /// The first attachment under `key`, that `accept` takes, with an area that covers this one.
@@ -124,7 +150,12 @@ impl Index {
         budget: &mut Budget,
         accept: impl FnMut(usize, &Area, &mut Budget) -> bool,
     ) -> Option<usize> {
-        let defaults: &[bool] = if area.default { &[false, true] } else { &[false] };
+        let defaults: &[bool] = if area.default {
+            &[false, true]
+        } else {
+            &[false]
+        };
+
         self.first(areas, key, area, Relation::Covers, defaults, budget, accept)
     }
 
@@ -137,10 +168,21 @@ impl Index {
         budget: &mut Budget,
         accept: impl FnMut(usize, &Area, &mut Budget) -> bool,
     ) -> Option<usize> {
-        self.first(areas, key, area, Relation::Overlaps, &[area.default], budget, accept)
+        self.first(
+            areas,
+            key,
+            area,
+            Relation::Overlaps,
+            &[area.default],
+            budget,
+            accept,
+        )
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the two public questions differ in two of them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the two public questions differ in two of them"
+    )]
     fn first(
         &self,
         areas: &Areas<'_>,
@@ -160,9 +202,11 @@ impl Index {
                         Relation::Covers => areas.covers(other, area),
                         Relation::Overlaps => areas.overlap(other, area),
                     };
+
                     holds && accept(candidate.attachment as usize, other, budget)
                 })
         };
+
         for default in defaults {
             for signature in &self.signatures {
                 let shared = signature.shared(area.signature());
@@ -178,11 +222,13 @@ impl Index {
                         self.by_pattern(areas, entries, area, dimension, relation, &mut takes)
                     }
                 };
+
                 if let Some(found) = found {
                     return Some(found.attachment as usize);
                 }
             }
         }
+
         None
     }
 
@@ -198,29 +244,43 @@ impl Index {
         let order = areas.order(dimension);
         let patterns = area.patterns(dimension);
         // What covers all of an area covers its first pattern; what overlaps may overlap any.
-        let asked = if relation == Relation::Covers { patterns.get(..1)? } else { patterns };
+        let asked = if relation == Relation::Covers {
+            patterns.get(..1)?
+        } else {
+            patterns
+        };
+
         let group = entries.first()?.group;
         for pattern in asked {
             for above in order.upwards(*pattern) {
-                if let Some(found) =
-                    slice(entries, group, above..above + 1).iter().find(|c| takes(c))
+                if let Some(found) = slice(entries, group, above..above + 1)
+                    .iter()
+                    .find(|c| takes(c))
                 {
                     return Some(found);
                 }
             }
+
             if relation == Relation::Overlaps
-                && let Some(found) =
-                    slice(entries, group, order.below(*pattern)).iter().find(|c| takes(c))
+                && let Some(found) = slice(entries, group, order.below(*pattern))
+                    .iter()
+                    .find(|c| takes(c))
             {
                 return Some(found);
             }
         }
+
         None
     }
 
     fn under(&self, key: u32) -> &[Entry] {
         let start = self.starts.get(key as usize).copied().unwrap_or_default();
-        let end = self.starts.get(key as usize + 1).copied().unwrap_or_default();
+        let end = self
+            .starts
+            .get(key as usize + 1)
+            .copied()
+            .unwrap_or_default();
+
         self.entries.get(start..end).unwrap_or_default()
     }
 }
@@ -252,8 +312,14 @@ mod tests {
                 Some(list) => format!("{name}: ['{}'], ", list.join("', '")),
                 None => String::new(),
             };
+
             let lists = field("teams", teams) + &field("keys", keys) + &field("models", models);
-            let lists = if lists.is_empty() { "scope: '*', ".to_owned() } else { lists };
+            let lists = if lists.is_empty() {
+                "scope: '*', ".to_owned()
+            } else {
+                lists
+            };
+
             format!("{lists}default: {default}")
         })
     }
@@ -266,6 +332,7 @@ mod tests {
                 .map(|t| format!("--- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, {t}}}\n"))
                 .chain(["--- {apiVersion: refguard/v1, kind: Policy, name: p}\n".to_owned()])
                 .collect();
+
             draft_of(&[("a.yaml", &text)], |draft| {
                 let areas = draft.areas();
                 let key = |at: usize| u32::try_from(at % 2).unwrap();
@@ -277,6 +344,7 @@ mod tests {
                             found.push(at);
                             false
                         };
+
                         index.overlapping(areas, wanted, area, &mut Budget::new(), &mut note);
                         found.sort_unstable();
                         found.dedup();
@@ -301,7 +369,10 @@ mod tests {
                 index.overlapping(areas, 0, area, &mut Budget::new(), |_, _, _| true),
                 Some(0)
             );
-            assert_eq!(index.overlapping(areas, 0, area, &mut Budget(0), |_, _, _| true), None);
+            assert_eq!(
+                index.overlapping(areas, 0, area, &mut Budget(0), |_, _, _| true),
+                None
+            );
         });
     }
 }

@@ -35,28 +35,41 @@ impl Leads {
         if pattern.is_literal() {
             return Self(vec![(pattern.text().as_bytes().into(), true)]);
         }
+
         let prefixes = Extractor::new().extract(&pattern.language());
         Self(match prefixes.literals() {
-            Some(literals) => {
-                literals.iter().map(|l| (l.as_bytes().into(), l.is_exact())).collect()
-            }
+            Some(literals) => literals
+                .iter()
+                .map(|l| (l.as_bytes().into(), l.is_exact()))
+                .collect(),
             None => vec![(Box::default(), false)],
         })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Lead<'_>> {
-        self.0.iter().map(|(text, exact)| Lead { text, exact: *exact })
+        self.0.iter().map(|(text, exact)| Lead {
+            text,
+            exact: *exact,
+        })
     }
 
     /// Whether a model that begins with `prefix` may be let through.
     pub fn may_begin_with(&self, prefix: &str) -> bool {
-        let prefix = Lead { text: prefix.as_bytes(), exact: false };
+        let prefix = Lead {
+            text: prefix.as_bytes(),
+            exact: false,
+        };
+
         self.iter().any(|lead| lead.meets(&prefix))
     }
 
     /// Whether this very model may be let through.
     pub fn may_be(&self, model: &str) -> bool {
-        let model = Lead { text: model.as_bytes(), exact: true };
+        let model = Lead {
+            text: model.as_bytes(),
+            exact: true,
+        };
+
         self.iter().any(|lead| lead.meets(&model))
     }
 }
@@ -72,6 +85,7 @@ mod tests {
             let (a, b) = (leads(a), leads(b));
             a.iter().any(|x| b.iter().any(|y| x.meets(&y)))
         };
+
         assert!(!meet("gpt-4.*", "claude-.*"));
         assert!(!meet("(gpt|o1)-.*", "claude-opus"));
         assert!(meet("(gpt|claude)-.*", "claude-opus"));
@@ -80,6 +94,7 @@ mod tests {
         assert!(
             leads("gpt-4.*").may_begin_with("gpt-") && leads("gpt-4.*").may_begin_with("gpt-4o-")
         );
+
         assert!(!leads("gpt-4.*").may_begin_with("openai/"));
     }
 }

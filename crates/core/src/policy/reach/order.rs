@@ -1,4 +1,5 @@
-//! The distinct patterns of one dimension, numbered so that what a prefix covers is a range of numbers.
+//! The distinct patterns of one dimension, numbered so that what a prefix covers is a range of
+//! numbers.
 //!
 //! Sorted by their texts, a prefix comes right before all that it covers:
 //!
@@ -12,16 +13,16 @@
 //!      5    legal        nothing    0
 //! ```
 //!
-//! So whether `[2]` covers `[3, 4]` is two steps upwards, and whether `[2]` overlaps `[4, 5]` is one search
-//! for a number of 3..5 in the list.
+//! So whether `[2]` covers `[3, 4]` is two steps upwards, and whether `[2]` overlaps `[4, 5]` is
+//! one search for a number of 3..5 in the list.
 
 use rustc_hash::FxHashMap;
 
 /// A pattern's number.
 pub(super) type PatternNo = u32;
 
-/// A pattern as written, without its final star: `(text, exact)`. In this order a prefix comes before
-/// all that it covers, and what it covers follows it without a gap.
+/// A pattern as written, without its final star: `(text, exact)`. In this order a prefix comes
+/// before all that it covers, and what it covers follows it without a gap.
 type Key<'a> = (&'a str, bool);
 
 /// The patterns of one dimension.
@@ -52,23 +53,35 @@ impl<'a> PatternOrder<'a> {
             above: Vec::with_capacity(keys.len()),
             ..Self::default()
         };
+
         let mut open: Vec<(PatternNo, &str)> = Vec::new();
         for (number, (text, exact)) in (0..).zip(&keys) {
-            while open.last().is_some_and(|(_, prefix)| !text.starts_with(prefix)) {
+            while open
+                .last()
+                .is_some_and(|(_, prefix)| !text.starts_with(prefix))
+            {
                 order.close(open.pop(), number);
             }
+
             order.above.push(open.last().map(|(prefix, _)| *prefix));
             order.ends.push(number + 1);
             if !exact {
                 open.push((number, text));
             }
+
             numbers.insert((text, *exact), number);
         }
+
         let end = PatternNo::try_from(keys.len()).unwrap_or(PatternNo::MAX);
         while let Some(prefix) = open.pop() {
             order.close(Some(prefix), end);
         }
-        Self { keys, numbers, ..order }
+
+        Self {
+            keys,
+            numbers,
+            ..order
+        }
     }
 
     fn close(&mut self, prefix: Option<(PatternNo, &str)>, end: PatternNo) {
@@ -94,18 +107,27 @@ impl<'a> PatternOrder<'a> {
 
     /// The pattern itself and those that cover it, nearest first.
     pub(super) fn upwards(&self, pattern: PatternNo) -> impl Iterator<Item = PatternNo> + '_ {
-        std::iter::successors(Some(pattern), |at| self.above.get(*at as usize).copied().flatten())
+        std::iter::successors(Some(pattern), |at| {
+            self.above.get(*at as usize).copied().flatten()
+        })
     }
 
     /// The patterns that it covers, itself left out.
     pub(super) fn below(&self, pattern: PatternNo) -> std::ops::Range<PatternNo> {
-        pattern + 1..self.ends.get(pattern as usize).copied().unwrap_or(pattern + 1)
+        pattern + 1
+            ..self
+                .ends
+                .get(pattern as usize)
+                .copied()
+                .unwrap_or(pattern + 1)
     }
 
     /// Whether every pattern of `all` is covered by one of `by`; both sorted.
     pub(super) fn covers(&self, by: &[PatternNo], all: &[PatternNo]) -> bool {
-        all.iter()
-            .all(|pattern| self.upwards(*pattern).any(|above| by.binary_search(&above).is_ok()))
+        all.iter().all(|pattern| {
+            self.upwards(*pattern)
+                .any(|above| by.binary_search(&above).is_ok())
+        })
     }
 
     /// Whether some value is matched by a pattern of each; both sorted.
@@ -115,7 +137,9 @@ impl<'a> PatternOrder<'a> {
             let below = self.below(*pattern);
             let next = many.partition_point(|other| *other < below.start);
             many.get(next).is_some_and(|other| *other < below.end)
-                || self.upwards(*pattern).any(|above| many.binary_search(&above).is_ok())
+                || self
+                    .upwards(*pattern)
+                    .any(|above| many.binary_search(&above).is_ok())
         })
     }
 }

@@ -51,17 +51,32 @@ scope: "*"
 /// Every `remove` of what the policy adds itself.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
-        let Some(own) = item.raw.guardrails.as_ref().filter(|own| own.remove.is_some()) else {
+        let Some(own) = item
+            .raw
+            .guardrails
+            .as_ref()
+            .filter(|own| own.remove.is_some())
+        else {
             continue;
         };
-        let added: FxHashMap<&str, Span> =
-            own.add.iter().flatten().map(|name| (name.as_str(), name.span)).collect();
+
+        let added: FxHashMap<&str, Span> = own
+            .add
+            .iter()
+            .flatten()
+            .map(|name| (name.as_str(), name.span))
+            .collect();
+
         for name in own.remove.iter().flatten() {
             if let Some(add) = added.get(name.as_str()) {
-                let message =
-                    format!("`{}` adds and removes `{}`", item.raw.name.as_str(), name.as_str());
-                let finding =
-                    item.finding(&RULE, name.span, message).help("remove it from one of the lists");
+                let message = format!(
+                    "`{}` adds and removes `{}`",
+                    item.raw.name.as_str(),
+                    name.as_str()
+                );
+                let finding = item
+                    .finding(&RULE, name.span, message)
+                    .help("remove it from one of the lists");
                 findings.push(finding.related(item.file, *add, "added here, without effect"));
             }
         }

@@ -16,7 +16,10 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a condition's pattern is one that Python and Rust read alike",
-    why: "A gateway in Python reads the same patterns. Allowed are literals, escaped punctuation, `.`, classes, `\\d \\w \\s`, groups, `|`, `* + ? {m} {m,} {m,n}`, `(?i)` at the start, `^` and `$` at the ends. Look-around, back-references, `\\b` and the rest are read differently or not at all, and a pattern that never matches is a policy that never applies.",
+    why: "A gateway in Python reads the same patterns. Allowed are literals, escaped punctuation, \
+        `.`, classes, `\\d \\w \\s`, groups, `|`, `* + ? {m} {m,} {m,n}`, `(?i)` at the start, `^` \
+        and `$` at the ends. Look-around, back-references, `\\b` and the rest are read differently \
+        or not at all, and a pattern that never matches is a policy that never applies.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -56,10 +59,21 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.conditions.values().all(Result::is_ok) {
         return;
     }
+
     for item in &draft.policies {
-        for text in item.raw.condition.iter().flat_map(|condition| &condition.model.0) {
+        for text in item
+            .raw
+            .condition
+            .iter()
+            .flat_map(|condition| &condition.model.0)
+        {
             if let Some(Err(fault)) = draft.conditions.get(text.as_str()) {
-                let rule = if fault.limit { &limit_exceeded::RULE } else { &RULE };
+                let rule = if fault.limit {
+                    &limit_exceeded::RULE
+                } else {
+                    &RULE
+                };
+
                 let message = format!(
                     "the condition `{}` cannot be read: {}",
                     shortened(text),
@@ -76,17 +90,23 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 fn place(file: &SourceFile, text: &Spanned<String>, fault: &ConditionFault) -> Span {
     let (start, end) = (text.span.start as usize, text.span.end as usize);
     let written = file.text().get(start..end).unwrap_or("");
-    let inner =
-        ['"', '\''].iter().find_map(|quote| written.strip_prefix(*quote)?.strip_suffix(*quote));
+    let inner = ['"', '\'']
+        .iter()
+        .find_map(|quote| written.strip_prefix(*quote)?.strip_suffix(*quote));
     let offset = match inner {
         Some(inner) if inner == text.value => 1,
         None if written == text.value => 0,
         _ => return text.span,
     };
+
     if fault.range.is_empty() && !text.is_empty() {
         return text.span;
     }
-    Span::new(start + offset + fault.range.start, start + offset + fault.range.end)
+
+    Span::new(
+        start + offset + fault.range.start,
+        start + offset + fault.range.end,
+    )
 }
 
 fn shortened(text: &str) -> String {

@@ -15,7 +15,9 @@ pub static RULE: Rule = Rule {
     // 0.1 knows no such field, so no set of its time has one that could stay in service.
     since: Rule::SINCE_0_1,
     summary: "`expires` is a date or an RFC 3339 time",
-    why: "An exemption that was to end and does not is a hole that nobody looks at. A date means the end of that day in UTC; a time names its offset, as nobody could tell which hour is meant without one.",
+    why: "An exemption that was to end and does not is a hole that nobody looks at. A date means \
+        the end of that day in UTC; a time names its offset, as nobody could tell which hour is \
+        meant without one.",
     bad: &[(
         "attachments/support.yaml",
         r#"apiVersion: refguard/v1
@@ -52,10 +54,19 @@ reason: until the new masker is there
 /// Every expiry that cannot be read.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
-        let Some(expires) = &item.raw.expires else { continue };
+        let Some(expires) = &item.raw.expires else {
+            continue;
+        };
+
         if let Err(fault) = parse_instant(expires, DayEdge::End) {
-            let message = format!("`expires` cannot be `{}`: it {fault}", expires.escape_debug());
-            findings.push(item.finding(&RULE, expires.span, message).help(INSTANT_HELP));
+            let message = format!(
+                "`expires` cannot be `{}`: it {fault}",
+                expires.escape_debug()
+            );
+            findings.push(
+                item.finding(&RULE, expires.span, message)
+                    .help(INSTANT_HELP),
+            );
         }
     }
 }
@@ -69,20 +80,31 @@ mod tests {
             "--- {{apiVersion: refguard/v1, kind: Policy, name: p, guardrails: {{add: [g]}}}}\n\
              ---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nscope: \"*\"\nexpires: {expires}\n"
         );
-        codes(&[("p.yaml", &text)]).into_iter().map(|code| code.to_string()).collect()
+        codes(&[("p.yaml", &text)])
+            .into_iter()
+            .map(|code| code.to_string())
+            .collect()
     }
 
     #[test]
     fn an_instant_may_be_plain_or_quoted_and_nothing_else_is_one() {
-        for good in
-            ["2026-12-31", "\"2026-12-31\"", "2026-12-31T18:00:00Z", "'2026-12-31T18:00:00+01:00'"]
-        {
+        for good in [
+            "2026-12-31",
+            "\"2026-12-31\"",
+            "2026-12-31T18:00:00Z",
+            "'2026-12-31T18:00:00+01:00'",
+        ] {
             assert_eq!(found(good), [""; 0], "{good}");
         }
+
         for bad in ["soon", "2026-02-30", "2026-12-31T18:00:00", "\"\""] {
             assert_eq!(found(bad), ["RG123"], "{bad}");
         }
+
         assert_eq!(found("20261231"), ["RG007"]);
-        assert!(found("[2026-12-31]").contains(&"RG008".to_owned()), "a list is none");
+        assert!(
+            found("[2026-12-31]").contains(&"RG008".to_owned()),
+            "a list is none"
+        );
     }
 }

@@ -19,7 +19,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "an invariant asks for something, of some requests, that can be",
-    why: "An invariant that asks for nothing, or exempts every request, holds whatever the policies say: a proof of it is worth nothing. One that asks for a guardrail and forbids it cannot hold.",
+    why: "An invariant that asks for nothing, or exempts every request, holds whatever the \
+        policies say: a proof of it is worth nothing. One that asks for a guardrail and forbids it \
+        cannot hold.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -74,12 +76,22 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn fault(item: &Item<'_, RawInvariant>, span: Span, said: &str, help: &str) -> Finding {
-    item.finding(&RULE, span, format!("the invariant `{}` {said}", item.raw.name.as_str()))
-        .help(help)
+    item.finding(
+        &RULE,
+        span,
+        format!("the invariant `{}` {said}", item.raw.name.as_str()),
+    )
+    .help(help)
 }
 
 fn nothing_asked(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
-    let RawInvariant { name, require, any_of, forbid, .. } = item.raw;
+    let RawInvariant {
+        name,
+        require,
+        any_of,
+        forbid,
+        ..
+    } = item.raw;
     let asks = |list: &Names<'_>| list.is_some_and(|list| !list.is_empty());
     // An empty `any_of` is said as such.
     if !asks(&require.as_ref()) && !asks(&forbid.as_ref()) && any_of.is_none() {
@@ -93,7 +105,13 @@ fn nothing_asked(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
 }
 
 fn empty_lists(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
-    let RawInvariant { for_, except, any_of, .. } = item.raw;
+    let RawInvariant {
+        for_,
+        except,
+        any_of,
+        ..
+    } = item.raw;
+
     if let Some(list) = any_of.as_ref().filter(|list| list.is_empty()) {
         findings.push(fault(
             item,
@@ -102,22 +120,35 @@ fn empty_lists(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
             "name a guardrail, or remove the line",
         ));
     }
+
     for (word, raw) in [("for", for_), ("except", except)] {
         for dimension in Dimension::ALL {
             let list = raw.as_ref().and_then(|raw| raw.patterns(dimension));
             if let Some(list) = list.filter(|list| list.is_empty()) {
                 let said = format!("has an empty list `{}` under `{word}`", dimension.plural());
-                findings.push(fault(item, list.span, &said, "name a value, or remove the line"));
+                findings.push(fault(
+                    item,
+                    list.span,
+                    &said,
+                    "name a value, or remove the line",
+                ));
             }
         }
     }
 }
 
 fn contradiction(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
-    let RawInvariant { require, any_of, forbid, .. } = item.raw;
+    let RawInvariant {
+        require,
+        any_of,
+        forbid,
+        ..
+    } = item.raw;
     let Some(forbid) = forbid else { return };
-    let forbidden: FxHashMap<&str, Span> =
-        forbid.iter().map(|name| (name.as_str(), name.span)).collect();
+    let forbidden: FxHashMap<&str, Span> = forbid
+        .iter()
+        .map(|name| (name.as_str(), name.span))
+        .collect();
     for name in require.iter().flat_map(|list| list.iter()) {
         if let Some(span) = forbidden.get(name.as_str()) {
             let said = format!("requires and forbids `{}`", name.as_str());
@@ -125,25 +156,34 @@ fn contradiction(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
             findings.push(finding.related(item.file, *span, "forbidden here"));
         }
     }
+
     let any_of = any_of.as_ref().filter(|list| !list.is_empty());
-    if let Some(list) =
-        any_of.filter(|list| list.iter().all(|name| forbidden.contains_key(name.as_str())))
-    {
+    if let Some(list) = any_of.filter(|list| {
+        list.iter()
+            .all(|name| forbidden.contains_key(name.as_str()))
+    }) {
         let finding = fault(
             item,
             list.span,
             "forbids every guardrail of `any_of`",
             "remove one from `forbid`",
         );
+
         findings.push(finding.related(item.file, forbid.span, "forbidden here"));
     }
 }
 
 fn nobody(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
-    let Some(except) = &item.raw.except else { return };
+    let Some(except) = &item.raw.except else {
+        return;
+    };
     let everyone = RawBox::default();
     let of = item.raw.for_.as_ref().map_or(&everyone, |of| &of.value);
-    if Dimension::ALL.iter().all(|dimension| covers(except, of, *dimension)) {
+
+    if Dimension::ALL
+        .iter()
+        .all(|dimension| covers(except, of, *dimension))
+    {
         findings.push(fault(
             item,
             except.span,
@@ -155,7 +195,9 @@ fn nobody(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
 
 /// Whether `outer` leaves out no value of a dimension that `inner` has.
 fn covers(outer: &RawBox, inner: &RawBox, dimension: Dimension) -> bool {
-    let Some(outer) = outer.patterns(dimension) else { return true };
+    let Some(outer) = outer.patterns(dimension) else {
+        return true;
+    };
     let outer = Known::new(outer.iter().map(|text| text.as_str()));
     match inner.patterns(dimension) {
         // No tag at all is not matched by `*`, an absent team is.

@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "`scope` is `\"*\"` or not there",
-    why: "Other engines take `scope: prod` for every request, as they look only whether there is a scope. A part of the requests is named by lists such as `teams`.",
+    why: "Other engines take `scope: prod` for every request, as they look only whether there is a \
+        scope. A part of the requests is named by lists such as `teams`.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -49,8 +50,10 @@ tags: [prod]
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
         if let Some(scope) = item.raw.scope.as_ref().filter(|scope| scope.value != "*") {
-            let message =
-                format!("`scope` cannot be `{}`: it is `*` or not there", scope.escape_debug());
+            let message = format!(
+                "`scope` cannot be `{}`: it is `*` or not there",
+                scope.escape_debug()
+            );
             let help = "write `scope: \"*\"` for every request, or a list such as `teams`";
             findings.push(item.finding(&RULE, scope.span, message).help(help));
         }

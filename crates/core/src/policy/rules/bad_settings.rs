@@ -23,7 +23,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "the settings stand once, in refguard.yaml at the root, and can be followed",
-    why: "Settings say which ref is production and what is let through. A second `Repository` document, an unknown rule, two environments on one ref or a ref that git does not take would leave open what holds. Errors cannot be lowered.",
+    why: "Settings say which ref is production and what is let through. A second `Repository` \
+        document, an unknown rule, two environments on one ref or a ref that git does not take \
+        would leave open what holds. Errors cannot be lowered.",
     bad: &[
         (
             "policies/baseline.yaml",
@@ -90,17 +92,35 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .environments
             .iter()
             .flatten()
-            .map(|raw| Named { raw, reference: reference(raw) })
+            .map(|raw| Named {
+                raw,
+                reference: reference(raw),
+            })
             .collect();
-        let names: BTreeSet<&str> =
-            environments.iter().map(|environment| environment.raw.name.as_str()).collect();
+        let names: BTreeSet<&str> = environments
+            .iter()
+            .map(|environment| environment.raw.name.as_str())
+            .collect();
         for environment in &environments {
             references(item, environment, findings);
             check_name(item, environment, &names, findings);
             check_times(item, environment, findings);
         }
-        twice(item, &environments, |environment| environment.raw.name.as_str(), "name", findings);
-        twice(item, &environments, |environment| &environment.reference, "ref", findings);
+
+        twice(
+            item,
+            &environments,
+            |environment| environment.raw.name.as_str(),
+            "name",
+            findings,
+        );
+        twice(
+            item,
+            &environments,
+            |environment| &environment.reference,
+            "ref",
+            findings,
+        );
     }
 }
 
@@ -134,7 +154,11 @@ fn levels(item: &Item<'_, RawRepository>, findings: &mut Vec<Finding>) {
         let finding = match Levels::default().set(&rules, name, level.value) {
             Ok(()) => continue,
             Err(BadLevel::Unknown) => item
-                .finding(&RULE, name.span, format!("there is no rule `{}`", name.as_str()))
+                .finding(
+                    &RULE,
+                    name.span,
+                    format!("there is no rule `{}`", name.as_str()),
+                )
                 .help("`refguard explain` lists the rules")
                 .maybe_help(suggestions.help(name.as_str())),
             Err(BadLevel::Fixed(rule)) => item
@@ -145,6 +169,7 @@ fn levels(item: &Item<'_, RawRepository>, findings: &mut Vec<Finding>) {
                 )
                 .help("remove the line"),
         };
+
         findings.push(finding);
     }
 }
@@ -155,7 +180,8 @@ fn branch(item: &Item<'_, RawRepository>, findings: &mut Vec<Finding>) {
     {
         let message = format!("`publish_branch` cannot be `{}`: {fault}", branch.as_str());
         findings.push(
-            item.finding(&RULE, branch.span, message).help("name a branch, without `refs/heads/`"),
+            item.finding(&RULE, branch.span, message)
+                .help("name a branch, without `refs/heads/`"),
         );
     }
 }
@@ -168,7 +194,10 @@ struct Named<'a> {
 
 impl Named<'_> {
     fn reference_span(&self) -> Span {
-        self.raw.reference.as_ref().map_or(self.raw.name.span, |reference| reference.span)
+        self.raw
+            .reference
+            .as_ref()
+            .map_or(self.raw.name.span, |reference| reference.span)
     }
 }
 
@@ -189,7 +218,10 @@ fn check_name(
         None if name.starts_with('-') => format!("git takes `{name}` for an option"),
         None => return,
     };
-    let finding = item.finding(&RULE, environment.raw.name.span, fault).since(Rule::SINCE_0_2);
+
+    let finding = item
+        .finding(&RULE, environment.raw.name.span, fault)
+        .since(Rule::SINCE_0_2);
     findings.push(finding.help("give it another name"));
 }
 
@@ -200,14 +232,31 @@ fn check_times(
     findings: &mut Vec<Finding>,
 ) {
     let raw = environment.raw;
-    let freezes = raw.freeze.iter().flatten().filter_map(|freeze| read_freeze(freeze).err());
+    let freezes = raw
+        .freeze
+        .iter()
+        .flatten()
+        .filter_map(|freeze| read_freeze(freeze).err());
     let soak = raw.soak.as_ref().and_then(|soak| read_soak(soak).err());
-    let alone = raw.soak.as_ref().filter(|_| raw.from.is_none()).map(|soak| TimeFault {
-        span: soak.span,
-        message: format!("`{}` names no environment to take its sets from", raw.name.as_str()),
-        help: "a soak is the time in another environment: name it with `from`".to_owned(),
-    });
-    for TimeFault { span, message, help } in freezes.chain(soak).chain(alone) {
+    let alone = raw
+        .soak
+        .as_ref()
+        .filter(|_| raw.from.is_none())
+        .map(|soak| TimeFault {
+            span: soak.span,
+            message: format!(
+                "`{}` names no environment to take its sets from",
+                raw.name.as_str()
+            ),
+            help: "a soak is the time in another environment: name it with `from`".to_owned(),
+        });
+
+    for TimeFault {
+        span,
+        message,
+        help,
+    } in freezes.chain(soak).chain(alone)
+    {
         findings.push(item.finding(&RULE, span, message).help(help));
     }
 }
@@ -226,14 +275,25 @@ fn references(
 ) {
     let Named { raw, reference } = environment;
     let name = raw.name.as_str();
-    let published = item.raw.publish_branch.as_ref().map(|branch| branch.as_str().to_owned());
-    let published =
-        format!("refs/heads/{}", published.unwrap_or(Settings::default().publish_branch));
+    let published = item
+        .raw
+        .publish_branch
+        .as_ref()
+        .map(|branch| branch.as_str().to_owned());
+    let published = format!(
+        "refs/heads/{}",
+        published.unwrap_or(Settings::default().publish_branch)
+    );
     if let Some(fault) = ref_fault(reference) {
-        let message =
-            format!("the ref of `{name}` cannot be `{}`: {fault}", reference.escape_debug());
+        let message = format!(
+            "the ref of `{name}` cannot be `{}`: {fault}",
+            reference.escape_debug()
+        );
         let help = "write a full name, such as `ref: refs/heads/production`";
-        findings.push(item.finding(&RULE, environment.reference_span(), message).help(help));
+        findings.push(
+            item.finding(&RULE, environment.reference_span(), message)
+                .help(help),
+        );
     } else if *reference == published {
         let message =
             format!("`{name}` is on the publish branch itself: promotions would be commits on it");
@@ -242,11 +302,13 @@ fn references(
                 .help("give it a branch of its own"),
         );
     }
+
     let from_itself = |from: &str| from == name || format!("refs/heads/{from}") == *reference;
     if let Some(from) = raw.from.as_ref().filter(|from| from_itself(from)) {
         let message = format!("`{name}` cannot take its sets from itself");
         findings.push(
-            item.finding(&RULE, from.span, message).help("name a branch or another environment"),
+            item.finding(&RULE, from.span, message)
+                .help("name a branch or another environment"),
         );
     }
 }
@@ -259,8 +321,13 @@ fn twice<'a>(
     findings: &mut Vec<Finding>,
 ) {
     let place = |environment: &Named<'_>| {
-        if what == "name" { environment.raw.name.span } else { environment.reference_span() }
+        if what == "name" {
+            environment.raw.name.span
+        } else {
+            environment.reference_span()
+        }
     };
+
     let mut seen: FxHashMap<&str, &Named<'_>> = FxHashMap::default();
     for environment in environments {
         let key = key(environment);
@@ -310,6 +377,7 @@ mod tests {
         for name in ["refs/heads/production", "refs/env/a-b.c", "refs/heads/é"] {
             assert_eq!(ref_fault(name), None, "{name}");
         }
+
         let bad = [
             "production",
             "refs/",
@@ -321,6 +389,7 @@ mod tests {
             "refs/a@{1",
             "refs/a.",
         ];
+
         for name in bad {
             assert!(ref_fault(name).is_some(), "{name}");
         }
@@ -328,7 +397,10 @@ mod tests {
 
     #[test]
     fn each_fault_of_an_environment_has_its_line() {
-        assert_eq!(of("environments: [{name: production}, {name: staging, from: main}]\n"), []);
+        assert_eq!(
+            of("environments: [{name: production}, {name: staging, from: main}]\n"),
+            []
+        );
         assert_eq!(
             of(
                 "environments:\n  - name: production\n  - name: production\n    ref: refs/heads/x\n"
@@ -339,33 +411,53 @@ mod tests {
             of("environments:\n  - name: a\n  - name: b\n    ref: refs/heads/a\n"),
             [("RG116", 6), ("RG124", 6)]
         );
-        assert_eq!(of("environments:\n  - name: a\n    from: a\n"), [("RG116", 5)]);
+        assert_eq!(
+            of("environments:\n  - name: a\n    from: a\n"),
+            [("RG116", 5)]
+        );
         assert_eq!(of("environments:\n  - name: a b\n"), [("RG116", 4)]);
         assert_eq!(of("environments:\n  - name: main\n"), [("RG116", 4)]);
         assert_eq!(of("environments:\n  - name: HEAD\n"), [("RG116", 4)]);
         assert_eq!(of("environments:\n  - name: '-x'\n"), [("RG116", 4)]);
-        assert_eq!(of("environments:\n  - name: eu/a\n  - name: eu/a/b\n"), [("RG116", 5)]);
+        assert_eq!(
+            of("environments:\n  - name: eu/a\n  - name: eu/a/b\n"),
+            [("RG116", 5)]
+        );
+
         assert_eq!(of("publish_branch: a..b\n"), [("RG116", 3), ("RG222", 3)]);
     }
 
     #[test]
     fn a_freeze_or_soak_that_cannot_be_followed_has_its_line() {
         let of = |rest: &str| of(&format!("environments:\n  - name: a\n{rest}"));
-        assert_eq!(of("    freeze: [{from: 2026-12-20, to: 2027-01-02T06:00:00Z}]\n"), []);
-        assert_eq!(of("    freeze: [{days: [fri], from: 16:00, to: \"24:00\"}]\n"), []);
-        assert_eq!(of("    freeze: [{from: soon, to: 2027-01-02}]\n"), [("RG116", 5)]);
+        assert_eq!(
+            of("    freeze: [{from: 2026-12-20, to: 2027-01-02T06:00:00Z}]\n"),
+            []
+        );
+        assert_eq!(
+            of("    freeze: [{days: [fri], from: 16:00, to: \"24:00\"}]\n"),
+            []
+        );
+        assert_eq!(
+            of("    freeze: [{from: soon, to: 2027-01-02}]\n"),
+            [("RG116", 5)]
+        );
         assert_eq!(
             of("    freeze: [{days: [], from: \"16:00\", to: \"17:00\"}]\n"),
             [("RG116", 5)]
         );
         assert_eq!(of("    from: b\n    soak: 24h\n"), []);
         assert_eq!(of("    from: b\n    soak: never\n"), [("RG116", 6)]);
+
         assert_eq!(of("    soak: 24h\n"), [("RG116", 5)]);
     }
 
     #[test]
     fn an_error_is_not_lowered_and_a_warning_may_be() {
-        assert_eq!(of("rules: {unused-policy: off, RG202: error, duplicate-policy: error}\n"), []);
+        assert_eq!(
+            of("rules: {unused-policy: off, RG202: error, duplicate-policy: error}\n"),
+            []
+        );
         assert_eq!(of("rules:\n  duplicate-policy: warn\n"), [("RG116", 4)]);
         assert_eq!(of("rules:\n  yaml-syntax: off\n"), [("RG116", 4)]);
     }
@@ -373,8 +465,15 @@ mod tests {
     #[test]
     fn settings_stand_once_and_at_the_root() {
         let settings = "apiVersion: refguard/v1\nkind: Repository\n";
-        assert_eq!(places(&[("a.yaml", settings), ("p.yaml", ATTACHED)]), [("RG116", 1)]);
+        assert_eq!(
+            places(&[("a.yaml", settings), ("p.yaml", ATTACHED)]),
+            [("RG116", 1)]
+        );
         let twice = format!("{settings}---\n{settings}");
-        assert_eq!(places(&[("p.yaml", ATTACHED), ("refguard.yaml", &twice)]), [("RG116", 4)]);
+
+        assert_eq!(
+            places(&[("p.yaml", ATTACHED), ("refguard.yaml", &twice)]),
+            [("RG116", 4)]
+        );
     }
 }

@@ -16,7 +16,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a test case can fail: its `expect` names something",
-    why: "A case that expects nothing passes whatever the policies say, and looks like cover. `guardrails: []` expects that there are none, and can fail; empty `includes` and `excludes` cannot.",
+    why: "A case that expects nothing passes whatever the policies say, and looks like cover. \
+        `guardrails: []` expects that there are none, and can fail; empty `includes` and \
+        `excludes` cannot.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -63,7 +65,8 @@ cases:
     )],
 };
 
-/// Every test without cases, every case that cannot fail, and the case that passes the limit of a set.
+/// Every test without cases, every case that cannot fail, and the case that passes the limit of a
+/// set.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut total = 0;
     for item in &draft.tests {
@@ -71,9 +74,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if item.raw.cases.is_empty() {
             let message = format!("the test `{}` has no cases", name.as_str());
             findings.push(
-                item.finding(&RULE, name.span, message).help("add a case, or remove the document"),
+                item.finding(&RULE, name.span, message)
+                    .help("add a case, or remove the document"),
             );
         }
+
         for case in &item.raw.cases {
             no_expectation(item, case, findings);
             empty_matrix(item, case, findings);
@@ -88,6 +93,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                     MAX_CASES,
                     what,
                 );
+
                 findings.push(
                     finding
                         .help("shorten the lists of the matrix, or use patterns in an invariant"),
@@ -98,11 +104,20 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn no_expectation(item: &Item<'_, RawPolicyTest>, case: &RawCase, findings: &mut Vec<Finding>) {
-    let exceptions = case.expect_for.iter().flatten().map(|exception| &exception.expect);
-    for expect in std::iter::once(&case.expect).chain(exceptions).filter(|expect| !can_fail(expect))
+    let exceptions = case
+        .expect_for
+        .iter()
+        .flatten()
+        .map(|exception| &exception.expect);
+
+    for expect in std::iter::once(&case.expect)
+        .chain(exceptions)
+        .filter(|expect| !can_fail(expect))
     {
-        let message =
-            format!("the case `{}` expects nothing, so it cannot fail", case.name.escape_debug());
+        let message = format!(
+            "the case `{}` expects nothing, so it cannot fail",
+            case.name.escape_debug()
+        );
         let help = "say what the request must get: `guardrails`, `includes`, `excludes`, `policies` or `action`";
         findings.push(item.finding(&RULE, expect.span, message).help(help));
     }
@@ -115,13 +130,20 @@ fn empty_matrix(item: &Item<'_, RawPolicyTest>, case: &RawCase, findings: &mut V
             case.name.escape_debug()
         );
         findings.push(
-            item.finding(&RULE, matrix.span, message).help("name a value, or remove the list"),
+            item.finding(&RULE, matrix.span, message)
+                .help("name a value, or remove the list"),
         );
     }
 }
 
 fn can_fail(expect: &RawExpect) -> bool {
-    let RawExpect { guardrails, includes, excludes, policies, action } = expect;
+    let RawExpect {
+        guardrails,
+        includes,
+        excludes,
+        policies,
+        action,
+    } = expect;
     let names = |list: &Option<Spanned<Vec<_>>>| list.as_ref().is_some_and(|list| !list.is_empty());
     guardrails.is_some()
         || policies.is_some()
@@ -145,15 +167,28 @@ mod tests {
     fn what_can_fail_is_a_test() {
         assert_eq!(of("    expect: {guardrails: []}\n"), []);
         assert_eq!(of("    expect: {action: block}\n"), []);
-        assert_eq!(of("    expect: {includes: [], excludes: []}\n"), [("RG118", 6)]);
+        assert_eq!(
+            of("    expect: {includes: [], excludes: []}\n"),
+            [("RG118", 6)]
+        );
         let exception = "    expect_for:\n      - for: {teams: [a]}\n        expect: {}\n";
-        assert_eq!(of(&format!("    expect: {{guardrails: []}}\n{exception}")), [("RG118", 9)]);
-        assert_eq!(of("    matrix: {teams: []}\n    expect: {guardrails: []}\n"), [("RG118", 6)]);
+        assert_eq!(
+            of(&format!("    expect: {{guardrails: []}}\n{exception}")),
+            [("RG118", 9)]
+        );
+
+        assert_eq!(
+            of("    matrix: {teams: []}\n    expect: {guardrails: []}\n"),
+            [("RG118", 6)]
+        );
     }
 
     #[test]
     fn a_matrix_stays_within_the_limit() {
-        let list = (0..400).map(|n| format!("a{n}")).collect::<Vec<_>>().join(", ");
+        let list = (0..400)
+            .map(|n| format!("a{n}"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let case = format!(
             "    matrix: {{teams: [{list}], keys: [{list}]}}\n    expect: {{guardrails: []}}\n"
         );

@@ -16,8 +16,11 @@ pub static RULE: Rule = Rule {
     name: "captured-guardrail",
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
-    summary: "a pipeline does not take over a guardrail that another policy adds for the same requests",
-    why: "A guardrail that a matched pipeline has as a step does not run on its own in that mode, whichever policy adds it. If the pipeline ends before the step, or goes on after a fail, the other policy's requests lose a check that its author counts on.",
+    summary: "a pipeline does not take over a guardrail that another policy adds for the same \
+        requests",
+    why: "A guardrail that a matched pipeline has as a step does not run on its own in that mode, \
+        whichever policy adds it. If the pipeline ends before the step, or goes on after a fail, \
+        the other policy's requests lose a check that its author counts on.",
     bad: &[(
         "policies/finance.yaml",
         r#"apiVersion: refguard/v1
@@ -85,18 +88,37 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut budget = Budget::new();
     let own_steps = list_own_steps(draft);
     for (policy, attachments) in draft.attached.iter().enumerate() {
-        let Some(item) = draft.policies.get(policy).filter(|_| !attachments.is_empty()) else {
+        let Some(item) = draft
+            .policies
+            .get(policy)
+            .filter(|_| !attachments.is_empty())
+        else {
             continue;
         };
-        let Some(pipeline) = &item.raw.pipeline else { continue };
+
+        let Some(pipeline) = &item.raw.pipeline else {
+            continue;
+        };
         let mut said: FxHashSet<&str> = FxHashSet::default();
-        for step in pipeline.steps.iter().filter(|step| said.insert(step.guardrail.as_str())) {
+        for step in pipeline
+            .steps
+            .iter()
+            .filter(|step| said.insert(step.guardrail.as_str()))
+        {
             let other = |giver: usize| {
                 let own = (pipeline.mode.value, step.guardrail.as_str());
-                giver != policy && !own_steps.get(&giver).is_some_and(|steps| steps.contains(&own))
+                giver != policy
+                    && !own_steps
+                        .get(&giver)
+                        .is_some_and(|steps| steps.contains(&own))
             };
+
             let found = attachments.iter().find_map(|at| {
-                let meeting = Meeting { area: draft.areas().get(*at)?, holder: policy };
+                let meeting = Meeting {
+                    area: draft.areas().get(*at)?,
+                    holder: policy,
+                };
+
                 let giver = draft.givers().first(
                     draft,
                     step.guardrail.as_str(),
@@ -104,8 +126,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                     &mut budget,
                     other,
                 )?;
+
                 Some((draft.attachments.get(*at)?, draft.attachments.get(giver)?))
             });
+
             if let Some((own, giver)) = found {
                 findings.push(finding(item, step, own, giver));
             }
@@ -116,16 +140,23 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 /// The guardrails that a policy's own pipeline runs, with its mode.
 type OwnSteps<'d> = FxHashSet<(PipelineMode, &'d str)>;
 
-/// The own steps of each policy that has a pipeline: where another pipeline has the guardrail in the same mode, nothing
-/// is taken from that policy.
+/// The own steps of each policy that has a pipeline: where another pipeline has the guardrail in
+/// the same mode, nothing is taken from that policy.
 fn list_own_steps<'d>(draft: &'d DraftSet<'_>) -> FxHashMap<usize, OwnSteps<'d>> {
     let piped = draft.policies.iter().enumerate();
     let piped = piped.filter_map(|(at, item)| Some((at, item.raw.pipeline.as_ref()?)));
     let steps_of = |pipeline: &'d RawPipeline| {
         let mode = pipeline.mode.value;
-        pipeline.steps.iter().map(|step| (mode, step.guardrail.as_str())).collect()
+        pipeline
+            .steps
+            .iter()
+            .map(|step| (mode, step.guardrail.as_str()))
+            .collect()
     };
-    piped.map(|(at, pipeline)| (at, steps_of(pipeline))).collect()
+
+    piped
+        .map(|(at, pipeline)| (at, steps_of(pipeline)))
+        .collect()
 }
 
 fn finding(
@@ -134,10 +165,14 @@ fn finding(
     own: &Item<'_, crate::document::RawAttachment>,
     giver: &Item<'_, crate::document::RawAttachment>,
 ) -> Finding {
-    let (policy, guardrail, other) =
-        (item.raw.name.as_str(), step.guardrail.as_str(), giver.raw.policy.as_str());
+    let (policy, guardrail, other) = (
+        item.raw.name.as_str(),
+        step.guardrail.as_str(),
+        giver.raw.policy.as_str(),
+    );
     let message = format!(
-        "the pipeline of `{policy}` takes over `{guardrail}`, which `{other}` gives to the same requests"
+        "the pipeline of `{policy}` takes over `{guardrail}`, which `{other}` gives to the same \
+            requests"
     );
     let help = "where the pipeline matches, the guardrail runs only as its step: leave it to one of the two policies";
     item.finding(&RULE, step.guardrail.span, message)
@@ -147,7 +182,11 @@ fn finding(
             giver.raw.policy.span,
             format!("`{other}` is for some of the same requests"),
         )
-        .related(own.file, own.raw.policy.span, format!("`{policy}` is for these requests"))
+        .related(
+            own.file,
+            own.raw.policy.span,
+            format!("`{policy}` is for these requests"),
+        )
 }
 
 #[cfg(test)]
@@ -163,6 +202,7 @@ mod tests {
              --- {{apiVersion: refguard/v1, kind: Policy, name: q, {other}}}\n\
              --- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: q, {target}}}\n"
         );
+
         codes(&[("p.yaml", &text)])
     }
 
@@ -171,10 +211,23 @@ mod tests {
         assert_eq!(of("guardrails: {add: [g]}", "keys: [k]"), ["RG214"]);
         assert_eq!(of("guardrails: {add: [g]}", "teams: [b]"), [""; 0]);
         assert_eq!(of("guardrails: {add: [h]}", "keys: [k]"), [""; 0]);
-        assert_eq!(of("guardrails: {add: [g]}", "keys: [k], default: true"), [""; 0]);
-        assert_eq!(of(&format!("guardrails: {{add: [g]}}, {PIPELINE}"), "keys: [k]"), [""; 0]);
+        assert_eq!(
+            of("guardrails: {add: [g]}", "keys: [k], default: true"),
+            [""; 0]
+        );
+        assert_eq!(
+            of(
+                &format!("guardrails: {{add: [g]}}, {PIPELINE}"),
+                "keys: [k]"
+            ),
+            [""; 0]
+        );
         let after = PIPELINE.replace("pre_call", "post_call");
-        assert_eq!(of(&format!("guardrails: {{add: [g]}}, {after}"), "keys: [k]"), ["RG214"; 2]);
+        assert_eq!(
+            of(&format!("guardrails: {{add: [g]}}, {after}"), "keys: [k]"),
+            ["RG214"; 2]
+        );
+
         assert_eq!(of("inherit: p", "keys: [k]"), ["RG214", "RG212"]);
     }
 }

@@ -39,11 +39,13 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a chain of inheritance has at most 100 policies",
-    why: "Nobody can review what a policy of such a chain gives. Merge members that are attached nowhere.",
+    why: "Nobody can review what a policy of such a chain gives. Merge members that are attached \
+        nowhere.",
     bad: &[(
         "policies/chain.yaml",
         concat!(
-            "--- {apiVersion: refguard/v1, kind: Policy, name: p0, guardrails: {add: [pii_blocker]}}\n",
+            "--- {apiVersion: refguard/v1, kind: Policy, name: p0, guardrails: {add: \
+                [pii_blocker]}}\n",
             ten!("1" < "0"),
             ten!("2" < "1.9"),
             ten!("3" < "2.9"),
@@ -60,7 +62,8 @@ pub static RULE: Rule = Rule {
     good: &[(
         "policies/chain.yaml",
         concat!(
-            "--- {apiVersion: refguard/v1, kind: Policy, name: p0, guardrails: {add: [pii_blocker]}}\n",
+            "--- {apiVersion: refguard/v1, kind: Policy, name: p0, guardrails: {add: \
+                [pii_blocker]}}\n",
             link!("1" < "0"),
             link!("2" < "1"),
             "--- {apiVersion: refguard/v1, kind: PolicyAttachment, policy: p2, scope: \"*\"}\n"
@@ -97,6 +100,7 @@ mod tests {
                 n - 1
             ),
         };
+
         let attachment = format!(
             "--- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p{}, scope: '*'}}\n",
             length - 1

@@ -18,7 +18,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a condition holds for some model of the catalog",
-    why: "A policy whose condition holds for no model that the gateway has never applies. Most often the model's name is misspelt, or the model is gone.",
+    why: "A policy whose condition holds for no model that the gateway has never applies. Most \
+        often the model's name is misspelt, or the model is gone.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -63,27 +64,37 @@ scope: "*"
 
 /// Every condition none of whose patterns can hold for what the catalog lists.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let Some(models) = draft.catalog.of(Dimension::Model) else { return };
+    let Some(models) = draft.catalog.of(Dimension::Model) else {
+        return;
+    };
+
     if draft.may_lack(Kind::Catalog) {
         return;
     }
+
     let mut budget = Budget::new();
     let mut said: FxHashMap<&str, bool> = FxHashMap::default();
     for item in &draft.policies {
-        let Some(condition) = &item.raw.condition else { continue };
+        let Some(condition) = &item.raw.condition else {
+            continue;
+        };
         let mut may_hold = |text: &str| match draft.conditions.get_key_value(text) {
-            Some((text, Ok(pattern))) => {
-                *said.entry(text).or_insert_with(|| may_match(pattern, models, &mut budget))
-            }
+            Some((text, Ok(pattern))) => *said
+                .entry(text)
+                .or_insert_with(|| may_match(pattern, models, &mut budget)),
             _ => true,
         };
+
         if !condition.model.0.is_empty() && !condition.model.0.iter().any(|text| may_hold(text)) {
             let message = format!(
                 "the condition of `{}` holds for no model of the catalog",
                 item.raw.name.as_str()
             );
             let help = "mend the pattern, or list the model in the catalog";
-            findings.push(item.finding(&RULE, condition.model.span, message).help(help));
+            findings.push(
+                item.finding(&RULE, condition.model.span, message)
+                    .help(help),
+            );
         }
     }
 }
@@ -93,8 +104,12 @@ fn may_match(pattern: &ModelPattern, models: &Known<'_>, budget: &mut Budget) ->
     if pattern.is_literal() {
         return models.has(pattern.text());
     }
+
     let leads = Leads::of(pattern);
-    models.prefixes().iter().any(|prefix| leads.may_begin_with(prefix))
+    models
+        .prefixes()
+        .iter()
+        .any(|prefix| leads.may_begin_with(prefix))
         || models.names().iter().any(|model| {
             !budget.spend(1)
                 || (leads.may_be(model) && (!budget.spend(10) || pattern.matches(model)))
@@ -111,6 +126,7 @@ mod tests {
              --- {{apiVersion: refguard/v1, kind: Policy, name: p, guardrails: {{add: [g]}}, condition: {{model: {condition}}}}}\n\
              --- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, scope: '*'}}\n"
         );
+
         codes(&[("p.yaml", &text)])
     }
 
@@ -120,6 +136,7 @@ mod tests {
         assert_eq!(of("['openai/*', gpt-4]", "'.*-mini'"), [""; 0]);
         assert_eq!(of("['openai/*', gpt-4]", "openai/gpt-5"), [""; 0]);
         assert_eq!(of("['openai/*', gpt-4]", "'bedrock/.*'"), ["RG205"]);
+
         assert_eq!(of("['openai/*', gpt-4]", "gpt-5"), ["RG205"]);
     }
 

@@ -15,7 +15,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "an attachment is for some request that no other one of the same policy is for",
-    why: "An attachment whose requests another one has already changes no request's guardrails. Often one of the two was meant for another policy, or was meant to go.",
+    why: "An attachment whose requests another one has already changes no request's guardrails. \
+        Often one of the two was meant for another policy, or was meant to go.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -62,10 +63,17 @@ models: ["gpt-*"]
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let areas = draft.areas();
     let key = |area: &Area| u32::try_from(area.policy).unwrap_or(u32::MAX);
-    let alone = |area: &Area| draft.attached.get(area.policy).is_none_or(|list| list.len() < 2);
+    let alone = |area: &Area| {
+        draft
+            .attached
+            .get(area.policy)
+            .is_none_or(|list| list.len() < 2)
+    };
+
     let several = || areas.all().filter(|(_, area)| !alone(area));
     let index = Index::new(areas, several().map(|(at, area)| (key(area), at)));
     let mut budget = Budget::new();
+
     for (at, area) in several() {
         let covering = index.covering(areas, key(area), area, &mut budget, |other, outer, _| {
             let equal = areas.covers(area, outer);
@@ -78,9 +86,13 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .and_then(|other| Some((draft.attachments.get(at)?, draft.attachments.get(other)?)));
         if let Some((item, other)) = found {
             let policy = &item.raw.policy;
-            let message = format!("another attachment of `{}` covers this one", policy.as_str());
-            let finding =
-                item.finding(&RULE, policy.span, message).help("remove it, or change its target");
+            let message = format!(
+                "another attachment of `{}` covers this one",
+                policy.as_str()
+            );
+            let finding = item
+                .finding(&RULE, policy.span, message)
+                .help("remove it, or change its target");
             findings.push(finding.related(
                 other.file,
                 other.raw.policy.span,
@@ -105,12 +117,17 @@ mod tests {
                 "--- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, {target}}}\n"
             )
         };
+
         targets.iter().map(one).collect()
     }
 
     fn lines(targets: &[&str]) -> Vec<u32> {
         let found = places(&[("a.yaml", &set(targets)), ("p.yaml", POLICY)]);
-        found.into_iter().filter(|(code, _)| *code == "RG202").map(|(_, line)| line).collect()
+        found
+            .into_iter()
+            .filter(|(code, _)| *code == "RG202")
+            .map(|(_, line)| line)
+            .collect()
     }
 
     #[test]
@@ -120,29 +137,51 @@ mod tests {
         assert_eq!(lines(&["tags: ['*']", "teams: ['*']"]), [1]);
         assert_eq!(lines(&["teams: [x], tags: [a]", "teams: ['x*']"]), [1]);
         assert_eq!(lines(&["teams: [x]", "teams: [x], default: true"]), [2]);
-        assert_eq!(lines(&["teams: [x]", "teams: ['x*'], default: true"]), [0; 0]);
+        assert_eq!(
+            lines(&["teams: [x]", "teams: ['x*'], default: true"]),
+            [0; 0]
+        );
         assert_eq!(lines(&["teams: [x]", "scope: '*', default: true"]), [0; 0]);
         assert_eq!(lines(&["teams: [x]", "teams: [x]"]), [2]);
+
         assert_eq!(lines(&["teams: ['*']", "keys: [k]", "scope: '*'"]), [2, 3]);
     }
 
     #[test]
     fn one_that_expires_covers_only_what_expires_no_later() {
-        assert_eq!(lines(&["teams: [x]", "scope: '*', expires: 2026-12-31"]), [0; 0]);
-        assert_eq!(lines(&["teams: [x], expires: 2026-12-31", "scope: '*'"]), [1]);
+        assert_eq!(
+            lines(&["teams: [x]", "scope: '*', expires: 2026-12-31"]),
+            [0; 0]
+        );
+        assert_eq!(
+            lines(&["teams: [x], expires: 2026-12-31", "scope: '*'"]),
+            [1]
+        );
         let both = |own: &str, other: &str| {
-            let (own, other) =
-                (format!("teams: [x], expires: {own}"), format!("scope: '*', expires: {other}"));
+            let (own, other) = (
+                format!("teams: [x], expires: {own}"),
+                format!("scope: '*', expires: {other}"),
+            );
             lines(&[&own, &other])
         };
+
         assert_eq!(both("2026-12-31", "2026-12-31"), [1]);
         assert_eq!(both("2026-12-31", "'2027-01-01T00:00:00Z'"), [1]);
         assert_eq!(both("2026-12-31", "2026-12-30"), [0; 0]);
         // Of two for the same requests the one that ends first is covered, wherever it stands.
-        assert_eq!(lines(&["teams: [x], expires: 2026-12-31", "teams: [x]"]), [1]);
-        assert_eq!(lines(&["teams: [x]", "teams: [x], expires: 2026-12-31"]), [2]);
+        assert_eq!(
+            lines(&["teams: [x], expires: 2026-12-31", "teams: [x]"]),
+            [1]
+        );
+        assert_eq!(
+            lines(&["teams: [x]", "teams: [x], expires: 2026-12-31"]),
+            [2]
+        );
         // One that is over counts as there.
-        assert_eq!(lines(&["teams: [x], expires: 2020-01-01", "scope: '*'"]), [1]);
+        assert_eq!(
+            lines(&["teams: [x], expires: 2020-01-01", "scope: '*'"]),
+            [1]
+        );
     }
 
     fn target() -> impl Strategy<Value = String> {
@@ -154,8 +193,14 @@ mod tests {
                     Some(list) => format!("{name}: ['{}'], ", list.join("', '")),
                     None => String::new(),
                 };
+
                 let lists = field("teams", teams) + &field("models", models) + &field("tags", tags);
-                let lists = if lists.is_empty() { "scope: '*', ".to_owned() } else { lists };
+                let lists = if lists.is_empty() {
+                    "scope: '*', ".to_owned()
+                } else {
+                    lists
+                };
+
                 format!("{lists}default: {default}")
             },
         )
@@ -180,6 +225,7 @@ mod tests {
                             && !(area.default && !outer.default && outer.is_everything())
                     })
                 };
+
                 let wanted: Vec<usize> = areas.all().filter(covered).map(|(at, _)| at).collect();
                 assert_eq!(found, wanted, "{attachments}");
             });

@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a default attachment counts for some request",
-    why: "Default attachments count only where no other attachment matches. One that is not default and matches every request, of a policy that always applies, switches them all off.",
+    why: "Default attachments count only where no other attachment matches. One that is not \
+        default and matches every request, of a policy that always applies, switches them all off.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -77,14 +78,20 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             && area.is_everything()
             && always_applies(draft, area.policy)
     });
-    let Some(everywhere) = everywhere.and_then(|(at, _)| draft.attachments.get(at)) else { return };
+    let Some(everywhere) = everywhere.and_then(|(at, _)| draft.attachments.get(at)) else {
+        return;
+    };
     let policy = everywhere.raw.policy.as_str();
+
     for (at, _) in draft.areas().all().filter(|(_, area)| area.default) {
-        let Some((item, default)) =
-            draft.attachments.get(at).and_then(|item| Some((item, item.raw.default.as_ref()?)))
+        let Some((item, default)) = draft
+            .attachments
+            .get(at)
+            .and_then(|item| Some((item, item.raw.default.as_ref()?)))
         else {
             continue;
         };
+
         let message = format!(
             "this default attachment never counts: `{policy}` is attached to every request"
         );
@@ -100,7 +107,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
 /// A policy applies when any member of its chain has no condition.
 fn always_applies(draft: &DraftSet<'_>, policy: usize) -> bool {
-    let mut line = draft.line(policy).filter_map(|member| draft.policies.get(member));
+    let mut line = draft
+        .line(policy)
+        .filter_map(|member| draft.policies.get(member));
     draft.has_sound_line(policy) && line.any(|member| member.raw.condition.is_none())
 }
 
@@ -117,8 +126,10 @@ mod tests {
                  --- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, {target}}}\n\
                  --- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: q, teams: [a], default: true}}\n"
             );
+
             codes(&[("p.yaml", &text)])
         };
+
         assert_eq!(of("scope: '*'", ""), ["RG210"]);
         assert_eq!(of("teams: [a, '*'], keys: ['*']", ""), ["RG210"]);
         assert_eq!(of("tags: ['*']", ""), [""; 0]);

@@ -1,4 +1,5 @@
-//! RG220 `default-on-guardrail`: a policy that speaks of a guardrail which runs for every call anyway
+//! RG220 `default-on-guardrail`: a policy that speaks of a guardrail which runs for every call
+//! anyway
 
 use rustc_hash::FxHashSet;
 
@@ -16,7 +17,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "policies add and remove only guardrails that the gateway leaves to policies",
-    why: "A guardrail with `default_on: true` runs for every call, whatever policies say. A `remove` of it takes nothing away, and a request that no policy gives it gets it all the same. Only a pipeline that has it as a step changes what it does, in the pipeline's mode.",
+    why: "A guardrail with `default_on: true` runs for every call, whatever policies say. A \
+        `remove` of it takes nothing away, and a request that no policy gives it gets it all the \
+        same. Only a pipeline that has it as a step changes what it does, in the pipeline's mode.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -57,11 +60,18 @@ teams: [finance]
     )],
 };
 
-/// Every `add` and `remove` of a guardrail that is on by default, but for what the policy's own pipeline runs.
+/// Every `add` and `remove` of a guardrail that is on by default, but for what the policy's own
+/// pipeline runs.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let known = draft.catalog.guardrails.iter().flat_map(|known| known.values());
-    let on: FxHashSet<&str> =
-        known.filter(|known| known.default_on == Some(true)).map(|known| &*known.name).collect();
+    let known = draft
+        .catalog
+        .guardrails
+        .iter()
+        .flat_map(|known| known.values());
+    let on: FxHashSet<&str> = known
+        .filter(|known| known.default_on == Some(true))
+        .map(|known| &*known.name)
+        .collect();
     if on.is_empty() || draft.may_lack(Kind::Catalog) {
         return;
     }
@@ -69,10 +79,16 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let help = "for policies to decide, set `default_on: false` at the gateway and in the catalog; else leave it out here";
     for item in &draft.policies {
         let policy = item.raw.name.as_str();
-        let steps = item.raw.pipeline.iter().flat_map(|pipeline| pipeline.steps.iter());
+        let steps = item
+            .raw
+            .pipeline
+            .iter()
+            .flat_map(|pipeline| pipeline.steps.iter());
         let steps: FxHashSet<&str> = steps.map(|step| step.guardrail.as_str()).collect();
 
-        let adds = added(item.raw).iter().filter(|name| !steps.contains(name.as_str()));
+        let adds = added(item.raw)
+            .iter()
+            .filter(|name| !steps.contains(name.as_str()));
         for name in adds.filter(|name| on.contains(name.as_str())) {
             let message = format!(
                 "`{policy}` adds `{}`, which the gateway runs for every call anyway",
@@ -80,7 +96,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             );
             findings.push(item.finding(&RULE, name.span, message).help(help));
         }
-        for name in removed(item.raw).iter().filter(|name| on.contains(name.as_str())) {
+
+        for name in removed(item.raw)
+            .iter()
+            .filter(|name| on.contains(name.as_str()))
+        {
             let message = format!(
                 "`{policy}` removes `{}`, but the gateway runs it for every call all the same",
                 name.as_str()
@@ -107,6 +127,7 @@ mod tests {
             let codes = codes(&[("p.yaml", &text)]);
             codes.iter().filter(|code| **code == "RG220").count()
         };
+
         assert_eq!(of("inherit: base"), 0);
         assert_eq!(of("inherit: base, guardrails: {remove: [g]}"), 1);
         assert_eq!(of("inherit: base, guardrails: {add: [g, h]}"), 1);

@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a policy's name is unique in the set",
-    why: "A name is a policy's identity: attachments, `inherit` and versions go by it. With two of one name the answer would depend on the order of files. Rename one, or merge them.",
+    why: "A name is a policy's identity: attachments, `inherit` and versions go by it. With two of \
+        one name the answer would depend on the order of files. Rename one, or merge them.",
     bad: &[
         (
             "policies/baseline.yaml",
@@ -61,14 +62,23 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.by_name.len() == draft.policies.len() {
         return;
     }
+
     for (index, item) in draft.policies.iter().enumerate() {
         let name = &item.raw.name;
-        let first = draft.by_name.get(name.as_str()).filter(|first| **first != index);
+        let first = draft
+            .by_name
+            .get(name.as_str())
+            .filter(|first| **first != index);
         if let Some(first) = first.and_then(|first| draft.policies.get(*first)) {
             let finding = item
-                .finding(&RULE, name.span, format!("a second policy is named `{}`", name.as_str()))
+                .finding(
+                    &RULE,
+                    name.span,
+                    format!("a second policy is named `{}`", name.as_str()),
+                )
                 .help("rename one of them, or merge them")
                 .related(first.file, first.raw.name.span, "the first one is here");
+
             findings.push(finding);
         }
     }

@@ -16,7 +16,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_2,
     summary: "a test's name is unique in the set, and a case's name in its test",
-    why: "Reports name a case by its test and its own name. CI systems merge two of one name, so that one that fails can hide behind one that passes.",
+    why: "Reports name a case by its test and its own name. CI systems merge two of one name, so \
+        that one that fails can hide behind one that passes.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -84,6 +85,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         } else {
             tests.insert(name.as_str(), item);
         }
+
         check_cases(item, findings);
     }
 }
@@ -114,13 +116,19 @@ mod tests {
             let cases: String = cases.iter().map(case).collect();
             format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: {name}\ncases:\n{cases}")
         };
+
         let first = test("one", &["a", "b"]);
         for (second, found) in [
             (test("two", &["a", "b"]), vec![]),
             (test("one", &["c"]), vec![("RG120", 3)]),
             (test("two", &["a", "b", "a"]), vec![("RG120", 9)]),
         ] {
-            let files = [("p.yaml", ATTACHED), ("t1.yaml", &first), ("t2.yaml", &second)];
+            let files = [
+                ("p.yaml", ATTACHED),
+                ("t1.yaml", &first),
+                ("t2.yaml", &second),
+            ];
+
             assert_eq!(places(&files), found, "{second}");
         }
     }

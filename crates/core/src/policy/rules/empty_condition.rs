@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a condition names at least one model",
-    why: "An empty condition is read as \"always\" by some and as \"never\" by others. A policy that always holds has no `condition`.",
+    why: "An empty condition is read as \"always\" by some and as \"never\" by others. A policy \
+        that always holds has no `condition`.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -52,13 +53,19 @@ scope: "*"
 /// Every empty list and every empty pattern.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
-        let Some(condition) = &item.raw.condition else { continue };
+        let Some(condition) = &item.raw.condition else {
+            continue;
+        };
         let policy = item.raw.name.as_str();
         let help = "name a model, or remove the condition if the policy always holds";
         if condition.model.0.is_empty() {
             let message = format!("the condition of `{policy}` names no model");
-            findings.push(item.finding(&RULE, condition.model.span, message).help(help));
+            findings.push(
+                item.finding(&RULE, condition.model.span, message)
+                    .help(help),
+            );
         }
+
         for text in condition.model.0.iter().filter(|text| text.is_empty()) {
             let message = format!("the condition of `{policy}` has an empty pattern");
             findings.push(item.finding(&RULE, text.span, message).help(help));

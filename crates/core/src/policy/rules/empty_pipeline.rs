@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a pipeline has at least one step",
-    why: "A pipeline that runs out of steps allows the request, so one without steps looks like a check and is none.",
+    why: "A pipeline that runs out of steps allows the request, so one without steps looks like a \
+        check and is none.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -55,8 +56,11 @@ scope: "*"
 /// Every pipeline without steps.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
-        if let Some(pipeline) =
-            item.raw.pipeline.as_ref().filter(|pipeline| pipeline.steps.is_empty())
+        if let Some(pipeline) = item
+            .raw
+            .pipeline
+            .as_ref()
+            .filter(|pipeline| pipeline.steps.is_empty())
         {
             let message = format!("the pipeline of `{}` has no steps", item.raw.name.as_str());
             findings.push(

@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a condition is a regular expression, not a glob",
-    why: "`gpt-4*` means `gpt-` and then any number of the character `4`: it does not match `gpt-4o`. What begins with `gpt-4` is `gpt-4.*`.",
+    why: "`gpt-4*` means `gpt-` and then any number of the character `4`: it does not match \
+        `gpt-4o`. What begins with `gpt-4` is `gpt-4.*`.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -52,7 +53,12 @@ scope: "*"
 /// Every pattern that reads like a glob.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
-        for text in item.raw.condition.iter().flat_map(|condition| &condition.model.0) {
+        for text in item
+            .raw
+            .condition
+            .iter()
+            .flat_map(|condition| &condition.model.0)
+        {
             if let Some(Ok(pattern)) = draft.conditions.get(text.as_str())
                 && pattern.looks_like_glob()
             {

@@ -14,7 +14,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_2,
     summary: "catalogs that list one guardrail agree on how the gateway runs it",
-    why: "Several catalogs are put together. Where one says that a guardrail runs before the model is called and another that it runs after it, one of them is wrong, and pipelines would be judged by chance.",
+    why: "Several catalogs are put together. Where one says that a guardrail runs before the model \
+        is called and another that it runs after it, one of them is wrong, and pipelines would be \
+        judged by chance.",
     bad: &[(
         "catalog.yaml",
         r#"apiVersion: refguard/v1
@@ -76,7 +78,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::new(&RULE, file, span, message)
                 .help("let one place say it, as the gateway has it")
-                .related(first, first_span, format!("`{field}` of `{name}` is given here too")),
+                .related(
+                    first,
+                    first_span,
+                    format!("`{field}` of `{name}` is given here too"),
+                ),
         );
     }
 }
@@ -93,8 +99,12 @@ mod tests {
             );
             places(&[("p.yaml", &text)])
         };
+
         assert_eq!(of("g", "{name: g, modes: pre_call}"), []);
-        assert_eq!(of("{name: g, modes: [pre_call]}", "{name: g, modes: pre_call}"), []);
+        assert_eq!(
+            of("{name: g, modes: [pre_call]}", "{name: g, modes: pre_call}"),
+            []
+        );
         assert_eq!(
             of(
                 "{name: g, modes: [pre_call, post_call]}",
@@ -102,13 +112,23 @@ mod tests {
             ),
             []
         );
-        assert_eq!(of("{name: g, default_on: false}", "{name: g, modes: pre_call}"), []);
         assert_eq!(
-            of("{name: g, default_on: false}", "{name: g, default_on: true}"),
-            [("RG121", 16)]
+            of("{name: g, default_on: false}", "{name: g, modes: pre_call}"),
+            []
         );
         assert_eq!(
-            of("{name: g, stream_scope: both}", "{name: g, stream_scope: {pre_call: streaming}}"),
+            of(
+                "{name: g, default_on: false}",
+                "{name: g, default_on: true}"
+            ),
+            [("RG121", 16)]
+        );
+
+        assert_eq!(
+            of(
+                "{name: g, stream_scope: both}",
+                "{name: g, stream_scope: {pre_call: streaming}}"
+            ),
             [("RG121", 16)]
         );
     }

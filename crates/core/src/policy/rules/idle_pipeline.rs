@@ -14,7 +14,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "some step of a pipeline can block or modify",
-    why: "A guardrail that runs as a step does not run by itself in the pipeline's mode. Where every action of every step is `allow` or `next`, its failing stops nothing any more: the pipeline only watches. Running out of steps allows too.",
+    why: "A guardrail that runs as a step does not run by itself in the pipeline's mode. Where \
+        every action of every step is `allow` or `next`, its failing stops nothing any more: the \
+        pipeline only watches. Running out of steps allows too.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -58,19 +60,25 @@ scope: "*"
 /// Every pipeline without an action that stops a request. One without steps is `empty-pipeline`.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
-        let Some(pipeline) = &item.raw.pipeline else { continue };
+        let Some(pipeline) = &item.raw.pipeline else {
+            continue;
+        };
         let stops = |action: &Action| matches!(action, Action::Block | Action::ModifyResponse);
-        let can_stop = pipeline.steps.iter().any(|step| actions(step).iter().any(stops));
+        let can_stop = pipeline
+            .steps
+            .iter()
+            .any(|step| actions(step).iter().any(stops));
         if can_stop || pipeline.steps.is_empty() {
             continue;
         }
+
         let message = format!(
             "the pipeline of `{}` stops no request, whatever its guardrails find",
             item.raw.name.as_str()
         );
-        findings.push(
-            item.finding(&RULE, pipeline.mode.span, message)
-                .help("write `on_fail: block` at a step, or take the pipeline away so that its guardrails run by themselves"),
-        );
+        findings.push(item.finding(&RULE, pipeline.mode.span, message).help(
+            "write `on_fail: block` at a step, or take the pipeline away so that its \
+                    guardrails run by themselves",
+        ));
     }
 }

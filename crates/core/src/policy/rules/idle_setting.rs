@@ -14,7 +14,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "settings say only what a commit may decide",
-    why: "Which branch is published and which ref an environment has is decided by the repository and by convention, never by a commit. `publish_branch` and `ref` are read to find a contradiction, and change nothing.",
+    why: "Which branch is published and which ref an environment has is decided by the repository \
+        and by convention, never by a commit. `publish_branch` and `ref` are read to find a \
+        contradiction, and change nothing.",
     bad: &[
         (
             "policies/baseline.yaml",
@@ -73,11 +75,14 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if let Some(branch) = &item.raw.publish_branch {
             let message = "`publish_branch` changes nothing: the repository names the branch";
             let help = format!(
-                "remove the line; the publish branch is what `HEAD` of the server names, or what `git config refguard.publishBranch {}` says",
+                "remove the line; the publish branch is what `HEAD` of the server names, or what \
+                    `git config refguard.publishBranch {}` says",
                 branch.as_str()
             );
+
             findings.push(item.finding(&RULE, branch.span, message).help(help));
         }
+
         for stated in stated_refs(item.raw).filter(|stated| stated.is_usual) {
             let message = "`ref` changes nothing: an environment is the branch of its name";
             let finding = item.finding(&RULE, stated.reference.span, message);
@@ -98,7 +103,11 @@ mod tests {
                 &format!("{{apiVersion: refguard/v1, kind: Repository, {fields}}}\n"),
             )])
         };
-        assert_eq!(of("environments: [{name: a, ref: refs/heads/a}]"), ["RG222"]);
+
+        assert_eq!(
+            of("environments: [{name: a, ref: refs/heads/a}]"),
+            ["RG222"]
+        );
         assert_eq!(of("publish_branch: trunk"), ["RG222"]);
         assert_eq!(of("environments: [{name: a}]"), [""; 0]);
     }

@@ -17,7 +17,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "no policy inherits from itself, not by way of others either",
-    why: "A chain of inheritance is walked from its root down; a cycle has no root. It is reported at every member's `inherit`: one of them is to go.",
+    why: "A chain of inheritance is walked from its root down; a cycle has no root. It is reported \
+        at every member's `inherit`: one of them is to go.",
     bad: &[(
         "policies/finance.yaml",
         r#"apiVersion: refguard/v1
@@ -69,13 +70,16 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             else {
                 continue;
             };
+
             let message = format!(
                 "`{}` inherits from itself: {}",
                 item.raw.name.as_str(),
                 path(draft, cycle, at)
             );
+
             findings.push(
-                item.finding(&RULE, parent.span, message).help("remove one `inherit` of the cycle"),
+                item.finding(&RULE, parent.span, message)
+                    .help("remove one `inherit` of the cycle"),
             );
         }
     }
@@ -83,13 +87,25 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
 /// `a -> b -> a`, from a member on; the middle of a long one is left out.
 fn path(draft: &DraftSet<'_>, cycle: &[usize], from: usize) -> String {
-    let name = |index: &usize| draft.policies.get(*index).map_or("", |item| item.raw.name.as_str());
-    let mut names: Vec<&str> =
-        cycle.iter().cycle().skip(from).take(cycle.len().min(SHOWN)).map(name).collect();
+    let name = |index: &usize| {
+        draft
+            .policies
+            .get(*index)
+            .map_or("", |item| item.raw.name.as_str())
+    };
+
+    let mut names: Vec<&str> = cycle
+        .iter()
+        .cycle()
+        .skip(from)
+        .take(cycle.len().min(SHOWN))
+        .map(name)
+        .collect();
     let more = format!("({} more)", cycle.len().saturating_sub(SHOWN));
     if cycle.len() > SHOWN {
         names.push(&more);
     }
+
     names.extend(cycle.get(from).map(name));
     names.join(" -> ")
 }

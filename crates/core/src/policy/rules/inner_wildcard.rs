@@ -14,7 +14,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a `*` stands only at the end of a pattern",
-    why: "Only a final `*` matches any rest; any other is the character itself. `*-prod` matches nothing but the text `*-prod`. Conditions on the model take regular expressions; for teams and keys, name them or use a tag.",
+    why: "Only a final `*` matches any rest; any other is the character itself. `*-prod` matches \
+        nothing but the text `*-prod`. Conditions on the model take regular expressions; for teams \
+        and keys, name them or use a tag.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -58,44 +60,67 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(&RULE, file, text.span, message).help(help));
         }
     };
+
     for dimension in Dimension::ALL {
-        let starred = draft.areas().distinct(dimension).any(|(text, _)| text.contains('*'));
+        let starred = draft
+            .areas()
+            .distinct(dimension)
+            .any(|(text, _)| text.contains('*'));
         for item in draft.attachments.iter().filter(|_| starred) {
             look(
                 item.file,
-                item.raw.patterns(dimension).map(|list| list.as_slice()).unwrap_or_default(),
+                item.raw
+                    .patterns(dimension)
+                    .map(|list| list.as_slice())
+                    .unwrap_or_default(),
                 dimension,
             );
         }
+
         for item in &draft.invariants {
             for raw in item.raw.for_.iter().chain(&item.raw.except) {
                 look(
                     item.file,
-                    raw.patterns(dimension).map(|list| list.as_slice()).unwrap_or_default(),
+                    raw.patterns(dimension)
+                        .map(|list| list.as_slice())
+                        .unwrap_or_default(),
                     dimension,
                 );
             }
         }
+
         for item in &draft.catalogs {
-            look(item.file, item.raw.values(dimension).unwrap_or_default(), dimension);
+            look(
+                item.file,
+                item.raw.values(dimension).unwrap_or_default(),
+                dimension,
+            );
         }
     }
 }
 
-/// The message and the help for a pattern with an inner star. Where the catalog lists the dimension, the
-/// names are told that its author may have meant.
+/// The message and the help for a pattern with an inner star. Where the catalog lists the
+/// dimension, the names are told that its author may have meant.
 fn words(draft: &DraftSet<'_>, dimension: Dimension, text: &str) -> (String, String) {
     let written = text.escape_debug();
-    let names = draft.catalog.of(dimension).map(|known| known.names()).unwrap_or_default();
+    let names = draft
+        .catalog
+        .of(dimension)
+        .map(|known| known.names())
+        .unwrap_or_default();
     let meant: Vec<String> = names
         .iter()
         .filter(|name| !has_inner_star(name) && is_like(name, text))
         .take(MOST_NAMES)
         .map(|name| format!("`{}`", name.escape_debug()))
         .collect();
+
     if names.is_empty() || names.contains(&text) || text.ends_with('*') {
         let message = format!("only a final `*` is a wildcard: `{written}` matches no rest there");
-        return (message, "name the values, or use a prefix with a final `*`".to_owned());
+        return (
+            message,
+            "name the values, or use a prefix with a final `*`".to_owned(),
+        );
     }
 
     let singular = dimension.singular();
@@ -106,6 +131,7 @@ fn words(draft: &DraftSet<'_>, dimension: Dimension, text: &str) -> (String, Str
         [] => format!("name a {singular} of the catalog, or use a prefix with a final `*`"),
         names => format!("name those that are meant, such as {}", names.join(", ")),
     };
+
     (message, help)
 }
 
@@ -120,10 +146,14 @@ fn is_like(name: &str, pattern: &str) -> bool {
     };
     let mut last = "";
     for part in parts {
-        let Some(at) = rest.find(part) else { return false };
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+
         rest = rest.get(at + part.len()..).unwrap_or_default();
         last = part;
     }
+
     name.ends_with(last)
 }
 

@@ -18,7 +18,12 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "no name looks like another one, or holds a character that cannot be seen",
-    why: "A policy `bаseline` with a Cyrillic `а` reads as `baseline` in every review and is another policy: who attaches or inherits it gets other guardrails. Names are compared by the skeletons of Unicode's security report (UTS #39); two names of ASCII letters only are never taken for each other. In the lists of a catalog and an attachment, which name teams, keys, models and tags that others chose, a character that cannot be seen is a warning too; in names that are refguard's own it is an error.",
+    why: "A policy `bаseline` with a Cyrillic `а` reads as `baseline` in every review and is \
+        another policy: who attaches or inherits it gets other guardrails. Names are compared by \
+        the skeletons of Unicode's security report (UTS #39); two names of ASCII letters only are \
+        never taken for each other. In the lists of a catalog and an attachment, which name teams, \
+        keys, models and tags that others chose, a character that cannot be seen is a warning too; \
+        in names that are refguard's own it is an error.",
     bad: &[(
         "policies/baseline.yaml",
         "apiVersion: refguard/v1
@@ -59,8 +64,8 @@ scope: "*"
     )],
 };
 
-/// Every name that looks like another one of its kind, and every invisible character in the lists of
-/// catalogs and attachments.
+/// Every name that looks like another one of its kind, and every invisible character in the lists
+/// of catalogs and attachments.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     find_lookalikes("policy", policies(draft).collect(), findings);
     find_lookalikes("guardrail", guardrails(draft).collect(), findings);
@@ -97,13 +102,28 @@ fn policies<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> {
 /// Every place where a catalog lists or a policy adds a guardrail.
 fn guardrails<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> {
     let listed = draft.catalogs.iter().flat_map(|item| {
-        let names = item.raw.guardrails.iter().flatten().map(|guardrail| &guardrail.name);
-        names.map(|name| Written { file: item.file, span: name.span, text: name.as_str() })
+        let names = item
+            .raw
+            .guardrails
+            .iter()
+            .flatten()
+            .map(|guardrail| &guardrail.name);
+
+        names.map(|name| Written {
+            file: item.file,
+            span: name.span,
+            text: name.as_str(),
+        })
     });
     let added = draft.policies.iter().flat_map(|item| {
         let names = super::added(item.raw).iter();
-        names.map(|name| Written { file: item.file, span: name.span, text: name.as_str() })
+        names.map(|name| Written {
+            file: item.file,
+            span: name.span,
+            text: name.as_str(),
+        })
     });
+
     listed.chain(added)
 }
 
@@ -111,25 +131,41 @@ fn guardrails<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> 
 fn values<'d>(draft: &'d DraftSet<'_>, dimension: Dimension) -> impl Iterator<Item = Written<'d>> {
     let listed = draft.catalogs.iter().flat_map(move |item| {
         let names = item.raw.values(dimension).into_iter().flatten();
-        names.map(|name| Written { file: item.file, span: name.span, text: name.as_str() })
+        names.map(|name| Written {
+            file: item.file,
+            span: name.span,
+            text: name.as_str(),
+        })
     });
     let targets = draft.attachments.iter().flat_map(move |item| {
-        let names = item.raw.patterns(dimension).into_iter().flat_map(|list| list.iter());
-        names.map(|name| Written { file: item.file, span: name.span, text: name.as_str() })
+        let names = item
+            .raw
+            .patterns(dimension)
+            .into_iter()
+            .flat_map(|list| list.iter());
+
+        names.map(|name| Written {
+            file: item.file,
+            span: name.span,
+            text: name.as_str(),
+        })
     });
+
     listed.chain(targets)
 }
 
-/// Names of which one is not plain ASCII and that have one skeleton: found at the one that is not ASCII;
-/// of two such at the later.
+/// Names of which one is not plain ASCII and that have one skeleton: found at the one that is not
+/// ASCII; of two such at the later.
 fn find_lookalikes(what: &str, names: Vec<Written<'_>>, findings: &mut Vec<Finding>) {
     if names.iter().all(|name| name.text.is_ascii()) {
         return;
     }
+
     // Plain names come first, so that a strange one is found beside them wherever it stands.
     let (plain, strange): (Vec<_>, Vec<_>) =
         names.into_iter().partition(|name| name.text.is_ascii());
     let mut seen: FxHashMap<String, Written<'_>> = FxHashMap::default();
+
     for name in plain.into_iter().chain(strange) {
         let first = *seen.entry(skeleton(name.text).collect()).or_insert(name);
         if first.text != name.text && !name.text.is_ascii() {
@@ -138,7 +174,9 @@ fn find_lookalikes(what: &str, names: Vec<Written<'_>>, findings: &mut Vec<Findi
                 show_code_points(name.text),
                 show_code_points(first.text)
             );
-            let finding = name.finding(message).help("write one of them with other letters");
+            let finding = name
+                .finding(message)
+                .help("write one of them with other letters");
             findings.push(finding.related(first.file, first.span, "it looks like this one"));
         }
     }
@@ -152,8 +190,10 @@ fn find_invisible(what: &str, names: &[Written<'_>], findings: &mut Vec<Finding>
                 "the {what} `{}` holds U+{code:04X}, which cannot be seen",
                 name.text.escape_debug()
             );
-            findings
-                .push(name.finding(message).help("remove the character, if no such name exists"));
+            findings.push(
+                name.finding(message)
+                    .help("remove the character, if no such name exists"),
+            );
         }
     }
 }
@@ -168,6 +208,7 @@ fn show_code_points(text: &str) -> String {
             shown.extend(c.escape_unicode());
         }
     }
+
     shown
 }
 
@@ -178,9 +219,12 @@ mod tests {
     fn of(first: &str, second: &str) -> Vec<(&'static str, u32)> {
         let policy = |name: &str| {
             format!(
-                "apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails: {{add: [g]}}\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nscope: '*'\n"
+                "apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails: {{add: \
+                    [g]}}\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: \
+                    {name}\nscope: '*'\n"
             )
         };
+
         places(&[("a.yaml", &policy(first)), ("b.yaml", &policy(second))])
     }
 
@@ -190,8 +234,13 @@ mod tests {
         for name in ["b\u{430}seline", "bas\u{435}line", "\u{ff42}aseline"] {
             assert_eq!(of("baseline", name), [("RG217", 3)], "{name}");
         }
+
         assert_eq!(of("caf\u{e9}", "cafe\u{301}"), [("RG217", 3)]);
-        for (first, second) in [("l1", "ll"), ("rn", "m"), ("gesundheit-\u{e4}", "gesundheit-a")] {
+        for (first, second) in [
+            ("l1", "ll"),
+            ("rn", "m"),
+            ("gesundheit-\u{e4}", "gesundheit-a"),
+        ] {
             assert_eq!(of(first, second), [], "{first} {second}");
         }
     }

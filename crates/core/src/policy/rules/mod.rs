@@ -1,7 +1,7 @@
 //! The rules of a set: what documents must mean together. One file a rule.
 //!
-//! A rule reads the [`DraftSet`] and adds findings; it never reads another rule's findings, so the order
-//! of this list has no meaning, and they are judged side by side.
+//! A rule reads the [`DraftSet`] and adds findings; it never reads another rule's findings, so the
+//! order of this list has no meaning, and they are judged side by side.
 
 pub mod add_and_remove;
 pub mod bad_condition;
@@ -59,19 +59,20 @@ use crate::document::{
     Spanned,
 };
 
-/// How much of a set a rule looks at: what tells whether a breach of it can be found, or ruled out, from a
-/// change alone.
+/// How much of a set a rule looks at: what tells whether a breach of it can be found, or ruled out,
+/// from a change alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// One document, beside the catalogs and the settings. (Of tests, and of invariants, all together: when
-    /// one changes, all are judged again.) What other documents say makes no difference.
+    /// One document, beside the catalogs and the settings. (Of tests, and of invariants, all
+    /// together: when one changes, all are judged again.) What other documents say makes no
+    /// difference.
     Local,
-    /// Which policies there are and who inherits from whom, by their names alone. A changed set is asked for
-    /// this as a whole, without its documents: `policy::patch` does it.
+    /// Which policies there are and who inherits from whom, by their names alone. A changed set is
+    /// asked for this as a whole, without its documents: `policy::patch` does it.
     Lineage,
-    /// The tests and invariants, beside the names that the set has: its policies, the guardrails that they
-    /// add, the patterns of its attachments. A name more never makes a breach, so it can only appear where
-    /// such a name is gone or a test or invariant changes.
+    /// The tests and invariants, beside the names that the set has: its policies, the guardrails
+    /// that they add, the patterns of its attachments. A name more never makes a breach, so it can
+    /// only appear where such a name is gone or a test or invariant changes.
     Names,
     /// Anything else: other attachments, what an ancestor adds, a budget that all documents share.
     Whole,
@@ -139,24 +140,34 @@ pub const ALL: &[SetRule] = table![
     idle_setting,
 ];
 
-// A changed set is judged by what changed. An error that only the whole set shows would go unseen there, so
-// a rule of that kind does not compile: it has to be a warning, or `patch` has to learn it first.
-const _: () = assert!(errors_show_in_changes(ALL), "an error rule with `Scope::Whole`");
+// A changed set is judged by what changed. An error that only the whole set shows would go unseen
+// there, so a rule of that kind does not compile: it has to be a warning, or `patch` has to learn
+// it first.
+const _: () = assert!(
+    errors_show_in_changes(ALL),
+    "an error rule with `Scope::Whole`"
+);
 
 const fn errors_show_in_changes(mut rules: &[SetRule]) -> bool {
     while let Some((first, rest)) = rules.split_first() {
-        if matches!((first.rule.severity, first.scope), (Severity::Error, Scope::Whole)) {
+        if matches!(
+            (first.rule.severity, first.scope),
+            (Severity::Error, Scope::Whole)
+        ) {
             return false;
         }
+
         rules = rest;
     }
+
     true
 }
 
 /// Whether some rule that looks at the whole set is an error by these levels.
 pub(super) fn raises_whole_rule(levels: &Levels) -> bool {
     let is_error = |rule: &SetRule| levels.of(rule.rule) == Severity::Error;
-    ALL.iter().any(|rule| rule.scope == Scope::Whole && is_error(rule))
+    ALL.iter()
+        .any(|rule| rule.scope == Scope::Whole && is_error(rule))
 }
 
 /// Judges a draft by every rule that is wanted.
@@ -174,29 +185,40 @@ pub(super) fn judge(
             findings
         })
         .collect();
+
     findings.extend(found.into_iter().flatten());
 }
 
 /// Every rule that a finding of `validate` can have, of form, of the set and of the tree, by code.
 pub fn all() -> Vec<&'static Rule> {
-    let of_form = document::rules::ALL.iter().chain(document::rules::OF_TREES).copied();
+    let of_form = document::rules::ALL
+        .iter()
+        .chain(document::rules::OF_TREES)
+        .copied();
     let mut rules: Vec<&'static Rule> = of_form.chain(ALL.iter().map(|rule| rule.rule)).collect();
     rules.sort_by_key(|rule| rule.code);
+
     rules
 }
 
 /// The levels that refguard.yaml sets; what cannot be set is left to the rule `bad-settings`.
 pub(super) fn settings_levels(draft: &DraftSet<'_>) -> Levels {
-    draft.repository.first().map(|item| levels_of(item.raw)).unwrap_or_default()
+    draft
+        .repository
+        .first()
+        .map(|item| levels_of(item.raw))
+        .unwrap_or_default()
 }
 
-/// The levels that a Repository document sets. A name or level that cannot be is reported by its own rule.
+/// The levels that a Repository document sets. A name or level that cannot be is reported by its
+/// own rule.
 pub(super) fn levels_of(raw: &RawRepository) -> Levels {
     let rules = all();
     let mut levels = Levels::default();
     for (name, level) in raw.rules.iter().flat_map(|rules| &rules.0) {
         let _ = levels.set(&rules, name, level.value);
     }
+
     levels
 }
 
@@ -210,21 +232,35 @@ struct StatedRef<'a> {
 
 /// Every ref that settings give.
 fn stated_refs(settings: &RawRepository) -> impl Iterator<Item = StatedRef<'_>> {
-    settings.environments.iter().flatten().filter_map(|environment| {
-        let reference = environment.reference.as_ref()?;
-        let is_usual = reference.value == Environment::named(&environment.name).reference;
-        Some(StatedRef { environment: &environment.value, reference, is_usual })
-    })
+    settings
+        .environments
+        .iter()
+        .flatten()
+        .filter_map(|environment| {
+            let reference = environment.reference.as_ref()?;
+            let is_usual = reference.value == Environment::named(&environment.name).reference;
+            Some(StatedRef {
+                environment: &environment.value,
+                reference,
+                is_usual,
+            })
+        })
 }
 
 /// What a policy adds itself.
 fn added(raw: &RawPolicy) -> &[Spanned<Name>] {
-    raw.guardrails.as_ref().and_then(|own| own.add.as_deref()).unwrap_or_default()
+    raw.guardrails
+        .as_ref()
+        .and_then(|own| own.add.as_deref())
+        .unwrap_or_default()
 }
 
 /// What a policy removes itself.
 fn removed(raw: &RawPolicy) -> &[Spanned<Name>] {
-    raw.guardrails.as_ref().and_then(|own| own.remove.as_deref()).unwrap_or_default()
+    raw.guardrails
+        .as_ref()
+        .and_then(|own| own.remove.as_deref())
+        .unwrap_or_default()
 }
 
 /// What a step does on a pass, on a fail and on an error, defaults filled in.

@@ -14,7 +14,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "an attachment has a target: `scope: \"*\"`, or lists that are not empty",
-    why: "Other engines take an attachment without a target, or with an empty list, for every request: a list that was emptied makes a policy global. What is for every request says so with `scope: \"*\"`.",
+    why: "Other engines take an attachment without a target, or with an empty list, for every \
+        request: a list that was emptied makes a policy global. What is for every request says so \
+        with `scope: \"*\"`.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -50,14 +52,24 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
         let lists = Dimension::WRITTEN.map(|dimension| (dimension, item.raw.patterns(dimension)));
         if item.raw.scope.is_none() && lists.iter().all(|(_, list)| list.is_none()) {
-            let message =
-                format!("this attachment of `{}` has no target", item.raw.policy.as_str());
-            let fields: Vec<String> =
-                Dimension::WRITTEN.iter().map(|of| format!("`{}`", of.plural())).collect();
-            let help =
-                format!("add one of {}, or `scope: \"*\"` for every request", fields.join(", "));
-            findings.push(item.finding(&RULE, item.raw.policy.span, message).help(help));
+            let message = format!(
+                "this attachment of `{}` has no target",
+                item.raw.policy.as_str()
+            );
+            let fields: Vec<String> = Dimension::WRITTEN
+                .iter()
+                .map(|of| format!("`{}`", of.plural()))
+                .collect();
+            let help = format!(
+                "add one of {}, or `scope: \"*\"` for every request",
+                fields.join(", ")
+            );
+            findings.push(
+                item.finding(&RULE, item.raw.policy.span, message)
+                    .help(help),
+            );
         }
+
         for (dimension, list) in lists {
             if let Some(list) = list.filter(|list| list.is_empty()) {
                 let message = format!("`{}` is an empty list", dimension.plural());
@@ -76,11 +88,16 @@ mod tests {
     fn the_place_is_the_empty_list_or_the_policy() {
         let set = |target: &str| {
             format!(
-                "{ATTACHED}---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\n{target}"
+                "{ATTACHED}---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: \
+                    p\n{target}"
             )
         };
+
         let lines = ATTACHED.lines().count() as u32;
         assert_eq!(places(&[("p.yaml", &set(""))]), [("RG110", lines + 4)]);
-        assert_eq!(places(&[("p.yaml", &set("teams: [a]\nmodels: []\n"))]), [("RG110", lines + 6)]);
+        assert_eq!(
+            places(&[("p.yaml", &set("teams: [a]\nmodels: []\n"))]),
+            [("RG110", lines + 6)]
+        );
     }
 }

@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a child of a policy with a pipeline has a pipeline of its own",
-    why: "Guardrails are inherited, pipelines are not: in the child the same guardrails run on their own, and what the parent's `on_fail` said no longer holds.",
+    why: "Guardrails are inherited, pipelines are not: in the child the same guardrails run on \
+        their own, and what the parent's `on_fail` said no longer holds.",
     bad: &[(
         "policies/finance.yaml",
         r#"apiVersion: refguard/v1
@@ -69,18 +70,32 @@ teams: [finance]
 
 /// Every policy without a pipeline and with an ancestor that has one.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    if draft.policies.iter().all(|item| item.raw.pipeline.is_none()) {
+    if draft
+        .policies
+        .iter()
+        .all(|item| item.raw.pipeline.is_none())
+    {
         return;
     }
+
     for (index, item) in draft.policies.iter().enumerate() {
-        let Some(parent) = item.raw.inherit.as_ref().filter(|_| item.raw.pipeline.is_none()) else {
+        let Some(parent) = item
+            .raw
+            .inherit
+            .as_ref()
+            .filter(|_| item.raw.pipeline.is_none())
+        else {
             continue;
         };
+
         if draft.lineage.depths.get(index).is_none_or(Option::is_none) {
             continue;
         }
-        let mut ancestors =
-            draft.line(index).skip(1).filter_map(|member| draft.policies.get(member));
+
+        let mut ancestors = draft
+            .line(index)
+            .skip(1)
+            .filter_map(|member| draft.policies.get(member));
         let found =
             ancestors.find_map(|ancestor| Some((ancestor, ancestor.raw.pipeline.as_ref()?)));
         if let Some((ancestor, pipeline)) = found {

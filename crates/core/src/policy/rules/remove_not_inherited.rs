@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "what a policy removes, an ancestor adds",
-    why: "`remove` takes away only what the policy inherits. A guardrail that comes from elsewhere stays, and the author thinks that it is gone.",
+    why: "`remove` takes away only what the policy inherits. A guardrail that comes from elsewhere \
+        stays, and the author thinks that it is gone.",
     bad: &[(
         "policies/finance.yaml",
         r#"apiVersion: refguard/v1
@@ -66,12 +67,18 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if removed.is_empty() || !draft.has_sound_line(index) {
             continue;
         }
+
         for name in removed {
             // What the policy adds itself is `add-and-remove`.
             let number = draft.guardrails().number(name.as_str());
             let adds = |member: usize, number| {
-                draft.guardrails().added(member).binary_search(&number).is_ok()
+                draft
+                    .guardrails()
+                    .added(member)
+                    .binary_search(&number)
+                    .is_ok()
             };
+
             if !number.is_some_and(|number| draft.line(index).any(|member| adds(member, number))) {
                 let (policy, guardrail) = (item.raw.name.as_str(), name.as_str());
                 let message = format!(
@@ -80,9 +87,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 let help = match item.raw.inherit {
                     Some(_) => "remove the line, or inherit from the policy that adds it",
                     None => {
-                        "`remove` takes away what is inherited: name a parent under `inherit`, or remove the line"
+                        "`remove` takes away what is inherited: name a parent under `inherit`, or \
+                            remove the line"
                     }
                 };
+
                 findings.push(item.finding(&RULE, name.span, message).help(help));
             }
         }

@@ -17,7 +17,11 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "no other policy gives back, to the same requests, what a policy removes",
-    why: "A request gets the guardrails of all its policies together, so a `remove` never takes away what another matched policy adds. The classic mistake is a baseline for every request and a child that removes: the baseline still matches. Attach the baseline with `default: true`, so that it counts only where no other policy does, and let the child inherit from it.",
+    why: "A request gets the guardrails of all its policies together, so a `remove` never takes \
+        away what another matched policy adds. The classic mistake is a baseline for every request \
+        and a child that removes: the baseline still matches. Attach the baseline with `default: \
+        true`, so that it counts only where no other policy does, and let the child inherit from \
+        it.",
     bad: &[(
         "policies/finance.yaml",
         r#"apiVersion: refguard/v1
@@ -81,16 +85,25 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if attachments.is_empty() || !draft.has_sound_line(policy) {
             continue;
         }
+
         for (remover, name) in removals(draft, policy) {
             if said.contains(&(remover, name.as_str())) {
                 continue;
             }
+
             let pair = attachments.iter().find_map(|at| {
-                let meeting = Meeting { area: draft.areas().get(*at)?, holder: remover };
+                let meeting = Meeting {
+                    area: draft.areas().get(*at)?,
+                    holder: remover,
+                };
+
                 let giver =
-                    draft.givers().first(draft, name.as_str(), meeting, &mut budget, |_| true)?;
+                    draft
+                        .givers()
+                        .first(draft, name.as_str(), meeting, &mut budget, |_| true)?;
                 Some((*at, giver))
             });
+
             if let Some(finding) =
                 pair.and_then(|(at, giver)| finding(draft, remover, name, at, giver))
             {
@@ -105,15 +118,22 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 fn removals<'a>(draft: &DraftSet<'a>, policy: usize) -> Vec<(usize, &'a Spanned<Name>)> {
     let mut found = Vec::new();
     for member in draft.line(policy) {
-        let Some(item) = draft.policies.get(member) else { continue };
+        let Some(item) = draft.policies.get(member) else {
+            continue;
+        };
+
         for name in removed(item.raw) {
-            // What the policy adds itself is `add-and-remove`; what comes back further down is meant to.
-            let own = added(item.raw).iter().any(|other| other.value == name.value);
+            // What the policy adds itself is `add-and-remove`; what comes back further down is
+            // meant to.
+            let own = added(item.raw)
+                .iter()
+                .any(|other| other.value == name.value);
             if !own && !draft.givers().gives(draft, policy, name.as_str()) {
                 found.push((member, name));
             }
         }
     }
+
     found
 }
 
@@ -126,12 +146,16 @@ fn finding(
 ) -> Option<Finding> {
     let item = draft.policies.get(remover)?;
     let (own, other) = (draft.attachments.get(at)?, draft.attachments.get(giver)?);
-    let (policy, guardrail, gives) =
-        (item.raw.name.as_str(), name.as_str(), other.raw.policy.as_str());
+    let (policy, guardrail, gives) = (
+        item.raw.name.as_str(),
+        name.as_str(),
+        other.raw.policy.as_str(),
+    );
     let message =
         format!("`{policy}` removes `{guardrail}`, but `{gives}` gives it to the same requests");
     let help = format!(
-        "a request gets the guardrails of all its policies: attach `{gives}` with `default: true`, or leave `{guardrail}` out of it"
+        "a request gets the guardrails of all its policies: attach `{gives}` with `default: true`, \
+            or leave `{guardrail}` out of it"
     );
     let own_note = format!("`{}` is for these requests", own.raw.policy.as_str());
     let finding = item.finding(&RULE, name.span, message).help(help);
@@ -140,6 +164,7 @@ fn finding(
         other.raw.policy.span,
         format!("`{gives}` is for some of them too"),
     );
+
     Some(finding.related(own.file, own.raw.policy.span, own_note))
 }
 
@@ -153,7 +178,11 @@ mod tests {
             .map(|line| format!("--- {{apiVersion: refguard/v1, {}}}\n", line.trim()))
             .collect();
         let found = places(&[("p.yaml", &documents)]);
-        found.into_iter().filter(|(code, _)| *code == "RG209").map(|(_, line)| line).collect()
+        found
+            .into_iter()
+            .filter(|(code, _)| *code == "RG209")
+            .map(|(_, line)| line)
+            .collect()
     }
 
     const BASE: &str = "kind: Policy, name: base, guardrails: {add: [g, h]}";
@@ -173,13 +202,23 @@ mod tests {
         assert_eq!(pair("tags: [x]", "tags: [z]"), [2]);
         assert_eq!(pair("teams: ['a*']", "teams: [ab]"), [2]);
         assert_eq!(
-            pair("teams: [ab], models: [m]", "teams: ['a*', 'b*'], models: ['m*', o1]"),
+            pair(
+                "teams: [ab], models: [m]",
+                "teams: ['a*', 'b*'], models: ['m*', o1]"
+            ),
             [2]
         );
         assert_eq!(pair("scope: '*', default: true", "teams: [a]"), [0; 0]);
-        assert_eq!(pair("scope: '*', default: true", "teams: [a], default: true"), [2]);
+        assert_eq!(
+            pair("scope: '*', default: true", "teams: [a], default: true"),
+            [2]
+        );
         assert_eq!(pair("teams: [b]", "teams: [a]"), [0; 0]);
-        assert_eq!(pair("teams: ['a*'], models: [m]", "teams: [ab], models: [o1]"), [0; 0]);
+
+        assert_eq!(
+            pair("teams: ['a*'], models: [m]", "teams: [ab], models: [o1]"),
+            [0; 0]
+        );
     }
 
     #[test]
@@ -190,6 +229,7 @@ mod tests {
             |models: &str| format!("kind: PolicyAttachment, policy: child, models: [{models}]");
         assert_eq!(with(&[gpt, everywhere, &on("'claude-*'")]), [0; 0]);
         assert_eq!(with(&[gpt, everywhere, &on("'gpt-*'")]), [2]);
+
         assert_eq!(with(&[gpt, everywhere, &on("gpt-5")]), [0; 0]);
     }
 
@@ -200,6 +240,7 @@ mod tests {
         let again = "kind: Policy, name: heir, inherit: child, guardrails: {add: [g]}";
         let attached = "kind: PolicyAttachment, policy: heir, teams: [a]";
         assert_eq!(with(&[base, heir, attached]), [2]);
+
         assert_eq!(with(&[base, again, attached]), [0; 0]);
     }
 }

@@ -1,4 +1,5 @@
-//! RG124 `renamed-environment`: an environment that the settings put at another ref than the branch of its name
+//! RG124 `renamed-environment`: an environment that the settings put at another ref than the branch
+//! of its name
 
 use super::{Scope, StatedRef, stated_refs};
 use crate::document::{Finding, Rule, Severity};
@@ -14,7 +15,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_2,
     summary: "an environment is the branch of its name",
-    why: "A commit must not choose which branch is production: the environment NAME is always `refs/heads/NAME`. Settings that say otherwise would be read by a person as if they counted, while another branch is served.",
+    why: "A commit must not choose which branch is production: the environment NAME is always \
+        `refs/heads/NAME`. Settings that say otherwise would be read by a person as if they \
+        counted, while another branch is served.",
     bad: &[
         (
             "policies/baseline.yaml",
@@ -69,17 +72,29 @@ environments:
 /// Every environment with a ref that is not the one of its name.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.repository {
-        for StatedRef { environment, reference, is_usual } in stated_refs(item.raw) {
+        for StatedRef {
+            environment,
+            reference,
+            is_usual,
+        } in stated_refs(item.raw)
+        {
             // What is no branch at all has a finding of its own.
-            let Some(old) = reference.value.strip_prefix("refs/heads/").filter(|_| !is_usual)
+            let Some(old) = reference
+                .value
+                .strip_prefix("refs/heads/")
+                .filter(|_| !is_usual)
             else {
                 continue;
             };
+
             let name = environment.name.as_str();
-            let message =
-                format!("`{name}` is always the branch `{name}`, not `{}`", reference.value);
+            let message = format!(
+                "`{name}` is always the branch `{name}`, not `{}`",
+                reference.value
+            );
             let help = format!(
-                "remove `ref`, and rename the branch: `git branch -m {old} {name}`, at a remote `git push REMOTE {old}:refs/heads/{name} :{old}`; its ledger keeps its name"
+                "remove `ref`, and rename the branch: `git branch -m {old} {name}`, at a remote \
+                    `git push REMOTE {old}:refs/heads/{name} :{old}`; its ledger keeps its name"
             );
             findings.push(item.finding(&RULE, reference.span, message).help(help));
         }
@@ -98,8 +113,12 @@ mod tests {
             );
             codes(&[("refguard.yaml", &text)])
         };
+
         assert_eq!(of("{name: production, ref: refs/heads/prod}"), ["RG124"]);
-        assert_eq!(of("{name: us/production, ref: refs/heads/production}"), ["RG124"]);
+        assert_eq!(
+            of("{name: us/production, ref: refs/heads/production}"),
+            ["RG124"]
+        );
         assert_eq!(of("{name: us/production}"), [""; 0]);
     }
 }

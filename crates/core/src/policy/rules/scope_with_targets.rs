@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "`scope` does not stand together with a list such as `teams`",
-    why: "`scope: \"*\"` is every request, whatever else stands there: the lists would have no effect, and a reviewer would think that they have.",
+    why: "`scope: \"*\"` is every request, whatever else stands there: the lists would have no \
+        effect, and a reviewer would think that they have.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -49,7 +50,9 @@ teams: [finance]
 /// Every scope beside a list.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
-        let Some(scope) = &item.raw.scope else { continue };
+        let Some(scope) = &item.raw.scope else {
+            continue;
+        };
         let lists = Dimension::WRITTEN
             .iter()
             .filter_map(|dimension| Some((dimension, item.raw.patterns(*dimension)?)));
@@ -57,15 +60,23 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if lists.is_empty() {
             continue;
         }
-        let fields: Vec<String> =
-            lists.iter().map(|(dimension, _)| format!("`{}`", dimension.plural())).collect();
+
+        let fields: Vec<String> = lists
+            .iter()
+            .map(|(dimension, _)| format!("`{}`", dimension.plural()))
+            .collect();
         let message = format!("`scope` stands together with {}", fields.join(", "));
-        let mut finding =
-            item.finding(&RULE, scope.span, message).help("keep the scope or the lists, not both");
+        let mut finding = item
+            .finding(&RULE, scope.span, message)
+            .help("keep the scope or the lists, not both");
         for (dimension, list) in lists {
-            finding =
-                finding.related(item.file, list.span, format!("`{}` is here", dimension.plural()));
+            finding = finding.related(
+                item.file,
+                list.span,
+                format!("`{}` is here", dimension.plural()),
+            );
         }
+
         findings.push(finding);
     }
 }

@@ -14,7 +14,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a step that skips the steps after it says so",
-    why: "Where `on_pass` is not given it is `allow`, and that ends the pipeline: the steps after it run only when this one fails. For all of them to run, write `on_pass: next`; where they are meant as a fallback, write `on_pass: allow`.",
+    why: "Where `on_pass` is not given it is `allow`, and that ends the pipeline: the steps after \
+        it run only when this one fails. For all of them to run, write `on_pass: next`; where they \
+        are meant as a fallback, write `on_pass: allow`.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -57,13 +59,21 @@ scope: "*"
     )],
 };
 
-/// Every step before the last without `on_pass`, which allows. Where nothing goes on to the next step at all, that
-/// is `unreachable-step`.
+/// Every step before the last without `on_pass`, which allows. Where nothing goes on to the next
+/// step at all, that is `unreachable-step`.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
-        let Some(pipeline) = &item.raw.pipeline else { continue };
-        let Some((_, before)) = pipeline.steps.split_last() else { continue };
-        for step in before.iter().take_while(|step| actions(step).contains(&Action::Next)) {
+        let Some(pipeline) = &item.raw.pipeline else {
+            continue;
+        };
+        let Some((_, before)) = pipeline.steps.split_last() else {
+            continue;
+        };
+
+        for step in before
+            .iter()
+            .take_while(|step| actions(step).contains(&Action::Next))
+        {
             if step.on_pass.is_none() {
                 let message = format!(
                     "when `{}` passes, the steps after it do not run",
@@ -89,11 +99,18 @@ mod tests {
             );
             places(&[("p.yaml", &text)])
         };
+
         assert_eq!(of("  - {guardrail: a}\n"), []);
-        assert_eq!(of("  - {guardrail: a}\n  - {guardrail: b}\n"), [("RG108", 9)]);
+        assert_eq!(
+            of("  - {guardrail: a}\n  - {guardrail: b}\n"),
+            [("RG108", 9)]
+        );
         let fallback = "  - {guardrail: a, on_pass: allow, on_fail: next}\n  - {guardrail: b}\n";
         assert_eq!(of(fallback), []);
-        assert_eq!(of("  - {guardrail: a, on_error: next}\n  - {guardrail: b}\n"), [("RG213", 8)]);
+        assert_eq!(
+            of("  - {guardrail: a, on_error: next}\n  - {guardrail: b}\n"),
+            [("RG213", 8)]
+        );
         assert_eq!(
             of("  - {guardrail: a, on_fail: next, on_error: block}\n  - {guardrail: b}\n"),
             [("RG213", 8)]

@@ -14,7 +14,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_2,
     summary: "the guardrail of each step runs in the mode of its pipeline",
-    why: "LiteLLM runs a guardrail in its own modes only. In a pipeline of another mode the step passes in silence: nothing is checked, and `on_pass` decides. Where the catalog does not give a guardrail's modes, this is not checked.",
+    why: "LiteLLM runs a guardrail in its own modes only. In a pipeline of another mode the step \
+        passes in silence: nothing is checked, and `on_pass` decides. Where the catalog does not \
+        give a guardrail's modes, this is not checked.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -68,25 +70,44 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
+
     for item in &draft.policies {
-        let Some(pipeline) = &item.raw.pipeline else { continue };
+        let Some(pipeline) = &item.raw.pipeline else {
+            continue;
+        };
         let mode = pipeline.mode.value.guardrail_mode();
         for step in pipeline.steps.iter() {
             let name = step.guardrail.as_str();
-            let Some(known) = draft.catalog.guardrail(name) else { continue };
+            let Some(known) = draft.catalog.guardrail(name) else {
+                continue;
+            };
+
             if known.runs_in(mode) != Some(false) {
                 continue;
             }
-            let modes: Vec<String> =
-                known.modes.iter().flatten().map(|mode| format!("`{}`", mode.as_str())).collect();
-            let modes = if modes.is_empty() { "no mode".to_owned() } else { modes.join(", ") };
+
+            let modes: Vec<String> = known
+                .modes
+                .iter()
+                .flatten()
+                .map(|mode| format!("`{}`", mode.as_str()))
+                .collect();
+            let modes = if modes.is_empty() {
+                "no mode".to_owned()
+            } else {
+                modes.join(", ")
+            };
+
             let message = format!(
                 "`{name}` runs in {modes}: in a pipeline of mode `{}` it passes without a check",
                 mode.as_str()
             );
             findings.push(
                 item.finding(&RULE, step.guardrail.span, message)
-                    .help("move it to a pipeline of its own mode, or give it the mode at the gateway and in the catalog")
+                    .help(
+                        "move it to a pipeline of its own mode, or give it the mode at the \
+                        gateway and in the catalog",
+                    )
                     .related(item.file, pipeline.mode.span, "the mode of the pipeline"),
             );
         }
@@ -106,13 +127,18 @@ mod tests {
                  pipeline: {{mode: post_call, steps: [{{guardrail: g}}]}}}}\n\
                  --- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, scope: '*'}}\n"
             );
+
             codes(&[("p.yaml", &text)])
         };
+
         assert_eq!(of("g"), [""; 0]);
         assert_eq!(of("{name: g, default_on: false}"), [""; 0]);
         assert_eq!(of("{name: g, modes: [pre_call, post_call]}"), [""; 0]);
         assert_eq!(of("{name: g, modes: pre_call}"), ["RG122"]);
-        assert_eq!(of("{name: g, modes: [during_call, logging_only]}"), ["RG122"]);
+        assert_eq!(
+            of("{name: g, modes: [during_call, logging_only]}"),
+            ["RG122"]
+        );
         assert_eq!(of("{name: g, modes: []}"), ["RG122"]);
         assert_eq!(of("{name: g, modes: [pre_call, precall]}"), ["RG011"]);
     }

@@ -17,7 +17,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a pipeline's steps are guardrails that its own policy adds",
-    why: "A pipeline orders what its policy gives. A step that the policy does not add itself would run, or take a guardrail from another policy, without standing in `guardrails.add`, where a reviewer looks. What is only inherited is added once more.",
+    why: "A pipeline orders what its policy gives. A step that the policy does not add itself \
+        would run, or take a guardrail from another policy, without standing in `guardrails.add`, \
+        where a reviewer looks. What is only inherited is added once more.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -63,7 +65,9 @@ scope: "*"
 /// Every step whose guardrail is not in the policy's own `add`.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
-        let Some(pipeline) = &item.raw.pipeline else { continue };
+        let Some(pipeline) = &item.raw.pipeline else {
+            continue;
+        };
         let added = || {
             item.raw
                 .guardrails
@@ -71,9 +75,14 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 .flat_map(|own| own.add.iter().flatten())
                 .map(|name| name.as_str())
         };
+
         let known: FxHashSet<&str> = added().collect();
         let mut suggestions = Suggestions::new(added());
-        for step in pipeline.steps.iter().filter(|step| !known.contains(step.guardrail.as_str())) {
+        for step in pipeline
+            .steps
+            .iter()
+            .filter(|step| !known.contains(step.guardrail.as_str()))
+        {
             let (policy, name) = (item.raw.name.as_str(), step.guardrail.as_str());
             let message = format!("`{policy}` runs `{name}` in its pipeline, but does not add it");
             let near = suggestions.help(name);

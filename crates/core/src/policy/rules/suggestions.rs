@@ -15,7 +15,10 @@ pub(super) struct Suggestions<'a> {
 
 impl<'a> Suggestions<'a> {
     pub(super) fn new(known: impl Iterator<Item = &'a str>) -> Self {
-        Self { known: known.collect(), said: FxHashMap::default() }
+        Self {
+            known: known.collect(),
+            said: FxHashMap::default(),
+        }
     }
 
     /// "did you mean `x`?", if a known name is near.
@@ -23,9 +26,11 @@ impl<'a> Suggestions<'a> {
         if let Some(said) = self.said.get(word) {
             return said.clone();
         }
+
         if self.said.len() >= MOST {
             return None;
         }
+
         let near = did_you_mean(word, self.known.iter().copied())
             .map(|near| format!("did you mean `{near}`?"));
         self.said.insert(word.to_owned(), near.clone());

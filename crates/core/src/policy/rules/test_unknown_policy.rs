@@ -15,7 +15,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "the policies that a test case asks for are of the set",
-    why: "A case that asks for a policy that is not there tests something else than its author means; it may be meant, as a request can name a stranger. `NAME@N` names a version of the policy `NAME`.",
+    why: "A case that asks for a policy that is not there tests something else than its author \
+        means; it may be meant, as a request can name a stranger. `NAME@N` names a version of the \
+        policy `NAME`.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -64,16 +66,23 @@ cases:
     )],
 };
 
-/// Every policy that a case asks for and the set lacks; those that it expects are for `unknown-name`.
+/// Every policy that a case asks for and the set lacks; those that it expects are for
+/// `unknown-name`.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut suggestions = Suggestions::new(draft.by_name.keys().copied());
     for item in &draft.tests {
-        for text in item.raw.cases.iter().flat_map(|case| case.policies.iter().flatten()) {
+        for text in item
+            .raw
+            .cases
+            .iter()
+            .flat_map(|case| case.policies.iter().flatten())
+        {
             let name = text.split('@').next().unwrap_or(text);
             if !draft.knows(name) {
                 let message = format!("there is no policy `{}`", name.escape_debug());
-                let finding =
-                    item.finding(&RULE, text.span, message).help("name a policy of this set");
+                let finding = item
+                    .finding(&RULE, text.span, message)
+                    .help("name a policy of this set");
                 findings.push(finding.maybe_help(suggestions.help(name)));
             }
         }

@@ -15,7 +15,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a policy adds, and its pipeline runs, only guardrails that the catalog lists",
-    why: "A guardrail that the gateway does not have never runs: a slip in its name is a request without protection. Where no catalog lists guardrails, this is not checked.",
+    why: "A guardrail that the gateway does not have never runs: a slip in its name is a request \
+        without protection. Where no catalog lists guardrails, this is not checked.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -56,15 +57,34 @@ scope: "*"
 
 /// Every guardrail of an `add` or a step that no catalog lists.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let Some(known) = &draft.catalog.guardrails else { return };
+    let Some(known) = &draft.catalog.guardrails else {
+        return;
+    };
+
     if draft.may_lack(Kind::Catalog) {
         return;
     }
+
     let mut suggestions = Suggestions::new(known.keys().copied());
-    let all_known = draft.guardrails().names().all(|name| known.contains_key(name));
-    for item in draft.policies.iter().filter(|item| !all_known || item.raw.pipeline.is_some()) {
-        let added = item.raw.guardrails.iter().flat_map(|own| own.add.iter().flatten());
-        let steps = item.raw.pipeline.iter().flat_map(|pipeline| pipeline.steps.iter());
+    let all_known = draft
+        .guardrails()
+        .names()
+        .all(|name| known.contains_key(name));
+    for item in draft
+        .policies
+        .iter()
+        .filter(|item| !all_known || item.raw.pipeline.is_some())
+    {
+        let added = item
+            .raw
+            .guardrails
+            .iter()
+            .flat_map(|own| own.add.iter().flatten());
+        let steps = item
+            .raw
+            .pipeline
+            .iter()
+            .flat_map(|pipeline| pipeline.steps.iter());
         let names = added.chain(steps.map(|step| &step.guardrail));
         for name in names.filter(|name: &&Spanned<Name>| !known.contains_key(name.as_str())) {
             let message = format!("the catalog has no guardrail `{}`", name.as_str());

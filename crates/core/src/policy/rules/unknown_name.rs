@@ -19,8 +19,13 @@ pub static RULE: Rule = Rule {
     name: "unknown-name",
     severity: Severity::Error,
     since: Rule::SINCE_0_2,
-    summary: "a test's expectations and an invariant name guardrails, policies and requests that exist",
-    why: "`forbid: [debug_lgo]` and `excludes: [debug_lgo]` hold whatever the policies do, and an invariant for the team `helth-eu` speaks of no request: a typo there passes for ever and looks like cover. Guardrails, teams, keys, models and tags are those of the catalog, where it lists them; policies are those of the set. What a test's `context` and `matrix` hold is free: a test may ask for a stranger.",
+    summary: "a test's expectations and an invariant name guardrails, policies and requests that \
+        exist",
+    why: "`forbid: [debug_lgo]` and `excludes: [debug_lgo]` hold whatever the policies do, and an \
+        invariant for the team `helth-eu` speaks of no request: a typo there passes for ever and \
+        looks like cover. Guardrails, teams, keys, models and tags are those of the catalog, where \
+        it lists them; policies are those of the set. What a test's `context` and `matrix` hold is \
+        free: a test may ask for a stranger.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -74,6 +79,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.tests.is_empty() && draft.invariants.is_empty() {
         return;
     }
+
     let mut guardrails = Guardrails::new(draft);
     let mut policies = Suggestions::new(draft.by_name.keys().copied());
 
@@ -86,18 +92,35 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             }
         }
     }
+
     for item in &draft.invariants {
-        let RawInvariant { require, any_of, forbid, .. } = item.raw;
-        for name in [require, any_of, forbid].into_iter().flatten().flat_map(|list| list.iter()) {
+        let RawInvariant {
+            require,
+            any_of,
+            forbid,
+            ..
+        } = item.raw;
+
+        for name in [require, any_of, forbid]
+            .into_iter()
+            .flatten()
+            .flat_map(|list| list.iter())
+        {
             findings.extend(guardrails.judge(item, name.span, name));
         }
     }
+
     check_boxes(draft, findings);
 }
 
 /// What a case expects: of every request, and of some requests of its matrix.
 fn expectations(case: &RawCase) -> impl Iterator<Item = &RawExpect> {
-    let exceptions = case.expect_for.iter().flatten().map(|exception| &exception.expect.value);
+    let exceptions = case
+        .expect_for
+        .iter()
+        .flatten()
+        .map(|exception| &exception.expect.value);
+
     std::iter::once(&case.expect.value).chain(exceptions)
 }
 
@@ -110,7 +133,12 @@ struct Guardrails<'a> {
 
 impl<'a> Guardrails<'a> {
     fn new(draft: &'a DraftSet<'_>) -> Self {
-        let known = draft.catalog.guardrails.as_ref().filter(|_| !draft.may_lack(Kind::Catalog));
+        let known = draft
+            .catalog
+            .guardrails
+            .as_ref()
+            .filter(|_| !draft.may_lack(Kind::Catalog));
+
         Self {
             suggestions: Suggestions::new(known.into_iter().flat_map(BTreeMap::keys).copied()),
             known,
@@ -122,9 +150,11 @@ impl<'a> Guardrails<'a> {
         if self.known?.contains_key(name) {
             return None;
         }
+
         let message = format!("the catalog has no guardrail `{}`", name.escape_debug());
         let help = "list it in the catalog, or mend its name";
         let finding = item.finding(&RULE, span, message).help(help);
+
         Some(finding.maybe_help(self.suggestions.help(name)))
     }
 }
@@ -163,7 +193,9 @@ fn check_policies(
         let name = text.split('@').next().unwrap_or(text);
         if !draft.knows(name) {
             let message = format!("there is no policy `{}`", name.escape_debug());
-            let finding = item.finding(&RULE, text.span, message).help("name a policy of this set");
+            let finding = item
+                .finding(&RULE, text.span, message)
+                .help("name a policy of this set");
             findings.push(finding.maybe_help(suggestions.help(name)));
         }
     }
@@ -174,18 +206,23 @@ fn check_boxes(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
+
     for dimension in Dimension::ALL {
-        let Some(known) = draft.catalog.of(dimension) else { continue };
+        let Some(known) = draft.catalog.of(dimension) else {
+            continue;
+        };
         let mut suggestions = Suggestions::new(known.names().iter().copied());
         let mut judge = |text: &str| {
             let is_known = known.touches(&Pattern::parse(text));
             (!is_known).then(|| suggestions.help(text))
         };
+
         for item in &draft.invariants {
             for raw in [&item.raw.for_, &item.raw.except].into_iter().flatten() {
                 check_box(item, raw, dimension, &mut judge, findings);
             }
         }
+
         for item in &draft.tests {
             let cases = item.raw.cases.iter();
             for exception in cases.flat_map(|case| case.expect_for.iter().flatten()) {
@@ -203,13 +240,21 @@ fn check_box<T>(
     judge: &mut dyn FnMut(&str) -> Option<Option<String>>,
     findings: &mut Vec<Finding>,
 ) {
-    for text in raw.patterns(dimension).into_iter().flat_map(|list| list.iter()) {
+    for text in raw
+        .patterns(dimension)
+        .into_iter()
+        .flat_map(|list| list.iter())
+    {
         if let Some(near) = judge(text) {
             let what = dimension.singular();
             let message = format!("the catalog has no {what} `{}`", text.escape_debug());
             let field = dimension.plural();
             let help = format!("list it under `{field}` of the catalog, or mend its name");
-            findings.push(item.finding(&RULE, text.span, message).help(help).maybe_help(near));
+            findings.push(
+                item.finding(&RULE, text.span, message)
+                    .help(help)
+                    .maybe_help(near),
+            );
         }
     }
 }
@@ -222,25 +267,51 @@ mod tests {
 
     fn of(kind: &str, body: &str, catalog: &str) -> Vec<(&'static str, u32)> {
         let document = format!("apiVersion: refguard/v1\nkind: {kind}\nname: one\n{body}");
-        let files = [("p.yaml", ATTACHED), ("t.yaml", document.as_str()), ("c.yaml", catalog)];
-        let files = if catalog.is_empty() { &files[..2] } else { &files[..] };
+        let files = [
+            ("p.yaml", ATTACHED),
+            ("t.yaml", document.as_str()),
+            ("c.yaml", catalog),
+        ];
+        let files = if catalog.is_empty() {
+            &files[..2]
+        } else {
+            &files[..]
+        };
+
         let mut found = places(files);
         found.retain(|(code, _)| *code == "RG119");
         found
     }
 
     fn of_case(case: &str) -> Vec<(&'static str, u32)> {
-        of("PolicyTest", &format!("cases:\n  - name: c\n{case}"), CATALOG)
+        of(
+            "PolicyTest",
+            &format!("cases:\n  - name: c\n{case}"),
+            CATALOG,
+        )
     }
 
     #[test]
     fn every_list_of_a_test_is_looked_at() {
-        for expect in ["guardrails: [h]", "includes: [h]", "excludes: [h]", "policies: [q]"] {
-            assert_eq!(of_case(&format!("    expect: {{{expect}}}\n")), [("RG119", 6)], "{expect}");
+        for expect in [
+            "guardrails: [h]",
+            "includes: [h]",
+            "excludes: [h]",
+            "policies: [q]",
+        ] {
+            assert_eq!(
+                of_case(&format!("    expect: {{{expect}}}\n")),
+                [("RG119", 6)],
+                "{expect}"
+            );
         }
+
         let expect = "    expect: {guardrails: [g], policies: [p, p@3]}\n";
         assert_eq!(of_case(expect), []);
-        assert_eq!(of_case(&format!("{expect}    outcomes: {{h: fail}}\n")), [("RG119", 7)]);
+        assert_eq!(
+            of_case(&format!("{expect}    outcomes: {{h: fail}}\n")),
+            [("RG119", 7)]
+        );
         assert_eq!(
             of_case(&format!(
                 "{expect}    context: {{team: x, tags: [y]}}\n    matrix: {{keys: [z]}}\n"
@@ -249,7 +320,11 @@ mod tests {
         );
         let exception =
             "    expect_for:\n      - for: {teams: [helth-eu]}\n        expect: {excludes: [h]}\n";
-        assert_eq!(of_case(&format!("{expect}{exception}")), [("RG119", 8), ("RG119", 9)]);
+
+        assert_eq!(
+            of_case(&format!("{expect}{exception}")),
+            [("RG119", 8), ("RG119", 9)]
+        );
     }
 
     #[test]
@@ -258,6 +333,7 @@ mod tests {
             let body = format!("{list}: [h]\n");
             assert_eq!(of("Invariant", &body, CATALOG), [("RG119", 4)], "{list}");
         }
+
         let body = "for: {teams: ['health-*', ci-7], tags: [t]}\nexcept: {teams: [helth-eu], tags: ['pii*']}\nforbid: [g]\n";
         assert_eq!(of("Invariant", body, CATALOG), [("RG119", 5), ("RG119", 5)]);
     }

@@ -15,7 +15,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "`inherit` names a policy of the set",
-    why: "A policy whose parent is not there would lose, in silence, every guardrail that it inherits.",
+    why: "A policy whose parent is not there would lose, in silence, every guardrail that it \
+        inherits.",
     bad: &[(
         "policies/finance.yaml",
         r#"apiVersion: refguard/v1
@@ -69,10 +70,18 @@ teams: [health]
 /// Every `inherit` that names no policy of the set.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut suggestions = Suggestions::new(draft.by_name.keys().copied());
-    for (item, _) in
-        draft.policies.iter().zip(&draft.parents).filter(|(_, parent)| parent.is_none())
+    for (item, _) in draft
+        .policies
+        .iter()
+        .zip(&draft.parents)
+        .filter(|(_, parent)| parent.is_none())
     {
-        if let Some(parent) = item.raw.inherit.as_ref().filter(|parent| !draft.knows(parent)) {
+        if let Some(parent) = item
+            .raw
+            .inherit
+            .as_ref()
+            .filter(|parent| !draft.knows(parent))
+        {
             let message = format!("there is no policy `{}` to inherit from", parent.as_str());
             let near = suggestions.help(parent);
             findings.push(

@@ -15,7 +15,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "an attachment names a policy of the set",
-    why: "An attachment to a policy that is not there gives its requests nothing, and nobody is told.",
+    why: "An attachment to a policy that is not there gives its requests nothing, and nobody is \
+        told.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -54,14 +55,18 @@ scope: "*"
 /// Every attachment whose policy is not of the set.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut suggestions = Suggestions::new(draft.by_name.keys().copied());
-    for (item, _) in
-        draft.attachments.iter().zip(&draft.owners).filter(|(_, owner)| owner.is_none())
+    for (item, _) in draft
+        .attachments
+        .iter()
+        .zip(&draft.owners)
+        .filter(|(_, owner)| owner.is_none())
     {
         let policy = &item.raw.policy;
         if !draft.knows(policy) {
             let message = format!("there is no policy `{}`", policy.as_str());
-            let finding =
-                item.finding(&RULE, policy.span, message).help("name a policy of this set");
+            let finding = item
+                .finding(&RULE, policy.span, message)
+                .help("name a policy of this set");
             findings.push(finding.maybe_help(suggestions.help(policy)));
         }
     }

@@ -15,7 +15,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a team, key or model that an attachment names is one that the catalog has",
-    why: "An attachment to a team that there is not gives its guardrails to nobody. An entry of the catalog may end in `*`; a list that no catalog gives is not checked.",
+    why: "An attachment to a team that there is not gives its guardrails to nobody. An entry of \
+        the catalog may end in `*`; a list that no catalog gives is not checked.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -60,16 +61,32 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
+
     // A set is open: a request may bring tags that no catalog lists.
-    for dimension in Dimension::ALL.into_iter().filter(|dimension| !dimension.is_set()) {
-        let Some(known) = draft.catalog.of(dimension) else { continue };
+    for dimension in Dimension::ALL
+        .into_iter()
+        .filter(|dimension| !dimension.is_set())
+    {
+        let Some(known) = draft.catalog.of(dimension) else {
+            continue;
+        };
         let unknown = |value: &str| !value.contains('*') && !known.has(value);
-        if !draft.areas().distinct(dimension).any(|(text, exact)| exact && unknown(text)) {
+        if !draft
+            .areas()
+            .distinct(dimension)
+            .any(|(text, exact)| exact && unknown(text))
+        {
             continue;
         }
+
         let mut suggestions = Suggestions::new(known.names().iter().copied());
         for item in &draft.attachments {
-            let values = item.raw.patterns(dimension).into_iter().flat_map(|list| list.iter());
+            let values = item
+                .raw
+                .patterns(dimension)
+                .into_iter()
+                .flat_map(|list| list.iter());
+
             for value in values.filter(|value| unknown(value)) {
                 let message = format!(
                     "the catalog has no {} `{}`",
@@ -99,6 +116,7 @@ mod tests {
                  ---\napiVersion: refguard/v1\nkind: Catalog\nmodels: ['openai/*', gpt-4]\n"
             )
         };
+
         assert_eq!(codes(&[("p.yaml", &set("openai/gpt-4o"))]), [""; 0]);
         assert_eq!(codes(&[("p.yaml", &set("gpt-4"))]), [""; 0]);
         assert_eq!(codes(&[("p.yaml", &set("openai/gpt-*"))]), [""; 0]);

@@ -14,7 +14,10 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "every step of a pipeline can be reached",
-    why: "Only `next` goes on to the next step. Where none of a step's `on_pass`, `on_fail` and `on_error` is `next`, the steps after it never run. The defaults are `allow` on a pass and `block` on a fail. A guardrail of which the catalog says that it looks at streams only, or never at them, is skipped for the other calls, so the step after it can be reached.",
+    why: "Only `next` goes on to the next step. Where none of a step's `on_pass`, `on_fail` and \
+        `on_error` is `next`, the steps after it never run. The defaults are `allow` on a pass and \
+        `block` on a fail. A guardrail of which the catalog says that it looks at streams only, or \
+        never at them, is skipped for the other calls, so the step after it can be reached.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -62,7 +65,9 @@ scope: "*"
 /// Every step after one that always ends the pipeline.
 pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
-        let Some(pipeline) = &item.raw.pipeline else { continue };
+        let Some(pipeline) = &item.raw.pipeline else {
+            continue;
+        };
         let mut end = None;
         for step in pipeline.steps.iter() {
             if let Some(end) = end {
@@ -70,7 +75,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 let finding = item
                     .finding(&RULE, step.guardrail.span, message)
                     .help("write `on_pass: next` at the step before it, or remove this step")
-                    .related(item.file, end, "no outcome of this step goes on to the next one");
+                    .related(
+                        item.file,
+                        end,
+                        "no outcome of this step goes on to the next one",
+                    );
                 findings.push(finding);
             } else if !goes_on(draft, step, pipeline.mode.value) {
                 end = Some(step.guardrail.span);
@@ -99,8 +108,10 @@ mod tests {
                  pipeline: {{mode: pre_call, steps: [{{guardrail: g}}, {{guardrail: h}}]}}}}\n\
                  --- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, scope: '*'}}\n"
             );
+
             codes(&[("p.yaml", &text)])
         };
+
         assert_eq!(of("default_on: false"), ["RG108"]);
         assert_eq!(of("stream_scope: both"), ["RG108"]);
         assert_eq!(of("stream_scope: streaming"), [""; 0]);

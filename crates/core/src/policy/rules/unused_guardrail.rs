@@ -16,7 +16,9 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "some policy adds each guardrail of the catalog",
-    why: "A guardrail that the gateway has and no policy adds costs money, or is believed to be on. One that a test excludes or an invariant forbids is listed so that no policy adds it, and is not reported.",
+    why: "A guardrail that the gateway has and no policy adds costs money, or is believed to be \
+        on. One that a test excludes or an invariant forbids is listed so that no policy adds it, \
+        and is not reported.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -60,6 +62,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Policy) {
         return;
     }
+
     let mut known: FxHashSet<&str> = draft.guardrails().names().collect();
     known.extend(unwanted(draft));
     for item in &draft.catalogs {
@@ -78,9 +81,13 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
 /// The guardrails that no request may get: what tests exclude and invariants forbid.
 fn unwanted<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = &'d str> {
-    let forbidden = draft.invariants.iter().filter_map(|item| item.raw.forbid.as_ref());
+    let forbidden = draft
+        .invariants
+        .iter()
+        .filter_map(|item| item.raw.forbid.as_ref());
     let cases = draft.tests.iter().flat_map(|item| &item.raw.cases);
     let excluded = cases.filter_map(|case| case.expect.excludes.as_ref());
+
     forbidden
         .flat_map(|list| list.iter().map(|name| name.as_str()))
         .chain(excluded.flat_map(|list| list.iter().map(|name| name.as_str())))

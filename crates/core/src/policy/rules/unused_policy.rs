@@ -16,7 +16,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a policy is attached, inherited from, or requestable",
-    why: "A policy that is attached nowhere protects nothing, unless keys, teams or requests name it; one that is `requestable` is meant for that. Most often its attachment was forgotten.",
+    why: "A policy that is attached nowhere protects nothing, unless keys, teams or requests name \
+        it; one that is `requestable` is meant for that. Most often its attachment was forgotten.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -47,18 +48,25 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::PolicyAttachment) || draft.may_lack(Kind::Policy) {
         return;
     }
+
     let parents: FxHashSet<usize> = draft.parents.iter().copied().flatten().collect();
     for (index, item) in draft.policies.iter().enumerate() {
-        let attached = draft.attached.get(index).is_some_and(|list| !list.is_empty());
+        let attached = draft
+            .attached
+            .get(index)
+            .is_some_and(|list| !list.is_empty());
         let requestable = item.raw.requestable.is_some_and(|flag| flag.value);
         if attached || requestable || parents.contains(&index) {
             continue;
         }
+
         // A second one of the name is `duplicate-policy`.
         let name = &item.raw.name;
         if draft.by_name.get(name.as_str()) == Some(&index) {
-            let message =
-                format!("`{}` is attached nowhere, and no policy inherits from it", name.as_str());
+            let message = format!(
+                "`{}` is attached nowhere, and no policy inherits from it",
+                name.as_str()
+            );
             findings.push(item.finding(&RULE, name.span, message).help(
                 "attach it, or write `requestable: true` where keys, teams or requests name it",
             ));

@@ -14,7 +14,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a policy's name does not begin with `policy_`",
-    why: "LiteLLM takes a name that begins with `policy_` for the id of a version, so a request cannot ask for the policy by its name once it is exported there.",
+    why: "LiteLLM takes a name that begins with `policy_` for the id of a version, so a request \
+        cannot ask for the policy by its name once it is exported there.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -50,8 +51,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let name = &item.raw.name;
         if name.starts_with("policy_") {
-            let message =
-                format!("LiteLLM takes the name `{}` for the id of a version", name.as_str());
+            let message = format!(
+                "LiteLLM takes the name `{}` for the id of a version",
+                name.as_str()
+            );
             findings.push(
                 item.finding(&RULE, name.span, message)
                     .help("give it a name that does not begin with `policy_`"),

@@ -16,7 +16,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_1,
     summary: "a wildcard of an attachment matches something that the catalog has",
-    why: "A prefix that no team, key, model or tag of the catalog begins with is for nobody: it is misspelt, or what it was for is gone.",
+    why: "A prefix that no team, key, model or tag of the catalog begins with is for nobody: it is \
+        misspelt, or what it was for is gone.",
     bad: &[(
         "policies/baseline.yaml",
         r#"apiVersion: refguard/v1
@@ -60,21 +61,36 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
+
     for dimension in Dimension::ALL {
-        let Some(known) = draft.catalog.of(dimension) else { continue };
+        let Some(known) = draft.catalog.of(dimension) else {
+            continue;
+        };
         let idle = |(prefix, exact): &(&str, bool)| {
             !exact
                 && !prefix.is_empty()
                 && !prefix.contains('*')
                 && !known.touches(&Pattern::Prefix((*prefix).into()))
         };
-        let idle: FxHashSet<&str> =
-            draft.areas().distinct(dimension).filter(idle).map(|(prefix, _)| prefix).collect();
+
+        let idle: FxHashSet<&str> = draft
+            .areas()
+            .distinct(dimension)
+            .filter(idle)
+            .map(|(prefix, _)| prefix)
+            .collect();
+
         for item in draft.attachments.iter().filter(|_| !idle.is_empty()) {
-            let texts = item.raw.patterns(dimension).into_iter().flat_map(|list| list.iter());
-            for text in texts
-                .filter(|text| text.strip_suffix('*').is_some_and(|prefix| idle.contains(prefix)))
-            {
+            let texts = item
+                .raw
+                .patterns(dimension)
+                .into_iter()
+                .flat_map(|list| list.iter());
+
+            for text in texts.filter(|text| {
+                text.strip_suffix('*')
+                    .is_some_and(|prefix| idle.contains(prefix))
+            }) {
                 let (written, what) = (text.escape_debug(), dimension.singular());
                 let message = format!("`{written}` matches no {what} of the catalog");
                 let help = format!("mend the prefix, or list the {what} in the catalog");

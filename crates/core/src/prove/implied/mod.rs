@@ -1,18 +1,18 @@
 //! Which invariants of BASE those of HEAD, taken together, no longer promise.
 //!
-//! An invariant makes *promises* about the requests of its box: each required guardrail is one, `any_of` is
-//! one, each forbidden guardrail is one. A promise of BASE is kept where, for every request of its box, every
-//! set of guardrails that all of HEAD's invariants accept for that request keeps it too. For one request that
-//! is a small question of logic:
+//! An invariant makes *promises* about the requests of its box: each required guardrail is one,
+//! `any_of` is one, each forbidden guardrail is one. A promise of BASE is kept where, for every
+//! request of its box, every set of guardrails that all of HEAD's invariants accept for that
+//! request keeps it too. For one request that is a small question of logic:
 //!
-//! - "gets one of C" follows if some HEAD invariant that speaks of the request promises one of A, and every
-//!   guardrail of A is in C or forbidden there;
+//! - "gets one of C" follows if some HEAD invariant that speaks of the request promises one of A,
+//!   and every guardrail of A is in C or forbidden there;
 //! - "lacks g" follows if some HEAD invariant forbids g there;
 //! - everything follows where HEAD contradicts itself: all of some A is forbidden.
 //!
-//! More invariants that speak of a request can only make more follow. So a counterexample is a request that
-//! *escapes* the invariants that would make the promise follow, and the search cuts their boxes out of the
-//! promise's box, one after another:
+//! More invariants that speak of a request can only make more follow. So a counterexample is a
+//! request that *escapes* the invariants that would make the promise follow, and the search cuts
+//! their boxes out of the promise's box, one after another:
 //!
 //! ```text
 //! BASE   for teams [health*]                        require [audit]
@@ -24,9 +24,9 @@
 //! escape 2    teams {health*}              keys {ci-*}      not empty: the promise is lost there
 //! ```
 //!
-//! Dimensions are sets of *classes*: the values that match a pattern and no deeper one. A region of requests
-//! holds a set of classes for each dimension with one value; for tags it holds lists of which the request has
-//! one each, and a list of which it has none.
+//! Dimensions are sets of *classes*: the values that match a pattern and no deeper one. A region of
+//! requests holds a set of classes for each dimension with one value; for tags it holds lists of
+//! which the request has one each, and a list of which it has none.
 //!
 //! This module must not know policies, attachments or what requests really get.
 
@@ -66,9 +66,9 @@ pub enum LostPromise {
     Forbid(Arc<str>),
 }
 
-/// The invariants of `base` that those of `head` together do not imply, in the order of `base`: over all
-/// requests, and over all assignments of guardrails to them. What the budget does not allow to be shown
-/// counts as lost.
+/// The invariants of `base` that those of `head` together do not imply, in the order of `base`:
+/// over all requests, and over all assignments of guardrails to them. What the budget does not
+/// allow to be shown counts as lost.
 pub fn lost_invariants(
     base: &[Invariant],
     head: &[Invariant],
@@ -77,18 +77,34 @@ pub fn lost_invariants(
     let kept: FxHashSet<_> = head.iter().map(identity).collect();
     let demands = Demands::of(head);
 
-    let open =
-        base.iter().enumerate().filter(|(_, invariant)| !kept.contains(&identity(invariant)));
+    let open = base
+        .iter()
+        .enumerate()
+        .filter(|(_, invariant)| !kept.contains(&identity(invariant)));
     open.filter_map(|(index, invariant)| {
         let (promise, witness) = first_lost(invariant, &demands, budget)?;
-        Some(LostInvariant { index, promise: promise.into(), witness })
+        Some(LostInvariant {
+            index,
+            promise: promise.into(),
+            witness,
+        })
     })
     .collect()
 }
 
-/// What two invariants have in common that promise the same of the same requests, whatever their names.
+/// What two invariants have in common that promise the same of the same requests, whatever their
+/// names.
 fn identity(invariant: &Invariant) -> impl Eq + std::hash::Hash + '_ {
-    let Invariant { name: _, place: _, applies, except, require, any_of, forbid } = invariant;
+    let Invariant {
+        name: _,
+        place: _,
+        applies,
+        except,
+        require,
+        any_of,
+        forbid,
+    } = invariant;
+
     (applies, except, require, any_of, forbid)
 }
 
@@ -104,6 +120,7 @@ fn first_lost<'a>(
             let region = question.find_escape(budget)?;
             Ok(region.map(|region| question.witness(&region)))
         };
+
         match escape() {
             Ok(None) => None,
             Ok(Some(witness)) => Some((promise, witness)),
@@ -132,13 +149,19 @@ impl From<Promise<'_>> for LostPromise {
 }
 
 fn promises(invariant: &Invariant) -> impl Iterator<Item = Promise<'_>> {
-    clauses(invariant).map(Promise::Gets).chain(invariant.forbid.iter().map(Promise::Lacks))
+    clauses(invariant)
+        .map(Promise::Gets)
+        .chain(invariant.forbid.iter().map(Promise::Lacks))
 }
 
 /// The lists of guardrails of which a request gets at least one.
 fn clauses(invariant: &Invariant) -> impl Iterator<Item = &[Arc<str>]> {
     let any_of = (!invariant.any_of.is_empty()).then_some(invariant.any_of.as_slice());
-    invariant.require.iter().map(std::slice::from_ref).chain(any_of)
+    invariant
+        .require
+        .iter()
+        .map(std::slice::from_ref)
+        .chain(any_of)
 }
 
 /// A clause, with the index of the invariant that makes it.
@@ -163,13 +186,19 @@ impl<'a> Demands<'a> {
             forbidders: FxHashMap::default(),
             contradicted: Vec::new(),
         };
+
         for (index, invariant) in invariants.iter().enumerate() {
             for guardrail in &invariant.forbid {
                 demands.forbidders.entry(guardrail).or_default().push(index);
             }
+
             for clause in clauses(invariant) {
                 for guardrail in clause {
-                    demands.clauses.entry(guardrail).or_default().push((index, clause));
+                    demands
+                        .clauses
+                        .entry(guardrail)
+                        .or_default()
+                        .push((index, clause));
                 }
             }
         }
@@ -180,6 +209,7 @@ impl<'a> Demands<'a> {
             .flat_map(|(index, invariant)| clauses(invariant).map(move |clause| (index, clause)))
             .filter(|(_, clause)| clause.iter().all(is_forbidden))
             .collect();
+
         demands
     }
 
@@ -194,7 +224,11 @@ impl<'a> Demands<'a> {
                 &[]
             }
         };
-        let touching = wanted.iter().filter_map(|name| self.clauses.get(&**name)).flatten();
+
+        let touching = wanted
+            .iter()
+            .filter_map(|name| self.clauses.get(&**name))
+            .flatten();
 
         for (index, clause) in touching.chain(&self.contradicted) {
             let others = clause.iter().filter(|name| !wanted.contains(name));
@@ -215,14 +249,21 @@ impl<'a> Demands<'a> {
 
 /// Whether a promise follows from invariants that all speak of a request.
 fn follows<'i>(promise: Promise<'_>, active: impl Iterator<Item = &'i Invariant> + Clone) -> bool {
-    let forbidden: FxHashSet<&str> =
-        active.clone().flat_map(|invariant| &invariant.forbid).map(|name| &**name).collect();
+    let forbidden: FxHashSet<&str> = active
+        .clone()
+        .flat_map(|invariant| &invariant.forbid)
+        .map(|name| &**name)
+        .collect();
     let is_granted = |name: &Arc<str>| match promise {
         Promise::Gets(wanted) => wanted.contains(name) || forbidden.contains(&**name),
         Promise::Lacks(_) => forbidden.contains(&**name),
     };
+
     let is_lacking = matches!(promise, Promise::Lacks(name) if forbidden.contains(&**name));
-    is_lacking || active.flat_map(clauses).any(|clause| clause.iter().all(is_granted))
+    is_lacking
+        || active
+            .flat_map(clauses)
+            .any(|clause| clause.iter().all(is_granted))
 }
 
 /// One promise of BASE, with what HEAD could keep it by.
@@ -230,7 +271,8 @@ struct Question<'a> {
     invariant: &'a Invariant,
     promise: Promise<'a>,
     classes: PerDimension<Classes>,
-    /// HEAD's invariants that matter, with their requests; those that cut off the fewest pieces first.
+    /// HEAD's invariants that matter, with their requests; those that cut off the fewest pieces
+    /// first.
     others: Vec<(&'a Invariant, InvariantScope)>,
 }
 
@@ -260,10 +302,24 @@ impl<'a> Question<'a> {
             .filter_map(|index| demands.invariants.get(index))
             .collect();
 
-        let boxes = || relevant.iter().copied().chain([invariant]).flat_map(boxes_of);
-        let patterns =
-            |dimension| boxes().filter_map(move |targets| targets[dimension].as_ref()).flatten();
-        let count = Dimension::ALL.into_iter().map(|dimension| patterns(dimension).count()).sum();
+        let boxes = || {
+            relevant
+                .iter()
+                .copied()
+                .chain([invariant])
+                .flat_map(boxes_of)
+        };
+
+        let patterns = |dimension| {
+            boxes()
+                .filter_map(move |targets| targets[dimension].as_ref())
+                .flatten()
+        };
+
+        let count = Dimension::ALL
+            .into_iter()
+            .map(|dimension| patterns(dimension).count())
+            .sum();
         if relevant.len().saturating_mul(count) > MAX_BITS
             || !budget.spend((relevant.len() + count) as u64)
         {
@@ -276,7 +332,13 @@ impl<'a> Question<'a> {
             .map(|other| (other, InvariantScope::of_invariant(other, &classes)))
             .collect();
         others.sort_by_key(|(_, scope)| scope.count_pieces());
-        Ok(Self { invariant, promise, classes, others })
+
+        Ok(Self {
+            invariant,
+            promise,
+            classes,
+            others,
+        })
     }
 
     /// Requests of the promise's box for which it does not follow; `None`: there are none.
@@ -284,14 +346,21 @@ impl<'a> Question<'a> {
         let scope = InvariantScope::of_invariant(self.invariant, &self.classes);
         let all_requests = Region::all_requests(&self.classes);
         let start = all_requests.parts_inside(&scope);
-        let mut tasks: Vec<Task> =
-            start.into_iter().map(|region| Task { region, from: 0, active: Vec::new() }).collect();
+        let mut tasks: Vec<Task> = start
+            .into_iter()
+            .map(|region| Task {
+                region,
+                from: 0,
+                active: Vec::new(),
+            })
+            .collect();
 
         while let Some(task) = tasks.pop() {
             if let Some(region) = self.advance(task, &mut tasks, budget)? {
                 return Ok(Some(region));
             }
         }
+
         Ok(None)
     }
 
@@ -302,13 +371,18 @@ impl<'a> Question<'a> {
         tasks: &mut Vec<Task>,
         budget: &Budget,
     ) -> Result<Option<Region>, BudgetSpent> {
-        let Task { mut region, from, mut active } = task;
+        let Task {
+            mut region,
+            from,
+            mut active,
+        } = task;
         let mut partly: Vec<usize> = Vec::new();
 
         for (index, (other, scope)) in self.others.iter().enumerate().skip(from) {
             if !budget.spend(region.comparison_cost()) {
                 return Err(BudgetSpent);
             }
+
             match region.relation_to(scope) {
                 Relation::Outside => {}
                 Relation::Inside if self.keeps_alone(other) => return Ok(None),
@@ -327,18 +401,28 @@ impl<'a> Question<'a> {
         }
 
         let together = |more: &[usize]| -> bool {
-            let all = active.iter().chain(more).filter_map(|index| self.others.get(*index));
+            let all = active
+                .iter()
+                .chain(more)
+                .filter_map(|index| self.others.get(*index));
             follows(self.promise, all.map(|(other, _)| *other))
         };
+
         if together(&[]) {
             return Ok(None);
         }
+
         if !together(&partly) {
             return Ok(Some(region));
         }
 
-        let Some(first) = partly.first().copied() else { return Ok(Some(region)) };
-        let Some((other, scope)) = self.others.get(first) else { return Ok(Some(region)) };
+        let Some(first) = partly.first().copied() else {
+            return Ok(Some(region));
+        };
+        let Some((other, scope)) = self.others.get(first) else {
+            return Ok(Some(region));
+        };
+
         // Those behind it are looked at again, against the smaller regions.
         active.retain(|index| *index < first);
         if !self.keeps_alone(other) {
@@ -350,6 +434,7 @@ impl<'a> Question<'a> {
                 active: with.clone(),
             }));
         }
+
         // Looked at first: what escapes an invariant is kept by fewer.
         tasks.extend(region.parts_outside(scope).into_iter().map(|region| Task {
             region,
@@ -365,12 +450,16 @@ impl<'a> Question<'a> {
 
     /// A request of a region.
     fn witness(&self, region: &Region) -> Option<Context> {
-        let known = self.classes.as_ref().map(|_, classes| classes.known_values());
+        let known = self
+            .classes
+            .as_ref()
+            .map(|_, classes| classes.known_values());
         let value = |dimension: Dimension| -> Option<String> {
             let pattern =
                 self.classes[dimension].most_natural(region.values[dimension].as_ref()?)?;
             (!pattern.is_any()).then(|| known[dimension].generic_of(pattern))
         };
+
         let tags = region.some_tags.iter().map(|list| {
             let pattern = self.classes[Dimension::Tag].most_natural(list)?;
             Some(known[Dimension::Tag].generic_of(pattern))
@@ -386,6 +475,7 @@ impl<'a> Question<'a> {
                 false => request.set(dimension, value(dimension)),
             }
         }
+
         Some(request)
     }
 }

@@ -1,7 +1,8 @@
 //! The requests that an invariant speaks of, in classes, and the algebra of regions of requests.
 //!
-//! A dimension's *classes* are the values that match one pattern and no deeper one, so that a set of values is a
-//! set of bits. A [`Region`] can be cut by what an invariant speaks of, into what lies inside and what lies outside:
+//! A dimension's *classes* are the values that match one pattern and no deeper one, so that a set
+//! of values is a set of bits. A [`Region`] can be cut by what an invariant speaks of, into what
+//! lies inside and what lies outside:
 //!
 //! ```text
 //! patterns    health*  health-eu*              classes of teams   *  health*  health-eu*
@@ -27,8 +28,9 @@ pub(super) struct InvariantScope {
 /// A box in classes. `None`: the dimension is not looked at.
 pub(super) type ClassBox = PerDimension<Option<FixedBitSet>>;
 
-/// The classes of one dimension: one for each pattern, in the order of their texts, so that all that a prefix
-/// covers stands together. `*` is always one: the values that nothing else matches, absence included.
+/// The classes of one dimension: one for each pattern, in the order of their texts, so that all
+/// that a prefix covers stands together. `*` is always one: the values that nothing else matches,
+/// absence included.
 #[derive(Debug)]
 pub(super) struct Classes {
     patterns: Vec<Pattern>,
@@ -39,6 +41,7 @@ impl Classes {
         let mut patterns: Vec<Pattern> = patterns.cloned().chain([any()]).collect();
         patterns.sort_by(|a, b| text_order(a).cmp(&text_order(b)));
         patterns.dedup();
+
         Self { patterns }
     }
 
@@ -46,18 +49,23 @@ impl Classes {
     fn matched_by(&self, patterns: &[Pattern]) -> FixedBitSet {
         let mut matched = FixedBitSet::with_capacity(self.patterns.len());
         for pattern in patterns {
-            let from = self.patterns.partition_point(|p| text_order(p) < text_order(pattern));
+            let from = self
+                .patterns
+                .partition_point(|p| text_order(p) < text_order(pattern));
             let below = self.patterns.iter().skip(from);
             let covered = below.take_while(|other| pattern.covers(other)).count();
             matched.insert_range(from..from + covered);
         }
+
         matched
     }
 
     /// The class whose values say most to a person: a name before a prefix.
     pub(super) fn most_natural(&self, classes: &FixedBitSet) -> Option<&Pattern> {
         let members = || classes.ones().filter_map(|class| self.patterns.get(class));
-        members().find(|pattern| matches!(pattern, Pattern::Exact(_))).or_else(|| members().next())
+        members()
+            .find(|pattern| matches!(pattern, Pattern::Exact(_)))
+            .or_else(|| members().next())
     }
 
     pub(super) fn known_values(&self) -> KnownValues {
@@ -77,6 +85,7 @@ impl InvariantScope {
                 (!is_free).then(|| classes[dimension].matched_by(patterns))
             })
         };
+
         Self {
             applies: class_box(&invariant.applies),
             except: invariant.except.as_ref().map(class_box),
@@ -115,6 +124,7 @@ impl Region {
             all.insert_range(..);
             (!dimension.is_set()).then_some(all)
         };
+
         Self {
             values: PerDimension::from_fn(all),
             some_tags: Vec::new(),
@@ -133,7 +143,9 @@ impl Region {
         let in_except = scope
             .except
             .as_ref()
-            .map_or(Relation::Outside, |class_box| self.relation_to_box(class_box));
+            .map_or(Relation::Outside, |class_box| {
+                self.relation_to_box(class_box)
+            });
         match (self.relation_to_box(&scope.applies), in_except) {
             (Relation::Outside, _) | (_, Relation::Inside) => Relation::Outside,
             (Relation::Inside, Relation::Outside) => Relation::Inside,
@@ -151,6 +163,7 @@ impl Region {
                 Relation::Inside => {}
             }
         }
+
         relation
     }
 
@@ -162,6 +175,7 @@ impl Region {
                 (has_one, wanted.is_subset(&self.no_tags))
             }
         };
+
         match (is_inside, is_outside) {
             (_, true) => Relation::Outside,
             (true, false) => Relation::Inside,
@@ -182,20 +196,26 @@ impl Region {
     /// What an invariant does not speak of, in regions that do not overlap.
     pub(super) fn parts_outside(&self, scope: &InvariantScope) -> Vec<Self> {
         let mut regions = self.subtract_box(&scope.applies);
-        let excepted = scope.except.as_ref().zip(self.intersect_box(&scope.applies));
+        let excepted = scope
+            .except
+            .as_ref()
+            .zip(self.intersect_box(&scope.applies));
         regions.extend(excepted.and_then(|(except, inside)| inside.intersect_box(except)));
+
         regions
     }
 
     fn intersect_box(&self, class_box: &ClassBox) -> Option<Self> {
-        class_box.iter().try_fold(self.clone(), |region, (dimension, wanted)| match wanted {
-            Some(wanted) => region.with_value_in(dimension, wanted),
-            None => Some(region),
-        })
+        class_box
+            .iter()
+            .try_fold(self.clone(), |region, (dimension, wanted)| match wanted {
+                Some(wanted) => region.with_value_in(dimension, wanted),
+                None => Some(region),
+            })
     }
 
-    /// The region less a box: what misses it in the first dimension, what misses it in the second and not
-    /// in the first, and so on.
+    /// The region less a box: what misses it in the first dimension, what misses it in the second
+    /// and not in the first, and so on.
     fn subtract_box(&self, class_box: &ClassBox) -> Vec<Self> {
         let mut pieces = Vec::new();
         let mut rest = Some(self.clone());
@@ -203,9 +223,11 @@ impl Region {
             let (Some(wanted), Some(region)) = (wanted, rest.take_if(|_| wanted.is_some())) else {
                 continue;
             };
+
             pieces.extend(region.without_value_in(dimension, wanted));
             rest = region.with_value_in(dimension, wanted);
         }
+
         pieces
     }
 
@@ -215,16 +237,19 @@ impl Region {
             values.intersect_with(wanted);
             return (!values.is_clear()).then_some(self);
         }
+
         let mut list = wanted.clone();
         list.difference_with(&self.no_tags);
         if list.is_clear() {
             return None;
         }
+
         // A list that the new one lies in is met with it.
         if !self.some_tags.iter().any(|old| old.is_subset(&list)) {
             self.some_tags.retain(|old| !list.is_subset(old));
             self.some_tags.push(list);
         }
+
         Some(self)
     }
 
@@ -235,6 +260,7 @@ impl Region {
             values.difference_with(unwanted);
             return (!values.is_clear()).then_some(region);
         }
+
         region.no_tags.union_with(unwanted);
         for list in &mut region.some_tags {
             list.difference_with(unwanted);
@@ -242,6 +268,7 @@ impl Region {
                 return None;
             }
         }
+
         Some(region)
     }
 }

@@ -1,5 +1,5 @@
-//! Every request that small sets can tell apart, by trying: no class, no automaton, no index of the code
-//! that is under test.
+//! Every request that small sets can tell apart, by trying: no class, no automaton, no index of the
+//! code that is under test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,9 +18,13 @@ fn strings(alphabet: &[&str], length: usize) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut last = vec![String::new()];
     for _ in 0..length {
-        last = last.iter().flat_map(|s| alphabet.iter().map(move |c| format!("{s}{c}"))).collect();
+        last = last
+            .iter()
+            .flat_map(|s| alphabet.iter().map(move |c| format!("{s}{c}")))
+            .collect();
         all.extend(last.iter().cloned());
     }
+
     all
 }
 
@@ -50,8 +54,12 @@ impl Requests {
             })
             .collect();
         let patterns = |dimension: Dimension| -> Vec<Pattern> {
-            boxes.iter().flat_map(|b| b[dimension].iter().flatten().cloned()).collect()
+            boxes
+                .iter()
+                .flat_map(|b| b[dimension].iter().flatten().cloned())
+                .collect()
         };
+
         let values = |alphabet: &[&str], length, patterns: Vec<Pattern>| {
             let all = std::iter::once(None)
                 .chain(strings(alphabet, length).into_iter().map(Some))
@@ -62,26 +70,37 @@ impl Requests {
             if plain {
                 values.truncate(1);
             }
+
             values
         };
+
         let tag_values: Vec<String> = {
             let patterns = patterns(Dimension::Tag);
-            let all = strings(&["t", "u", "s", "z"], 2).into_iter().map(Some).collect();
+            let all = strings(&["t", "u", "s", "z"], 2)
+                .into_iter()
+                .map(Some)
+                .collect();
             distinct(all, |v| patterns.iter().map(|p| p.matches(v)).collect())
                 .into_iter()
                 .flatten()
                 .collect()
         };
+
         let models = {
             let patterns = patterns(Dimension::Model);
             let conditions: Vec<_> = sets.iter().flat_map(|set| &set.conditions).collect();
-            let all = std::iter::once(None)
-                .chain(strings(&["m", "n", "x", "y", "z", "\n"], 3).into_iter().map(Some));
+            let all = std::iter::once(None).chain(
+                strings(&["m", "n", "x", "y", "z", "\n"], 3)
+                    .into_iter()
+                    .map(Some),
+            );
+
             distinct(all.collect(), |v| {
                 let met = conditions.iter().map(|c| v.is_some_and(|v| c.matches(v)));
                 patterns.iter().map(|p| p.matches(v)).chain(met).collect()
             })
         };
+
         let subsets = (0..1usize << tag_values.len()).map(|bits| {
             tag_values
                 .iter()
@@ -99,9 +118,16 @@ impl Requests {
                 Dimension::User => values(&["u", "z"], 2, patterns(dimension)),
                 Dimension::Tool => values(&["s", "/", "a"], 3, patterns(dimension)),
             };
-            values.into_iter().map(|value| value.into_iter().collect()).collect()
+
+            values
+                .into_iter()
+                .map(|value| value.into_iter().collect())
+                .collect()
         };
-        Self { values: PerDimension::from_fn(choices) }
+
+        Self {
+            values: PerDimension::from_fn(choices),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -109,7 +135,9 @@ impl Requests {
     }
 
     pub fn all(&self) -> impl Iterator<Item = Context> + '_ {
-        self.values[Dimension::Model].iter().flat_map(move |model| self.with(model))
+        self.values[Dimension::Model]
+            .iter()
+            .flat_map(move |model| self.with(model))
     }
 
     /// Every request for a model; of none: for no model.
@@ -124,8 +152,10 @@ impl Requests {
                     .map(|values| with_values(context, dimension, values))
                     .collect::<Vec<_>>()
             };
+
             contexts = contexts.iter().flat_map(spread).collect();
         }
+
         contexts.into_iter()
     }
 }
@@ -144,8 +174,15 @@ pub struct Got {
 }
 
 pub fn got(engine: &Engine, context: &Context, named: &[&str]) -> Got {
-    let policies = named.iter().map(|name| Requested::Named((*name).to_owned())).collect();
-    let request = Request { context: context.clone(), policies };
+    let policies = named
+        .iter()
+        .map(|name| Requested::Named((*name).to_owned()))
+        .collect();
+    let request = Request {
+        context: context.clone(),
+        policies,
+    };
+
     let resolution = engine.resolve_by_scan(&request);
     let mut pipelines: Vec<(u8, String)> = Vec::new();
     for p in &resolution.pipelines {
@@ -168,10 +205,18 @@ pub fn got(engine: &Engine, context: &Context, named: &[&str]) -> Got {
             pipelines.push(one);
         }
     }
+
     pipelines.sort_by_key(|(mode, _)| *mode);
     Got {
-        guardrails: resolution.guardrails.iter().map(|g| (*g).to_owned()).collect(),
-        pipelines: pipelines.into_iter().map(|(mode, text)| format!("{mode} {text}")).collect(),
+        guardrails: resolution
+            .guardrails
+            .iter()
+            .map(|g| (*g).to_owned())
+            .collect(),
+        pipelines: pipelines
+            .into_iter()
+            .map(|(mode, text)| format!("{mode} {text}"))
+            .collect(),
     }
 }
 
@@ -181,15 +226,18 @@ pub struct Table(pub Vec<(Context, Got, Got)>);
 impl Table {
     pub fn new(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> Self {
         let row = |context: Context| {
-            let (before, after) =
-                (got(&engines[0], &context, named), got(&engines[1], &context, named));
+            let (before, after) = (
+                got(&engines[0], &context, named),
+                got(&engines[1], &context, named),
+            );
             (context, before, after)
         };
+
         Self(requests.all().map(row).collect())
     }
 
-    /// For each model class, what some request of it loses and gains, pipelines among it (`|…`), and
-    /// whether some request's pipelines differ (`order`).
+    /// For each model class, what some request of it loses and gains, pipelines among it (`|…`),
+    /// and whether some request's pipelines differ (`order`).
     pub fn differences(&self) -> BTreeMap<Option<String>, [BTreeSet<String>; 2]> {
         let mut all: BTreeMap<Option<String>, [BTreeSet<String>; 2]> = BTreeMap::new();
         for (context, before, after) in &self.0 {
@@ -198,6 +246,7 @@ impl Table {
                 note(before, after, entry);
             }
         }
+
         all
     }
 }
@@ -206,8 +255,12 @@ fn note(before: &Got, after: &Got, into: &mut [BTreeSet<String>; 2]) {
     into[0].extend(before.guardrails.difference(&after.guardrails).cloned());
     into[1].extend(after.guardrails.difference(&before.guardrails).cloned());
     let less = |a: &[String], b: &[String]| {
-        a.iter().filter(|p| !b.contains(p)).map(|p| format!("|{p}")).collect::<Vec<_>>()
+        a.iter()
+            .filter(|p| !b.contains(p))
+            .map(|p| format!("|{p}"))
+            .collect::<Vec<_>>()
     };
+
     into[0].extend(less(&before.pipelines, &after.pipelines));
     into[1].extend(less(&after.pipelines, &before.pipelines));
     if before.pipelines != after.pipelines {
@@ -215,25 +268,39 @@ fn note(before: &Got, after: &Got, into: &mut [BTreeSet<String>; 2]) {
     }
 }
 
-/// Whether some request and some outcomes of its guardrails are acted on before and let through after, by
-/// trying all outcomes of up to four guardrails.
+/// Whether some request and some outcomes of its guardrails are acted on before and let through
+/// after, by trying all outcomes of up to four guardrails.
 pub fn weakens(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> bool {
     const OUTCOMES: [Outcome; 4] = [Outcome::Pass, Outcome::Fail, Outcome::Error, Outcome::Skip];
     let catalog = engines[1].set().catalog.clone();
     let mut tried = BTreeSet::new();
     for context in requests.all() {
-        let policies: Vec<_> =
-            named.iter().map(|name| Requested::Named((*name).to_owned())).collect();
+        let policies: Vec<_> = named
+            .iter()
+            .map(|name| Requested::Named((*name).to_owned()))
+            .collect();
         let request = Request { context, policies };
         let [before, after] = [0, 1].map(|side: usize| engines[side].resolve_by_scan(&request));
         let seen = [&before, &after].map(|r| {
-            let pipelines: Vec<String> =
-                r.pipelines.iter().map(|p| format!("{:?}", p.pipeline)).collect();
-            (r.guardrails.iter().map(|g| (*g).to_owned()).collect::<Vec<_>>(), pipelines)
+            let pipelines: Vec<String> = r
+                .pipelines
+                .iter()
+                .map(|p| format!("{:?}", p.pipeline))
+                .collect();
+
+            (
+                r.guardrails
+                    .iter()
+                    .map(|g| (*g).to_owned())
+                    .collect::<Vec<_>>(),
+                pipelines,
+            )
         });
+
         if seen[0] == seen[1] || !tried.insert(seen) {
             continue;
         }
+
         // A pipeline also runs what its policy adds and removes again.
         let run = [
             &before.guardrails,
@@ -258,5 +325,6 @@ pub fn weakens(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> bo
             }
         }
     }
+
     false
 }

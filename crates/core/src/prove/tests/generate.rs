@@ -17,6 +17,7 @@ impl Random {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
+
         self.0
     }
 
@@ -34,7 +35,9 @@ impl Random {
     }
 
     pub fn some<T: Clone>(&mut self, list: &[T], most: usize) -> Vec<T> {
-        (0..1 + self.below(most)).map(|_| self.pick(list).clone()).collect()
+        (0..1 + self.below(most))
+            .map(|_| self.pick(list).clone())
+            .collect()
     }
 }
 
@@ -89,13 +92,26 @@ pub struct Set {
 }
 
 pub fn set(r: &mut Random) -> Set {
-    let policies = (0..1 + r.below(4)).map(|name| policy(r, name)).collect::<Vec<_>>();
-    let attachments = (0..1 + r.below(6)).map(|_| attachment(r, policies.len())).collect();
-    Set { policies, attachments, invariants: Vec::new() }
+    let policies = (0..1 + r.below(4))
+        .map(|name| policy(r, name))
+        .collect::<Vec<_>>();
+    let attachments = (0..1 + r.below(6))
+        .map(|_| attachment(r, policies.len()))
+        .collect();
+    Set {
+        policies,
+        attachments,
+        invariants: Vec::new(),
+    }
 }
 
 fn policy(r: &mut Random, name: usize) -> Policy {
-    let add = if r.chance(85) { r.some(&GUARDRAILS, 3) } else { Vec::new() };
+    let add = if r.chance(85) {
+        r.some(&GUARDRAILS, 3)
+    } else {
+        Vec::new()
+    };
+
     let steps = |r: &mut Random| {
         let one = |r: &mut Random| {
             let at = r.below(add.len());
@@ -108,13 +124,23 @@ fn policy(r: &mut Random, name: usize) -> Policy {
                 ],
             )
         };
+
         (0..1 + r.below(2)).map(|_| one(r)).collect::<Vec<_>>()
     };
+
     Policy {
         name,
         parent: (name > 0 && r.chance(40)).then(|| r.below(name)),
-        remove: if r.chance(20) { r.some(&GUARDRAILS, 2) } else { Vec::new() },
-        condition: if r.chance(35) { r.some(&CONDITIONS, 2) } else { Vec::new() },
+        remove: if r.chance(20) {
+            r.some(&GUARDRAILS, 2)
+        } else {
+            Vec::new()
+        },
+        condition: if r.chance(35) {
+            r.some(&CONDITIONS, 2)
+        } else {
+            Vec::new()
+        },
         pipeline: (!add.is_empty() && r.chance(35)).then(|| (r.chance(70), steps(r))),
         add,
     }
@@ -130,6 +156,7 @@ fn lists(r: &mut Random) -> Lists {
             Dimension::Model => (30, &MODELS),
             Dimension::Tool => (15, &TOOLS),
         };
+
         r.chance(percent).then(|| r.some(pool, 2))
     })
 }
@@ -146,16 +173,23 @@ fn attachment(r: &mut Random, policies: usize) -> Attachment {
 
 pub fn invariant(r: &mut Random) -> Invariant {
     let some = |r: &mut Random, percent| {
-        if r.chance(percent) { r.some(&GUARDRAILS, 2) } else { Vec::new() }
+        if r.chance(percent) {
+            r.some(&GUARDRAILS, 2)
+        } else {
+            Vec::new()
+        }
     };
+
     let mut invariant = Invariant {
         applies: lists(r),
         except: r.chance(40).then(|| lists(r)),
         lists: [some(r, 50), some(r, 40), some(r, 40)],
     };
+
     if invariant.lists.iter().all(Vec::is_empty) {
         invariant.lists[0] = vec!["g0"];
     }
+
     invariant
 }
 
@@ -185,13 +219,17 @@ pub fn changed(r: &mut Random, set: &Set) -> Set {
             5 => set.policies.push(policy(r, policies)),
             6 => {
                 let at = r.below(policies);
-                set.policies[at].condition =
-                    if r.chance(50) { r.some(&CONDITIONS, 2) } else { Vec::new() };
+                set.policies[at].condition = if r.chance(50) {
+                    r.some(&CONDITIONS, 2)
+                } else {
+                    Vec::new()
+                };
             }
             7 => {
                 let at = r.below(policies);
-                set.policies[at].pipeline =
-                    policy(r, at).pipeline.filter(|_| !set.policies[at].add.is_empty());
+                set.policies[at].pipeline = policy(r, at)
+                    .pipeline
+                    .filter(|_| !set.policies[at].add.is_empty());
             }
             _ => {
                 let at = r.below(policies);
@@ -199,10 +237,12 @@ pub fn changed(r: &mut Random, set: &Set) -> Set {
             }
         }
     }
+
     set
 }
 
-/// Some attachments of a set expire: on one of three days, the first of which is over on 2026-12-02.
+/// Some attachments of a set expire: on one of three days, the first of which is over on
+/// 2026-12-02.
 pub fn let_expire(r: &mut Random, set: &mut Set) {
     for attachment in &mut set.attachments {
         if r.chance(50) {
@@ -218,8 +258,13 @@ fn list(values: &[&str]) -> String {
 
 fn boxed(lists: &Lists) -> String {
     let parts = lists.written().filter_map(|(dimension, patterns)| {
-        Some(format!("{}: {}", dimension.plural(), list(patterns.as_ref()?)))
+        Some(format!(
+            "{}: {}",
+            dimension.plural(),
+            list(patterns.as_ref()?)
+        ))
     });
+
     parts.collect::<Vec<_>>().join(", ")
 }
 
@@ -229,6 +274,7 @@ impl Set {
         for p in &self.policies {
             p.write(&mut out);
         }
+
         for a in &self.attachments {
             let _ = write!(
                 out,
@@ -241,38 +287,53 @@ impl Set {
             } else {
                 writeln!(out, "{}", lists.replace("], ", "]\n"))
             };
+
             if let Some(priority) = a.priority {
                 let _ = writeln!(out, "priority: {priority}");
             }
+
             if a.default {
                 out.push_str("default: true\n");
             }
+
             if let Some(day) = a.expires {
                 let _ = writeln!(out, "expires: 2026-12-{day:02}");
             }
         }
+
         for (at, i) in self.invariants.iter().enumerate() {
-            let _ = write!(out, "---\napiVersion: refguard/v1\nkind: Invariant\nname: i{at}\n");
+            let _ = write!(
+                out,
+                "---\napiVersion: refguard/v1\nkind: Invariant\nname: i{at}\n"
+            );
             let _ = writeln!(out, "for: {{{}}}", boxed(&i.applies));
             if let Some(except) = &i.except {
                 let _ = writeln!(out, "except: {{{}}}", boxed(except));
             }
+
             for (name, names) in ["require", "any_of", "forbid"].iter().zip(&i.lists) {
                 if !names.is_empty() {
                     let _ = writeln!(out, "{name}: {}", list(names));
                 }
             }
         }
+
         out
     }
 }
 
 impl Policy {
     fn write(&self, out: &mut String) {
-        let _ = write!(out, "---\napiVersion: refguard/v1\nkind: Policy\nname: p{}\n", self.name);
+        let _ = write!(
+            out,
+            "---\napiVersion: refguard/v1\nkind: Policy\nname: p{}\n",
+            self.name
+        );
+
         if let Some(parent) = self.parent {
             let _ = writeln!(out, "inherit: p{parent}");
         }
+
         if !self.add.is_empty() || !self.remove.is_empty() {
             let _ = write!(
                 out,
@@ -281,9 +342,11 @@ impl Policy {
                 list(&self.remove)
             );
         }
+
         if !self.condition.is_empty() {
             let _ = write!(out, "condition:\n  model: {}\n", list(&self.condition));
         }
+
         if let Some((pre, steps)) = &self.pipeline {
             let mode = if *pre { "pre_call" } else { "post_call" };
             let _ = write!(out, "pipeline:\n  mode: {mode}\n  steps:\n");
@@ -291,7 +354,8 @@ impl Policy {
                 let guardrail = self.add[*at % self.add.len()];
                 let _ = writeln!(
                     out,
-                    "    - {{guardrail: {guardrail}, on_pass: {pass}, on_fail: {fail}, on_error: {error}}}"
+                    "    - {{guardrail: {guardrail}, on_pass: {pass}, on_fail: {fail}, on_error: \
+                        {error}}}"
                 );
             }
         }

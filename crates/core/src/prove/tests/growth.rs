@@ -1,5 +1,5 @@
-//! How the work of an analysis grows with what it is asked about, counted in units of the budget: twice as
-//! much of anything may cost 2.6 times as much, no more.
+//! How the work of an analysis grows with what it is asked about, counted in units of the budget:
+//! twice as much of anything may cost 2.6 times as much, no more.
 
 use std::fmt::Write as _;
 
@@ -41,15 +41,22 @@ impl Documents {
 type Make = fn(size: usize, is_changed: bool) -> Documents;
 
 fn names(prefix: &str, size: usize) -> String {
-    (0..size).map(|n| format!("{prefix}-{n:05}")).collect::<Vec<_>>().join(", ")
+    (0..size)
+        .map(|n| format!("{prefix}-{n:05}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn guardrails(is_changed: bool) -> &'static str {
-    if is_changed { "guardrails: {add: [b]}" } else { "guardrails: {add: [a, b]}" }
+    if is_changed {
+        "guardrails: {add: [b]}"
+    } else {
+        "guardrails: {add: [a, b]}"
+    }
 }
 
-/// One attachment that names many values of one dimension, each of which another attachment names too, so
-/// that none is like the others.
+/// One attachment that names many values of one dimension, each of which another attachment names
+/// too, so that none is like the others.
 fn many_values(dimension: &str, size: usize, is_changed: bool) -> Documents {
     let mut all = Documents::default();
     all.policy("p", guardrails(is_changed));
@@ -58,6 +65,7 @@ fn many_values(dimension: &str, size: usize, is_changed: bool) -> Documents {
     for n in 0..size {
         all.attach("q", &format!("{dimension}: [n-{n:05}]\nmodels: [m-{n:05}]"));
     }
+
     all
 }
 
@@ -73,7 +81,15 @@ fn many_tags(size: usize, is_changed: bool) -> Documents {
 fn a_square(size: usize, is_changed: bool) -> Documents {
     let mut all = Documents::default();
     all.policy("p", guardrails(is_changed));
-    all.attach("p", &format!("teams: [{}]\nkeys: [{}]", names("t", size), names("k", size)));
+    all.attach(
+        "p",
+        &format!(
+            "teams: [{}]\nkeys: [{}]",
+            names("t", size),
+            names("k", size)
+        ),
+    );
+
     all
 }
 
@@ -83,6 +99,7 @@ fn many_attachments(size: usize, is_changed: bool) -> Documents {
     for n in 0..size {
         all.attach("p", &format!("teams: [t-{n:05}]\nkeys: [k-{}]", n % 7));
     }
+
     all
 }
 
@@ -90,9 +107,13 @@ fn many_children(size: usize, is_changed: bool) -> Documents {
     let mut all = Documents::default();
     all.policy("parent", guardrails(is_changed));
     for n in 0..size {
-        all.policy(&format!("child-{n:05}"), "inherit: parent\nguardrails: {add: [c]}");
+        all.policy(
+            &format!("child-{n:05}"),
+            "inherit: parent\nguardrails: {add: [c]}",
+        );
         all.attach(&format!("child-{n:05}"), &format!("teams: [t-{n:05}]"));
     }
+
     all
 }
 
@@ -103,10 +124,14 @@ fn half_of_all(size: usize, is_changed: bool) -> Documents {
     all.attach("fallback", "scope: \"*\"\ndefault: true");
     for n in 0..size {
         let own = if is_changed && n % 2 == 0 { "b" } else { "a" };
-        all.policy(&format!("p-{n:05}"), &format!("guardrails: {{add: [{own}-{}]}}", n % 50));
+        all.policy(
+            &format!("p-{n:05}"),
+            &format!("guardrails: {{add: [{own}-{}]}}", n % 50),
+        );
         let target = if n % 4 == 3 { "tags" } else { "teams" };
         all.attach(&format!("p-{n:05}"), &format!("{target}: [t-{n:05}]"));
     }
+
     all
 }
 
@@ -115,6 +140,7 @@ fn one_of_many(size: usize, is_changed: bool) -> Documents {
     let mut all = half_of_all(size, false);
     all.policy("p", guardrails(is_changed));
     all.attach("p", "teams: [mine]");
+
     all
 }
 
@@ -123,10 +149,17 @@ fn many_pipelines(size: usize, is_changed: bool) -> Documents {
     let mut all = Documents::default();
     for n in 0..size {
         let steps = format!("pipeline: {{mode: pre_call, steps: [{{guardrail: g-{n}}}]}}");
-        all.policy(&format!("p-{n:05}"), &format!("guardrails: {{add: [g-{n}]}}\n{steps}"));
+        all.policy(
+            &format!("p-{n:05}"),
+            &format!("guardrails: {{add: [g-{n}]}}\n{steps}"),
+        );
         let first = if is_changed && n == 0 { size } else { n };
-        all.attach(&format!("p-{n:05}"), &format!("tags: [t-{n:05}]\npriority: {first}"));
+        all.attach(
+            &format!("p-{n:05}"),
+            &format!("tags: [t-{n:05}]\npriority: {first}"),
+        );
     }
+
     all
 }
 
@@ -153,6 +186,7 @@ fn the_work_of_an_impact_grows_with_the_size_of_the_sets() {
         ("policies beside the one that changed", one_of_many),
         ("pipelines", many_pipelines),
     ];
+
     for (what, make) in cases {
         assert_linear(what, |size| {
             let [base, head] = [false, true].map(|is_changed| make(size, is_changed).engine());
@@ -172,7 +206,11 @@ fn the_work_of_a_proof_grows_with_the_size_of_the_set() {
         ("policies with a fallback", half_of_all),
         ("teams of one attachment", many_teams),
     ];
-    let options = ProveOptions { no_unguarded: true, monotone: true };
+    let options = ProveOptions {
+        no_unguarded: true,
+        monotone: true,
+    };
+
     for (what, make) in cases {
         assert_linear(what, |size| {
             let budget = Budget::default();
@@ -187,7 +225,12 @@ fn the_work_of_a_proof_grows_with_the_size_of_the_set() {
 fn patterns_that_nothing_tells_apart_make_one_region() {
     let [base, head] = [false, true].map(|is_changed| a_square(30, is_changed).engine());
     let found = impact(&base, &head, &Budget::default());
-    let plain: Vec<_> = found.regions.iter().filter(|region| region.requested.is_none()).collect();
+    let plain: Vec<_> = found
+        .regions
+        .iter()
+        .filter(|region| region.requested.is_none())
+        .collect();
+
     assert_eq!(plain.len(), 1);
     let values = [Dimension::Team, Dimension::Key].map(|of| plain[0].values[of].any.len());
     assert_eq!(values, [30, 30]);
@@ -203,10 +246,29 @@ fn a_budget_that_ends_is_said_to_have_ended() {
         let found = impact(&base, &head, &budget);
         assert!(!found.exact);
         let is_spent = |sentence: &String| sentence.ends_with("the budget is spent");
-        assert!(found.not_analysed.iter().any(is_spent), "{:?}", found.not_analysed);
-        assert!(!found.not_analysed.iter().any(|said| said.contains("too large")));
+        assert!(
+            found.not_analysed.iter().any(is_spent),
+            "{:?}",
+            found.not_analysed
+        );
+        assert!(
+            !found
+                .not_analysed
+                .iter()
+                .any(|said| said.contains("too large"))
+        );
     }
-    let options = ProveOptions { no_unguarded: true, monotone: true };
+
+    let options = ProveOptions {
+        no_unguarded: true,
+        monotone: true,
+    };
+
     let proof = prove(&base, options, &Budget::units(50));
-    assert!(proof.not_analysed.iter().all(|said| said.ends_with("the budget is spent")));
+    assert!(
+        proof
+            .not_analysed
+            .iter()
+            .all(|said| said.ends_with("the budget is spent"))
+    );
 }

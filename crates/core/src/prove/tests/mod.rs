@@ -22,5 +22,6 @@ fn engine_of(yaml: &str) -> Option<Engine> {
         // Shown where a test fails for it.
         eprintln!("refused: {finding}");
     }
+
     checked.set.map(|set| Engine::new(Arc::new(set)))
 }

@@ -26,8 +26,13 @@ fn matches(list: &[String], value: Option<&str>) -> bool {
 }
 
 fn condition(sets: &[&PolicySet], text: &str, model: &str) -> bool {
-    let known = sets.iter().flat_map(|set| &set.conditions).find(|c| c.text() == text);
-    known.expect("a region speaks of conditions of the sets").matches(model)
+    let known = sets
+        .iter()
+        .flat_map(|set| &set.conditions)
+        .find(|c| c.text() == text);
+    known
+        .expect("a region speaks of conditions of the sets")
+        .matches(model)
 }
 
 /// Whether a model is one of the region's.
@@ -46,10 +51,20 @@ pub(super) fn has(sets: &[&PolicySet], region: &Region, context: &Context) -> bo
         None => d.absent,
         Some(_) => matches(&d.any, value) && !matches(&d.none, value),
     };
-    let tag =
-        |list: &[String]| context.values(Dimension::Tag).iter().any(|tag| matches(list, Some(tag)));
+
+    let tag = |list: &[String]| {
+        context
+            .values(Dimension::Tag)
+            .iter()
+            .any(|tag| matches(list, Some(tag)))
+    };
+
     let tags = &region.tags;
-    region.values.iter().filter(|(of, _)| is_plain(*of)).all(|(of, d)| value(d, context.value(of)))
+    region
+        .values
+        .iter()
+        .filter(|(of, _)| is_plain(*of))
+        .all(|(of, d)| value(d, context.value(of)))
         && has_model(sets, region, context.model())
         && (tags.any.is_empty() || tag(&tags.any))
         && tags.also.iter().all(|list| tag(list))
@@ -59,13 +74,24 @@ pub(super) fn has(sets: &[&PolicySet], region: &Region, context: &Context) -> bo
 
 fn lost_and_gained(before: &Got, after: &Got) -> [BTreeSet<String>; 2] {
     [
-        before.guardrails.difference(&after.guardrails).cloned().collect(),
-        after.guardrails.difference(&before.guardrails).cloned().collect(),
+        before
+            .guardrails
+            .difference(&after.guardrails)
+            .cloned()
+            .collect(),
+        after
+            .guardrails
+            .difference(&before.guardrails)
+            .cloned()
+            .collect(),
     ]
 }
 
 fn said(region: &Region) -> [BTreeSet<String>; 2] {
-    [region.lost.iter().cloned().collect(), region.gained.iter().cloned().collect()]
+    [
+        region.lost.iter().cloned().collect(),
+        region.gained.iter().cloned().collect(),
+    ]
 }
 
 /// What the regions say of one class of models.
@@ -75,7 +101,10 @@ pub(super) fn claimed(
     model: Option<&str>,
 ) -> [BTreeSet<String>; 2] {
     let mut all: [BTreeSet<String>; 2] = Default::default();
-    for region in regions.iter().filter(|region| has_model(sets, region, model)) {
+    for region in regions
+        .iter()
+        .filter(|region| has_model(sets, region, model))
+    {
         let [lost, gained] = said(region);
         all[0].extend(lost);
         all[1].extend(gained);
@@ -88,6 +117,7 @@ pub(super) fn claimed(
                         "next" => "Next",
                         _ => "ModifyResponse",
                     };
+
                     let step = |s: &crate::prove::StepView| {
                         format!(
                             "{} {} {} {}",
@@ -97,17 +127,21 @@ pub(super) fn claimed(
                             word(s.on_error)
                         )
                     };
+
                     let steps: Vec<String> = p.steps.iter().map(step).collect();
                     format!("|{} {}", u8::from(p.mode == "post_call"), steps.join(";"))
                 };
+
                 views.iter().map(text).collect()
             };
+
             let (before, after) = (texts(&change.before), texts(&change.after));
             all[0].extend(before.iter().filter(|p| !after.contains(p)).cloned());
             all[1].extend(after.iter().filter(|p| !before.contains(p)).cloned());
             all[0].insert("order".to_owned());
         }
     }
+
     all
 }
 
@@ -119,8 +153,12 @@ pub struct Pair {
 pub fn pair(seed: u64) -> Option<Pair> {
     let mut r = Random::new(seed);
     let before = generate::set(&mut r);
-    let after =
-        if r.chance(15) { generate::set(&mut r) } else { generate::changed(&mut r, &before) };
+    let after = if r.chance(15) {
+        generate::set(&mut r)
+    } else {
+        generate::changed(&mut r, &before)
+    };
+
     let yaml = [before.yaml(), after.yaml()];
     let engines = [engine_of(&yaml[0])?, engine_of(&yaml[1])?];
     Some(Pair { yaml, engines })
@@ -128,7 +166,10 @@ pub fn pair(seed: u64) -> Option<Pair> {
 
 impl Pair {
     fn told(&self, seed: u64) -> String {
-        format!("seed {seed}\n--- BASE\n{}\n--- HEAD\n{}", self.yaml[0], self.yaml[1])
+        format!(
+            "seed {seed}\n--- BASE\n{}\n--- HEAD\n{}",
+            self.yaml[0], self.yaml[1]
+        )
     }
 
     fn sets(&self) -> [&PolicySet; 2] {
@@ -141,11 +182,18 @@ fn check_regions(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
     let [base, head] = &pair.engines;
     let sets = pair.sets();
     let told = || format!("{} {impact:#?}", pair.told(seed));
+
     for region in &impact.regions {
         let known = RegionBox::new(region, sets);
         for (context, ..) in &table.0 {
-            assert_eq!(known.has(context), has(&sets, region, context), "{context:?} {}", told());
+            assert_eq!(
+                known.has(context),
+                has(&sets, region, context),
+                "{context:?} {}",
+                told()
+            );
         }
+
         let named: Vec<&str> = region.requested.iter().map(String::as_str).collect();
         let witness = region.witness.clone();
         assert!(
@@ -169,9 +217,12 @@ fn check_regions(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
         if !named.is_empty() {
             continue;
         }
+
         let [said_lost, said_gained] = said(region);
-        for (context, before, after) in
-            table.0.iter().filter(|(context, ..)| has(&sets, region, context))
+        for (context, before, after) in table
+            .0
+            .iter()
+            .filter(|(context, ..)| has(&sets, region, context))
         {
             let [lost, gained] = lost_and_gained(before, after);
             let right = lost.is_superset(&said_lost) && gained.is_superset(&said_gained);
@@ -186,25 +237,47 @@ fn check_regions(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
 
 /// The regions together: what is lost and gained a class of models.
 fn check_complete(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
-    let plain: Vec<&Region> = impact.regions.iter().filter(|r| r.requested.is_none()).collect();
+    let plain: Vec<&Region> = impact
+        .regions
+        .iter()
+        .filter(|r| r.requested.is_none())
+        .collect();
+
     for (model, truth) in table.differences() {
         let said = claimed(&pair.sets(), &plain, model.as_deref());
-        assert_eq!(truth, said, "model {model:?} {} {impact:#?}", pair.told(seed));
+        assert_eq!(
+            truth,
+            said,
+            "model {model:?} {} {impact:#?}",
+            pair.told(seed)
+        );
     }
 }
 
-/// An impact of which only a part is told: what is told is true, and each guardrail that is lost or gained
-/// is in a region, or named among what is not analysed.
+/// An impact of which only a part is told: what is told is true, and each guardrail that is lost or
+/// gained is in a region, or named among what is not analysed.
 fn check_cut(pair: &Pair, seed: u64, table: &Table, whole: &Impact) {
-    let detail =
-        Detail { regions: 1 + usize::try_from(seed % 3).unwrap_or(0), names: 1, causes: 1 };
+    let detail = Detail {
+        regions: 1 + usize::try_from(seed % 3).unwrap_or(0),
+        names: 1,
+        causes: 1,
+    };
+
     let [base, head] = &pair.engines;
     let cut = impact_in_detail(base, head, &Budget::default(), detail);
     check_regions(pair, seed, table, &cut);
-    assert!(cut.regions.len() <= detail.regions, "{} {cut:#?}", pair.told(seed));
+    assert!(
+        cut.regions.len() <= detail.regions,
+        "{} {cut:#?}",
+        pair.told(seed)
+    );
     assert_eq!(cut.weakens, whole.weakens);
     if cut.regions_left_out == 0 {
-        assert!(cut.exact && cut.regions.len() == whole.regions.len(), "{}", pair.told(seed));
+        assert!(
+            cut.exact && cut.regions.len() == whole.regions.len(),
+            "{}",
+            pair.told(seed)
+        );
     }
 
     let [mut lost, mut gained]: [BTreeSet<String>; 2] = Default::default();
@@ -212,10 +285,14 @@ fn check_cut(pair: &Pair, seed: u64, table: &Table, whole: &Impact) {
         lost.extend(region.lost.iter().cloned());
         gained.extend(region.gained.iter().cloned());
     }
+
     let is_named = |guardrail: &String| {
         let name = format!("`{guardrail}`");
-        cut.not_analysed.iter().any(|sentence| sentence.contains(&name))
+        cut.not_analysed
+            .iter()
+            .any(|sentence| sentence.contains(&name))
     };
+
     for (_, before, after) in &table.0 {
         let [less, more] = lost_and_gained(before, after);
         assert!(
@@ -234,8 +311,10 @@ fn check_cut(pair: &Pair, seed: u64, table: &Table, whole: &Impact) {
 /// The same for requests that name a policy. The order of pipelines is not looked at for them.
 fn check_named(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
     let sets = pair.sets();
-    let mut names: Vec<&str> =
-        sets.iter().flat_map(|set| set.policies.iter().map(|p| &*p.name)).collect();
+    let mut names: Vec<&str> = sets
+        .iter()
+        .flat_map(|set| set.policies.iter().map(|p| &*p.name))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let name = names[usize::try_from(seed).unwrap_or(0) % names.len()];
@@ -246,17 +325,30 @@ fn check_named(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
         .iter()
         .filter(|r| r.requested.as_deref().is_none_or(|r| r == name))
         .collect();
-    let own: Vec<&Region> =
-        all.iter().copied().filter(|region| region.requested.is_some()).collect();
+    let own: Vec<&Region> = all
+        .iter()
+        .copied()
+        .filter(|region| region.requested.is_some())
+        .collect();
     let but_order = |set: &BTreeSet<String>| {
-        set.iter().filter(|e| *e != "order").cloned().collect::<BTreeSet<_>>()
+        set.iter()
+            .filter(|e| *e != "order")
+            .cloned()
+            .collect::<BTreeSet<_>>()
     };
+
     for (model, truth) in table.differences() {
-        let (all, own) =
-            (claimed(&sets, &all, model.as_deref()), claimed(&sets, &own, model.as_deref()));
+        let (all, own) = (
+            claimed(&sets, &all, model.as_deref()),
+            claimed(&sets, &own, model.as_deref()),
+        );
         for side in 0..2 {
             let truth = but_order(&truth[side]);
-            assert!(all[side].is_superset(&truth), "{model:?} {side} {truth:?} {}", told());
+            assert!(
+                all[side].is_superset(&truth),
+                "{model:?} {side} {truth:?} {}",
+                told()
+            );
             assert!(
                 truth.is_superset(&but_order(&own[side])),
                 "{model:?} {side} {truth:?} {}",
@@ -268,8 +360,10 @@ fn check_named(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
 
 fn check_weakens(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
     let sets = pair.sets();
-    let mut names: Vec<&str> =
-        sets.iter().flat_map(|set| set.policies.iter().map(|p| &*p.name)).collect();
+    let mut names: Vec<&str> = sets
+        .iter()
+        .flat_map(|set| set.policies.iter().map(|p| &*p.name))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let mut ways: Vec<Vec<&str>> = vec![Vec::new()];
@@ -284,25 +378,51 @@ fn check_weakens(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
         );
         ways.push(names.clone());
     }
-    let truth = ways.iter().any(|named| brute::weakens(&pair.engines, requests, named));
+
+    let truth = ways
+        .iter()
+        .any(|named| brute::weakens(&pair.engines, requests, named));
     // The other kinds are looked for where nothing is let through; what is found was confirmed.
     let lets_through = |weakening: &Option<crate::prove::Weakening>| {
-        weakening.as_ref().is_some_and(|found| found.kind == WeakeningKind::LetThrough)
+        weakening
+            .as_ref()
+            .is_some_and(|found| found.kind == WeakeningKind::LetThrough)
     };
-    assert_eq!(lets_through(&impact.weakening), truth, "{} {impact:#?}", pair.told(seed));
-    assert_eq!(impact.weakening.is_some(), impact.weakens, "{}", pair.told(seed));
+
+    assert_eq!(
+        lets_through(&impact.weakening),
+        truth,
+        "{} {impact:#?}",
+        pair.told(seed)
+    );
+    assert_eq!(
+        impact.weakening.is_some(),
+        impact.weakens,
+        "{}",
+        pair.told(seed)
+    );
     let [base, head] = &pair.engines;
     let alone = crate::prove::weakens(base, head, &Budget::default()).weakening;
-    assert_eq!(lets_through(&alone), truth, "{} {alone:#?}", pair.told(seed));
+
+    assert_eq!(
+        lets_through(&alone),
+        truth,
+        "{} {alone:#?}",
+        pair.told(seed)
+    );
 }
 
 /// Verdicts by trying every request.
 fn check_proof(engine: &Engine, yaml: &str, requests: &Requests, proof: &Proof) {
     assert!(proof.exact, "{yaml} {proof:#?}");
-    let all: Vec<(Context, Got)> =
-        requests.all().map(|c| (c.clone(), got(engine, &c, &[]))).collect();
+    let all: Vec<(Context, Got)> = requests
+        .all()
+        .map(|c| (c.clone(), got(engine, &c, &[])))
+        .collect();
     for (invariant, verdict) in engine.set().invariants.iter().zip(&proof.invariants) {
-        let truth = all.iter().all(|(context, got)| keeps(invariant, context, got));
+        let truth = all
+            .iter()
+            .all(|(context, got)| keeps(invariant, context, got));
         assert_eq!(verdict.holds, truth, "{verdict:#?} {yaml}");
         if let Some(witness) = &verdict.counterexample {
             let context = witness.clone();
@@ -311,24 +431,47 @@ fn check_proof(engine: &Engine, yaml: &str, requests: &Requests, proof: &Proof) 
                 "{verdict:#?} {yaml}"
             );
         }
+
         assert_eq!(verdict.counterexample.is_some(), !truth);
     }
+
     let built_in = |name: &str| {
-        proof.invariants.iter().find(|verdict| verdict.name == name).expect("asked for")
+        proof
+            .invariants
+            .iter()
+            .find(|verdict| verdict.name == name)
+            .expect("asked for")
     };
+
     let unguarded = all.iter().any(|(_, got)| got.guardrails.is_empty());
-    assert_eq!(built_in("no-unguarded").holds, !unguarded, "{proof:#?} {yaml}");
+    assert_eq!(
+        built_in("no-unguarded").holds,
+        !unguarded,
+        "{proof:#?} {yaml}"
+    );
     let more = |a: &Context, b: &Context| {
         let same = |of| a.value(of).is_none() || a.value(of) == b.value(of);
         a.model() == b.model()
-            && Dimension::ALL.into_iter().filter(|of| is_plain(*of)).all(same)
-            && a.values(Dimension::Tag).iter().all(|tag| b.values(Dimension::Tag).contains(tag))
+            && Dimension::ALL
+                .into_iter()
+                .filter(|of| is_plain(*of))
+                .all(same)
+            && a.values(Dimension::Tag)
+                .iter()
+                .all(|tag| b.values(Dimension::Tag).contains(tag))
     };
+
     let loses = |(a, one): &(Context, Got)| {
-        all.iter().any(|(b, two)| more(a, b) && !two.guardrails.is_superset(&one.guardrails))
+        all.iter()
+            .any(|(b, two)| more(a, b) && !two.guardrails.is_superset(&one.guardrails))
     };
+
     if all.len() < 200 {
-        assert_eq!(built_in("monotone").holds, !all.iter().any(loses), "{proof:#?} {yaml}");
+        assert_eq!(
+            built_in("monotone").holds,
+            !all.iter().any(loses),
+            "{proof:#?} {yaml}"
+        );
     }
 }
 
@@ -336,12 +479,16 @@ pub(super) fn keeps(invariant: &Invariant, context: &Context, got: &Got) -> bool
     let within = |targets: &Targets| {
         targets.iter().all(|(dimension, list)| {
             let Some(list) = list else { return true };
-            let values = context.values(dimension).iter().map(|value| Some(value.as_str()));
+            let values = context
+                .values(dimension)
+                .iter()
+                .map(|value| Some(value.as_str()));
             let absent = !dimension.is_set() && context.values(dimension).is_empty();
             let mut values = values.chain(absent.then_some(None));
             values.any(|value| list.iter().any(|pattern| pattern.matches(value)))
         })
     };
+
     let has = |name: &std::sync::Arc<str>| got.guardrails.contains(&**name);
     !within(&invariant.applies)
         || invariant.except.as_ref().is_some_and(within)
@@ -352,7 +499,10 @@ pub(super) fn keeps(invariant: &Invariant, context: &Context, got: &Got) -> bool
 
 /// How many pairs each of the tests tries; `REFGUARD_ORACLE_PAIRS` overrides.
 fn pairs() -> u64 {
-    std::env::var("REFGUARD_ORACLE_PAIRS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_500)
+    std::env::var("REFGUARD_ORACLE_PAIRS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(2_500)
 }
 
 /// Pairs that once were answered wrongly.
@@ -381,6 +531,7 @@ fn impact_of(pair: &Pair, seed: u64) -> bool {
     if requests.len() > MOST_REQUESTS {
         return false;
     }
+
     let found = impact(&pair.engines[0], &pair.engines[1], &Budget::default());
     let table = Table::new(&pair.engines, &requests, &[]);
     assert!(found.exact, "not exact: {} {found:#?}", pair.told(seed));
@@ -390,10 +541,12 @@ fn impact_of(pair: &Pair, seed: u64) -> bool {
     if seed.is_multiple_of(4) {
         check_named(pair, seed, &requests, &found);
     }
+
     // One that weakens comes with a request that the engines confirmed.
     if !found.weakens || seed.is_multiple_of(16) {
         check_weakens(pair, seed, &requests, &found);
     }
+
     true
 }
 
@@ -406,13 +559,20 @@ fn proofs_agree(part: u64) {
         let mut set = generate::set(&mut r);
         set.invariants = (0..3).map(|_| generate::invariant(&mut r)).collect();
         let yaml = set.yaml();
-        let Some(engine) = engine_of(&yaml) else { continue };
+        let Some(engine) = engine_of(&yaml) else {
+            continue;
+        };
         let requests = Requests::of(&[engine.set()]);
         if requests.len() > MOST_REQUESTS {
             continue;
         }
+
         tried += 1;
-        let options = ProveOptions { no_unguarded: true, monotone: true };
+        let options = ProveOptions {
+            no_unguarded: true,
+            monotone: true,
+        };
+
         let proof = prove(&engine, options, &Budget::default());
         check_proof(&engine, &yaml, &requests, &proof);
     }

@@ -6,8 +6,10 @@ use crate::prove::{Budget, Impact, ProveOptions, Verdict, WeakeningKind, impact,
 use crate::resolve::Engine;
 
 fn engine(documents: &[&str]) -> Engine {
-    let yaml: Vec<String> =
-        documents.iter().map(|document| format!("apiVersion: refguard/v1\n{document}\n")).collect();
+    let yaml: Vec<String> = documents
+        .iter()
+        .map(|document| format!("apiVersion: refguard/v1\n{document}\n"))
+        .collect();
     engine_of(&yaml.join("---\n")).expect("a valid set")
 }
 
@@ -26,39 +28,61 @@ fn of(base: &[&str], head: &[&str]) -> Impact {
 }
 
 fn built_in(documents: &[&str]) -> [Verdict; 2] {
-    let options = ProveOptions { no_unguarded: true, monotone: true };
+    let options = ProveOptions {
+        no_unguarded: true,
+        monotone: true,
+    };
+
     let proof = prove(&engine(documents), options, &Budget::default());
     assert!(proof.exact, "{:?}", proof.not_analysed);
-    proof.invariants.try_into().expect("two built-in invariants")
+    proof
+        .invariants
+        .try_into()
+        .expect("two built-in invariants")
 }
 
 #[test]
 fn fourteen_deleted_tag_attachments_are_fourteen_regions() {
-    let mut documents = vec!["kind: Policy\nname: base".to_owned(), attach("base", "scope: \"*\"")];
+    let mut documents = vec![
+        "kind: Policy\nname: base".to_owned(),
+        attach("base", "scope: \"*\""),
+    ];
     let kept = documents.len();
     for n in 0..14 {
         documents.push(policy(&format!("p{n}"), &format!("g{n}")));
     }
+
     let policies = documents.len();
     documents.extend((0..14).map(|n| attach(&format!("p{n}"), &format!("tags: [tag-{n}]"))));
     let all: Vec<&str> = documents.iter().map(String::as_str).collect();
     assert!(kept < policies);
     let found = of(&all, &all[..policies]);
     assert_eq!(found.regions.len(), 14);
-    assert!(found.regions.iter().all(|region| region.lost.len() == 1 && region.gained.is_empty()));
+    assert!(
+        found
+            .regions
+            .iter()
+            .all(|region| region.lost.len() == 1 && region.gained.is_empty())
+    );
+
     assert!(found.weakens);
 }
 
 #[test]
 fn an_attachment_that_gives_nothing_switches_a_default_off() {
     let (p, q) = (policy("p", "audit"), "kind: Policy\nname: empty");
-    let (default, empty) =
-        (attach("p", "scope: \"*\"\ndefault: true"), attach("empty", "teams: [x]"));
+    let (default, empty) = (
+        attach("p", "scope: \"*\"\ndefault: true"),
+        attach("empty", "teams: [x]"),
+    );
     let found = of(&[&p, q, &default], &[&p, q, &default, &empty]);
     assert_eq!(found.regions.len(), 1);
     let region = &found.regions[0];
     assert_eq!(
-        (region.lost.as_slice(), region.values[Dimension::Team].any.as_slice()),
+        (
+            region.lost.as_slice(),
+            region.values[Dimension::Team].any.as_slice()
+        ),
         (&["audit".to_owned()][..], &["x".to_owned()][..])
     );
     assert_eq!(
@@ -69,21 +93,44 @@ fn an_attachment_that_gives_nothing_switches_a_default_off() {
     // The same set breaks both built-in invariants.
     let [unguarded, monotone] = built_in(&[&p, q, &default, &empty]);
     assert!(!unguarded.holds && !monotone.holds);
-    assert_eq!(unguarded.counterexample.expect("one").value(Dimension::Team), Some("x"));
-    assert_eq!(monotone.compared_with.expect("one").value(Dimension::Team), Some("x"));
-    assert_eq!(monotone.counterexample.expect("one").value(Dimension::Team), None);
-    assert!(built_in(&[&p, q, &default]).iter().all(|verdict| verdict.holds));
+    assert_eq!(
+        unguarded
+            .counterexample
+            .expect("one")
+            .value(Dimension::Team),
+        Some("x")
+    );
+    assert_eq!(
+        monotone.compared_with.expect("one").value(Dimension::Team),
+        Some("x")
+    );
+    assert_eq!(
+        monotone.counterexample.expect("one").value(Dimension::Team),
+        None
+    );
+
+    assert!(
+        built_in(&[&p, q, &default])
+            .iter()
+            .all(|verdict| verdict.holds)
+    );
 }
 
 #[test]
 fn a_new_pipeline_captures_what_another_policy_adds() {
     let (p, q) = (policy("p", "audit"), policy("q", "audit"));
     let piped = format!(
-        "{q}\npipeline: {{mode: pre_call, steps: [{{guardrail: audit, on_fail: allow, on_pass: next, on_error: next}}]}}"
+        "{q}\npipeline: {{mode: pre_call, steps: [{{guardrail: audit, on_fail: allow, on_pass: \
+            next, on_error: next}}]}}"
     );
     let (everyone, team) = (attach("p", "scope: \"*\""), attach("q", "teams: [x]"));
     let found = of(&[&p, &q, &everyone, &team], &[&p, &piped, &everyone, &team]);
-    assert!(found.regions.iter().all(|region| region.lost.is_empty() && region.gained.is_empty()));
+    assert!(
+        found
+            .regions
+            .iter()
+            .all(|region| region.lost.is_empty() && region.gained.is_empty())
+    );
     assert!(
         found.regions.iter().any(|region| region.pipelines.is_some() && region.values[Dimension::Team].any == ["x"])
     );
@@ -94,7 +141,13 @@ fn a_new_pipeline_captures_what_another_policy_adds() {
     let strict = piped
         .replace("on_fail: allow", "on_fail: block")
         .replace("on_error: next", "on_error: block");
-    assert!(!of(&[&p, &q, &everyone, &team], &[&p, &strict, &everyone, &team]).weakens);
+    assert!(
+        !of(
+            &[&p, &q, &everyone, &team],
+            &[&p, &strict, &everyone, &team]
+        )
+        .weakens
+    );
 }
 
 #[test]
@@ -109,23 +162,41 @@ fn what_a_policy_named_by_the_request_loses_is_listed() {
     assert_eq!(found.regions[0].lost, ["audit"]);
     // Where every request gets the guardrail anyway, naming the policy loses nothing.
     let (everywhere, all) = (policy("all", "audit"), attach("all", "scope: \"*\""));
-    assert!(of(&[&p, &everywhere, &all], &[plain, &everywhere, &all]).regions.is_empty());
+
+    assert!(
+        of(&[&p, &everywhere, &all], &[plain, &everywhere, &all])
+            .regions
+            .is_empty()
+    );
 }
 
 #[test]
 fn pipelines_that_change_places_are_a_change() {
     let piped = |name: &str, guardrail: &str| {
         let steps = format!("steps: [{{guardrail: {guardrail}}}]");
-        format!("{}\npipeline: {{mode: pre_call, {steps}}}", policy(name, guardrail))
+        format!(
+            "{}\npipeline: {{mode: pre_call, {steps}}}",
+            policy(name, guardrail)
+        )
     };
+
     let (p, q) = (piped("p", "a"), piped("q", "b"));
-    let (one, two) =
-        (attach("p", "teams: [x]\npriority: 1"), attach("q", "tags: [t]\npriority: 2"));
+    let (one, two) = (
+        attach("p", "teams: [x]\npriority: 1"),
+        attach("q", "tags: [t]\npriority: 2"),
+    );
     let later = attach("p", "teams: [x]\npriority: 3");
     let found = of(&[&p, &q, &one, &two], &[&p, &q, &later, &two]);
     assert_eq!(found.regions.len(), 1);
     let change = found.regions[0].pipelines.as_ref().expect("pipelines");
-    assert_eq!((change.before[0].policy.as_str(), change.after[0].policy.as_str()), ("p", "q"));
+    assert_eq!(
+        (
+            change.before[0].policy.as_str(),
+            change.after[0].policy.as_str()
+        ),
+        ("p", "q")
+    );
+
     assert!(!found.weakens);
 }
 
@@ -133,18 +204,33 @@ fn pipelines_that_change_places_are_a_change() {
 fn a_spent_budget_is_said_and_never_taken_for_nothing() {
     let (p, q) = (policy("p", "audit"), policy("p", "other"));
     let team = attach("p", "teams: [x]");
-    let found = impact(&engine(&[&p, &team]), &engine(&[&q, &team]), &Budget::units(1));
+    let found = impact(
+        &engine(&[&p, &team]),
+        &engine(&[&q, &team]),
+        &Budget::units(1),
+    );
+
     assert!(!found.exact && !found.not_analysed.is_empty());
     // Without a change there is nothing that could have been missed.
-    let same = impact(&engine(&[&p, &team]), &engine(&[&p, &team]), &Budget::units(1));
+    let same = impact(
+        &engine(&[&p, &team]),
+        &engine(&[&p, &team]),
+        &Budget::units(1),
+    );
+
     assert!(same.exact && same.regions.is_empty());
 }
 
 #[test]
 fn a_worst_case_ends_within_its_budget() {
     let mut documents = vec![policy("p", "audit"), policy("q", "other")];
-    let list =
-        |what: &str, n: usize| (0..n).map(|i| format!("{what}{i}*")).collect::<Vec<_>>().join(", ");
+    let list = |what: &str, n: usize| {
+        (0..n)
+            .map(|i| format!("{what}{i}*"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+
     documents.push(attach(
         "p",
         &format!(
@@ -154,7 +240,9 @@ fn a_worst_case_ends_within_its_budget() {
             list("t", 60)
         ),
     ));
-    let conditions: Vec<String> = (6..12).map(|n| format!("\"(a|b)*a(a|b){{{n}}}\"")).collect();
+    let conditions: Vec<String> = (6..12)
+        .map(|n| format!("\"(a|b)*a(a|b){{{n}}}\""))
+        .collect();
     documents.push(format!(
         "kind: Policy\nname: r\nguardrails: {{add: [x]}}\ncondition: {{model: [{}]}}",
         conditions.join(", ")
@@ -162,19 +250,26 @@ fn a_worst_case_ends_within_its_budget() {
     documents.push(attach("r", "scope: \"*\""));
     documents.push(attach("q", "scope: \"*\"\ndefault: true"));
     let all: Vec<&str> = documents.iter().map(String::as_str).collect();
-    let changed: Vec<String> =
-        documents.iter().map(|d| d.replace("[x]", "[other]").replace("t1*", "u1*")).collect();
+    let changed: Vec<String> = documents
+        .iter()
+        .map(|d| d.replace("[x]", "[other]").replace("t1*", "u1*"))
+        .collect();
     let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
     let found = impact(&engine(&all), &engine(&changed), &Budget::units(300_000));
+
     assert!(!found.exact && !found.not_analysed.is_empty());
 }
 
-/// A policy with a pipeline of one step, attached to everyone, and how the gateway runs its guardrail.
+/// A policy with a pipeline of one step, attached to everyone, and how the gateway runs its
+/// guardrail.
 fn piped(modes: &str, mode: &str, on_fail: &str) -> Vec<String> {
     let step = format!("{{guardrail: audit, on_pass: next, on_fail: {on_fail}}}");
     vec![
         format!("kind: Catalog\nguardrails: [{{name: audit, modes: [{modes}]}}, other]"),
-        format!("{}\npipeline: {{mode: {mode}, steps: [{step}]}}", policy("p", "audit")),
+        format!(
+            "{}\npipeline: {{mode: {mode}, steps: [{step}]}}",
+            policy("p", "audit")
+        ),
         attach("p", "scope: \"*\""),
     ]
 }
@@ -184,6 +279,7 @@ fn kind_between(before: &[String], after: &[String]) -> Option<WeakeningKind> {
         [before, after].map(|set| set.iter().map(String::as_str).collect::<Vec<_>>());
     let found = of(&before, &after);
     assert!(found.exact, "{:?}", found.not_analysed);
+
     found.weakening.map(|weakening| weakening.kind)
 }
 
@@ -195,7 +291,10 @@ fn a_pipeline_that_moves_after_the_model_is_late() {
         kind_between(&unknown("pre_call"), &unknown("post_call")),
         Some(WeakeningKind::Late)
     );
-    assert_eq!(kind_between(&unknown("post_call"), &unknown("pre_call")), None);
+    assert_eq!(
+        kind_between(&unknown("post_call"), &unknown("pre_call")),
+        None
+    );
     // The guardrail runs before the model by itself where no pipeline takes it over there.
     assert_eq!(kind_between(&both("pre_call"), &both("post_call")), None);
 }
@@ -203,9 +302,16 @@ fn a_pipeline_that_moves_after_the_model_is_late() {
 #[test]
 fn a_block_that_becomes_another_answer_is_softened() {
     let of = |on_fail| piped("pre_call", "pre_call", on_fail);
-    assert_eq!(kind_between(&of("block"), &of("modify_response")), Some(WeakeningKind::Softened));
+    assert_eq!(
+        kind_between(&of("block"), &of("modify_response")),
+        Some(WeakeningKind::Softened)
+    );
     assert_eq!(kind_between(&of("modify_response"), &of("block")), None);
-    assert_eq!(kind_between(&of("block"), &of("next")), Some(WeakeningKind::LetThrough));
+
+    assert_eq!(
+        kind_between(&of("block"), &of("next")),
+        Some(WeakeningKind::LetThrough)
+    );
 }
 
 #[test]
@@ -215,6 +321,14 @@ fn a_guardrail_still_blocks_in_the_modes_that_no_pipeline_takes_over() {
     let alone = vec![watched[0].clone(), policy("p", "audit"), watched[2].clone()];
     assert_eq!(kind_between(&alone, &watched), Some(WeakeningKind::Late));
     let only_before = piped("pre_call", "pre_call", "next");
-    let alone = vec![only_before[0].clone(), policy("p", "audit"), only_before[2].clone()];
-    assert_eq!(kind_between(&alone, &only_before), Some(WeakeningKind::LetThrough));
+    let alone = vec![
+        only_before[0].clone(),
+        policy("p", "audit"),
+        only_before[2].clone(),
+    ];
+
+    assert_eq!(
+        kind_between(&alone, &only_before),
+        Some(WeakeningKind::LetThrough)
+    );
 }

@@ -1,11 +1,12 @@
-//! Whether HEAD does less than BASE with some request: lets it through, stops it only when the model has been
-//! called, or replaces the answer where BASE refuses the request.
+//! Whether HEAD does less than BASE with some request: lets it through, stops it only when the
+//! model has been called, or replaces the answer where BASE refuses the request.
 //!
-//! A request is acted on if any of its pipelines acts or any of its guardrails outside pipelines fails, so
-//! the order of pipelines does not matter. What BASE does by something that both sets have, HEAD does too,
-//! unless a pipeline that only HEAD has captures it. So one looks where an attachment or a policy gives
-//! something in BASE only, and where a pipeline that is new meets what it captures; and from there on at
-//! what may be met besides: pipelines that capture more, and an attachment that switches defaults off.
+//! A request is acted on if any of its pipelines acts or any of its guardrails outside pipelines
+//! fails, so the order of pipelines does not matter. What BASE does by something that both sets
+//! have, HEAD does too, unless a pipeline that only HEAD has captures it. So one looks where an
+//! attachment or a policy gives something in BASE only, and where a pipeline that is new meets what
+//! it captures; and from there on at what may be met besides: pipelines that capture more, and an
+//! attachment that switches defaults off.
 //!
 //! For example, where everyone gets `audit`, and HEAD gives the team `x` a pipeline:
 //!
@@ -20,9 +21,10 @@
 //! confirm        the engines play the request (team x) with them: block before, allow after
 //! ```
 //!
-//! The other two kinds are the same search with another question at each place. *Late* counts only what stops
-//! a call before the model: a pipeline that moves from pre_call to post_call acts there no more. *Softened* asks
-//! for outcomes with which one thing of BASE blocks and one pipeline of HEAD modifies, all others at rest.
+//! The other two kinds are the same search with another question at each place. *Late* counts only
+//! what stops a call before the model: a pipeline that moves from pre_call to post_call acts there
+//! no more. *Softened* asks for outcomes with which one thing of BASE blocks and one pipeline of
+//! HEAD modifies, all others at rest.
 
 mod starts;
 
@@ -66,12 +68,13 @@ enum Capturer {
 struct Wanted {
     /// Guardrails that some pipeline would have to capture.
     captured: Vec<GuardId>,
-    /// Guardrails that a pipeline would have to capture that BASE lacks: there they run by themselves.
+    /// Guardrails that a pipeline would have to capture that BASE lacks: there they run by
+    /// themselves.
     captured_anew: Vec<GuardId>,
     /// Whether defaults of HEAD would have to be switched off.
     switch: bool,
-    /// Whether defaults count in HEAD where something else does in BASE: only then a default pipeline of HEAD
-    /// captures what both sets have.
+    /// Whether defaults count in HEAD where something else does in BASE: only then a default
+    /// pipeline of HEAD captures what both sets have.
     to_defaults: bool,
 }
 
@@ -95,41 +98,69 @@ struct Hunt<'h, 'w, 'a> {
     skipped: bool,
 }
 
-/// A request and outcomes for which HEAD does less than BASE, if there are such: the worst kind first.
+/// A request and outcomes for which HEAD does less than BASE, if there are such: the worst kind
+/// first.
 pub(super) fn weakening(
     search: &mut Search<'_, '_>,
     names: &Names,
     engines: [&Engine; 2],
 ) -> Option<Weakening> {
     let world = search.eval.world;
-    let kinds = [WeakeningKind::LetThrough, WeakeningKind::Late, WeakeningKind::Softened];
-    let possible = kinds.into_iter().filter(|kind| may_be(world, *kind)).collect::<Vec<_>>();
-    possible.into_iter().find_map(|kind| weakening_of(kind, search, names, engines))
+    let kinds = [
+        WeakeningKind::LetThrough,
+        WeakeningKind::Late,
+        WeakeningKind::Softened,
+    ];
+    let possible = kinds
+        .into_iter()
+        .filter(|kind| may_be(world, *kind))
+        .collect::<Vec<_>>();
+
+    possible
+        .into_iter()
+        .find_map(|kind| weakening_of(kind, search, names, engines))
 }
 
 /// Whether HEAD has what a weakening of a kind needs.
 fn may_be(world: &World<'_>, kind: WeakeningKind) -> bool {
     let used = |side: usize| {
-        let pipes = world.side_at(side).map(|side| side.pipes.as_slice()).unwrap_or_default();
-        pipes.iter().copied().flatten().collect::<FxHashSet<PipeId>>()
+        let pipes = world
+            .side_at(side)
+            .map(|side| side.pipes.as_slice())
+            .unwrap_or_default();
+        pipes
+            .iter()
+            .copied()
+            .flatten()
+            .collect::<FxHashSet<PipeId>>()
     };
+
     let (before, after) = (used(BASE), used(HEAD));
-    let mut new = after.difference(&before).filter_map(|id| world.pipes.get(*id));
+    let mut new = after
+        .difference(&before)
+        .filter_map(|id| world.pipes.get(*id));
     match kind {
         WeakeningKind::LetThrough => true,
         WeakeningKind::Late => {
             let runs_late = |id| {
                 let runs = world.runs(id);
-                let at =
-                    |stage| [false, true].iter().any(|tool| runs.at(stage, *tool) == Some(true));
+                let at = |stage| {
+                    [false, true]
+                        .iter()
+                        .any(|tool| runs.at(stage, *tool) == Some(true))
+                };
+
                 at(Stage::During) || at(Stage::After)
             };
+
             new.any(|pipe| pipe.mode == PipelineMode::PostCall)
                 || (before != after && world.guardrails.numbers().any(runs_late))
         }
         WeakeningKind::Softened => new.any(|pipe| {
             let modifies = |action: &Action| *action == Action::ModifyResponse;
-            pipe.steps.iter().any(|s| [s.on_pass, s.on_fail, s.on_error].iter().any(modifies))
+            pipe.steps
+                .iter()
+                .any(|s| [s.on_pass, s.on_fail, s.on_error].iter().any(modifies))
         }),
     }
 }
@@ -141,7 +172,12 @@ fn weakening_of(
     engines: [&Engine; 2],
 ) -> Option<Weakening> {
     let (world, budget) = (search.eval.world, search.eval.budget);
-    let view = View { world, kind, calls_tool: false };
+    let view = View {
+        world,
+        kind,
+        calls_tool: false,
+    };
+
     let mut hunt = Hunt {
         kind,
         pardons: Rc::new(
@@ -161,14 +197,21 @@ fn weakening_of(
         found: None,
         skipped: false,
     };
+
     hunt.capturers = hunt.capturers();
     hunt.default_pipes = !hunt.default_capturers().is_empty();
     hunt.run();
-    let Hunt { found, skipped, search, .. } = hunt;
+    let Hunt {
+        found,
+        skipped,
+        search,
+        ..
+    } = hunt;
     let cut_short = search.eval.budget.spent() && !search.changes.is_empty();
     if found.is_none() && (skipped || cut_short) {
         search.skip("whether HEAD blocks less than BASE".to_owned());
     }
+
     found
 }
 
@@ -189,6 +232,7 @@ impl Hunt<'_, '_, '_> {
             self.skipped |= self.search.eval.budget.spent();
             return;
         }
+
         let named: Vec<Named> = start
             .named
             .iter()
@@ -205,10 +249,12 @@ impl Hunt<'_, '_, '_> {
                 return;
             }
         }
+
         for list in [&mut wanted.captured, &mut wanted.captured_anew] {
             list.sort_unstable();
             list.dedup();
         }
+
         self.look_further(&start, &wanted, depth);
     }
 
@@ -216,22 +262,33 @@ impl Hunt<'_, '_, '_> {
         let world = self.search.eval.world;
         let (before, after) = (seen.outcome(BASE, class), seen.outcome(HEAD, class));
         let calls_tool = start.point.values[Dimension::Tool] != any();
-        let view = View { world, kind: self.kind, calls_tool };
+        let view = View {
+            world,
+            kind: self.kind,
+            calls_tool,
+        };
+
         let alone = view.alone(after);
         let elements = view.elements(before);
         let pairs = before.pipes.len() * after.pipes.len();
-        self.search.eval.budget.spend((8 + before.gives.len() + after.gives.len() + pairs) as u64);
+        self.search
+            .eval
+            .budget
+            .spend((8 + before.gives.len() + after.gives.len() + pairs) as u64);
         let to_defaults = before.non_default && !after.non_default;
         wanted.to_defaults |= to_defaults;
-        // What HEAD does by default goes where something else matches. If BASE acts by default too, then what
-        // switches it off in both sets changes nothing, and what does so only in HEAD is looked at by itself.
+        // What HEAD does by default goes where something else matches. If BASE acts by default too,
+        // then what switches it off in both sets changes nothing, and what does so only in HEAD is
+        // looked at by itself.
         let does_something = !after.gives.is_empty() || !after.pipes.is_empty();
         let alike = !to_defaults && start.named.is_empty();
         wanted.switch |= does_something && !elements.is_empty() && !after.non_default && !alike;
+
         for element in elements {
             if matches!(element, Element::Pipeline(pipe) if after.pipes.contains(&pipe)) {
                 continue;
             }
+
             let budget = self.search.eval.budget;
             let outcomes = match self.kind {
                 WeakeningKind::LetThrough | WeakeningKind::Late => {
@@ -239,6 +296,7 @@ impl Hunt<'_, '_, '_> {
                 }
                 WeakeningKind::Softened => view.softened(element, [before, after], budget),
             };
+
             match outcomes {
                 Ok(Some(outcomes)) => {
                     self.found = self.confirm(start, seen, class, &outcomes);
@@ -249,39 +307,57 @@ impl Hunt<'_, '_, '_> {
                 Ok(None) => {}
                 Err(_) => self.skipped = true,
             }
+
             let list = match element {
                 Element::Guardrail(_) => &mut wanted.captured_anew,
                 Element::Pipeline(_) => &mut wanted.captured,
             };
+
             list.extend(
-                walk::runs(world, element).into_iter().filter(|g| alone.binary_search(g).is_ok()),
+                walk::runs(world, element)
+                    .into_iter()
+                    .filter(|g| alone.binary_search(g).is_ok()),
             );
         }
     }
 
-    /// Looks at the place once more with what could let more through: attachments and named policies of HEAD.
+    /// Looks at the place once more with what could let more through: attachments and named
+    /// policies of HEAD.
     fn look_further(&mut self, start: &Start, wanted: &Wanted, depth: usize) {
         // One step for each guardrail of a pipeline, and one for the defaults.
         if depth > 1 + wanted.captured.len() + wanted.captured_anew.len() {
             return;
         }
+
         let by_default = self.default_pipes && wanted.to_defaults;
         let anew = !wanted.captured_anew.is_empty() && (!self.capturers.is_empty() || by_default);
         if !wanted.switch && wanted.captured.is_empty() && !anew {
             return;
         }
-        let Some(head) = self.search.side(HEAD) else { return };
+
+        let Some(head) = self.search.side(HEAD) else {
+            return;
+        };
         let world = self.search.eval.world;
         let pardons = Rc::clone(&self.pardons);
         let captures = |profile: ProfileId, is_new: &dyn Fn() -> bool| {
-            let Some(pipe) = world.pipe_of(profile) else { return false };
+            let Some(pipe) = world.pipe_of(profile) else {
+                return false;
+            };
             let pardoned = pardons.get(&pipe).map_or(&[][..], Vec::as_slice);
             let one_of = |list: &[GuardId]| {
-                pardoned.iter().any(|guardrail| list.binary_search(guardrail).is_ok())
+                pardoned
+                    .iter()
+                    .any(|guardrail| list.binary_search(guardrail).is_ok())
             };
+
             one_of(&wanted.captured) || (one_of(&wanted.captured_anew) && is_new())
         };
-        self.search.eval.budget.spend((head.givens.len() + head.profiles.len()) as u64);
+
+        self.search
+            .eval
+            .budget
+            .spend((head.givens.len() + head.profiles.len()) as u64);
         for (rank, given) in (0..).zip(&head.givens) {
             // A default one counts in HEAD where BASE has something else, though both have it.
             let is_new = || {
@@ -291,24 +367,45 @@ impl Hunt<'_, '_, '_> {
             if !useful || given.zone.covers(&start.point) || !given.zone.overlaps(&start.point) {
                 continue;
             }
+
             for point in self.search.points(HEAD, rank, &start.point) {
-                self.look(Start { point, named: start.named.clone() }, depth + 1);
+                self.look(
+                    Start {
+                        point,
+                        named: start.named.clone(),
+                    },
+                    depth + 1,
+                );
             }
+
             if self.over() {
                 return;
             }
         }
+
         if wanted.captured.is_empty() && wanted.captured_anew.is_empty() {
             return;
         }
+
         for (policy, profile) in head.set.policies.iter().zip(&head.profiles) {
-            let is_new = || self.capturers.contains(&Capturer::Named(policy.name.clone()));
+            let is_new = || {
+                self.capturers
+                    .contains(&Capturer::Named(policy.name.clone()))
+            };
+
             if !start.named.contains(&policy.name) && captures(*profile, &is_new) {
                 let mut named = start.named.clone();
                 named.push(policy.name.clone());
                 named.sort_unstable();
-                self.look(Start { point: start.point.clone(), named }, depth + 1);
+                self.look(
+                    Start {
+                        point: start.point.clone(),
+                        named,
+                    },
+                    depth + 1,
+                );
             }
+
             if self.over() {
                 return;
             }
@@ -331,8 +428,10 @@ impl Hunt<'_, '_, '_> {
             .map(|(guardrail, outcome)| (world.guardrail(*guardrail), *outcome))
             .collect();
         let catalog = &self.engines[1].set().catalog;
-        let given: resolve::Outcomes<'_> =
-            outcomes.iter().map(|(name, outcome)| (name.as_str(), vec![*outcome].into())).collect();
+        let given: resolve::Outcomes<'_> = outcomes
+            .iter()
+            .map(|(name, outcome)| (name.as_str(), vec![*outcome].into()))
+            .collect();
         let mut tried = false;
         for mut witness in self.names.requests(&start.point) {
             tried = true;
@@ -358,6 +457,7 @@ impl Hunt<'_, '_, '_> {
                 });
             }
         }
+
         // What the engines do not confirm is not shown, and not taken for nothing either.
         self.skipped |= tried;
         None
@@ -365,11 +465,20 @@ impl Hunt<'_, '_, '_> {
 
     fn because(&self, start: &Start, seen: &Evaluated) -> Vec<super::report::Cause> {
         let changes = self.search.changes;
-        let mut causes: Vec<&super::report::Cause> =
-            start.named.iter().flat_map(|name| changes.behind_policy(name)).collect();
+        let mut causes: Vec<&super::report::Cause> = start
+            .named
+            .iter()
+            .flat_map(|name| changes.behind_policy(name))
+            .collect();
+
         for (side, ranks) in seen.ranks.iter().enumerate() {
-            causes.extend(ranks.iter().flat_map(|rank| changes.behind_attachment(side, *rank)));
+            causes.extend(
+                ranks
+                    .iter()
+                    .flat_map(|rank| changes.behind_attachment(side, *rank)),
+            );
         }
+
         causes.sort_unstable();
         causes.dedup();
         causes.into_iter().cloned().collect()
@@ -395,8 +504,10 @@ pub(super) fn is_weaker(kind: WeakeningKind, before: Reaction, after: Reaction) 
 
 /// What an attachment would have to be the same in to switch off the same defaults.
 fn switch_key<'w>(world: &'w World<'_>, given: &'w Given) -> impl Eq + std::hash::Hash + use<'w> {
-    let conditions: Vec<_> =
-        world.chain(given.profile).map(|member| member.condition.as_deref()).collect();
+    let conditions: Vec<_> = world
+        .chain(given.profile)
+        .map(|member| member.condition.as_deref())
+        .collect();
     (&given.zone, &given.models, conditions)
 }
 

@@ -14,19 +14,41 @@ use crate::prove::world::{GuardId, PipeId, ProfileId};
 
 impl Hunt<'_, '_, '_> {
     pub(super) fn run(&mut self) {
-        for rank in self.search.changes.attachments.first().cloned().unwrap_or_default() {
+        for rank in self
+            .search
+            .changes
+            .attachments
+            .first()
+            .cloned()
+            .unwrap_or_default()
+        {
             for point in self.search.points(BASE, rank, &Point::top()) {
-                self.look(Start { point, named: Vec::new() }, 0);
+                self.look(
+                    Start {
+                        point,
+                        named: Vec::new(),
+                    },
+                    0,
+                );
             }
         }
+
         self.switched_off();
         let capturers = self.capturers.clone();
         for capturer in &capturers {
             self.captured_from_attached(capturer);
         }
+
         for policy in &self.search.changes.policies {
-            self.look(Start { point: Point::top(), named: vec![policy.name.clone()] }, 0);
+            self.look(
+                Start {
+                    point: Point::top(),
+                    named: vec![policy.name.clone()],
+                },
+                0,
+            );
         }
+
         for capturer in &capturers {
             let top = Point::top();
             match capturer {
@@ -37,6 +59,7 @@ impl Hunt<'_, '_, '_> {
                 Capturer::Named(_) => self.captured_from_named(capturer, std::iter::once(top)),
             }
         }
+
         self.captured_by_default();
     }
 
@@ -47,29 +70,47 @@ impl Hunt<'_, '_, '_> {
         (0..)
             .zip(givens)
             .filter(|(_, given)| {
-                given.default && world.pipe_of(given.profile).is_some_and(|pipe| self.matters(pipe))
+                given.default
+                    && world
+                        .pipe_of(given.profile)
+                        .is_some_and(|pipe| self.matters(pipe))
             })
             .map(|(rank, _)| rank)
             .collect()
     }
 
-    /// What a default pipeline captures from a policy that a request names, where BASE has something else
-    /// that HEAD lacks.
+    /// What a default pipeline captures from a policy that a request names, where BASE has
+    /// something else that HEAD lacks.
     fn captured_by_default(&mut self) {
         let defaults = self.default_capturers();
-        let Some(head) = self.search.side(HEAD) else { return };
-        for rank in self.search.changes.attachments.first().cloned().unwrap_or_default() {
+        let Some(head) = self.search.side(HEAD) else {
+            return;
+        };
+
+        for rank in self
+            .search
+            .changes
+            .attachments
+            .first()
+            .cloned()
+            .unwrap_or_default()
+        {
             if defaults.is_empty() || self.over() {
                 return;
             }
+
             for point in self.search.points(BASE, rank, &Point::top()) {
-                let Ok(seen) = self.search.eval.evaluate(&point, &[], &[]) else { continue };
+                let Ok(seen) = self.search.eval.evaluate(&point, &[], &[]) else {
+                    continue;
+                };
                 let turns = |class| {
                     seen.outcome(BASE, class).non_default && !seen.outcome(HEAD, class).non_default
                 };
+
                 if !(0..seen.space.classes.len()).any(turns) {
                     continue;
                 }
+
                 for default in &defaults {
                     let points = head
                         .givens
@@ -95,19 +136,46 @@ impl Hunt<'_, '_, '_> {
         let (Some(base), Some(head)) = (self.search.side(BASE), self.search.side(HEAD)) else {
             return;
         };
-        let defaults: Vec<Rank> =
-            (0..).zip(&base.givens).filter(|(_, given)| given.default).map(|(r, _)| r).collect();
-        // One that BASE has too, giving something else, switches off there what it switches off here.
+        let defaults: Vec<Rank> = (0..)
+            .zip(&base.givens)
+            .filter(|(_, given)| given.default)
+            .map(|(r, _)| r)
+            .collect();
+
+        // One that BASE has too, giving something else, switches off there what it switches off
+        // here.
         let world = self.search.eval.world;
-        let before = self.search.changes.attachments.first().cloned().unwrap_or_default();
-        let before = before.into_iter().filter_map(|rank| base.givens.get(rank as usize));
-        let known: FxHashSet<_> =
-            before.filter(|given| !given.default).map(|given| switch_key(world, given)).collect();
-        for rank in self.search.changes.attachments.last().cloned().unwrap_or_default() {
-            let Some(given) = head.givens.get(rank as usize) else { continue };
+        let before = self
+            .search
+            .changes
+            .attachments
+            .first()
+            .cloned()
+            .unwrap_or_default();
+        let before = before
+            .into_iter()
+            .filter_map(|rank| base.givens.get(rank as usize));
+        let known: FxHashSet<_> = before
+            .filter(|given| !given.default)
+            .map(|given| switch_key(world, given))
+            .collect();
+
+        for rank in self
+            .search
+            .changes
+            .attachments
+            .last()
+            .cloned()
+            .unwrap_or_default()
+        {
+            let Some(given) = head.givens.get(rank as usize) else {
+                continue;
+            };
+
             if defaults.is_empty() || given.default || known.contains(&switch_key(world, given)) {
                 continue;
             }
+
             self.together(rank, &defaults);
         }
     }
@@ -117,8 +185,15 @@ impl Hunt<'_, '_, '_> {
         for point in self.search.points(HEAD, rank, &Point::top()) {
             for other in others {
                 for both in self.search.points(BASE, *other, &point) {
-                    self.look(Start { point: both, named: Vec::new() }, 0);
+                    self.look(
+                        Start {
+                            point: both,
+                            named: Vec::new(),
+                        },
+                        0,
+                    );
                 }
+
                 if self.over() {
                     return;
                 }
@@ -131,22 +206,31 @@ impl Hunt<'_, '_, '_> {
             return Vec::new();
         };
         let world = self.search.eval.world;
-        let known: FxHashSet<_> =
-            (0..).zip(&base.givens).filter_map(|(rank, _)| order_key(world, base, rank)).collect();
+        let known: FxHashSet<_> = (0..)
+            .zip(&base.givens)
+            .filter_map(|(rank, _)| order_key(world, base, rank))
+            .collect();
         let attached = (0..)
             .zip(&head.givens)
             .filter(|(_, given)| {
-                world.pipe_of(given.profile).is_some_and(|pipe| self.matters(pipe))
+                world
+                    .pipe_of(given.profile)
+                    .is_some_and(|pipe| self.matters(pipe))
             })
             .filter(|(rank, _)| {
                 order_key(world, head, *rank).is_some_and(|key| !known.contains(&key))
             })
             .map(|(rank, _)| Capturer::Attached(rank));
+
         // A pipeline runs where its policy's own condition holds.
         let runs = |profile: &Option<ProfileId>| {
             let own = profile.and_then(|profile| world.chain(profile).last());
-            (profile.and_then(|p| world.pipe_of(p)), own.and_then(|own| own.condition.clone()))
+            (
+                profile.and_then(|p| world.pipe_of(p)),
+                own.and_then(|own| own.condition.clone()),
+            )
         };
+
         let is_new = |profiles: &[Option<ProfileId>]| match profiles {
             [before, after] => {
                 let after = runs(after);
@@ -154,6 +238,7 @@ impl Hunt<'_, '_, '_> {
             }
             _ => false,
         };
+
         let changed = self.search.changes.policies.iter();
         let named = changed
             .filter(|policy| is_new(&policy.profiles))
@@ -171,8 +256,15 @@ impl Hunt<'_, '_, '_> {
                 Capturer::Named(name) => {
                     for rank in others {
                         for point in self.search.points(BASE, *rank, &Point::top()) {
-                            self.look(Start { point, named: vec![name.clone()] }, 0);
+                            self.look(
+                                Start {
+                                    point,
+                                    named: vec![name.clone()],
+                                },
+                                0,
+                            );
                         }
+
                         if self.over() {
                             return;
                         }
@@ -185,7 +277,9 @@ impl Hunt<'_, '_, '_> {
     /// What it captures from policies that a request names.
     fn captured_from_named(&mut self, capturer: &Capturer, points: impl Iterator<Item = Point>) {
         let steps = self.captured_by(capturer);
-        let Some(base) = self.search.side(BASE) else { return };
+        let Some(base) = self.search.side(BASE) else {
+            return;
+        };
         let world = self.search.eval.world;
 
         // Of policies that do the same one is enough.
@@ -197,7 +291,9 @@ impl Hunt<'_, '_, '_> {
             .iter()
             .zip(&base.profiles)
             .filter(|(_, profile)| {
-                steps.iter().any(|guardrail| world.may_give(**profile, *guardrail))
+                steps
+                    .iter()
+                    .any(|guardrail| world.may_give(**profile, *guardrail))
                     && profiles.insert(**profile)
             })
             .map(|(policy, _)| &policy.name)
@@ -209,7 +305,14 @@ impl Hunt<'_, '_, '_> {
                 if let Capturer::Named(name) = capturer {
                     named.push(name.clone());
                 }
-                self.look(Start { point: point.clone(), named }, 0);
+
+                self.look(
+                    Start {
+                        point: point.clone(),
+                        named,
+                    },
+                    0,
+                );
                 if self.over() {
                     return;
                 }
@@ -221,13 +324,15 @@ impl Hunt<'_, '_, '_> {
     fn captured_by(&self, capturer: &Capturer) -> Vec<GuardId> {
         let head = self.search.side(HEAD);
         let profile = match capturer {
-            Capturer::Attached(rank) => {
-                head.and_then(|h| h.givens.get(*rank as usize)).map(|given| given.profile)
-            }
+            Capturer::Attached(rank) => head
+                .and_then(|h| h.givens.get(*rank as usize))
+                .map(|given| given.profile),
             Capturer::Named(name) => self.profile(HEAD, name),
         };
+
         let world = self.search.eval.world;
         let pipe = profile.and_then(|profile| world.pipe_of(profile));
-        pipe.map(|pipe| self.pardoned(pipe).to_vec()).unwrap_or_default()
+        pipe.map(|pipe| self.pardoned(pipe).to_vec())
+            .unwrap_or_default()
     }
 }

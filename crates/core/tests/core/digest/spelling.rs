@@ -58,10 +58,19 @@ pub(super) fn write(documents: &[Value], mut whims: Whims<'_>) -> Vec<(String, S
                     None => break,
                 },
             };
-            let mark = if text.is_empty() && whims.often() { "" } else { "---\n" };
+            let mark = if text.is_empty() && whims.often() {
+                ""
+            } else {
+                "---\n"
+            };
             text.push_str(mark);
             comment(&mut text, 0, &mut whims);
-            mapping(&without_defaults(next, &mut whims), 0, &mut text, &mut whims);
+            mapping(
+                &without_defaults(next, &mut whims),
+                0,
+                &mut text,
+                &mut whims,
+            );
         }
         files.push((format!("{:03}.yaml", files.len()), text));
     }
@@ -79,8 +88,9 @@ fn without_defaults(document: &Value, whims: &mut Whims<'_>) -> Map<String, Valu
             list.as_array().is_none_or(|list| !list.is_empty()) || whims.rarely()
         });
     }
-    if let Some(steps) =
-        object.get_mut("pipeline").and_then(|pipeline| pipeline["steps"].as_array_mut())
+    if let Some(steps) = object
+        .get_mut("pipeline")
+        .and_then(|pipeline| pipeline["steps"].as_array_mut())
     {
         for step in steps.iter_mut().filter_map(Value::as_object_mut) {
             step.retain(|key, value| {
@@ -205,7 +215,9 @@ fn flow(value: &Value, text: &mut String, whims: &mut Whims<'_>) {
 
 fn scalar(value: &str, text: &mut String, whims: &mut Whims<'_>) {
     let bare = value.starts_with(|c: char| c.is_ascii_lowercase())
-        && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/' | '.'))
+        && value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/' | '.'))
         && !matches!(value, "no" | "y" | "yes" | "off" | "null");
     match whims.below(3) {
         0 if bare => text.push_str(value),

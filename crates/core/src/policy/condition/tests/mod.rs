@@ -1,4 +1,5 @@
-//! Tables of what is accepted and refused, and properties of any text. What Python says is in `python`.
+//! Tables of what is accepted and refused, and properties of any text. What Python says is in
+//! `python`.
 
 mod python;
 
@@ -10,7 +11,9 @@ fn pattern(text: &str) -> ModelPattern {
 }
 
 fn fault(text: &str) -> ConditionFault {
-    ModelPattern::parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"))
+    ModelPattern::parse(text)
+        .err()
+        .unwrap_or_else(|| panic!("{text} is accepted"))
 }
 
 #[test]
@@ -101,7 +104,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("a*{", "{", "`{` that opens no repeat"),
     ("a{3,2}", "{3,2}", "lower bound is above"),
     ("a{1001}", "{1001}", "`regex-repeat` is 1000"),
-    ("a{1,99999999999999999999}", "{1,99999999999999999999}", "`regex-repeat` is 1000"),
+    (
+        "a{1,99999999999999999999}",
+        "{1,99999999999999999999}",
+        "`regex-repeat` is 1000",
+    ),
     ("*", "*", "`*` has nothing to repeat"),
     ("a|+", "+", "`+` has nothing to repeat"),
     ("(?)", "(?", "unknown kind of group"),
@@ -143,8 +150,15 @@ fn refuses_each_construct_by_name_and_place() {
     for &(text, place, message) in REFUSED {
         let fault = fault(text);
         assert!(fault.message.contains(message), "{text}: {}", fault.message);
-        assert_eq!(text.get(fault.range.clone()), Some(place), "{text}: {fault:?}");
-        assert!(fault.help.is_some_and(|help| !help.is_empty()), "{text}: no help");
+        assert_eq!(
+            text.get(fault.range.clone()),
+            Some(place),
+            "{text}: {fault:?}"
+        );
+        assert!(
+            fault.help.is_some_and(|help| !help.is_empty()),
+            "{text}: no help"
+        );
     }
 }
 
@@ -160,9 +174,13 @@ fn limits_are_told_from_grammar() {
         let fault = fault(&text);
         assert!(fault.limit && fault.message.contains(name), "{fault:?}");
     }
+
     assert!(!fault("a**").limit);
     assert!(pattern(&format!("{}a{}", "(".repeat(64), ")".repeat(64))).matches("a"));
-    assert!(pattern(&"a".repeat(REGEX_LENGTH + 1)).is_literal(), "a name may be long");
+    assert!(
+        pattern(&"a".repeat(REGEX_LENGTH + 1)).is_literal(),
+        "a name may be long"
+    );
 }
 
 #[test]
@@ -173,6 +191,7 @@ fn a_pattern_without_an_expression_compiles_none() {
     for text in [r"gpt-4\.1", "^gpt-4$", "gpt-4.*", "(?i)gpt-4"] {
         assert!(!pattern(text).is_literal(), "{text}");
     }
+
     assert_eq!(pattern(r"gpt-4\.1").compiled_size(), "gpt-4.1".len());
     assert!(pattern("gpt-4.*").compiled_size() > 100);
 }
@@ -182,6 +201,7 @@ fn tells_globs() {
     for text in ["gpt-4*", "claude-*", "bedrock/*", "(?i)gpt*", "a|b*"] {
         assert!(pattern(text).looks_like_glob(), "{text}");
     }
+
     for text in [
         "gpt-4.*",
         "gpt-4",
@@ -226,11 +246,16 @@ fn read(text: &str, model: &str) {
     match ModelPattern::parse(text) {
         Ok(pattern) => {
             assert!(pattern.matches(text), "{text:?} does not hold for itself");
-            let _ = (pattern.matches(model), pattern.language(), pattern.looks_like_glob());
+            let _ = (
+                pattern.matches(model),
+                pattern.language(),
+                pattern.looks_like_glob(),
+            );
         }
         Err(fault) => {
             assert!(
-                text.get(fault.range.clone()).is_some_and(|place| !place.is_empty()),
+                text.get(fault.range.clone())
+                    .is_some_and(|place| !place.is_empty()),
                 "{text:?}: {fault:?}"
             );
             assert!(!fault.message.is_empty());

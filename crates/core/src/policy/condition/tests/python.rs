@@ -27,21 +27,32 @@ struct Sets {
 }
 
 fn data(name: &str) -> String {
-    std::fs::read_to_string(format!("{}/tests/data/conditions/{name}", env!("CARGO_MANIFEST_DIR")))
-        .unwrap()
+    std::fs::read_to_string(format!(
+        "{}/tests/data/conditions/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    ))
+    .unwrap()
 }
 
 fn rows() -> Vec<Row> {
-    data("python-re.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    data("python-re.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
 fn answers_are_pythons() {
     let mut wrong = Vec::new();
     for row in rows() {
-        let Ok(pattern) = ModelPattern::parse(&row.pattern) else { continue };
+        let Ok(pattern) = ModelPattern::parse(&row.pattern) else {
+            continue;
+        };
         let text = &row.pattern;
-        wrong.extend(row.error.map(|error| format!("{text:?}: Python refuses it: {error}")));
+        wrong.extend(
+            row.error
+                .map(|error| format!("{text:?}: Python refuses it: {error}")),
+        );
         wrong.extend(
             row.yes
                 .iter()
@@ -55,7 +66,13 @@ fn answers_are_pythons() {
                 .map(|m| format!("{text:?}: must not hold for {m:?}")),
         );
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -71,10 +88,23 @@ fn the_grammar_is_accepted() {
                 .map(|fault| format!("{:?}: {fault}", row.pattern))
         })
         .collect();
-    assert!(refused.is_empty(), "{} refused:\n{}", refused.len(), refused.join("\n"));
+
+    assert!(
+        refused.is_empty(),
+        "{} refused:\n{}",
+        refused.len(),
+        refused.join("\n")
+    );
     // So that neither half of the comparison is empty.
     assert!(rows.iter().filter(|row| row.from == "grammar").count() > 2_000);
-    assert!(rows.iter().filter(|row| row.from == "noise").filter(accepted).count() > 200);
+    assert!(
+        rows.iter()
+            .filter(|row| row.from == "noise")
+            .filter(accepted)
+            .count()
+            > 200
+    );
+
     assert!(rows.iter().filter(|row| row.error.is_some()).count() > 800);
 }
 
@@ -82,8 +112,13 @@ fn the_grammar_is_accepted() {
 fn the_language_is_what_matches() {
     let mut built = 0;
     for row in rows().iter().filter(|row| row.from != "noise") {
-        let Ok(pattern) = ModelPattern::parse(&row.pattern) else { continue };
-        let Some(dfa) = automaton(&pattern) else { continue };
+        let Ok(pattern) = ModelPattern::parse(&row.pattern) else {
+            continue;
+        };
+        let Some(dfa) = automaton(&pattern) else {
+            continue;
+        };
+
         built += 1;
         for model in row.yes.iter().chain(&row.no) {
             assert_eq!(
@@ -94,6 +129,7 @@ fn the_language_is_what_matches() {
             );
         }
     }
+
     assert!(built > 1_000, "only {built} automata were small enough");
 }
 
@@ -111,14 +147,21 @@ fn automaton(pattern: &ModelPattern) -> Option<dense::DFA<Vec<u32>>> {
         .start_kind(StartKind::Anchored)
         .dfa_size_limit(Some(1 << 16))
         .determinize_size_limit(Some(1 << 16));
-    dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()
+
+    dense::Builder::new()
+        .configure(config)
+        .build_from_nfa(&nfa)
+        .ok()
 }
 
 fn accepts(dfa: &dense::DFA<Vec<u32>>, model: &str) -> bool {
-    let mut state = dfa.start_state_forward(&Input::new(model).anchored(Anchored::Yes)).unwrap();
+    let mut state = dfa
+        .start_state_forward(&Input::new(model).anchored(Anchored::Yes))
+        .unwrap();
     for &byte in model.as_bytes() {
         state = dfa.next_state(state, byte);
     }
+
     dfa.is_match_state(dfa.next_eoi_state(state))
 }
 
@@ -134,15 +177,20 @@ fn sets_are_pythons_on_all_characters() {
                 set
             }
         };
+
         let expected = expected.iter().flat_map(|&(a, b)| range(a, b));
         assert_eq!(set, ClassUnicode::new(expected), "{text}");
     }
+
     assert_eq!(sets.sets.len(), 8);
 }
 
 /// A range of code points, without the surrogates, which are no characters.
 fn range(a: u32, b: u32) -> Option<ClassUnicodeRange> {
-    Some(ClassUnicodeRange::new(char::from_u32(a)?, char::from_u32(b)?))
+    Some(ClassUnicodeRange::new(
+        char::from_u32(a)?,
+        char::from_u32(b)?,
+    ))
 }
 
 #[test]
@@ -152,12 +200,23 @@ fn folds_are_pythons_on_all_characters() {
     for group in &sets.folds {
         let expected = ClassUnicode::new(group.chars().map(|c| ClassUnicodeRange::new(c, c)));
         for c in group.chars() {
-            assert_eq!(tables::fold(&tables::single(c)), expected, "{c:?} of {group}");
+            assert_eq!(
+                tables::fold(&tables::single(c)),
+                expected,
+                "{c:?} of {group}"
+            );
         }
+
         cased.union(&expected);
     }
+
     let mut caseless = cased.clone();
     caseless.negate();
-    assert_eq!(tables::fold(&caseless), caseless, "what has no case is its own only match");
+    assert_eq!(
+        tables::fold(&caseless),
+        caseless,
+        "what has no case is its own only match"
+    );
+
     assert!(sets.folds.len() > 1_000);
 }

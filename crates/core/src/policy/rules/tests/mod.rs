@@ -22,6 +22,7 @@ fn load(files: &[(&str, &[u8])]) -> Loaded {
             loaded.append(Loaded::stray(Arc::from(*path), folder));
         }
     }
+
     loaded
 }
 
@@ -30,7 +31,12 @@ pub(super) fn check_bytes(files: &[(&str, &[u8])]) -> Checked {
 }
 
 fn check_texts(files: &[(&str, &str)]) -> Checked {
-    check_bytes(&files.iter().map(|(path, text)| (*path, text.as_bytes())).collect::<Vec<_>>())
+    check_bytes(
+        &files
+            .iter()
+            .map(|(path, text)| (*path, text.as_bytes()))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// The codes of a set's findings, in the order of reports.
@@ -50,13 +56,20 @@ pub(super) fn places(files: &[(&str, &str)]) -> Vec<(&'static str, u32)> {
 /// The codes, messages and helps of a set's findings, in the order of reports.
 pub(super) fn said_of(files: &[(&str, &str)]) -> Vec<(&'static str, String, Option<String>)> {
     let findings = check_texts(files).findings.into_iter();
-    findings.map(|finding| (finding.rule.code, finding.message, finding.help)).collect()
+    findings
+        .map(|finding| (finding.rule.code, finding.message, finding.help))
+        .collect()
 }
 
 /// Calls a function with the draft of a set that has its form.
 pub(in crate::policy) fn draft_of(files: &[(&str, &str)], ask: impl FnOnce(&DraftSet<'_>)) {
-    let loaded =
-        load(&files.iter().map(|(path, text)| (*path, text.as_bytes())).collect::<Vec<_>>());
+    let loaded = load(
+        &files
+            .iter()
+            .map(|(path, text)| (*path, text.as_bytes()))
+            .collect::<Vec<_>>(),
+    );
+
     assert_eq!(loaded.findings, []);
     ask(&DraftSet::new(&loaded));
 }
@@ -67,14 +80,21 @@ fn said(findings: &[Finding]) -> Vec<String> {
 
 /// The rules whose breaches stand in documents: whoever lists files finds those of the others.
 fn all_of_documents() -> impl Iterator<Item = &'static Rule> {
-    all().into_iter().filter(|rule| !rules::OF_TREES.contains(rule))
+    all()
+        .into_iter()
+        .filter(|rule| !rules::OF_TREES.contains(rule))
 }
 
 #[test]
 fn every_rule_finds_its_bad_example_and_nothing_in_its_good_one() {
     for rule in all_of_documents() {
         let bad = check_texts(rule.bad);
-        let own: Vec<_> = bad.findings.iter().filter(|finding| finding.rule == rule).collect();
+        let own: Vec<_> = bad
+            .findings
+            .iter()
+            .filter(|finding| finding.rule == rule)
+            .collect();
+
         assert!(
             !own.is_empty(),
             "{} does not find its bad example: {:?}",
@@ -84,6 +104,7 @@ fn every_rule_finds_its_bad_example_and_nothing_in_its_good_one() {
         for finding in own {
             assert_eq!(finding.severity, rule.severity, "{}", rule.code);
         }
+
         let good = check_texts(rule.good);
         assert!(
             good.findings.is_empty(),
@@ -98,8 +119,12 @@ fn every_rule_finds_its_bad_example_and_nothing_in_its_good_one() {
 #[test]
 fn a_bad_example_shows_its_own_rule_only() {
     for rule in all_of_documents() {
-        let others: Vec<_> =
-            check_texts(rule.bad).findings.into_iter().filter(|f| f.rule != rule).collect();
+        let others: Vec<_> = check_texts(rule.bad)
+            .findings
+            .into_iter()
+            .filter(|f| f.rule != rule)
+            .collect();
+
         assert!(others.is_empty(), "{}: {:?}", rule.code, said(&others));
     }
 }
@@ -110,10 +135,20 @@ fn codes_and_names_are_unique_and_codes_in_order() {
     assert!(rules.windows(2).all(|pair| pair[0].code < pair[1].code));
     let names: std::collections::BTreeSet<_> = rules.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), rules.len());
+
     for rule in rules {
-        assert!(rule.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", rule.name);
         assert!(
-            rule.summary.chars().next().is_some_and(|c| !c.is_uppercase())
+            rule.name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c == '-'),
+            "{}",
+            rule.name
+        );
+        assert!(
+            rule.summary
+                .chars()
+                .next()
+                .is_some_and(|c| !c.is_uppercase())
                 && !rule.summary.ends_with('.')
         );
     }
@@ -121,11 +156,22 @@ fn codes_and_names_are_unique_and_codes_in_order() {
 
 #[test]
 fn messages_are_lower_case_without_a_full_stop() {
-    for finding in all().into_iter().flat_map(|rule| check_texts(rule.bad).findings) {
-        for text in [Some(&finding.message), finding.help.as_ref()].into_iter().flatten() {
-            let name = ["YAML", "LiteLLM"].iter().any(|name| text.starts_with(name));
+    for finding in all()
+        .into_iter()
+        .flat_map(|rule| check_texts(rule.bad).findings)
+    {
+        for text in [Some(&finding.message), finding.help.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let name = ["YAML", "LiteLLM"]
+                .iter()
+                .any(|name| text.starts_with(name));
             assert!(name || !text.starts_with(char::is_uppercase), "{text}");
-            assert!(!text.ends_with('.') && !text.contains('\n') && !text.is_empty(), "{text}");
+            assert!(
+                !text.ends_with('.') && !text.contains('\n') && !text.is_empty(),
+                "{text}"
+            );
         }
     }
 }

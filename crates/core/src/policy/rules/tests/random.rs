@@ -15,29 +15,49 @@ fn heap() -> Vec<(String, Vec<u8>)> {
             .iter()
             .map(move |(path, text)| (format!("{path}/{folder}.yaml"), text.as_bytes().to_vec()))
     };
+
     let of = |rule: &'static Rule| {
         files(rule.code.to_owned(), rule.bad).chain(files(format!("{}-good", rule.code), rule.good))
     };
+
     all().into_iter().flat_map(of).collect()
 }
 
 fn check_owned(files: &[(String, Vec<u8>)]) -> Checked {
     check_bytes(
-        &files.iter().map(|(path, text)| (path.as_str(), text.as_slice())).collect::<Vec<_>>(),
+        &files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_slice()))
+            .collect::<Vec<_>>(),
     )
 }
 
 /// Whatever was read, this holds for its findings.
 fn assert_sound(checked: &Checked) {
-    assert_eq!(checked.set.is_some(), !checked.findings.iter().any(Finding::is_error));
-    assert!(checked.findings.windows(2).all(|pair| pair[0].sort_key() <= pair[1].sort_key()));
+    assert_eq!(
+        checked.set.is_some(),
+        !checked.findings.iter().any(Finding::is_error)
+    );
+    assert!(
+        checked
+            .findings
+            .windows(2)
+            .all(|pair| pair[0].sort_key() <= pair[1].sort_key())
+    );
     for finding in &checked.findings {
         let related = finding.related.iter().map(|related| &related.location);
         for location in std::iter::once(&finding.location).chain(related) {
-            let source = checked.sources.iter().find(|source| *source.path() == location.file);
+            let source = checked
+                .sources
+                .iter()
+                .find(|source| *source.path() == location.file);
             let text = source.expect("the file of every place is kept").text();
             let (start, end) = (location.span.start as usize, location.span.end as usize);
-            assert!(text.get(start..end).is_some(), "{finding}: {start}..{end} of {}", text.len());
+            assert!(
+                text.get(start..end).is_some(),
+                "{finding}: {start}..{end} of {}",
+                text.len()
+            );
         }
     }
 }
@@ -136,6 +156,7 @@ proptest! {
         let sorted = check_owned(&heap());
         assert_sound(&sorted);
         prop_assert!(sorted.findings.len() > 100);
+
         prop_assert_eq!(check_owned(&files).findings, sorted.findings);
     }
 }
@@ -151,6 +172,7 @@ proptest! {
         for edit in &edits {
             files.iter_mut().for_each(|(_, text)| apply(text, edit));
         }
+
         assert_sound(&check_owned(&files));
     }
 }
@@ -167,15 +189,25 @@ fn a_set_is_the_same_in_whatever_order_its_files_come() {
             "b.yaml",
             "{apiVersion: refguard/v1, kind: Policy, name: q, inherit: p, guardrails: {add: [h]}}",
         ),
-        file("c.yaml", "{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, tags: [x]}"),
-        file("d.yaml", "{apiVersion: refguard/v1, kind: Policy, name: p, guardrails: {add: [g]}}"),
-        file("e.yaml", "{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, keys: [k]}"),
+        file(
+            "c.yaml",
+            "{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, tags: [x]}",
+        ),
+        file(
+            "d.yaml",
+            "{apiVersion: refguard/v1, kind: Policy, name: p, guardrails: {add: [g]}}",
+        ),
+        file(
+            "e.yaml",
+            "{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, keys: [k]}",
+        ),
     ];
     let digest = check_texts(&files).set.expect("a sound set").digest;
     for _ in 0..files.len() {
         files.rotate_left(1);
         assert_eq!(check_texts(&files).set.expect("a sound set").digest, digest);
     }
+
     files.reverse();
     assert_eq!(check_texts(&files).set.expect("a sound set").digest, digest);
 }

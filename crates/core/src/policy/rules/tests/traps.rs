@@ -15,6 +15,7 @@ fn found(path: &str, bytes: &[u8]) -> Vec<(&'static str, u32)> {
         .filter(|finding| finding.is_error())
         .map(|finding| (finding.rule.code, finding.location.line))
         .collect();
+
     places.dedup();
     places
 }
@@ -46,25 +47,38 @@ fn null_where_a_value_is_due() {
             &attachment(&format!("teams:{null}\nscope: '*'\n")),
             &[("RG006", 4)],
         );
-        assert_found("policies/p.yaml", &policy(&format!("guardrails:{null}\n")), &[("RG006", 4)]);
+        assert_found(
+            "policies/p.yaml",
+            &policy(&format!("guardrails:{null}\n")),
+            &[("RG006", 4)],
+        );
         assert_found(
             "policies/p.yaml",
             &policy(&format!("guardrails:\n  add:{null}\n")),
             &[("RG006", 5)],
         );
-        assert_found("policies/p.yaml", &policy(&format!("inherit:{null}\n")), &[("RG006", 4)]);
+        assert_found(
+            "policies/p.yaml",
+            &policy(&format!("inherit:{null}\n")),
+            &[("RG006", 4)],
+        );
         assert_found(
             "policies/p.yaml",
             &policy(&format!("condition:\n  model:{null}\n")),
             &[("RG006", 5)],
         );
     }
+
     assert_found(
         "policies/p.yaml",
         &policy("guardrails:\n  add:\n    - a\n    -\n"),
         &[("RG006", 7)],
     );
-    assert_found("p.yaml", "apiVersion: refguard/v1\nkind: Policy\nname:\n", &[("RG006", 3)]);
+    assert_found(
+        "p.yaml",
+        "apiVersion: refguard/v1\nkind: Policy\nname:\n",
+        &[("RG006", 3)],
+    );
     assert_found(
         "p.yaml",
         &policy("pipeline:\n  mode:\n  steps: [{guardrail: a}]\n"),
@@ -89,7 +103,11 @@ fn scalars_that_two_yamls_read_differently() {
         "2026-11-22",
         "0x_f",
     ] {
-        assert_found("p.yaml", &policy(&format!("owner: {scalar}\n")), &[("RG007", 4)]);
+        assert_found(
+            "p.yaml",
+            &policy(&format!("owner: {scalar}\n")),
+            &[("RG007", 4)],
+        );
         assert_found("p.yaml", &policy(&format!("owner: \"{scalar}\"\n")), &[]);
         assert_found(
             "p.yaml",
@@ -97,15 +115,25 @@ fn scalars_that_two_yamls_read_differently() {
             &[("RG007", 6)],
         );
     }
+
     for scalar in ["1", "1.5", "true", "False", "-3", "0x1f"] {
-        assert_found("p.yaml", &policy(&format!("owner: {scalar}\n")), &[("RG007", 4)]);
+        assert_found(
+            "p.yaml",
+            &policy(&format!("owner: {scalar}\n")),
+            &[("RG007", 4)],
+        );
     }
+
     assert_found(
         "p.yaml",
         "apiVersion: refguard/v1\nkind: Policy\nname: 2026-11-22\n",
         &[("RG007", 3)],
     );
-    assert_found("p.yaml", &attachment("scope: '*'\npriority: 010\n"), &[("RG007", 5)]);
+    assert_found(
+        "p.yaml",
+        &attachment("scope: '*'\npriority: 010\n"),
+        &[("RG007", 5)],
+    );
 }
 
 #[test]
@@ -118,7 +146,11 @@ fn types_and_choices() {
         ("description: [a]\n", "RG008", 4),
         ("condition:\n  model: {a: b}\n", "RG008", 5),
         ("condition: gpt-4\n", "RG008", 4),
-        ("pipeline:\n  mode: during\n  steps: [{guardrail: a}]\n", "RG011", 5),
+        (
+            "pipeline:\n  mode: during\n  steps: [{guardrail: a}]\n",
+            "RG011",
+            5,
+        ),
         (
             "pipeline:\n  mode: pre_call\n  steps:\n    - guardrail: a\n      on_fail: stop\n",
             "RG011",
@@ -134,21 +166,52 @@ fn types_and_choices() {
         ("inherits: q\n", "RG012", 4),
         ("guardrails:\n  added: [a]\n", "RG012", 5),
     ];
+
     for (lines, code, line) in cases {
         assert_found("p.yaml", &policy(lines), &[(code, line)]);
     }
-    assert_found("p.yaml", &attachment("scope: '*'\npriority: high\n"), &[("RG008", 5)]);
-    assert_found("p.yaml", &attachment("scope: '*'\npriority: 1.5\n"), &[("RG008", 5)]);
-    assert_found("p.yaml", &attachment("scope: '*'\npriority: 1.0\n"), &[("RG008", 5)]);
-    assert_found("p.yaml", &attachment("scope: '*'\npriority: 2147483648\n"), &[("RG011", 5)]);
+
+    assert_found(
+        "p.yaml",
+        &attachment("scope: '*'\npriority: high\n"),
+        &[("RG008", 5)],
+    );
+    assert_found(
+        "p.yaml",
+        &attachment("scope: '*'\npriority: 1.5\n"),
+        &[("RG008", 5)],
+    );
+    assert_found(
+        "p.yaml",
+        &attachment("scope: '*'\npriority: 1.0\n"),
+        &[("RG008", 5)],
+    );
+    assert_found(
+        "p.yaml",
+        &attachment("scope: '*'\npriority: 2147483648\n"),
+        &[("RG011", 5)],
+    );
     assert_found(
         "p.yaml",
         &attachment("scope: '*'\npriority: 99999999999999999999\n"),
         &[("RG011", 5)],
     );
-    assert_found("p.yaml", &attachment("scope: '*'\ndefault: \"true\"\n"), &[("RG008", 5)]);
-    assert_found("p.yaml", &attachment("scope: '*'\ndefault: yes\n"), &[("RG008", 5)]);
-    assert_found("p.yaml", &attachment("team: [a]\nscope: '*'\n"), &[("RG012", 4)]);
+    assert_found(
+        "p.yaml",
+        &attachment("scope: '*'\ndefault: \"true\"\n"),
+        &[("RG008", 5)],
+    );
+    assert_found(
+        "p.yaml",
+        &attachment("scope: '*'\ndefault: yes\n"),
+        &[("RG008", 5)],
+    );
+    assert_found(
+        "p.yaml",
+        &attachment("team: [a]\nscope: '*'\n"),
+        &[("RG012", 4)],
+    );
+
     assert_found(
         "p.yaml",
         "apiVersion: refguard/v1\nkind: PolicyAttachment\nscope: '*'\n",
@@ -167,6 +230,7 @@ fn names() {
             &[("RG013", 6)],
         );
     }
+
     let long = "é".repeat(129);
     assert_found(
         "p.yaml",
@@ -175,27 +239,59 @@ fn names() {
     );
     assert_found(
         "p.yaml",
-        &format!("apiVersion: refguard/v1\nkind: Policy\nname: {}\n", "é".repeat(128)),
+        &format!(
+            "apiVersion: refguard/v1\nkind: Policy\nname: {}\n",
+            "é".repeat(128)
+        ),
         &[],
     );
 }
 
 #[test]
 fn yaml_that_is_not_used() {
-    assert_found("p.yaml", &policy("guardrails: !!map {add: [a]}\n"), &[("RG003", 4)]);
+    assert_found(
+        "p.yaml",
+        &policy("guardrails: !!map {add: [a]}\n"),
+        &[("RG003", 4)],
+    );
     assert_found("p.yaml", &policy("owner: !include x\n"), &[("RG003", 4)]);
     assert_found("p.yaml", &policy("owner: !!str x\n"), &[("RG003", 4)]);
-    assert_found("p.yaml", &policy("guardrails:\n  <<: {add: [a]}\n"), &[("RG003", 5)]);
-    assert_found("p.yaml", &format!("%YAML 1.2\n---\n{POLICY}"), &[("RG003", 1)]);
-    assert_found("p.yaml", &format!("%TAG ! tag:x,2026:\n---\n{POLICY}"), &[("RG003", 1)]);
+    assert_found(
+        "p.yaml",
+        &policy("guardrails:\n  <<: {add: [a]}\n"),
+        &[("RG003", 5)],
+    );
+    assert_found(
+        "p.yaml",
+        &format!("%YAML 1.2\n---\n{POLICY}"),
+        &[("RG003", 1)],
+    );
+    assert_found(
+        "p.yaml",
+        &format!("%TAG ! tag:x,2026:\n---\n{POLICY}"),
+        &[("RG003", 1)],
+    );
     assert_found("p.yaml", &policy("? [a, b]\n: c\n"), &[("RG003", 4)]);
     assert_found("p.yaml", &policy("owner: a\nowner: b\n"), &[("RG009", 5)]);
-    assert_found("p.yaml", &policy("guardrails:\n  add: [a]\n  \"add\": [b]\n"), &[("RG009", 6)]);
-    assert_found("p.yaml", &policy("guardrails:\n\tadd: [a]\n"), &[("RG001", 5)]);
-    assert_found("p.yaml", &policy("guardrails: {add: [a}\n"), &[("RG001", 4)]);
+    assert_found(
+        "p.yaml",
+        &policy("guardrails:\n  add: [a]\n  \"add\": [b]\n"),
+        &[("RG009", 6)],
+    );
+    assert_found(
+        "p.yaml",
+        &policy("guardrails:\n\tadd: [a]\n"),
+        &[("RG001", 5)],
+    );
+    assert_found(
+        "p.yaml",
+        &policy("guardrails: {add: [a}\n"),
+        &[("RG001", 4)],
+    );
     assert_found("p.yaml", &policy("owner: 'a\n"), &[("RG001", 4)]);
     assert_found("p.yaml", &policy("owner: *a\n"), &[("RG001", 4)]);
     assert_found("p.yaml", &policy("owner:\ta\n"), &[]);
+
     assert_found(
         "p.yaml",
         &policy(
@@ -212,29 +308,52 @@ fn bombs_end_quickly_at_their_place() {
         let item = format!("*a{}", level - 1);
         laughs += &format!("a{level}: &a{level} [{}]\n", [item.as_str(); 9].join(", "));
     }
+
     assert_found("p.yaml", &laughs, &[("RG004", 8)]);
     let list = ["x"; 5_000].join(", ");
     assert_found(
         "p.yaml",
-        &policy(&format!("a: &a [{list}]\nb: [{}]\n", ["*a"; 5_000].join(", "))),
+        &policy(&format!(
+            "a: &a [{list}]\nb: [{}]\n",
+            ["*a"; 5_000].join(", ")
+        )),
         &[("RG004", 5)],
     );
     assert_found(
         "p.yaml",
-        &policy(&format!("a: {}{}\n", "[".repeat(10_000), "]".repeat(10_000))),
+        &policy(&format!(
+            "a: {}{}\n",
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        )),
         &[("RG004", 4)],
     );
-    assert_found("p.yaml", &policy(&format!("a: {}\n", "[".repeat(10_000))), &[("RG004", 4)]);
-    assert_found("p.yaml", &policy(&format!("a: {}\n", "{a: ".repeat(10_000))), &[("RG004", 4)]);
+    assert_found(
+        "p.yaml",
+        &policy(&format!("a: {}\n", "[".repeat(10_000))),
+        &[("RG004", 4)],
+    );
+    assert_found(
+        "p.yaml",
+        &policy(&format!("a: {}\n", "{a: ".repeat(10_000))),
+        &[("RG004", 4)],
+    );
     assert_found("p.yaml", &policy(&"? ".repeat(10_000)), &[("RG004", 4)]);
-    assert_found("p.yaml", &policy(&format!("a:\n{}", "- ".repeat(10_000))), &[("RG004", 5)]);
-    let stairs: String = (0..100).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    assert_found(
+        "p.yaml",
+        &policy(&format!("a:\n{}", "- ".repeat(10_000))),
+        &[("RG004", 5)],
+    );
+    let stairs: String = (0..100)
+        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+        .collect();
     assert_found("p.yaml", &format!("{POLICY}{stairs}"), &[("RG004", 67)]);
     let many: String = (0..1_001)
         .map(|n| format!("--- {{apiVersion: refguard/v1, kind: Policy, name: p{n}}}\n"))
         .collect();
     assert_found("p.yaml", &many, &[("RG004", 1_001)]);
     let big = policy(&format!("description: {}\n", "a".repeat(1 << 20)));
+
     assert_found("p.yaml", &big, &[("RG004", 1)]);
 }
 
@@ -251,6 +370,7 @@ fn characters() {
         (b"owner: \x1b[31m\n", 4),
         (b"owner: \x7f\n", 4),
     ];
+
     for (lines, line) in cases {
         assert_eq!(
             found("p.yaml", &[POLICY.as_bytes(), lines].concat()),
@@ -259,10 +379,27 @@ fn characters() {
             lines.escape_ascii()
         );
     }
-    assert_found("p.yaml", &format!("\u{feff}{}", policy("owner: no\n")), &[("RG007", 4)]);
-    assert_found("p.yaml", &policy("owner: no\n").replace('\n', "\r\n"), &[("RG007", 4)]);
-    assert_found("p.yaml", &policy("owner: no\n").replace('\n', "\r"), &[("RG007", 4)]);
-    let sixteen: Vec<u8> = policy("").encode_utf16().flat_map(u16::to_le_bytes).collect();
+
+    assert_found(
+        "p.yaml",
+        &format!("\u{feff}{}", policy("owner: no\n")),
+        &[("RG007", 4)],
+    );
+    assert_found(
+        "p.yaml",
+        &policy("owner: no\n").replace('\n', "\r\n"),
+        &[("RG007", 4)],
+    );
+    assert_found(
+        "p.yaml",
+        &policy("owner: no\n").replace('\n', "\r"),
+        &[("RG007", 4)],
+    );
+    let sixteen: Vec<u8> = policy("")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+
     assert_eq!(found("policies/p.yaml", &sixteen), [("RG002", 1)]);
 }
 
@@ -278,22 +415,59 @@ fn nothing_of_ours_vanishes_by_its_header() {
         "refguard.io/v1",
         "refguard/V1",
     ] {
-        assert_found("x/p.yaml", &format!("apiVersion: \"{version}\"\n{body}"), &[("RG014", 1)]);
+        assert_found(
+            "x/p.yaml",
+            &format!("apiVersion: \"{version}\"\n{body}"),
+            &[("RG014", 1)],
+        );
     }
+
     assert_found("x/p.yaml", body, &[("RG014", 1)]);
-    assert_found("x/p.yaml", &format!("name: p\n{body}"), &[("RG014", 2), ("RG009", 3)]);
-    assert_found("x/p.yaml", &format!("apiversion: refguard/v1\n{body}"), &[("RG014", 2)]);
-    assert_found("x/p.yaml", "api: refguard/v1\ntype: Policy\n", &[("RG014", 1)]);
-    assert_found("x/p.yaml", "apiVersion: refguard/v1\nname: p\n", &[("RG014", 1)]);
-    for kind in ["Polcy", "policy", "Policies", "ClusterPolicy", "[Policy]", "~"] {
+    assert_found(
+        "x/p.yaml",
+        &format!("name: p\n{body}"),
+        &[("RG014", 2), ("RG009", 3)],
+    );
+    assert_found(
+        "x/p.yaml",
+        &format!("apiversion: refguard/v1\n{body}"),
+        &[("RG014", 2)],
+    );
+    assert_found(
+        "x/p.yaml",
+        "api: refguard/v1\ntype: Policy\n",
+        &[("RG014", 1)],
+    );
+    assert_found(
+        "x/p.yaml",
+        "apiVersion: refguard/v1\nname: p\n",
+        &[("RG014", 1)],
+    );
+    for kind in [
+        "Polcy",
+        "policy",
+        "Policies",
+        "ClusterPolicy",
+        "[Policy]",
+        "~",
+    ] {
         assert_found(
             "x/p.yaml",
             &format!("apiVersion: refguard/v1\nkind: {kind}\nname: p\n"),
             &[("RG014", 2)],
         );
     }
-    assert_found("x/p.yaml", &format!("apiVersion: [refguard/v1]\n{body}"), &[("RG014", 1)]);
-    assert_found("x/p.yaml", "- apiVersion: refguard/v1\n  kind: Policy\n", &[("RG014", 1)]);
+
+    assert_found(
+        "x/p.yaml",
+        &format!("apiVersion: [refguard/v1]\n{body}"),
+        &[("RG014", 1)],
+    );
+    assert_found(
+        "x/p.yaml",
+        "- apiVersion: refguard/v1\n  kind: Policy\n",
+        &[("RG014", 1)],
+    );
 }
 
 #[test]
@@ -308,13 +482,26 @@ fn what_is_foreign_is_left_alone_elsewhere_only() {
             Some(&("RG015", 1 + u32::from(text.starts_with('!'))))
         );
     }
+
     assert_found("deploy/p.yaml", "{{ template }}\n- [\n", &[]);
     assert_eq!(found("deploy/p.yaml", b"a: caf\xe9\n"), []);
     assert_found("refguard.yaml", "a: b\n", &[("RG015", 1)]);
-    for empty in ["", "# nothing\n", "---\n", "---\n---\n...\n", "~\n", "\u{feff}"] {
+    for empty in [
+        "",
+        "# nothing\n",
+        "---\n",
+        "---\n---\n...\n",
+        "~\n",
+        "\u{feff}",
+    ] {
         assert_found("policies/p.yaml", empty, &[]);
     }
-    assert_found("policies/p.yaml", &format!("---\n# nothing\n---\n{POLICY}---\n"), &[]);
+
+    assert_found(
+        "policies/p.yaml",
+        &format!("---\n# nothing\n---\n{POLICY}---\n"),
+        &[],
+    );
 }
 
 #[test]
@@ -322,8 +509,17 @@ fn a_fault_in_one_document_hides_no_other() {
     let text = format!(
         "{POLICY}owner: [a\n---\n{ATTACHMENT}teams: []\nscoop: a\n---\n{ATTACHMENT}scope: prod\n"
     );
-    assert_found("p.yaml", &text, &[("RG001", 4), ("RG012", 10), ("RG111", 15)]);
+    assert_found(
+        "p.yaml",
+        &text,
+        &[("RG001", 4), ("RG012", 10), ("RG111", 15)],
+    );
     let text =
         format!("{POLICY}owner: no\nowner: yes\ncolour: red\n---\n{ATTACHMENT}scope: prod\n");
-    assert_found("p.yaml", &text, &[("RG007", 4), ("RG009", 5), ("RG012", 6), ("RG111", 11)]);
+
+    assert_found(
+        "p.yaml",
+        &text,
+        &[("RG007", 4), ("RG009", 5), ("RG012", 6), ("RG111", 11)],
+    );
 }
