@@ -247,11 +247,11 @@ pub(super) fn wants_json(line: impl Iterator<Item = String>) -> bool {
     pairs || words.iter().any(|word| word == "--format=json")
 }
 
-/// Whether the verb has a `--format`, and it is `json`.
+/// Whether the verb, or the one below it, has a `--format`, and it is `json`.
 fn asks_for_json(matches: &ArgMatches) -> bool {
     matches.subcommand().is_some_and(|(_, verb)| {
         let format = verb.try_get_raw("format").ok().flatten();
-        format.into_iter().flatten().any(|word| word == "json")
+        format.into_iter().flatten().any(|word| word == "json") || asks_for_json(verb)
     })
 }
 

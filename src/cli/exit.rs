@@ -118,7 +118,13 @@ pub(super) fn report(error: &anyhow::Error, color: Color, json: bool) -> Exit {
         print::write_message(&format!("help: {help}"));
     }
     if json && find_cause::<FaultBesideResults>(error).is_none() {
-        let object = json!({ "version": 1, "error": { "message": message, "help": help } });
+        let mut object = json!({ "version": 1, "error": { "message": message, "help": help } });
+        if let (Some(faulty), Some(fields)) =
+            (find_cause::<FaultySet>(error), object.pointer_mut("/error"))
+        {
+            let errors = faulty.0.findings.iter().filter(|finding| finding.is_error());
+            fields["findings"] = errors.map(output::finding_json).collect();
+        }
         // The exit code and stderr say it too, should stdout be closed.
         let _ = print::write_json(&object);
     }

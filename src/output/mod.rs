@@ -64,7 +64,7 @@ pub use review::{
     NamedRow, ReviewObject, loss_words, named_rows, review_human, review_markdown, review_object,
     verdict,
 };
-pub use rules::{format_rule, rules_markdown};
+pub use rules::{RulesObject, format_rule, rules_markdown, rules_object};
 pub use safeguards::{safeguards_human, safeguards_markdown};
 pub use schemas::output_schema;
 pub use status::format_status;

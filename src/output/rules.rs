@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use refguard_core::document::{Example, Rule, Severity};
+use serde::Serialize;
 
 use super::escape::{escape_terminal, markdown_block};
 
@@ -71,6 +72,49 @@ fn push_example(out: &mut String, title: &str, example: Example) {
             let _ = writeln!(out, "{}", format!("    {}", escape_terminal(line)).trim_end());
         }
     }
+}
+
+/// Rules as a JSON object.
+#[derive(Debug, Serialize)]
+pub struct RulesObject<'a> {
+    version: u32,
+    rules: Vec<RuleObject<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RuleObject<'a> {
+    code: &'a str,
+    rule: &'a str,
+    severity: &'a str,
+    since: String,
+    summary: &'a str,
+    why: &'a str,
+    bad: Vec<ExampleFile<'a>>,
+    good: Vec<ExampleFile<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ExampleFile<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+/// Rules for programs.
+pub fn rules_object<'a>(rules: &[&'a Rule]) -> RulesObject<'a> {
+    let files = |example: Example| -> Vec<ExampleFile<'a>> {
+        example.iter().map(|(file, text)| ExampleFile { file, text }).collect()
+    };
+    let object = |rule: &&'a Rule| RuleObject {
+        code: rule.code,
+        rule: rule.name,
+        severity: rule.severity.as_str(),
+        since: rule.since.to_string(),
+        summary: rule.summary,
+        why: rule.why,
+        bad: files(rule.bad),
+        good: files(rule.good),
+    };
+    RulesObject { version: 1, rules: rules.iter().map(object).collect() }
 }
 
 /// Every rule as one page of markdown: a table, then a section a rule.

@@ -47,6 +47,8 @@ fn a_verb_that_needs_a_valid_set_prints_its_errors_and_ends_with_1() {
     let run = repo.run(["list", "--format", "json"]).ends(1);
     let object: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(object["error"]["message"], "the policies have errors");
+    let found = &object["error"]["findings"][0];
+    assert_eq!((&found["file"], &found["line"]), (&"policies/base.yaml".into(), &4.into()));
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::support::TestRepo;
+use crate::support::{Run, TestRepo};
 
 fn attachment(policy: &str, fields: &str) -> String {
     format!("apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {policy}\n{fields}\n")
 }
 
 /// The schema of a verb, in which every object has only the fields that it names.
-fn closed_schema(repo: &TestRepo, verb: &str) -> Validator {
+fn closed_schema(repo: &TestRepo, verb: &[&str]) -> Validator {
     fn close(schema: &mut Value) {
         if let Value::Object(fields) = schema {
             if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
@@ -21,17 +21,26 @@ fn closed_schema(repo: &TestRepo, verb: &str) -> Validator {
             items.iter_mut().for_each(close);
         }
     }
-    let mut schema = repo.run(["schema", "output", verb]).json();
+    let line = ["schema", "output"].into_iter().chain(verb.iter().copied());
+    let mut schema = repo.run(line).json();
     close(&mut schema);
     jsonschema::validator_for(&schema).unwrap()
 }
 
 /// Runs a verb for JSON, whatever its exit, and holds what it prints against its schema.
 fn judge(repo: &TestRepo, line: &[&str]) {
-    let run = repo.run(line.iter().copied().chain(["--format", "json"]));
+    judge_run(repo, line, repo.run(line.iter().copied().chain(["--format", "json"])));
+}
+
+/// Holds what a run printed against the schema of its verb.
+fn judge_run(repo: &TestRepo, line: &[&str], run: Run) {
     let printed: Value = serde_json::from_str(&run.stdout)
         .unwrap_or_else(|error| panic!("{line:?}: {error}: {}{}", run.stdout, run.stderr));
-    let verb = if printed.get("error").is_some() { "error" } else { line[0] };
+    let is_nested = matches!(line[0], "hook" | "import" | "export");
+    let verb = match printed.get("error") {
+        Some(_) => &["error"],
+        None => &line[..if is_nested { 2 } else { 1 }],
+    };
     let validator = closed_schema(repo, verb);
     let faults: Vec<String> = validator
         .iter_errors(&printed)
@@ -101,6 +110,11 @@ fn every_output_has_the_form_that_its_schema_says() {
         &["rollback", "--dry-run"],
         &["rollback", "--reason", "back"],
         &["status"],
+        &["hook", "install"],
+        &["hook", "pre-commit"],
+        &["export", "litellm"],
+        &["explain"],
+        &["explain", "unused-policy"],
         &["promote"],
         &["release", "sound again"],
         &["hold", "for an audit"],
@@ -112,10 +126,96 @@ fn every_output_has_the_form_that_its_schema_says() {
         judge(&repo, line);
     }
     repo.policy("base", "gaurdrails: {}");
-    for line in [&["validate"][..], &["review"], &["resolve"], &["diff"]] {
+    for line in [&["validate"][..], &["review"], &["resolve"], &["diff"], &["export", "litellm"]] {
         judge(&repo, line);
     }
+    repo.git(["add", "-A"]);
+    judge(&repo, &["hook", "pre-commit"]);
     judge(&TestRepo::plain(), &["init", "made"]);
+}
+
+#[test]
+fn what_comes_of_an_import_has_the_form_that_its_schema_says() {
+    let home = TestRepo::plain();
+    let config = "policies: {base: {guardrails: {add: [pii]}}}\n\
+                  policy_attachments: [{policy: base, scope: '*'}]\n";
+    home.write("config.yaml", config).write("broken.yaml", "policies: {a: {inherit: b}}\n");
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/litellm");
+    let (policies, attachments) =
+        (format!("{data}/policies.json"), format!("{data}/attachments.json"));
+    for line in [
+        &["import", "litellm", "config.yaml", "-o", "of-config"][..],
+        &["import", "litellm", "broken.yaml", "-o", "of-broken"],
+        &["import", "litellm", "nothing.yaml", "-o", "of-nothing"],
+        &[
+            "import",
+            "litellm",
+            "--policies",
+            &policies,
+            "--attachments",
+            &attachments,
+            "-o",
+            "of-base",
+        ],
+    ] {
+        judge(&home, line);
+    }
+    let line = ["import", "litellm", "config.yaml", "-o", "again", "--format", "json"];
+    let done = home.run(line).json();
+    assert_eq!(done["commit"], json!(home.git(["-C", "again", "rev-parse", "HEAD"])));
+}
+
+#[test]
+fn refused_pushes_have_the_form_that_their_schema_says() {
+    let repo = TestRepo::new();
+    repo.policy("base", "gaurdrails: {}").commit("one");
+    let sent = format!("refs/heads/main {} refs/heads/main {}\n", repo.id("HEAD"), "0".repeat(40));
+    let received = format!("{} {} refs/heads/main\n", "0".repeat(40), repo.id("HEAD"));
+    let pushed = ["hook", "pre-receive", "--format", "json"];
+    let run = repo.run_with_input(pushed, &received).ends(1);
+    assert!(run.stdout.contains("gaurdrails") && run.stderr.is_empty(), "{run:?}");
+    judge_run(&repo, &pushed, run);
+    let pushed = ["hook", "pre-push", "origin", "--format", "json"];
+    judge_run(&repo, &pushed, repo.run_with_input(pushed, &sent));
+}
+
+/// Every command that runs something: the words of its path.
+fn leaves(command: &clap::Command, path: &[&str], out: &mut Vec<(Vec<String>, bool)>) {
+    for verb in command.get_subcommands() {
+        let path = [path, &[verb.get_name()]].concat();
+        if verb.has_subcommands() {
+            leaves(verb, &path, out);
+            continue;
+        }
+        let format = verb.get_arguments().find(|argument| argument.get_id() == "format");
+        let values = format.map(clap::Arg::get_possible_values).unwrap_or_default();
+        let has_json = values.iter().any(|value| value.get_name() == "json");
+        out.push((path.iter().map(|word| (*word).to_owned()).collect(), has_json));
+    }
+}
+
+#[test]
+fn every_verb_prints_json_by_a_schema_and_says_its_errors_so() {
+    // What these print is a program's own form: a stream until they are stopped, JSON anyway, scripts, pages.
+    const OTHERS: [&str; 4] = ["serve", "schema", "completions", "man"];
+    let (home, mut found) = (TestRepo::plain(), Vec::new());
+    leaves(&refguard::cli::command(), &[], &mut found);
+    assert!(found.len() > 30, "{found:?}");
+    for (path, has_json) in found {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        if let [verb] = path.as_slice()
+            && OTHERS.contains(verb)
+        {
+            continue;
+        }
+        assert!(has_json, "{path:?} has no `--format json`");
+        let schema = ["schema", "output"].into_iter().chain(path.iter().copied());
+        let schema = home.run(schema).json();
+        assert_eq!(schema["title"], format!("refguard {} --format json", path.join(" ")));
+        let line = path.iter().copied().chain(["--format", "json", "--no-such-flag"]);
+        let run = home.run(line).ends(2);
+        judge_run(&home, &path, run);
+    }
 }
 
 #[test]

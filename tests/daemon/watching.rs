@@ -269,6 +269,13 @@ fn wait_ends_well_when_every_daemon_serves_the_commit() {
     let early = wait("300ms").output().unwrap();
     assert_eq!(early.status.code(), Some(1), "{early:?}");
     assert!(String::from_utf8_lossy(&early.stderr).contains("serves"), "{early:?}");
+    let early = wait("300ms").args(["--format", "json"]).output().unwrap();
+    let schema = refguard().args(["schema", "output", "wait"]).output().unwrap();
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let told: Value = serde_json::from_slice(&early.stdout).unwrap();
+    assert_eq!((&told["reached"], &told["rejected"]), (&json!(false), &json!(false)));
+    assert_eq!(told["waiting"].as_array().unwrap().len(), 2, "{told}");
+    assert!(jsonschema::is_valid(&schema, &told) && early.stderr.is_empty(), "{early:?}");
     let timeout = format!("{}s", PATIENCE.as_secs());
     let mut late = wait(&timeout).spawn().unwrap();
     repo.promote(&second);

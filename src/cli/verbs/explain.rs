@@ -2,8 +2,9 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use refguard_core::document::did_you_mean;
+use refguard_core::document::{Rule, did_you_mean};
 
+use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::{ops, output};
@@ -17,16 +18,28 @@ pub(in crate::cli) struct ExplainArgs {
     rule: Option<String>,
 
     /// Every rule, as the markdown of docs/rules.md
-    #[arg(long, conflicts_with = "rule")]
+    #[arg(long, conflicts_with_all = ["rule", "format"])]
     markdown: bool,
+
+    /// How the rule, or the list, is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
 }
 
 pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
-    let rules = ops::all_rules();
-    let text = match &args.rule {
+    let mut rules = ops::all_rules();
+    if let Some(word) = &args.rule {
+        rules = vec![find_rule(&rules, word)?];
+    }
+    if args.format == BasicFormat::Json {
+        print::write_json(&output::rules_object(&rules))?;
+        return Ok(Exit::Fine);
+    }
+    let text = match (&args.rule, rules.as_slice()) {
         _ if args.markdown => output::rules_markdown(&rules),
-        None => {
-            let row = |rule: &&refguard_core::document::Rule| {
+        (Some(_), [rule, ..]) => output::format_rule(rule),
+        _ => {
+            let row = |rule: &&Rule| {
                 vec![
                     rule.code.to_owned(),
                     rule.severity.as_str().to_owned(),
@@ -39,20 +52,18 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
                 &rules.iter().map(row).collect::<Vec<_>>(),
             )
         }
-        Some(word) => match rules
-            .iter()
-            .find(|rule| rule.code.eq_ignore_ascii_case(word) || rule.name == word)
-        {
-            Some(rule) => output::format_rule(rule),
-            None => {
-                let known = rules.iter().flat_map(|rule| [rule.code, rule.name]);
-                let near = did_you_mean(word, known)
-                    .map(|near| format!("; did you mean `{near}`?"))
-                    .unwrap_or_default();
-                bail!("there is no rule `{word}`{near}");
-            }
-        },
     };
     print::write_results(&text)?;
     Ok(Exit::Fine)
+}
+
+/// The rule of a code or name.
+fn find_rule(rules: &[&'static Rule], word: &str) -> Result<&'static Rule> {
+    let is_named = |rule: &&&Rule| rule.code.eq_ignore_ascii_case(word) || rule.name == word;
+    if let Some(rule) = rules.iter().find(is_named) {
+        return Ok(rule);
+    }
+    let known = rules.iter().flat_map(|rule| [rule.code, rule.name]);
+    let near = did_you_mean(word, known).map(|near| format!("; did you mean `{near}`?"));
+    bail!("there is no rule `{word}`{}", near.unwrap_or_default())
 }

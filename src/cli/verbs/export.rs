@@ -1,8 +1,9 @@
 //! `refguard export`
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use refguard_core::interop;
+use serde_json::json;
 
 use crate::cli::args::{NowArgs, SourceArgs};
 use crate::cli::exit::Exit;
@@ -33,6 +34,20 @@ struct LitellmArgs {
 
     #[command(flatten)]
     now: NowArgs,
+
+    /// How the set is written
+    #[arg(long, value_name = "FORMAT", default_value = "yaml")]
+    format: ExportFormat,
+}
+
+/// Formats of an exported set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ExportFormat {
+    /// As it stands in a config
+    #[value(alias = "human")]
+    Yaml,
+    /// For programs: versioned and stable, the warnings beside the config
+    Json,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ExportArgs) -> Result<Exit> {
@@ -44,6 +59,13 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ExportArgs) -> Result<Exit> {
         .warnings
         .iter()
         .for_each(|warning| print::write_message(&format!("warning: {warning}")));
-    print::write_results(&exported.text)?;
+    match args.format {
+        ExportFormat::Yaml => print::write_results(&exported.text)?,
+        ExportFormat::Json => print::write_json(&json!({
+            "version": 1,
+            "config": interop::export_json(valid.engine.set())?,
+            "warnings": exported.warnings,
+        }))?,
+    }
     Ok(Exit::Fine)
 }

@@ -1,18 +1,20 @@
 //! `refguard hook`: what git calls, and putting it where git looks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use refguard_core::document::Finding;
+use serde_json::{Value, json};
 
 use super::change;
+use crate::cli::args::BasicFormat;
 use crate::cli::exit::{Exit, print_findings};
 use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::ops::{
-    PushRefusal, ReceiveOptions, RefUpdate, StagedFaults, StagedVerdict, Workspace, judge_received,
-    judge_sent,
+    HookInstallation, InstalledHook, PushRefusal, ReceiveOptions, RefUpdate, StagedFaults,
+    StagedVerdict, Workspace, judge_received, judge_sent,
 };
 use crate::output;
 use crate::output::escape::escape_terminal;
@@ -51,6 +53,23 @@ struct InstallArgs {
     /// call those first
     #[arg(long)]
     here: bool,
+
+    #[command(flatten)]
+    written: WrittenArgs,
+}
+
+/// How what a hook comes to is written.
+#[derive(Debug, Args)]
+struct WrittenArgs {
+    /// How the result is written; `json`: on stdout, and no words beside it
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
+}
+
+impl WrittenArgs {
+    fn is_json(&self) -> bool {
+        self.format == BasicFormat::Json
+    }
 }
 
 /// Judge the set that a commit would make, and run its tests
@@ -68,6 +87,9 @@ struct PreCommitArgs {
     /// Say what was judged, also where all is well
     #[arg(short, long)]
     verbose: bool,
+
+    #[command(flatten)]
+    written: WrittenArgs,
 }
 
 /// Warn of what the remote's pre-receive hook would refuse
@@ -85,6 +107,9 @@ struct PrePushArgs {
     /// Its address
     #[arg(value_name = "URL")]
     _url: Option<String>,
+
+    #[command(flatten)]
+    written: WrittenArgs,
 }
 
 /// Refuse pushes that go around the rules: the hook of the repository that everybody pushes to
@@ -106,6 +131,9 @@ struct PreReceiveArgs {
     /// gate is passed
     #[arg(long, value_name = "ADDRESS")]
     pusher: Option<String>,
+
+    #[command(flatten)]
+    written: WrittenArgs,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &HookArgs) -> Result<Exit> {
@@ -122,6 +150,10 @@ fn install_hooks(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
     let current = std::env::current_dir().unwrap_or_default();
     let near = |path: &Path| path.strip_prefix(&current).unwrap_or(path).display().to_string();
     let installed = Workspace::open(&shell.dir)?.install_hooks(&program, args.here)?;
+    if args.written.is_json() {
+        print::write_json(&installation_object(&installed))?;
+        return Ok(Exit::Fine);
+    }
 
     let mut text = String::new();
     for hook in installed.hooks {
@@ -145,8 +177,31 @@ fn install_hooks(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
+fn installation_object(installed: &HookInstallation) -> Value {
+    let paths = |paths: &[PathBuf]| -> Vec<String> {
+        paths.iter().map(|path| path.display().to_string()).collect()
+    };
+    let hook = |hook: &InstalledHook| {
+        json!({
+            "path": hook.path.display().to_string(),
+            "changed": hook.changed,
+            "first": paths(&hook.first),
+        })
+    };
+    json!({
+        "version": 1,
+        "hooks": installed.hooks.iter().map(hook).collect::<Vec<_>>(),
+        "unreached": paths(&installed.unreached),
+    })
+}
+
 fn pre_commit(shell: &Shell, args: &PreCommitArgs) -> Result<Exit> {
-    let said = match Workspace::open_in_hook(&shell.dir)?.judge_staged()? {
+    let verdict = Workspace::open_in_hook(&shell.dir)?.judge_staged()?;
+    if args.written.is_json() {
+        print::write_json(&verdict_object(&verdict))?;
+        return Ok(Exit::fault_if(matches!(verdict, StagedVerdict::Faulty(_))));
+    }
+    let said = match verdict {
         StagedVerdict::Faulty(faults) => return print_faults(shell, &faults),
         StagedVerdict::NothingStaged => "no policy is staged".to_owned(),
         StagedVerdict::NoSet => "this repository holds no policies of refguard".to_owned(),
@@ -159,6 +214,25 @@ fn pre_commit(shell: &Shell, args: &PreCommitArgs) -> Result<Exit> {
         print::write_message(&format!("refguard: {said}"));
     }
     Ok(Exit::Fine)
+}
+
+fn verdict_object(verdict: &StagedVerdict) -> Value {
+    let (word, files, faults) = match verdict {
+        StagedVerdict::NothingStaged => ("nothing-staged", None, None),
+        StagedVerdict::NoSet => ("no-set", None, None),
+        StagedVerdict::Sound(files) => ("sound", *files, None),
+        StagedVerdict::Faulty(faults) => ("faulty", None, Some(faults)),
+    };
+    let errors = faults.iter().flat_map(|faults| &faults.checked.findings);
+    let errors = errors.filter(|finding| finding.is_error());
+    let findings = errors.chain(faults.iter().flat_map(|faults| &faults.warnings));
+    json!({
+        "version": 1,
+        "verdict": word,
+        "files": files,
+        "findings": findings.map(output::finding_json).collect::<Vec<_>>(),
+        "tests": faults.and_then(|faults| faults.tests.as_ref()),
+    })
 }
 
 /// Everything that stands in the way of the commit, on stderr.
@@ -197,8 +271,14 @@ fn print_warnings(warnings: &[Finding]) {
 fn pre_push(shell: &Shell, args: &PrePushArgs) -> Result<Exit> {
     let updates = read_updates(RefUpdate::from_sent)?;
     match judge_sent(&shell.dir, &args.remote, &updates) {
+        Ok(refusals) if args.written.is_json() => {
+            print::write_json(&refusals_object(&refusals, None))?;
+        }
         Ok(refusals) => print_refusals("warning: the remote may refuse", &refusals),
         // A remote that was not fetched for a while is no reason to hold a push up.
+        Err(error) if args.written.is_json() => {
+            print::write_json(&refusals_object(&[], Some(format!("{error:#}"))))?;
+        }
         Err(error) => {
             print::write_message(&format!("refguard: the push was not judged: {error:#}"))
         }
@@ -210,7 +290,10 @@ fn pre_receive(shell: &Shell, args: &PreReceiveArgs) -> Result<Exit> {
     let updates = read_updates(RefUpdate::from_received)?;
     let options = ReceiveOptions { root: args.root.clone(), pusher: args.pusher.clone() };
     let refusals = judge_received(&shell.dir, &updates, options)?;
-    print_refusals("refguard refuses", &refusals);
+    match args.written.is_json() {
+        true => print::write_json(&refusals_object(&refusals, None))?,
+        false => print_refusals("refguard refuses", &refusals),
+    }
     Ok(Exit::fault_if(!refusals.is_empty()))
 }
 
@@ -219,6 +302,16 @@ fn read_updates(parse: fn(&str) -> Result<RefUpdate>) -> Result<Vec<RefUpdate>> 
     let text =
         std::io::read_to_string(std::io::stdin().lock()).context("cannot read what git says")?;
     text.lines().filter(|line| !line.is_empty()).map(parse).collect()
+}
+
+/// Refused refs for programs; `unjudged`: why the push was not judged at all.
+fn refusals_object(refusals: &[PushRefusal], unjudged: Option<String>) -> Value {
+    let refusal = |refusal: &PushRefusal| json!({ "ref": refusal.name, "message": refusal.message, "gates": refusal.words });
+    json!({
+        "version": 1,
+        "refusals": refusals.iter().map(refusal).collect::<Vec<_>>(),
+        "unjudged": unjudged,
+    })
 }
 
 fn print_refusals(word: &str, refusals: &[PushRefusal]) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use refguard_core::document::Finding;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::args::findings_format;
 use crate::cli::exit::Exit;
@@ -64,11 +66,11 @@ struct LitellmArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
     let From::Litellm(args) = &args.from;
     let out = shell.dir.join(&args.out);
-    let imported = match (&args.config, &args.policies, &args.attachments) {
+    let done = match (&args.config, &args.policies, &args.attachments) {
         (Some(config), ..) => {
-            let done = ops::import_litellm(&shell.dir.join(config), &out)?;
-            print_commit(&done, args);
-            done
+            let report = ops::import_litellm(&shell.dir.join(config), &out)?;
+            print_commit(&report, args);
+            DatabaseReport { report, ..DatabaseReport::default() }
         }
         (None, Some(policies), Some(attachments)) => {
             let done = ops::import_litellm_database(
@@ -77,10 +79,15 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
                 &out,
             )?;
             print_database(&done);
-            done.report
+            done
         }
         (None, ..) => bail!("a config, or `--policies` and `--attachments`, is needed"),
     };
+    if args.format == Format::Json {
+        print::write_json(&ImportObject::of(&done))?;
+        return Ok(Exit::fault_if(done.report.findings.iter().any(Finding::is_error)));
+    }
+    let imported = &done.report;
     let report = Report {
         findings: &imported.findings,
         sources: &imported.sources,
@@ -97,6 +104,55 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
     output::render(&report, args.format, print::choose_style(shell.color), &mut text)?;
     print::write_results(&String::from_utf8_lossy(&text))?;
     Ok(Exit::fault_if(imported.findings.iter().any(Finding::is_error)))
+}
+
+/// What came of an import, for programs.
+#[derive(Serialize)]
+struct ImportObject<'a> {
+    version: u32,
+    findings: Vec<Value>,
+    errors: usize,
+    warnings: usize,
+    /// Files that were written; none where a finding is an error.
+    files: usize,
+    /// The commit of a config's policies.
+    commit: Option<String>,
+    /// Why what was written is in no commit.
+    not_committed: Option<&'a str>,
+    /// Commits of a database's versions.
+    commits: usize,
+    promotion: Option<u64>,
+    refused: &'a [String],
+    drafts: &'a [String],
+    older_drafts: &'a [String],
+}
+
+impl<'a> ImportObject<'a> {
+    fn of(done: &'a DatabaseReport) -> Self {
+        let report = &done.report;
+        let errors = report.findings.iter().filter(|finding| finding.is_error()).count();
+        let (commit, not_committed) = match &report.committed {
+            None => (None, None),
+            Some(Committed::InNew { commit, .. } | Committed::InEnclosing(commit)) => {
+                (Some(commit.to_string()), None)
+            }
+            Some(Committed::Not(reason)) => (None, Some(reason.as_str())),
+        };
+        Self {
+            version: 1,
+            findings: report.findings.iter().map(output::finding_json).collect(),
+            errors,
+            warnings: report.findings.len() - errors,
+            files: report.files,
+            commit,
+            not_committed,
+            commits: done.commits,
+            promotion: done.promotion,
+            refused: &done.refused,
+            drafts: &done.drafts,
+            older_drafts: &done.older_drafts,
+        }
+    }
 }
 
 /// What came of a config, on stderr, and what to do next.

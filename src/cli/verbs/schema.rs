@@ -20,25 +20,25 @@ pub(in crate::cli) struct SchemaArgs {
     /// all kinds); or `output`
     kind: Option<String>,
 
-    /// With `output`: the verb
+    /// With `output`: the verb, and the verb below it where there is one: `hook install`
     #[arg(requires = "kind")]
-    verb: Option<String>,
+    verb: Vec<String>,
 }
 
 pub(in crate::cli) fn run(args: &SchemaArgs) -> Result<Exit> {
-    let schema = match (&args.kind, &args.verb) {
-        (Some(kind), Some(verb)) if kind == "output" => schema_of_output(verb)?,
-        (Some(kind), None) if kind == "output" => {
+    let schema = match (&args.kind, args.verb.join(" ").as_str()) {
+        (Some(kind), "") if kind == "output" => {
             bail!("name a verb: `refguard schema output validate`")
         }
-        (Some(kind), Some(verb)) => {
-            bail!("`{verb}` stands beside `{kind}`: only `output` takes a verb")
-        }
+        (Some(kind), verb) if kind == "output" => schema_of_output(verb)?,
         (None, _) => schema::any(),
-        (Some(word), None) => match Kind::from_loose(word) {
+        (Some(word), "") => match Kind::from_loose(word) {
             Some(kind) => schema::of(kind),
             None => bail!("there is no kind `{word}`; the kinds are {}", KINDS.join(", ")),
         },
+        (Some(kind), verb) => {
+            bail!("`{verb}` stands beside `{kind}`: only `output` takes a verb")
+        }
     };
     print::write_json(&schema)?;
     Ok(Exit::Fine)

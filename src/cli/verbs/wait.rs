@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::cli::args::parse_duration;
+use crate::cli::args::{BasicFormat, parse_duration};
 use crate::cli::asker::{Answer, Asker, DaemonArgs};
 use crate::cli::exit::Exit;
 use crate::cli::fleet::{Fleet, FleetClient};
@@ -58,6 +58,10 @@ pub(in crate::cli) struct WaitArgs {
 
     #[command(flatten)]
     daemons: DaemonArgs,
+
+    /// How the end of the wait is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: BasicFormat,
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
@@ -80,11 +84,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
             looks = unenforced(&asker, &goal, args.expect, &instants);
         }
         if looks.is_empty() {
+            goal.tell(&looks, args.format)?;
             return Ok(Exit::Fine);
         }
         let is_hopeless = looks.iter().any(|look| matches!(look, Look::Hopeless(_)));
         if is_hopeless || Instant::now() >= deadline {
-            looks.iter().filter_map(Look::words).for_each(print::write_message);
+            goal.tell(&looks, args.format)?;
             return Ok(Exit::Fault);
         }
         thread::sleep(if args.enforced { LONG_REST } else { REST });
@@ -194,6 +199,26 @@ impl Goal<'_> {
             Self::Ready => "/readyz",
             Self::Serves { .. } => "/v1/status",
         }
+    }
+
+    /// Says how the wait ended, by what is in the way still.
+    fn tell(&self, looks: &[Look], format: BasicFormat) -> Result<()> {
+        if format == BasicFormat::Human {
+            looks.iter().filter_map(Look::words).for_each(print::write_message);
+            return Ok(());
+        }
+        let (commit, set) = match self {
+            Self::Ready => (None, None),
+            Self::Serves { commit, set } => (Some(commit), Some(set)),
+        };
+        print::write_json(&json!({
+            "version": 1,
+            "reached": looks.is_empty(),
+            "rejected": looks.iter().any(|look| matches!(look, Look::Hopeless(_))),
+            "commit": commit,
+            "set": set,
+            "waiting": looks.iter().filter_map(Look::words).collect::<Vec<_>>(),
+        }))
     }
 
     fn look_at(&self, daemon: &str, answer: Result<Answer>) -> Look {

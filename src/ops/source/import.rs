@@ -12,7 +12,7 @@ use crate::ops::source::hold;
 use crate::repo::{CommitId, GitEnv, Repo, RepoError};
 
 /// What an import came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ImportReport {
     /// Every finding.
     pub findings: Vec<Finding>,

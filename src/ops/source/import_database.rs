@@ -15,7 +15,7 @@ use crate::ops::{PromoteRequest, Workspace};
 use crate::repo::{CommitId, GitEnv, NewHistory, Person, RefName, Repo, Time};
 
 /// What an import of a database came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct DatabaseReport {
     /// The findings, as of a config's import.
     pub report: ImportReport,

@@ -28,7 +28,7 @@ pub fn output_schema(verb: &str) -> Result<Value, Vec<String>> {
         definitions.into_iter().filter(|(name, _)| needed.contains(name)).collect();
     Ok(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": format!("urn:refguard:output:v1:{verb}"),
+        "$id": format!("urn:refguard:output:v1:{}", verb.replace(' ', "-")),
         "title": format!("refguard {verb} --format json"),
         "$ref": format!("#/$defs/{root}"),
         "$defs": kept,
