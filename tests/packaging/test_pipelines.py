@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import select
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from support import forge
+from support.daemon import serve
 from support.repository import Repository, environment
 
 TOKEN = "f0rge"
@@ -117,16 +117,8 @@ def runner(origin: Repository, server: str, stripped: Path, tmp_path: Path) -> R
 @pytest.fixture
 def daemon(origin: Repository, tmp_path: Path) -> Iterator[str]:
     """A daemon that serves what the forge holds; its address."""
-    serve = [origin.program, "-C", origin.path, "serve", "--listen", "127.0.0.1:0", "--state-dir", tmp_path / "state"]
-    running = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment())
-    try:
-        assert running.stdout is not None
-        ready, _, _ = select.select([running.stdout], [], [], 60)
-        assert ready
-        yield running.stdout.readline().removeprefix("listening on ").strip()
-    finally:
-        running.terminate()
-        running.wait(60)
+    with serve(origin.program, origin.path, tmp_path / "state") as address:
+        yield address
 
 
 def digest(path: Path) -> str:

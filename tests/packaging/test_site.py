@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from support import console
 from support.repository import environment
+from support.scenes import SCENES, WITHOUT_A_SCENE, Stage
 from support.scripts import load_script
 
 
@@ -49,14 +51,26 @@ def test_a_link_that_leads_nowhere_is_found(root: Path) -> None:
     assert build.lead_links("[`action.yml`](../action.yml)", page) == "`action.yml`"
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "environments.md"])
+def pages_with_examples(root: Path) -> list[str]:
+    pages = [root / "README.md", *(root / "docs").glob("*.md"), root / "integrations/litellm/README.md"]
+    return sorted(str(path.relative_to(root)) for path in pages if console.read_examples(path.read_text()))
+
+
+def test_every_page_with_examples_has_a_scene_and_no_other(root: Path) -> None:
+    told = "support/scenes.py says what is there before a page begins"
+    assert pages_with_examples(root) == sorted([*SCENES, *WITHOUT_A_SCENE]), told
+
+
+@pytest.mark.parametrize("page", SCENES)
 def test_the_page_shows_what_happens(root: Path, program: Path, tmp_path: Path, page: str) -> None:
-    examples = console.read_examples((root / "docs" / page).read_text())
-    assert len(examples) > 10
-    own = environment(HOME=str(tmp_path), GIT_AUTHOR_NAME="Ada", GIT_AUTHOR_EMAIL="ada@example.org")
-    own |= {"GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org"}
-    own["PATH"] = f"{program.parent}:{own['PATH']}"
-    assert console.run(examples, tmp_path, own) == []
+    folder = tmp_path / "here"
+    folder.mkdir()
+    with ExitStack() as closing:
+        stage = Stage.build(folder, program, root, closing)
+        SCENES[page](stage)
+        examples = console.read_examples((root / page).read_text())
+        faults = console.run(examples, folder, stage.variables, stage.addresses, stage.prelude)
+    assert not faults, "\n\n".join(faults)
 
 
 def test_an_example_that_shows_something_else_is_found(tmp_path: Path) -> None:
