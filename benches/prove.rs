@@ -18,7 +18,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use refguard_core::document::{Dimension, Limits, Loaded, load_file};
 use refguard_core::policy::{Levels, Pattern, check};
-use refguard_core::prove::{Budget, ProveOptions, impact, prove};
+use refguard_core::prove::{Budget, ProveOptions, impact_of_change, prove_invariants};
 use refguard_core::resolve::Engine;
 
 const DOMAINS: [&str; 6] = ["health", "finance", "legal", "retail", "research", "support"];
@@ -164,10 +164,10 @@ fn impacts(c: &mut Criterion) {
         println!("{size} + {size}: about 10^{:.0} requests to try", space(&base));
         for change in [Change::TenPolicies, Change::Parent, Change::Baseline] {
             let head = engine(size, change, 0);
-            let found = impact(&base, &head, &Budget::default());
+            let found = impact_of_change(&base, &head, &Budget::default());
             println!("{change:?}: {} regions, exact: {}", found.regions.len(), found.exact);
             group.bench_function(BenchmarkId::new(format!("{change:?}"), size), |b| {
-                b.iter(|| black_box(impact(&base, &head, &Budget::default())));
+                b.iter(|| black_box(impact_of_change(&base, &head, &Budget::default())));
             });
         }
     }
@@ -180,7 +180,9 @@ fn proofs(c: &mut Criterion) {
     for size in [1_000, 3_000, 10_000] {
         let engine = engine(size, Change::Nothing, 50);
         group.bench_function(BenchmarkId::new("fifty invariants", size), |b| {
-            b.iter(|| black_box(prove(&engine, ProveOptions::default(), &Budget::default())));
+            b.iter(|| {
+                black_box(prove_invariants(&engine, ProveOptions::default(), &Budget::default()))
+            });
         });
     }
     group.finish();

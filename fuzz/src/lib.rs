@@ -12,7 +12,7 @@ use refguard_core::document::{
 use refguard_core::interop::import_config;
 use refguard_core::policy::condition::ModelPattern;
 use refguard_core::policy::{Checked, Levels, PolicySet, check};
-use refguard_core::resolve::{Context, Engine, Request, explain};
+use refguard_core::resolve::{Context, Engine, Request, explain_request};
 
 /// One file under `policies/`: it becomes a set that answers, or errors that every format can show.
 pub fn document(data: &[u8]) {
@@ -116,7 +116,7 @@ fn answer(set: PolicySet) {
             "index and scan differ"
         );
         assert_eq!(indexed.guardrails, scanned.guardrails, "index and scan differ");
-        explain(&engine, &request);
+        explain_request(&engine, &request);
     }
 }
 

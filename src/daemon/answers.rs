@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(answers.get(question(r#"{"context": {}}"#)), None);
         assert_eq!(answers.get(Question { strict: true, ..asked }), None);
         assert_eq!(
-            answers.get(Question { fields: Fields::parse("guardrails").unwrap(), ..asked }),
+            answers.get(Question { fields: Fields::parse_list("guardrails").unwrap(), ..asked }),
             None
         );
     }

@@ -49,7 +49,7 @@ pub(super) fn leave_expired(
 
     let next = Arc::new(served.as_of(now));
     let retired = hub.publish(slot, next.clone());
-    let (expired, instant) = (next.engine.expired().len(), next.engine.instant());
+    let (expired, instant) = (next.engine.expired_attachments().len(), next.engine.instant());
     let set = &*slot.name;
     let is_draft = next.source == Source::Worktree;
     let instant = instant.map(tracing::field::display);

@@ -8,7 +8,7 @@ use axum::response::Response;
 use refguard_core::policy::{PolicyId, PolicySet};
 use refguard_core::resolve::{
     Answer, Asked, Context, Fields, MAX_VALUE, Request, Requested, Resolution, ResolvedPolicy,
-    explain,
+    explain_request,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -94,7 +94,7 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
     let (app, parameters) = (call.app, call.query);
     let fields = match &parameters.fields {
         None => Fields::ALL,
-        Some(list) => Fields::parse(list).map_err(|name| {
+        Some(list) => Fields::parse_list(list).map_err(|name| {
             Problem::bad_request(format!("`fields`: an answer has no field `{name}`"))
         })?,
     };
@@ -246,7 +246,7 @@ impl<'a> Answering<'a> {
             return Err(refuse_unknown(&resolution.unknown));
         }
 
-        let near = asking.explain.then(|| explain(&asking.snapshot.engine, &request));
+        let near = asking.explain.then(|| explain_request(&asking.snapshot.engine, &request));
         let answer = Answer {
             origin: asking.snapshot.origin(),
             resolution: &resolution,
@@ -254,7 +254,7 @@ impl<'a> Answering<'a> {
             fields: asking.fields,
             explain: near.as_deref(),
         };
-        answer.write(&mut self.bytes);
+        answer.write_json(&mut self.bytes);
 
         if let Some(shadow) = &asking.app.options.shadow {
             shadow.see_request(&asking.snapshot, &request.context, policies);

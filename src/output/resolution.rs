@@ -23,17 +23,17 @@ pub fn format_resolution(answer: &Answer<'_>, style: Style) -> String {
             .matched_via()
             .map_or_else(|| "asked for by name".to_owned(), |reason| reason.to_string());
         // The name of a pinned one says its version itself.
-        let number = policy.served_id().and_then(|_| policy.version(answer.version));
+        let number = policy.served_id().and_then(|_| policy.version_number(answer.version));
         let version = number.map(|n| format!("@{n}")).unwrap_or_default();
         let name = format!("{}{version}", escape_terminal(policy.name()));
-        let guardrails: Vec<&str> = policy.guardrails().collect();
+        let guardrails: Vec<&str> = policy.guardrail_names().collect();
         text.push_str(&format!(
             "  {} ({}): {}\n",
             paint.strong(&name),
             escape_terminal(&why),
             list(&guardrails)
         ));
-        let chain: Vec<_> = policy.chain().map(escape_terminal).collect();
+        let chain: Vec<_> = policy.chain_names().map(escape_terminal).collect();
         if chain.len() > 1 {
             text.push_str(&format!("    built on {}\n", chain.join(" -> ")));
         }

@@ -239,9 +239,9 @@ pub(super) fn chips_of<N: AsRef<str>>(class: &str, names: &[N]) -> Markup {
 
 fn policy_part(frame: &Frame, policy: &ResolvedPolicy<'_>, version: Numbering<'_>) -> Markup {
     // The name of a pinned one says its version itself.
-    let number = policy.served_id().and_then(|_| policy.version(version));
-    let guardrails: Vec<&str> = policy.guardrails().collect();
-    let chain: Vec<&str> = policy.chain().collect();
+    let number = policy.served_id().and_then(|_| policy.version_number(version));
+    let guardrails: Vec<&str> = policy.guardrail_names().collect();
+    let chain: Vec<&str> = policy.chain_names().collect();
     html! {
         div.part {
             h3 {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use refguard_core::policy::PolicyId;
 use refguard_core::resolve::{
-    Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, explain,
+    Answer, Context, Fields, Near, Numbering, Request, Resolution, ResolvedPolicy, explain_request,
 };
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     let request = build_request(&mut history, context, &args.policies)?;
     let version = number_versions(&mut history, &valid);
     let resolution = valid.engine.resolve(&request);
-    let near = args.explain.then(|| explain(&valid.engine, &request));
+    let near = args.explain.then(|| explain_request(&valid.engine, &request));
     let answer = valid.answer(&resolution, near.as_deref(), &version);
     match args.format {
         BasicFormat::Json => print::write_json_bytes(&add_version(answer.to_json()))?,
@@ -152,7 +152,7 @@ fn answer_line(
     let (context, policies) = Request::parts_from_json(&value)?;
     let request = build_request(history, context, &policies)?;
     let resolution = valid.engine.resolve(&request);
-    let near = with_explain.then(|| explain(&valid.engine, &request));
+    let near = with_explain.then(|| explain_request(&valid.engine, &request));
     let version = number_versions(history, valid);
     let mut line = add_version(valid.answer(&resolution, near.as_deref(), &version).to_json());
     line.push(b'\n');

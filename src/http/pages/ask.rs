@@ -6,7 +6,9 @@ use axum::response::Response;
 use refguard_core::document::Dimension;
 use refguard_core::policy::PolicyId;
 use refguard_core::questions::{explain_guardrail, unlisted_values};
-use refguard_core::resolve::{Context, MAX_VALUE, Request, Requested, ResolvedPolicy, explain};
+use refguard_core::resolve::{
+    Context, MAX_VALUE, Request, Requested, ResolvedPolicy, explain_request,
+};
 use serde::Deserialize;
 
 use super::typed::TypedRequest;
@@ -118,7 +120,7 @@ fn answer(
     let request = Request { context: asked.context()?, policies: requested(app, &asked.policies)? };
     let engine = view.engine();
     let resolution = engine.resolve(&request);
-    let near = explain(engine, &request);
+    let near = explain_request(engine, &request);
     let unlisted = unlisted_values(catalog, &request.context);
     let guardrail = asked.guardrail.trim();
     let why = (!guardrail.is_empty())

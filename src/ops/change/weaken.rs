@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The budget of an analysis that must end so long from now.
 pub fn budget_within(limit: Duration) -> Budget {
     let start = Instant::now();
-    Budget::timed(move || match limit.as_secs_f64() {
+    Budget::with_clock(move || match limit.as_secs_f64() {
         0.0 => 1.0,
         limit => start.elapsed().as_secs_f64() / limit,
     })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use refguard_core::document::Dimension;
 use refguard_core::interop::{HeldCase, HeldInvariant, write_held_cases, write_held_invariants};
 use refguard_core::policy::{Attachment, Context, Invariant, Pattern, Place, PolicySet, Targets};
-use refguard_core::prove::{Budget, ProveOptions, prove};
+use refguard_core::prove::{Budget, ProveOptions, prove_invariants};
 use refguard_core::resolve::{Engine, Request};
 
 /// Attachments that get a case; a set of thousands is not held one by one.
@@ -135,7 +135,7 @@ fn prove_required(
         };
         let asked = PolicySet { invariants: vec![invariant], ..set.clone() };
         let engine = Engine::new(Arc::new(asked));
-        let proof = prove(&engine, ProveOptions::default(), &Budget::default());
+        let proof = prove_invariants(&engine, ProveOptions::default(), &Budget::default());
         let verdict = proof.invariants.into_iter().next()?;
         if verdict.holds {
             let require = required;

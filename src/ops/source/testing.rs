@@ -4,7 +4,8 @@ use anyhow::Result;
 use refguard_core::document::FinalAction;
 use refguard_core::policy::{Expect, TestCase};
 use refguard_core::resolve::{
-    Coverage, CoverageReport, Engine, Near, Outcomes, Request, Requested, Script, explain, simulate,
+    Coverage, CoverageReport, Engine, Near, Outcomes, Request, Requested, Script, explain_request,
+    simulate_call,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -102,7 +103,7 @@ pub fn run_tests(
         let outcomes: Outcomes<'_> =
             case.outcomes.iter().map(|(n, o)| (n.as_str(), o.as_slice().into())).collect();
         if let Some(coverage) = &mut coverage {
-            coverage.exercise(engine, &request, &outcomes);
+            coverage.exercise_request(engine, &request, &outcomes);
         }
         cases.push(run_case(engine, &suite.name, case, &request, &outcomes));
         if options.fail_fast && cases.last().is_some_and(|case| !case.ok) {
@@ -110,7 +111,7 @@ pub fn run_tests(
         }
     }
     let passed = cases.iter().filter(|case| case.ok).count();
-    let coverage = coverage.map(|coverage| coverage.report());
+    let coverage = coverage.map(|coverage| coverage.make_report());
     Ok(TestReport { version: 1, passed, failed: cases.len() - passed, cases, coverage })
 }
 
@@ -131,7 +132,7 @@ fn run_case(
     let got = Got {
         guardrails: resolution.guardrails.iter().map(|&name| name.to_owned()).collect(),
         policies: resolution.policies.iter().map(|policy| policy.name().to_owned()).collect(),
-        action: simulate(&resolution, script).action,
+        action: simulate_call(&resolution, script).action,
     };
     let mut differences = differences(&case.expect, &got);
     differences.extend(
@@ -140,7 +141,7 @@ fn run_case(
             .iter()
             .map(|name| format!("the policy `{name}` that it asks for does not exist")),
     );
-    let near = if differences.is_empty() { Vec::new() } else { explain(engine, request) };
+    let near = if differences.is_empty() { Vec::new() } else { explain_request(engine, request) };
     CaseReport {
         file: case.place.file.to_string(),
         line: case.place.line,

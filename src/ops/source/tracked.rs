@@ -217,7 +217,7 @@ impl TrackedSet {
         let set = engine.set();
         let around = known.company(repo, set, delta)?;
         let change = FileChange { before: &delta.before, after: &delta.after, around: &around };
-        Some(engine.patched(set.patched(change)?))
+        Some(engine.with_patch(set.patched(change)?))
     }
 }
 

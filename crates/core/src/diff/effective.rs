@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::effect::{
-    self, Budget, GuardId, Interner, ItemId, Items, Member, Space, Spaces, sorted,
+    self, Budget, GuardId, Interner, ItemId, Items, Member, Space, Spaces, sort_numbers,
 };
 use crate::policy::{Policy, PolicySet};
 
@@ -63,7 +63,7 @@ impl Effects {
             names: Interner::default(),
             items: Items::default(),
             spaces: None,
-            budget: Budget::units(BUDGET),
+            budget: Budget::with_units(BUDGET),
         }
     }
 
@@ -83,15 +83,15 @@ impl Effects {
             return Guardrails::default();
         }
 
-        let items = sorted(items_of(&before).chain(items_of(&after)));
+        let items = sort_numbers(items_of(&before).chain(items_of(&after)));
         if items.is_empty() {
             let [before, after] =
-                [before, after].map(|chain| effect::given_by(chain.iter(), |_| true));
+                [before, after].map(|chain| effect::guardrails_given(chain.iter(), |_| true));
             return self.guardrails(minus(&before, &after), minus(&after, &before));
         }
 
         let spaces = self.spaces.get_or_insert_with(|| Spaces::new(&[]));
-        let Ok(space) = spaces.space(&self.items, &items, &self.budget) else {
+        let Ok(space) = spaces.space_of(&self.items, &items, &self.budget) else {
             return self.unsure(&before, &after);
         };
 
@@ -116,13 +116,13 @@ impl Effects {
             let patterns = ids
                 .iter()
                 .filter_map(|id| set.conditions.get(id.0 as usize));
-            sorted(patterns.map(|pattern| self.items.condition(pattern)))
+            sort_numbers(patterns.map(|pattern| self.items.add_condition(pattern)))
         });
         let mut numbers = |ids: &[crate::policy::GuardrailId]| {
             let names = ids
                 .iter()
                 .filter_map(|id| set.guardrails.get(id.0 as usize));
-            sorted(names.map(|name| self.names.number(name.clone())))
+            sort_numbers(names.map(|name| self.names.intern_value(name.clone())))
         };
 
         Member {
@@ -134,8 +134,9 @@ impl Effects {
 
     /// What can be lost or gained at most where classes of models are not known.
     fn unsure(&self, before: &[Member], after: &[Member]) -> Guardrails {
-        let can_give =
-            |chain: &[Member]| sorted(chain.iter().flat_map(|member| member.add.iter().copied()));
+        let can_give = |chain: &[Member]| {
+            sort_numbers(chain.iter().flat_map(|member| member.add.iter().copied()))
+        };
         let found = self.guardrails(can_give(before), can_give(after));
         let unsure = Unsure {
             gained: found.gained.clone(),
@@ -147,10 +148,10 @@ impl Effects {
 
     fn guardrails(&self, lost: Vec<GuardId>, gained: Vec<GuardId>) -> Guardrails {
         let names = |ids: Vec<GuardId>| {
-            let ids = sorted(ids.into_iter());
+            let ids = sort_numbers(ids.into_iter());
             let mut names: Vec<Arc<str>> = ids
                 .into_iter()
-                .filter_map(|id| self.names.get(id).cloned())
+                .filter_map(|id| self.names.value_of(id).cloned())
                 .collect();
             names.sort_unstable();
             names
@@ -173,8 +174,8 @@ fn items_of(chain: &[Member]) -> impl Iterator<Item = ItemId> {
 }
 
 fn given(chain: &[Member], space: &Space, class: usize) -> Vec<GuardId> {
-    effect::given_by(chain.iter(), |member| {
-        effect::holds(member.condition.as_deref(), space, class)
+    effect::guardrails_given(chain.iter(), |member| {
+        effect::condition_holds(member.condition.as_deref(), space, class)
     })
 }
 
@@ -211,12 +212,12 @@ mod tests {
             effects.compare(Some((&base, &policy(&base))), Some((&head, &policy(&head))))
         };
 
-        let sure = compare(Budget::units(BUDGET));
+        let sure = compare(Budget::with_units(BUDGET));
         assert_eq!(
             (sure.lost.len(), sure.gained.len(), sure.unsure.gained.len()),
             (0, 1, 0)
         );
-        let unsure = compare(Budget::units(1));
+        let unsure = compare(Budget::with_units(1));
         assert_eq!((unsure.lost.len(), unsure.gained.len()), (1, 1));
 
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The conditions' automata: which models a pattern holds for, as a deterministic automaton over
 //! bytes.
 //!
-//! [`automaton`] is the only place that knows how a pattern of a condition becomes an automaton.
+//! [`build_automaton`] is the only place that knows how a pattern of a condition becomes an automaton.
 
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
@@ -27,14 +27,14 @@ pub(crate) struct Dfa {
 }
 
 /// The automaton that accepts exactly the models that the pattern holds for.
-pub(crate) fn automaton(pattern: &ModelPattern) -> Result<Dfa, TooLarge> {
-    Dfa::of(pattern.language())
+pub(crate) fn build_automaton(pattern: &ModelPattern) -> Result<Dfa, TooLarge> {
+    Dfa::from_language(pattern.language())
 }
 
 /// The automaton that accepts exactly valid UTF-8.
-pub(crate) fn utf8() -> Result<Dfa, TooLarge> {
+pub(crate) fn utf8_automaton() -> Result<Dfa, TooLarge> {
     let any = regex_syntax::parse("(?s:.)*").map_err(|_| TooLarge)?;
-    Dfa::of(Hir::concat(vec![
+    Dfa::from_language(Hir::concat(vec![
         Hir::look(Look::Start),
         any,
         Hir::look(Look::End),
@@ -42,7 +42,7 @@ pub(crate) fn utf8() -> Result<Dfa, TooLarge> {
 }
 
 impl Dfa {
-    fn of(language: Hir) -> Result<Self, TooLarge> {
+    fn from_language(language: Hir) -> Result<Self, TooLarge> {
         let config = thompson::Config::new()
             .which_captures(WhichCaptures::None)
             .nfa_size_limit(Some(SIZE_LIMIT));
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn accepts(pattern: &str, text: &str) -> bool {
-        let dfa = automaton(&ModelPattern::parse(pattern).unwrap()).unwrap();
+        let dfa = build_automaton(&ModelPattern::parse(pattern).unwrap()).unwrap();
         dfa.accepts(
             text.bytes()
                 .fold(dfa.start(), |state, byte| dfa.next(state, byte)),
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_not_valid() {
-        let dfa = utf8().unwrap();
+        let dfa = utf8_automaton().unwrap();
         let read = |bytes: &[u8]| {
             bytes
                 .iter()

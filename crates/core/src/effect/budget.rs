@@ -43,13 +43,13 @@ impl fmt::Debug for Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self::units(DEFAULT_UNITS)
+        Self::with_units(DEFAULT_UNITS)
     }
 }
 
 impl Budget {
     /// So many units of work.
-    pub fn units(units: u64) -> Self {
+    pub fn with_units(units: u64) -> Self {
         Self {
             units,
             used: Cell::new(0),
@@ -63,10 +63,10 @@ impl Budget {
 
     /// As long as the caller's time lasts: `time_passed` tells which share of it is over, 1 at its
     /// end.
-    pub fn timed(time_passed: impl Fn() -> f64 + 'static) -> Self {
+    pub fn with_clock(time_passed: impl Fn() -> f64 + 'static) -> Self {
         Self {
             time_passed: Some(Box::new(time_passed)),
-            ..Self::units(u64::MAX)
+            ..Self::with_units(u64::MAX)
         }
     }
 
@@ -89,7 +89,7 @@ impl Budget {
     }
 
     /// Whether nothing is left for the phase under way.
-    pub(crate) fn spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.is_spent.get()
     }
 
@@ -117,7 +117,7 @@ impl Budget {
 
     /// The units that were taken so far.
     #[cfg(test)]
-    pub(crate) fn used(&self) -> u64 {
+    pub(crate) fn units_used(&self) -> u64 {
         self.used.get()
     }
 
@@ -153,39 +153,39 @@ mod tests {
 
     #[test]
     fn units_run_out_and_stay_out() {
-        let budget = Budget::units(3);
-        assert!(budget.spend(2) && !budget.spent());
-        assert!(!budget.spend(1) && budget.spent());
+        let budget = Budget::with_units(3);
+        assert!(budget.spend(2) && !budget.is_spent());
+        assert!(!budget.spend(1) && budget.is_spent());
         assert!(!budget.spend(0));
 
-        assert!(Budget::units(0).spent());
+        assert!(Budget::with_units(0).is_spent());
     }
 
     #[test]
     fn the_end_is_seen_after_enough_units() {
-        let budget = Budget::timed(|| 1.0);
+        let budget = Budget::with_clock(|| 1.0);
         assert!(budget.spend(1));
         assert!(!budget.spend(ASKED_EVERY));
     }
 
     #[test]
     fn a_phase_leaves_the_rest_to_those_after_it() {
-        let budget = Budget::units(100);
+        let budget = Budget::with_units(100);
         budget.begin_phase(0.4);
         assert!(budget.spend(30) && !budget.spend(20));
         budget.begin_phase(1.0);
         assert!(budget.spend(40) && !budget.spend(20));
-        let parts = Budget::units(100);
+        let parts = Budget::with_units(100);
         parts.begin_part(0, 2);
         assert!(parts.spend(30) && !parts.spend(25));
         parts.begin_part(1, 2);
         parts.begin_phase(0.5);
         assert!(parts.spend(10) && !parts.spend(15));
-        let late = Budget::timed(|| 0.5);
+        let late = Budget::with_clock(|| 0.5);
         late.begin_phase(0.4);
-        assert!(late.spent());
+        assert!(late.is_spent());
         late.begin_phase(1.0);
 
-        assert!(!late.spent());
+        assert!(!late.is_spent());
     }
 }

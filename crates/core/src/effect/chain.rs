@@ -48,7 +48,7 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
-    pub(crate) fn number(&mut self, value: T) -> u32 {
+    pub(crate) fn intern_value(&mut self, value: T) -> u32 {
         if let Some(number) = self.numbers.get(&value) {
             return *number;
         }
@@ -60,16 +60,16 @@ impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
         number
     }
 
-    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+    pub(crate) fn value_of(&self, number: u32) -> Option<&T> {
         self.values.get(number as usize)
     }
 
     /// Every number.
-    pub(crate) fn numbers(&self) -> std::ops::Range<u32> {
+    pub(crate) fn all_numbers(&self) -> std::ops::Range<u32> {
         0..u32::try_from(self.values.len()).unwrap_or(u32::MAX)
     }
 
-    pub(crate) fn find<Q>(&self, value: &Q) -> Option<u32>
+    pub(crate) fn find_number<Q>(&self, value: &Q) -> Option<u32>
     where
         T: std::borrow::Borrow<Q>,
         Q: Eq + std::hash::Hash + ?Sized,
@@ -87,20 +87,20 @@ pub(crate) struct Items {
 }
 
 impl Items {
-    pub(crate) fn get(&self, item: ItemId) -> Option<&Item> {
-        self.items.get(item)
+    pub(crate) fn item_at(&self, item: ItemId) -> Option<&Item> {
+        self.items.value_of(item)
     }
 
-    pub(crate) fn pattern(&mut self, pattern: Pattern) -> ItemId {
-        self.items.number(Item::Pattern(pattern))
+    pub(crate) fn add_pattern(&mut self, pattern: Pattern) -> ItemId {
+        self.items.intern_value(Item::Pattern(pattern))
     }
 
-    pub(crate) fn condition(&mut self, pattern: &ModelPattern) -> ItemId {
+    pub(crate) fn add_condition(&mut self, pattern: &ModelPattern) -> ItemId {
         let text: Arc<str> = pattern.text().into();
         self.conditions
             .entry(text.clone())
             .or_insert_with(|| pattern.clone());
-        self.items.number(Item::Condition(text))
+        self.items.intern_value(Item::Condition(text))
     }
 
     /// The condition of a text.
@@ -110,21 +110,21 @@ impl Items {
 }
 
 /// Whether a condition holds for a class of models: absent, or one of its items is met.
-pub(crate) fn holds(condition: Option<&[ItemId]>, space: &Space, class: usize) -> bool {
-    condition.is_none_or(|items| items.iter().any(|item| space.meets(class, *item)))
+pub(crate) fn condition_holds(condition: Option<&[ItemId]>, space: &Space, class: usize) -> bool {
+    condition.is_none_or(|items| items.iter().any(|item| space.meets_item(class, *item)))
 }
 
 /// Whether a policy applies: some member of its chain has no condition, or one that holds.
-pub(crate) fn applies<'m>(
+pub(crate) fn chain_applies<'m>(
     mut chain: impl Iterator<Item = &'m Member>,
     space: &Space,
     class: usize,
 ) -> bool {
-    chain.any(|member| holds(member.condition.as_deref(), space, class))
+    chain.any(|member| condition_holds(member.condition.as_deref(), space, class))
 }
 
 /// What a chain, from its root down, gives where `holds` says which members hold. Sorted.
-pub(crate) fn given_by<'m>(
+pub(crate) fn guardrails_given<'m>(
     chain: impl Iterator<Item = &'m Member>,
     holds: impl Fn(&Member) -> bool,
 ) -> Vec<GuardId> {
@@ -134,11 +134,11 @@ pub(crate) fn given_by<'m>(
         add_then_remove(&mut held, member.add.iter().copied(), is_removed, |_| {});
     }
 
-    sorted(held.into_iter())
+    sort_numbers(held.into_iter())
 }
 
 /// Numbers in order, each once.
-pub(crate) fn sorted(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+pub(crate) fn sort_numbers(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut list: Vec<u32> = numbers.collect();
     list.sort_unstable();
     list.dedup();

@@ -38,13 +38,13 @@ impl Bits {
         Self(vec![0; len.div_ceil(64)])
     }
 
-    fn set(&mut self, bit: usize) {
+    fn set_bit(&mut self, bit: usize) {
         if let Some(word) = self.0.get_mut(bit / 64) {
             *word |= 1 << (bit % 64);
         }
     }
 
-    pub(crate) fn has(&self, bit: usize) -> bool {
+    pub(crate) fn has_bit(&self, bit: usize) -> bool {
         self.0
             .get(bit / 64)
             .is_some_and(|word| word & (1 << (bit % 64)) != 0)
@@ -72,11 +72,11 @@ pub(crate) struct Space {
 
 impl Space {
     /// Whether the models of a class meet an item. An item that the space lacks is met by none.
-    pub(crate) fn meets(&self, class: usize, item: ItemId) -> bool {
+    pub(crate) fn meets_item(&self, class: usize, item: ItemId) -> bool {
         self.items.binary_search(&item).is_ok_and(|bit| {
             self.classes
                 .get(class)
-                .is_some_and(|class| class.bits.has(bit))
+                .is_some_and(|class| class.bits.has_bit(bit))
         })
     }
 
@@ -92,8 +92,8 @@ impl Space {
 
         let mut bits = Bits::new(self.items.len());
         for (bit, item) in self.items.iter().enumerate() {
-            if finer.meets(class, *item) {
-                bits.set(bit);
+            if finer.meets_item(class, *item) {
+                bits.set_bit(bit);
             }
         }
 
@@ -118,7 +118,7 @@ impl Spaces {
         Self {
             made: FxHashMap::default(),
             automata: FxHashMap::default(),
-            utf8: automata::utf8().map(Rc::new),
+            utf8: automata::utf8_automaton().map(Rc::new),
             catalog: catalog_values(
                 catalogs
                     .iter()
@@ -129,7 +129,7 @@ impl Spaces {
     }
 
     /// The classes that the items make; they are sorted, each once.
-    pub(crate) fn space(
+    pub(crate) fn space_of(
         &mut self,
         known: &Items,
         items: &[ItemId],
@@ -139,9 +139,9 @@ impl Spaces {
             return made.clone();
         }
 
-        let space = self.make(known, items, budget).map(Rc::new);
+        let space = self.make_space(known, items, budget).map(Rc::new);
         // A later phase of the budget can succeed where this one ended.
-        if space.is_err() && budget.spent() {
+        if space.is_err() && budget.is_spent() {
             return space;
         }
 
@@ -149,7 +149,7 @@ impl Spaces {
         space
     }
 
-    fn make(
+    fn make_space(
         &mut self,
         known: &Items,
         items: &[ItemId],
@@ -158,13 +158,14 @@ impl Spaces {
         let mut trie = Trie::new(items.len());
         let mut automata = Vec::new();
         for (bit, item) in items.iter().enumerate() {
-            match known.get(*item) {
-                Some(Item::Pattern(pattern)) => trie.insert(pattern, bit),
+            match known.item_at(*item) {
+                Some(Item::Pattern(pattern)) => trie.insert_pattern(pattern, bit),
                 Some(Item::Condition(text)) => {
                     match known.condition_of(text).and_then(ModelPattern::literals) {
                         // A string is found by the trie at no cost for each step.
                         Some(literals) => {
-                            literals.for_each(|text| trie.insert(&Pattern::Exact(text), bit));
+                            literals
+                                .for_each(|text| trie.insert_pattern(&Pattern::Exact(text), bit));
                         }
                         None => {
                             let is_new = !self.automata.contains_key(item);
@@ -173,7 +174,7 @@ impl Spaces {
                                 return Err(TooLarge);
                             }
 
-                            automata.push((bit, self.automaton(known, *item)?));
+                            automata.push((bit, self.automaton_of(known, *item)?));
                         }
                     }
                 }
@@ -181,7 +182,7 @@ impl Spaces {
             }
         }
 
-        trie.settle();
+        trie.settle_fallbacks();
         let walk = Walk {
             trie,
             automata,
@@ -201,7 +202,7 @@ impl Spaces {
             witness: None,
             known: true,
         });
-        for (bits, witness) in walk.classes()? {
+        for (bits, witness) in walk.find_classes()? {
             space.numbers.insert(bits.clone(), space.classes.len());
             space.classes.push(Class {
                 bits,
@@ -210,20 +211,20 @@ impl Spaces {
             });
         }
 
-        self.name(known, &mut space);
+        self.name_classes(known, &mut space);
         Ok(space)
     }
 
-    fn automaton(&mut self, known: &Items, item: ItemId) -> Result<Rc<Dfa>, TooLarge> {
+    fn automaton_of(&mut self, known: &Items, item: ItemId) -> Result<Rc<Dfa>, TooLarge> {
         if let Some(made) = self.automata.get(&item) {
             return made.clone();
         }
 
-        let made = match known.get(item) {
+        let made = match known.item_at(item) {
             Some(Item::Condition(text)) => known
                 .condition_of(text)
                 .ok_or(TooLarge)
-                .and_then(automata::automaton)
+                .and_then(automata::build_automaton)
                 .map(Rc::new),
             _ => Err(TooLarge),
         };
@@ -233,18 +234,18 @@ impl Spaces {
     }
 
     /// Puts the catalog's models where they are of a class.
-    fn name(&mut self, known: &Items, space: &mut Space) {
+    fn name_classes(&mut self, known: &Items, space: &mut Space) {
         let met: Vec<Rc<Vec<bool>>> = space
             .items
             .iter()
-            .map(|item| self.met(known, *item))
+            .map(|item| self.catalog_matches(known, *item))
             .collect();
 
         for (at, value) in self.catalog.iter().enumerate() {
             let mut bits = Bits::new(space.items.len());
             for (bit, met) in met.iter().enumerate() {
                 if met.get(at).copied().unwrap_or(false) {
-                    bits.set(bit);
+                    bits.set_bit(bit);
                 }
             }
 
@@ -259,12 +260,12 @@ impl Spaces {
         }
     }
 
-    fn met(&mut self, known: &Items, item: ItemId) -> Rc<Vec<bool>> {
+    fn catalog_matches(&mut self, known: &Items, item: ItemId) -> Rc<Vec<bool>> {
         if let Some(met) = self.met.get(&item) {
             return met.clone();
         }
 
-        let meets = |value: &Arc<str>| match known.get(item) {
+        let meets = |value: &Arc<str>| match known.item_at(item) {
             Some(Item::Pattern(pattern)) => pattern.matches(Some(value)),
             Some(Item::Condition(text)) => known
                 .condition_of(text)
@@ -316,22 +317,22 @@ struct Met {
 impl Walk<'_> {
     /// Every class but the absent one and the empty string, each with one string: a shortest one of
     /// printable characters where there is one.
-    fn classes(&self) -> Result<Vec<(Bits, String)>, TooLarge> {
-        let all = self.representatives();
+    fn find_classes(&self) -> Result<Vec<(Bits, String)>, TooLarge> {
+        let all = self.representative_bytes();
         let (printable, rest): (Vec<u8>, Vec<u8>) =
             all.iter().partition(|byte| matches!(byte, b' '..=b'~'));
         let mut met = Met::default();
-        met.add(self.start(), None);
+        met.add_state(self.start_state(), None);
         let mut at = 0;
         while at < met.states.len() {
-            self.step(at, &printable, &mut met)?;
+            self.take_step(at, &printable, &mut met)?;
             at += 1;
         }
 
         let reached = at;
         at = 0;
         while at < met.states.len() {
-            self.step(at, if at < reached { &rest } else { &all }, &mut met)?;
+            self.take_step(at, if at < reached { &rest } else { &all }, &mut met)?;
             at += 1;
         }
 
@@ -339,7 +340,7 @@ impl Walk<'_> {
     }
 
     /// One more byte after a state.
-    fn step(&self, from: usize, bytes: &[u8], met: &mut Met) -> Result<(), TooLarge> {
+    fn take_step(&self, from: usize, bytes: &[u8], met: &mut Met) -> Result<(), TooLarge> {
         for byte in bytes {
             if met.is_too_large(self.automata.len(), self.bits)
                 || !self.budget.spend(2 + self.automata.len() as u64)
@@ -350,7 +351,7 @@ impl Walk<'_> {
             let Some(next) = met
                 .states
                 .get(from)
-                .map(|(state, _)| self.next(state, *byte))
+                .map(|(state, _)| self.next_state(state, *byte))
             else {
                 continue;
             };
@@ -362,27 +363,27 @@ impl Walk<'_> {
             if self.utf8.accepts(next.utf8) {
                 let bits = self.met_by(&next);
                 if met.found.insert(bits.clone()) {
-                    met.classes.push((bits, met.read(from, *byte)));
+                    met.classes.push((bits, met.spell_model(from, *byte)));
                 }
             }
 
-            met.add(next, Some((from, *byte)));
+            met.add_state(next, Some((from, *byte)));
         }
 
         Ok(())
     }
 
-    fn start(&self) -> State {
+    fn start_state(&self) -> State {
         State {
-            place: self.trie.root(),
+            place: self.trie.root_place(),
             utf8: self.utf8.start(),
             automata: self.automata.iter().map(|(_, dfa)| dfa.start()).collect(),
         }
     }
 
-    fn next(&self, state: &State, byte: u8) -> State {
+    fn next_state(&self, state: &State, byte: u8) -> State {
         State {
-            place: self.trie.next(state.place, byte),
+            place: self.trie.next_place(state.place, byte),
             utf8: self.utf8.next(state.utf8, byte),
             automata: self
                 .automata
@@ -395,10 +396,11 @@ impl Walk<'_> {
 
     fn met_by(&self, state: &State) -> Bits {
         let mut bits = Bits::new(self.bits);
-        self.trie.met(state.place, &mut |bit| bits.set(bit));
+        self.trie
+            .each_met(state.place, &mut |bit| bits.set_bit(bit));
         for ((bit, dfa), at) in self.automata.iter().zip(&state.automata) {
             if dfa.accepts(*at) {
-                bits.set(*bit);
+                bits.set_bit(*bit);
             }
         }
 
@@ -406,7 +408,7 @@ impl Walk<'_> {
     }
 
     /// Of all bytes that nothing tells apart one, the most natural.
-    fn representatives(&self) -> Vec<u8> {
+    fn representative_bytes(&self) -> Vec<u8> {
         let mut order: Vec<u8> = (b'a'..=b'z')
             .chain(b'0'..=b'9')
             .chain([b'-'])
@@ -424,7 +426,7 @@ impl Walk<'_> {
                 .collect();
 
             signature.push(u16::from(self.utf8.byte_class(*byte)));
-            signature.push(if self.trie.knows(*byte) {
+            signature.push(if self.trie.knows_byte(*byte) {
                 256 + u16::from(*byte)
             } else {
                 0
@@ -445,14 +447,14 @@ impl Met {
         self.states.len() > MAX_STATES || cells > MAX_CELLS || words > MAX_WORDS
     }
 
-    fn add(&mut self, state: State, from: Option<(usize, u8)>) {
+    fn add_state(&mut self, state: State, from: Option<(usize, u8)>) {
         if self.known.insert(state.clone()) {
             self.states.push((state, from));
         }
     }
 
     /// The string that led to a state, and one byte more.
-    fn read(&self, from: usize, byte: u8) -> String {
+    fn spell_model(&self, from: usize, byte: u8) -> String {
         let mut bytes = vec![byte];
         let mut at = from;
         while let Some((_, Some((before, byte)))) = self.states.get(at) {
@@ -474,13 +476,13 @@ mod tests {
     fn space_of(texts: impl Iterator<Item = String>) -> (Result<Rc<Space>, TooLarge>, u64) {
         let mut items = Items::default();
         let mut ids: Vec<ItemId> = texts
-            .map(|text| items.condition(&ModelPattern::parse(&text).unwrap()))
+            .map(|text| items.add_condition(&ModelPattern::parse(&text).unwrap()))
             .collect();
         ids.sort_unstable();
         let budget = Budget::default();
-        let space = Spaces::new(&[]).space(&items, &ids, &budget);
+        let space = Spaces::new(&[]).space_of(&items, &ids, &budget);
 
-        (space, budget.used())
+        (space, budget.units_used())
     }
 
     #[test]

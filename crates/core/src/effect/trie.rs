@@ -40,14 +40,14 @@ impl Trie {
         }
     }
 
-    pub(crate) fn insert(&mut self, pattern: &Pattern, number: usize) {
+    pub(crate) fn insert_pattern(&mut self, pattern: &Pattern, number: usize) {
         let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
         let mut at = 0;
         for byte in text.bytes() {
             self.bytes.insert(byte);
             at = match self.edges.get(&(at, byte)) {
                 Some(next) => *next,
-                None => self.grow(at, byte),
+                None => self.grow_child(at, byte),
             };
         }
 
@@ -61,7 +61,7 @@ impl Trie {
         }
     }
 
-    fn grow(&mut self, at: u32, byte: u8) -> u32 {
+    fn grow_child(&mut self, at: u32, byte: u8) -> u32 {
         let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         self.nodes.push(Node {
             parent: Some(at),
@@ -73,7 +73,7 @@ impl Trie {
     }
 
     /// To be called once all patterns are in: finds where a string goes that leaves the trie.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn settle_fallbacks(&mut self) {
         // Parents stand before their children.
         for at in 0..self.nodes.len() {
             let Some(node) = self.nodes.get(at) else {
@@ -95,14 +95,14 @@ impl Trie {
         }
     }
 
-    pub(crate) fn root(&self) -> Place {
+    pub(crate) fn root_place(&self) -> Place {
         Place {
             node: 0,
             left: false,
         }
     }
 
-    pub(crate) fn next(&self, place: Place, byte: u8) -> Place {
+    pub(crate) fn next_place(&self, place: Place, byte: u8) -> Place {
         if place.left {
             return place;
         }
@@ -123,12 +123,12 @@ impl Trie {
     }
 
     /// Whether some pattern tells this byte from others.
-    pub(crate) fn knows(&self, byte: u8) -> bool {
+    pub(crate) fn knows_byte(&self, byte: u8) -> bool {
         self.bytes.contains(&byte)
     }
 
     /// The patterns that a string that stands here matches.
-    pub(crate) fn met(&self, place: Place, found: &mut impl FnMut(usize)) {
+    pub(crate) fn each_met(&self, place: Place, found: &mut impl FnMut(usize)) {
         let mut at = self.nodes.get(place.node as usize);
         if let Some(node) = at.filter(|_| !place.left) {
             node.exact.iter().for_each(|number| found(*number));

@@ -67,7 +67,7 @@ pub(super) enum ModelWitness {
 }
 
 impl ModelWitness {
-    pub(super) fn model(&self) -> Option<String> {
+    pub(super) fn find_model(&self) -> Option<String> {
         match self {
             Self::Known(model) | Self::MadeUp(model) => Some(model.clone()),
             Self::Absent => None,
@@ -116,10 +116,10 @@ impl<'w, 'a> Boxes<'w, 'a> {
         let mut boxes = Vec::new();
         let mut left_out = 0;
         for (source, found) in found.iter().enumerate() {
-            if self.budget.spent() {
+            if self.budget.is_spent() {
                 left_out += 1;
             } else {
-                boxes.extend(self.of(source, found));
+                boxes.extend(self.cut_boxes(source, found));
             }
         }
 
@@ -132,19 +132,19 @@ impl<'w, 'a> Boxes<'w, 'a> {
             .chain(tags)
             .chain(values.map(Along::Value))
         {
-            boxes = join(boxes, along, self.budget);
+            boxes = join_boxes(boxes, along, self.budget);
         }
 
-        boxes.sort_by_cached_key(order);
+        boxes.sort_by_cached_key(sort_key);
         (boxes, left_out)
     }
 
     /// The boxes of one difference: one for each description of its models.
-    pub(super) fn of(&mut self, source: usize, found: &Found) -> Vec<PointBox> {
+    pub(super) fn cut_boxes(&mut self, source: usize, found: &Found) -> Vec<PointBox> {
         let terms = self.terms_of(&found.space, &found.classes);
         self.budget.spend(PER_BOX * terms.len() as u64);
 
-        let single = |pattern: &Pattern| PatternList::of([pattern.clone()]);
+        let single = |pattern: &Pattern| PatternList::from_patterns([pattern.clone()]);
         terms
             .iter()
             .map(|term| PointBox {
@@ -159,7 +159,7 @@ impl<'w, 'a> Boxes<'w, 'a> {
                     .as_ref()
                     .map(|_, pattern| single(pattern)),
                 tags: found.point.tags.iter().map(single).collect(),
-                witnesses: witnesses(term, &found.space),
+                witnesses: model_witnesses(term, &found.space),
                 sources: vec![source],
             })
             .collect()
@@ -173,14 +173,14 @@ impl<'w, 'a> Boxes<'w, 'a> {
 
         let comparisons = space.items.len() * space.classes.len() * classes.len();
         self.budget.spend(comparisons as u64);
-        let terms = Rc::new(terms::terms(self.world, space, classes));
+        let terms = Rc::new(terms::model_terms(self.world, space, classes));
         self.terms.insert(key, Rc::clone(&terms));
 
         terms
     }
 }
 
-fn witnesses(term: &Term, space: &Space) -> Vec<ModelWitness> {
+fn model_witnesses(term: &Term, space: &Space) -> Vec<ModelWitness> {
     let classes = term
         .classes
         .iter()
@@ -194,7 +194,7 @@ fn witnesses(term: &Term, space: &Space) -> Vec<ModelWitness> {
 
 /// Losses first, then changes of pipelines, then gains; requests that name policies last; wide ones
 /// first.
-fn order(boxed: &PointBox) -> impl Ord + use<> {
+fn sort_key(boxed: &PointBox) -> impl Ord + use<> {
     let change = &boxed.change;
     let kind = if !change.lost.is_empty() {
         0u8
@@ -220,16 +220,18 @@ fn order(boxed: &PointBox) -> impl Ord + use<> {
 }
 
 /// Joins boxes that differ in one dimension only.
-fn join(boxes: Vec<PointBox>, along: Along, budget: &Budget) -> Vec<PointBox> {
-    if budget.spent() {
+fn join_boxes(boxes: Vec<PointBox>, along: Along, budget: &Budget) -> Vec<PointBox> {
+    if budget.is_spent() {
         return boxes;
     }
 
     let mut numbers: FxHashMap<_, usize> = FxHashMap::default();
     let mut buckets: Vec<Vec<PointBox>> = Vec::new();
     for boxed in boxes {
-        budget.spend(PER_BOX + boxed.weight());
-        let number = *numbers.entry(boxed.key(along)).or_insert(buckets.len());
+        budget.spend(PER_BOX + boxed.count_points());
+        let number = *numbers
+            .entry(boxed.key_without(along))
+            .or_insert(buckets.len());
         match buckets.get_mut(number) {
             Some(bucket) => bucket.push(boxed),
             None => buckets.push(vec![boxed]),
@@ -246,7 +248,7 @@ fn join_bucket(mut bucket: Vec<PointBox>, along: Along) -> Vec<PointBox> {
     // In the order of texts most patterns are added at the end of the list.
     bucket.sort_by_cached_key(|boxed| {
         let list = boxed
-            .list(along)
+            .list_along(along)
             .and_then(PatternList::first)
             .map(Pattern::to_string);
         (list, boxed.models.any.clone())
@@ -265,7 +267,7 @@ fn join_bucket(mut bucket: Vec<PointBox>, along: Along) -> Vec<PointBox> {
 
 impl PointBox {
     /// What two boxes must have in common to be joined along a dimension.
-    fn key(&self, along: Along) -> impl Eq + std::hash::Hash + use<> {
+    fn key_without(&self, along: Along) -> impl Eq + std::hash::Hash + use<> {
         let mut models = self.models.clone();
         if along == Along::Models {
             models.any = Vec::new();
@@ -286,7 +288,7 @@ impl PointBox {
     }
 
     /// The list of one dimension.
-    fn list(&self, along: Along) -> Option<&PatternList> {
+    fn list_along(&self, along: Along) -> Option<&PatternList> {
         match along {
             Along::Models => None,
             Along::Tags(place) => self.tags.get(place),
@@ -296,8 +298,8 @@ impl PointBox {
 
     /// Whether no pattern of one is nested in a pattern of the other along a dimension.
     fn is_apart_from(&self, other: &Self, along: Along) -> bool {
-        match (self.list(along), other.list(along)) {
-            (Some(own), Some(others)) => !own.meets(others),
+        match (self.list_along(along), other.list_along(along)) {
+            (Some(own), Some(others)) => !own.meets_list(others),
             _ => along == Along::Models,
         }
     }
@@ -330,7 +332,7 @@ impl PointBox {
     }
 
     /// How many patterns it has.
-    pub(super) fn weight(&self) -> u64 {
+    pub(super) fn count_points(&self) -> u64 {
         let lists = self.values.values().chain(&self.tags);
         lists.map(|list| list.len() as u64).sum()
     }

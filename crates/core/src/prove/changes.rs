@@ -40,7 +40,7 @@ impl<'w, 'a> Changes<'w, 'a> {
         let policy_documents = policy_documents(base, head);
         Self {
             world,
-            attachments: [lacking(base, head), lacking(head, base)],
+            attachments: [find_lacking(base, head), find_lacking(head, base)],
             policies: changed_policies(base, head),
             policy_documents,
             attachment_documents: attachment_documents(base, head),
@@ -94,11 +94,15 @@ impl<'w, 'a> Changes<'w, 'a> {
     }
 }
 
-fn lacking(side: &Side<'_>, other: &Side<'_>) -> Vec<Rank> {
-    let keys: FxHashSet<Key<'_>> = other.givens.iter().map(|given| given.key()).collect();
+fn find_lacking(side: &Side<'_>, other: &Side<'_>) -> Vec<Rank> {
+    let keys: FxHashSet<Key<'_>> = other
+        .givens
+        .iter()
+        .map(|given| given.identity_key())
+        .collect();
     (0..)
         .zip(&side.givens)
-        .filter(|(_, given)| !keys.contains(&given.key()))
+        .filter(|(_, given)| !keys.contains(&given.identity_key()))
         .map(|(rank, _)| rank)
         .collect()
 }
@@ -133,7 +137,7 @@ fn changed_policies(base: &Side<'_>, head: &Side<'_>) -> Vec<ChangedPolicy> {
 /// What a policy's own document says that matters here.
 type Own<'w> = (Option<u32>, Option<PipeId>, Option<&'w str>);
 
-fn own<'w>(side: &Side<'w>, id: PolicyId, policy: &'w Policy) -> Own<'w> {
+fn own_effect<'w>(side: &Side<'w>, id: PolicyId, policy: &'w Policy) -> Own<'w> {
     let parent = policy
         .parent
         .and_then(|parent| side.set.policy(parent))
@@ -147,11 +151,15 @@ fn own<'w>(side: &Side<'w>, id: PolicyId, policy: &'w Policy) -> Own<'w> {
 
 fn policy_documents(base: &Side<'_>, head: &Side<'_>) -> FxHashMap<Arc<str>, Cause> {
     let mut documents = FxHashMap::default();
-    let cause = |policy: &Policy, how| cause("Policy", &policy.name, &policy.place, how);
+    let cause = |policy: &Policy, how| make_cause("Policy", &policy.name, &policy.place, how);
     for (id, policy) in (0..).map(PolicyId).zip(&head.set.policies) {
         let how = match base.set.find(&policy.name) {
             None => How::Added,
-            Some((old_id, old)) if own(base, old_id, old) != own(head, id, policy) => How::Changed,
+            Some((old_id, old))
+                if own_effect(base, old_id, old) != own_effect(head, id, policy) =>
+            {
+                How::Changed
+            }
             Some(_) => continue,
         };
 
@@ -170,7 +178,7 @@ fn policy_documents(base: &Side<'_>, head: &Side<'_>) -> FxHashMap<Arc<str>, Cau
     documents
 }
 
-fn cause(kind: &'static str, name: &str, place: &Place, change: How) -> Cause {
+fn make_cause(kind: &'static str, name: &str, place: &Place, change: How) -> Cause {
     Cause {
         kind,
         name: name.to_owned(),
@@ -181,7 +189,7 @@ fn cause(kind: &'static str, name: &str, place: &Place, change: How) -> Cause {
 }
 
 /// What an attachment's own document says that matters here.
-fn document<'s>(
+fn document_key<'s>(
     set: &'s PolicySet,
     side: &'s Side<'_>,
     rank: Rank,
@@ -203,18 +211,18 @@ fn attachment_documents(base: &Side<'_>, head: &Side<'_>) -> [FxHashMap<Rank, Ca
     let ranks = |side: &Side<'_>| 0..Rank::try_from(side.givens.len()).unwrap_or(Rank::MAX);
     let lacking = |side: &Side<'_>, other: &Side<'_>, how: How| -> FxHashMap<Rank, Cause> {
         let documents: FxHashSet<_> = ranks(other)
-            .filter_map(|rank| document(other.set, other, rank))
+            .filter_map(|rank| document_key(other.set, other, rank))
             .collect();
         ranks(side)
             .filter(|rank| {
-                document(side.set, side, *rank).is_some_and(|own| !documents.contains(&own))
+                document_key(side.set, side, *rank).is_some_and(|own| !documents.contains(&own))
             })
             .filter_map(|rank| {
                 let attachment = side.set.attachments.get(rank as usize)?;
                 let name = &side.set.policy(attachment.policy)?.name;
                 Some((
                     rank,
-                    cause("PolicyAttachment", name, &attachment.place, how),
+                    make_cause("PolicyAttachment", name, &attachment.place, how),
                 ))
             })
             .collect()
@@ -272,7 +280,7 @@ pub(super) fn order_key<'w>(
     let given = side.givens.get(rank as usize)?;
     let pipe = world.pipe_of(given.profile)?;
     let conditions = world
-        .chain(given.profile)
+        .chain_of(given.profile)
         .map(|member: &Member| member.condition.as_deref())
         .collect();
 

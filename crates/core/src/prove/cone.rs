@@ -45,7 +45,7 @@ pub(super) struct Zone {
 pub(super) struct PatternList(Vec<Pattern>);
 
 /// The pattern `*`.
-pub(super) fn any() -> Pattern {
+pub(super) fn any_value() -> Pattern {
     Pattern::Prefix("".into())
 }
 
@@ -59,7 +59,7 @@ pub(super) fn text_order(pattern: &Pattern) -> (&str, bool) {
 
 impl PatternList {
     /// The patterns without those that another one covers.
-    pub(super) fn of(patterns: impl IntoIterator<Item = Pattern>) -> Self {
+    pub(super) fn from_patterns(patterns: impl IntoIterator<Item = Pattern>) -> Self {
         let mut list: Vec<Pattern> = patterns.into_iter().collect();
         list.sort_unstable_by(|a, b| text_order(a).cmp(&text_order(b)));
 
@@ -85,7 +85,7 @@ impl PatternList {
     }
 
     /// Whether one of the patterns covers another one.
-    pub(super) fn covers(&self, pattern: &Pattern) -> bool {
+    pub(super) fn covers_pattern(&self, pattern: &Pattern) -> bool {
         let behind = self
             .0
             .partition_point(|own| text_order(own) <= text_order(pattern));
@@ -96,7 +96,7 @@ impl PatternList {
     }
 
     /// Whether one of the patterns matches a value, perhaps an absent one.
-    pub(super) fn matches(&self, value: Option<&str>) -> bool {
+    pub(super) fn matches_value(&self, value: Option<&str>) -> bool {
         let Some(text) = value else {
             return self.iter().any(Pattern::is_any);
         };
@@ -120,19 +120,19 @@ impl PatternList {
     }
 
     /// Whether some value is matched by one of the patterns and by another one.
-    pub(super) fn overlaps(&self, pattern: &Pattern) -> bool {
-        self.covers(pattern) || !self.covered_by(pattern).is_empty()
+    pub(super) fn overlaps_pattern(&self, pattern: &Pattern) -> bool {
+        self.covers_pattern(pattern) || !self.covered_by(pattern).is_empty()
     }
 
     /// Whether some value is matched by both lists.
-    pub(super) fn meets(&self, other: &Self) -> bool {
+    pub(super) fn meets_list(&self, other: &Self) -> bool {
         let (short, long) = if self.len() < other.len() {
             (self, other)
         } else {
             (other, self)
         };
 
-        short.iter().any(|pattern| long.overlaps(pattern))
+        short.iter().any(|pattern| long.overlaps_pattern(pattern))
     }
 
     /// Adds patterns that neither cover nor are covered by those that are here.
@@ -167,17 +167,19 @@ impl<'l> IntoIterator for &'l PatternList {
 /// A list in normal form; of a dimension with one value, one that has `*` says nothing.
 pub(super) fn reduce_values(patterns: Option<&[Pattern]>) -> Option<PatternList> {
     let patterns = patterns.filter(|list| !list.iter().any(Pattern::is_any))?;
-    Some(PatternList::of(patterns.iter().cloned()))
+    Some(PatternList::from_patterns(patterns.iter().cloned()))
 }
 
 impl Zone {
     /// The zone of patterns; models are looked at apart.
-    pub(super) fn of(targets: &Targets) -> Self {
+    pub(super) fn from_targets(targets: &Targets) -> Self {
         let list = |dimension: Dimension| {
             let patterns = targets[dimension].as_deref()?;
             match dimension {
                 Dimension::Model => None,
-                _ if dimension.is_set() => Some(PatternList::of(patterns.iter().cloned())),
+                _ if dimension.is_set() => {
+                    Some(PatternList::from_patterns(patterns.iter().cloned()))
+                }
                 _ => reduce_values(Some(patterns)),
             }
         };
@@ -188,38 +190,38 @@ impl Zone {
     }
 
     /// Whether the point lies in it; then its whole cone does.
-    pub(super) fn covers(&self, point: &Point) -> bool {
-        self.narrowed()
+    pub(super) fn covers_point(&self, point: &Point) -> bool {
+        self.narrowed_lists()
             .all(|(dimension, list)| point.is_within(dimension, list))
     }
 
     /// Whether some request of the point's cone lies in it: a request can always have a tag more.
-    pub(super) fn overlaps(&self, point: &Point) -> bool {
-        self.narrowed()
+    pub(super) fn overlaps_point(&self, point: &Point) -> bool {
+        self.narrowed_lists()
             .filter(|(dimension, _)| !dimension.is_set())
-            .all(|(dimension, list)| list.overlaps(&point.values[dimension]))
+            .all(|(dimension, list)| list.overlaps_pattern(&point.values[dimension]))
     }
 
     /// Whether some request lies in both zones.
-    pub(super) fn meets(&self, other: &Zone) -> bool {
-        self.narrowed()
+    pub(super) fn meets_zone(&self, other: &Zone) -> bool {
+        self.narrowed_lists()
             .filter(|(dimension, _)| !dimension.is_set())
             .all(|(dimension, list)| {
                 other.lists[dimension]
                     .as_ref()
-                    .is_none_or(|other| list.meets(other))
+                    .is_none_or(|other| list.meets_list(other))
             })
     }
 
     /// The dimensions that are looked at, with their patterns.
-    pub(super) fn narrowed(&self) -> impl Iterator<Item = (Dimension, &PatternList)> {
+    pub(super) fn narrowed_lists(&self) -> impl Iterator<Item = (Dimension, &PatternList)> {
         self.lists
             .iter()
             .filter_map(|(dimension, list)| Some((dimension, list.as_ref()?)))
     }
 
-    /// How many patterns it has: what making [`Zone::points`] costs.
-    pub(super) fn weight(&self) -> u64 {
+    /// How many patterns it has: what making [`Zone::points_within`] costs.
+    pub(super) fn count_points(&self) -> u64 {
         self.lists
             .values()
             .flatten()
@@ -229,12 +231,12 @@ impl Zone {
 
     /// The generic points of what the zone has in common with a cone. Every request of both lies in
     /// the cone of one of them.
-    pub(super) fn points(&self, at: &Point) -> Points {
-        let choices = self.narrowed().map(|(dimension, list)| {
+    pub(super) fn points_within(&self, at: &Point) -> Points {
+        let choices = self.narrowed_lists().map(|(dimension, list)| {
             let choices = match dimension.is_set() {
                 true if at.is_within(dimension, list) => vec![at.tags.clone()],
                 true => list.iter().map(|tag| with_tag(&at.tags, tag)).collect(),
-                false => meets(list, &at.values[dimension]),
+                false => meeting_values(list, &at.values[dimension]),
             };
 
             (dimension, choices)
@@ -258,8 +260,8 @@ fn with_tag(tags: &[Pattern], tag: &Pattern) -> Vec<Pattern> {
 }
 
 /// What a list has in common with a pattern; each as a choice of its own.
-fn meets(list: &PatternList, at: &Pattern) -> Vec<Vec<Pattern>> {
-    if list.covers(at) {
+fn meeting_values(list: &PatternList, at: &Pattern) -> Vec<Vec<Pattern>> {
+    if list.covers_pattern(at) {
         return vec![vec![at.clone()]];
     }
 
@@ -288,9 +290,9 @@ impl Points {
     }
 
     /// No points at all.
-    pub(super) fn none() -> Self {
+    pub(super) fn no_points() -> Self {
         Self {
-            at: Point::top(),
+            at: Point::every_request(),
             choices: Vec::new(),
             next: None,
         }
@@ -328,9 +330,9 @@ impl Iterator for Points {
 
 impl Point {
     /// No value and no tags: what matches it matches every request.
-    pub(super) fn top() -> Self {
+    pub(super) fn every_request() -> Self {
         Self {
-            values: PerDimension::from_fn(|_| any()),
+            values: PerDimension::from_fn(|_| any_value()),
             tags: Vec::new(),
         }
     }
@@ -338,9 +340,9 @@ impl Point {
     /// Whether every request of the cone is matched by the list in one dimension.
     pub(super) fn is_within(&self, dimension: Dimension, list: &PatternList) -> bool {
         if dimension.is_set() {
-            self.tags.iter().any(|tag| list.covers(tag))
+            self.tags.iter().any(|tag| list.covers_pattern(tag))
         } else {
-            list.covers(&self.values[dimension])
+            list.covers_pattern(&self.values[dimension])
         }
     }
 
@@ -361,7 +363,7 @@ mod tests {
     }
 
     fn list(texts: &[&str]) -> PatternList {
-        PatternList::of(texts.iter().map(|text| p(text)))
+        PatternList::from_patterns(texts.iter().map(|text| p(text)))
     }
 
     fn tags(texts: &[&str]) -> Zone {
@@ -387,23 +389,23 @@ mod tests {
                 .filter(|(at, _)| chosen & (1 << at) != 0)
                 .map(|(_, text)| p(text))
                 .collect();
-            let list = PatternList::of(all.iter().cloned());
+            let list = PatternList::from_patterns(all.iter().cloned());
             for text in texts {
                 let (one, told) = (p(text), || format!("{text} and {all:?}"));
                 assert_eq!(
-                    list.covers(&one),
+                    list.covers_pattern(&one),
                     all.iter().any(|o| o.covers(&one)),
                     "{}",
                     told()
                 );
                 assert_eq!(
-                    list.overlaps(&one),
+                    list.overlaps_pattern(&one),
                     all.iter().any(|o| o.overlaps(&one)),
                     "{}",
                     told()
                 );
                 let found = all.iter().any(|own| own.matches(Some(text)));
-                assert_eq!(list.matches(Some(text)), found, "{}", told());
+                assert_eq!(list.matches_value(Some(text)), found, "{}", told());
                 let below = list.iter().filter(|own| one.covers(own)).cloned();
                 assert_eq!(
                     list.covered_by(&one),
@@ -422,31 +424,34 @@ mod tests {
     fn the_narrower_of_two_nested_tags_stands_for_both() {
         let at = Point {
             tags: vec![p("phi*")],
-            ..Point::top()
+            ..Point::every_request()
         };
 
         let sets: Vec<Vec<Pattern>> = tags(&["phi-eu", "tier"])
-            .points(&at)
+            .points_within(&at)
             .map(|point| point.tags)
             .collect();
         let mut both = vec![p("phi*"), p("tier")];
         both.sort_unstable();
         assert_eq!(sets, [vec![p("phi-eu")], both]);
 
-        assert_eq!(tags(&["ph*"]).points(&at).collect::<Vec<_>>(), [at]);
+        assert_eq!(tags(&["ph*"]).points_within(&at).collect::<Vec<_>>(), [at]);
     }
 
     #[test]
     fn points_are_every_choice_of_one_pattern_a_dimension() {
         let mut zone = tags(&["s", "t"]);
         zone.lists[Dimension::Team] = Some(list(&["a", "b", "c"]));
-        let points: Vec<Point> = zone.points(&Point::top()).collect();
+        let points: Vec<Point> = zone.points_within(&Point::every_request()).collect();
         let distinct: std::collections::BTreeSet<&Point> = points.iter().collect();
         assert_eq!((points.len(), distinct.len()), (6, 6));
-        let mut at = Point::top();
+        let mut at = Point::every_request();
         at.values[Dimension::Team] = p("d");
 
-        assert_eq!(zone.points(&at).count() + Points::none().count(), 0);
+        assert_eq!(
+            zone.points_within(&at).count() + Points::no_points().count(),
+            0
+        );
     }
 
     #[test]
@@ -454,13 +459,16 @@ mod tests {
         let mut targets = Targets::default();
         targets.0[Dimension::Team] = Some(vec![p("*"), p("a")]);
         targets.0[Dimension::Tag] = Some(vec![p("*")]);
-        let zone = Zone::of(&targets);
+        let zone = Zone::from_targets(&targets);
         assert_eq!(zone.lists[Dimension::Team], None);
-        assert!(!zone.covers(&Point::top()) && zone.overlaps(&Point::top()));
+        assert!(
+            !zone.covers_point(&Point::every_request())
+                && zone.overlaps_point(&Point::every_request())
+        );
 
-        assert!(zone.covers(&Point {
+        assert!(zone.covers_point(&Point {
             tags: vec![p("x")],
-            ..Point::top()
+            ..Point::every_request()
         }));
     }
 }

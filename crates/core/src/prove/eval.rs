@@ -6,7 +6,7 @@ use super::cone::Point;
 use super::index::Rank;
 use super::world::{Given, GuardId, Member, PipeId, ProfileId, Side, World};
 use crate::document::PipelineMode;
-use crate::effect::{self, Budget, Space, Spaces, TooLarge, holds};
+use crate::effect::{self, Budget, Space, Spaces, TooLarge, condition_holds};
 
 /// What a policy does for one class of models.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) struct Evaluated {
 }
 
 impl Evaluated {
-    pub(super) fn outcome(&self, side: usize, class: usize) -> &Outcome {
+    pub(super) fn outcome_of(&self, side: usize, class: usize) -> &Outcome {
         const NOTHING: &Outcome = &Outcome {
             non_default: false,
             gives: Vec::new(),
@@ -81,7 +81,7 @@ impl<'w, 'a> Evaluator<'w, 'a> {
 
     /// What the requests of a point get, and with them requests that name policies. `items` are
     /// what models are asked for besides.
-    pub(super) fn evaluate(
+    pub(super) fn evaluate_point(
         &mut self,
         point: &Point,
         named: &[Named],
@@ -107,7 +107,9 @@ impl<'w, 'a> Evaluator<'w, 'a> {
 
         items.sort_unstable();
         items.dedup();
-        let space = self.spaces.space(&self.world.items, &items, self.budget)?;
+        let space = self
+            .spaces
+            .space_of(&self.world.items, &items, self.budget)?;
         let work = ranks
             .iter()
             .map(|ranks| 8 + ranks.len() as u64)
@@ -129,7 +131,7 @@ impl<'w, 'a> Evaluator<'w, 'a> {
                     .filter_map(|named| named.get(number).copied().flatten())
                     .collect();
                 (0..space.classes.len())
-                    .map(|class| outcome(self.world, side, ranks, &named, &space, class))
+                    .map(|class| class_outcome(self.world, side, ranks, &named, &space, class))
                     .collect()
             })
             .collect();
@@ -148,24 +150,24 @@ pub(super) fn is_active(world: &World<'_>, given: &Given, space: &Space, class: 
     let matches = given
         .models
         .as_ref()
-        .is_none_or(|items| items.iter().any(|item| space.meets(class, *item)));
-    matches && effect::applies(world.chain(given.profile), space, class)
+        .is_none_or(|items| items.iter().any(|item| space.meets_item(class, *item)));
+    matches && effect::chain_applies(world.chain_of(given.profile), space, class)
 }
 
 /// What a policy does for a class of models; `None` where it does not apply.
-pub(super) fn effect(
+pub(super) fn policy_effect(
     world: &World<'_>,
     profile: ProfileId,
     space: &Space,
     class: usize,
 ) -> Option<Effect> {
-    if !effect::applies(world.chain(profile), space, class) {
+    if !effect::chain_applies(world.chain_of(profile), space, class) {
         return None;
     }
 
-    let is_on = |member: &Member| holds(member.condition.as_deref(), space, class);
-    let gives = effect::given_by(world.chain(profile), is_on);
-    let own_holds = world.chain(profile).last().is_some_and(is_on);
+    let is_on = |member: &Member| condition_holds(member.condition.as_deref(), space, class);
+    let gives = effect::guardrails_given(world.chain_of(profile), is_on);
+    let own_holds = world.chain_of(profile).last().is_some_and(is_on);
 
     Some(Effect {
         gives,
@@ -174,7 +176,7 @@ pub(super) fn effect(
 }
 
 /// The attachments that count for a class of models, in the order of evaluation.
-pub(super) fn counting<'s>(
+pub(super) fn counting_attachments<'s>(
     world: &World<'_>,
     side: &'s Side<'_>,
     ranks: &[Rank],
@@ -194,7 +196,7 @@ pub(super) fn counting<'s>(
     counting
 }
 
-fn outcome(
+fn class_outcome(
     world: &World<'_>,
     side: &Side<'_>,
     ranks: &[Rank],
@@ -202,7 +204,7 @@ fn outcome(
     space: &Space,
     class: usize,
 ) -> Outcome {
-    let counting = counting(world, side, ranks, space, class);
+    let counting = counting_attachments(world, side, ranks, space, class);
     let mut outcome = Outcome {
         non_default: counting.first().is_some_and(|(_, given)| !given.default),
         ..Outcome::default()
@@ -212,7 +214,7 @@ fn outcome(
         .iter()
         .map(|(_, given)| given.profile)
         .chain(named.iter().copied());
-    for effect in profiles.filter_map(|profile| effect(world, profile, space, class)) {
+    for effect in profiles.filter_map(|profile| policy_effect(world, profile, space, class)) {
         outcome.gives.extend(effect.gives);
         outcome.pipes.extend(effect.pipe);
     }
@@ -226,7 +228,7 @@ fn outcome(
 
 /// The pipelines that run before the model is called, then those after it, each once.
 pub(super) fn in_running_order(world: &World<'_>, pipes: Vec<PipeId>) -> Vec<PipeId> {
-    let mode = |pipe: &PipeId| world.pipes.get(*pipe).map(|pipe| pipe.mode);
+    let mode = |pipe: &PipeId| world.pipes.value_of(*pipe).map(|pipe| pipe.mode);
     let (mut ordered, after): (Vec<PipeId>, Vec<PipeId>) = pipes
         .into_iter()
         .partition(|pipe| mode(pipe) == Some(PipelineMode::PreCall));

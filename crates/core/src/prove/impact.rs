@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 use super::boxes::{Boxes, PointBox};
 use super::changes::{BASE, ChangedPolicy, Changes, HEAD};
-use super::cone::{PatternList, Point, any};
+use super::cone::{PatternList, Point, any_value};
 use super::eval::Evaluator;
 use super::names::Names;
 use super::patch::{Patch, Patcher, Uneven};
@@ -38,7 +38,7 @@ const PER_REPLAY: u64 = 400;
 ///
 /// `base` and `head` of the result are the digests of the sets; a caller that knows revisions puts
 /// them there.
-pub fn impact(base: &Engine, head: &Engine, budget: &Budget) -> Impact {
+pub fn impact_of_change(base: &Engine, head: &Engine, budget: &Budget) -> Impact {
     impact_in_detail(base, head, budget, Detail::READABLE)
 }
 
@@ -67,11 +67,11 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
 
     budget.begin_phase(SEARCH_ENDS);
     let mut search = Search::new(Evaluator::new(&world, budget), &changes);
-    search.run();
+    search.run_search();
 
     budget.begin_phase(WEAKENING_ENDS);
     let before = search.skipped.len();
-    impact.weakening = weaken::weakening(&mut search, &names, engines);
+    impact.weakening = weaken::find_weakening(&mut search, &names, engines);
     impact.weakening_doubts = search.skipped.get(before..).unwrap_or_default().to_vec();
     impact.weakens = impact.weakening.is_some();
 
@@ -86,7 +86,7 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
     impact.regions = describer.regions;
     impact.regions_left_out = describer.left_out;
     skipped.extend(describer.skipped);
-    impact.not_analysed = sentences(skipped);
+    impact.not_analysed = limit_sentences(skipped);
     impact.exact = impact.not_analysed.is_empty();
 
     impact
@@ -114,14 +114,14 @@ pub fn regions_around(
     let mut search = Search::new(Evaluator::new(&world, budget), &changes);
     let nearest = Nearest::new(&world);
     for (context, named) in requests {
-        let point = nearest.point(context);
+        let point = nearest.nearest_point(context);
         if named.is_empty() {
-            search.look(&point, None);
+            search.look_at(&point, None);
         }
 
         let is_named = |policy: &&ChangedPolicy| named.iter().any(|name| **name == *policy.name);
         for policy in changes.policies.iter().filter(is_named) {
-            search.look(&point, Some(&Request::of(policy)));
+            search.look_at(&point, Some(&Request::from_policy(policy)));
         }
     }
 
@@ -151,7 +151,7 @@ impl<'w, 'a> Nearest<'w, 'a> {
     fn new(world: &'w World<'a>) -> Self {
         let mut patterns: PerDimension<FxHashSet<&Pattern>> = PerDimension::default();
         for given in world.sides.iter().flat_map(|side| &side.givens) {
-            for (dimension, list) in given.zone.narrowed() {
+            for (dimension, list) in given.zone.narrowed_lists() {
                 patterns[dimension].extend(list);
             }
         }
@@ -160,16 +160,16 @@ impl<'w, 'a> Nearest<'w, 'a> {
     }
 
     /// The point whose cone a request lies in and that no attachment tells apart from it.
-    fn point(&self, request: &Context) -> Point {
+    fn nearest_point(&self, request: &Context) -> Point {
         let values = PerDimension::from_fn(|dimension| match request.value(dimension) {
-            Some(value) if is_plain(dimension) => {
-                self.pattern(dimension, value).unwrap_or_else(any)
-            }
-            _ => any(),
+            Some(value) if is_plain(dimension) => self
+                .nearest_pattern(dimension, value)
+                .unwrap_or_else(any_value),
+            _ => any_value(),
         });
         let tags = request.values(Dimension::Tag).iter();
         let tags: Vec<Pattern> = tags
-            .filter_map(|tag| self.pattern(Dimension::Tag, tag))
+            .filter_map(|tag| self.nearest_pattern(Dimension::Tag, tag))
             .collect();
         let mut narrowest: Vec<Pattern> = tags
             .iter()
@@ -186,7 +186,7 @@ impl<'w, 'a> Nearest<'w, 'a> {
     }
 
     /// The narrowest pattern that matches a value.
-    fn pattern(&self, dimension: Dimension, value: &str) -> Option<Pattern> {
+    fn nearest_pattern(&self, dimension: Dimension, value: &str) -> Option<Pattern> {
         let known = &self.patterns[dimension];
         let starts = value
             .char_indices()
@@ -199,7 +199,12 @@ impl<'w, 'a> Nearest<'w, 'a> {
             .chain(prefixes.map(|start| Pattern::Prefix(start.into())));
         let pattern = candidates.find(|candidate| known.contains(candidate))?;
 
-        Some(self.world.twins.representative(dimension, &pattern).clone())
+        Some(
+            self.world
+                .twins
+                .representative_pattern(dimension, &pattern)
+                .clone(),
+        )
     }
 }
 
@@ -228,7 +233,7 @@ struct Describer<'d, 'w, 'a> {
 /// A guardrail, and whether it is lost or gained.
 type Told = (bool, GuardId);
 
-fn told(change: &Change) -> impl Iterator<Item = Told> + '_ {
+fn named_guardrails(change: &Change) -> impl Iterator<Item = Told> + '_ {
     let lost = change.lost.iter().map(|guardrail| (true, *guardrail));
     lost.chain(change.gained.iter().map(|guardrail| (false, *guardrail)))
 }
@@ -269,7 +274,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
         let mut is_needed: Vec<bool> = Vec::with_capacity(boxes.len());
         for boxed in &boxes {
             let known = named.len();
-            named.extend(told(&boxed.change));
+            named.extend(named_guardrails(&boxed.change));
             is_needed.push(named.len() > known);
         }
 
@@ -284,11 +289,11 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
             let reserved = if is_needed { 0 } else { reserved };
             if self.regions.len().saturating_add(reserved) >= self.detail.regions {
                 self.left_out += 1;
-            } else if self.budget.spent() {
+            } else if self.budget.is_spent() {
                 is_cut_short = true;
                 self.left_out += 1;
             } else {
-                self.describe(boxed);
+                self.describe_box(boxed);
             }
         }
 
@@ -297,18 +302,22 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
                 .push("some of the differences: the budget is spent".to_owned());
         }
 
-        for told in self.shown.iter().flat_map(|patch| told(&patch.change)) {
+        for told in self
+            .shown
+            .iter()
+            .flat_map(|patch| named_guardrails(&patch.change))
+        {
             named.remove(&told);
         }
 
-        self.skipped.extend(self.unnamed(&named));
+        self.skipped.extend(self.unnamed_guardrail(&named));
     }
 
     /// The guardrails that no region names, in a sentence.
-    fn unnamed(&self, guardrails: &FxHashSet<Told>) -> Option<String> {
+    fn unnamed_guardrail(&self, guardrails: &FxHashSet<Told>) -> Option<String> {
         let names: BTreeSet<String> = guardrails
             .iter()
-            .map(|(_, guardrail)| self.world.guardrail(*guardrail))
+            .map(|(_, guardrail)| self.world.guardrail_name(*guardrail))
             .collect();
         let first: Vec<String> = names
             .iter()
@@ -329,9 +338,9 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
     }
 
     /// Makes a region of a box, or several where one would not be true of all its requests.
-    fn describe(&mut self, boxed: PointBox) {
-        match self.patcher.patch(&boxed) {
-            Ok(patch) => self.show(&boxed, patch),
+    fn describe_box(&mut self, boxed: PointBox) {
+        match self.patcher.patch_box(&boxed) {
+            Ok(patch) => self.show_box(&boxed, patch),
             Err(Uneven) => self.take_apart(&boxed),
         }
     }
@@ -350,67 +359,68 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
 
             let singles = self
                 .boxes
-                .of(*source, found)
+                .cut_boxes(*source, found)
                 .into_iter()
                 .filter(of_these_models);
 
             for single in singles {
-                if self.regions.len() >= self.detail.regions || self.budget.spent() {
+                if self.regions.len() >= self.detail.regions || self.budget.is_spent() {
                     self.left_out += 1;
-                } else if let Ok(patch) = self.patcher.patch(&single) {
-                    self.show(&single, patch);
+                } else if let Ok(patch) = self.patcher.patch_box(&single) {
+                    self.show_box(&single, patch);
                 } else {
-                    self.skipped.push(bug(self.world, &single));
+                    self.skipped.push(internal_bug(self.world, &single));
                 }
             }
         }
     }
 
-    fn show(&mut self, boxed: &PointBox, patch: Patch) {
+    fn show_box(&mut self, boxed: &PointBox, patch: Patch) {
         // Names are put together only where the witness stays a request of the region.
-        let shortened = patch.shortened(self.detail.names);
+        let shortened = patch.shorten_lists(self.detail.names);
         let confirmed = self
-            .confirm(boxed, &shortened)
+            .confirm_change(boxed, &shortened)
             .map(|confirmed| (shortened, confirmed))
             .or_else(|| {
-                self.confirm(boxed, &patch)
+                self.confirm_change(boxed, &patch)
                     .map(|confirmed| (patch, confirmed))
             });
         let Some((patch, (witness, pipelines))) = confirmed else {
-            self.skipped.push(bug(self.world, boxed));
+            self.skipped.push(internal_bug(self.world, boxed));
             return;
         };
 
         let same =
             |shown: &&Patch| shown.change == patch.change && shown.requested == patch.requested;
-        self.budget.spend(self.shown.len() as u64 + boxed.weight());
+        self.budget
+            .spend(self.shown.len() as u64 + boxed.count_points());
         if self
             .shown
             .iter()
             .filter(same)
-            .any(|shown| shown.holds(&patch))
+            .any(|shown| shown.holds_patch(&patch))
         {
             return;
         }
 
         self.regions
-            .push(self.region(boxed, &patch, witness, pipelines));
+            .push(self.make_region(boxed, &patch, witness, pipelines));
         self.shown.push(patch);
     }
 
     /// The first request of the patch for which the engines say what it says.
-    fn confirm(&self, boxed: &PointBox, patch: &Patch) -> Option<(Context, PipelineChange)> {
+    fn confirm_change(&self, boxed: &PointBox, patch: &Patch) -> Option<(Context, PipelineChange)> {
         let named: Vec<String> = patch.requested.iter().map(ToString::to_string).collect();
         for model in &boxed.witnesses {
-            for mut witness in self.names.requests(&patch.point()) {
-                witness.set(Dimension::Model, model.model());
-                if !patch.has(&witness) {
+            for mut witness in self.names.example_requests(&patch.to_point()) {
+                witness.set(Dimension::Model, model.find_model());
+                if !patch.has_request(&witness) {
                     continue;
                 }
 
                 self.budget.spend(PER_REPLAY);
-                let request = replay::request(&witness, &named);
-                let seen = replay::change(self.world, self.engines, &request);
+                let request = replay::replay_request(&witness, &named);
+                let seen = replay::replayed_change(self.world, self.engines, &request);
                 if let Some((change, before, after)) = seen
                     && change == patch.change
                 {
@@ -422,7 +432,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
         None
     }
 
-    fn region(
+    fn make_region(
         &self,
         boxed: &PointBox,
         patch: &Patch,
@@ -430,7 +440,10 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
         pipelines: PipelineChange,
     ) -> Region {
         let guardrails = |ids: &[GuardId]| {
-            let mut names: Vec<String> = ids.iter().map(|id| self.world.guardrail(*id)).collect();
+            let mut names: Vec<String> = ids
+                .iter()
+                .map(|id| self.world.guardrail_name(*id))
+                .collect();
             names.sort_unstable();
             names
         };
@@ -440,10 +453,10 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
             at: None,
             until: None,
             values: PerDimension::from_fn(|dimension| {
-                values(&patch.values[dimension], &patch.without[dimension])
+                region_values(&patch.values[dimension], &patch.without[dimension])
             }),
             models: patch.models.clone(),
-            tags: tags(patch),
+            tags: region_tags(patch),
             requested: patch.requested.as_ref().map(ToString::to_string),
             witness,
             lost: guardrails(&patch.change.lost),
@@ -468,9 +481,9 @@ pub struct Weakens {
     pub not_analysed: Vec<String>,
 }
 
-/// What a gate asks for: the answer of [`impact`] to this one question, without looking for
+/// What a gate asks for: the answer of [`impact_of_change`] to this one question, without looking for
 /// regions.
-pub fn weakens(base: &Engine, head: &Engine, budget: &Budget) -> Weakens {
+pub fn find_weakening(base: &Engine, head: &Engine, budget: &Budget) -> Weakens {
     let world = World::new(&[base.set(), head.set()]);
     let (Some(base_side), Some(head_side)) = (world.side_at(BASE), world.side_at(HEAD)) else {
         return Weakens {
@@ -481,16 +494,16 @@ pub fn weakens(base: &Engine, head: &Engine, budget: &Budget) -> Weakens {
     let changes = Changes::new(&world, base_side, head_side);
     let names = Names::new(&world, std::iter::empty());
     let mut search = Search::new(Evaluator::new(&world, budget), &changes);
-    let weakening = weaken::weakening(&mut search, &names, [base, head]);
+    let weakening = weaken::find_weakening(&mut search, &names, [base, head]);
 
     Weakens {
         weakening,
-        not_analysed: sentences(search.skipped),
+        not_analysed: limit_sentences(search.skipped),
     }
 }
 
 /// Each sentence once, and not too many.
-pub(super) fn sentences(mut skipped: Vec<String>) -> Vec<String> {
+pub(super) fn limit_sentences(mut skipped: Vec<String>) -> Vec<String> {
     let mut said = rustc_hash::FxHashSet::default();
     skipped.retain(|sentence| said.insert(sentence.clone()));
     if skipped.len() > MAX_SENTENCES {
@@ -502,9 +515,9 @@ pub(super) fn sentences(mut skipped: Vec<String>) -> Vec<String> {
     skipped
 }
 
-fn bug(world: &World<'_>, boxed: &PointBox) -> String {
-    let names: Vec<String> = told(&boxed.change)
-        .map(|(_, guardrail)| world.guardrail(guardrail))
+fn internal_bug(world: &World<'_>, boxed: &PointBox) -> String {
+    let names: Vec<String> = named_guardrails(&boxed.change)
+        .map(|(_, guardrail)| world.guardrail_name(guardrail))
         .collect();
     format!(
         "the engine does not confirm a change of `{}` for {:?} (this is a bug of refguard, please \
@@ -514,25 +527,25 @@ fn bug(world: &World<'_>, boxed: &PointBox) -> String {
     )
 }
 
-fn values(any: &PatternList, none: &PatternList) -> Values {
+fn region_values(any: &PatternList, none: &PatternList) -> Values {
     Values {
-        any: texts(any),
-        none: texts(none),
+        any: pattern_texts(any),
+        none: pattern_texts(none),
         absent: any.iter().any(Pattern::is_any),
     }
 }
 
-fn tags(patch: &Patch) -> Tags {
-    let mut lists = patch.tags.iter().map(texts);
+fn region_tags(patch: &Patch) -> Tags {
+    let mut lists = patch.tags.iter().map(pattern_texts);
     Tags {
         any: lists.next().unwrap_or_default(),
-        none: texts(&patch.without[Dimension::Tag]),
+        none: pattern_texts(&patch.without[Dimension::Tag]),
         absent: patch.tags.is_empty(),
         also: lists.collect(),
     }
 }
 
-fn texts(patterns: &PatternList) -> Vec<String> {
+fn pattern_texts(patterns: &PatternList) -> Vec<String> {
     let mut texts: Vec<String> = patterns.iter().map(Pattern::to_string).collect();
     texts.sort_unstable();
     texts

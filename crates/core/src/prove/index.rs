@@ -35,7 +35,7 @@ struct Files {
 impl Index {
     pub(super) fn new(givens: &[Given]) -> Self {
         let mut crowd: PerDimension<FxHashMap<&Pattern, u32>> = PerDimension::default();
-        for (dimension, list) in givens.iter().flat_map(|given| given.zone.narrowed()) {
+        for (dimension, list) in givens.iter().flat_map(|given| given.zone.narrowed_lists()) {
             for pattern in list {
                 *crowd[dimension].entry(pattern).or_insert(0) += 1;
             }
@@ -45,7 +45,7 @@ impl Index {
         for (rank, given) in (0..).zip(givens) {
             let narrowest = given
                 .zone
-                .narrowed()
+                .narrowed_lists()
                 .min_by_key(|(dimension, list)| -> u32 {
                     let sharing = |pattern| crowd[*dimension].get(pattern).copied().unwrap_or(0);
                     list.iter().map(sharing).sum()
@@ -75,7 +75,7 @@ impl Index {
         found.retain(|rank| {
             givens
                 .get(*rank as usize)
-                .is_some_and(|given| given.zone.covers(point))
+                .is_some_and(|given| given.zone.covers_point(point))
         });
 
         found

@@ -64,13 +64,13 @@ enum Found {
 }
 
 /// Whether the invariants of a set hold, and built-in ones.
-pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
+pub fn prove_invariants(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
     let set = engine.set();
     let mut world = World::new(&[set]);
     let mut claims: Vec<Claim<'_>> = set
         .invariants
         .iter()
-        .map(|invariant| claim(&mut world, invariant))
+        .map(|invariant| make_claim(&mut world, invariant))
         .collect();
 
     if options.no_unguarded {
@@ -85,7 +85,7 @@ pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
 
     world.find_twins(&zones);
     for claim in &mut claims {
-        claim.room.distinct = world.twins.representatives(&claim.room.zone);
+        claim.room.distinct = world.twins.representative_zone(&claim.room.zone);
     }
 
     let names = Names::new(&world, zones.iter());
@@ -103,10 +103,10 @@ pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
     };
 
     for claim in &claims {
-        let (verdict, doubt) = match prover.refute(claim) {
+        let (verdict, doubt) = match prover.refute_claim(claim) {
             Found::At(verdict) => (*verdict, None),
-            Found::Nothing => (claim.verdict(), None),
-            Found::Unknown(why) => (claim.verdict(), Some(why)),
+            Found::Nothing => (claim.empty_verdict(), None),
+            Found::Unknown(why) => (claim.empty_verdict(), Some(why)),
         };
 
         let doubt = doubt.map(|why| format!("the invariant `{}`: {why}", verdict.name));
@@ -115,7 +115,7 @@ pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
     }
 
     if options.monotone {
-        let (verdict, doubt) = monotone::check(&mut prover.eval, engine, &names);
+        let (verdict, doubt) = monotone::check_monotone(&mut prover.eval, engine, &names);
         proof.not_analysed.extend(doubt);
         proof.invariants.push(verdict);
     }
@@ -124,9 +124,9 @@ pub fn prove(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
     proof
 }
 
-fn room(world: &mut World<'_>, targets: &Targets) -> Room {
+fn make_room(world: &mut World<'_>, targets: &Targets) -> Room {
     let models = world.model_items(targets[Dimension::Model].as_deref());
-    let zone = Zone::of(targets);
+    let zone = Zone::from_targets(targets);
     Room {
         distinct: zone.clone(),
         zone,
@@ -135,11 +135,11 @@ fn room(world: &mut World<'_>, targets: &Targets) -> Room {
     }
 }
 
-fn claim<'a>(world: &mut World<'_>, invariant: &'a Invariant) -> Claim<'a> {
+fn make_claim<'a>(world: &mut World<'_>, invariant: &'a Invariant) -> Claim<'a> {
     let mut ids = |names: &[Arc<str>]| -> Vec<GuardId> {
         names
             .iter()
-            .map(|name| world.guardrails.number(name.clone()))
+            .map(|name| world.guardrails.intern_value(name.clone()))
             .collect()
     };
 
@@ -147,11 +147,11 @@ fn claim<'a>(world: &mut World<'_>, invariant: &'a Invariant) -> Claim<'a> {
     let any_of = (!invariant.any_of.is_empty()).then(|| ids(&invariant.any_of));
     Claim {
         source: Some(invariant),
-        room: room(world, &invariant.applies),
+        room: make_room(world, &invariant.applies),
         except: invariant
             .except
             .as_ref()
-            .map(|targets| room(world, targets)),
+            .map(|targets| make_room(world, targets)),
         require,
         any_of,
         forbid,
@@ -161,31 +161,31 @@ fn claim<'a>(world: &mut World<'_>, invariant: &'a Invariant) -> Claim<'a> {
 fn no_unguarded(world: &mut World<'_>) -> Claim<'static> {
     Claim {
         source: None,
-        room: room(world, &Targets::default()),
+        room: make_room(world, &Targets::default()),
         except: None,
         require: Vec::new(),
-        any_of: Some(world.guardrails.numbers().collect()),
+        any_of: Some(world.guardrails.all_numbers().collect()),
         forbid: Vec::new(),
     }
 }
 
 impl Room {
-    fn has(&self, witness: &Context) -> bool {
+    fn has_request(&self, witness: &Context) -> bool {
         self.targets.matches(witness)
     }
 
-    fn meets(&self, seen: &Evaluated, class: usize) -> bool {
-        self.zone.covers(&seen.point)
+    fn meets_class(&self, seen: &Evaluated, class: usize) -> bool {
+        self.zone.covers_point(&seen.point)
             && self
                 .models
                 .as_ref()
-                .is_none_or(|items| items.iter().any(|item| seen.space.meets(class, *item)))
+                .is_none_or(|items| items.iter().any(|item| seen.space.meets_item(class, *item)))
     }
 }
 
 impl Claim<'_> {
     /// The verdict that it holds.
-    fn verdict(&self) -> Verdict {
+    fn empty_verdict(&self) -> Verdict {
         Verdict {
             at: None,
             name: self
@@ -206,7 +206,7 @@ impl Claim<'_> {
         }
     }
 
-    fn items(&self) -> Vec<ItemId> {
+    fn model_items(&self) -> Vec<ItemId> {
         std::iter::once(&self.room)
             .chain(&self.except)
             .flat_map(|room| room.models.iter().flatten())
@@ -215,11 +215,11 @@ impl Claim<'_> {
     }
 
     fn speaks_of(&self, seen: &Evaluated, class: usize) -> bool {
-        self.room.meets(seen, class)
+        self.room.meets_class(seen, class)
             && !self
                 .except
                 .as_ref()
-                .is_some_and(|except| except.meets(seen, class))
+                .is_some_and(|except| except.meets_class(seen, class))
     }
 }
 
@@ -231,16 +231,16 @@ struct Prover<'p, 'w, 'a> {
 }
 
 impl Prover<'_, '_, '_> {
-    fn refute(&mut self, claim: &Claim<'_>) -> Found {
+    fn refute_claim(&mut self, claim: &Claim<'_>) -> Found {
         for guardrail in &claim.require {
-            let found = self.missing(claim, &[*guardrail]);
+            let found = self.find_missing(claim, &[*guardrail]);
             if !matches!(found, Found::Nothing) {
                 return found;
             }
         }
 
         for guardrail in &claim.forbid {
-            let found = self.given(claim, *guardrail);
+            let found = self.find_given(claim, *guardrail);
             if !matches!(found, Found::Nothing) {
                 return found;
             }
@@ -249,11 +249,11 @@ impl Prover<'_, '_, '_> {
         claim
             .any_of
             .as_ref()
-            .map_or(Found::Nothing, |any_of| self.missing(claim, any_of))
+            .map_or(Found::Nothing, |any_of| self.find_missing(claim, any_of))
     }
 
     /// A request of the claim that gets none of some guardrails.
-    fn missing(&mut self, claim: &Claim<'_>, wanted: &[GuardId]) -> Found {
+    fn find_missing(&mut self, claim: &Claim<'_>, wanted: &[GuardId]) -> Found {
         let world = self.eval.world;
         let Some(side) = world.side_at(0) else {
             return Found::Nothing;
@@ -262,16 +262,17 @@ impl Prover<'_, '_, '_> {
         wanted.sort_unstable();
         let is_wanted = |guardrail: &GuardId| wanted.binary_search(guardrail).is_ok();
         let lacks =
-            |seen: &Evaluated, class: usize| !seen.outcome(0, class).gives.iter().any(is_wanted);
+            |seen: &Evaluated, class: usize| !seen.outcome_of(0, class).gives.iter().any(is_wanted);
 
-        for point in self.points(&claim.room.distinct, &Point::top()) {
-            let seen = match self.look(claim, &point, &lacks) {
+        for point in self.points_within(&claim.room.distinct, &Point::every_request()) {
+            let seen = match self.look_at(claim, &point, &lacks) {
                 Ok(seen) => seen,
                 Err(found) => return found,
             };
 
-            let by_default = (0..seen.space.classes.len())
-                .any(|class| claim.speaks_of(&seen, class) && !seen.outcome(0, class).non_default);
+            let by_default = (0..seen.space.classes.len()).any(|class| {
+                claim.speaks_of(&seen, class) && !seen.outcome_of(0, class).non_default
+            });
             if !by_default {
                 continue;
             }
@@ -280,28 +281,28 @@ impl Prover<'_, '_, '_> {
             self.eval.budget.spend(side.givens.len() as u64);
             for given in side.givens.iter().filter(|given| !given.default) {
                 let gives_it = world.always_given(given.profile).iter().any(is_wanted);
-                if gives_it || !given.zone.overlaps(&point) {
+                if gives_it || !given.zone.overlaps_point(&point) {
                     continue;
                 }
 
-                for both in self.points(&given.distinct, &point) {
-                    if let Err(found) = self.look(claim, &both, &lacks) {
+                for both in self.points_within(&given.distinct, &point) {
+                    if let Err(found) = self.look_at(claim, &both, &lacks) {
                         return found;
                     }
                 }
             }
         }
 
-        self.ended()
+        self.search_ended()
     }
 
     /// A request of the claim that gets a guardrail.
-    fn given(&mut self, claim: &Claim<'_>, unwanted: GuardId) -> Found {
+    fn find_given(&mut self, claim: &Claim<'_>, unwanted: GuardId) -> Found {
         let Some(side) = self.eval.world.side_at(0) else {
             return Found::Nothing;
         };
         let has = |seen: &Evaluated, class: usize| {
-            seen.outcome(0, class)
+            seen.outcome_of(0, class)
                 .gives
                 .binary_search(&unwanted)
                 .is_ok()
@@ -314,51 +315,51 @@ impl Prover<'_, '_, '_> {
             .map(|(rank, _)| rank)
             .collect();
 
-        for point in self.points(&claim.room.distinct, &Point::top()) {
+        for point in self.points_within(&claim.room.distinct, &Point::every_request()) {
             for given in givers
                 .iter()
                 .filter_map(|rank| side.givens.get(*rank as usize))
             {
-                for both in self.points(&given.distinct, &point) {
-                    if let Err(found) = self.look(claim, &both, &has) {
+                for both in self.points_within(&given.distinct, &point) {
+                    if let Err(found) = self.look_at(claim, &both, &has) {
                         return found;
                     }
                 }
 
-                if self.eval.budget.spent() {
-                    return self.ended();
+                if self.eval.budget.is_spent() {
+                    return self.search_ended();
                 }
             }
         }
 
-        self.ended()
+        self.search_ended()
     }
 
-    fn ended(&self) -> Found {
-        if self.eval.budget.spent() {
+    fn search_ended(&self) -> Found {
+        if self.eval.budget.is_spent() {
             Found::Unknown("the budget is spent".to_owned())
         } else {
             Found::Nothing
         }
     }
 
-    fn points(&self, zone: &Zone, at: &Point) -> Points {
-        if self.eval.budget.spend(1 + zone.weight()) {
-            zone.points(at)
+    fn points_within(&self, zone: &Zone, at: &Point) -> Points {
+        if self.eval.budget.spend(1 + zone.count_points()) {
+            zone.points_within(at)
         } else {
-            Points::none()
+            Points::no_points()
         }
     }
 
     /// Looks at a point for a class of models that breaks the claim.
-    fn look(
+    fn look_at(
         &mut self,
         claim: &Claim<'_>,
         point: &Point,
         breaks: &dyn Fn(&Evaluated, usize) -> bool,
     ) -> Result<Evaluated, Found> {
-        let Ok(seen) = self.eval.evaluate(point, &[], &claim.items()) else {
-            let why = if self.eval.budget.spent() {
+        let Ok(seen) = self.eval.evaluate_point(point, &[], &claim.model_items()) else {
+            let why = if self.eval.budget.is_spent() {
                 "the budget is spent"
             } else {
                 "conditions are too large together"
@@ -380,7 +381,7 @@ impl Prover<'_, '_, '_> {
             return Ok(seen);
         };
 
-        Err(match self.confirm(claim, &seen, *class) {
+        Err(match self.confirm_breach(claim, &seen, *class) {
             Some(verdict) => Found::At(Box::new(verdict)),
             None => Found::Unknown(format!(
                 "the engine does not confirm a counterexample at {point:?} (this is a bug of \
@@ -390,22 +391,27 @@ impl Prover<'_, '_, '_> {
     }
 
     /// The first request of the point that breaks the claim by the engine's answer.
-    fn confirm(&self, claim: &Claim<'_>, seen: &Evaluated, class: usize) -> Option<Verdict> {
+    fn confirm_breach(&self, claim: &Claim<'_>, seen: &Evaluated, class: usize) -> Option<Verdict> {
         let model = seen.space.classes.get(class)?.witness.clone();
         self.names
-            .requests(&seen.point)
+            .example_requests(&seen.point)
             .into_iter()
             .find_map(|mut witness| {
                 witness.set(Dimension::Model, model.clone());
-                let spoken_of = claim.room.has(&witness)
-                    && !claim.except.as_ref().is_some_and(|room| room.has(&witness));
-                spoken_of.then(|| self.judge(claim, witness)).flatten()
+                let spoken_of = claim.room.has_request(&witness)
+                    && !claim
+                        .except
+                        .as_ref()
+                        .is_some_and(|room| room.has_request(&witness));
+                spoken_of
+                    .then(|| self.judge_witness(claim, witness))
+                    .flatten()
             })
     }
 
-    fn judge(&self, claim: &Claim<'_>, witness: Context) -> Option<Verdict> {
+    fn judge_witness(&self, claim: &Claim<'_>, witness: Context) -> Option<Verdict> {
         let world = self.eval.world;
-        let request = replay::request(&witness, &[]);
+        let request = replay::replay_request(&witness, &[]);
         let got: Vec<String> = self
             .engine
             .resolve(&request)
@@ -414,7 +420,7 @@ impl Prover<'_, '_, '_> {
             .map(|name| (*name).to_owned())
             .collect();
         let names = |ids: &[GuardId], wanted: bool| -> Vec<String> {
-            let names = ids.iter().map(|id| world.guardrail(*id));
+            let names = ids.iter().map(|id| world.guardrail_name(*id));
             names.filter(|name| got.contains(name) == wanted).collect()
         };
 
@@ -435,18 +441,18 @@ impl Prover<'_, '_, '_> {
         broken.then(|| Verdict {
             at: None,
             holds: false,
-            near: near(world, self.engine, &request, &missing, &forbidden),
+            near: explain_missing(world, self.engine, &request, &missing, &forbidden),
             counterexample: Some(witness),
             got,
             missing,
             forbidden,
-            ..claim.verdict()
+            ..claim.empty_verdict()
         })
     }
 }
 
 /// The attachments that come near to giving what is missing, and those that give what is forbidden.
-fn near(
+fn explain_missing(
     world: &World<'_>,
     engine: &Engine,
     request: &resolve::Request,
@@ -460,11 +466,11 @@ fn near(
             .and_then(|(id, _)| world.side_at(0)?.profiles.get(id.0 as usize).copied());
         let ids = names
             .iter()
-            .filter_map(|name| world.guardrails.find(name.as_str()));
+            .filter_map(|name| world.guardrails.find_number(name.as_str()));
         profile.is_some_and(|profile| ids.into_iter().any(|id| world.may_give(profile, id)))
     };
 
-    resolve::explain(engine, request)
+    resolve::explain_request(engine, request)
         .into_iter()
         .filter(|near| {
             let matched = matches!(

@@ -31,9 +31,9 @@ mod weaken;
 mod world;
 
 pub use crate::effect::Budget;
-pub use impact::{Weakens, impact, impact_in_detail, regions_around, weakens};
+pub use impact::{Weakens, find_weakening, impact_in_detail, impact_of_change, regions_around};
 pub use implied::{LostInvariant, LostPromise, lost_invariants};
-pub use invariants::{ProveOptions, prove};
+pub use invariants::{ProveOptions, prove_invariants};
 pub use region_box::RegionBox;
 pub use report::*;
 pub use spans::{impact_from, prove_from, weakens_from};

@@ -15,7 +15,7 @@ use crate::policy::Context;
 use crate::resolve::Engine;
 
 /// The verdict, and what was not looked at.
-pub(super) fn check(
+pub(super) fn check_monotone(
     eval: &mut Evaluator<'_, '_>,
     engine: &Engine,
     names: &Names,
@@ -52,7 +52,7 @@ pub(super) fn check(
             Err(why) => doubt = Some(format!("the invariant `monotone`: {why}")),
         }
 
-        if eval.budget.spent() {
+        if eval.budget.is_spent() {
             doubt = Some("the invariant `monotone`: the budget is spent".to_owned());
             break;
         }
@@ -71,7 +71,7 @@ fn lost_from(
 ) -> Result<Option<Broken>, String> {
     let world = eval.world;
     let mut can_give: Vec<GuardId> = world
-        .chain(default.profile)
+        .chain_of(default.profile)
         .flat_map(|member| &member.add)
         .copied()
         .collect();
@@ -82,13 +82,13 @@ fn lost_from(
         return Ok(None);
     }
 
-    for point in default.distinct.points(&Point::top()) {
+    for point in default.distinct.points_within(&Point::every_request()) {
         let seen = eval
-            .evaluate(&point, &[], &[])
+            .evaluate_point(&point, &[], &[])
             .map_err(|_| too_large(eval))?;
         // Where something else matches already, nothing comes by default in the whole cone.
         let is_alive = (0..seen.space.classes.len()).any(|class| {
-            let outcome = seen.outcome(0, class);
+            let outcome = seen.outcome_of(0, class);
             !outcome.non_default && !outcome.gives.is_empty()
         });
         if !is_alive {
@@ -103,7 +103,7 @@ fn lost_from(
             let gives_all = can_give
                 .iter()
                 .all(|g| world.always_gives(other.profile, *g));
-            if gives_all || !other.zone.overlaps(&point) {
+            if gives_all || !other.zone.overlaps_point(&point) {
                 continue;
             }
 
@@ -118,7 +118,7 @@ fn lost_from(
 }
 
 fn too_large(eval: &Evaluator<'_, '_>) -> String {
-    let why = if eval.budget.spent() {
+    let why = if eval.budget.is_spent() {
         "the budget is spent"
     } else {
         "conditions are too large together"
@@ -143,8 +143,8 @@ fn lost_at(
     point: &Point,
     other: &Given,
 ) -> Result<Option<Broken>, String> {
-    eval.budget.spend(other.distinct.weight());
-    for more in other.distinct.points(point) {
+    eval.budget.spend(other.distinct.count_points());
+    for more in other.distinct.points_within(point) {
         // Of a value that the request had before it keeps that one; it can only get one where it
         // had none.
         let values = point.values.as_ref().map(|dimension, pattern| {
@@ -164,19 +164,19 @@ fn lost_at(
         }
 
         let after = eval
-            .evaluate(&more, &[], &[])
+            .evaluate_point(&more, &[], &[])
             .map_err(|_| too_large(eval))?;
         let before = eval
-            .evaluate(&less, &[], &after.space.items)
+            .evaluate_point(&less, &[], &after.space.items)
             .map_err(|_| too_large(eval))?;
-        if let Some(class) = broken(&before, &after) {
+        if let Some(class) = broken_class(&before, &after) {
             let model = before
                 .space
                 .classes
                 .get(class)
                 .and_then(|class| class.witness.clone());
 
-            return confirm(engine, names, &less, &more, model)
+            return confirm_breach(engine, names, &less, &more, model)
                 .map(Some)
                 .ok_or_else(|| format!("the engine does not confirm a counterexample at {more:?} (this is a bug of refguard, please report it)"));
         }
@@ -186,16 +186,16 @@ fn lost_at(
 }
 
 /// A class of models that gets something at the one point and not at the other.
-fn broken(before: &Evaluated, after: &Evaluated) -> Option<usize> {
+fn broken_class(before: &Evaluated, after: &Evaluated) -> Option<usize> {
     (0..before.space.classes.len()).rev().find(|class| {
-        let (less, more) = (before.outcome(0, *class), after.outcome(0, *class));
+        let (less, more) = (before.outcome_of(0, *class), after.outcome_of(0, *class));
         less.gives
             .iter()
             .any(|guardrail| more.gives.binary_search(guardrail).is_err())
     })
 }
 
-fn confirm(
+fn confirm_breach(
     engine: &Engine,
     names: &Names,
     less: &Point,
@@ -203,10 +203,10 @@ fn confirm(
     model: Option<String>,
 ) -> Option<Broken> {
     let pairs = names
-        .requests(less)
+        .example_requests(less)
         .into_iter()
         .rev()
-        .zip(names.requests(more).into_iter().rev());
+        .zip(names.example_requests(more).into_iter().rev());
     let mut pairs: Vec<(Context, Context)> = pairs.collect();
     pairs.reverse();
 
@@ -233,8 +233,8 @@ fn confirm(
             }
         }
 
-        let had = guardrails(engine, &before);
-        let got = guardrails(engine, &after);
+        let had = resolved_guardrails(engine, &before);
+        let got = resolved_guardrails(engine, &after);
         let missing: Vec<String> = had.into_iter().filter(|name| !got.contains(name)).collect();
         (!missing.is_empty()).then_some(Broken {
             before,
@@ -245,9 +245,9 @@ fn confirm(
     })
 }
 
-fn guardrails(engine: &Engine, witness: &Context) -> Vec<String> {
+fn resolved_guardrails(engine: &Engine, witness: &Context) -> Vec<String> {
     engine
-        .resolve(&replay::request(witness, &[]))
+        .resolve(&replay::replay_request(witness, &[]))
         .guardrails
         .iter()
         .map(|name| (*name).to_owned())

@@ -45,15 +45,15 @@ impl Names {
             .sides
             .iter()
             .flat_map(|side| side.givens.iter().map(|given| &given.zone));
-        for (dimension, list) in attached.chain(zones).flat_map(Zone::narrowed) {
-            names.dimensions[dimension].learn(list);
+        for (dimension, list) in attached.chain(zones).flat_map(Zone::narrowed_lists) {
+            names.dimensions[dimension].learn_values(list);
         }
 
         names
     }
 
     /// Requests of a point's cone, the most natural first and the generic one last, without models.
-    pub(super) fn requests(&self, point: &Point) -> Vec<Context> {
+    pub(super) fn example_requests(&self, point: &Point) -> Vec<Context> {
         let mut requests: Vec<Context> = Vec::new();
         for attempt in 0..=CATALOG_TRIES {
             let mut request = Context::default();
@@ -61,10 +61,13 @@ impl Names {
                 if dimension.is_set() {
                     request.set(
                         dimension,
-                        point.tags.iter().map(|tag| known.tag(tag, attempt)),
+                        point.tags.iter().map(|tag| known.example_tag(tag, attempt)),
                     );
                 } else {
-                    request.set(dimension, known.value(&point.values[dimension], attempt));
+                    request.set(
+                        dimension,
+                        known.example_value(&point.values[dimension], attempt),
+                    );
                 }
             }
 
@@ -78,7 +81,7 @@ impl Names {
 }
 
 impl KnownValues {
-    pub(super) fn learn<'p>(&mut self, patterns: impl IntoIterator<Item = &'p Pattern>) {
+    pub(super) fn learn_values<'p>(&mut self, patterns: impl IntoIterator<Item = &'p Pattern>) {
         for pattern in patterns {
             match pattern {
                 Pattern::Exact(text) => self.exact.insert(text.clone()),
@@ -87,11 +90,11 @@ impl KnownValues {
         }
     }
 
-    fn value(&self, pattern: &Pattern, attempt: usize) -> Option<String> {
-        (!pattern.is_any()).then(|| self.tag(pattern, attempt))
+    fn example_value(&self, pattern: &Pattern, attempt: usize) -> Option<String> {
+        (!pattern.is_any()).then(|| self.example_tag(pattern, attempt))
     }
 
-    fn tag(&self, pattern: &Pattern, attempt: usize) -> String {
+    fn example_tag(&self, pattern: &Pattern, attempt: usize) -> String {
         match pattern {
             Pattern::Exact(text) => text.to_string(),
             Pattern::Prefix(prefix) if attempt < CATALOG_TRIES => {
@@ -100,9 +103,9 @@ impl KnownValues {
                     .catalog
                     .get(start + attempt)
                     .filter(|value| value.starts_with(&**prefix));
-                known.map_or_else(|| self.generic(prefix), |value| value.to_string())
+                known.map_or_else(|| self.generic_value(prefix), |value| value.to_string())
             }
-            Pattern::Prefix(prefix) => self.generic(prefix),
+            Pattern::Prefix(prefix) => self.generic_value(prefix),
         }
     }
 
@@ -110,12 +113,12 @@ impl KnownValues {
     pub(super) fn generic_of(&self, pattern: &Pattern) -> String {
         match pattern {
             Pattern::Exact(text) => text.to_string(),
-            Pattern::Prefix(prefix) => self.generic(prefix),
+            Pattern::Prefix(prefix) => self.generic_value(prefix),
         }
     }
 
     /// A value that starts with the prefix and that no longer pattern matches.
-    fn generic(&self, prefix: &str) -> String {
+    fn generic_value(&self, prefix: &str) -> String {
         let endings = ENDINGS.iter().map(|ending| (*ending).to_owned());
         // Every pattern spoils a bounded number of these, so one of them is left.
         let numbered = (0..).map(|n: u64| format!("~{n}"));
@@ -154,11 +157,11 @@ mod tests {
         let list: Vec<Pattern> = ["a*", "ax*", "a1", "anew*", "a", "a~0", "~*"]
             .map(Pattern::parse)
             .to_vec();
-        known.learn(&list);
-        assert_eq!(known.generic("a"), "aother");
-        assert_eq!(known.generic(""), "x");
-        known.learn(&[Pattern::parse("ao*"), Pattern::parse("az*")]);
+        known.learn_values(&list);
+        assert_eq!(known.generic_value("a"), "aother");
+        assert_eq!(known.generic_value(""), "x");
+        known.learn_values(&[Pattern::parse("ao*"), Pattern::parse("az*")]);
 
-        assert_eq!(known.generic("a"), "a~1");
+        assert_eq!(known.generic_value("a"), "a~1");
     }
 }

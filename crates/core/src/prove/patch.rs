@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use super::boxes::PointBox;
 use super::changes::{BASE, Changes, HEAD};
-use super::cone::{PatternList, Point, Zone, any};
+use super::cone::{PatternList, Point, Zone, any_value};
 use super::eval;
 use super::index::Rank;
 use super::report::{Cause, Models, is_plain};
@@ -42,7 +42,7 @@ pub(super) struct Patch {
 
 impl Patch {
     /// Whether a request, its model aside, is described by the patch.
-    pub(super) fn has(&self, witness: &Context) -> bool {
+    pub(super) fn has_request(&self, witness: &Context) -> bool {
         let is_within = |dimension: Dimension| {
             let value = witness.value(dimension);
             let matches = |pattern: &Pattern| pattern.matches(value);
@@ -61,8 +61,8 @@ impl Patch {
     }
 
     /// One of the points that it was made of.
-    pub(super) fn point(&self) -> Point {
-        let first = |list: &PatternList| list.first().cloned().unwrap_or_else(any);
+    pub(super) fn to_point(&self) -> Point {
+        let first = |list: &PatternList| list.first().cloned().unwrap_or_else(any_value);
         let mut tags: Vec<Pattern> = self.tags.iter().map(first).collect();
         tags.sort_unstable();
 
@@ -73,9 +73,10 @@ impl Patch {
     }
 
     /// Whether every request of another patch of the same change is one of this.
-    pub(super) fn holds(&self, other: &Self) -> bool {
-        let is_within =
-            |list: &PatternList, own: &PatternList| list.iter().all(|pattern| own.covers(pattern));
+    pub(super) fn holds_patch(&self, other: &Self) -> bool {
+        let is_within = |list: &PatternList, own: &PatternList| {
+            list.iter().all(|pattern| own.covers_pattern(pattern))
+        };
         let models = &self.models;
         let every_model = models.any == ["*"]
             && models.none.is_empty()
@@ -83,13 +84,13 @@ impl Patch {
             && models.not_matches.is_empty()
             && (models.absent || !other.models.absent);
         let is_clear = |dimension: Dimension| {
-            let is_out = |pattern: &Pattern| other.without[dimension].covers(pattern);
+            let is_out = |pattern: &Pattern| other.without[dimension].covers_pattern(pattern);
             let own = &self.without[dimension];
             match dimension.is_set() {
                 true => own.iter().all(is_out),
                 false => own
                     .iter()
-                    .all(|p| !other.values[dimension].overlaps(p) || is_out(p)),
+                    .all(|p| !other.values[dimension].overlaps_pattern(p) || is_out(p)),
             }
         };
 
@@ -108,7 +109,7 @@ impl Patch {
     /// The same with fewer names in what is left out: many that begin alike become one prefix,
     /// where that leaves every pattern of the patch as it is. The patch says less then, and still
     /// the truth.
-    pub(super) fn shortened(&self, most: usize) -> Self {
+    pub(super) fn shorten_lists(&self, most: usize) -> Self {
         let mut shorter = self.clone();
         for (dimension, list) in shorter.without.iter_mut() {
             let own = if dimension.is_set() {
@@ -170,7 +171,7 @@ fn common_prefixes(list: &PatternList, own: &[PatternList], most: usize) -> Patt
         }
     }
 
-    PatternList::of(shorter)
+    PatternList::from_patterns(shorter)
 }
 
 /// For one side, the attachments that may give a guardrail, and those whose policy has a pipeline.
@@ -218,13 +219,13 @@ impl<'w, 'a> Patcher<'w, 'a> {
     }
 
     /// The patch of a box.
-    pub(super) fn patch(&self, boxed: &PointBox) -> Result<Patch, Uneven> {
+    pub(super) fn patch_box(&self, boxed: &PointBox) -> Result<Patch, Uneven> {
         let twins = &self.world.twins;
-        let without = self.without(boxed)?;
+        let without = self.find_exclusions(boxed)?;
         let tags = boxed
             .tags
             .iter()
-            .map(|list| twins.expand(Dimension::Tag, list));
+            .map(|list| twins.expand_list(Dimension::Tag, list));
 
         Ok(Patch {
             change: boxed.change.clone(),
@@ -232,20 +233,28 @@ impl<'w, 'a> Patcher<'w, 'a> {
             values: boxed
                 .values
                 .as_ref()
-                .map(|dimension, list| twins.expand(dimension, list)),
+                .map(|dimension, list| twins.expand_list(dimension, list)),
             tags: tags.collect(),
             models: boxed.models.clone(),
-            without: without.map(|_, patterns| PatternList::of(patterns)),
+            without: without.map(|_, patterns| PatternList::from_patterns(patterns)),
         })
     }
 
     /// What would undo a part of the change, were it met as well.
-    fn without(&self, boxed: &PointBox) -> Result<PerDimension<Vec<Pattern>>, Uneven> {
+    fn find_exclusions(&self, boxed: &PointBox) -> Result<PerDimension<Vec<Pattern>>, Uneven> {
         let change = &boxed.change;
         let pipes = change.pipes.clone().unwrap_or_default();
         let sides = [
-            (BASE, HEAD, elements(&change.lost, &pipes.0, &pipes.1)),
-            (HEAD, BASE, elements(&change.gained, &pipes.1, &pipes.0)),
+            (
+                BASE,
+                HEAD,
+                differing_elements(&change.lost, &pipes.0, &pipes.1),
+            ),
+            (
+                HEAD,
+                BASE,
+                differing_elements(&change.gained, &pipes.1, &pipes.0),
+            ),
         ];
 
         let mut without = Without {
@@ -260,21 +269,21 @@ impl<'w, 'a> Patcher<'w, 'a> {
                 let ranks = self
                     .givers
                     .get(other)
-                    .map_or(&[][..], |givers| givers.of(*element));
-                self.exclude(other, ranks, is_default(other), &mut without)?;
+                    .map_or(&[][..], |givers| givers.givers_of(*element));
+                self.exclude_attachments(other, ranks, is_default(other), &mut without)?;
             }
 
             // What comes by default goes where any other attachment matches.
             if !elements.is_empty() && is_default(this) {
                 let all = self.all.get(this).map_or(&[][..], Vec::as_slice);
-                self.exclude(this, all, false, &mut without)?;
+                self.exclude_attachments(this, all, false, &mut without)?;
             }
         }
 
         Ok(without.out)
     }
 
-    fn exclude(
+    fn exclude_attachments(
         &self,
         side: usize,
         ranks: &[Rank],
@@ -304,7 +313,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
         let Some(items) = &given.models else {
             return true;
         };
-        let overlaps = |item: &u32, model: &Pattern| match self.world.items.get(*item) {
+        let overlaps = |item: &u32, model: &Pattern| match self.world.items.item_at(*item) {
             Some(Item::Pattern(pattern)) => pattern.overlaps(model),
             _ => true,
         };
@@ -345,7 +354,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
 
         let mut rest: BTreeSet<&Cause> = BTreeSet::new();
         for side in [BASE, HEAD] {
-            for (rank, given) in active(world, found, side) {
+            for (rank, given) in active_attachments(world, found, side) {
                 let gives = |list: &[u32]| {
                     list.iter()
                         .any(|guardrail| world.may_give(given.profile, *guardrail))
@@ -374,14 +383,14 @@ impl Givers {
         let givens = world.side_at(side).map_or(&[][..], |side| &side.givens);
         budget.spend(givens.len() as u64);
         for (rank, given) in (0..).zip(givens) {
-            givers.add(world, rank, given);
+            givers.add_giver(world, rank, given);
         }
 
         givers
     }
 
-    fn add(&mut self, world: &World<'_>, rank: Rank, given: &Given) {
-        for guardrail in world.chain(given.profile).flat_map(|member| &member.add) {
+    fn add_giver(&mut self, world: &World<'_>, rank: Rank, given: &Given) {
+        for guardrail in world.chain_of(given.profile).flat_map(|member| &member.add) {
             let ranks = self.guardrails.entry(*guardrail).or_default();
             if ranks.last() != Some(&rank) {
                 ranks.push(rank);
@@ -393,7 +402,7 @@ impl Givers {
         }
     }
 
-    pub(super) fn of(&self, element: Element) -> &[Rank] {
+    pub(super) fn givers_of(&self, element: Element) -> &[Rank] {
         let ranks = match element {
             Element::Guardrail(guardrail) => self.guardrails.get(&guardrail),
             Element::Pipeline(pipe) => self.pipes.get(&pipe),
@@ -404,7 +413,7 @@ impl Givers {
 }
 
 /// What is given on one side only.
-fn elements(guardrails: &[GuardId], own: &[PipeId], others: &[PipeId]) -> Vec<Element> {
+fn differing_elements(guardrails: &[GuardId], own: &[PipeId], others: &[PipeId]) -> Vec<Element> {
     let pipes = own.iter().filter(|pipe| !others.contains(pipe));
     let pipes = pipes.map(|pipe| Element::Pipeline(*pipe));
     guardrails
@@ -426,7 +435,7 @@ impl Without<'_> {
     fn leave_out(&mut self, zone: &Zone) -> Result<(), Uneven> {
         let mut best: Option<(Dimension, Vec<&Pattern>)> = None;
         let mut covers_all = true;
-        for (dimension, list) in zone.narrowed() {
+        for (dimension, list) in zone.narrowed_lists() {
             if self.is_left_out(dimension, list) {
                 return Ok(());
             }
@@ -434,7 +443,7 @@ impl Without<'_> {
             let cover = self.cover_of(dimension, list);
             covers_all &= cover == Cover::All;
             let patterns = match (dimension.is_set(), cover) {
-                (false, Cover::None) => self.overlapping(dimension, list),
+                (false, Cover::None) => self.overlapping_patterns(dimension, list),
                 (true, Cover::None) => list.iter().collect(),
                 _ => continue,
             };
@@ -479,15 +488,23 @@ impl Without<'_> {
     fn cover_of(&self, dimension: Dimension, list: &PatternList) -> Cover {
         if !dimension.is_set() {
             let values = &self.boxed.values[dimension];
-            return Cover::of(values, list);
+            return Cover::split_by(values, list);
         }
 
-        let covers = self.boxed.tags.iter().map(|tags| Cover::of(tags, list));
+        let covers = self
+            .boxed
+            .tags
+            .iter()
+            .map(|tags| Cover::split_by(tags, list));
         covers.max().unwrap_or(Cover::None)
     }
 
     /// The patterns of a list that have values in common with the box.
-    fn overlapping<'z>(&self, dimension: Dimension, list: &'z PatternList) -> Vec<&'z Pattern> {
+    fn overlapping_patterns<'z>(
+        &self,
+        dimension: Dimension,
+        list: &'z PatternList,
+    ) -> Vec<&'z Pattern> {
         let values = &self.boxed.values[dimension];
         if values.len() < list.len() {
             return values
@@ -497,7 +514,7 @@ impl Without<'_> {
         }
 
         list.iter()
-            .filter(|pattern| values.covers(pattern))
+            .filter(|pattern| values.covers_pattern(pattern))
             .collect()
     }
 }
@@ -511,13 +528,16 @@ enum Cover {
 }
 
 impl Cover {
-    fn of(patterns: &PatternList, by: &PatternList) -> Self {
+    fn split_by(patterns: &PatternList, by: &PatternList) -> Self {
         let covered = if by.len() < patterns.len() {
             by.iter()
                 .map(|pattern| patterns.covered_by(pattern).len())
                 .sum()
         } else {
-            patterns.iter().filter(|pattern| by.covers(pattern)).count()
+            patterns
+                .iter()
+                .filter(|pattern| by.covers_pattern(pattern))
+                .count()
         };
 
         match covered {
@@ -529,7 +549,7 @@ impl Cover {
 }
 
 /// The attachments of one side that are active at a difference, for the first of its classes.
-fn active<'w>(
+fn active_attachments<'w>(
     world: &'w World<'_>,
     found: &'w Found,
     side: usize,
@@ -551,7 +571,7 @@ mod tests {
     use super::*;
 
     fn list(texts: &[String]) -> PatternList {
-        PatternList::of(texts.iter().map(|text| Pattern::parse(text)))
+        PatternList::from_patterns(texts.iter().map(|text| Pattern::parse(text)))
     }
 
     #[test]
@@ -562,13 +582,15 @@ mod tests {
         let long = list(&names);
         let short = common_prefixes(&long, &[list(&["asia*".to_owned()])], 5);
         assert!(short.len() <= 5, "{short:?}");
-        assert!(long.iter().all(|name| short.covers(name)));
+        assert!(long.iter().all(|name| short.covers_pattern(name)));
 
         let own = [list(&["eu-44x".to_owned()])];
         let spared = common_prefixes(&long, &own, 5);
-        assert!(long.iter().all(|name| spared.covers(name)));
+        assert!(long.iter().all(|name| spared.covers_pattern(name)));
         assert!(
-            own[0].iter().all(|pattern| !spared.overlaps(pattern)),
+            own[0]
+                .iter()
+                .all(|pattern| !spared.overlaps_pattern(pattern)),
             "{spared:?}"
         );
         // Where all begin differently there is nothing to put together.

@@ -16,7 +16,7 @@ use super::search::Search;
 
 /// Looks where an attachment of BASE and one of HEAD give pipelines that could have changed places.
 pub(super) fn look_at_order(search: &mut Search<'_, '_>) {
-    let (Some(base), Some(head)) = (search.side(BASE), search.side(HEAD)) else {
+    let (Some(base), Some(head)) = (search.side_at(BASE), search.side_at(HEAD)) else {
         return;
     };
     let world = search.eval.world;
@@ -106,34 +106,34 @@ fn for_each_swapped(
 /// Looks where an attachment of BASE and one of HEAD meet; `None` once the budget is spent.
 fn look_at_pair(search: &mut Search<'_, '_>, old: Rank, new: Rank) -> Option<()> {
     if !search.eval.budget.spend(4) {
-        search.skip("the order of pipelines".to_owned());
+        search.note_skipped("the order of pipelines".to_owned());
         return None;
     }
 
     let world = search.eval.world;
     let (a, b) = (
-        search.side(BASE)?.givens.get(old as usize)?,
-        search.side(HEAD)?.givens.get(new as usize)?,
+        search.side_at(BASE)?.givens.get(old as usize)?,
+        search.side_at(HEAD)?.givens.get(new as usize)?,
     );
     let pipe = |profile| {
         world
             .pipe_of(profile)
-            .and_then(|pipe| Some((pipe, world.pipes.get(pipe)?)))
+            .and_then(|pipe| Some((pipe, world.pipes.value_of(pipe)?)))
     };
 
     let (Some((x, one)), Some((y, two))) = (pipe(a.profile), pipe(b.profile)) else {
         return Some(());
     };
 
-    if x == y || one.mode != two.mode || !a.zone.meets(&b.zone) {
+    if x == y || one.mode != two.mode || !a.zone.meets_zone(&b.zone) {
         return Some(());
     }
 
-    for point in search.points(BASE, old, &Point::top()) {
-        for both in search.points(HEAD, new, &point) {
-            if search.look(&both, None).is_none() {
-                let label = search.label(HEAD, new);
-                search.skip(label);
+    for point in search.points_within(BASE, old, &Point::every_request()) {
+        for both in search.points_within(HEAD, new, &point) {
+            if search.look_at(&both, None).is_none() {
+                let label = search.attachment_label(HEAD, new);
+                search.note_skipped(label);
                 if search.is_full() {
                     return None;
                 }

@@ -33,22 +33,22 @@ struct Extent {
 impl Extent {
     fn new(any: &[String], none: &[String], absent: bool) -> Self {
         Self {
-            any: patterns(any),
-            none: patterns(none),
+            any: parse_patterns(any),
+            none: parse_patterns(none),
             absent,
         }
     }
 
-    fn has(&self, value: Option<&str>) -> bool {
+    fn has_value(&self, value: Option<&str>) -> bool {
         match value {
             None => self.absent,
-            Some(_) => self.any.matches(value) && !self.none.matches(value),
+            Some(_) => self.any.matches_value(value) && !self.none.matches_value(value),
         }
     }
 }
 
-fn patterns(texts: &[String]) -> PatternList {
-    PatternList::of(texts.iter().map(|text| Pattern::parse(text)))
+fn parse_patterns(texts: &[String]) -> PatternList {
+    PatternList::from_patterns(texts.iter().map(|text| Pattern::parse(text)))
 }
 
 impl RegionBox {
@@ -83,18 +83,18 @@ impl RegionBox {
                 }),
             models: Extent::new(&models.any, &models.none, models.absent),
             conditions: holding.chain(failing).collect(),
-            tags: lists.map(|list| patterns(list)).collect(),
-            no_tags: patterns(&tags.none),
+            tags: lists.map(|list| parse_patterns(list)).collect(),
+            no_tags: parse_patterns(&tags.none),
             untagged: tags.absent,
         }
     }
 
     /// Whether a request is one of them, whatever policies it names.
-    pub fn has(&self, context: &Context) -> bool {
+    pub fn has_request(&self, context: &Context) -> bool {
         let mut plain = Dimension::ALL
             .into_iter()
             .filter(|dimension| is_plain(*dimension));
-        plain.all(|dimension| self.values[dimension].has(context.value(dimension)))
+        plain.all(|dimension| self.values[dimension].has_value(context.value(dimension)))
             && self.has_model(context.model())
             && self.has_tags(context.values(Dimension::Tag))
     }
@@ -104,11 +104,11 @@ impl RegionBox {
             model.is_none_or(|model| condition.matches(model) == *due)
         };
 
-        self.models.has(model) && self.conditions.iter().all(holds)
+        self.models.has_value(model) && self.conditions.iter().all(holds)
     }
 
     fn has_tags(&self, tags: &[String]) -> bool {
-        let has_one = |list: &PatternList| tags.iter().any(|tag| list.matches(Some(tag)));
+        let has_one = |list: &PatternList| tags.iter().any(|tag| list.matches_value(Some(tag)));
         (self.untagged || !tags.is_empty())
             && self.tags.iter().all(has_one)
             && !has_one(&self.no_tags)

@@ -9,7 +9,7 @@ use crate::policy::{Context, Pipeline, PolicySet, Step};
 use crate::resolve::{Engine, Request, Requested, Resolution};
 
 /// A witness as a request.
-pub(super) fn request(witness: &Context, named: &[String]) -> Request {
+pub(super) fn replay_request(witness: &Context, named: &[String]) -> Request {
     Request {
         context: witness.clone(),
         policies: named.iter().cloned().map(Requested::Named).collect(),
@@ -18,14 +18,14 @@ pub(super) fn request(witness: &Context, named: &[String]) -> Request {
 
 /// What a request loses and gains, and its pipelines on both sides, by the engines; `None` where
 /// these name something that the world does not know.
-pub(super) fn change(
+pub(super) fn replayed_change(
     world: &World<'_>,
     engines: [&Engine; 2],
     request: &Request,
 ) -> Option<(Change, Vec<PipelineView>, Vec<PipelineView>)> {
     let [base, head] = engines.map(|engine| engine.resolve(request));
-    let (before, after) = (guardrails(world, &base)?, guardrails(world, &head)?);
-    let (old, new) = (pipes(world, &base)?, pipes(world, &head)?);
+    let (before, after) = (guardrail_ids(world, &base)?, guardrail_ids(world, &head)?);
+    let (old, new) = (pipe_ids(world, &base)?, pipe_ids(world, &head)?);
     let less = |a: &[GuardId], b: &[GuardId]| {
         a.iter()
             .filter(|g| b.binary_search(g).is_err())
@@ -39,34 +39,36 @@ pub(super) fn change(
         pipes: (old != new).then_some((old, new)),
     };
 
-    Some((change, views(&base), views(&head)))
+    Some((change, pipeline_views(&base), pipeline_views(&head)))
 }
 
-fn guardrails(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<GuardId>> {
+fn guardrail_ids(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<GuardId>> {
     let mut ids: Vec<GuardId> = resolution
         .guardrails
         .iter()
-        .map(|name| world.guardrails.find(*name))
+        .map(|name| world.guardrails.find_number(*name))
         .collect::<Option<_>>()?;
 
     ids.sort_unstable();
     Some(ids)
 }
 
-fn pipes(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<PipeId>> {
+fn pipe_ids(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<PipeId>> {
     let ids = resolution
         .pipelines
         .iter()
-        .map(|p| pipe(world, p.pipeline, p.set))
+        .map(|p| pipe_id(world, p.pipeline, p.set))
         .collect::<Option<Vec<_>>>()?;
 
     Some(in_running_order(world, ids))
 }
 
-fn pipe(world: &World<'_>, pipeline: &Pipeline, set: &PolicySet) -> Option<PipeId> {
+fn pipe_id(world: &World<'_>, pipeline: &Pipeline, set: &PolicySet) -> Option<PipeId> {
     let step = |step: &Step| {
         Some(PipeStep {
-            guardrail: world.guardrails.find(set.guardrail(step.guardrail))?,
+            guardrail: world
+                .guardrails
+                .find_number(set.guardrail(step.guardrail))?,
             on_pass: step.on_pass,
             on_fail: step.on_fail,
             on_error: step.on_error.unwrap_or(step.on_fail),
@@ -76,18 +78,18 @@ fn pipe(world: &World<'_>, pipeline: &Pipeline, set: &PolicySet) -> Option<PipeI
     };
 
     let steps = pipeline.steps.iter().map(step).collect::<Option<_>>()?;
-    world.pipes.find(&Pipe {
+    world.pipes.find_number(&Pipe {
         mode: pipeline.mode,
         steps,
     })
 }
 
-fn views(resolution: &Resolution<'_>) -> Vec<PipelineView> {
+fn pipeline_views(resolution: &Resolution<'_>) -> Vec<PipelineView> {
     let step = |set: &PolicySet, step: &Step| StepView {
         guardrail: set.guardrail(step.guardrail).to_owned(),
-        on_pass: action(step.on_pass),
-        on_fail: action(step.on_fail),
-        on_error: action(step.on_error.unwrap_or(step.on_fail)),
+        on_pass: action_word(step.on_pass),
+        on_fail: action_word(step.on_fail),
+        on_error: action_word(step.on_error.unwrap_or(step.on_fail)),
         pass_data: step.pass_data,
     };
 
@@ -110,7 +112,7 @@ fn views(resolution: &Resolution<'_>) -> Vec<PipelineView> {
         .collect()
 }
 
-fn action(action: Action) -> &'static str {
+fn action_word(action: Action) -> &'static str {
     match action {
         Action::Allow => "allow",
         Action::Block => "block",

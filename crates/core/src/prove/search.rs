@@ -42,7 +42,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn of(policy: &ChangedPolicy) -> Self {
+    pub(super) fn from_policy(policy: &ChangedPolicy) -> Self {
         Self {
             name: policy.name.clone(),
             named: policy.profiles.clone(),
@@ -107,24 +107,24 @@ impl<'w, 'a> Search<'w, 'a> {
     }
 
     /// Looks everywhere.
-    pub(super) fn run(&mut self) {
+    pub(super) fn run_search(&mut self) {
         for this in [BASE, HEAD] {
-            for rank in self.changed(this) {
+            for rank in self.changed_attachments(this) {
                 if self.is_over() {
                     return;
                 }
 
-                self.own_points(this, rank);
+                self.look_at_own(this, rank);
             }
         }
 
         for this in [BASE, HEAD] {
-            for rank in self.changed(1 - this) {
+            for rank in self.changed_attachments(1 - this) {
                 if self.is_over() {
                     return;
                 }
 
-                self.switched_off(this, rank);
+                self.look_where_switched_off(this, rank);
             }
         }
 
@@ -133,7 +133,7 @@ impl<'w, 'a> Search<'w, 'a> {
                 return;
             }
 
-            self.by_name(&Request::of(policy));
+            self.look_by_name(&Request::from_policy(policy));
         }
 
         pipelines::look_at_order(self);
@@ -142,20 +142,20 @@ impl<'w, 'a> Search<'w, 'a> {
 
     /// Whether no more can be looked at.
     pub(super) fn is_full(&self) -> bool {
-        self.eval.budget.spent() || self.found.len() >= MAX_FOUND
+        self.eval.budget.is_spent() || self.found.len() >= MAX_FOUND
     }
 
     /// Whether the search has to end; that is said then.
     fn is_over(&mut self) -> bool {
         let is_over = self.is_full() && !self.changes.is_empty();
         if is_over && self.skipped.is_empty() {
-            self.skip("some of what the change does".to_owned());
+            self.note_skipped("some of what the change does".to_owned());
         }
 
         is_over
     }
 
-    fn changed(&self, side: usize) -> Vec<Rank> {
+    fn changed_attachments(&self, side: usize) -> Vec<Rank> {
         self.changes
             .attachments
             .get(side)
@@ -163,13 +163,13 @@ impl<'w, 'a> Search<'w, 'a> {
             .unwrap_or_default()
     }
 
-    pub(super) fn side(&self, side: usize) -> Option<&'w Side<'a>> {
+    pub(super) fn side_at(&self, side: usize) -> Option<&'w Side<'a>> {
         self.eval.world.side_at(side)
     }
 
     /// What an attachment is called in `not_analysed`.
-    pub(super) fn label(&self, side: usize, rank: Rank) -> String {
-        let set = self.side(side).map(|side| side.set);
+    pub(super) fn attachment_label(&self, side: usize, rank: Rank) -> String {
+        let set = self.side_at(side).map(|side| side.set);
         let attachment = set.and_then(|set| set.attachments.get(rank as usize));
         let name = attachment
             .and_then(|a| set?.policy(a.policy))
@@ -182,8 +182,8 @@ impl<'w, 'a> Search<'w, 'a> {
     }
 
     /// Says that something was not looked at.
-    pub(super) fn skip(&mut self, what: String) {
-        let why = if self.eval.budget.spent() {
+    pub(super) fn note_skipped(&mut self, what: String) {
+        let why = if self.eval.budget.is_spent() {
             "the budget is spent"
         } else if self.found.len() >= MAX_FOUND {
             "there are too many differences"
@@ -195,25 +195,30 @@ impl<'w, 'a> Search<'w, 'a> {
     }
 
     /// The points of an attachment's zone within a cone; none where the budget is spent.
-    pub(super) fn points(&mut self, side: usize, rank: Rank, at: &Point) -> Points {
+    pub(super) fn points_within(&mut self, side: usize, rank: Rank, at: &Point) -> Points {
         let Some(given) = self
-            .side(side)
+            .side_at(side)
             .and_then(|side| side.givens.get(rank as usize))
         else {
-            return Points::none();
+            return Points::no_points();
         };
 
-        if self.eval.budget.spent() || !self.eval.budget.spend(1 + given.distinct.weight()) {
-            let label = self.label(side, rank);
-            self.skip(label);
-            return Points::none();
+        if self.eval.budget.is_spent() || !self.eval.budget.spend(1 + given.distinct.count_points())
+        {
+            let label = self.attachment_label(side, rank);
+            self.note_skipped(label);
+            return Points::no_points();
         }
 
-        given.distinct.points(at)
+        given.distinct.points_within(at)
     }
 
     /// Looks at a point and notes what differs there.
-    pub(super) fn look(&mut self, point: &Point, request: Option<&Request>) -> Option<Evaluated> {
+    pub(super) fn look_at(
+        &mut self,
+        point: &Point,
+        request: Option<&Request>,
+    ) -> Option<Evaluated> {
         if self.is_full() {
             return None;
         }
@@ -222,19 +227,19 @@ impl<'w, 'a> Search<'w, 'a> {
             .map(|request| request.named.clone())
             .into_iter()
             .collect();
-        let evaluated = self.eval.evaluate(point, &named, &[]).ok()?;
+        let evaluated = self.eval.evaluate_point(point, &named, &[]).ok()?;
         let name = request.map(|request| request.name.clone());
         if self.seen.insert((point.clone(), name)) && !point.is_empty_string() {
-            self.note(&evaluated, request);
+            self.note_changes(&evaluated, request);
         }
 
         Some(evaluated)
     }
 
-    fn note(&mut self, evaluated: &Evaluated, request: Option<&Request>) {
+    fn note_changes(&mut self, evaluated: &Evaluated, request: Option<&Request>) {
         let mut groups: Vec<(Change, Vec<usize>)> = Vec::new();
         for class in 0..evaluated.space.classes.len() {
-            let change = change(evaluated, class);
+            let change = class_change(evaluated, class);
             if change == Change::default()
                 || request.is_some_and(|r| !self.is_of(r, evaluated, class, &change))
             {
@@ -253,7 +258,7 @@ impl<'w, 'a> Search<'w, 'a> {
             let default = |side| {
                 classes
                     .iter()
-                    .any(|class| !evaluated.outcome(side, *class).non_default)
+                    .any(|class| !evaluated.outcome_of(side, *class).non_default)
             };
 
             self.found.push(Found {
@@ -271,8 +276,8 @@ impl<'w, 'a> Search<'w, 'a> {
     /// elsewhere.
     fn is_of(&self, request: &Request, seen: &Evaluated, class: usize, change: &Change) -> bool {
         let (before, after) = (
-            self.effect(request, BASE, seen, class),
-            self.effect(request, HEAD, seen, class),
+            self.named_effect(request, BASE, seen, class),
+            self.named_effect(request, HEAD, seen, class),
         );
         let part = |change: &[GuardId], of: &[GuardId], but: &[GuardId]| {
             change
@@ -285,7 +290,7 @@ impl<'w, 'a> Search<'w, 'a> {
             || (change.pipes.is_some() && before.pipe != after.pipe)
     }
 
-    fn effect(
+    fn named_effect(
         &self,
         request: &Request,
         side: usize,
@@ -294,41 +299,41 @@ impl<'w, 'a> Search<'w, 'a> {
     ) -> eval::Effect {
         let profile = request.named.get(side).copied().flatten();
         profile
-            .and_then(|profile| eval::effect(self.eval.world, profile, &seen.space, class))
+            .and_then(|profile| eval::policy_effect(self.eval.world, profile, &seen.space, class))
             .unwrap_or_default()
     }
 
     /// What an attachment of one set gives, at its own points and where defaults hide that it is
     /// gone.
-    fn own_points(&mut self, this: usize, rank: Rank) {
+    fn look_at_own(&mut self, this: usize, rank: Rank) {
         let default = self
-            .side(this)
+            .side_at(this)
             .and_then(|side| side.givens.get(rank as usize))
             .is_none_or(|given| given.default);
-        for point in self.points(this, rank, &Point::top()) {
-            let Some(evaluated) = self.look(&point, None) else {
-                let label = self.label(this, rank);
-                self.skip(label);
+        for point in self.points_within(this, rank, &Point::every_request()) {
+            let Some(evaluated) = self.look_at(&point, None) else {
+                let label = self.attachment_label(this, rank);
+                self.note_skipped(label);
                 return;
             };
 
             if !default {
-                let hidden = hidden(&evaluated, this);
-                self.unhide(this, &evaluated, hidden, None);
+                let hidden = hidden_elements(&evaluated, this);
+                self.look_behind_defaults(this, &evaluated, hidden, None);
             }
         }
     }
 
     /// Looks for attachments of the other set that switch its defaults off where these hide a loss
     /// of `this` set's; each hidden thing is a class of models and what is hidden there.
-    fn unhide(
+    fn look_behind_defaults(
         &mut self,
         this: usize,
         at: &Evaluated,
         mut hidden: Vec<(usize, Element)>,
         request: Option<&Request>,
     ) {
-        let Some(other) = self.side(1 - this) else {
+        let Some(other) = self.side_at(1 - this) else {
             return;
         };
 
@@ -343,22 +348,22 @@ impl<'w, 'a> Search<'w, 'a> {
             }
 
             if given.default
-                || !given.zone.overlaps(&at.point)
+                || !given.zone.overlaps_point(&at.point)
                 || hidden
                     .iter()
-                    .all(|(_, element)| gives(self.eval.world, given.profile, *element))
+                    .all(|(_, element)| gives_element(self.eval.world, given.profile, *element))
             {
                 continue;
             }
 
-            for point in self.points(1 - this, rank, &at.point) {
-                match self.look(&point, request) {
-                    Some(seen) => {
-                        hidden.retain(|(class, element)| !shown(this, at, &seen, *class, *element))
-                    }
+            for point in self.points_within(1 - this, rank, &at.point) {
+                match self.look_at(&point, request) {
+                    Some(seen) => hidden.retain(|(class, element)| {
+                        !is_shown_lost(this, at, &seen, *class, *element)
+                    }),
                     None => {
-                        let label = self.label(1 - this, rank);
-                        self.skip(label);
+                        let label = self.attachment_label(1 - this, rank);
+                        self.note_skipped(label);
                     }
                 }
 
@@ -370,36 +375,38 @@ impl<'w, 'a> Search<'w, 'a> {
     }
 
     /// Where a new attachment switches off what the defaults of this set still give.
-    fn switched_off(&mut self, this: usize, rank: Rank) {
-        let Some(side) = self.side(this) else { return };
+    fn look_where_switched_off(&mut self, this: usize, rank: Rank) {
+        let Some(side) = self.side_at(this) else {
+            return;
+        };
         let defaults = self.defaults.get(this).cloned().unwrap_or_default();
         let switches = self
-            .side(1 - this)
+            .side_at(1 - this)
             .and_then(|side| side.givens.get(rank as usize));
         if defaults.is_empty() || switches.is_none_or(|given| given.default) {
             return;
         }
 
-        for point in self.points(1 - this, rank, &Point::top()) {
+        for point in self.points_within(1 - this, rank, &Point::every_request()) {
             if !self.eval.budget.spend(defaults.len() as u64) {
-                let label = self.label(1 - this, rank);
-                self.skip(label);
+                let label = self.attachment_label(1 - this, rank);
+                self.note_skipped(label);
                 return;
             }
 
-            let Some(seen) = self.look(&point, None) else {
+            let Some(seen) = self.look_at(&point, None) else {
                 if self.is_full() {
                     return;
                 }
 
                 continue;
             };
-            let is_alive =
-                (0..seen.space.classes.len()).any(|class| !seen.outcome(this, class).non_default);
+            let is_alive = (0..seen.space.classes.len())
+                .any(|class| !seen.outcome_of(this, class).non_default);
             let is_near = |rank: &&Rank| {
                 side.givens
                     .get(**rank as usize)
-                    .is_some_and(|given| given.zone.overlaps(&point))
+                    .is_some_and(|given| given.zone.overlaps_point(&point))
             };
 
             for default in defaults.iter().filter(|_| is_alive).filter(is_near) {
@@ -410,10 +417,10 @@ impl<'w, 'a> Search<'w, 'a> {
 
     /// Looks where an attachment meets a cone.
     fn look_at_both(&mut self, side: usize, rank: Rank, at: &Point) {
-        for both in self.points(side, rank, at) {
-            if self.look(&both, None).is_none() {
-                let label = self.label(side, rank);
-                self.skip(label);
+        for both in self.points_within(side, rank, at) {
+            if self.look_at(&both, None).is_none() {
+                let label = self.attachment_label(side, rank);
+                self.note_skipped(label);
                 if self.is_full() {
                     return;
                 }
@@ -422,15 +429,15 @@ impl<'w, 'a> Search<'w, 'a> {
     }
 
     /// What requests that name a policy lose and gain by it.
-    fn by_name(&mut self, request: &Request) {
-        let Some(seen) = self.look(&Point::top(), Some(request)) else {
-            self.skip(format!("requests that name the policy `{}`", request.name));
+    fn look_by_name(&mut self, request: &Request) {
+        let Some(seen) = self.look_at(&Point::every_request(), Some(request)) else {
+            self.note_skipped(format!("requests that name the policy `{}`", request.name));
             return;
         };
 
         for this in [BASE, HEAD] {
             let hidden = self.hidden_of_named(&seen, this, request);
-            self.unhide(this, &seen, hidden, Some(request));
+            self.look_behind_defaults(this, &seen, hidden, Some(request));
         }
     }
 
@@ -444,10 +451,10 @@ impl<'w, 'a> Search<'w, 'a> {
         let mut hidden = Vec::new();
         for class in 0..seen.space.classes.len() {
             let (own, others) = (
-                self.effect(request, this, seen, class),
-                self.effect(request, 1 - this, seen, class),
+                self.named_effect(request, this, seen, class),
+                self.named_effect(request, 1 - this, seen, class),
             );
-            let outcome = seen.outcome(1 - this, class);
+            let outcome = seen.outcome_of(1 - this, class);
             if outcome.non_default {
                 continue;
             }
@@ -468,9 +475,9 @@ impl<'w, 'a> Search<'w, 'a> {
 }
 
 /// Whether a policy gives something to every model that it applies to, whatever its conditions.
-fn gives(world: &World<'_>, profile: ProfileId, element: Element) -> bool {
+fn gives_element(world: &World<'_>, profile: ProfileId, element: Element) -> bool {
     let free = world
-        .chain(profile)
+        .chain_of(profile)
         .all(|member| member.condition.is_none());
     free && match element {
         Element::Guardrail(guardrail) => world.always_gives(profile, guardrail),
@@ -479,10 +486,13 @@ fn gives(world: &World<'_>, profile: ProfileId, element: Element) -> bool {
 }
 
 /// What both sets give, the other one only by default.
-fn hidden(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
+fn hidden_elements(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
     let mut hidden = Vec::new();
     for class in 0..seen.space.classes.len() {
-        let (own, others) = (seen.outcome(this, class), seen.outcome(1 - this, class));
+        let (own, others) = (
+            seen.outcome_of(this, class),
+            seen.outcome_of(1 - this, class),
+        );
         if others.non_default || !own.non_default {
             continue;
         }
@@ -497,11 +507,20 @@ fn hidden(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
 }
 
 /// Whether what was hidden from a class is seen to be lost by all of its models.
-fn shown(this: usize, at: &Evaluated, seen: &Evaluated, class: usize, element: Element) -> bool {
+fn is_shown_lost(
+    this: usize,
+    at: &Evaluated,
+    seen: &Evaluated,
+    class: usize,
+    element: Element,
+) -> bool {
     let finer = (0..seen.space.classes.len())
         .filter(|finer| at.space.class_of(&seen.space, *finer) == Some(class));
     finer.fold(None, |all, finer| {
-        let (own, others) = (seen.outcome(this, finer), seen.outcome(1 - this, finer));
+        let (own, others) = (
+            seen.outcome_of(this, finer),
+            seen.outcome_of(1 - this, finer),
+        );
         let lost = match element {
             Element::Guardrail(g) => own.gives.contains(&g) && !others.gives.contains(&g),
             Element::Pipeline(p) => own.pipes.contains(&p) && !others.pipes.contains(&p),
@@ -512,8 +531,8 @@ fn shown(this: usize, at: &Evaluated, seen: &Evaluated, class: usize, element: E
 }
 
 /// What a class of models loses and gains at a point.
-fn change(seen: &Evaluated, class: usize) -> Change {
-    let (before, after) = (seen.outcome(BASE, class), seen.outcome(HEAD, class));
+fn class_change(seen: &Evaluated, class: usize) -> Change {
+    let (before, after) = (seen.outcome_of(BASE, class), seen.outcome_of(HEAD, class));
     let less = |a: &[GuardId], b: &[GuardId]| {
         a.iter()
             .filter(|g| b.binary_search(g).is_err())

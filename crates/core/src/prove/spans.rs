@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::impact::{impact_in_detail, sentences, weakens};
-use super::invariants::prove;
+use super::impact::{find_weakening, impact_in_detail, limit_sentences};
+use super::invariants::prove_invariants;
 use super::report::{Detail, Impact, Proof, Region};
 use super::{ProveOptions, Weakens};
 use crate::effect::Budget;
@@ -62,8 +62,8 @@ pub fn impact_from(
 
     budget.begin_part(0, 1);
 
-    whole.not_analysed = sentences(whole.not_analysed);
-    whole.weakening_doubts = sentences(whole.weakening_doubts);
+    whole.not_analysed = limit_sentences(whole.not_analysed);
+    whole.weakening_doubts = limit_sentences(whole.weakening_doubts);
     whole.exact = whole.not_analysed.is_empty();
     // Span by span, and losses first within each.
     whole
@@ -153,7 +153,7 @@ pub fn weakens_from(
 
     for (number, start) in starts.iter().enumerate() {
         budget.begin_part(number, starts.len());
-        let found = weakens(&base.as_of(*start), &head.as_of(*start), budget);
+        let found = find_weakening(&base.as_of(*start), &head.as_of(*start), budget);
         let at = told_start(number, *start);
         whole.not_analysed.extend(found.not_analysed);
         whole.weakening = found
@@ -165,7 +165,7 @@ pub fn weakens_from(
     }
 
     budget.begin_part(0, 1);
-    whole.not_analysed = sentences(whole.not_analysed);
+    whole.not_analysed = limit_sentences(whole.not_analysed);
     whole
 }
 
@@ -178,10 +178,10 @@ pub fn prove_from(
 ) -> Proof {
     let starts = span_starts(&[engine], now);
     budget.begin_part(0, starts.len());
-    let mut whole = prove(&engine.as_of(now), options, budget);
+    let mut whole = prove_invariants(&engine.as_of(now), options, budget);
     for (number, start) in starts.iter().enumerate().skip(1) {
         budget.begin_part(number, starts.len());
-        let found = prove(&engine.as_of(*start), options, budget);
+        let found = prove_invariants(&engine.as_of(*start), options, budget);
         for (verdict, later) in whole.invariants.iter_mut().zip(found.invariants) {
             if verdict.holds && !later.holds {
                 *verdict = super::Verdict {
@@ -195,7 +195,7 @@ pub fn prove_from(
     }
 
     budget.begin_part(0, 1);
-    whole.not_analysed = sentences(whole.not_analysed);
+    whole.not_analysed = limit_sentences(whole.not_analysed);
     whole.exact = whole.not_analysed.is_empty();
 
     whole

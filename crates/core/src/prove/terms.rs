@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use super::cone::any;
+use super::cone::any_value;
 use super::report::Models;
 use super::world::{Item, World};
 use crate::effect::Space;
@@ -23,7 +23,7 @@ pub(super) struct Term {
 type Literal = (usize, bool);
 
 /// Terms that together have all of the classes and no other.
-pub(super) fn terms(world: &World<'_>, space: &Space, classes: &[usize]) -> Vec<Term> {
+pub(super) fn model_terms(world: &World<'_>, space: &Space, classes: &[usize]) -> Vec<Term> {
     let mut present: Vec<usize> = classes
         .iter()
         .copied()
@@ -43,12 +43,12 @@ pub(super) fn terms(world: &World<'_>, space: &Space, classes: &[usize]) -> Vec<
             continue;
         }
 
-        let literals = weaken(world, space, *class, &present);
-        let mut term = describe(world, space, &literals);
+        let literals = drop_literals(world, space, *class, &present);
+        let mut term = describe_literals(world, space, &literals);
         term.classes = present
             .iter()
             .copied()
-            .filter(|class| agrees(space, *class, &literals))
+            .filter(|class| agrees_with(space, *class, &literals))
             .collect();
         if absent && literals.iter().all(|(_, meets)| !meets) {
             absent = false;
@@ -80,17 +80,17 @@ pub(super) fn terms(world: &World<'_>, space: &Space, classes: &[usize]) -> Vec<
 
 /// What tells the class from all that are not wanted; what is said of it least naturally goes
 /// first.
-fn weaken(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> Vec<Literal> {
+fn drop_literals(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> Vec<Literal> {
     let mut literals: Vec<Literal> = space
         .items
         .iter()
         .enumerate()
-        .map(|(bit, item)| (bit, space.meets(class, *item)))
+        .map(|(bit, item)| (bit, space.meets_item(class, *item)))
         .collect();
     let rank = |(bit, meets): &Literal| match space
         .items
         .get(*bit)
-        .and_then(|item| world.items.get(*item))
+        .and_then(|item| world.items.item_at(*item))
     {
         Some(Item::Pattern(pattern)) => {
             (u8::from(*meets) * 2 + 1, Reverse(pattern.to_string().len()))
@@ -103,7 +103,7 @@ fn weaken(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> V
     while at < literals.len() {
         let dropped = literals.remove(at);
         let excess = (1..space.classes.len())
-            .any(|class| agrees(space, class, &literals) && !wanted.contains(&class));
+            .any(|class| agrees_with(space, class, &literals) && !wanted.contains(&class));
         if excess {
             literals.insert(at, dropped);
             at += 1;
@@ -113,12 +113,16 @@ fn weaken(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> V
     literals
 }
 
-fn agrees(space: &Space, class: usize, literals: &[Literal]) -> bool {
+fn agrees_with(space: &Space, class: usize, literals: &[Literal]) -> bool {
     let bits = space.classes.get(class).map(|class| &class.bits);
-    bits.is_some_and(|bits| literals.iter().all(|(bit, meets)| bits.has(*bit) == *meets))
+    bits.is_some_and(|bits| {
+        literals
+            .iter()
+            .all(|(bit, meets)| bits.has_bit(*bit) == *meets)
+    })
 }
 
-fn describe(world: &World<'_>, space: &Space, literals: &[Literal]) -> Term {
+fn describe_literals(world: &World<'_>, space: &Space, literals: &[Literal]) -> Term {
     let mut patterns: (Vec<&Pattern>, Vec<&Pattern>) = (Vec::new(), Vec::new());
     let mut models = Models {
         any: Vec::new(),
@@ -133,7 +137,7 @@ fn describe(world: &World<'_>, space: &Space, literals: &[Literal]) -> Term {
             space
                 .items
                 .get(*bit)
-                .and_then(|item| world.items.get(*item)),
+                .and_then(|item| world.items.item_at(*item)),
             meets,
         ) {
             (Some(Item::Pattern(pattern)), true) => patterns.0.push(pattern),
@@ -149,7 +153,7 @@ fn describe(world: &World<'_>, space: &Space, literals: &[Literal]) -> Term {
         .0
         .iter()
         .find(|p| patterns.0.iter().all(|other| other.covers(p)));
-    let any = narrowest.map_or_else(any, |pattern| (*pattern).clone());
+    let any = narrowest.map_or_else(any_value, |pattern| (*pattern).clone());
     models.none = patterns
         .1
         .iter()

@@ -43,14 +43,16 @@ struct Occurrence<'z> {
 
 impl Twins {
     /// The twins among the patterns of all zones that an analysis looks at.
-    pub(super) fn of<'z>(zones: impl Iterator<Item = &'z Zone> + Clone) -> Self {
+    pub(super) fn from_zones<'z>(zones: impl Iterator<Item = &'z Zone> + Clone) -> Self {
         Self {
-            dimensions: PerDimension::from_fn(|dimension| Groups::of(zones.clone(), dimension)),
+            dimensions: PerDimension::from_fn(|dimension| {
+                Groups::from_zones(zones.clone(), dimension)
+            }),
         }
     }
 
     /// The zone with one pattern of each group of twins.
-    pub(super) fn representatives(&self, zone: &Zone) -> Zone {
+    pub(super) fn representative_zone(&self, zone: &Zone) -> Zone {
         let mut zone = zone.clone();
         for (dimension, list) in zone.lists.iter_mut() {
             let Some(list) = list else { continue };
@@ -61,7 +63,11 @@ impl Twins {
     }
 
     /// The pattern that stands for a pattern.
-    pub(super) fn representative<'p>(&'p self, of: Dimension, pattern: &'p Pattern) -> &'p Pattern {
+    pub(super) fn representative_pattern<'p>(
+        &'p self,
+        of: Dimension,
+        pattern: &'p Pattern,
+    ) -> &'p Pattern {
         self.dimensions[of]
             .group_of(pattern)
             .and_then(PatternList::first)
@@ -69,9 +75,9 @@ impl Twins {
     }
 
     /// All patterns that the given ones, which are representatives, stand for.
-    pub(super) fn expand(&self, dimension: Dimension, list: &PatternList) -> PatternList {
+    pub(super) fn expand_list(&self, dimension: Dimension, list: &PatternList) -> PatternList {
         let groups = &self.dimensions[dimension];
-        PatternList::of(
+        PatternList::from_patterns(
             list.iter()
                 .flat_map(|pattern| groups.twins_of(pattern))
                 .cloned(),
@@ -80,7 +86,7 @@ impl Twins {
 }
 
 impl Groups {
-    fn of<'z>(zones: impl Iterator<Item = &'z Zone>, dimension: Dimension) -> Self {
+    fn from_zones<'z>(zones: impl Iterator<Item = &'z Zone>, dimension: Dimension) -> Self {
         let mut occurrences: Vec<Occurrence<'z>> = Vec::new();
         for (list, zone) in zones.enumerate() {
             let patterns = zone.lists[dimension].iter().flatten();
@@ -124,9 +130,9 @@ impl Groups {
                     .iter()
                     .map(|twin| ((*twin).clone(), groups.members.len())),
             );
-            groups
-                .members
-                .push(Arc::new(PatternList::of(twins.into_iter().cloned())));
+            groups.members.push(Arc::new(PatternList::from_patterns(
+                twins.into_iter().cloned(),
+            )));
         }
 
         groups
@@ -156,14 +162,14 @@ mod tests {
 
     fn teams(texts: &[&str]) -> Zone {
         let mut zone = Zone::default();
-        zone.lists[Dimension::Team] = Some(PatternList::of(
+        zone.lists[Dimension::Team] = Some(PatternList::from_patterns(
             texts.iter().map(|text| Pattern::parse(text)),
         ));
         zone
     }
 
     fn represented(zones: &[Zone], zone: &Zone) -> Vec<String> {
-        let zone = Twins::of(zones.iter()).representatives(zone);
+        let zone = Twins::from_zones(zones.iter()).representative_zone(zone);
         zone.lists[Dimension::Team]
             .iter()
             .flatten()
@@ -181,10 +187,10 @@ mod tests {
 
         assert_eq!(represented(&zones, &zones[0]), ["a", "c", "d"]);
         assert_eq!(represented(&zones, &zones[1]), ["a"]);
-        let twins = Twins::of(zones.iter());
-        let first = PatternList::of([Pattern::parse("a"), Pattern::parse("c")]);
+        let twins = Twins::from_zones(zones.iter());
+        let first = PatternList::from_patterns([Pattern::parse("a"), Pattern::parse("c")]);
         let all: Vec<String> = twins
-            .expand(Dimension::Team, &first)
+            .expand_list(Dimension::Team, &first)
             .iter()
             .map(Pattern::to_string)
             .collect();

@@ -27,7 +27,7 @@ pub(super) struct View<'w, 'a> {
 
 impl<'w, 'a> View<'w, 'a> {
     /// The pipelines that count, of those that a request has.
-    fn pipes<'g>(
+    fn counted_pipes<'g>(
         &self,
         got: &'g Got,
     ) -> impl Iterator<Item = (PipeId, &'w Pipe)> + use<'g, 'w, 'a> {
@@ -35,24 +35,28 @@ impl<'w, 'a> View<'w, 'a> {
         let known = got
             .pipes
             .iter()
-            .filter_map(move |id| Some((*id, view.world.pipes.get(*id)?)));
-        known.filter(move |(_, pipe)| view.counts(pipe))
+            .filter_map(move |id| Some((*id, view.world.pipes.value_of(*id)?)));
+        known.filter(move |(_, pipe)| view.counts_pipe(pipe))
     }
 
-    fn counts(&self, pipe: &Pipe) -> bool {
+    fn counts_pipe(&self, pipe: &Pipe) -> bool {
         self.kind != WeakeningKind::Late || pipe.mode == PipelineMode::PreCall
     }
 
     /// What can stop a request: its pipelines, and its guardrails outside them. A guardrail whose
     /// modes are not known is not known to stop a call before the model.
-    pub(super) fn elements(&self, got: &Got) -> Vec<Element> {
-        let mut alone = self.alone(got);
+    pub(super) fn stopping_elements(&self, got: &Got) -> Vec<Element> {
+        let mut alone = self.guardrails_alone(got);
         if self.kind == WeakeningKind::Late {
-            let at = |id| self.world.runs(id).at(Stage::Before, self.calls_tool);
+            let at = |id| {
+                self.world
+                    .runs_of(id)
+                    .runs_at(Stage::Before, self.calls_tool)
+            };
             alone.retain(|id| at(*id) == Some(true));
         }
 
-        let pipes = self.pipes(got).map(|(id, _)| Element::Pipeline(id));
+        let pipes = self.counted_pipes(got).map(|(id, _)| Element::Pipeline(id));
         pipes
             .chain(alone.into_iter().map(Element::Guardrail))
             .collect()
@@ -60,14 +64,14 @@ impl<'w, 'a> View<'w, 'a> {
 
     /// The guardrails that run by themselves at some stage, sorted: a pipeline takes over its
     /// guardrails in its own mode only. One whose modes are not known is taken over by any.
-    pub(super) fn alone(&self, got: &Got) -> Vec<GuardId> {
+    pub(super) fn guardrails_alone(&self, got: &Got) -> Vec<GuardId> {
         let pipes: Vec<&Pipe> = got
             .pipes
             .iter()
-            .filter_map(|pipe| self.world.pipes.get(*pipe))
+            .filter_map(|pipe| self.world.pipes.value_of(*pipe))
             .collect();
         let captured = |id: GuardId, stage: Option<Stage>| {
-            let at = |pipe: &&&Pipe| stage.is_none_or(|stage| Stage::of(pipe.mode) == stage);
+            let at = |pipe: &&&Pipe| stage.is_none_or(|stage| Stage::from_mode(pipe.mode) == stage);
             pipes
                 .iter()
                 .filter(at)
@@ -80,10 +84,10 @@ impl<'w, 'a> View<'w, 'a> {
         };
 
         let runs_alone = |id: &GuardId| {
-            let runs = self.world.runs(*id);
+            let runs = self.world.runs_of(*id);
             stages
                 .iter()
-                .any(|stage| match runs.at(*stage, self.calls_tool) {
+                .any(|stage| match runs.runs_at(*stage, self.calls_tool) {
                     Some(here) => here && !captured(*id, Some(*stage)),
                     None => !captured(*id, None),
                 })
@@ -93,7 +97,7 @@ impl<'w, 'a> View<'w, 'a> {
             .gives
             .iter()
             .copied()
-            .chain(self.world.defaults())
+            .chain(self.world.default_guardrails())
             .collect();
 
         all.sort_unstable();
@@ -105,20 +109,20 @@ impl<'w, 'a> View<'w, 'a> {
 
     /// The guardrails of a pipeline, sorted, whose failing it can let pass. Alone they would block;
     /// of others it changes nothing that it runs them.
-    pub(super) fn pardons(&self, pipe: &Pipe, budget: &Budget) -> Vec<GuardId> {
+    pub(super) fn pardoned_guardrails(&self, pipe: &Pipe, budget: &Budget) -> Vec<GuardId> {
         let mut guardrails: Vec<GuardId> = pipe.steps.iter().map(|step| step.guardrail).collect();
         guardrails.sort_unstable();
         guardrails.dedup();
-        if !self.counts(pipe) || self.kind == WeakeningKind::Softened {
+        if !self.counts_pipe(pipe) || self.kind == WeakeningKind::Softened {
             return guardrails;
         }
 
         guardrails.retain(|guardrail| {
             [Outcome::Fail, Outcome::Error].into_iter().any(|outcome| {
                 let outcomes = vec![(*guardrail, outcome)];
-                let mut walk = self.walk(vec![(pipe, Goal::Rest)], &[], outcomes, budget);
+                let mut walk = self.start_walk(vec![(pipe, Goal::Rest)], &[], outcomes, budget);
                 // What is too large to be walked is not ruled out.
-                walk.go(0, 0).unwrap_or(true)
+                walk.walk_from(0, 0).unwrap_or(true)
             })
         });
         guardrails
@@ -126,7 +130,7 @@ impl<'w, 'a> View<'w, 'a> {
 
     /// Outcomes with which the element acts and nothing of `head` does, if there are such. `alone`
     /// are the guardrails that no pipeline of `head` runs.
-    pub(super) fn let_through(
+    pub(super) fn find_let_through(
         &self,
         element: Element,
         head: &Got,
@@ -141,25 +145,30 @@ impl<'w, 'a> View<'w, 'a> {
             }
             Element::Guardrail(_) => {}
             Element::Pipeline(pipe) => {
-                tasks.extend(self.world.pipes.get(pipe).map(|pipe| (pipe, Goal::Act)));
+                tasks.extend(
+                    self.world
+                        .pipes
+                        .value_of(pipe)
+                        .map(|pipe| (pipe, Goal::Act)),
+                );
             }
         }
 
-        tasks.extend(self.pipes(head).map(|(_, pipe)| (pipe, Goal::Rest)));
-        self.solve(element, tasks, alone, budget)
+        tasks.extend(self.counted_pipes(head).map(|(_, pipe)| (pipe, Goal::Rest)));
+        self.solve_tasks(element, tasks, alone, budget)
     }
 
     /// Outcomes with which the element blocks and nothing else of `base` acts, while one pipeline
     /// of `head` modifies and nothing else of `head` acts, if there are such.
-    pub(super) fn softened(
+    pub(super) fn find_softened(
         &self,
         element: Element,
         [base, head]: [&Got; 2],
         budget: &Budget,
     ) -> Result<Option<Outcomes>, TooLarge> {
-        let mut alone = self.alone(head);
+        let mut alone = self.guardrails_alone(head);
         alone.extend(
-            self.alone(base)
+            self.guardrails_alone(base)
                 .into_iter()
                 .filter(|id| element != Element::Guardrail(*id)),
         );
@@ -169,18 +178,26 @@ impl<'w, 'a> View<'w, 'a> {
             return Ok(None);
         }
 
-        for (modifier, pipe) in self.pipes(head).filter(|(id, _)| !base.pipes.contains(id)) {
+        for (modifier, pipe) in self
+            .counted_pipes(head)
+            .filter(|(id, _)| !base.pipes.contains(id))
+        {
             let mut tasks = vec![(pipe, Goal::Modify)];
             if let Element::Pipeline(id) = element {
-                tasks.extend(self.world.pipes.get(id).map(|pipe| (pipe, Goal::Block)));
+                tasks.extend(
+                    self.world
+                        .pipes
+                        .value_of(id)
+                        .map(|pipe| (pipe, Goal::Block)),
+                );
             }
 
             let others = self
-                .pipes(base)
-                .chain(self.pipes(head))
+                .counted_pipes(base)
+                .chain(self.counted_pipes(head))
                 .filter(|(id, _)| *id != modifier && element != Element::Pipeline(*id));
             tasks.extend(others.map(|(_, pipe)| (pipe, Goal::Rest)));
-            if let Some(outcomes) = self.solve(element, tasks, &alone, budget)? {
+            if let Some(outcomes) = self.solve_tasks(element, tasks, &alone, budget)? {
                 return Ok(Some(outcomes));
             }
         }
@@ -190,7 +207,7 @@ impl<'w, 'a> View<'w, 'a> {
 
     /// Outcomes that reach all goals, and with which the element acts by itself if it is a
     /// guardrail.
-    fn solve(
+    fn solve_tasks(
         &self,
         element: Element,
         tasks: Vec<(&Pipe, Goal)>,
@@ -205,8 +222,8 @@ impl<'w, 'a> View<'w, 'a> {
         };
 
         for start in starts {
-            let mut walk = self.walk(tasks.clone(), alone, start, budget);
-            if walk.go(0, 0)? {
+            let mut walk = self.start_walk(tasks.clone(), alone, start, budget);
+            if walk.walk_from(0, 0)? {
                 return Ok(Some(walk.outcomes));
             }
         }
@@ -214,7 +231,7 @@ impl<'w, 'a> View<'w, 'a> {
         Ok(None)
     }
 
-    fn walk<'v, 'p>(
+    fn start_walk<'v, 'p>(
         &'v self,
         tasks: Vec<(&'p Pipe, Goal)>,
         alone: &'p [GuardId],
@@ -236,12 +253,12 @@ impl<'w, 'a> View<'w, 'a> {
 }
 
 /// The guardrails that an element runs.
-pub(super) fn runs(world: &World<'_>, element: Element) -> Vec<GuardId> {
+pub(super) fn guardrails_run(world: &World<'_>, element: Element) -> Vec<GuardId> {
     match element {
         Element::Guardrail(guardrail) => vec![guardrail],
         Element::Pipeline(pipe) => world
             .pipes
-            .get(pipe)
+            .value_of(pipe)
             .map(|p| p.steps.iter().map(|step| step.guardrail).collect())
             .unwrap_or_default(),
     }
@@ -285,7 +302,7 @@ struct Walk<'v, 'p, 'a> {
 
 impl Walk<'_, '_, '_> {
     /// Whether the rest can be done from a step on; then `outcomes` says how.
-    fn go(&mut self, task: usize, step: usize) -> Result<bool, TooLarge> {
+    fn walk_from(&mut self, task: usize, step: usize) -> Result<bool, TooLarge> {
         self.steps += 1;
         if self.steps > MAX_STEPS || !self.budget.spend(1) {
             return Err(TooLarge);
@@ -296,7 +313,7 @@ impl Walk<'_, '_, '_> {
         };
         let Some(at) = pipe.steps.get(step) else {
             return if goal == Goal::Rest {
-                self.go(task + 1, 0)
+                self.walk_from(task + 1, 0)
             } else {
                 Ok(false)
             };
@@ -307,16 +324,17 @@ impl Walk<'_, '_, '_> {
             .iter()
             .find(|(guardrail, _)| *guardrail == at.guardrail);
         let known = known.map(|(_, outcome)| *outcome);
-        let (choices, is_asked) = self.choices(at.guardrail, Stage::of(pipe.mode), known);
+        let (choices, is_asked) =
+            self.outcome_choices(at.guardrail, Stage::from_mode(pipe.mode), known);
         for outcome in choices {
             let length = self.outcomes.len();
             if known.is_none() && is_asked {
                 self.outcomes.push((at.guardrail, *outcome));
             }
 
-            let done = match at.action(*outcome) {
-                Action::Next => self.go(task, step + 1)?,
-                action => goal.is_reached_by(action) && self.go(task + 1, 0)?,
+            let done = match at.action_after(*outcome) {
+                Action::Next => self.walk_from(task, step + 1)?,
+                action => goal.is_reached_by(action) && self.walk_from(task + 1, 0)?,
             };
 
             if done {
@@ -331,7 +349,7 @@ impl Walk<'_, '_, '_> {
 
     /// What a guardrail may return as a step, and whether it is asked at all: where the gateway
     /// does not run it in that mode it passes in silence.
-    fn choices(
+    fn outcome_choices(
         &self,
         guardrail: GuardId,
         stage: Stage,
@@ -340,8 +358,8 @@ impl Walk<'_, '_, '_> {
         let runs = self
             .view
             .world
-            .runs(guardrail)
-            .at(stage, self.view.calls_tool);
+            .runs_of(guardrail)
+            .runs_at(stage, self.view.calls_tool);
         let choices: &[Outcome] = match known {
             Some(Outcome::Skip) => &[Outcome::Skip],
             _ if runs == Some(false) => return (&[Outcome::Pass], false),

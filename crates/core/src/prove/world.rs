@@ -8,7 +8,7 @@ use super::index::Index;
 use super::twins::Twins;
 use crate::document::{Action, Dimension, Outcome, PipelineMode};
 pub(super) use crate::effect::{GuardId, Interner, Item, ItemId, Items, Member};
-use crate::effect::{given_by, sorted};
+use crate::effect::{guardrails_given, sort_numbers};
 use crate::policy::{ConditionId, GuardrailId, KnownGuardrail, Pattern, Policy, PolicySet};
 use crate::resolve::Stage;
 
@@ -34,7 +34,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    fn of(known: &KnownGuardrail) -> Self {
+    fn from_catalog(known: &KnownGuardrail) -> Self {
         let at = |calls_tool| {
             Stage::ALL.map(|stage| known.runs_in(stage.mode(calls_tool)) == Some(true))
         };
@@ -46,7 +46,7 @@ impl Runs {
     }
 
     /// Whether it runs at a stage; `None`: not known.
-    pub(super) fn at(&self, stage: Stage, calls_tool: bool) -> Option<bool> {
+    pub(super) fn runs_at(&self, stage: Stage, calls_tool: bool) -> Option<bool> {
         self.stages?
             .get(usize::from(calls_tool))?
             .get(stage as usize)
@@ -67,7 +67,7 @@ pub(super) struct PipeStep {
 
 impl PipeStep {
     /// The action after an outcome.
-    pub(super) fn action(&self, outcome: Outcome) -> Action {
+    pub(super) fn action_after(&self, outcome: Outcome) -> Action {
         match outcome {
             Outcome::Pass => self.on_pass,
             Outcome::Fail => self.on_fail,
@@ -117,7 +117,7 @@ pub(super) struct Side<'a> {
 pub(super) type Key<'a> = (&'a Zone, &'a Option<Vec<ItemId>>, bool, ProfileId);
 
 impl Given {
-    pub(super) fn key(&self) -> Key<'_> {
+    pub(super) fn identity_key(&self) -> Key<'_> {
         (&self.zone, &self.models, self.default, self.profile)
     }
 }
@@ -153,27 +153,27 @@ impl<'a> World<'a> {
         };
 
         for set in sets {
-            let side = world.side(set);
+            let side = world.add_side(set);
             world.sides.push(side);
         }
 
         world.always = world
             .profiles
-            .numbers()
-            .map(|profile| world.unconditional(profile))
+            .all_numbers()
+            .map(|profile| world.unconditional_guardrails(profile))
             .collect();
         world.find_twins(&[]);
         if let Some(set) = sets.last() {
-            let known = |id| set.catalog.guardrail(world.guardrails.get(id)?);
-            let runs = |id| known(id).map(Runs::of).unwrap_or_default();
-            world.runs = world.guardrails.numbers().map(runs).collect();
+            let known = |id| set.catalog.guardrail(world.guardrails.value_of(id)?);
+            let runs = |id| known(id).map(Runs::from_catalog).unwrap_or_default();
+            world.runs = world.guardrails.all_numbers().map(runs).collect();
         }
 
         world
     }
 
     /// When the gateway runs a guardrail.
-    pub(super) fn runs(&self, guardrail: GuardId) -> Runs {
+    pub(super) fn runs_of(&self, guardrail: GuardId) -> Runs {
         self.runs
             .get(guardrail as usize)
             .copied()
@@ -181,7 +181,7 @@ impl<'a> World<'a> {
     }
 
     /// The guardrails that run whatever the policies say.
-    pub(super) fn defaults(&self) -> impl Iterator<Item = GuardId> {
+    pub(super) fn default_guardrails(&self) -> impl Iterator<Item = GuardId> {
         (0..)
             .zip(&self.runs)
             .filter(|(_, runs)| runs.by_default)
@@ -194,45 +194,45 @@ impl<'a> World<'a> {
             .sides
             .iter()
             .flat_map(|side| side.givens.iter().map(|given| &given.zone));
-        let twins = Twins::of(attached.chain(others));
+        let twins = Twins::from_zones(attached.chain(others));
         for given in self.sides.iter_mut().flat_map(|side| &mut side.givens) {
-            given.distinct = twins.representatives(&given.zone);
+            given.distinct = twins.representative_zone(&given.zone);
         }
 
         self.twins = twins;
     }
 
-    fn side(&mut self, set: &'a PolicySet) -> Side<'a> {
+    fn add_side(&mut self, set: &'a PolicySet) -> Side<'a> {
         let guards: Vec<GuardId> = set
             .guardrails
             .iter()
-            .map(|name| self.guardrails.number(name.clone()))
+            .map(|name| self.guardrails.intern_value(name.clone()))
             .collect();
         let guard = |id: &GuardrailId| guards.get(id.0 as usize).copied();
         let conditions: Vec<ItemId> = set
             .conditions
             .iter()
-            .map(|pattern| self.items.condition(pattern))
+            .map(|pattern| self.items.add_condition(pattern))
             .collect();
         let condition = |id: &ConditionId| conditions.get(id.0 as usize).copied();
         let own: Vec<u32> = set
             .policies
             .iter()
             .map(|policy| {
-                self.members.number(Member {
+                self.members.intern_value(Member {
                     condition: policy
                         .condition
                         .as_ref()
-                        .map(|list| sorted(list.iter().filter_map(condition))),
-                    add: sorted(policy.add.iter().filter_map(guard)),
-                    remove: sorted(policy.remove.iter().filter_map(guard)),
+                        .map(|list| sort_numbers(list.iter().filter_map(condition))),
+                    add: sort_numbers(policy.add.iter().filter_map(guard)),
+                    remove: sort_numbers(policy.remove.iter().filter_map(guard)),
                 })
             })
             .collect();
         let profiles: Vec<ProfileId> = set
             .policies
             .iter()
-            .map(|policy| self.profile(policy, &own, &guards))
+            .map(|policy| self.add_profile(policy, &own, &guards))
             .collect();
         let givens: Vec<Given> = set
             .attachments
@@ -241,7 +241,7 @@ impl<'a> World<'a> {
                 zone: if attachment.everywhere {
                     Zone::default()
                 } else {
-                    Zone::of(&attachment.targets)
+                    Zone::from_targets(&attachment.targets)
                 },
                 distinct: Zone::default(),
                 models: self.model_items(
@@ -275,13 +275,13 @@ impl<'a> World<'a> {
     /// What models are asked for by patterns; `None`: nothing.
     pub(super) fn model_items(&mut self, patterns: Option<&[Pattern]>) -> Option<Vec<ItemId>> {
         let list = reduce_values(patterns)?;
-        Some(sorted(
+        Some(sort_numbers(
             list.iter()
-                .map(|pattern| self.items.pattern(pattern.clone())),
+                .map(|pattern| self.items.add_pattern(pattern.clone())),
         ))
     }
 
-    fn profile(&mut self, policy: &Policy, own: &[u32], guards: &[GuardId]) -> ProfileId {
+    fn add_profile(&mut self, policy: &Policy, own: &[u32], guards: &[GuardId]) -> ProfileId {
         let members = policy
             .chain
             .iter()
@@ -303,30 +303,30 @@ impl<'a> World<'a> {
                 })
                 .collect();
 
-            self.pipes.number(Pipe {
+            self.pipes.intern_value(Pipe {
                 mode: pipeline.mode,
                 steps,
             })
         });
 
-        self.profiles.number(Profile { members, pipe })
+        self.profiles.intern_value(Profile { members, pipe })
     }
 
     pub(super) fn side_at(&self, side: usize) -> Option<&Side<'a>> {
         self.sides.get(side)
     }
 
-    pub(super) fn chain(&self, profile: ProfileId) -> impl Iterator<Item = &Member> {
+    pub(super) fn chain_of(&self, profile: ProfileId) -> impl Iterator<Item = &Member> {
         self.profiles
-            .get(profile)
+            .value_of(profile)
             .into_iter()
             .flat_map(|profile| profile.members.iter())
-            .filter_map(|member| self.members.get(*member))
+            .filter_map(|member| self.members.value_of(*member))
     }
 
     /// Whether a policy may give a guardrail to some model: some member of its chain adds it.
     pub(super) fn may_give(&self, profile: ProfileId, guardrail: GuardId) -> bool {
-        self.chain(profile)
+        self.chain_of(profile)
             .any(|member| member.add.binary_search(&guardrail).is_ok())
     }
 
@@ -340,16 +340,19 @@ impl<'a> World<'a> {
         self.always_given(profile).binary_search(&guardrail).is_ok()
     }
 
-    fn unconditional(&self, profile: ProfileId) -> Vec<GuardId> {
-        if self.chain(profile).any(|member| member.condition.is_some()) {
+    fn unconditional_guardrails(&self, profile: ProfileId) -> Vec<GuardId> {
+        if self
+            .chain_of(profile)
+            .any(|member| member.condition.is_some())
+        {
             return Vec::new();
         }
 
-        given_by(self.chain(profile), |_| true)
+        guardrails_given(self.chain_of(profile), |_| true)
     }
 
     pub(super) fn pipe_of(&self, profile: ProfileId) -> Option<PipeId> {
-        self.profiles.get(profile)?.pipe
+        self.profiles.value_of(profile)?.pipe
     }
 
     /// What models are asked for by an attachment and by its policy's conditions.
@@ -360,14 +363,14 @@ impl<'a> World<'a> {
 
     /// What models are asked for by a policy's conditions.
     pub(super) fn items_of_profile(&self, profile: ProfileId, into: &mut Vec<ItemId>) {
-        for member in self.chain(profile) {
+        for member in self.chain_of(profile) {
             into.extend(member.condition.iter().flatten());
         }
     }
 
-    pub(super) fn guardrail(&self, id: GuardId) -> String {
+    pub(super) fn guardrail_name(&self, id: GuardId) -> String {
         self.guardrails
-            .get(id)
+            .value_of(id)
             .map(|name| name.to_string())
             .unwrap_or_default()
     }

@@ -159,7 +159,7 @@ pub fn shift_from(
     let mut rows: Vec<ShiftRow> = Vec::new();
     let mut asked = 0;
     for span in &spans {
-        let may_ask = asked < most_spans && (asked == 0 || !budget.spent());
+        let may_ask = asked < most_spans && (asked == 0 || !budget.is_spent());
         let found = match (span.may_differ, may_ask) {
             (false, _) => Vec::new(),
             (true, true) => {
@@ -553,7 +553,7 @@ mod tests {
         let first: Timestamp = "2090-12-06T00:00:00Z".parse().unwrap();
         let [base, head] = ending(3);
         // An analysis that had no time knows no region.
-        let none = impact_from(&base, &head, now, &Budget::units(0), Detail::ALL);
+        let none = impact_from(&base, &head, now, &Budget::with_units(0), Detail::ALL);
         let whole = impact_from(&base, &head, now, &Budget::default(), Detail::ALL);
         assert!(none.regions.is_empty() && whole.exact);
 
@@ -582,12 +582,12 @@ mod tests {
     fn where_asking_ends_is_said() {
         let now: Timestamp = "2090-12-01T00:00:00Z".parse().unwrap();
         let asked = |[base, head]: &[Arc<Engine>; 2], budget: &Budget| {
-            let impact = impact_from(base, head, now, &Budget::units(0), Detail::ALL);
+            let impact = impact_from(base, head, now, &Budget::with_units(0), Detail::ALL);
             shift_from(base, head, now, &impact, budget)
         };
 
         // Without any time, what is in force now is asked all the same.
-        let shift = asked(&ending(2), &Budget::units(0));
+        let shift = asked(&ending(2), &Budget::with_units(0));
         assert!(shift.rows.is_empty());
         assert!(
             shift

@@ -172,7 +172,7 @@ impl<'a> Asking<'a> {
     fn new(engine: &'a Engine, request: &'a Request, guardrail: GuardrailId) -> Self {
         let set: &PolicySet = engine.set();
         let mut attached = vec![Vec::new(); set.policies.len()];
-        for attachment in set.attachments.iter().chain(engine.expired()) {
+        for attachment in set.attachments.iter().chain(engine.expired_attachments()) {
             if let Some(of) = attached.get_mut(attachment.policy.0 as usize) {
                 of.push(&**attachment);
             }
@@ -185,11 +185,11 @@ impl<'a> Asking<'a> {
         let listed = resolution.policies.iter().map(|policy| {
             let via = policy.matched_via();
             let via = via.map_or_else(|| "asked for by name".to_owned(), |via| via.to_string());
-            let gives = policy.guardrails().any(|given| given == name);
+            let gives = policy.guardrail_names().any(|given| given == name);
             (policy.served_id(), policy.name().to_owned(), via, gives)
         });
         let listed = listed.collect();
-        let expired = engine.expired();
+        let expired = engine.expired_attachments();
 
         Self {
             set,

@@ -50,7 +50,7 @@ impl Fields {
     ///
     /// # Errors
     /// The first name that is none of the five.
-    pub fn parse(list: &str) -> Result<Self, String> {
+    pub fn parse_list(list: &str) -> Result<Self, String> {
         let mut fields = Self {
             guardrails: false,
             policies: false,
@@ -95,67 +95,71 @@ impl Answer<'_> {
     /// The object, as compact JSON.
     pub fn to_json(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(LITTLE);
-        self.write(&mut bytes);
+        self.write_json(&mut bytes);
         bytes
     }
 
     /// The object, as compact JSON, after what is there.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub fn write_json(&self, out: &mut Vec<u8>) {
         let Self {
             origin,
             resolution,
             fields,
             ..
         } = self;
-        let mut object = Object::begin(out);
-        object.text("set", origin.set);
-        object.value("commit", &origin.commit);
-        object.value("promotion", &origin.promotion);
-        object.value("valid_until", &resolution.valid_until);
+        let mut object = Object::begin_object(out);
+        object.add_text("set", origin.set);
+        object.add_value("commit", &origin.commit);
+        object.add_value("promotion", &origin.promotion);
+        object.add_value("valid_until", &resolution.valid_until);
         if fields.guardrails {
-            object.texts("guardrails", resolution.guardrails.iter().copied());
+            object.add_texts("guardrails", resolution.guardrails.iter().copied());
         }
 
         if fields.policies {
-            object.array("policies", |array| self.policies(array));
+            object.add_array("policies", |array| self.write_policies(array));
         }
 
         if fields.pipelines {
-            object.array("pipelines", |array| {
+            object.add_array("pipelines", |array| {
                 resolution
                     .pipelines
                     .iter()
-                    .for_each(|piped| pipeline(piped, array))
+                    .for_each(|piped| write_pipeline(piped, array))
             });
         }
 
         if fields.pipeline_guardrails {
-            object.texts(
+            object.add_texts(
                 "pipeline_guardrails",
                 resolution.pipeline_guardrails.iter().copied(),
             );
         }
 
         if fields.unknown {
-            object.texts("unknown", resolution.unknown.iter().map(String::as_str));
+            object.add_texts("unknown", resolution.unknown.iter().map(String::as_str));
         }
 
         if let Some(explain) = self.explain {
-            object.value("explain", &explain);
+            object.add_value("explain", &explain);
         }
 
-        object.end();
+        object.end_object();
     }
 
     /// What is said of all is looked up before any of it is written: in a large set each look is a
     /// wait for memory, and so they wait together. It also tells how many bytes there will be.
-    fn policies(&self, array: &mut Array<'_>) {
+    fn write_policies(&self, array: &mut Array<'_>) {
         let Resolution {
             policies, wording, ..
         } = self.resolution;
-        let parts = policies
-            .iter()
-            .map(|policy| (policy, wording.of(policy), policy.version(self.version)));
+        let parts = policies.iter().map(|policy| {
+            (
+                policy,
+                wording.words_of(policy),
+                policy.version_number(self.version),
+            )
+        });
         let parts: Vec<_> = parts.collect();
         let known = parts
             .iter()
@@ -163,7 +167,7 @@ impl Answer<'_> {
             .map(|words| words.len() + REASON)
             .sum::<usize>();
 
-        array.reserve(known + LITTLE / 4);
+        array.reserve_bytes(known + LITTLE / 4);
         let mut reasons = Reasons::default();
         for (policy, known, version) in parts {
             let fresh;
@@ -175,13 +179,13 @@ impl Answer<'_> {
                 }
             };
 
-            let out = array.raw();
+            let out = array.raw_item();
             out.extend_from_slice(words.before_version());
-            json::any(out, &version);
+            json::write_value(out, &version);
             out.extend_from_slice(words.before_reason());
             match policy.matched_via() {
-                Some(reason) => reasons.write(reason, out),
-                None => json::any(out, &None::<&str>),
+                Some(reason) => reasons.write_reason(reason, out),
+                None => json::write_value(out, &None::<&str>),
             }
 
             out.extend_from_slice(words.rest());
@@ -199,21 +203,21 @@ const REASON: usize = 48;
 struct Reasons<'a>(Vec<(Reason<'a>, Range<usize>)>);
 
 impl<'a> Reasons<'a> {
-    fn write(&mut self, reason: Reason<'a>, out: &mut Vec<u8>) {
+    fn write_reason(&mut self, reason: Reason<'a>, out: &mut Vec<u8>) {
         if let Some((_, place)) = self.0.iter().find(|(known, _)| known.reads_as(&reason)) {
             out.extend_from_within(place.clone());
             return;
         }
 
         let from = out.len();
-        json::joined(out, |say| reason.say(say));
+        json::write_joined(out, |say| reason.each_part(say));
         self.0.push((reason, from..out.len()));
     }
 }
 
 impl ResolvedPolicy<'_> {
     /// The number of its version.
-    pub fn version(&self, numbering: Numbering<'_>) -> Option<u64> {
+    pub fn version_number(&self, numbering: Numbering<'_>) -> Option<u64> {
         match self.pinned() {
             Some(pinned) => pinned.version,
             None => numbering(self.served_id()?, self),
@@ -221,30 +225,30 @@ impl ResolvedPolicy<'_> {
     }
 }
 
-fn pipeline(resolved: &ResolvedPipeline<'_>, array: &mut Array<'_>) {
+fn write_pipeline(resolved: &ResolvedPipeline<'_>, array: &mut Array<'_>) {
     let ResolvedPipeline {
         policy,
         pipeline,
         set,
     } = resolved;
-    let mut object = array.object();
-    object.text("policy", policy);
-    object.value("mode", &pipeline.mode);
-    object.array("steps", |array| {
+    let mut object = array.add_object();
+    object.add_text("policy", policy);
+    object.add_value("mode", &pipeline.mode);
+    object.add_array("steps", |array| {
         for step in &pipeline.steps {
-            let mut object = array.object();
-            object.text("guardrail", set.guardrail(step.guardrail));
-            object.value("on_pass", &step.on_pass);
-            object.value("on_fail", &step.on_fail);
-            object.value("on_error", &step.on_error.unwrap_or(step.on_fail));
-            object.value("pass_data", &step.pass_data);
+            let mut object = array.add_object();
+            object.add_text("guardrail", set.guardrail(step.guardrail));
+            object.add_value("on_pass", &step.on_pass);
+            object.add_value("on_fail", &step.on_fail);
+            object.add_value("on_error", &step.on_error.unwrap_or(step.on_fail));
+            object.add_value("pass_data", &step.pass_data);
             if let Some(message) = &step.modify_response_message {
-                object.text("modify_response_message", message);
+                object.add_text("modify_response_message", message);
             }
 
-            object.end();
+            object.end_object();
         }
     });
 
-    object.end();
+    object.end_object();
 }

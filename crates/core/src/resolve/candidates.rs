@@ -7,7 +7,7 @@ use crate::document::{Dimension, PerDimension};
 use crate::policy::{Attachment, Pattern, is_asked_for, meets};
 
 /// Whether an attachment matches.
-pub(super) fn matches(attachment: &Attachment, context: &Context) -> bool {
+pub(super) fn matches_context(attachment: &Attachment, context: &Context) -> bool {
     attachment.everywhere || attachment.targets.matches(context)
 }
 
@@ -33,20 +33,20 @@ impl TagAt {
     }
 
     /// The first tag that a pattern matches.
-    fn first(patterns: &[Pattern], tags: &[String]) -> Self {
+    fn find_first(patterns: &[Pattern], tags: &[String]) -> Self {
         tags.iter()
             .position(|tag| is_asked_for(patterns, tag))
             .map_or(Self::NONE, Self::new)
     }
 
     /// Of an attachment for a request that it matches.
-    pub(super) fn by(attachment: &Attachment, context: &Context) -> Self {
+    pub(super) fn find_match(attachment: &Attachment, context: &Context) -> Self {
         let patterns = attachment.targets[Dimension::Tag].as_deref();
         let tags = context.values(Dimension::Tag);
-        patterns.map_or(Self::NONE, |patterns| Self::first(patterns, tags))
+        patterns.map_or(Self::NONE, |patterns| Self::find_first(patterns, tags))
     }
 
-    fn of(self, context: &Context) -> Option<&str> {
+    fn tag_in(self, context: &Context) -> Option<&str> {
         context
             .values(Dimension::Tag)
             .get(usize::from(self.0))
@@ -70,32 +70,33 @@ impl Names {
     const EVERYWHERE: u16 = 2;
 
     /// The bit of a dimension, after those of the flags.
-    const fn bit(dimension: Dimension) -> u16 {
+    const fn dimension_bit(dimension: Dimension) -> u16 {
         4 << dimension as u16
     }
 
-    pub(super) fn of(attachment: &Attachment) -> Self {
+    pub(super) fn from_attachment(attachment: &Attachment) -> Self {
         let flags = [
             (Self::DEFAULT, attachment.default),
             (Self::EVERYWHERE, attachment.everywhere),
         ];
         let named = attachment.targets.iter();
-        let named = named.map(|(dimension, patterns)| (Self::bit(dimension), patterns.is_some()));
+        let named =
+            named.map(|(dimension, patterns)| (Self::dimension_bit(dimension), patterns.is_some()));
         let bits = flags.into_iter().chain(named).filter(|(_, is)| *is);
 
         Self(bits.fold(0, |names, (bit, _)| names | bit))
     }
 
-    fn has(self, bit: u16) -> bool {
+    fn has_bit(self, bit: u16) -> bool {
         self.0 & bit != 0
     }
 
     pub(super) fn is_default(self) -> bool {
-        self.has(Self::DEFAULT)
+        self.has_bit(Self::DEFAULT)
     }
 
     pub(super) fn has_tags(self) -> bool {
-        self.has(Self::bit(Dimension::Tag))
+        self.has_bit(Self::dimension_bit(Dimension::Tag))
     }
 }
 
@@ -111,8 +112,8 @@ pub struct Reason<'a> {
 impl<'a> Reason<'a> {
     pub(super) fn new(attachment: &'a Attachment, context: &'a Context) -> Self {
         Self {
-            names: Names::of(attachment),
-            tag: TagAt::by(attachment, context),
+            names: Names::from_attachment(attachment),
+            tag: TagAt::find_match(attachment, context),
             context,
         }
     }
@@ -128,12 +129,12 @@ impl<'a> Reason<'a> {
     }
 
     /// Its text, piece by piece.
-    pub(super) fn say(&self, mut say: impl FnMut(&'a str)) {
+    pub(super) fn each_part(&self, mut say: impl FnMut(&'a str)) {
         if self.is_default() {
             say("default:");
         }
 
-        if self.names.has(Names::EVERYWHERE) {
+        if self.names.has_bit(Names::EVERYWHERE) {
             say("scope:*");
             return;
         }
@@ -142,8 +143,8 @@ impl<'a> Reason<'a> {
         let mut first = true;
         for dimension in Dimension::REASONED {
             let value = match dimension {
-                Dimension::Tag => self.tag.of(context),
-                other if self.names.has(Names::bit(other)) => {
+                Dimension::Tag => self.tag.tag_in(context),
+                other if self.names.has_bit(Names::dimension_bit(other)) => {
                     context.value(other).filter(|value| !value.is_empty())
                 }
                 _ => None,
@@ -170,7 +171,7 @@ impl<'a> Reason<'a> {
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut result = Ok(());
-        self.say(|piece| result = result.and_then(|()| f.write_str(piece)));
+        self.each_part(|piece| result = result.and_then(|()| f.write_str(piece)));
         result
     }
 }

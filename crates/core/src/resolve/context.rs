@@ -51,7 +51,7 @@ impl Pinned {
     }
 
     /// Whether its own condition holds.
-    pub fn holds(&self, model: Option<&str>) -> bool {
+    pub fn condition_holds(&self, model: Option<&str>) -> bool {
         let condition: Option<&Vec<ConditionId>> =
             self.policy().and_then(|policy| policy.condition.as_ref());
         condition.is_none_or(|condition| self.set.condition_holds(condition, model))
@@ -100,7 +100,7 @@ struct RawRequest {
 
 impl RawContext {
     /// The values of a dimension, under either of its names.
-    fn values(&mut self, dimension: Dimension) -> Result<Vec<String>, BadContext> {
+    fn take_values(&mut self, dimension: Dimension) -> Result<Vec<String>, BadContext> {
         let (value, alias) = match dimension {
             Dimension::Team => (self.team.take(), self.team_alias.take()),
             Dimension::Key => (self.key.take(), self.key_alias.take()),
@@ -134,7 +134,7 @@ impl Context {
     fn from_raw(mut raw: RawContext) -> Result<Self, BadContext> {
         let mut context = Self::default();
         for dimension in Dimension::ALL {
-            let values = raw.values(dimension)?;
+            let values = raw.take_values(dimension)?;
             context.extend(values.into_iter().map(|value| (dimension, value)));
         }
 

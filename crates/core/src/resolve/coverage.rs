@@ -91,24 +91,25 @@ impl Coverage {
             if policy.condition.is_some() {
                 coverage
                     .items
-                    .insert(key(Kind::Condition, policy, "holds"), false);
+                    .insert(make_key(Kind::Condition, policy, "holds"), false);
                 coverage
                     .items
-                    .insert(key(Kind::Condition, policy, "does not hold"), false);
+                    .insert(make_key(Kind::Condition, policy, "does not hold"), false);
             }
 
             for guardrail in &policy.remove {
-                coverage
-                    .items
-                    .insert(key(Kind::Remove, policy, set.guardrail(*guardrail)), false);
+                coverage.items.insert(
+                    make_key(Kind::Remove, policy, set.guardrail(*guardrail)),
+                    false,
+                );
             }
 
             for step in policy.pipeline.iter().flat_map(|pipeline| &pipeline.steps) {
                 for outcome in [Outcome::Pass, Outcome::Fail, Outcome::Error] {
-                    let detail = edge(set.guardrail(step.guardrail), outcome);
+                    let detail = edge_detail(set.guardrail(step.guardrail), outcome);
                     coverage
                         .items
-                        .insert(key(Kind::Pipeline, policy, &detail), false);
+                        .insert(make_key(Kind::Pipeline, policy, &detail), false);
                 }
             }
         }
@@ -117,12 +118,17 @@ impl Coverage {
     }
 
     /// Marks what one case exercises.
-    pub fn exercise(&mut self, engine: &Engine, request: &Request, outcomes: &Outcomes<'_>) {
+    pub fn exercise_request(
+        &mut self,
+        engine: &Engine,
+        request: &Request,
+        outcomes: &Outcomes<'_>,
+    ) {
         let set = engine.set();
         let resolution = engine.resolve(request);
         for attachment in engine.counting_attachments(&request.context) {
             if let Some(policy) = set.policy(attachment.policy) {
-                self.mark(&attachment_key(policy, &attachment.place));
+                self.mark_covered(&attachment_key(policy, &attachment.place));
             }
         }
 
@@ -131,7 +137,7 @@ impl Coverage {
         for policy in engine.considered_policies(request) {
             if let Some(condition) = &policy.condition {
                 let holds = set.condition_holds(condition, request.context.model());
-                self.mark(&key(
+                self.mark_covered(&make_key(
                     Kind::Condition,
                     policy,
                     if holds { "holds" } else { "does not hold" },
@@ -139,10 +145,10 @@ impl Coverage {
             }
         }
 
-        self.removes(engine, request, &resolution);
+        self.exercise_removals(engine, request, &resolution);
         let mut script = Script::new(&set.catalog, outcomes, &request.context);
         let mut pipelines: Vec<_> = resolution.pipelines.iter().collect();
-        pipelines.sort_by_key(|resolved| Stage::of(resolved.pipeline.mode));
+        pipelines.sort_by_key(|resolved| Stage::from_mode(resolved.pipeline.mode));
 
         for resolved in pipelines {
             let Some((_, policy)) = set.find(resolved.policy) else {
@@ -151,12 +157,21 @@ impl Coverage {
 
             script.run_pipeline(resolved, |step, outcome| {
                 let name = set.guardrail(step.guardrail);
-                self.mark(&key(Kind::Pipeline, policy, &edge(name, outcome)));
+                self.mark_covered(&make_key(
+                    Kind::Pipeline,
+                    policy,
+                    &edge_detail(name, outcome),
+                ));
             });
         }
     }
 
-    fn removes(&mut self, engine: &Engine, request: &Request, resolution: &Resolution<'_>) {
+    fn exercise_removals(
+        &mut self,
+        engine: &Engine,
+        request: &Request,
+        resolution: &Resolution<'_>,
+    ) {
         let set = engine.set();
         let holds = |policy: &Policy| {
             policy
@@ -171,19 +186,19 @@ impl Coverage {
             };
 
             set.walk_chain(policy, holds, |member, guardrail| {
-                self.mark(&key(Kind::Remove, member, set.guardrail(guardrail)));
+                self.mark_covered(&make_key(Kind::Remove, member, set.guardrail(guardrail)));
             });
         }
     }
 
-    fn mark(&mut self, key: &Key) {
+    fn mark_covered(&mut self, key: &Key) {
         if let Some(covered) = self.items.get_mut(key) {
             *covered = true;
         }
     }
 
     /// The sums, and each item at its place.
-    pub fn report(&self) -> CoverageReport {
+    pub fn make_report(&self) -> CoverageReport {
         let item = |((kind, policy, place, detail), covered): (&Key, &bool)| {
             let place = place.as_ref().or_else(|| self.places.get(policy));
             Item {
@@ -216,7 +231,7 @@ impl Coverage {
     }
 }
 
-fn key(kind: Kind, policy: &Policy, detail: &str) -> Key {
+fn make_key(kind: Kind, policy: &Policy, detail: &str) -> Key {
     (kind, policy.name.to_string(), None, detail.to_owned())
 }
 
@@ -229,6 +244,6 @@ fn attachment_key(policy: &Policy, place: &Place) -> Key {
     )
 }
 
-fn edge(guardrail: &str, outcome: Outcome) -> String {
+fn edge_detail(guardrail: &str, outcome: Outcome) -> String {
     format!("{guardrail} on {}", outcome.as_str())
 }

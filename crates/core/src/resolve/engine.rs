@@ -108,12 +108,12 @@ impl Engine {
     }
 
     /// The attachments that are expired at the instant that it answers for.
-    pub fn expired(&self) -> &[Arc<Attachment>] {
+    pub fn expired_attachments(&self) -> &[Arc<Attachment>] {
         &self.expired
     }
 
     /// The same for a set that was made from this one's: what did not change is shared.
-    pub fn patched(&self, patched: Patched) -> Self {
+    pub fn with_patch(&self, patched: Patched) -> Self {
         let Patched {
             set,
             policies: changed,
@@ -138,8 +138,8 @@ impl Engine {
             .filter(|(_, policy)| descends(policy))
             .map(|(id, _)| id)
             .collect();
-        let lines = Arc::new(self.lines.patched(&set, &differing));
-        let wording = Arc::new(self.wording.patched(&differing));
+        let lines = Arc::new(self.lines.with_patch(&set, &differing));
+        let wording = Arc::new(self.wording.with_patch(&differing));
         let (set, expired) = (Arc::new(set), Vec::new());
 
         Self {
@@ -159,14 +159,14 @@ impl Engine {
 
     /// What a request gets.
     pub fn resolve<'a>(&'a self, request: &'a Request) -> Resolution<'a> {
-        self.answer(self.index.matching(&request.context), request)
+        self.build_answer(self.index.matching_attachments(&request.context), request)
     }
 
     /// The same by looking at every attachment: what the index is held against in tests.
     pub fn resolve_by_scan<'a>(&'a self, request: &'a Request) -> Resolution<'a> {
         let every = (0..).zip(&self.set.attachments);
-        let found =
-            every.filter(|(_, attachment)| candidates::matches(attachment, &request.context));
+        let found = every
+            .filter(|(_, attachment)| candidates::matches_context(attachment, &request.context));
         let found = found.map(|(rank, attachment)| {
             let Reason { names, tag, .. } = Reason::new(attachment, &request.context);
             Found {
@@ -177,10 +177,10 @@ impl Engine {
             }
         });
 
-        self.answer(found.collect(), request)
+        self.build_answer(found.collect(), request)
     }
 
-    fn attachment(&self, rank: Rank) -> Option<&Attachment> {
+    fn attachment_at(&self, rank: Rank) -> Option<&Attachment> {
         self.set
             .attachments
             .get(rank as usize)
@@ -191,10 +191,10 @@ impl Engine {
     /// give the same one.
     pub fn counting_attachments(&self, context: &Context) -> Vec<&Attachment> {
         let conditions = Conditions::new(&self.set, context.model());
-        let counting = self.counting(self.index.matching(context), &conditions);
+        let counting = self.counting(self.index.matching_attachments(context), &conditions);
         counting
             .into_iter()
-            .filter_map(|found| self.attachment(found.rank))
+            .filter_map(|found| self.attachment_at(found.rank))
             .collect()
     }
 
@@ -205,8 +205,8 @@ impl Engine {
         &'a self,
         context: &'a Context,
     ) -> Vec<(&'a Attachment, Reason<'a>)> {
-        let found = self.index.matching(context).into_iter();
-        let attachments = found.filter_map(|found| self.attachment(found.rank));
+        let found = self.index.matching_attachments(context).into_iter();
+        let attachments = found.filter_map(|found| self.attachment_at(found.rank));
         attachments
             .map(|attachment| (attachment, Reason::new(attachment, context)))
             .collect()
@@ -217,7 +217,7 @@ impl Engine {
     pub fn considered_policies(&self, request: &Request) -> Vec<&Policy> {
         let attached = self
             .index
-            .matching(&request.context)
+            .matching_attachments(&request.context)
             .into_iter()
             .map(|found| found.policy);
         let named = request
@@ -239,23 +239,23 @@ impl Engine {
             .collect()
     }
 
-    fn answer<'a>(&'a self, found: Vec<Found>, request: &'a Request) -> Resolution<'a> {
+    fn build_answer<'a>(&'a self, found: Vec<Found>, request: &'a Request) -> Resolution<'a> {
         let mut gathering = Gathering::new(self, &request.context);
         for found in self.counting(found, &gathering.conditions) {
-            gathering.attached(found, &request.context);
+            gathering.add_attached(found, &request.context);
         }
 
         for requested in &request.policies {
-            gathering.requested(requested);
+            gathering.add_requested(requested);
         }
 
-        gathering.finish()
+        gathering.finish_answer()
     }
 
     /// The attachments that count, in the order of evaluation: of those that match, the ones whose
     /// policy applies; default ones only where there are no others.
     fn counting(&self, mut found: Vec<Found>, conditions: &Conditions<'_>) -> Vec<Found> {
-        found.retain(|found| self.lines.applies(found.policy, conditions));
+        found.retain(|found| self.lines.policy_applies(found.policy, conditions));
         if found.iter().any(|found| !found.names.is_default()) {
             found.retain(|found| !found.names.is_default());
         }
@@ -289,21 +289,21 @@ impl<'a> Gathering<'a> {
     }
 
     /// A policy counts once, by its first attachment.
-    fn attached(&mut self, found: Found, context: &'a Context) {
+    fn add_attached(&mut self, found: Found, context: &'a Context) {
         if !self.listed.put(found.policy.0 as usize) {
-            self.list(found.policy, Some((found, context)));
+            self.add_policy(found.policy, Some((found, context)));
         }
     }
 
     /// A policy that the request names comes after the attached ones, once, and only if it applies.
-    fn requested(&mut self, requested: &'a Requested) {
+    fn add_requested(&mut self, requested: &'a Requested) {
         match requested {
             Requested::Named(name) => match self.engine.set.find(name) {
                 Some((id, _)) => {
-                    if self.engine.lines.applies(id, &self.conditions)
+                    if self.engine.lines.policy_applies(id, &self.conditions)
                         && !self.listed.put(id.0 as usize)
                     {
-                        self.list(id, None);
+                        self.add_policy(id, None);
                     }
                 }
                 None => self.say_unknown(name),
@@ -314,7 +314,7 @@ impl<'a> Gathering<'a> {
                     .policies
                     .iter()
                     .any(|policy| policy.name() == pinned.label);
-                let resolved = (!known).then(|| self.pinned(pinned)).flatten();
+                let resolved = (!known).then(|| self.resolve_pinned(pinned)).flatten();
                 self.policies.extend(resolved);
             }
         }
@@ -326,9 +326,9 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    fn list(&mut self, id: PolicyId, attached: Option<(Found, &'a Context)>) {
+    fn add_policy(&mut self, id: PolicyId, attached: Option<(Found, &'a Context)>) {
         let engine = self.engine;
-        let gives = engine.lines.gives(id, &self.conditions);
+        let gives = engine.lines.guardrails_of(id, &self.conditions);
         gives
             .guardrails
             .iter()
@@ -345,22 +345,22 @@ impl<'a> Gathering<'a> {
     }
 
     /// One version beside the set: its ancestors are the set's.
-    fn pinned(&mut self, pinned: &'a Pinned) -> Option<ResolvedPolicy<'a>> {
+    fn resolve_pinned(&mut self, pinned: &'a Pinned) -> Option<ResolvedPolicy<'a>> {
         let engine = self.engine;
         let own = pinned.policy()?;
         let parent = pinned
             .parent
             .as_deref()
             .and_then(|name| engine.set.find(name));
-        let own_holds = pinned.holds(self.conditions.model);
+        let own_holds = pinned.condition_holds(self.conditions.model);
         let parent_applies =
-            parent.is_some_and(|(id, _)| engine.lines.applies(id, &self.conditions));
+            parent.is_some_and(|(id, _)| engine.lines.policy_applies(id, &self.conditions));
         if !own_holds && !parent_applies {
             return None;
         }
 
         let inherited = parent
-            .map(|(id, _)| engine.lines.gives(id, &self.conditions))
+            .map(|(id, _)| engine.lines.guardrails_of(id, &self.conditions))
             .unwrap_or_default();
         let mut guardrails: Vec<&str> = inherited
             .guardrails
@@ -398,7 +398,7 @@ impl<'a> Gathering<'a> {
         })
     }
 
-    fn finish(mut self) -> Resolution<'a> {
+    fn finish_answer(mut self) -> Resolution<'a> {
         let set = &self.engine.set;
         let mut guardrails: Vec<&str> = Vec::with_capacity(self.guardrails.count_ones(..));
         guardrails.extend(
@@ -419,8 +419,8 @@ impl<'a> Gathering<'a> {
             guardrails.dedup();
         }
 
-        let pipelines = self.pipelines();
-        let pipeline_guardrails = captured(&pipelines);
+        let pipelines = self.active_pipelines();
+        let pipeline_guardrails = pipeline_guardrails(&pipelines);
         let (policies, unknown, wording) = (self.policies, self.unknown, &*self.engine.wording);
         let valid_until = self.engine.valid_until;
 
@@ -436,7 +436,7 @@ impl<'a> Gathering<'a> {
     }
 
     /// Of the policies whose own condition holds; a pipeline is not inherited.
-    fn pipelines(&mut self) -> Vec<ResolvedPipeline<'a>> {
+    fn active_pipelines(&mut self) -> Vec<ResolvedPipeline<'a>> {
         let (engine, conditions) = (self.engine, &self.conditions);
         let own = |resolved: &ResolvedPolicy<'a>| match &resolved.given {
             Given::Served { id, .. } => {
@@ -448,7 +448,7 @@ impl<'a> Gathering<'a> {
                 let pipeline = policy
                     .pipeline
                     .as_ref()
-                    .filter(|_| conditions.hold(policy))?;
+                    .filter(|_| conditions.hold_for(policy))?;
                 Some(ResolvedPipeline {
                     policy: &policy.name,
                     pipeline,
@@ -459,7 +459,7 @@ impl<'a> Gathering<'a> {
                 let pinned = beside.pinned;
                 let pipeline = pinned
                     .pipeline()
-                    .filter(|_| pinned.holds(conditions.model))?;
+                    .filter(|_| pinned.condition_holds(conditions.model))?;
                 Some(ResolvedPipeline {
                     policy: &pinned.label,
                     pipeline,
@@ -473,7 +473,7 @@ impl<'a> Gathering<'a> {
 }
 
 /// The guardrails of the pipelines' steps, sorted.
-fn captured<'a>(pipelines: &[ResolvedPipeline<'a>]) -> Vec<&'a str> {
+fn pipeline_guardrails<'a>(pipelines: &[ResolvedPipeline<'a>]) -> Vec<&'a str> {
     let mut names: Vec<&str> = pipelines
         .iter()
         .flat_map(|p| {

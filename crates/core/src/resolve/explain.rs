@@ -42,7 +42,7 @@ pub struct Near {
 
 /// Every attachment that matches, or that some dimension of the request meets though another does
 /// not; in the order of evaluation.
-pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
+pub fn explain_request(engine: &Engine, request: &Request) -> Vec<Near> {
     let set = engine.set();
     let context = &request.context;
     let resolution = engine.resolve(request);
@@ -65,7 +65,7 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
         let found = candidates::by_dimension(attachment, context);
         let name = &*policy.name;
         let (verdict, why) = if !found.values().all(|found| *found) {
-            match missed(attachment, context, &found) {
+            match missed_reason(attachment, context, &found) {
                 Some(why) => (Verdict::Missed, why),
                 None => continue,
             }
@@ -109,9 +109,9 @@ pub fn explain(engine: &Engine, request: &Request) -> Vec<Near> {
 /// The attachments that would match, were they not expired.
 fn expired_matches(engine: &Engine, context: &Context) -> impl Iterator<Item = Near> {
     let matching = engine
-        .expired()
+        .expired_attachments()
         .iter()
-        .filter(|attachment| candidates::matches(attachment, context));
+        .filter(|attachment| candidates::matches_context(attachment, context));
     matching.filter_map(|attachment| {
         let policy = engine.set().policy(attachment.policy)?;
         let expires = attachment.expires?;
@@ -134,7 +134,7 @@ fn expired_matches(engine: &Engine, context: &Context) -> impl Iterator<Item = N
 
 /// What does not match, if something else does. An attachment that the request meets nowhere is not
 /// near.
-fn missed(
+fn missed_reason(
     attachment: &Attachment,
     context: &Context,
     found: &PerDimension<bool>,

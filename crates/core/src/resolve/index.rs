@@ -74,7 +74,7 @@ impl Index {
             let found = Found {
                 rank,
                 policy: attachment.policy,
-                names: Names::of(attachment),
+                names: Names::from_attachment(attachment),
                 tag: TagAt::NONE,
             };
 
@@ -115,14 +115,14 @@ impl Index {
     }
 
     /// The attachments that match, in the order of evaluation, each once.
-    pub(super) fn matching(&self, context: &Context) -> Vec<Found> {
+    pub(super) fn matching_attachments(&self, context: &Context) -> Vec<Found> {
         let mut found = Vec::with_capacity(64);
         found.extend(self.filing.always().iter().map(|filed| filed.found));
         for dimension in Dimension::ALL {
             let shelf = self.filing.under(dimension);
             for (at, value) in context.values(dimension).iter().enumerate() {
                 let before = found.len();
-                shelf.find(value, |list| self.take(list, context, &mut found));
+                shelf.find(value, |list| self.take_matching(list, context, &mut found));
                 if dimension == Dimension::Tag {
                     found
                         .iter_mut()
@@ -140,7 +140,7 @@ impl Index {
     }
 
     /// Takes those of a list whose other dimensions match too.
-    fn take(&self, list: &[Filed], context: &Context, found: &mut Vec<Found>) {
+    fn take_matching(&self, list: &[Filed], context: &Context, found: &mut Vec<Found>) {
         let matches = |rest: u32| {
             self.rests
                 .get(rest as usize)

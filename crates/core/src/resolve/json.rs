@@ -16,13 +16,13 @@ pub(super) struct Array<'o> {
 }
 
 impl<'o> Object<'o> {
-    pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
+    pub(super) fn begin_object(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, empty: true }
     }
 
     /// Every key is a plain word of this program.
-    fn key(&mut self, key: &str) {
+    fn write_key(&mut self, key: &str) {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
@@ -33,26 +33,26 @@ impl<'o> Object<'o> {
     }
 
     /// A key whose value comes from elsewhere; gives where it is to stand.
-    pub(super) fn open(&mut self, key: &str) -> usize {
-        self.key(key);
+    pub(super) fn open_text(&mut self, key: &str) -> usize {
+        self.write_key(key);
         self.out.len()
     }
 
-    pub(super) fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        text(self.out, value);
+    pub(super) fn add_text(&mut self, key: &str, value: &str) {
+        self.write_key(key);
+        write_text(self.out, value);
     }
 
-    pub(super) fn texts<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
-        self.array(key, |array| {
+    pub(super) fn add_texts<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
+        self.add_array(key, |array| {
             for value in values {
-                text(array.raw(), value);
+                write_text(array.raw_item(), value);
             }
         });
     }
 
-    pub(super) fn array(&mut self, key: &str, fill: impl FnOnce(&mut Array<'_>)) {
-        self.key(key);
+    pub(super) fn add_array(&mut self, key: &str, fill: impl FnOnce(&mut Array<'_>)) {
+        self.write_key(key);
         self.out.push(b'[');
         fill(&mut Array {
             out: self.out,
@@ -63,24 +63,24 @@ impl<'o> Object<'o> {
     }
 
     /// Any other value.
-    pub(super) fn value(&mut self, key: &str, value: &impl Serialize) {
-        self.key(key);
-        any(self.out, value);
+    pub(super) fn add_value(&mut self, key: &str, value: &impl Serialize) {
+        self.write_key(key);
+        write_value(self.out, value);
     }
 
-    pub(super) fn end(self) {
+    pub(super) fn end_object(self) {
         self.out.push(b'}');
     }
 }
 
 impl Array<'_> {
     /// Makes room for so many bytes more.
-    pub(super) fn reserve(&mut self, bytes: usize) {
+    pub(super) fn reserve_bytes(&mut self, bytes: usize) {
         self.out.reserve(bytes);
     }
 
     /// Where the next element is to be written.
-    pub(super) fn raw(&mut self) -> &mut Vec<u8> {
+    pub(super) fn raw_item(&mut self) -> &mut Vec<u8> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
@@ -88,20 +88,20 @@ impl Array<'_> {
         self.out
     }
 
-    pub(super) fn object(&mut self) -> Object<'_> {
-        Object::begin(self.raw())
+    pub(super) fn add_object(&mut self) -> Object<'_> {
+        Object::begin_object(self.raw_item())
     }
 }
 
 /// A text that comes in pieces.
-pub(super) fn joined<'p>(out: &mut Vec<u8>, each: impl FnOnce(&mut dyn FnMut(&'p str))) {
+pub(super) fn write_joined<'p>(out: &mut Vec<u8>, each: impl FnOnce(&mut dyn FnMut(&'p str))) {
     out.push(b'"');
-    each(&mut |piece| inside(out, piece));
+    each(&mut |piece| write_escaped(out, piece));
     out.push(b'"');
 }
 
 /// Any value.
-pub(super) fn any(out: &mut Vec<u8>, value: &impl Serialize) {
+pub(super) fn write_value(out: &mut Vec<u8>, value: &impl Serialize) {
     let before = out.len();
     // Neither the bytes nor the values of an answer can refuse; half a value must not stay in any
     // case.
@@ -111,14 +111,14 @@ pub(super) fn any(out: &mut Vec<u8>, value: &impl Serialize) {
     }
 }
 
-fn text(out: &mut Vec<u8>, value: &str) {
+fn write_text(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
-    inside(out, value);
+    write_escaped(out, value);
     out.push(b'"');
 }
 
 /// A text without its quotes.
-fn inside(out: &mut Vec<u8>, value: &str) {
+fn write_escaped(out: &mut Vec<u8>, value: &str) {
     // Every byte is looked at, without leaving early: that is what makes it fast.
     let special = value.bytes().fold(false, |found, byte| {
         found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
@@ -146,18 +146,18 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(texts in prop::collection::vec("[\u{0}-\u{20}\"\\\\a-c\u{7f}é日\u{2028}😀]{0,12}", 0..5), number: Option<u64>) {
             let mut out = Vec::new();
-            let mut object = Object::begin(&mut out);
-            object.text("first", texts.first().map_or("", String::as_str));
-            object.texts("all", texts.iter().map(String::as_str));
-            object.open("joined");
-            joined(object.out, |say| texts.iter().for_each(|text| say(text)));
-            object.value("number", &number);
-            object.array("objects", |array| texts.iter().for_each(|text| {
-                let mut object = array.object();
-                object.text("text", text);
-                object.end();
+            let mut object = Object::begin_object(&mut out);
+            object.add_text("first", texts.first().map_or("", String::as_str));
+            object.add_texts("all", texts.iter().map(String::as_str));
+            object.open_text("joined");
+            write_joined(object.out, |say| texts.iter().for_each(|text| say(text)));
+            object.add_value("number", &number);
+            object.add_array("objects", |array| texts.iter().for_each(|text| {
+                let mut object = array.add_object();
+                object.add_text("text", text);
+                object.end_object();
             }));
-            object.end();
+            object.end_object();
             let objects: Vec<Value> = texts.iter().map(|text| json!({ "text": text })).collect();
             let meant = json!({
                 "first": texts.first().map_or("", String::as_str), "all": texts, "joined": texts.concat(),

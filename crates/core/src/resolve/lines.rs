@@ -62,12 +62,12 @@ impl Lines {
         let mut making = Making::default();
         set.policies
             .iter()
-            .for_each(|policy| making.add(set, policy));
+            .for_each(|policy| making.add_policy(set, policy));
         making.lines
     }
 
     /// The lines of a set that was made from this one's, in which those of some policies differ.
-    pub(super) fn patched(&self, set: &PolicySet, differing: &FxHashSet<PolicyId>) -> Self {
+    pub(super) fn with_patch(&self, set: &PolicySet, differing: &FxHashSet<PolicyId>) -> Self {
         let known = (0..)
             .zip(&self.conditions)
             .map(|(number, condition)| (condition.clone(), number));
@@ -82,24 +82,24 @@ impl Lines {
         };
 
         for (id, policy) in (0..).map(PolicyId).zip(&set.policies) {
-            let same = self.line(id).filter(|_| !differing.contains(&id));
-            match same.and_then(|line| Some((line, self.numbers(line)?))) {
-                Some((line, numbers)) => making.put(*line, numbers),
-                None => making.add(set, policy),
+            let same = self.row_of(id).filter(|_| !differing.contains(&id));
+            match same.and_then(|line| Some((line, self.row_numbers(line)?))) {
+                Some((line, numbers)) => making.put_row(*line, numbers),
+                None => making.add_policy(set, policy),
             }
         }
 
         making.lines
     }
 
-    fn line(&self, id: PolicyId) -> Option<&Line> {
+    fn row_of(&self, id: PolicyId) -> Option<&Line> {
         self.lines.get(id.0 as usize)
     }
 
     /// All numbers of a line.
-    fn numbers(&self, line: &Line) -> Option<&[u32]> {
+    fn row_numbers(&self, line: &Line) -> Option<&[u32]> {
         let row = self.row.get(line.at as usize..)?;
-        let cases = line.cases();
+        let cases = line.count_cases();
         let head = cases.conditions + cases.count;
         let guardrails = head
             .checked_sub(1)
@@ -111,12 +111,12 @@ impl Lines {
 
     /// Whether a policy has a pipeline of its own.
     pub(super) fn has_pipeline(&self, id: PolicyId) -> bool {
-        self.line(id).is_some_and(|line| line.pipeline)
+        self.row_of(id).is_some_and(|line| line.pipeline)
     }
 
     /// A policy applies when any member of its chain has no condition or one that holds.
-    pub(super) fn applies(&self, id: PolicyId, of: &Conditions<'_>) -> bool {
-        let Some(line) = self.line(id) else {
+    pub(super) fn policy_applies(&self, id: PolicyId, of: &Conditions<'_>) -> bool {
+        let Some(line) = self.row_of(id) else {
             return false;
         };
 
@@ -128,20 +128,20 @@ impl Lines {
             true => self
                 .conditions_of(line)
                 .iter()
-                .any(|number| self.holds(*number, of)),
-            false => of
-                .set
-                .policy(id)
-                .is_some_and(|policy| members(of.set, policy).any(|member| of.hold(member))),
+                .any(|number| self.condition_holds(*number, of)),
+            false => of.set.policy(id).is_some_and(|policy| {
+                chain_members(of.set, policy).any(|member| of.hold_for(member))
+            }),
         }
     }
 
     /// What a policy's chain gives.
-    pub(super) fn gives<'a>(&'a self, id: PolicyId, of: &Conditions<'_>) -> Gives<'a> {
-        if let Some(line) = self.line(id).filter(|line| line.is_kept()) {
-            let bit = |(at, number): (usize, &u32)| u8::from(self.holds(*number, of)) << at;
+    pub(super) fn guardrails_of<'a>(&'a self, id: PolicyId, of: &Conditions<'_>) -> Gives<'a> {
+        if let Some(line) = self.row_of(id).filter(|line| line.is_kept()) {
+            let bit =
+                |(at, number): (usize, &u32)| u8::from(self.condition_holds(*number, of)) << at;
             let case = self.conditions_of(line).iter().enumerate().map(bit).sum();
-            let guardrails = Cow::Borrowed(self.kept(line, case).unwrap_or(&[]));
+            let guardrails = Cow::Borrowed(self.case_guardrails(line, case).unwrap_or(&[]));
             return Gives {
                 case: Some(case),
                 guardrails,
@@ -151,16 +151,16 @@ impl Lines {
         let set = of.set;
         let worked_out = set
             .policy(id)
-            .map(|policy| set.effective(policy, |member| of.hold(member)));
+            .map(|policy| set.effective(policy, |member| of.hold_for(member)));
         Gives {
             case: None,
-            guardrails: numbers(worked_out.unwrap_or_default()).collect(),
+            guardrails: guardrail_numbers(worked_out.unwrap_or_default()).collect(),
         }
     }
 
-    fn kept(&self, line: &Line, case: u8) -> Option<&[u32]> {
+    fn case_guardrails(&self, line: &Line, case: u8) -> Option<&[u32]> {
         let case = usize::from(case);
-        let cases = line.cases();
+        let cases = line.count_cases();
         let row = self.row.get(line.at as usize + cases.conditions..)?;
         let (ends, guardrails) = row.split_at_checked(cases.count)?;
         let start = case
@@ -174,11 +174,11 @@ impl Lines {
     fn conditions_of(&self, line: &Line) -> &[u32] {
         let at = line.at as usize;
         self.row
-            .get(at..at + line.cases().conditions)
+            .get(at..at + line.count_cases().conditions)
             .unwrap_or(&[])
     }
 
-    fn holds(&self, number: u32, of: &Conditions<'_>) -> bool {
+    fn condition_holds(&self, number: u32, of: &Conditions<'_>) -> bool {
         self.conditions
             .get(number as usize)
             .is_some_and(|condition| of.any_holds(condition))
@@ -206,7 +206,7 @@ impl Line {
         usize::from(self.conditions) <= MAX_CONDITIONS
     }
 
-    fn cases(&self) -> Counts {
+    fn count_cases(&self) -> Counts {
         match self.is_kept() {
             true => Counts {
                 conditions: self.conditions.into(),
@@ -228,16 +228,16 @@ struct Making {
 }
 
 impl Making {
-    fn put(&mut self, line: Line, numbers: &[u32]) {
+    fn put_row(&mut self, line: Line, numbers: &[u32]) {
         let at = u32::try_from(self.lines.row.len()).unwrap_or(u32::MAX);
         self.lines.lines.push(Line { at, ..line });
         self.lines.row.extend_from_slice(numbers);
     }
 
-    fn add(&mut self, set: &PolicySet, policy: &Policy) {
+    fn add_policy(&mut self, set: &PolicySet, policy: &Policy) {
         let mut conditions: Vec<u32> = Vec::new();
-        for own in members(set, policy).filter_map(|member| member.condition.as_deref()) {
-            let number = self.number(own);
+        for own in chain_members(set, policy).filter_map(|member| member.condition.as_deref()) {
+            let number = self.condition_number(own);
             if !conditions.contains(&number) {
                 conditions.push(number);
             }
@@ -246,7 +246,7 @@ impl Making {
         let line = Line {
             at: 0,
             conditions: u8::try_from(conditions.len()).unwrap_or(u8::MAX),
-            free: members(set, policy).any(|member| member.condition.is_none()),
+            free: chain_members(set, policy).any(|member| member.condition.is_none()),
             pipeline: policy.pipeline.is_some(),
         };
 
@@ -256,7 +256,7 @@ impl Making {
             Vec::new()
         };
 
-        self.put(line, &numbers);
+        self.put_row(line, &numbers);
     }
 
     fn every_case(&self, set: &PolicySet, policy: &Policy, conditions: &[u32]) -> Vec<u32> {
@@ -268,7 +268,7 @@ impl Making {
                 at.is_some_and(|at| case >> at & 1 == 1)
             };
 
-            guardrails.extend(numbers(set.effective(policy, |member| {
+            guardrails.extend(guardrail_numbers(set.effective(policy, |member| {
                 member.condition.as_deref().is_none_or(holds)
             })));
             ends.push(u32::try_from(guardrails.len()).unwrap_or(u32::MAX));
@@ -277,7 +277,7 @@ impl Making {
         [conditions, &ends, &guardrails].concat()
     }
 
-    fn number(&mut self, condition: &[ConditionId]) -> u32 {
+    fn condition_number(&mut self, condition: &[ConditionId]) -> u32 {
         if let Some(number) = self.known.get(condition) {
             return *number;
         }
@@ -290,11 +290,11 @@ impl Making {
     }
 }
 
-fn members<'a>(set: &'a PolicySet, policy: &'a Policy) -> impl Iterator<Item = &'a Policy> {
+fn chain_members<'a>(set: &'a PolicySet, policy: &'a Policy) -> impl Iterator<Item = &'a Policy> {
     policy.chain.iter().filter_map(|id| set.policy(*id))
 }
 
-fn numbers(guardrails: Vec<GuardrailId>) -> impl Iterator<Item = u32> {
+fn guardrail_numbers(guardrails: Vec<GuardrailId>) -> impl Iterator<Item = u32> {
     guardrails.into_iter().map(|guardrail| guardrail.0)
 }
 
@@ -311,7 +311,7 @@ impl<'a> Conditions<'a> {
     }
 
     /// Whether a policy has no condition of its own, or one that holds.
-    pub(super) fn hold(&self, policy: &Policy) -> bool {
+    pub(super) fn hold_for(&self, policy: &Policy) -> bool {
         policy
             .condition
             .as_ref()

@@ -24,10 +24,10 @@ pub use context::{Asked, BadContext, Pinned, Request, Requested};
 pub use coverage::{Coverage, CoverageReport, Item as CoverageItem, Kind as CoverageKind};
 pub use engine::Engine;
 pub(crate) use explain::describe_miss;
-pub use explain::{Near, Verdict, explain};
+pub use explain::{Near, Verdict, explain_request};
 pub use object_only::ObjectOnly;
 pub use resolution::{Resolution, ResolvedPipeline, ResolvedPolicy};
-pub use simulate::{Outcomes, Reaction, Script, Stage, simulate};
+pub use simulate::{Outcomes, Reaction, Script, Stage, simulate_call};
 
 pub use crate::document::MAX_VALUE;
 pub use crate::policy::Context;

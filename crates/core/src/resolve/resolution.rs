@@ -81,7 +81,7 @@ impl<'a> ResolvedPolicy<'a> {
     }
 
     /// What its chain gives, where it is a policy of the set.
-    fn gives(&self) -> Option<&Gives<'a>> {
+    fn served_gives(&self) -> Option<&Gives<'a>> {
         match &self.given {
             Given::Served { gives, .. } => Some(gives),
             Given::Pinned(_) => None,
@@ -89,8 +89,8 @@ impl<'a> ResolvedPolicy<'a> {
     }
 
     /// Which of the policy's cases it is: in the same case it gives the same.
-    pub(super) fn case(&self) -> Option<u8> {
-        self.gives()?.case
+    pub(super) fn case_number(&self) -> Option<u8> {
+        self.served_gives()?.case
     }
 
     pub(super) fn beside(&self) -> Option<&Beside<'a>> {
@@ -102,15 +102,15 @@ impl<'a> ResolvedPolicy<'a> {
 
     /// The name as it is listed: `NAME`, or `NAME@N` of a version beside the set.
     pub fn name(&self) -> &'a str {
-        self.told(|policy| &policy.name, |pinned| &pinned.label)
+        self.told_by(|policy| &policy.name, |pinned| &pinned.label)
     }
 
     /// Its digest.
     pub fn digest(&self) -> &'a str {
-        self.told(|policy| &policy.digest, |pinned| &pinned.digest)
+        self.told_by(|policy| &policy.digest, |pinned| &pinned.digest)
     }
 
-    fn told(
+    fn told_by(
         &self,
         served: fn(&'a Policy) -> &'a str,
         pinned: fn(&'a Pinned) -> &'a str,
@@ -133,7 +133,7 @@ impl<'a> ResolvedPolicy<'a> {
 
         let tag = match found.tag {
             TagAt::NONE if found.names.has_tags() => {
-                TagAt::by(self.set.attachments.get(found.rank as usize)?, context)
+                TagAt::find_match(self.set.attachments.get(found.rank as usize)?, context)
             }
             tag => tag,
         };
@@ -146,10 +146,10 @@ impl<'a> ResolvedPolicy<'a> {
     }
 
     /// Its guardrails for this model, sorted.
-    pub fn guardrails(&self) -> impl Iterator<Item = &'a str> {
+    pub fn guardrail_names(&self) -> impl Iterator<Item = &'a str> {
         let set = self.set;
         let own = self
-            .gives()
+            .served_gives()
             .into_iter()
             .flat_map(|gives| gives.guardrails.iter())
             .map(|id| set.guardrail(GuardrailId(*id)));
@@ -162,7 +162,7 @@ impl<'a> ResolvedPolicy<'a> {
     }
 
     /// Itself and its ancestors, root first.
-    pub fn chain(&self) -> impl Iterator<Item = &'a str> {
+    pub fn chain_names(&self) -> impl Iterator<Item = &'a str> {
         let set = self.set;
         let served = self
             .served()

@@ -41,7 +41,7 @@ impl Stage {
     pub const ALL: [Self; 3] = [Self::Before, Self::During, Self::After];
 
     /// The stage at which pipelines of a mode run.
-    pub fn of(mode: PipelineMode) -> Self {
+    pub fn from_mode(mode: PipelineMode) -> Self {
         match mode {
             PipelineMode::PreCall => Self::Before,
             PipelineMode::PostCall => Self::After,
@@ -105,7 +105,7 @@ impl<'a> Script<'a> {
         resolved: &ResolvedPipeline<'_>,
         mut visit: impl FnMut(&Step, Outcome),
     ) -> FinalAction {
-        let mode = Stage::of(resolved.pipeline.mode).mode(self.calls_tool);
+        let mode = Stage::from_mode(resolved.pipeline.mode).mode(self.calls_tool);
         for step in &resolved.pipeline.steps {
             let outcome = self.run_step(resolved.set.guardrail(step.guardrail), mode);
             visit(step, outcome);
@@ -123,7 +123,7 @@ impl<'a> Script<'a> {
     /// What a guardrail returns as a step: it passes where the gateway does not run it in that
     /// mode.
     fn run_step(&mut self, name: &str, mode: GuardrailMode) -> Outcome {
-        let outcome = self.outcome(name, mode);
+        let outcome = self.outcome_of(name, mode);
         let known = self
             .catalog
             .guardrail(name)
@@ -140,9 +140,9 @@ impl<'a> Script<'a> {
     }
 
     /// What a guardrail would return now.
-    fn outcome(&self, name: &str, mode: GuardrailMode) -> Outcome {
+    fn outcome_of(&self, name: &str, mode: GuardrailMode) -> Outcome {
         let Some(outcomes) = self.outcomes.get(name) else {
-            return match scope(self.catalog.guardrail(name), mode) {
+            return match stream_scope(self.catalog.guardrail(name), mode) {
                 StreamScope::Streaming => Outcome::Skip,
                 StreamScope::Both | StreamScope::NonStreaming => Outcome::Pass,
             };
@@ -162,8 +162,8 @@ impl<'a> Script<'a> {
     }
 
     /// Whether a guardrail that runs by itself at a stage stops the call.
-    fn stops(&mut self, name: &str, mode: GuardrailMode) -> bool {
-        let outcome = self.outcome(name, mode);
+    fn stops_call(&mut self, name: &str, mode: GuardrailMode) -> bool {
+        let outcome = self.outcome_of(name, mode);
         self.count_run(name);
         match outcome {
             Outcome::Fail | Outcome::Error | Outcome::Unappliable => true,
@@ -172,7 +172,7 @@ impl<'a> Script<'a> {
     }
 }
 
-fn scope(known: Option<&KnownGuardrail>, mode: GuardrailMode) -> StreamScope {
+fn stream_scope(known: Option<&KnownGuardrail>, mode: GuardrailMode) -> StreamScope {
     let scopes = known.and_then(|known| known.stream_scope.as_ref());
     scopes.map_or(StreamScope::Both, |scopes| scopes.of(mode))
 }
@@ -181,7 +181,7 @@ fn scope(known: Option<&KnownGuardrail>, mode: GuardrailMode) -> StreamScope {
 ///
 /// Guardrails whose modes no catalog gives run before the model, unless a pipeline of any mode has
 /// them as a step. Those that a catalog says are on by default run whatever the policies say.
-pub fn simulate(resolution: &Resolution<'_>, mut script: Script<'_>) -> Reaction {
+pub fn simulate_call(resolution: &Resolution<'_>, mut script: Script<'_>) -> Reaction {
     for stage in Stage::ALL {
         let reaction = |action| Reaction {
             action,
@@ -191,7 +191,7 @@ pub fn simulate(resolution: &Resolution<'_>, mut script: Script<'_>) -> Reaction
         let at_stage = resolution
             .pipelines
             .iter()
-            .filter(|p| Stage::of(p.pipeline.mode) == stage);
+            .filter(|p| Stage::from_mode(p.pipeline.mode) == stage);
         for pipeline in at_stage {
             let action = script.run_pipeline(pipeline, |_, _| ());
             if action != FinalAction::Allow {
@@ -201,7 +201,7 @@ pub fn simulate(resolution: &Resolution<'_>, mut script: Script<'_>) -> Reaction
 
         let mode = stage.mode(script.calls_tool);
         for name in by_themselves(resolution, script.catalog, stage, mode) {
-            if script.stops(name, mode) {
+            if script.stops_call(name, mode) {
                 let known = script
                     .catalog
                     .guardrail(name)
@@ -250,7 +250,7 @@ fn by_themselves<'a>(
 /// Whether a pipeline of a stage, or of any, has a guardrail as a step.
 fn is_captured(resolution: &Resolution<'_>, name: &str, stage: Option<Stage>) -> bool {
     let of_stage = |resolved: &&ResolvedPipeline<'_>| {
-        stage.is_none_or(|stage| Stage::of(resolved.pipeline.mode) == stage)
+        stage.is_none_or(|stage| Stage::from_mode(resolved.pipeline.mode) == stage)
     };
 
     resolution

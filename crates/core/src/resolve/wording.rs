@@ -39,13 +39,13 @@ impl Wording {
         Self(
             set.policies
                 .chunks(SHELF)
-                .map(|_| Arc::new(empty()))
+                .map(|_| Arc::new(empty_shelf()))
                 .collect(),
         )
     }
 
     /// For a set that was made from this one's, in which the words of some policies differ.
-    pub(super) fn patched(&self, differing: &FxHashSet<PolicyId>) -> Self {
+    pub(super) fn with_patch(&self, differing: &FxHashSet<PolicyId>) -> Self {
         let mut shelves = self.0.clone();
         for PolicyId(id) in differing {
             let at = *id as usize;
@@ -60,8 +60,8 @@ impl Wording {
     }
 
     /// The words of a policy of that set, in the case of the first who asked.
-    pub(super) fn of(&self, policy: &ResolvedPolicy<'_>) -> Option<&Words> {
-        let (case, at) = (policy.case()?, policy.served_id()?.0 as usize);
+    pub(super) fn words_of(&self, policy: &ResolvedPolicy<'_>) -> Option<&Words> {
+        let (case, at) = (policy.case_number()?, policy.served_id()?.0 as usize);
         let slot = self.0.get(at / SHELF)?.get(at % SHELF)?;
         let words = slot.get_or_init(|| Arc::new(Words::new(policy)));
 
@@ -76,27 +76,27 @@ impl fmt::Debug for Wording {
     }
 }
 
-fn empty() -> Shelf {
+fn empty_shelf() -> Shelf {
     array::from_fn(|_| OnceLock::new())
 }
 
 impl Words {
     pub(super) fn new(policy: &ResolvedPolicy<'_>) -> Self {
         let mut text = Vec::new();
-        let mut object = Object::begin(&mut text);
-        object.text("name", policy.name());
-        let version_at = object.open("version");
-        object.text("digest", policy.digest());
-        let reason_at = object.open("matched_via");
-        object.texts("guardrails", policy.guardrails());
-        object.texts("chain", policy.chain());
-        object.end();
+        let mut object = Object::begin_object(&mut text);
+        object.add_text("name", policy.name());
+        let version_at = object.open_text("version");
+        object.add_text("digest", policy.digest());
+        let reason_at = object.open_text("matched_via");
+        object.add_texts("guardrails", policy.guardrail_names());
+        object.add_texts("chain", policy.chain_names());
+        object.end_object();
 
         Self {
             text: text.into(),
             version_at,
             reason_at,
-            case: policy.case(),
+            case: policy.case_number(),
         }
     }
 
@@ -180,9 +180,9 @@ scope: '*'
         let written: Value = serde_json::from_slice(&answer.to_json()).unwrap();
         let told = |policy: &ResolvedPolicy<'_>| {
             json!({
-                "name": policy.name(), "version": policy.version(&version), "digest": policy.digest(),
+                "name": policy.name(), "version": policy.version_number(&version), "digest": policy.digest(),
                 "matched_via": policy.matched_via().map(|reason| reason.to_string()),
-                "guardrails": policy.guardrails().collect::<Vec<_>>(), "chain": policy.chain().collect::<Vec<_>>(),
+                "guardrails": policy.guardrail_names().collect::<Vec<_>>(), "chain": policy.chain_names().collect::<Vec<_>>(),
             })
         };
 
@@ -254,7 +254,7 @@ scope: '*'
         policies(&engine, "gpt-4", None);
         let set = many("own");
         let (changed, _) = set.find("p000").unwrap();
-        let patched = engine.patched(Patched {
+        let patched = engine.with_patch(Patched {
             set,
             policies: vec![changed],
             attachments: false,

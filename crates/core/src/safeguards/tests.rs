@@ -303,7 +303,7 @@ fn what_the_budget_does_not_allow_to_be_shown_counts_as_lost() {
         .replace("[audit]", "[pii, audit]");
     let head = set(&[("p.yaml", POLICIES), ("i.yaml", &split)]);
 
-    let diff = compare_safeguards(&base, &head, &|_| true, now(), &Budget::units(0));
+    let diff = compare_safeguards(&base, &head, &|_| true, now(), &Budget::with_units(0));
 
     assert_eq!(diff.lost.len(), 1, "{diff:?}");
 }

@@ -554,7 +554,7 @@ impl<'r> RegionFinder<'r> {
         }
 
         let is_named = |policy: &String| one.named.contains(policy);
-        told.requested.as_ref().is_none_or(is_named) && requests.has(one.context)
+        told.requested.as_ref().is_none_or(is_named) && requests.has_request(one.context)
     }
 
     fn find_all(&self, differing: &[Differing<'_>]) -> Vec<Option<usize>> {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use refguard_core::document::{FinalAction, GuardrailMode, Limits, Outcome, load_file};
 use refguard_core::policy::{Catalog, KnownGuardrail, Levels, check};
-use refguard_core::resolve::{Engine, Outcomes, Reaction, Request, Script, Stage, simulate};
+use refguard_core::resolve::{Engine, Outcomes, Reaction, Request, Script, Stage, simulate_call};
 use serde_json::{Value, json};
 
 use super::support::data;
@@ -147,7 +147,7 @@ impl Case {
             .collect();
         let request = Request::default();
         let script = Script::new(&catalog, &outcomes, &request.context);
-        Some(simulate(&engine.resolve(&request), script))
+        Some(simulate_call(&engine.resolve(&request), script))
     }
 
     /// Whether every step runs in the mode of its pipeline.

@@ -51,8 +51,8 @@ pub fn answer(resolution: &Resolution<'_>) -> Value {
             json!({
                 "policy": policy.name(),
                 "matched_via": policy.matched_via().map(|reason| reason.to_string()),
-                "guardrails": policy.guardrails().collect::<Vec<_>>(),
-                "inheritance_chain": policy.chain().collect::<Vec<_>>(),
+                "guardrails": policy.guardrail_names().collect::<Vec<_>>(),
+                "inheritance_chain": policy.chain_names().collect::<Vec<_>>(),
             })
         })
         .collect();

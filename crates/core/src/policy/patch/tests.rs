@@ -303,7 +303,7 @@ fn follow(
         engine = match (before.zip(short), long) {
             (Some((before, short)), Some(long)) => {
                 short_steps.set(short_steps.get() + 1);
-                let (short, long) = (before.patched(short), Engine::new(Arc::new(long)));
+                let (short, long) = (before.with_patch(short), Engine::new(Arc::new(long)));
                 prop_assert_eq!(said(short.set()), said(long.set()));
                 same_answers(&short, &long);
                 Some(short)

@@ -74,13 +74,13 @@ pub fn lost_invariants(
     head: &[Invariant],
     budget: &Budget,
 ) -> Vec<LostInvariant> {
-    let kept: FxHashSet<_> = head.iter().map(identity).collect();
-    let demands = Demands::of(head);
+    let kept: FxHashSet<_> = head.iter().map(invariant_identity).collect();
+    let demands = Demands::from_invariants(head);
 
     let open = base
         .iter()
         .enumerate()
-        .filter(|(_, invariant)| !kept.contains(&identity(invariant)));
+        .filter(|(_, invariant)| !kept.contains(&invariant_identity(invariant)));
     open.filter_map(|(index, invariant)| {
         let (promise, witness) = first_lost(invariant, &demands, budget)?;
         Some(LostInvariant {
@@ -94,7 +94,7 @@ pub fn lost_invariants(
 
 /// What two invariants have in common that promise the same of the same requests, whatever their
 /// names.
-fn identity(invariant: &Invariant) -> impl Eq + std::hash::Hash + '_ {
+fn invariant_identity(invariant: &Invariant) -> impl Eq + std::hash::Hash + '_ {
     let Invariant {
         name: _,
         place: _,
@@ -114,11 +114,11 @@ fn first_lost<'a>(
     demands: &Demands<'a>,
     budget: &Budget,
 ) -> Option<(Promise<'a>, Option<Context>)> {
-    promises(invariant).find_map(|promise| {
+    promises_of(invariant).find_map(|promise| {
         let escape = || {
             let question = Question::new(invariant, promise, demands, budget)?;
             let region = question.find_escape(budget)?;
-            Ok(region.map(|region| question.witness(&region)))
+            Ok(region.map(|region| question.find_witness(&region)))
         };
 
         match escape() {
@@ -148,14 +148,14 @@ impl From<Promise<'_>> for LostPromise {
     }
 }
 
-fn promises(invariant: &Invariant) -> impl Iterator<Item = Promise<'_>> {
-    clauses(invariant)
+fn promises_of(invariant: &Invariant) -> impl Iterator<Item = Promise<'_>> {
+    any_clauses(invariant)
         .map(Promise::Gets)
         .chain(invariant.forbid.iter().map(Promise::Lacks))
 }
 
 /// The lists of guardrails of which a request gets at least one.
-fn clauses(invariant: &Invariant) -> impl Iterator<Item = &[Arc<str>]> {
+fn any_clauses(invariant: &Invariant) -> impl Iterator<Item = &[Arc<str>]> {
     let any_of = (!invariant.any_of.is_empty()).then_some(invariant.any_of.as_slice());
     invariant
         .require
@@ -179,7 +179,7 @@ struct Demands<'a> {
 }
 
 impl<'a> Demands<'a> {
-    fn of(invariants: &'a [Invariant]) -> Self {
+    fn from_invariants(invariants: &'a [Invariant]) -> Self {
         let mut demands = Self {
             invariants,
             clauses: FxHashMap::default(),
@@ -192,7 +192,7 @@ impl<'a> Demands<'a> {
                 demands.forbidders.entry(guardrail).or_default().push(index);
             }
 
-            for clause in clauses(invariant) {
+            for clause in any_clauses(invariant) {
                 for guardrail in clause {
                     demands
                         .clauses
@@ -206,7 +206,9 @@ impl<'a> Demands<'a> {
         let is_forbidden = |name: &Arc<str>| demands.forbidders.contains_key(&**name);
         let all = invariants.iter().enumerate();
         demands.contradicted = all
-            .flat_map(|(index, invariant)| clauses(invariant).map(move |clause| (index, clause)))
+            .flat_map(|(index, invariant)| {
+                any_clauses(invariant).map(move |clause| (index, clause))
+            })
             .filter(|(_, clause)| clause.iter().all(is_forbidden))
             .collect();
 
@@ -248,7 +250,10 @@ impl<'a> Demands<'a> {
 }
 
 /// Whether a promise follows from invariants that all speak of a request.
-fn follows<'i>(promise: Promise<'_>, active: impl Iterator<Item = &'i Invariant> + Clone) -> bool {
+fn follows_from<'i>(
+    promise: Promise<'_>,
+    active: impl Iterator<Item = &'i Invariant> + Clone,
+) -> bool {
     let forbidden: FxHashSet<&str> = active
         .clone()
         .flat_map(|invariant| &invariant.forbid)
@@ -262,7 +267,7 @@ fn follows<'i>(promise: Promise<'_>, active: impl Iterator<Item = &'i Invariant>
     let is_lacking = matches!(promise, Promise::Lacks(name) if forbidden.contains(&**name));
     is_lacking
         || active
-            .flat_map(clauses)
+            .flat_map(any_clauses)
             .any(|clause| clause.iter().all(is_granted))
 }
 
@@ -356,7 +361,7 @@ impl<'a> Question<'a> {
             .collect();
 
         while let Some(task) = tasks.pop() {
-            if let Some(region) = self.advance(task, &mut tasks, budget)? {
+            if let Some(region) = self.advance_task(task, &mut tasks, budget)? {
                 return Ok(Some(region));
             }
         }
@@ -365,7 +370,7 @@ impl<'a> Question<'a> {
     }
 
     /// Takes one region further: it is kept whole, escapes, or falls into smaller tasks.
-    fn advance(
+    fn advance_task(
         &self,
         task: Task,
         tasks: &mut Vec<Task>,
@@ -405,7 +410,7 @@ impl<'a> Question<'a> {
                 .iter()
                 .chain(more)
                 .filter_map(|index| self.others.get(*index));
-            follows(self.promise, all.map(|(other, _)| *other))
+            follows_from(self.promise, all.map(|(other, _)| *other))
         };
 
         if together(&[]) {
@@ -445,11 +450,11 @@ impl<'a> Question<'a> {
     }
 
     fn keeps_alone(&self, other: &Invariant) -> bool {
-        follows(self.promise, std::iter::once(other))
+        follows_from(self.promise, std::iter::once(other))
     }
 
     /// A request of a region.
-    fn witness(&self, region: &Region) -> Option<Context> {
+    fn find_witness(&self, region: &Region) -> Option<Context> {
         let known = self
             .classes
             .as_ref()

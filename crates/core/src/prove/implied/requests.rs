@@ -14,7 +14,7 @@
 
 use fixedbitset::FixedBitSet;
 
-use super::super::cone::{any, text_order};
+use super::super::cone::{any_value, text_order};
 use super::super::names::KnownValues;
 use crate::document::{Dimension, PerDimension};
 use crate::policy::{Invariant, Pattern, Targets};
@@ -38,7 +38,7 @@ pub(super) struct Classes {
 
 impl Classes {
     pub(super) fn of_patterns<'p>(patterns: impl Iterator<Item = &'p Pattern>) -> Self {
-        let mut patterns: Vec<Pattern> = patterns.cloned().chain([any()]).collect();
+        let mut patterns: Vec<Pattern> = patterns.cloned().chain([any_value()]).collect();
         patterns.sort_by(|a, b| text_order(a).cmp(&text_order(b)));
         patterns.dedup();
 
@@ -70,7 +70,7 @@ impl Classes {
 
     pub(super) fn known_values(&self) -> KnownValues {
         let mut known = KnownValues::default();
-        known.learn(&self.patterns);
+        known.learn_values(&self.patterns);
         known
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{Dimension, FinalAction, Outcome, PerDimension};
 use crate::policy::{Pattern, PolicySet, Targets};
-use crate::resolve::{Context, Engine, Request, Requested, Script, simulate};
+use crate::resolve::{Context, Engine, Request, Requested, Script, simulate_call};
 
 /// Requests that between them show everything that the sets can do.
 pub struct Requests {
@@ -318,7 +318,7 @@ pub fn weakens(engines: &[Engine; 2], requests: &Requests, named: &[&str]) -> bo
                 .collect();
             let [before, after] = [&before, &after].map(|resolution| {
                 let script = Script::new(&catalog, &outcomes, &request.context);
-                simulate(resolution, script).action
+                simulate_call(resolution, script).action
             });
             if before != FinalAction::Allow && after == FinalAction::Allow {
                 return true;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::engine_of;
 use crate::document::Dimension;
-use crate::prove::{Budget, ProveOptions, impact, prove};
+use crate::prove::{Budget, ProveOptions, impact_of_change, prove_invariants};
 use crate::resolve::Engine;
 
 /// The smallest size, and how much larger the others are.
@@ -191,10 +191,10 @@ fn the_work_of_an_impact_grows_with_the_size_of_the_sets() {
         assert_linear(what, |size| {
             let [base, head] = [false, true].map(|is_changed| make(size, is_changed).engine());
             let budget = Budget::default();
-            let found = impact(&base, &head, &budget);
+            let found = impact_of_change(&base, &head, &budget);
             assert!(found.exact, "{what}: {:?}", found.not_analysed);
             assert!(!found.regions.is_empty(), "{what}");
-            budget.used()
+            budget.units_used()
         });
     }
 }
@@ -214,9 +214,9 @@ fn the_work_of_a_proof_grows_with_the_size_of_the_set() {
     for (what, make) in cases {
         assert_linear(what, |size| {
             let budget = Budget::default();
-            let proof = prove(&make(size, false).engine(), options, &budget);
+            let proof = prove_invariants(&make(size, false).engine(), options, &budget);
             assert!(proof.exact, "{what}: {:?}", proof.not_analysed);
-            budget.used()
+            budget.units_used()
         });
     }
 }
@@ -224,7 +224,7 @@ fn the_work_of_a_proof_grows_with_the_size_of_the_set() {
 #[test]
 fn patterns_that_nothing_tells_apart_make_one_region() {
     let [base, head] = [false, true].map(|is_changed| a_square(30, is_changed).engine());
-    let found = impact(&base, &head, &Budget::default());
+    let found = impact_of_change(&base, &head, &Budget::default());
     let plain: Vec<_> = found
         .regions
         .iter()
@@ -240,10 +240,10 @@ fn patterns_that_nothing_tells_apart_make_one_region() {
 fn a_budget_that_ends_is_said_to_have_ended() {
     let [base, head] = [false, true].map(|is_changed| half_of_all(60, is_changed).engine());
     let full = Budget::default();
-    impact(&base, &head, &full);
+    impact_of_change(&base, &head, &full);
     for part in [3, 10, 50] {
-        let budget = Budget::units(full.used() / part);
-        let found = impact(&base, &head, &budget);
+        let budget = Budget::with_units(full.units_used() / part);
+        let found = impact_of_change(&base, &head, &budget);
         assert!(!found.exact);
         let is_spent = |sentence: &String| sentence.ends_with("the budget is spent");
         assert!(
@@ -264,7 +264,7 @@ fn a_budget_that_ends_is_said_to_have_ended() {
         monotone: true,
     };
 
-    let proof = prove(&base, options, &Budget::units(50));
+    let proof = prove_invariants(&base, options, &Budget::with_units(50));
     assert!(
         proof
             .not_analysed

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::engine_of;
 use super::generate::{self, Random};
 use crate::document::Dimension;
-use crate::prove::{Budget, Impact, impact};
+use crate::prove::{Budget, Impact, impact_of_change};
 use crate::resolve::Engine;
 
 fn of(base: &Engine, head: &Engine) -> Impact {
-    impact(base, head, &Budget::default())
+    impact_of_change(base, head, &Budget::default())
 }
 
 fn sets(part: u64) -> impl Iterator<Item = (generate::Set, Engine, Random)> {

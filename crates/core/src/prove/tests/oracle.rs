@@ -9,8 +9,8 @@ use super::generate::{self, Random};
 use crate::document::Dimension;
 use crate::policy::{Invariant, Pattern, PolicySet, Targets};
 use crate::prove::{
-    Budget, Detail, Impact, Proof, ProveOptions, Region, RegionBox, WeakeningKind, impact,
-    impact_in_detail, prove,
+    Budget, Detail, Impact, Proof, ProveOptions, Region, RegionBox, WeakeningKind,
+    impact_in_detail, impact_of_change, prove_invariants,
 };
 use crate::resolve::{Context, Engine};
 
@@ -187,7 +187,7 @@ fn check_regions(pair: &Pair, seed: u64, table: &Table, impact: &Impact) {
         let known = RegionBox::new(region, sets);
         for (context, ..) in &table.0 {
             assert_eq!(
-                known.has(context),
+                known.has_request(context),
                 has(&sets, region, context),
                 "{context:?} {}",
                 told()
@@ -402,7 +402,7 @@ fn check_weakens(pair: &Pair, seed: u64, requests: &Requests, impact: &Impact) {
         pair.told(seed)
     );
     let [base, head] = &pair.engines;
-    let alone = crate::prove::weakens(base, head, &Budget::default()).weakening;
+    let alone = crate::prove::find_weakening(base, head, &Budget::default()).weakening;
 
     assert_eq!(
         lets_through(&alone),
@@ -532,7 +532,7 @@ fn impact_of(pair: &Pair, seed: u64) -> bool {
         return false;
     }
 
-    let found = impact(&pair.engines[0], &pair.engines[1], &Budget::default());
+    let found = impact_of_change(&pair.engines[0], &pair.engines[1], &Budget::default());
     let table = Table::new(&pair.engines, &requests, &[]);
     assert!(found.exact, "not exact: {} {found:#?}", pair.told(seed));
     check_regions(pair, seed, &table, &found);
@@ -573,7 +573,7 @@ fn proofs_agree(part: u64) {
             monotone: true,
         };
 
-        let proof = prove(&engine, options, &Budget::default());
+        let proof = prove_invariants(&engine, options, &Budget::default());
         check_proof(&engine, &yaml, &requests, &proof);
     }
 }

@@ -10,7 +10,8 @@ use super::engine_of;
 use super::generate::{self, Random};
 use super::oracle::{claimed, has, keeps};
 use crate::prove::{
-    Budget, Detail, ProveOptions, Region, impact_from, prove, prove_from, weakens, weakens_from,
+    Budget, Detail, ProveOptions, Region, find_weakening, impact_from, prove_from,
+    prove_invariants, weakens_from,
 };
 use crate::resolve::Engine;
 
@@ -97,7 +98,7 @@ fn an_impact_over_time_agrees_with_trying_each_span() {
                 assert!(has(&sets, region, &region.witness), "{region:#?} {told}");
             }
 
-            if weakens(&pair[0], &pair[1], &Budget::default())
+            if find_weakening(&pair[0], &pair[1], &Budget::default())
                 .weakening
                 .is_some()
             {
@@ -182,7 +183,7 @@ fn a_proof_over_time_agrees_with_trying_each_span() {
         for (number, verdict) in proof.invariants.iter().enumerate() {
             let breaks = |span: &&&str| {
                 let at = engine.as_of(instant(span));
-                let own = prove(&at, options, &Budget::default());
+                let own = prove_invariants(&at, options, &Budget::default());
                 let invariant = &engine.set().invariants[number];
                 let truth = requests.all().all(|context| {
                     keeps(invariant, &context, &super::brute::got(&at, &context, &[]))

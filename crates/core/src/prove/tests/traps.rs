@@ -2,7 +2,9 @@
 
 use super::engine_of;
 use crate::document::Dimension;
-use crate::prove::{Budget, Impact, ProveOptions, Verdict, WeakeningKind, impact, prove};
+use crate::prove::{
+    Budget, Impact, ProveOptions, Verdict, WeakeningKind, impact_of_change, prove_invariants,
+};
 use crate::resolve::Engine;
 
 fn engine(documents: &[&str]) -> Engine {
@@ -22,7 +24,7 @@ fn attach(policy: &str, rest: &str) -> String {
 }
 
 fn of(base: &[&str], head: &[&str]) -> Impact {
-    let impact = impact(&engine(base), &engine(head), &Budget::default());
+    let impact = impact_of_change(&engine(base), &engine(head), &Budget::default());
     assert!(impact.exact, "{:?}", impact.not_analysed);
     impact
 }
@@ -33,7 +35,7 @@ fn built_in(documents: &[&str]) -> [Verdict; 2] {
         monotone: true,
     };
 
-    let proof = prove(&engine(documents), options, &Budget::default());
+    let proof = prove_invariants(&engine(documents), options, &Budget::default());
     assert!(proof.exact, "{:?}", proof.not_analysed);
     proof
         .invariants
@@ -204,18 +206,18 @@ fn pipelines_that_change_places_are_a_change() {
 fn a_spent_budget_is_said_and_never_taken_for_nothing() {
     let (p, q) = (policy("p", "audit"), policy("p", "other"));
     let team = attach("p", "teams: [x]");
-    let found = impact(
+    let found = impact_of_change(
         &engine(&[&p, &team]),
         &engine(&[&q, &team]),
-        &Budget::units(1),
+        &Budget::with_units(1),
     );
 
     assert!(!found.exact && !found.not_analysed.is_empty());
     // Without a change there is nothing that could have been missed.
-    let same = impact(
+    let same = impact_of_change(
         &engine(&[&p, &team]),
         &engine(&[&p, &team]),
-        &Budget::units(1),
+        &Budget::with_units(1),
     );
 
     assert!(same.exact && same.regions.is_empty());
@@ -255,7 +257,11 @@ fn a_worst_case_ends_within_its_budget() {
         .map(|d| d.replace("[x]", "[other]").replace("t1*", "u1*"))
         .collect();
     let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
-    let found = impact(&engine(&all), &engine(&changed), &Budget::units(300_000));
+    let found = impact_of_change(
+        &engine(&all),
+        &engine(&changed),
+        &Budget::with_units(300_000),
+    );
 
     assert!(!found.exact && !found.not_analysed.is_empty());
 }

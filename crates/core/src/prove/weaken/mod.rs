@@ -36,7 +36,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::boxes::model_witness;
 use super::changes::{BASE, HEAD};
-use super::cone::{Point, any};
+use super::cone::{Point, any_value};
 use super::eval::{Evaluated, Named};
 use super::index::Rank;
 use super::names::Names;
@@ -47,7 +47,7 @@ use super::search::{Element, Search};
 use super::walk::{self, Outcomes, View};
 use super::world::{Given, GuardId, PipeId, ProfileId, World};
 use crate::document::{Action, Dimension, FinalAction, Outcome, PipelineMode};
-use crate::resolve::{self, Engine, Reaction, Script, Stage, simulate};
+use crate::resolve::{self, Engine, Reaction, Script, Stage, simulate_call};
 
 /// A place to look at: the generic requests of a point that name some policies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -89,7 +89,7 @@ struct Hunt<'h, 'w, 'a> {
     capturers: Vec<Capturer>,
     /// Whether a default attachment of HEAD has a pipeline.
     default_pipes: bool,
-    /// What each pipeline captures that makes a difference, by [`View::pardons`].
+    /// What each pipeline captures that makes a difference, by [`View::pardoned_guardrails`].
     pardons: Rc<FxHashMap<PipeId, Vec<GuardId>>>,
     /// The attachments of BASE by what they may give.
     givers: Rc<Givers>,
@@ -100,7 +100,7 @@ struct Hunt<'h, 'w, 'a> {
 
 /// A request and outcomes for which HEAD does less than BASE, if there are such: the worst kind
 /// first.
-pub(super) fn weakening(
+pub(super) fn find_weakening(
     search: &mut Search<'_, '_>,
     names: &Names,
     engines: [&Engine; 2],
@@ -138,23 +138,23 @@ fn may_be(world: &World<'_>, kind: WeakeningKind) -> bool {
     let (before, after) = (used(BASE), used(HEAD));
     let mut new = after
         .difference(&before)
-        .filter_map(|id| world.pipes.get(*id));
+        .filter_map(|id| world.pipes.value_of(*id));
     match kind {
         WeakeningKind::LetThrough => true,
         WeakeningKind::Late => {
             let runs_late = |id| {
-                let runs = world.runs(id);
+                let runs = world.runs_of(id);
                 let at = |stage| {
                     [false, true]
                         .iter()
-                        .any(|tool| runs.at(stage, *tool) == Some(true))
+                        .any(|tool| runs.runs_at(stage, *tool) == Some(true))
                 };
 
                 at(Stage::During) || at(Stage::After)
             };
 
             new.any(|pipe| pipe.mode == PipelineMode::PostCall)
-                || (before != after && world.guardrails.numbers().any(runs_late))
+                || (before != after && world.guardrails.all_numbers().any(runs_late))
         }
         WeakeningKind::Softened => new.any(|pipe| {
             let modifies = |action: &Action| *action == Action::ModifyResponse;
@@ -183,8 +183,13 @@ fn weakening_of(
         pardons: Rc::new(
             world
                 .pipes
-                .numbers()
-                .filter_map(|id| Some((id, view.pardons(world.pipes.get(id)?, budget))))
+                .all_numbers()
+                .filter_map(|id| {
+                    Some((
+                        id,
+                        view.pardoned_guardrails(world.pipes.value_of(id)?, budget),
+                    ))
+                })
                 .collect(),
         ),
         givers: Rc::new(Givers::of_side(world, BASE, budget)),
@@ -198,54 +203,54 @@ fn weakening_of(
         skipped: false,
     };
 
-    hunt.capturers = hunt.capturers();
+    hunt.capturers = hunt.find_capturers();
     hunt.default_pipes = !hunt.default_capturers().is_empty();
-    hunt.run();
+    hunt.run_hunt();
     let Hunt {
         found,
         skipped,
         search,
         ..
     } = hunt;
-    let cut_short = search.eval.budget.spent() && !search.changes.is_empty();
+    let cut_short = search.eval.budget.is_spent() && !search.changes.is_empty();
     if found.is_none() && (skipped || cut_short) {
-        search.skip("whether HEAD blocks less than BASE".to_owned());
+        search.note_skipped("whether HEAD blocks less than BASE".to_owned());
     }
 
     found
 }
 
 impl Hunt<'_, '_, '_> {
-    fn over(&self) -> bool {
-        self.found.is_some() || self.search.eval.budget.spent()
+    fn is_over(&self) -> bool {
+        self.found.is_some() || self.search.eval.budget.is_spent()
     }
 
-    fn profile(&self, side: usize, name: &str) -> Option<u32> {
-        let side = self.search.side(side)?;
+    fn profile_of(&self, side: usize, name: &str) -> Option<u32> {
+        let side = self.search.side_at(side)?;
         let (id, _) = side.set.find(name)?;
         side.profiles.get(id.0 as usize).copied()
     }
 
     /// Looks at a place, and from there at what may be met besides.
-    fn look(&mut self, start: Start, depth: usize) {
-        if self.over() || start.point.is_empty_string() || !self.seen.insert(start.clone()) {
-            self.skipped |= self.search.eval.budget.spent();
+    fn look_at(&mut self, start: Start, depth: usize) {
+        if self.is_over() || start.point.is_empty_string() || !self.seen.insert(start.clone()) {
+            self.skipped |= self.search.eval.budget.is_spent();
             return;
         }
 
         let named: Vec<Named> = start
             .named
             .iter()
-            .map(|name| vec![self.profile(BASE, name), self.profile(HEAD, name)])
+            .map(|name| vec![self.profile_of(BASE, name), self.profile_of(HEAD, name)])
             .collect();
-        let Ok(seen) = self.search.eval.evaluate(&start.point, &named, &[]) else {
+        let Ok(seen) = self.search.eval.evaluate_point(&start.point, &named, &[]) else {
             self.skipped = true;
             return;
         };
         let mut wanted = Wanted::default();
         for class in 0..seen.space.classes.len() {
-            self.class(&start, &seen, class, &mut wanted);
-            if self.over() {
+            self.look_at_class(&start, &seen, class, &mut wanted);
+            if self.is_over() {
                 return;
             }
         }
@@ -258,18 +263,24 @@ impl Hunt<'_, '_, '_> {
         self.look_further(&start, &wanted, depth);
     }
 
-    fn class(&mut self, start: &Start, seen: &Evaluated, class: usize, wanted: &mut Wanted) {
+    fn look_at_class(
+        &mut self,
+        start: &Start,
+        seen: &Evaluated,
+        class: usize,
+        wanted: &mut Wanted,
+    ) {
         let world = self.search.eval.world;
-        let (before, after) = (seen.outcome(BASE, class), seen.outcome(HEAD, class));
-        let calls_tool = start.point.values[Dimension::Tool] != any();
+        let (before, after) = (seen.outcome_of(BASE, class), seen.outcome_of(HEAD, class));
+        let calls_tool = start.point.values[Dimension::Tool] != any_value();
         let view = View {
             world,
             kind: self.kind,
             calls_tool,
         };
 
-        let alone = view.alone(after);
-        let elements = view.elements(before);
+        let alone = view.guardrails_alone(after);
+        let elements = view.stopping_elements(before);
         let pairs = before.pipes.len() * after.pipes.len();
         self.search
             .eval
@@ -292,14 +303,14 @@ impl Hunt<'_, '_, '_> {
             let budget = self.search.eval.budget;
             let outcomes = match self.kind {
                 WeakeningKind::LetThrough | WeakeningKind::Late => {
-                    view.let_through(element, after, &alone, budget)
+                    view.find_let_through(element, after, &alone, budget)
                 }
-                WeakeningKind::Softened => view.softened(element, [before, after], budget),
+                WeakeningKind::Softened => view.find_softened(element, [before, after], budget),
             };
 
             match outcomes {
                 Ok(Some(outcomes)) => {
-                    self.found = self.confirm(start, seen, class, &outcomes);
+                    self.found = self.confirm_weakening(start, seen, class, &outcomes);
                     if self.found.is_some() {
                         return;
                     }
@@ -314,7 +325,7 @@ impl Hunt<'_, '_, '_> {
             };
 
             list.extend(
-                walk::runs(world, element)
+                walk::guardrails_run(world, element)
                     .into_iter()
                     .filter(|g| alone.binary_search(g).is_ok()),
             );
@@ -335,7 +346,7 @@ impl Hunt<'_, '_, '_> {
             return;
         }
 
-        let Some(head) = self.search.side(HEAD) else {
+        let Some(head) = self.search.side_at(HEAD) else {
             return;
         };
         let world = self.search.eval.world;
@@ -364,12 +375,15 @@ impl Hunt<'_, '_, '_> {
                 (given.default && by_default) || self.capturers.contains(&Capturer::Attached(rank))
             };
             let useful = (wanted.switch && !given.default) || captures(given.profile, &is_new);
-            if !useful || given.zone.covers(&start.point) || !given.zone.overlaps(&start.point) {
+            if !useful
+                || given.zone.covers_point(&start.point)
+                || !given.zone.overlaps_point(&start.point)
+            {
                 continue;
             }
 
-            for point in self.search.points(HEAD, rank, &start.point) {
-                self.look(
+            for point in self.search.points_within(HEAD, rank, &start.point) {
+                self.look_at(
                     Start {
                         point,
                         named: start.named.clone(),
@@ -378,7 +392,7 @@ impl Hunt<'_, '_, '_> {
                 );
             }
 
-            if self.over() {
+            if self.is_over() {
                 return;
             }
         }
@@ -397,7 +411,7 @@ impl Hunt<'_, '_, '_> {
                 let mut named = start.named.clone();
                 named.push(policy.name.clone());
                 named.sort_unstable();
-                self.look(
+                self.look_at(
                     Start {
                         point: start.point.clone(),
                         named,
@@ -406,26 +420,31 @@ impl Hunt<'_, '_, '_> {
                 );
             }
 
-            if self.over() {
+            if self.is_over() {
                 return;
             }
         }
     }
 
     /// The weakening as a request that the engines confirm.
-    fn confirm(
+    fn confirm_weakening(
         &mut self,
         start: &Start,
         seen: &Evaluated,
         class: usize,
         outcomes: &Outcomes,
     ) -> Option<Weakening> {
-        let model = seen.space.classes.get(class).map(model_witness)?.model();
+        let model = seen
+            .space
+            .classes
+            .get(class)
+            .map(model_witness)?
+            .find_model();
         let world = self.search.eval.world;
         let named: Vec<String> = start.named.iter().map(ToString::to_string).collect();
         let outcomes: BTreeMap<String, Outcome> = outcomes
             .iter()
-            .map(|(guardrail, outcome)| (world.guardrail(*guardrail), *outcome))
+            .map(|(guardrail, outcome)| (world.guardrail_name(*guardrail), *outcome))
             .collect();
         let catalog = &self.engines[1].set().catalog;
         let given: resolve::Outcomes<'_> = outcomes
@@ -433,13 +452,13 @@ impl Hunt<'_, '_, '_> {
             .map(|(name, outcome)| (name.as_str(), vec![*outcome].into()))
             .collect();
         let mut tried = false;
-        for mut witness in self.names.requests(&start.point) {
+        for mut witness in self.names.example_requests(&start.point) {
             tried = true;
             witness.set(Dimension::Model, model.clone());
-            let request = replay::request(&witness, &named);
+            let request = replay::replay_request(&witness, &named);
             let [before, after] = self.engines.map(|engine| {
                 let script = Script::new(catalog, &given, &request.context);
-                simulate(&engine.resolve(&request), script)
+                simulate_call(&engine.resolve(&request), script)
             });
             if is_weaker(self.kind, before, after) {
                 return Some(Weakening {
@@ -451,9 +470,9 @@ impl Hunt<'_, '_, '_> {
                         .iter()
                         .map(|(name, outcome)| (name.clone(), outcome.as_str()))
                         .collect(),
-                    before: action(before.action),
-                    after: action(after.action),
-                    because: self.because(start, seen),
+                    before: action_word(before.action),
+                    after: action_word(after.action),
+                    because: self.find_causes(start, seen),
                 });
             }
         }
@@ -463,7 +482,7 @@ impl Hunt<'_, '_, '_> {
         None
     }
 
-    fn because(&self, start: &Start, seen: &Evaluated) -> Vec<super::report::Cause> {
+    fn find_causes(&self, start: &Start, seen: &Evaluated) -> Vec<super::report::Cause> {
         let changes = self.search.changes;
         let mut causes: Vec<&super::report::Cause> = start
             .named
@@ -505,13 +524,13 @@ pub(super) fn is_weaker(kind: WeakeningKind, before: Reaction, after: Reaction) 
 /// What an attachment would have to be the same in to switch off the same defaults.
 fn switch_key<'w>(world: &'w World<'_>, given: &'w Given) -> impl Eq + std::hash::Hash + use<'w> {
     let conditions: Vec<_> = world
-        .chain(given.profile)
+        .chain_of(given.profile)
         .map(|member| member.condition.as_deref())
         .collect();
     (&given.zone, &given.models, conditions)
 }
 
-fn action(action: FinalAction) -> &'static str {
+fn action_word(action: FinalAction) -> &'static str {
     match action {
         FinalAction::Allow => "allow",
         FinalAction::Block => "block",

@@ -13,7 +13,7 @@ use crate::prove::search::Element;
 use crate::prove::world::{GuardId, PipeId, ProfileId};
 
 impl Hunt<'_, '_, '_> {
-    pub(super) fn run(&mut self) {
+    pub(super) fn run_hunt(&mut self) {
         for rank in self
             .search
             .changes
@@ -22,8 +22,11 @@ impl Hunt<'_, '_, '_> {
             .cloned()
             .unwrap_or_default()
         {
-            for point in self.search.points(BASE, rank, &Point::top()) {
-                self.look(
+            for point in self
+                .search
+                .points_within(BASE, rank, &Point::every_request())
+            {
+                self.look_at(
                     Start {
                         point,
                         named: Vec::new(),
@@ -40,9 +43,9 @@ impl Hunt<'_, '_, '_> {
         }
 
         for policy in &self.search.changes.policies {
-            self.look(
+            self.look_at(
                 Start {
-                    point: Point::top(),
+                    point: Point::every_request(),
                     named: vec![policy.name.clone()],
                 },
                 0,
@@ -50,10 +53,10 @@ impl Hunt<'_, '_, '_> {
         }
 
         for capturer in &capturers {
-            let top = Point::top();
+            let top = Point::every_request();
             match capturer {
                 Capturer::Attached(rank) => {
-                    let points = self.search.points(HEAD, *rank, &top);
+                    let points = self.search.points_within(HEAD, *rank, &top);
                     self.captured_from_named(capturer, points);
                 }
                 Capturer::Named(_) => self.captured_from_named(capturer, std::iter::once(top)),
@@ -66,14 +69,17 @@ impl Hunt<'_, '_, '_> {
     /// Default attachments of HEAD that have a pipeline.
     pub(super) fn default_capturers(&self) -> Vec<Rank> {
         let world = self.search.eval.world;
-        let givens = self.search.side(HEAD).map_or(&[][..], |side| &side.givens);
+        let givens = self
+            .search
+            .side_at(HEAD)
+            .map_or(&[][..], |side| &side.givens);
         (0..)
             .zip(givens)
             .filter(|(_, given)| {
                 given.default
                     && world
                         .pipe_of(given.profile)
-                        .is_some_and(|pipe| self.matters(pipe))
+                        .is_some_and(|pipe| self.pipe_matters(pipe))
             })
             .map(|(rank, _)| rank)
             .collect()
@@ -83,7 +89,7 @@ impl Hunt<'_, '_, '_> {
     /// something else that HEAD lacks.
     fn captured_by_default(&mut self) {
         let defaults = self.default_capturers();
-        let Some(head) = self.search.side(HEAD) else {
+        let Some(head) = self.search.side_at(HEAD) else {
             return;
         };
 
@@ -95,16 +101,20 @@ impl Hunt<'_, '_, '_> {
             .cloned()
             .unwrap_or_default()
         {
-            if defaults.is_empty() || self.over() {
+            if defaults.is_empty() || self.is_over() {
                 return;
             }
 
-            for point in self.search.points(BASE, rank, &Point::top()) {
-                let Ok(seen) = self.search.eval.evaluate(&point, &[], &[]) else {
+            for point in self
+                .search
+                .points_within(BASE, rank, &Point::every_request())
+            {
+                let Ok(seen) = self.search.eval.evaluate_point(&point, &[], &[]) else {
                     continue;
                 };
                 let turns = |class| {
-                    seen.outcome(BASE, class).non_default && !seen.outcome(HEAD, class).non_default
+                    seen.outcome_of(BASE, class).non_default
+                        && !seen.outcome_of(HEAD, class).non_default
                 };
 
                 if !(0..seen.space.classes.len()).any(turns) {
@@ -115,7 +125,9 @@ impl Hunt<'_, '_, '_> {
                     let points = head
                         .givens
                         .get(*default as usize)
-                        .map_or_else(Points::none, |given| given.distinct.points(&point));
+                        .map_or_else(Points::no_points, |given| {
+                            given.distinct.points_within(&point)
+                        });
                     self.captured_from_named(&Capturer::Attached(*default), points);
                 }
             }
@@ -123,17 +135,18 @@ impl Hunt<'_, '_, '_> {
     }
 
     /// The guardrails that a pipeline captures to an effect.
-    fn pardoned(&self, pipe: PipeId) -> &[GuardId] {
+    fn pardoned_guardrails(&self, pipe: PipeId) -> &[GuardId] {
         self.pardons.get(&pipe).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn matters(&self, pipe: PipeId) -> bool {
-        !self.pardoned(pipe).is_empty()
+    pub(super) fn pipe_matters(&self, pipe: PipeId) -> bool {
+        !self.pardoned_guardrails(pipe).is_empty()
     }
 
     /// New attachments of HEAD met with defaults of BASE.
     fn switched_off(&mut self) {
-        let (Some(base), Some(head)) = (self.search.side(BASE), self.search.side(HEAD)) else {
+        let (Some(base), Some(head)) = (self.search.side_at(BASE), self.search.side_at(HEAD))
+        else {
             return;
         };
         let defaults: Vec<Rank> = (0..)
@@ -176,16 +189,19 @@ impl Hunt<'_, '_, '_> {
                 continue;
             }
 
-            self.together(rank, &defaults);
+            self.look_at_meetings(rank, &defaults);
         }
     }
 
     /// An attachment of HEAD met with attachments of BASE.
-    fn together(&mut self, rank: Rank, others: &[Rank]) {
-        for point in self.search.points(HEAD, rank, &Point::top()) {
+    fn look_at_meetings(&mut self, rank: Rank, others: &[Rank]) {
+        for point in self
+            .search
+            .points_within(HEAD, rank, &Point::every_request())
+        {
             for other in others {
-                for both in self.search.points(BASE, *other, &point) {
-                    self.look(
+                for both in self.search.points_within(BASE, *other, &point) {
+                    self.look_at(
                         Start {
                             point: both,
                             named: Vec::new(),
@@ -194,15 +210,16 @@ impl Hunt<'_, '_, '_> {
                     );
                 }
 
-                if self.over() {
+                if self.is_over() {
                     return;
                 }
             }
         }
     }
 
-    pub(super) fn capturers(&self) -> Vec<Capturer> {
-        let (Some(base), Some(head)) = (self.search.side(BASE), self.search.side(HEAD)) else {
+    pub(super) fn find_capturers(&self) -> Vec<Capturer> {
+        let (Some(base), Some(head)) = (self.search.side_at(BASE), self.search.side_at(HEAD))
+        else {
             return Vec::new();
         };
         let world = self.search.eval.world;
@@ -215,7 +232,7 @@ impl Hunt<'_, '_, '_> {
             .filter(|(_, given)| {
                 world
                     .pipe_of(given.profile)
-                    .is_some_and(|pipe| self.matters(pipe))
+                    .is_some_and(|pipe| self.pipe_matters(pipe))
             })
             .filter(|(rank, _)| {
                 order_key(world, head, *rank).is_some_and(|key| !known.contains(&key))
@@ -224,7 +241,7 @@ impl Hunt<'_, '_, '_> {
 
         // A pipeline runs where its policy's own condition holds.
         let runs = |profile: &Option<ProfileId>| {
-            let own = profile.and_then(|profile| world.chain(profile).last());
+            let own = profile.and_then(|profile| world.chain_of(profile).last());
             (
                 profile.and_then(|p| world.pipe_of(p)),
                 own.and_then(|own| own.condition.clone()),
@@ -234,7 +251,7 @@ impl Hunt<'_, '_, '_> {
         let is_new = |profiles: &[Option<ProfileId>]| match profiles {
             [before, after] => {
                 let after = runs(after);
-                after.0.is_some_and(|pipe| self.matters(pipe)) && runs(before) != after
+                after.0.is_some_and(|pipe| self.pipe_matters(pipe)) && runs(before) != after
             }
             _ => false,
         };
@@ -250,13 +267,16 @@ impl Hunt<'_, '_, '_> {
     fn captured_from_attached(&mut self, capturer: &Capturer) {
         let givers = Rc::clone(&self.givers);
         for guardrail in self.captured_by(capturer) {
-            let others = givers.of(Element::Guardrail(guardrail));
+            let others = givers.givers_of(Element::Guardrail(guardrail));
             match capturer {
-                Capturer::Attached(rank) => self.together(*rank, others),
+                Capturer::Attached(rank) => self.look_at_meetings(*rank, others),
                 Capturer::Named(name) => {
                     for rank in others {
-                        for point in self.search.points(BASE, *rank, &Point::top()) {
-                            self.look(
+                        for point in self
+                            .search
+                            .points_within(BASE, *rank, &Point::every_request())
+                        {
+                            self.look_at(
                                 Start {
                                     point,
                                     named: vec![name.clone()],
@@ -265,7 +285,7 @@ impl Hunt<'_, '_, '_> {
                             );
                         }
 
-                        if self.over() {
+                        if self.is_over() {
                             return;
                         }
                     }
@@ -277,7 +297,7 @@ impl Hunt<'_, '_, '_> {
     /// What it captures from policies that a request names.
     fn captured_from_named(&mut self, capturer: &Capturer, points: impl Iterator<Item = Point>) {
         let steps = self.captured_by(capturer);
-        let Some(base) = self.search.side(BASE) else {
+        let Some(base) = self.search.side_at(BASE) else {
             return;
         };
         let world = self.search.eval.world;
@@ -306,14 +326,14 @@ impl Hunt<'_, '_, '_> {
                     named.push(name.clone());
                 }
 
-                self.look(
+                self.look_at(
                     Start {
                         point: point.clone(),
                         named,
                     },
                     0,
                 );
-                if self.over() {
+                if self.is_over() {
                     return;
                 }
             }
@@ -322,17 +342,17 @@ impl Hunt<'_, '_, '_> {
 
     /// What a new pipeline captures to an effect.
     fn captured_by(&self, capturer: &Capturer) -> Vec<GuardId> {
-        let head = self.search.side(HEAD);
+        let head = self.search.side_at(HEAD);
         let profile = match capturer {
             Capturer::Attached(rank) => head
                 .and_then(|h| h.givens.get(*rank as usize))
                 .map(|given| given.profile),
-            Capturer::Named(name) => self.profile(HEAD, name),
+            Capturer::Named(name) => self.profile_of(HEAD, name),
         };
 
         let world = self.search.eval.world;
         let pipe = profile.and_then(|profile| world.pipe_of(profile));
-        pipe.map(|pipe| self.pardoned(pipe).to_vec())
+        pipe.map(|pipe| self.pardoned_guardrails(pipe).to_vec())
             .unwrap_or_default()
     }
 }
