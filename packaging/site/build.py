@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Builds the documentation as pages: python3 packaging/site/build.py --refguard target/debug/refguard --output site
 
-The pages of docs/, README.md as the first one, and a reference that the binary and the schemas tell: every verb by its
-help, every kind of document by its schema. These are made anew each time and so are never out of date. A link that
-leads nowhere is an error; a page that mkdocs.yml does not name stands under "More".
+The pages of docs/, README.md as the first one, and the reference that the program itself tells (reference.py), made
+anew each time. A link that leads nowhere is an error; a page that mkdocs.yml does not name stands under "More".
 
 Needs the package mkdocs-material (packaging/site/requirements.txt).
 """
@@ -18,78 +17,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+
+import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/images"
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
-# A schema's type for a person.
-PLURALS = {"string": "text", "integer": "number", "boolean": "true or false", "object": "mapping", "null": "nothing"}
-
-
-def ask(program: Path, *words: str) -> str:
-    """What the program prints."""
-    return subprocess.run([program, *words], check=True, capture_output=True, text=True).stdout
-
-
-def write_commands(program: Path) -> str:
-    """Every verb with its help, also the verbs below a verb."""
-    parts = ["# Commands\n", "What `refguard VERB --help` says, of every verb.\n"]
-    todo: list[tuple[str, ...]] = [()]
-    while todo:
-        verb = todo.pop(0)
-        text = ask(program, *verb, "--help")
-        parts.append(f"## {' '.join(('refguard', *verb))}\n\n```text\n{text.strip()}\n```\n")
-        todo += [(*verb, name) for name in list_verbs(text) if name != "help"]
-    return "\n".join(parts)
-
-
-def list_verbs(text: str) -> list[str]:
-    """The verbs that a help names."""
-    _, _, rest = text.partition("\nCommands:\n")
-    return re.findall(r"^  ([a-z][a-z-]*) ", rest.partition("\n\n")[0], re.MULTILINE)
-
-
-def write_documents(folder: Path) -> str:
-    """Every kind of document with its fields, by the schemas."""
-    parts = ["# Documents\n", "Every field of every kind, by the schemas in `schema/`. Editors check by the same.\n"]
-    for path in sorted(folder.glob("*.json")):
-        schema = json.loads(path.read_text())
-        if "allOf" in schema:
-            continue  # the one for all kinds, made of the others
-        parts.append(f"## {schema['title']}\n\n{schema.get('description', '')}\n")
-        parts.append(write_fields(schema))
-        for name, nested in sorted(schema.get("$defs", {}).items()):
-            if "properties" in nested:
-                parts.append(f"### {schema['title']}: {name.removeprefix('Raw')}\n\n{nested.get('description', '')}\n")
-                parts.append(write_fields(nested))
-    return "\n".join(parts)
-
-
-def write_fields(schema: dict[str, Any]) -> str:
-    """A table of the fields of a mapping."""
-    rows = ["| field | is | what it says |", "|---|---|---|"]
-    for name, field in schema["properties"].items():
-        told = " ".join(field.get("description", "").split()).replace("|", "\\|")
-        mark = " (must be there)" if name in schema.get("required", []) else ""
-        rows.append(f"| `{name}` | {name_type(field)}{mark} | {told} |")
-    return "\n".join(rows) + "\n"
-
-
-def name_type(field: dict[str, Any]) -> str:
-    """A field's type in words."""
-    if reference := field.get("$ref"):
-        return reference.split("/")[-1].removeprefix("Raw")
-    for key in ("anyOf", "oneOf"):
-        if key in field:
-            named = [name_type(it) for it in field[key]]
-            return " or ".join(dict.fromkeys(it for it in named if it != "nothing"))
-    types = field.get("type", "anything")
-    named = [PLURALS.get(it, it) for it in (types if isinstance(types, list) else [types])]
-    if "array" in named:
-        named[named.index("array")] = f"list of {name_type(field.get('items', {}))}"
-    return " or ".join(it for it in named if it != "nothing") or "anything"
+# A link that is a paragraph of its own, to a file beside docs/.
+EXAMPLE = re.compile(r"(?<=\n\n)\[([^\]]+)\]\((\.\./[^)\s]+)\)(?=\n\n)")
 
 
 def lead_links(text: str, page: Path) -> str:
@@ -114,12 +51,35 @@ def lead_links(text: str, page: Path) -> str:
     return LINK.sub(lead, text)
 
 
+def show_file(name: str, target: str, page: Path) -> str:
+    """A file beside docs/ as a page shows it."""
+    file = (page.parent / target).resolve()
+    if not file.is_file():
+        raise SystemExit(f"{page.relative_to(ROOT)} shows `{target}`, which is not there")
+    language = {".yaml": "yaml", ".conf": "nginx"}.get(file.suffix, "text")
+    return f'```{language} title="{name}"\n{file.read_text().rstrip()}\n```'
+
+
+def write_page(page: Path) -> str:
+    """A page of docs/ as the site has it: whole files stand where a link to one is a paragraph."""
+    parts = EXAMPLE.split(page.read_text())
+    texts = [lead_links(it, page) for it in parts[::3]]
+    files = [show_file(*named, page) for named in zip(parts[1::3], parts[2::3], strict=True)]
+    return "".join(it for pair in zip_longest(texts, files, fillvalue="") for it in pair)
+
+
 def collect_pages(program: Path) -> dict[str, str]:
     """The pages by the names of their files."""
-    pages = {path.name: lead_links(path.read_text(), path) for path in sorted((ROOT / "docs").glob("*.md"))}
+    pages = {path.name: write_page(path) for path in sorted((ROOT / "docs").glob("*.md"))}
     pages["index.md"] = lead_links((ROOT / "README.md").read_text(), ROOT / "README.md")
-    pages["commands.md"] = write_commands(program)
-    pages["documents.md"] = write_documents(ROOT / "schema")
+    pages["commands.md"] = reference.write_commands(program)
+    pages["documents.md"] = reference.write_documents(ROOT / "schema")
+    pages["gates.md"] = reference.write_gates(program, (ROOT / "docs/lifecycle.md").read_text())
+    pages["exit-codes.md"] = reference.write_exit_codes(program)
+    pages["limits.md"] = reference.write_limits(program)
+    with reference.run_daemon(program) as daemon:
+        pages["metrics.md"] = reference.write_metrics(daemon.call("/metrics"))
+        pages["api.md"] = reference.write_api(json.loads(daemon.call("/openapi.json")))
     return pages
 
 

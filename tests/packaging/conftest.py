@@ -86,3 +86,12 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(build, check=True, cwd=root)
     (found,) = folder.glob("*.whl")
     return found
+
+
+@pytest.fixture(scope="session")
+def site(root: Path, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site. A link that leads nowhere makes its building fail."""
+    folder = tmp_path_factory.mktemp("site") / "site"
+    build = [sys.executable, root / "packaging/site/build.py", "--refguard", program, "--output", folder]
+    subprocess.run(build, check=True)
+    return folder

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import re
 from contextlib import ExitStack
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -14,32 +14,30 @@ from support.repository import environment
 from support.scenes import SCENES, WITHOUT_A_SCENE, Stage
 from support.scripts import load_script
 
-
-@pytest.fixture(scope="module")
-def site(root: Path, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site. A link that leads nowhere makes its building fail."""
-    folder = tmp_path_factory.mktemp("site") / "site"
-    build = [sys.executable, root / "packaging/site/build.py", "--refguard", program, "--output", folder]
-    subprocess.run(build, check=True)
-    return folder
+# Made by packaging/site/reference.py; test_reference.py holds each against the program.
+REFERENCE = [f"{it}.html" for it in ("commands", "documents", "gates", "exit-codes", "metrics", "api", "limits")]
 
 
 def test_every_page_is_there_and_is_found_by_a_search(site: Path, root: Path) -> None:
     pages = {path.with_suffix(".html").name for path in (root / "docs").glob("*.md")}
-    assert pages | {"index.html", "commands.html", "documents.html"} <= {it.name for it in site.glob("*.html")}
+    assert pages | {"index.html", *REFERENCE} <= {it.name for it in site.glob("*.html")}
     index = json.loads((site / "search/search_index.json").read_text())
     found = {entry["location"].split("#")[0] for entry in index["docs"] if "safe.directory" in entry["text"]}
     assert "container.html" in found
 
 
-def test_the_reference_tells_every_verb_and_every_field(site: Path, program: Path, root: Path) -> None:
-    commands = (site / "commands.html").read_text()
-    for verb in ("refguard promote", "refguard hook pre-receive", "refguard import litellm"):
-        assert f">{verb}<" in commands, verb
-    documents = (site / "documents.html").read_text()
-    for path in (root / "schema").glob("*.json"):
-        for field in json.loads(path.read_text()).get("properties", {}):
-            assert f"<code>{field}</code>" in documents, f"{path.name}: {field}"
+def test_a_page_of_a_proxy_shows_its_configuration_and_names_tests_that_are_there(site: Path, root: Path) -> None:
+    stories = (root / "tests/daemon/proxies.rs").read_text()
+    stories += "".join(path.read_text() for path in (root / "integrations/litellm/tests").glob("test_*.py"))
+    pages = sorted((root / "docs").glob("proxy-*.md"))
+    assert [page.stem for page in pages] == ["proxy-caddy", "proxy-envoy", "proxy-litellm", "proxy-nginx"]
+    for page in pages:
+        tried = re.search(r"^## What was tried\n.*", page.read_text(), re.MULTILINE | re.DOTALL)
+        named = re.findall(r"`([a-z]+(?:_[a-z0-9]+){3,})`", tried[0]) if tried else []
+        assert len(named) >= 5 and all(re.search(rf"(fn|def) {name}\(", stories) for name in named), page
+    shown = unescape(re.sub("<[^>]*>", "", (site / "proxy-caddy.html").read_text()))
+    for line in (root / "integrations/caddy/Caddyfile").read_text().splitlines():
+        assert line.strip() in shown, line
 
 
 def test_a_link_that_leads_nowhere_is_found(root: Path) -> None:

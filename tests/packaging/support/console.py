@@ -28,7 +28,11 @@ refguard() {
     exec {said}< <(exec refguard "$@" ${LISTEN:+--listen "$LISTEN"} 2>"$HOME/serve.log")
     while IFS= read -r -u "$said" line; do
         printf '%s\n' "$line"
-        [[ $line == 'see what is in force: '* ]] && return
+        if [[ $line == 'see what is in force: '* ]]; then
+            # A person types more slowly than a set is loaded.
+            command refguard wait --ready --timeout 60s "http://$LISTEN" >/dev/null
+            return
+        fi
     done
     cat "$HOME/serve.log"
 }

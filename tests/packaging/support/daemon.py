@@ -26,3 +26,8 @@ def serve(program: Path, repository: Path, state: Path, *words: str) -> Iterator
     finally:
         running.terminate()
         running.wait(PATIENCE)
+
+
+def until_ready(program: Path, address: str) -> None:
+    """Waits until a daemon answers requests."""
+    subprocess.run([program, "wait", "--ready", "--timeout", f"{PATIENCE}s", address], check=True, capture_output=True)

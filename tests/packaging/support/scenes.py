@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.daemon import serve
+from support.daemon import serve, until_ready
 from support.repository import Repository, environment
 
 LOOPBACK = "127.0.0.1:8731"
@@ -76,6 +76,7 @@ class Stage:
         """A daemon over a repository, for the page at `address`."""
         state = self.folder.with_name(f"{self.folder.name}-state-{len(self.addresses)}")
         url = self.closing.enter_context(serve(self.program, repository, state))
+        until_ready(self.program, url)
         self.addresses[address] = url.removeprefix("http://")
 
 
