@@ -69,7 +69,9 @@ impl Shell {
     pub(super) fn open_to_read(&self, fetch: &FetchArgs) -> Result<Workspace> {
         let workspace = Workspace::open(&self.dir)?;
         if fetch.is_wanted() {
-            workspace.fetch_environments()?;
+            for note in workspace.fetch_environments()? {
+                self.say_once(format!("note: {note}"));
+            }
         }
         Ok(workspace)
     }

@@ -57,6 +57,10 @@ pub(super) struct Tracked {
     copies: Option<Copies>,
     /// The refs that the last look took.
     taken: Option<EnvironmentRefs>,
+    /// What the ledger held at the last look.
+    recorded: Option<CommitId>,
+    /// What was judged last, and by which value of the ledger.
+    judged: Option<Judged>,
     following: Following,
     loader: Option<Loader>,
     /// The folder that the last good set was looked for in.
@@ -74,6 +78,23 @@ struct EnvironmentRefs {
     branch: RefName,
     /// Where its last promotion is recorded.
     ledger: RefName,
+}
+
+/// A commit that was read, and the ledger that was at hand.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    commit: CommitId,
+    recorded: Option<CommitId>,
+    /// Another value of the ledger may lead to another result.
+    leans_on_ledger: bool,
+}
+
+impl Judged {
+    /// Whether a value of the ledger may say something else of the commit. A ledger that comes to name the promotion
+    /// that the commit is says nothing new.
+    fn is_outdated_by(&self, recorded: Option<CommitId>) -> bool {
+        self.recorded != recorded && (self.leans_on_ledger || recorded != Some(self.commit))
+    }
 }
 
 impl EnvironmentRefs {
@@ -154,6 +175,8 @@ impl Tracked {
             refs: refs.map_err(|error| error.to_string()),
             copies: remote.is_none().then(Copies::default),
             taken: None,
+            recorded: None,
+            judged: None,
             following: Following::default(),
             loader: None,
             restored_from: None,
@@ -166,7 +189,8 @@ impl Tracked {
     /// The refs whose folders tell of a change.
     pub fn references(&self) -> impl Iterator<Item = &str> {
         let copies = self.copies.iter().filter_map(|copies| copies.refs.as_ref());
-        self.refs.iter().chain(copies).map(|refs| refs.branch.as_str())
+        let refs = self.refs.iter().chain(copies);
+        refs.flat_map(|refs| [refs.branch.as_str(), refs.ledger.as_str()])
     }
 
     /// When something is due without a hint.
@@ -221,6 +245,11 @@ impl Tracked {
         });
         let (taken, value) = copied.unwrap_or((own, here));
 
+        // After the branch: a promotion moves both, and what is behind is looked at again.
+        self.recorded = match read_value(repo, &taken.ledger) {
+            Value::At(recorded) => Some(recorded),
+            Value::Absent(_) | Value::Unreadable(_) => None,
+        };
         if self.taken.as_ref() != Some(&taken) {
             self.slot.facts().reference = Some(taken.branch.to_string());
             self.taken = Some(taken);
@@ -267,6 +296,10 @@ impl Tracked {
         if self.is_busy() {
             return;
         }
+        let judged = self.judged.filter(|judged| judged.commit == commit);
+        if judged.is_some_and(|judged| judged.is_outdated_by(self.recorded)) {
+            self.following.doubt(commit);
+        }
         self.respect_death(commit);
         if self.following.step(commit, Instant::now(), context.urged) == Step::Load {
             self.order_load(context, repo, commit);
@@ -306,7 +339,7 @@ impl Tracked {
             repo,
             commit,
             prefix: context.prefix.to_owned(),
-            ledger: self.taken.as_ref().map(|refs| refs.ledger.clone()),
+            recorded: self.recorded,
             served: self.slot.snapshot(),
             served_commit: self.following.current(),
         };
@@ -316,6 +349,8 @@ impl Tracked {
             marker.set(commit, deaths.map_or(0, |death| death.times));
         }
         self.loading = true;
+        let recorded = self.recorded;
+        self.judged = Some(Judged { commit, recorded, leans_on_ledger: true });
         self.give(context, Order::Load(order));
     }
 
@@ -351,8 +386,16 @@ impl Tracked {
     }
 
     fn take_loaded(&mut self, context: &Context<'_>, report: LoadReport) {
-        let LoadReport { commit, result, took } = report;
+        let LoadReport { commit, result, leans_on_ledger, untold, took } = report;
         self.death = None;
+        if let Some(judged) = &mut self.judged {
+            judged.leans_on_ledger = leans_on_ledger;
+        }
+        let name = &self.environment;
+        let note = untold.map(|why| {
+            format!("what was promoted to `{name}` before cannot be told, nor holds of then: {why}")
+        });
+        context.hub.notes().report(Subject::Promotions, name, note);
         let result = match result {
             LoadResult::Good { engine, not_before, promotion, hold, release, newer, files } => {
                 self.slot.facts().hold = hold;

@@ -1,5 +1,6 @@
 //! Fetching from a remote, on a thread of its own: the network must not keep the refs from being read.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use super::metrics::FetchGauges;
 use super::notes::{Notes, Subject, lock};
 use super::watch::Hint;
 use super::{Config, Hub};
-use crate::repo::{Cancel, GitEnv, RefName, Repo, RepoError};
+use crate::repo::{Cancel, Fetched, GitEnv, RefName, Repo, RepoError};
 
 /// Fetches at intervals until it is dropped.
 pub(super) struct Fetcher {
@@ -81,25 +82,28 @@ impl Drop for Fetcher {
 
 impl Worker {
     fn run(self, urged: &Receiver<()>) {
+        // Environments whose ledgers the remote had once.
+        let mut lost = BTreeSet::new();
         loop {
             if let Err(RecvTimeoutError::Disconnected) = urged.recv_timeout(self.fetch.interval) {
                 return;
             }
             while urged.try_recv().is_ok() {}
 
-            let fetched = self.fetch_once();
+            let fetched = self.fetch_once(&mut lost);
             if self.cancel.is_cancelled() {
                 return;
             }
-            self.report(&fetched);
+            self.report(&fetched, &lost);
             if fetched.is_ok() && self.done.send(Hint::Fetched).is_err() {
                 return;
             }
         }
     }
 
-    /// Fetches the environments' branches; returns those that the remote does not have.
-    fn fetch_once(&self) -> Result<Vec<RefName>, RepoError> {
+    /// Fetches the environments' branches; returns those that the remote does not have. Keeps book of the ledgers that
+    /// it has no longer.
+    fn fetch_once(&self, lost: &mut BTreeSet<String>) -> Result<Vec<RefName>, RepoError> {
         let mut branches = lock(&self.branches).clone();
         let remote = self.fetch.remote.as_str();
         let repo = Repo::open(&self.dir, &self.env)?.following(Some(remote));
@@ -112,12 +116,18 @@ impl Worker {
         // Version numbers are counted on it, and it declares environments that nothing was promoted to yet.
         let publish = repo.publish_branch().ok().flatten();
         branches.extend(publish.clone().filter(|publish| !branches.contains(publish)));
-        let mut missing = repo.fetch_branches(remote, &branches, &self.cancel)?;
+        let Fetched { mut missing, lost_ledgers } =
+            repo.fetch_branches(remote, &branches, &self.cancel)?;
+        if !repo.takes_branches_only(remote)? {
+            lost.extend(lost_ledgers);
+        }
+        let copied = repo.copied_ledgers(remote)?;
+        lost.retain(|name| !copied.contains(name));
         missing.retain(|branch| Some(branch) != publish.as_ref());
         Ok(missing)
     }
 
-    fn report(&self, fetched: &Result<Vec<RefName>, RepoError>) {
+    fn report(&self, fetched: &Result<Vec<RefName>, RepoError>, lost: &BTreeSet<String>) {
         let remote = &self.fetch.remote;
         let trouble = match fetched {
             Ok(missing) if missing.is_empty() => None,
@@ -129,5 +139,15 @@ impl Worker {
         };
         self.gauges.set(fetched.is_ok());
         self.notes.report(Subject::Fetch, "", trouble);
+
+        let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+        let note = (!lost.is_empty()).then(|| {
+            format!(
+                "`{remote}` no longer has the ledger of `{}`: what the branch itself records counts, and holds that only \
+                 the ledger recorded are over",
+                lost.join("`, `")
+            )
+        });
+        self.notes.report(Subject::Fetch, "ledgers", note);
     }
 }

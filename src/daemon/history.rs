@@ -35,6 +35,8 @@ const MAX_PINS: usize = 1_000;
 pub struct History {
     dir: PathBuf,
     index: ArcSwapOption<VersionIndex>,
+    /// Why the last try to read it failed, if it did.
+    failure: Mutex<Option<String>>,
     pins: Mutex<Pins>,
     /// Sets of the past that were asked for lately, the last one first.
     pub(super) past: Mutex<Vec<Arc<PastSet>>>,
@@ -105,6 +107,7 @@ impl History {
         Self {
             dir,
             index: ArcSwapOption::empty(),
+            failure: Mutex::default(),
             pins: Mutex::default(),
             past: Mutex::default(),
             pages: Mutex::default(),
@@ -258,8 +261,13 @@ impl History {
 
     /// The history that was read, of a workspace.
     fn history<'w>(&self, workspace: &'w Workspace) -> Result<VersionHistory<'w>, NoHistory> {
-        let index = self.index.load_full().ok_or(NoHistory::NotYet)?;
-        Ok(VersionHistory::with_index(workspace, index))
+        match self.index.load_full() {
+            Some(index) => Ok(VersionHistory::with_index(workspace, index)),
+            None => Err(match lock(&self.failure).clone() {
+                Some(failure) => NoHistory::Unreadable(failure),
+                None => NoHistory::NotYet,
+            }),
+        }
     }
 
     /// The same, where it knows a policy.
@@ -304,7 +312,9 @@ impl History {
     }
 
     fn catch_up(&self) {
-        match self.read() {
+        let read = self.read();
+        *lock(&self.failure) = read.as_ref().err().map(|error| format!("{error:#}"));
+        match read {
             Ok(is_new) => {
                 self.notes.clear(Subject::History, "");
                 if is_new {

@@ -20,7 +20,7 @@ use super::state_folder::StateFolder;
 use super::status::Hold;
 use super::watch::Hint;
 use crate::ops::{TrackedSet, latest_honest, own_root, release_of};
-use crate::repo::{CommitId, Promotion, RefName, Repo, TreeId};
+use crate::repo::{CommitId, Promotion, Repo, TreeId};
 
 /// How many commits are counted between what is served and what the ref holds.
 const MAX_BEHIND: usize = 1_000;
@@ -42,8 +42,8 @@ pub(super) struct LoadOrder {
     pub commit: CommitId,
     /// The root of the set in commits.
     pub prefix: String,
-    /// Where the environment's last promotion is recorded besides its branch.
-    pub ledger: Option<RefName>,
+    /// The environment's last promotion as its ledger records it.
+    pub recorded: Option<CommitId>,
     /// What is served: a commit that differs little from it is read by its differences.
     pub served: Option<Arc<Snapshot>>,
     /// The commit that is served.
@@ -75,6 +75,10 @@ pub(super) struct RestoredEngine {
 pub(super) struct LoadReport {
     pub commit: CommitId,
     pub result: LoadResult,
+    /// Another value of the ledger may lead to another result.
+    pub leans_on_ledger: bool,
+    /// Why it cannot be told what was promoted before, if so.
+    pub untold: Option<String>,
     pub took: Duration,
 }
 
@@ -110,6 +114,10 @@ struct Standing {
     release: Release,
     /// Why the set is another root's to serve, if it is.
     foreign: Option<String>,
+    /// Another value of the ledger may say something else.
+    leans_on_ledger: bool,
+    /// Why all this is only what the tip says itself, if so.
+    untold: Option<String>,
 }
 
 /// The way to a loader's thread. Dropped, the thread ends after what it does.
@@ -207,14 +215,22 @@ impl Worker {
             }
             Order::Load(order) => {
                 let started = Instant::now();
-                let (commit, result) = (order.commit, self.load(order));
-                Report::Loaded(Box::new(LoadReport { commit, result, took: started.elapsed() }))
+                let mut standing = self.find_standing(&order);
+                let (leans_on_ledger, untold) = (standing.leans_on_ledger, standing.untold.take());
+                let (commit, result) = (order.commit, self.load(order, standing));
+                let took = started.elapsed();
+                Report::Loaded(Box::new(LoadReport {
+                    commit,
+                    result,
+                    leans_on_ledger,
+                    untold,
+                    took,
+                }))
             }
         }
     }
 
-    fn load(&mut self, order: LoadOrder) -> LoadResult {
-        let standing = self.find_standing(&order);
+    fn load(&mut self, order: LoadOrder, standing: Standing) -> LoadResult {
         if let Some(message) = standing.foreign {
             return LoadResult::Rejected { message, findings: Vec::new(), commits_behind: None };
         }
@@ -242,18 +258,28 @@ impl Worker {
     /// What the promotions of the environment say of a tip. Informational where it fails to be read: it never blocks
     /// serving.
     fn find_standing(&self, order: &LoadOrder) -> Standing {
-        let at = |commit| order.repo.promotion_at(&self.environment, commit).ok().flatten();
-        let promotion = at(order.commit);
-        let recorded = || at(order.repo.read_ref(order.ledger.as_ref()?).ok()??);
-        let last = promotion.clone().or_else(recorded);
+        let (repo, commit) = (&order.repo, order.commit);
+        let newest = repo.newest_promotions(&self.environment, commit, order.recorded);
+        let (newest, untold) = match newest {
+            Ok(newest) => (newest, None),
+            Err(error) => {
+                (repo.claimed_promotion(&self.environment, commit), Some(error.to_string()))
+            }
+        };
+        let promotion = newest.at(commit);
+        let counting = promotion.or_else(|| newest.last());
 
-        let release = last.as_ref().map_or(Release::FIRST, |last| release_of(&last.record));
-        let foreign = last.as_ref().and_then(|last| self.find_owner(last, &order.prefix));
-        let hold = last.and_then(|last| {
-            let since = last.commit.committer.time.to_string();
-            Some(Hold { reason: last.record.hold?, since })
-        });
-        Standing { promotion: promotion.map(|it| it.record.number), hold, release, foreign }
+        Standing {
+            promotion: promotion.map(|promotion| promotion.record.number),
+            hold: newest.hold().map(|(promotion, reason)| Hold {
+                reason: reason.to_owned(),
+                since: promotion.commit.committer.time.to_string(),
+            }),
+            release: counting.map_or(Release::FIRST, |counting| release_of(&counting.record)),
+            foreign: counting.and_then(|counting| self.find_owner(counting, &order.prefix)),
+            leans_on_ledger: newest.lean_on_ledger(commit),
+            untold,
+        }
     }
 
     /// That an environment belongs to another root than the one that is served, if its last promotion says so.

@@ -18,6 +18,8 @@ pub enum Subject {
     History,
     /// The instant that a set is served as of.
     Instant,
+    /// What the promotions of an environment say.
+    Promotions,
     /// A reload of tokens or TLS files.
     Reload,
     /// The repository as a whole.

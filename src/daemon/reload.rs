@@ -20,6 +20,8 @@ pub(super) struct Following {
     rejected: Option<CommitId>,
     /// What failed for a passing reason: tried again.
     retry: Option<Retry>,
+    /// What is known already and is judged anew, because something else than the ref has changed.
+    doubted: Option<CommitId>,
 }
 
 /// A failed value and when it is due again.
@@ -45,7 +47,8 @@ pub(super) enum Step {
 impl Following {
     /// What to do about a value at a time. `urged`: somebody asked, so a failed value is due now.
     pub fn step(&self, value: CommitId, now: Instant, urged: bool) -> Step {
-        if self.served == Some(value) || self.rejected == Some(value) {
+        let is_known = self.served == Some(value) || self.rejected == Some(value);
+        if is_known && self.doubted != Some(value) {
             return Step::Nothing;
         }
         match self.retry {
@@ -80,7 +83,12 @@ impl Following {
 
     /// The value was rejected for its content.
     pub fn rejected(&mut self, value: CommitId) {
-        (self.rejected, self.retry) = (Some(value), None);
+        (self.rejected, self.retry, self.doubted) = (Some(value), None, None);
+    }
+
+    /// What the value was judged by has changed: it is loaded again. Served or not, it is that until then.
+    pub fn doubt(&mut self, value: CommitId) {
+        self.doubted = Some(value);
     }
 
     /// The value (or, without one, reading the ref) failed for a passing reason. The wait doubles from
@@ -104,9 +112,10 @@ impl Following {
         self.served.or(self.restored)
     }
 
-    /// Whether the value is served, and was read from the repository.
+    /// Whether the value is served, was read from the repository, and nothing speaks against it since.
     pub fn is_served(&self, value: CommitId) -> bool {
-        self.served == Some(value)
+        let against = [self.rejected, self.doubted];
+        self.served == Some(value) && !against.contains(&Some(value))
     }
 
     /// When something is due without a hint.
@@ -157,6 +166,26 @@ mod tests {
         following.rejected(commit(b'b'));
         following.settled();
         assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
+    }
+
+    #[test]
+    fn what_is_doubted_is_loaded_again_and_may_be_served_and_rejected_at_once() {
+        let (now, mut following) = (Instant::now(), Following::default());
+        following.served(commit(b'a'));
+        following.doubt(commit(b'a'));
+        assert_eq!(following.step(commit(b'a'), now, false), Step::Load);
+        following.failed(Some(commit(b'a')), now);
+        assert_eq!(following.step(commit(b'a'), now, false), Step::Wait);
+        assert!(!following.is_served(commit(b'a')));
+
+        following.rejected(commit(b'a'));
+        assert_eq!(following.step(commit(b'a'), now, false), Step::Nothing);
+        assert_eq!(following.current(), Some(commit(b'a')), "nothing better has come");
+        assert!(!following.is_served(commit(b'a')));
+
+        following.doubt(commit(b'a'));
+        following.served(commit(b'a'));
+        assert!(following.is_served(commit(b'a')));
     }
 
     #[test]

@@ -107,6 +107,14 @@ pub enum RepoError {
         /// Its id.
         id: String,
     },
+    /// An object that is there and cannot be read.
+    #[error("the object {id} is damaged: {message}")]
+    DamagedObject {
+        /// Its id.
+        id: String,
+        /// What libgit2 said.
+        message: String,
+    },
     /// More entries than any repository of policies has; crossed trees can be endless.
     #[error("the tree has more than {limit} entries")]
     TooManyEntries {
@@ -206,7 +214,13 @@ impl RepoError {
             }
             Self::Shallow { .. } => "fetch the rest with `git fetch --unshallow`".into(),
             Self::MissingObject { .. } => {
-                "a partial clone lacks objects: run `git fetch --refetch --no-filter`; otherwise see `git fsck`".into()
+                "`git fsck` lists what is missing; `git fetch --refetch --no-filter` brings back what a remote has, \
+                 also to a partial clone"
+                    .into()
+            }
+            Self::DamagedObject { .. } => {
+                "`git fsck` lists what is damaged; move its file aside, then `git fetch --refetch` brings it back from a remote"
+                    .into()
             }
             Self::TwoEntries { .. } => {
                 "no git command makes such a tree: `git fsck` names it; commit the folder anew from a checkout".into()
@@ -244,10 +258,7 @@ impl RepoError {
     pub(super) fn object(id: git2::Oid) -> impl FnOnce(git2::Error) -> Self {
         move |error| match error.code() {
             git2::ErrorCode::NotFound => Self::MissingObject { id: id.to_string() },
-            _ => Self::Objects {
-                what: format!("read object {id}"),
-                message: error.message().to_owned(),
-            },
+            _ => Self::DamagedObject { id: id.to_string(), message: error.message().to_owned() },
         }
     }
 }

@@ -6,10 +6,41 @@ use super::{RefName, Repo, RepoError};
 /// How git says that a branch is not there. It stops the fetch of all branches.
 const NO_SUCH_BRANCH: &str = "couldn't find remote ref";
 
+/// What a remote turned out not to have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Branches that were asked for.
+    pub missing: Vec<RefName>,
+    /// Environments whose ledgers it had at the fetch before: the copies are gone now.
+    pub lost_ledgers: Vec<String>,
+}
+
 impl Repo {
-    /// Fetches these branches of a remote into its tracking refs, and all ledgers, whatever they held before. Returns those that the
-    /// remote does not have: they do not keep the others from being fetched.
+    /// Fetches these branches of a remote into its tracking refs, and all ledgers, whatever they held before. What the
+    /// remote does not have keeps the rest from nothing.
     pub fn fetch_branches(
+        &self,
+        remote: &str,
+        branches: &[RefName],
+        cancel: &Cancel,
+    ) -> Result<Fetched, RepoError> {
+        let before = self.copied_ledgers(remote)?;
+        let missing = self.fetch_there(remote, branches, cancel)?;
+        let after = self.copied_ledgers(remote)?;
+        let lost = before.into_iter().filter(|name| !after.contains(name)).collect();
+        Ok(Fetched { missing, lost_ledgers: lost })
+    }
+
+    /// The environments whose ledgers were copied from a remote.
+    pub fn copied_ledgers(&self, remote: &str) -> Result<Vec<String>, RepoError> {
+        let folder = format!("refs/refguard/remotes/{remote}/ledger/");
+        let copies = self.refs_below(&folder)?;
+        let names = copies.iter().filter_map(|(name, _)| name.as_str().strip_prefix(&folder));
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    /// Fetches the branches that are there; returns the others.
+    fn fetch_there(
         &self,
         remote: &str,
         branches: &[RefName],
@@ -40,6 +71,8 @@ impl Repo {
             "fetch",
             "--quiet",
             "--no-tags",
+            // A copy of a ledger that the remote no longer has must not be taken for one. Only what a refspec brings.
+            "--prune",
             "--no-write-fetch-head",
             "--no-recurse-submodules",
             "--no-auto-maintenance",

@@ -23,6 +23,17 @@ pub struct Ledger {
     pub rival: Vec<Promotion>,
 }
 
+/// The last promotions of an environment, read without all that went before them.
+#[derive(Debug, Clone, Default)]
+pub struct NewestPromotions {
+    /// The newest of the branch's own chain.
+    on_branch: Option<Promotion>,
+    /// The one that the ledger's ref names.
+    recorded: Option<Promotion>,
+    /// Neither chain is part of the other.
+    are_rivals: bool,
+}
+
 /// One line of an environment's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryEntry<'l> {
@@ -74,6 +85,47 @@ impl Repo {
         let (promotions, rival) = choose_chain(on_branch, kept);
         let (ref_name, ledger_name) = (ref_name.clone(), RefName::ledger(environment)?);
         Ok(Ledger { ref_name, ledger_name, tip, recorded, promotions, rival })
+    }
+
+    /// What [`Self::ledger_from`] would say of the last promotions. Its cost grows with the commits on top of them
+    /// and with the promotions that lie between both refs, not with all that there are.
+    pub fn newest_promotions(
+        &self,
+        environment: &str,
+        tip: CommitId,
+        recorded: Option<CommitId>,
+    ) -> Result<NewestPromotions, RepoError> {
+        let on_branch = self.newest_promotion(environment, tip)?;
+        let recorded = match (recorded, &on_branch) {
+            (Some(recorded), Some(last)) if last.commit.id == recorded => Some(last.clone()),
+            (Some(recorded), _) => self.promotion_at(environment, recorded)?,
+            (None, _) => None,
+        };
+        let are_rivals = match (&on_branch, &recorded) {
+            (Some(one), Some(other)) => !self.is_one_chain(one, other)?,
+            _ => false,
+        };
+        Ok(NewestPromotions { on_branch, recorded, are_rivals })
+    }
+
+    /// Whether one of two promotions follows the other, directly or not.
+    fn is_one_chain(&self, one: &Promotion, other: &Promotion) -> Result<bool, RepoError> {
+        let is_newer = one.record.number >= other.record.number;
+        let (newer, older) = if is_newer { (one, other) } else { (other, one) };
+        let mut next = newer.clone();
+        while next.record.number > older.record.number {
+            match self.promotion_before(&next)? {
+                Some(before) => next = before,
+                None => return Ok(false),
+            }
+        }
+        Ok(next.commit.id == older.commit.id)
+    }
+
+    /// What a commit says that it is, where what it follows cannot be read.
+    pub fn claimed_promotion(&self, environment: &str, commit: CommitId) -> NewestPromotions {
+        let on_branch = self.recorded_at(environment, commit).ok().flatten();
+        NewestPromotions { on_branch, ..NewestPromotions::default() }
     }
 
     /// What a commit records for an environment, if it is a promotion as far as the commit itself and
@@ -179,6 +231,33 @@ impl Repo {
     }
 }
 
+impl NewestPromotions {
+    /// The promotion that a commit is.
+    pub fn at(&self, commit: CommitId) -> Option<&Promotion> {
+        self.on_branch.as_ref().filter(|promotion| promotion.commit.id == commit)
+    }
+
+    /// The last promotion: the one of the greater number, the ledger's where both have the same.
+    pub fn last(&self) -> Option<&Promotion> {
+        let number = |promotion: &Option<Promotion>| promotion.as_ref().map(|it| it.record.number);
+        let is_recorded = number(&self.recorded) >= number(&self.on_branch);
+        if is_recorded { self.recorded.as_ref() } else { self.on_branch.as_ref() }
+    }
+
+    /// Why no promotion may follow; as [`Ledger::hold`].
+    pub fn hold(&self) -> Option<(&Promotion, &str)> {
+        let rivals = [&self.recorded, &self.on_branch].into_iter().flatten();
+        let rivals = rivals.filter(|_| self.are_rivals);
+        let mut counting = self.last().into_iter().chain(rivals);
+        counting.find_map(|last| Some((last, last.record.hold.as_deref()?)))
+    }
+
+    /// Whether what is said of a tip would be another with another ledger.
+    pub fn lean_on_ledger(&self, tip: CommitId) -> bool {
+        self.are_rivals || self.last().is_none_or(|last| last.commit.id != tip)
+    }
+}
+
 impl Ledger {
     /// The last promotion.
     pub fn last(&self) -> Option<&Promotion> {
@@ -199,6 +278,11 @@ impl Ledger {
     /// Whether the ledger's ref does not name the last promotion.
     pub fn is_behind(&self) -> bool {
         self.recorded != self.last().map(|last| last.commit.id)
+    }
+
+    /// What the ledger's ref names, if that is none of the promotions: somebody else has set it.
+    pub fn unfounded(&self) -> Option<CommitId> {
+        self.recorded.filter(|id| self.all_promotions().all(|known| known.commit.id != *id))
     }
 
     /// Why no promotion may follow, if the last one says so. An external move does not end a hold.

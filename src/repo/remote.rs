@@ -110,14 +110,16 @@ impl Repo {
     }
 
     /// Brings the copies of some environments and branches up to date with what a remote has of them, by full
-    /// names on both sides. A copy of what the remote no longer has is dropped.
+    /// names on both sides. A copy of what the remote no longer has is dropped; returns the environments whose ledger
+    /// that is while their branch is there.
     pub fn fetch_environments(
         &self,
         remote: &str,
         listed: &Listed,
         names: &[String],
-    ) -> Result<(), RepoError> {
+    ) -> Result<Vec<String>, RepoError> {
         let mut refspecs = Vec::new();
+        let mut lost_ledgers = Vec::new();
         for name in names {
             let branch = RefName::branch(name)?;
             let copies = [
@@ -129,7 +131,12 @@ impl Repo {
                 match listed.refs.get(&source) {
                     Some(there) if Some(*there) == held => {}
                     Some(_) => refspecs.push(format!("+{source}:{copy}")),
-                    None if held.is_some() => self.drop_ref(&copy)?,
+                    None if held.is_some() => {
+                        self.drop_ref(&copy)?;
+                        if source != branch && listed.refs.contains_key(&branch) {
+                            lost_ledgers.push(name.clone());
+                        }
+                    }
                     None => {}
                 }
             }
@@ -139,10 +146,10 @@ impl Repo {
         if refspecs.is_empty() {
             // What the remote has was just listed, and is here.
             self.remember_fetch(remote);
-            Ok(())
         } else {
-            self.fetch_refspecs(remote, &refspecs, &Cancel::default())
+            self.fetch_refspecs(remote, &refspecs, &Cancel::default())?;
         }
+        Ok(lost_ledgers)
     }
 
     /// Takes what a remote's `HEAD` names as what this clone is told by, as `git clone` does.

@@ -337,3 +337,20 @@ fn a_ledger_of_no_environment_is_named() {
     );
     assert_eq!(problems.matches("is the ledger of no").count(), 1, "{problems}");
 }
+
+#[test]
+fn a_ledger_that_is_gone_at_the_remote_is_said_and_not_believed() {
+    let (server, author) = shared();
+    author.run(["hold", "the audit"]).ok();
+    let first = server.id("production^1");
+    server.git(["update-ref", "refs/heads/production", &first]);
+    let status = author.run(["status", "--fetch"]).ok();
+    assert!(status.contains("on hold"), "the ledger records it: {status}");
+
+    server.git(["update-ref", "-d", "refs/refguard/ledger/production"]);
+    let said = "`origin` no longer has the ledger of `production`";
+    let run = author.run(["status", "--fetch"]).ends(0);
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(!run.stdout.contains("on hold"), "{}", run.stdout);
+    assert!(!author.run(["status", "--fetch"]).ends(0).stderr.contains(said), "once is enough");
+}

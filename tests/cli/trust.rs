@@ -338,3 +338,106 @@ fn a_promotion_that_somebody_made_by_hand_is_listed_with_what_speaks_against_it(
     };
     assert!(doubt_after(&evil, &of_evil).contains("its digest is not that of its set"));
 }
+
+/// Three promotions and three versions, the ones in the middle gone in some way.
+fn without_history(cut: impl Fn(&TestRepo, &[String])) -> TestRepo {
+    let repo = TestRepo::new();
+    repo.write("attachments/all.yaml", ATTACHED);
+    for guardrail in ["one", "two", "three"] {
+        repo.policy("base", &format!("guardrails: {{add: [pii, {guardrail}]}}")).commit(guardrail);
+        repo.run(["promote", "--reason", guardrail]).ok();
+    }
+    let gone = [repo.id("production^1"), repo.id("main^1")];
+    cut(&repo, &gone);
+    repo
+}
+
+fn every_verb_says_that_history_is_gone(repo: &TestRepo, why: &str) {
+    let refs = || repo.git(["for-each-ref"]);
+    let before = refs();
+    let verbs: [&[&str]; 22] = [
+        &["status"],
+        &["log"],
+        &["versions", "base"],
+        &["show", "base@1"],
+        &["show", "base@production"],
+        &["compare", "base@1", "base@2"],
+        &["draft", "base", "--from", "base@1"],
+        &["diff", "production#1", "production#3"],
+        &["diff", "production#3", "main"],
+        &["impact", "#1", "#3"],
+        &["list", "--at", "#1"],
+        &["resolve", "--at", "#1", "--model", "m"],
+        &["resolve", "--model", "m", "--policy", "base@1"],
+        &["why", "--model", "m", "--guardrail", "pii", "--at", "#1"],
+        &["matrix", "--at", "#1"],
+        &["blame", "--model", "m"],
+        &["review"],
+        &["promote", "--dry-run"],
+        &["promote", "--reason", "x"],
+        &["rollback"],
+        &["hold", "x"],
+        &["release", "x"],
+    ];
+    for verb in verbs {
+        let said = repo.run(verb.iter().copied()).fails(2);
+        assert!(said.contains(why), "{verb:?}: {said}");
+        assert!(said.contains("help: "), "{verb:?}: {said}");
+        assert!(!said.contains("panicked"), "{verb:?}: {said}");
+    }
+    assert_eq!(refs(), before, "nothing moves");
+    // What needs no history goes on.
+    repo.run(["validate"]).ok();
+    repo.run(["resolve", "--worktree", "--model", "m"]).ok();
+}
+
+#[test]
+fn history_that_a_shallow_clone_lacks_is_said_by_every_verb_that_walks_it() {
+    let repo = without_history(|repo, gone| {
+        std::fs::write(repo.path().join(".git/shallow"), gone.join("\n") + "\n").unwrap();
+    });
+    every_verb_says_that_history_is_gone(&repo, "this is a shallow clone");
+}
+
+#[test]
+fn history_that_was_pruned_or_is_damaged_is_said_by_every_verb_that_walks_it() {
+    let file = |repo: &TestRepo, id: &str| {
+        let (folder, file) = id.split_at(2);
+        repo.path().join(".git/objects").join(folder).join(file)
+    };
+    let pruned = without_history(|repo, gone| {
+        gone.iter().for_each(|id| std::fs::remove_file(file(repo, id)).unwrap());
+    });
+    every_verb_says_that_history_is_gone(&pruned, "is missing from the repository");
+    let damaged = without_history(|repo, gone| {
+        for id in gone {
+            std::fs::remove_file(file(repo, id)).unwrap();
+            std::fs::write(file(repo, id), "no object").unwrap();
+        }
+    });
+    every_verb_says_that_history_is_gone(&damaged, "is damaged");
+}
+
+#[test]
+fn what_only_a_ledger_says_is_in_status() {
+    let repo = strict();
+    let ledger = "refs/refguard/ledger/production";
+    let first = repo.id("production");
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("two");
+    let moved = repo.id("main");
+    repo.git(["update-ref", "refs/heads/production", &moved]);
+    repo.run(["hold", "the audit"]).ok();
+    let held = repo.id("production");
+    repo.git(["update-ref", "refs/heads/production", &moved]);
+    repo.git(["update-ref", ledger, &first]);
+    let problems = || repo.run(["status", "--format", "json"]).json()["problems"].to_string();
+    assert!(!problems().contains("on hold"), "{}", problems());
+
+    repo.git(["update-ref", ledger, &held]);
+    assert!(problems().contains("on hold since promotion 2"), "{}", problems());
+    repo.policy("base", "guardrails: {add: [pii, audit, log, more]}").commit("three");
+    assert!(repo.run(["promote"]).fails(1).contains("gate `hold`"));
+    // One that names anything else is not believed, and does not go unsaid.
+    repo.git(["update-ref", ledger, &moved]);
+    assert!(problems().contains("which is no promotion that follows"), "{}", problems());
+}

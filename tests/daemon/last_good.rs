@@ -270,3 +270,79 @@ fn a_promotion_of_another_root_is_not_served() {
     assert!(status.to_string().contains("belongs to the root `us`"), "{status}");
     assert_eq!(daemon.set()["commit"], served);
 }
+
+/// Serves a repository of two promotions and a hold, whose history before the hold is gone in some way.
+fn serves_without_history(cut: impl Fn(&Repo, &[String]), why: &str) {
+    let repo = Repo::new();
+    repo.generation(1);
+    repo.refguard(&["promote", "--reason", "one"]);
+    repo.generation(2);
+    repo.refguard(&["promote", "--reason", "two"]);
+    repo.refguard(&["hold", "the audit"]);
+    let tip = repo.git(&["rev-parse", "production"]);
+    let gone = ["production^1", "main^1"].map(|name| repo.git(&["rev-parse", name]));
+    cut(&repo, &gone);
+
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let set = daemon.until_served(&tip);
+    assert_eq!(set["hold"]["reason"], json!("the audit"), "the tip itself says so: {set}");
+    assert_eq!(set["promotion"], json!(3), "{set}");
+    assert_eq!(daemon.guardrails(), ["gen-2"]);
+    assert_eq!(daemon.get("/readyz").status, 200);
+
+    let said =
+        ["was promoted to `production` before cannot be told", "version numbers are not known"];
+    daemon.until_status("said", |status| {
+        let notes = status["notes"].to_string();
+        said.iter().all(|said| notes.contains(said)) && notes.contains(why)
+    });
+    let pinned = r#"{"context":{"model":"m"},"policies":["p0@1"]}"#;
+    let replies = [
+        daemon.get("/v1/promotions"),
+        daemon.get("/v1/policies/p0/versions"),
+        daemon.post("/v1/resolve", pinned),
+    ];
+    for reply in replies {
+        assert_eq!(reply.status, 503, "{}", reply.body);
+        assert!(reply.body.contains(why), "{}", reply.body);
+    }
+}
+
+fn object_file(repo: &Repo, id: &str) -> std::path::PathBuf {
+    let (folder, file) = id.split_at(2);
+    repo.path().join(".git/objects").join(folder).join(file)
+}
+
+#[test]
+fn history_that_a_shallow_clone_lacks() {
+    serves_without_history(
+        |repo, _| {
+            // As a clone of depth 1 has it: the tips are the last that is there.
+            let ends = repo.git(&["rev-parse", "production", "main"]);
+            fs::write(repo.path().join(".git/shallow"), ends + "\n").unwrap();
+        },
+        "this is a shallow clone",
+    );
+}
+
+#[test]
+fn history_that_was_pruned() {
+    serves_without_history(
+        |repo, gone| gone.iter().for_each(|id| fs::remove_file(object_file(repo, id)).unwrap()),
+        "is missing from the repository",
+    );
+}
+
+#[test]
+fn history_that_is_damaged() {
+    serves_without_history(
+        |repo, gone| {
+            for id in gone {
+                let file = object_file(repo, id);
+                fs::remove_file(&file).unwrap();
+                fs::write(&file, "no object").unwrap();
+            }
+        },
+        "is damaged",
+    );
+}

@@ -324,3 +324,84 @@ fn a_hold_stays_at_the_remote_when_something_else_moves_the_environment_there() 
     assert_eq!(set["promotion"], Value::Null);
     assert_eq!(set["hold"]["reason"], "the audit", "as the fetched ledger says: {set}");
 }
+
+/// A repository with promotion 1, whose branch something else has moved since, and a hold that only the ledger is to
+/// record: what moved the branch, promotion 1, the hold.
+fn moved_and_held(repo: &Repo) -> [String; 3] {
+    repo.generation(1);
+    repo.refguard(&["promote"]);
+    let first = repo.git(&["rev-parse", "production"]);
+    repo.generation(2);
+    let moved = repo.promote("HEAD");
+    repo.refguard(&["hold", "the audit"]);
+    let held = repo.git(&["rev-parse", "production"]);
+    repo.promote(&moved);
+    repo.git(&["update-ref", LEDGER, &first]);
+    [moved, first, held]
+}
+
+const LEDGER: &str = "refs/refguard/ledger/production";
+
+#[test]
+fn a_ledger_that_moves_alone_is_seen() {
+    let repo = Repo::new();
+    let [moved, first, held] = moved_and_held(&repo);
+    // A poll would come too late.
+    let daemon = Daemon::start(&repo.path(), &["--poll", "1h"]);
+    let set = daemon.until_served(&moved);
+    assert_eq!((&set["hold"], &set["promotion"]), (&Value::Null, &Value::Null), "{set}");
+
+    repo.git(&["update-ref", LEDGER, &held]);
+    let set = daemon.until("on hold", |set| set["hold"]["reason"] == json!("the audit"));
+    assert_eq!(set["commit"], json!(moved), "what is served stays: {set}");
+    repo.git(&["update-ref", LEDGER, &first]);
+    daemon.until("released", |set| set["hold"].is_null());
+
+    // A ledger that says that the environment is another root's speaks against what is served; nothing better is there.
+    let message = repo.git(&["log", "-1", "--format=%B", &first]);
+    let foreign = message.replace("Refguard-Root: .", "Refguard-Root: us");
+    let foreign = repo.git(&["commit-tree", &format!("{first}^{{tree}}"), "-m", &foreign]);
+    repo.git(&["update-ref", LEDGER, &foreign]);
+    let set = daemon.until_rejected(&moved);
+    assert!(set.to_string().contains("belongs to the root `us`"), "{set}");
+    assert_eq!(set["commit"], json!(moved));
+    assert_eq!(daemon.guardrails(), ["gen-2"]);
+    repo.git(&["update-ref", LEDGER, &first]);
+    daemon.until("taken again", |set| set["rejected"].is_null());
+}
+
+#[test]
+fn a_hold_of_a_promotion_that_the_branch_was_taken_back_from_is_told() {
+    let repo = Repo::new();
+    repo.generation(1);
+    repo.refguard(&["promote"]);
+    let first = repo.git(&["rev-parse", "production"]);
+    repo.refguard(&["hold", "the audit"]);
+    repo.promote(&first);
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let set = daemon.until_served(&first);
+    assert_eq!(set["promotion"], json!(1), "{set}");
+    assert_eq!(set["hold"]["reason"], json!("the audit"), "as `refguard status` says: {set}");
+}
+
+#[test]
+fn a_ledger_of_a_remote_that_moves_alone_is_followed_and_one_that_is_gone_is_not_believed() {
+    let origin = Repo::new();
+    let [moved, _, held] = moved_and_held(&origin);
+    let clone = Repo::new();
+    clone.git(&["remote", "add", "origin", origin.path().to_str().unwrap()]);
+    let daemon = Daemon::start(&clone.path(), &["--fetch", "origin", "--interval", "200ms"]);
+    let set = daemon.until_served(&moved);
+    assert_eq!(set["hold"], Value::Null, "{set}");
+
+    origin.git(&["update-ref", LEDGER, &held]);
+    daemon.until("on hold", |set| set["hold"]["reason"] == json!("the audit"));
+    origin.git(&["update-ref", "-d", LEDGER]);
+    daemon.until("no hold that nothing there records", |set| set["hold"].is_null());
+    let said = "`origin` no longer has the ledger of `production`";
+    let status = daemon.until_status("said", |status| status["notes"].to_string().contains(said));
+    assert_eq!(status["sets"][0]["commit"], json!(moved));
+    origin.git(&["update-ref", LEDGER, &held]);
+    daemon.until("on hold again", |set| set["hold"].is_object());
+    daemon.until_status("no longer said", |status| !status["notes"].to_string().contains(said));
+}

@@ -156,11 +156,11 @@ impl Workspace {
         };
         let listed =
             repo.list_remote(&remote, None).map_err(|error| unreachable(&remote, error))?;
-        self.fetch_listed(name, &remote, &listed)?;
+        let mut notes = self.fetch_listed(name, &remote, &listed)?;
         let place = self.place_at(name, &remote)?;
         let is_there = place.tip.is_some() || place.recorded.is_some();
         let here = self.place_here(name, Some(remote.clone()))?;
-        let notes = publish_branch_note(repo, &remote, &listed)?;
+        notes.extend(publish_branch_note(repo, &remote, &listed)?);
         let place = match (is_there, here.tip, &request.push) {
             (true, _, _) => Ok(place),
             // What lives here and is to go to a remote that has none of it takes its whole past along.
@@ -209,14 +209,15 @@ impl Workspace {
         }
     }
 
-    /// Asks a remote what it has of all environments, and fetches it.
-    pub(super) fn fetch_home(&self, remote: &str) -> Result<()> {
+    /// Asks a remote what it has of all environments, and fetches it. Returns what a person should know of it.
+    pub(super) fn fetch_home(&self, remote: &str) -> Result<Vec<String>> {
         let listed = self.repo()?.list_remote(remote, None)?;
         self.fetch_listed(PRODUCTION, remote, &listed)
     }
 
     /// Fetches what a move of an environment is judged by: the publish branch, the environment, and the others.
-    fn fetch_listed(&self, name: &str, remote: &str, listed: &Listed) -> Result<()> {
+    /// Returns what a person should know of it.
+    fn fetch_listed(&self, name: &str, remote: &str, listed: &Listed) -> Result<Vec<String>> {
         let repo = self.repo()?;
         if let Some(head) = &listed.head
             && matches!(repo.publish_branch(), Err(RepoError::UnnamedPublishBranch { .. }))
@@ -227,14 +228,24 @@ impl Workspace {
         let mut names: Vec<String> = vec![name.to_owned(), PRODUCTION.to_owned()];
         names.extend(repo.publish_branch()?.map(|branch| branch.short().to_owned()));
         names.extend(listed.ledgers().map(str::to_owned));
-        repo.fetch_environments(remote, listed, &names)?;
+        let mut lost = repo.fetch_environments(remote, listed, &names)?;
         // What is declared is only known once production and the publish branch are here.
         let declared =
             self.environment_refs()?.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         if declared.iter().any(|name| !names.contains(name)) {
-            repo.fetch_environments(remote, listed, &declared)?;
+            lost.extend(repo.fetch_environments(remote, listed, &declared)?);
         }
-        Ok(())
+        if repo.takes_branches_only(remote)? {
+            // It never had any: what was here was written beside a push.
+            lost.clear();
+        }
+        let note = |name: String| {
+            format!(
+                "`{remote}` no longer has the ledger of `{name}`: what the branch itself records counts, and a hold that \
+                 only the ledger recorded is over"
+            )
+        };
+        Ok(lost.into_iter().map(note).collect())
     }
 }
 

@@ -18,11 +18,12 @@ pub struct FetchedCopy {
 }
 
 impl Workspace {
-    /// Brings the copies of all environments up to date with the remote that they live at.
+    /// Brings the copies of all environments up to date with the remote that they live at. Returns what a person should
+    /// know of it.
     ///
     /// # Errors
     /// Where there is no remote, or it cannot be reached.
-    pub fn fetch_environments(&self) -> Result<()> {
+    pub fn fetch_environments(&self) -> Result<Vec<String>> {
         match self.repo()?.chosen_remote()? {
             Remote::Named(remote) => self.fetch_home(&remote),
             Remote::None => bail!("there is no remote to fetch from: what is here is all there is"),

@@ -65,6 +65,9 @@ pub struct EnvironmentStatus {
     pub promoted: Option<String>,
     /// Whether something else than a promotion moved it since.
     pub external: bool,
+    /// What its ledger names, where that is no promotion that follows those before it.
+    #[serde(skip)]
+    pub unfounded_ledger: Option<String>,
     /// Why no promotion may follow.
     pub hold: Option<HoldStatus>,
     /// Until when it is frozen, if it is.
@@ -256,6 +259,15 @@ impl Workspace {
                 }
                 say(1, "something else than a promotion moved it".to_owned());
             }
+            if let Some(named) = &environment.unfounded_ledger {
+                let ledger = format!("{LEDGERS}{}", environment.name);
+                say(
+                    1,
+                    format!(
+                        "its ledger `{ledger}` names {named}, which is no promotion that follows those before it: only what the branch records counts"
+                    ),
+                );
+            }
             if let Some(HoldStatus { promotion, since, reason }) = &environment.hold {
                 say(2, format!("on hold since promotion {promotion} ({since}): {reason}"));
             }
@@ -354,6 +366,7 @@ impl Workspace {
             promotion: last.map(|last| last.record.number),
             promoted: promoted.map(|source| source.to_string()),
             external: external.is_some(),
+            unfounded_ledger: ledger.unfounded().map(|commit| commit.to_string()),
             hold: ledger.hold().map(|(promotion, reason)| HoldStatus {
                 reason: reason.to_owned(),
                 promotion: promotion.record.number,

@@ -12,6 +12,7 @@ pub mod bad_settings;
 pub mod bad_test;
 pub mod captured_guardrail;
 pub mod chain_too_deep;
+pub mod colliding_files;
 pub mod condition_matches_nothing;
 pub mod covered_attachment;
 pub mod dead_default;
@@ -138,6 +139,7 @@ pub const ALL: &[SetRule] = table![
     idle_pipeline,
     default_on_guardrail,
     idle_setting,
+    colliding_files,
 ];
 
 // A changed set is judged by what changed. An error that only the whole set shows would go unseen
