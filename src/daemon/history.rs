@@ -19,8 +19,8 @@ use super::past::{Change, Difference, DifferenceKey, PageKey, PastSet};
 use super::private_file::read_private_file;
 use super::state_folder::StateFolder;
 use crate::ops::{
-    Address, Compared, LogPage, NoProgress, PublishedTip, VersionHistory, VersionIndex,
-    VersionList, Which, Workspace,
+    Address, Compared, LogPage, NoProgress, Publication, PublishedTip, VersionHistory,
+    VersionIndex, VersionList, Which, Workspace,
 };
 use crate::repo::{Ledger, Repo, unseal, write_sealed};
 
@@ -193,6 +193,18 @@ impl History {
         }
         let shown = history.show_version(Address { policy, which: Some(which) }, &NoProgress)?;
         Ok(to_value(&shown)?)
+    }
+
+    /// Who made each of these versions of policies, and when; `None` of one that history does not know.
+    ///
+    /// # Errors
+    /// Where history is not read yet, or cannot be.
+    pub fn publications(
+        &self,
+        versions: &[(String, u64)],
+    ) -> Result<Vec<Option<Publication>>, NoHistory> {
+        let workspace = Workspace::open(&self.dir)?;
+        Ok(self.history(&workspace)?.publications(versions, &NoProgress)?)
     }
 
     /// Two versions of a policy field by field, as `refguard compare --format json` writes them. Each is a

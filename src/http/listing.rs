@@ -1,10 +1,13 @@
 //! What a set holds: its policies and attachments, in pages.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::app::App;
 use super::call::{Call, NoQuery};
 use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
 use super::problem::Problem;
@@ -38,11 +41,25 @@ pub(super) struct PageQuery {
 impl PageQuery {
     /// Items of the page.
     pub fn size(&self) -> Result<usize, Problem> {
-        match self.limit.unwrap_or(PAGE) {
-            size @ 1..=MAX_PAGE => Ok(size),
-            _ => Err(Problem::bad_request(format!("`limit` must be from 1 to {MAX_PAGE}"))),
-        }
+        page_size(self.limit)
     }
+}
+
+fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit.unwrap_or(PAGE) {
+        size @ 1..=MAX_PAGE => Ok(size),
+        _ => Err(Problem::bad_request(format!("`limit` must be from 1 to {MAX_PAGE}"))),
+    }
+}
+
+/// A page of policies.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PoliciesQuery {
+    cursor: Option<String>,
+    limit: Option<usize>,
+    #[serde(default)]
+    published: bool,
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -51,6 +68,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .about(Tag::Sets, "The policies, by name")
             .of_set(Chooses::ByQueryOrHeader)
             .with_query(page_parameters(Values::Text))
+            .with_query([Parameter::optional(
+                "published",
+                "Whether to say who made each version, and when: read from history",
+                Values::OneOf(&["true", "false"]),
+            )])
             .with_answer(StatusCode::OK, "A page", json_body(page_schema("policies", "Policy"))),
         Endpoint::get("/v1/policies/{name}", "policy", policy)
             .about(Tag::Sets, "One policy with its chain, children and attachments")
@@ -87,8 +109,8 @@ fn page_schema(list: &str, item: &str) -> Value {
 }
 
 /// The policies by name. The cursor is the last name of the page before, so it outlives a reload.
-async fn policies(call: Call<PageQuery>) -> Result<Response, Problem> {
-    let (size, cursor) = (call.query.size()?, call.query.cursor.as_deref());
+async fn policies(call: Call<PoliciesQuery>) -> Result<Response, Problem> {
+    let (size, cursor) = (page_size(call.query.limit)?, call.query.cursor.as_deref());
     let snapshot = call.snapshot()?;
     let set = snapshot.set();
     let start = match cursor {
@@ -97,16 +119,41 @@ async fn policies(call: Call<PageQuery>) -> Result<Response, Problem> {
     };
 
     let rest = set.policies.get(start..).unwrap_or_default();
-    let page: Vec<Value> = rest
+    let mut page: Vec<Value> = rest
         .iter()
         .take(size)
         .map(|policy| {
             with_version(&call.app.hub, &snapshot, &policy.name, policy_object(set, policy))
         })
         .collect();
+    if call.query.published {
+        add_publications(&call.app, &mut page).await?;
+    }
     let more = rest.len() > size;
     let next = rest.get(size - 1).filter(|_| more).map(|last| last.name.to_string());
     answer_page(&snapshot, "policies", page, next)
+}
+
+/// Says of each policy who made its version, and when. What has no number yet stays without.
+async fn add_publications(app: &Arc<App>, page: &mut [Value]) -> Result<(), Problem> {
+    let numbered = |policy: &Value| {
+        Some((policy.get("name")?.as_str()?.to_owned(), policy.get("version")?.as_u64()?))
+    };
+    let versions: Vec<_> = page.iter().filter_map(numbered).collect();
+    let hub = app.hub.clone();
+    let told = match versions.is_empty() {
+        true => Vec::new(),
+        false => app.historians.run(move || Ok(hub.history().publications(&versions)?)).await?,
+    };
+
+    let mut told = told.into_iter();
+    for policy in page {
+        let publication = numbered(policy).and_then(|_| told.next().flatten());
+        if let Some(object) = policy.as_object_mut() {
+            object.insert("published".to_owned(), json!(publication));
+        }
+    }
+    Ok(())
 }
 
 /// The attachments in the order of evaluation. The cursor is a place in this very set.

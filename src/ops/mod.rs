@@ -39,7 +39,7 @@ pub use history::status::{
     Coming, EnvironmentStatus, ExpiringAttachment, HoldStatus, PolicyChanges, Problem,
     PublishedStatus, Status,
 };
-pub use history::version_list::{ShownVersion, VersionList, VersionRow};
+pub use history::version_list::{Publication, ShownVersion, VersionList, VersionRow};
 pub use history::versions::{
     Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex,
 };

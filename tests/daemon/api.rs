@@ -90,6 +90,14 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     assert_eq!((&pinned["name"], &pinned["version"]), (&json!("p0@1"), &json!(1)));
     assert_eq!(answer["policies"][0]["version"], json!(2));
     assert_eq!(daemon.get("/v1/policies/p0/versions").json()["versions"][0]["number"], json!(2));
+    // Who made what is served, of every policy at once; only where it is asked for.
+    let listed = daemon.get("/v1/policies?published=true").json()["policies"].take();
+    let versions = daemon.get("/v1/policies/p0/versions").json()["versions"].take();
+    for field in ["commit", "time", "author"] {
+        assert_eq!(listed[0]["published"][field], versions[0][field], "{listed}");
+    }
+    assert_eq!(daemon.get("/v1/policies").json()["policies"][0].get("published"), None);
+    assert_eq!(daemon.get("/v1/policies?published=perhaps").status, 400);
     let one = daemon.get("/v1/policies/p0/versions/1").json();
     assert_eq!(one["policy"]["guardrails"]["add"], json!(["gen-1"]));
     assert_eq!(daemon.get("/v1/policies/p0/versions/9").status, 404);

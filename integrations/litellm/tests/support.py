@@ -123,6 +123,7 @@ class Proxy:
         workers: int = 1,
         guardrails: tuple[str, ...] = ("mark-a", "mark-b"),
         default_on: bool = False,
+        ui: bool = False,
         callbacks: Sequence[str] = ("refguard_litellm.proxy.callback",),
         files: Mapping[str, str] | None = None,
     ) -> None:
@@ -141,7 +142,7 @@ class Proxy:
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_MASTER_KEY": MASTER_KEY,
             "NO_DOCS": "True",
-            "DISABLE_ADMIN_UI": "True",
+            **({} if ui else {"DISABLE_ADMIN_UI": "True"}),
         }
         start = "from litellm.proxy.proxy_cli import run_server; run_server()"
         arguments = ["--config", str(path), "--host", "127.0.0.1", "--port", str(self.port)]
@@ -162,6 +163,10 @@ class Proxy:
 
     def post(self, path: str, body: Any) -> Reply:
         return self._ask(path, json.dumps(body).encode(), MASTER_KEY)
+
+    def send(self, method: str, path: str, body: Any = None) -> Reply:
+        """A request of any method."""
+        return self._ask(path, None if body is None else json.dumps(body).encode(), MASTER_KEY, method=method)
 
     def upload(self, name: str, content: str) -> Reply:
         """Uploads the requests of a batch."""
@@ -217,9 +222,13 @@ class Proxy:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def _ask(self, path: str, body: bytes | None, key: str | None, kind: str = "application/json") -> Reply:
+    def _ask(
+        self, path: str, body: bytes | None, key: str | None, kind: str = "application/json", method: str | None = None
+    ) -> Reply:
         headers = {"content-type": kind} | ({"authorization": f"Bearer {key}"} if key else {})
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body, headers=headers)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", data=body, headers=headers, method=method
+        )
         try:
             with _OPENER.open(request, timeout=PATIENCE) as reply:
                 return Reply(reply.status, _lower(reply.headers), reply.read().decode())

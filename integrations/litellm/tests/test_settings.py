@@ -33,6 +33,7 @@ def test_what_is_said_is_taken() -> None:
             "REFGUARD_DECISION_LOG": "-",
             "REFGUARD_DECISION_SAMPLE": "100",
             "REFGUARD_DECISION_HASH_KEYS": "yes",
+            "REFGUARD_REPOSITORY": "https://git.example.org/policies",
         }
     )
     assert settings == Settings(
@@ -49,6 +50,7 @@ def test_what_is_said_is_taken() -> None:
         decision_log="-",
         decision_sample=100,
         decision_hash_keys=True,
+        repository="https://git.example.org/policies",
     )
 
 

@@ -1,5 +1,8 @@
 //! `versions` and `show NAME@N`: what history knows of a policy, for people and programs.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use anyhow::Result;
 use refguard_core::policy::raw_policy_json;
 use serde::Serialize;
@@ -9,6 +12,7 @@ use crate::ops::VersionHistory;
 use crate::ops::history::address::Address;
 use crate::ops::history::versions::Version;
 use crate::ops::source::load::Progress;
+use crate::repo::CommitId;
 
 /// The versions of a policy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,6 +46,17 @@ pub struct VersionRow {
     pub digest: Option<String>,
 }
 
+/// Who made a version, and when.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Publication {
+    /// The commit that made it.
+    pub commit: String,
+    /// When that was committed, RFC 3339.
+    pub time: String,
+    /// Who wrote it.
+    pub author: String,
+}
+
 /// One version with its document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShownVersion {
@@ -70,6 +85,38 @@ impl VersionHistory<'_> {
             .map(|version| self.row(version, &in_force))
             .collect::<Result<_>>()?;
         Ok(VersionList { version: 1, policy: policy.to_owned(), versions: rows })
+    }
+
+    /// Who made each of these versions of policies, and when; `None` of one that history does not know.
+    ///
+    /// # Errors
+    /// Where history cannot be read.
+    pub fn publications(
+        &mut self,
+        versions: &[(String, u64)],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Option<Publication>>> {
+        let (repo, index) = (self.workspace().repo()?, self.index(progress)?);
+        // One commit often makes many of them.
+        let mut known: HashMap<CommitId, Publication> = HashMap::new();
+        let mut found = Vec::with_capacity(versions.len());
+        for (policy, number) in versions {
+            let version = index.versions(policy).into_iter().find(|found| found.number == *number);
+            let Some(version) = version else {
+                found.push(None);
+                continue;
+            };
+            if let Entry::Vacant(entry) = known.entry(version.commit) {
+                let commit = repo.commit(version.commit)?;
+                entry.insert(Publication {
+                    commit: version.commit.to_string(),
+                    time: commit.committer.time.to_string(),
+                    author: commit.author.to_string(),
+                });
+            }
+            found.push(known.get(&version.commit).cloned());
+        }
+        Ok(found)
     }
 
     /// One version of a policy.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -80,18 +81,14 @@ class Client:
 
         The daemon may hold the question for `wait` seconds; with 0 it answers at once.
         """
-        parameters = {"format": self._form}
-        if self._settings.set_name is not None:
-            parameters["set"] = self._settings.set_name
+        parameters = self._of_set({"format": self._form})
         # Python reads YAML some thirty times slower, and keeps the event loop waiting by seconds for a large set.
         headers = {"Accept": "application/json, application/yaml;q=0.9"}
         if etag is not None:
             headers["If-None-Match"] = etag
             if wait > 0:
                 headers["Prefer"] = f"wait={wait}"
-        token = await self._token()
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
+        headers |= await self._authorization()
         timeout = httpx.Timeout(wait + _ANSWER_SECONDS, connect=_CONNECT_SECONDS)
         try:
             request = self._http.build_request("GET", "/v1/bundle", params=parameters, headers=headers, timeout=timeout)
@@ -104,6 +101,27 @@ class Client:
             raise DaemonAway(f"no answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
             raise DaemonAway(str(error) or type(error).__name__) from error
+
+    async def ask(self, path: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+        """What the daemon says of the set, as JSON; `None` where it has no such thing."""
+        try:
+            request = self._http.build_request(
+                "GET", path, params=self._of_set(parameters or {}), headers=await self._authorization()
+            )
+            response = await self._http.send(request, stream=True)
+            try:
+                if response.status_code == httpx.codes.NOT_FOUND:
+                    return None
+                if response.status_code != httpx.codes.OK:
+                    raise DaemonAway(await _problem(response))
+                answer = json.loads(await self._body(response))
+            finally:
+                await response.aclose()
+        except httpx.TimeoutException as error:
+            raise DaemonAway(f"no answer in time ({type(error).__name__})") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+            raise DaemonAway(str(error) or type(error).__name__) from error
+        return answer if isinstance(answer, dict) else None
 
     async def report(self, client_id: str, report: dict[str, Any]) -> dict[str, Any] | None:
         """Says what this worker enforces; the daemon answers how it stands with the set.
@@ -129,6 +147,10 @@ class Client:
         """Says that this worker ends. The daemon forgets it by itself, though later."""
         await self._http.delete(f"/v1/clients/{client_id}", headers=await self._authorization())
 
+    def _of_set(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        named = {"set": self._settings.set_name} if self._settings.set_name is not None else {}
+        return {**parameters, **named}
+
     async def _authorization(self) -> dict[str, str]:
         token = await self._token()
         return {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -150,18 +172,22 @@ class Client:
             return None
         if response.status_code != httpx.codes.OK:
             raise DaemonAway(await _problem(response), _retry_after(response))
-        limit = self._settings.max_bundle_bytes
-        body = bytearray()
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > limit:
-                raise DaemonAway(f"the set is larger than `REFGUARD_MAX_BUNDLE_BYTES`, {limit}")
+        body = await self._body(response)
         etag = response.headers.get("etag", "")
         commit = response.headers.get("x-refguard-commit") or _identity(etag, self._form)
         if not etag or not commit:
             raise DaemonAway("the answer has no `ETag` or no `X-Refguard-Commit`: is this a refguard daemon?")
         kind = response.headers.get("content-type", "")
-        return Bundle(bytes(body), etag, commit, is_json=kind.startswith("application/json"), form=self._form)
+        return Bundle(body, etag, commit, is_json=kind.startswith("application/json"), form=self._form)
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        limit = self._settings.max_bundle_bytes
+        body = bytearray()
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > limit:
+                raise DaemonAway(f"the answer is larger than `REFGUARD_MAX_BUNDLE_BYTES`, {limit}")
+        return bytes(body)
 
 
 def _identity(etag: str, form: str) -> str:

@@ -91,6 +91,7 @@ class Follower:
         registries: Registries,
         guardrails: Callable[[], Guardrails],
         conflict: Callable[[], str | None] = lambda: None,
+        enforced: Callable[[PolicySet], None] = lambda found: None,
         clock: Clock = time.monotonic,
         engine: Engine = LITELLM,
     ) -> None:
@@ -99,6 +100,7 @@ class Follower:
         self._registries = registries
         self._guardrails = guardrails
         self._database_conflict = conflict
+        self._enforced = enforced
         self._clock = clock
         self._seen: str | None = None
         self._current: PolicySet | None = None
@@ -111,6 +113,7 @@ class Follower:
         self._held_back: str | None = None
         self._report_trouble: str | None = None
         self._reporter: Reporter | None = None
+        self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         if registries.is_occupied() and settings.mode != "replace":
             self._found_config()
@@ -202,6 +205,7 @@ class Follower:
 
     async def _run(self) -> None:
         async with Client(self._settings, form=self._engine.bundle_format) as client:
+            self._client = client
             self._reporter = Reporter(self.report, self._heard, self._not_reported)
             reporting = asyncio.create_task(self._reporter.run(client), name="refguard-report")
             try:
@@ -209,6 +213,12 @@ class Follower:
             finally:
                 reporting.cancel()
                 await asyncio.gather(reporting, return_exceptions=True)
+
+    async def ask(self, path: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+        """What the daemon says of the set besides, as JSON; `None` where it has no such thing."""
+        if self._client is None:
+            raise DaemonAway("nothing follows it yet")
+        return await self._client.ask(path, parameters)
 
     async def follow(self, source: Source) -> None:
         """Follows a source until it is cancelled."""
@@ -322,6 +332,7 @@ class Follower:
             found.attachment_count,
             len(found.guardrails),
         )
+        self._enforced(found)
 
     def _reject(self, commit: str, reason: str) -> None:
         if self._rejection is not None and (self._rejection.commit, self._rejection.reason) == (commit, reason):

@@ -1,10 +1,13 @@
 """What LiteLLM loads: `callbacks: ["refguard_litellm.proxy.callback"]`.
 
-It refuses calls that must not pass, names the commit in each answer, and adds two paths to the proxy.
+It refuses calls that must not pass, names the commit in each answer, adds two paths to the proxy, and shows the set in
+the place of the proxy's policy pages.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import litellm
@@ -16,10 +19,13 @@ from litellm.litellm_core_utils.core_helpers import get_or_create_metadata_bucke
 from litellm.types.guardrails import GuardrailEventHooks, Mode
 
 from . import request_path, shadow
+from .bundle import PolicySet
+from .dashboard import Dashboard, add_routes
 from .decisions import DecisionLog
 from .engine import choose
 from .follower import Follower, Refusal, logger
 from .line_log import LineLog
+from .old_rows import find_old_rows, sentence
 from .registries import Registries, UntouchedRegistries
 from .settings import Settings
 from .shadow import Comparison
@@ -36,6 +42,8 @@ COMMIT_KEY = "refguard_commit"
 ALL_MODES = frozenset(hook.value for hook in GuardrailEventHooks)
 
 
+# What a look into the proxy's database may take.
+_DATABASE_SECONDS = 5.0
 # What LiteLLM calls a websocket of `/v1/responses`.
 _FRAMES = "_aresponses_websocket"
 
@@ -54,8 +62,17 @@ class RefguardCallback(CustomLogger):
             kind(settings.allow_database),
             _guardrails,
             lambda: _database_conflict(settings),
+            self._tell_old_rows,
             engine=engine,
         )
+        self._allow_database = settings.allow_database
+        self._told_rows: str | None = None
+        self._tellings: set[asyncio.Task[None]] = set()
+        # In the shadow, and beside policies of a database, the proxy's own answers are right.
+        self.dashboard = None
+        if not self._is_shadow and not settings.allow_database:
+            follower = self.follower
+            self.dashboard = Dashboard(follower.current, follower.refusal, follower, settings.repository)
         self.comparison = Comparison() if self._is_shadow else None
         judge = request_path.Judge(_bad_request, settings.strict_requests)
         if self.comparison is not None:
@@ -68,6 +85,34 @@ class RefguardCallback(CustomLogger):
         if settings.decision_log is not None:
             log = LineLog(settings.decision_log, lambda error: logger.error("refguard: %s", error))
             self.decisions = DecisionLog(settings, log)
+
+    async def old_rows(self) -> dict[str, Any] | None:
+        """What the proxy's database still holds of policies; `None` without a database, or a set."""
+        from litellm.proxy import proxy_server
+
+        found, database = self.follower.current(), proxy_server.prisma_client
+        if self._is_shadow or database is None or found is None:
+            return None
+        try:
+            rows = await asyncio.wait_for(find_old_rows(found, database, self._allow_database), _DATABASE_SECONDS)
+        except Exception as error:  # It is for people only: whatever is wrong with the database.
+            return {"error": " ".join(str(error).split()) or type(error).__name__}
+        return {**rows, "error": None}
+
+    def _tell_old_rows(self, _found: PolicySet) -> None:
+        """Says once in the log what the database holds beside a set that was just put in force."""
+
+        async def tell() -> None:
+            rows = await self.old_rows()
+            said = sentence(rows) if rows is not None and rows["error"] is None else None
+            if said is not None and said != self._told_rows:
+                logger.warning("refguard: %s", said)
+            self._told_rows = said
+
+        with contextlib.suppress(RuntimeError):
+            task = asyncio.get_running_loop().create_task(tell(), name="refguard-old-rows")
+            self._tellings.add(task)
+            task.add_done_callback(self._tellings.discard)
 
     async def async_pre_call_hook(
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: Any
@@ -236,14 +281,14 @@ def _database_conflict(settings: Settings) -> str | None:
 
 
 def add_paths(app: FastAPI, callback: RefguardCallback) -> None:
-    """`/refguard/status` for who administers the proxy, `/refguard/readyz` for probes."""
+    """`/refguard/status` for who administers the proxy, `/refguard/readyz` for probes, and what the dashboard asks."""
     from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
     follower, decisions = callback.follower, callback.decisions
 
     async def status() -> JSONResponse:
         log = decisions.log.status() if decisions is not None else None
-        return JSONResponse({**follower.status(), "decisions": log})
+        return JSONResponse({**follower.status(), "old_rows": await callback.old_rows(), "decisions": log})
 
     async def readyz() -> JSONResponse:
         ready = follower.refusal() is None
@@ -263,6 +308,8 @@ def add_paths(app: FastAPI, callback: RefguardCallback) -> None:
             "/refguard/shadow", compared, methods=["GET"], tags=["refguard"], dependencies=[Depends(user_api_key_auth)]
         )
     app.add_api_route("/refguard/readyz", readyz, methods=["GET"], tags=["refguard"])
+    if callback.dashboard is not None:
+        add_routes(app, callback.dashboard)
 
 
 def _loaded() -> RefguardCallback:

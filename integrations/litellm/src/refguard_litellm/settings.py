@@ -60,6 +60,8 @@ class Settings:
     """One of so many decisions is written."""
     decision_hash_keys: bool = False
     """Whether keys are written as their SHA-256."""
+    repository: str | None = None
+    """Where people find the policies, as the dashboard tells who would change them there."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -97,6 +99,7 @@ class Settings:
             decision_log=decision_log,
             decision_sample=int(read.number("REFGUARD_DECISION_SAMPLE", 1, least=1, most=1_000_000_000)),
             decision_hash_keys=read.switch("REFGUARD_DECISION_HASH_KEYS"),
+            repository=read.text("REFGUARD_REPOSITORY"),
         )
 
 
