@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Whether a tag may become a release, and what its notes are: bash packaging/release/check.sh TAG [NOTES]
 #
-# The tag is `v` and the version of Cargo.toml; CHANGELOG.md has a section of that version, with a date and something
-# in it. NOTES, a file, gets that section.
+# The tag is `v` and the version of Cargo.toml, and of the package for LiteLLM; CHANGELOG.md has a section of that version,
+# with a date and something in it. NOTES, a file, gets that section.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -14,6 +14,12 @@ fail() {
 tag=$1
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
 [[ $tag == "v$version" ]] || fail "the tag is $tag, but Cargo.toml has the version $version"
+
+for file in pyproject.toml core/Cargo.toml src/refguard_litellm/__init__.py; do
+    file=integrations/litellm/$file
+    grep -qE "^(__version__|version) = \"${version//./\\.}\"$" "$file" ||
+        fail "the tag is $tag, but $file has another version"
+done
 
 title=$(grep -E "^## \[${version//./\\.}\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$" CHANGELOG.md) ||
     fail "CHANGELOG.md has no section \`## [$version] - YYYY-MM-DD\`"

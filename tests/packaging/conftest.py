@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import forge, kubectl
+from support import forge, kubectl, litellm
 from support.pod import BASIC
 from support.repository import Repository
 
@@ -95,3 +95,24 @@ def site(root: Path, program: Path, tmp_path_factory: pytest.TempPathFactory) ->
     build = [sys.executable, root / "packaging/site/build.py", "--refguard", program, "--output", folder]
     subprocess.run(build, check=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def litellm_wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the package for LiteLLM: `REFGUARD_LITELLM_WHEEL`, else one that is built for this machine only."""
+    if named := os.environ.get("REFGUARD_LITELLM_WHEEL"):
+        return Path(named).resolve()
+    return litellm.build(root, tmp_path_factory.mktemp("litellm-wheel"))
+
+
+@pytest.fixture(scope="session")
+def litellm_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with that wheel and a LiteLLM proxy, the one that `REFGUARD_TEST_PYTHON` has."""
+    lender = os.environ.get("REFGUARD_TEST_PYTHON")
+    if not lender:
+        pytest.skip("REFGUARD_TEST_PYTHON does not name a Python that has litellm[proxy]")
+    wheel = request.getfixturevalue("litellm_wheel")
+    python = litellm.install(lender, tmp_path_factory.mktemp("litellm") / "venv", wheel)
+    litellm.lend(python, lender)
+    litellm.run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pytest==9.0.2")
+    return python

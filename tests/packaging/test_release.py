@@ -30,6 +30,10 @@ CHANGELOG = """# Changelog
 
 - An older thing.
 """
+# Where the package for LiteLLM says its version.
+PACKAGE = [
+    f"integrations/litellm/{it}" for it in ("pyproject.toml", "core/Cargo.toml", "src/refguard_litellm/__init__.py")
+]
 
 
 @pytest.fixture
@@ -39,6 +43,13 @@ def project(root: Path, tmp_path: Path) -> Path:
     (folder / "packaging/release").mkdir(parents=True)
     for name in ("Cargo.toml", "packaging/release/check.sh", "packaging/release/semver.sh"):
         shutil.copy(root / name, folder / name)
+    # The package for LiteLLM is given the version when there is a release.
+    for name in PACKAGE:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        written = re.sub(
+            r'^((__)?version(__)?) = ".*"', rf'\1 = "{version(root)}"', (root / name).read_text(), flags=re.M
+        )
+        (folder / name).write_text(written)
     (folder / "CHANGELOG.md").write_text(CHANGELOG.format(version=version(root)))
     return folder
 
@@ -69,6 +80,13 @@ def test_a_tag_without_its_version_or_its_section_is_refused(project: Path, root
     assert "no section" in check(project, tag).stderr
     changelog.write_text(written.replace("### Added\n\n- The first thing.\n", ""))
     assert "is empty" in check(project, tag).stderr
+    changelog.write_text(written)
+    assert check(project, tag).returncode == 0
+    for name in PACKAGE:
+        own = project / name
+        own.write_text(own.read_text().replace(f'"{tag[1:]}"', '"0.0.1"', 1))
+        assert f"{name} has another version" in check(project, tag).stderr
+        own.write_text(own.read_text().replace('"0.0.1"', f'"{tag[1:]}"', 1))
 
 
 def test_the_library_is_held_against_the_newest_tag_before(project: Path) -> None:
