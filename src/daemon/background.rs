@@ -1,15 +1,15 @@
-//! Threads of lower priority than those that answer requests: reading a new set, or writing the last one to disk, takes
-//! milliseconds of a core, and on a busy machine requests must not wait for that.
+//! Threads of lower priority than those that answer requests: reading a new set, writing the last one to disk, or making
+//! a page for a person takes milliseconds of a core, and on a busy machine requests must not wait for that.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
 /// How much a thread's niceness is raised.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Way {
+pub enum Way {
     /// For work that a new set waits for.
     Little = 5,
-    /// For work that nothing waits for.
+    /// For work that no request of a proxy waits for.
     Far = 10,
 }
 
@@ -23,14 +23,24 @@ pub(super) fn spawn(
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.to_owned()).spawn(move || {
-        raise_niceness(way);
+        give_way(way);
         work();
     })
 }
 
-/// On Linux each thread has a niceness of its own; elsewhere it would be the whole process's.
+/// Has the threads of the process's shared pool give way: what is computed there is for people, as loaders have pools of
+/// their own. To be called before anything uses that pool; afterwards it changes nothing.
+pub fn quieten_shared_pool() {
+    let pool = rayon::ThreadPoolBuilder::new().start_handler(|_| give_way(Way::Far));
+    if let Err(error) = pool.build_global() {
+        tracing::debug!("the shared pool keeps its priority: {error}");
+    }
+}
+
+/// Lowers the priority of the thread that calls it. On Linux each thread has a niceness of its own; elsewhere it would be
+/// the whole process's, and nothing is done.
 #[cfg(target_os = "linux")]
-fn raise_niceness(way: Way) {
+pub fn give_way(way: Way) {
     let now = rustix::process::getpriority_process(None).unwrap_or(0);
     // Where a sandbox forbids it, all threads have the same priority.
     if let Err(error) = rustix::process::setpriority_process(None, now + way as i32) {
@@ -38,8 +48,9 @@ fn raise_niceness(way: Way) {
     }
 }
 
+/// On Linux each thread has a niceness of its own; here it would be the whole process's.
 #[cfg(not(target_os = "linux"))]
-fn raise_niceness(_: Way) {}
+pub fn give_way(_: Way) {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

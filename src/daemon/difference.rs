@@ -117,9 +117,9 @@ impl History {
             )?),
             _ => None,
         };
-        let environment = environment.to_owned();
-        let change =
-            Arc::new(Change { environment, source, head, tip, review, made: Instant::now() });
+        let (environment, is_gone) = (environment.to_owned(), coming.is_gone);
+        let made = Instant::now();
+        let change = Arc::new(Change { environment, source, head, tip, is_gone, review, made });
         let mut kept = lock(&self.changes);
         kept.insert(0, change.clone());
         kept.truncate(MAX_CHANGES);

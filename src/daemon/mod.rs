@@ -48,6 +48,7 @@ mod worktree;
 
 pub use answers::{Answers, Question};
 pub use archive::{Standing, parse_instant};
+pub use background::{Way, give_way, quieten_shared_pool};
 pub use clients::{
     ClientGuardrail, ClientReport, ClientState, ClientTally, Clients, Kept, ListedClient,
     MAX_CLIENTS, MAX_REPORT_BYTES, Owner, ReportRefused,

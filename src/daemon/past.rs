@@ -80,6 +80,8 @@ pub struct Change {
     pub head: String,
     /// What the environment holds; `None`: nothing was promoted to it.
     pub tip: Option<String>,
+    /// Whether it once held something, and its branch is gone.
+    pub is_gone: bool,
     /// What a reviewer needs to know; `None` where there is nothing to hold against each other.
     pub review: Option<Review>,
     /// When it was worked out.

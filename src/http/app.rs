@@ -31,8 +31,12 @@ pub(super) struct App {
     pub changes: watch::Receiver<u64>,
     /// Places for long-polls.
     pub parked: Semaphore,
+    /// Turns for those of them that are woken.
+    pub woken: Semaphore,
     /// Threads for answers that take long.
     pub workers: Workers,
+    /// Threads that make pages.
+    pub page_makers: Workers,
     /// The one thread that reads git's history.
     pub historians: Workers,
     /// Threads for what takes seconds, so that nothing else waits for it.

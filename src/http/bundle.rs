@@ -131,7 +131,7 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
     let set = call.set()?;
     let format = call.query.format.negotiated(headers);
     let deadline = Instant::now() + wait_time(headers);
-    let mut place = None;
+    let (mut place, mut turn) = (None, None);
     let mut changes = app.changes.clone();
     loop {
         // Marked as seen before the snapshot is taken: a swap in between wakes at once.
@@ -151,8 +151,10 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
         if place.is_none() {
             place = Some(Place::take(app)?);
         }
+        drop(turn.take());
         match tokio::time::timeout_at(deadline, changes.changed()).await {
-            Ok(Ok(())) => {}
+            // All are woken at once: they take turns, so that those who ask meanwhile do not wait for all of them.
+            Ok(Ok(())) => turn = app.woken.acquire().await.ok(),
             // The time is over, or the daemon ends.
             Err(_) | Ok(Err(_)) => return unchanged(),
         }

@@ -127,7 +127,7 @@ pub fn notify(hub: Arc<Hub>, options: NotifyOptions) -> std::io::Result<()> {
         let post =
             Post { target: target.clone(), tls: options.tls.clone(), counts: counts.clone() };
         spawn(&format!("notify-{number}"), move || post.run(&inbox))?;
-        queues.push((target.form, sender));
+        queues.push(Queue { form: target.form, sender, dropped: 0 });
     }
     let key = options.secret.as_ref().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret));
     // A change is looked at at once; the rest, and a change that comes meanwhile, at the next look.
@@ -142,16 +142,47 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()
     std::thread::Builder::new().name(format!("refguard-{name}")).spawn(work).map(drop)
 }
 
+/// The way to one receiver.
+struct Queue {
+    form: NotifyForm,
+    sender: SyncSender<Message>,
+    /// Events that found it full since one did not.
+    dropped: u64,
+}
+
+impl Queue {
+    /// Whether there was room. A receiver that is too slow is said once, and once that it is not any more.
+    fn take(&mut self, message: Message) -> bool {
+        let is_taken = !matches!(self.sender.try_send(message), Err(TrySendError::Full(_)));
+        match (is_taken, self.dropped) {
+            (true, 0) => {}
+            (true, dropped) => {
+                tracing::info!("the receiver takes notifications again: {dropped} were dropped");
+                self.dropped = 0;
+            }
+            (false, before) => {
+                if before == 0 {
+                    tracing::warn!(
+                        "a receiver of notifications is too slow: events are dropped until it takes more"
+                    );
+                }
+                self.dropped += 1;
+            }
+        }
+        is_taken
+    }
+}
+
 /// Where events are found and handed out.
 struct Desk {
     hub: Arc<Hub>,
-    queues: Vec<(NotifyForm, SyncSender<Message>)>,
+    queues: Vec<Queue>,
     key: Option<hmac::Key>,
     counts: Family<ResultLabel, Counter>,
 }
 
 impl Desk {
-    fn run(&self, changes: &Receiver<()>) {
+    fn run(&mut self, changes: &Receiver<()>) {
         let mut watch = EventWatch::default();
         let source = source_name();
         let mut number = 0_u64;
@@ -167,14 +198,13 @@ impl Desk {
         }
     }
 
-    fn hand_out(&self, event: &Event, id: &str) {
+    fn hand_out(&mut self, event: &Event, id: &str) {
         let time = Timestamp::now();
-        for (form, queue) in &self.queues {
-            let body: Arc<str> = write_event(event, id, time, *form).into();
+        for queue in &mut self.queues {
+            let body: Arc<str> = write_event(event, id, time, queue.form).into();
             let signature = self.key.as_ref().map(|key| sign(key, body.as_bytes()).into());
-            if let Err(TrySendError::Full(_)) = queue.try_send(Message { body, signature }) {
+            if !queue.take(Message { body, signature }) {
                 self.counts.get_or_create(&ResultLabel { result: "dropped" }).inc();
-                tracing::warn!("a receiver of notifications is too slow: an event is dropped");
             }
         }
     }
@@ -232,7 +262,12 @@ impl Post {
         let mut rest = FIRST_REST;
         for try_number in 1..=MAX_TRIES {
             let trouble = match self.send(message) {
-                Ok(status) if (200..300).contains(&status) => return true,
+                Ok(status) if (200..300).contains(&status) => {
+                    if try_number > 1 {
+                        tracing::info!("{} takes notifications again", self.target.host);
+                    }
+                    return true;
+                }
                 // It will say the same of the same event; but not of one that comes too fast.
                 Ok(status)
                     if (400..500).contains(&status) && ![408, 425, 429].contains(&status) =>

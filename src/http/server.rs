@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -33,10 +34,12 @@ use super::pages::attempts::{Attempts, Peer};
 use super::pages::sessions::Sessions;
 use super::pages::{Live, Standings, watch_changes};
 use super::reserve::{self, OnReserve, Reserve};
-use super::workers::Workers;
+use super::workers::{Workers, build_quiet_threads};
 use super::{Limits, Options};
 use crate::daemon::Hub;
 
+/// Woken long-polls that are answered at a time; requests that come meanwhile are answered between them.
+const MAX_WOKEN: usize = 8;
 /// Requests that may wait for a thread.
 const MAX_WAITING: usize = 64;
 /// Analyses of the pages that may wait for a thread.
@@ -75,8 +78,10 @@ pub fn serve(
         .enable_all()
         .thread_name("refguard-http")
         .build()?;
-    let result = runtime.block_on(run(listeners, hub, options, signals));
+    let quiet = build_quiet_threads()?;
+    let result = runtime.block_on(run(listeners, hub, options, signals, quiet.handle()));
     runtime.shutdown_background();
+    quiet.shutdown_background();
     result
 }
 
@@ -85,6 +90,7 @@ async fn run(
     hub: Arc<Hub>,
     options: Options,
     signals: Signals,
+    quiet: &Handle,
 ) -> io::Result<()> {
     let mut caught = Caught::catch()?;
     let mut limits = options.limits;
@@ -97,7 +103,7 @@ async fn run(
             changed.send_modify(|generation| *generation += 1);
         }
     });
-    let parked = Semaphore::new(limits.parked);
+    let (parked, woken) = (Semaphore::new(limits.parked), Semaphore::new(MAX_WOKEN));
     let measures = Measures::new();
     hub.metrics().register(|registry| measures.enter(registry));
     let endpoints = families();
@@ -105,15 +111,20 @@ async fn run(
     let description = describe(&endpoints)?.to_string().into();
     let bundles = BundleCache::default();
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let workers = |threads: &Handle, places, max_waiting| {
+        Workers::new(threads, places, max_waiting, limits.answer_time)
+    };
     let sessions = Sessions::new(options.session_time);
     let app = Arc::new(App {
         hub,
         options,
         changes,
         parked,
-        workers: Workers::new(cores.max(2), MAX_WAITING, limits.answer_time),
-        historians: Workers::new(1, MAX_WAITING, limits.answer_time),
-        analysts: Workers::new((cores / 2).max(1), MAX_ANALYSES, limits.answer_time),
+        woken,
+        workers: workers(&Handle::current(), cores.max(2), MAX_WAITING),
+        page_makers: workers(quiet, cores.max(2), MAX_WAITING),
+        historians: workers(quiet, 1, MAX_WAITING),
+        analysts: workers(quiet, (cores / 2).max(1), MAX_ANALYSES),
         measures,
         bundles,
         description,

@@ -1,16 +1,31 @@
 //! Work that takes longer than a few milliseconds, away from the threads that answer everybody: a few at a time, and a
-//! bounded number that waits.
+//! bounded number that waits. What is made for people runs on threads of lower priority: proxies must not feel it.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
 use super::problem::Problem;
+use crate::daemon::{Way, give_way};
+
+/// A runtime whose threads give way to those that answer proxies. It runs no tasks, only work that blocks.
+///
+/// # Errors
+/// Where the system gives no runtime.
+pub(super) fn build_quiet_threads() -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .thread_name("refguard-pages")
+        .on_thread_start(|| give_way(Way::Far))
+        .build()
+}
 
 /// Threads for one kind of work.
 pub(super) struct Workers {
+    threads: Handle,
     places: Semaphore,
     waiting: AtomicUsize,
     max_waiting: usize,
@@ -18,10 +33,10 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// So many at a time; more wait for a place, but no longer than `patience`.
-    pub fn new(places: usize, max_waiting: usize, patience: Duration) -> Self {
+    /// So many at a time, on threads of that runtime; more wait for a place, but no longer than `patience`.
+    pub fn new(threads: &Handle, places: usize, max_waiting: usize, patience: Duration) -> Self {
         let (places, waiting) = (Semaphore::new(places), AtomicUsize::new(0));
-        Self { places, waiting, max_waiting, patience }
+        Self { threads: threads.clone(), places, waiting, max_waiting, patience }
     }
 
     /// Runs work on a thread of its own.
@@ -43,7 +58,7 @@ impl Workers {
         };
         drop(queued);
 
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        self.threads.spawn_blocking(work).await.unwrap_or_else(|_| {
             Err(Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "this request met a bug of the daemon",
@@ -79,7 +94,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_finds_no_place_is_refused() {
-        let workers = std::sync::Arc::new(Workers::new(1, 1, Duration::from_millis(20)));
+        let patience = Duration::from_millis(20);
+        let workers = std::sync::Arc::new(Workers::new(&Handle::current(), 1, 1, patience));
         let (end, ending) = mpsc::channel::<()>();
         let (begun, beginning) = mpsc::channel();
         let busy = workers.clone();
@@ -97,5 +113,15 @@ mod tests {
         end.send(()).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), 1);
         assert_eq!(workers.run(|| Ok(3)).await.unwrap(), 3);
+    }
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn work_for_people_gives_way() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let quiet = build_quiet_threads().unwrap();
+        let workers = Workers::new(quiet.handle(), 1, 1, Duration::from_secs(60));
+        let serving = Builder::new_current_thread().enable_time().build().unwrap();
+        let found = serving.block_on(workers.run(move || Ok(niceness()))).unwrap();
+        assert_eq!(found, (niceness() + Way::Far as i32).min(19));
     }
 }

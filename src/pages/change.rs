@@ -25,6 +25,9 @@ pub fn change_page(frame: &Frame, change: &Change) -> String {
         @match (&change.review, &change.tip) {
             (Some(review), _) => (reviewed(frame, &change.environment, review)),
             (None, Some(_)) => div.card.good { p.lead { "Nothing: it holds all that " code { (text(&change.source)) } " has." } },
+            (None, None) if change.is_gone => div.card.bad {
+                p.lead { "Its branch is gone, so there is nothing to hold against each other. What was good last stays in force." }
+            },
             (None, None) => div.card { p.lead { "Nothing was promoted to it yet, so there is nothing to hold against each other." } },
         }
     })

@@ -1,11 +1,11 @@
 //! Matrix: what each name of the catalog gets.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use refguard_core::document::Dimension;
 use refguard_core::policy::Catalog;
-use refguard_core::questions::{Matrix, Row};
+use refguard_core::questions::Matrix;
 
 use super::ask::capitalise;
 use super::frame::Frame;
@@ -35,29 +35,34 @@ pub struct MatrixForm {
     pub page: usize,
 }
 
+/// A row as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownRow<'m> {
+    /// The names of the dimension.
+    pub names: Vec<&'m str>,
+    /// What they get.
+    pub guardrails: &'m [String],
+}
+
 /// The rows as they are wanted: merged or one a name, of names that hold a text.
-pub fn arrange_rows(matrix: Matrix, form: &MatrixForm) -> Matrix {
+pub fn arrange_rows<'m>(matrix: &'m Matrix, form: &MatrixForm) -> Vec<ShownRow<'m>> {
     let by = form.by.singular();
     let filter = form.filter.trim().to_lowercase();
     let mut rows = Vec::new();
-    for row in matrix.rows {
-        let names = row.names.get(by).cloned().unwrap_or_default();
-        let names: Vec<String> =
-            names.into_iter().filter(|name| name.to_lowercase().contains(&filter)).collect();
-        let with = |names: Vec<String>| Row {
-            names: BTreeMap::from([(by, names)]),
-            guardrails: row.guardrails.clone(),
-        };
+    for row in &matrix.rows {
+        let guardrails = row.guardrails.as_slice();
+        let names = row.names.get(by).into_iter().flatten().map(String::as_str);
+        let mut names = names.filter(|name| name.to_lowercase().contains(&filter)).peekable();
         match form.merged {
-            true if names.is_empty() => {}
-            true => rows.push(with(names)),
-            false => rows.extend(names.into_iter().map(|name| with(vec![name]))),
+            true if names.peek().is_none() => {}
+            true => rows.push(ShownRow { names: names.collect(), guardrails }),
+            false => rows.extend(names.map(|name| ShownRow { names: vec![name], guardrails })),
         }
     }
     if !form.merged {
         rows.sort_by(|a, b| a.names.cmp(&b.names));
     }
-    Matrix { rows, ..matrix }
+    rows
 }
 
 /// The page; instead of a matrix, why there is none. `csv` is the address of the same as a table for a spreadsheet.
@@ -68,12 +73,13 @@ pub fn matrix_page(
     matrix: Result<&Matrix, &str>,
     address: &dyn Fn(&str, usize) -> String,
 ) -> String {
+    let rows = matrix.map(|matrix| arrange_rows(matrix, form)).unwrap_or_default();
     frame.around(html! {
         div.head {
             h1 { "What each " (form.by.singular()) " gets" }
-            @if let Ok(matrix) = matrix { @if !matrix.rows.is_empty() {
+            @if !rows.is_empty() {
                 span.end { a.button.quiet href=(address("/ui/matrix.csv", 1)) download { "CSV" } }
-            } }
+            }
         }
         (matrix_form(frame, catalog, form))
         @match matrix {
@@ -83,8 +89,8 @@ pub fn matrix_page(
                     p.muted { "The catalog also has " (dimension) "s by pattern, whose names cannot be listed: "
                         @for pattern in patterns.iter().take(20) { code { (text(pattern)) } " " } }
                 }
-                @if matrix.rows.is_empty() { div.card { p { "No name holds that." } } }
-                @else { (rows(form, matrix)) (pager(form, matrix.rows.len(), address)) }
+                @if rows.is_empty() { div.card { p { "No name holds that." } } }
+                @else { (table(form, &rows)) (pager(form, rows.len(), address)) }
             },
         }
     })
@@ -131,35 +137,42 @@ fn matrix_form(frame: &Frame, catalog: &Catalog, form: &MatrixForm) -> Markup {
     }
 }
 
-fn rows(form: &MatrixForm, matrix: &Matrix) -> Markup {
-    let by = form.by.singular();
-    let mut columns: Vec<&str> =
-        matrix.rows.iter().flat_map(|row| &row.guardrails).map(String::as_str).collect();
-    columns.sort_unstable();
-    columns.dedup();
-    let is_grid = columns.len() <= MAX_COLUMNS && !columns.is_empty();
-    let shown = matrix.rows.iter().skip((form.page - 1) * PAGE).take(PAGE);
+/// The guardrails of some rows, sorted; `None` where they are too many for a column each.
+fn columns<'m>(rows: &[ShownRow<'m>]) -> Option<BTreeSet<&'m str>> {
+    let mut columns = BTreeSet::new();
+    for name in rows.iter().flat_map(|row| row.guardrails) {
+        columns.insert(name.as_str());
+        if columns.len() > MAX_COLUMNS {
+            return None;
+        }
+    }
+    Some(columns).filter(|columns| !columns.is_empty())
+}
+
+fn table(form: &MatrixForm, rows: &[ShownRow<'_>]) -> Markup {
+    let columns = columns(rows);
+    let page = form.page.min(last_page(rows.len()));
+    let shown = rows.iter().skip((page - 1) * PAGE).take(PAGE);
     html! {
         div.card.scroll tabindex="0" role="region" aria-label="Matrix" {
             table.matrix {
                 thead { tr {
                     th scope="col" { (capitalise(form.by.plural())) }
-                    @if is_grid { @for column in &columns { th.column scope="col" { (breakable(column)) } } }
+                    @if let Some(columns) = &columns { @for column in columns { th.column scope="col" { (breakable(column)) } } }
                     @else { th scope="col" { "Guardrails" } }
                 } }
                 tbody {
                     @for row in shown {
-                        @let names = row.names.get(by).map(Vec::as_slice).unwrap_or_default();
                         tr {
-                            th scope="row" { (chips(names)) }
-                            @if is_grid {
-                                @for column in &columns {
+                            th scope="row" { (chips(&row.names)) }
+                            @if let Some(columns) = &columns {
+                                @for column in columns {
                                     @if row.guardrails.iter().any(|it| it == column) {
                                         td.yes { span aria-hidden="true" { "●" } span.hidden { "yes" } }
                                     } @else { td.no { span aria-hidden="true" { "·" } span.hidden { "no" } } }
                                 }
                             } @else {
-                                td { @if row.guardrails.is_empty() { span.loss { "none" } } @else { (chips(&row.guardrails)) } }
+                                td { @if row.guardrails.is_empty() { span.loss { "none" } } @else { (chips(row.guardrails)) } }
                             }
                         }
                     }
@@ -176,26 +189,31 @@ fn breakable(name: &str) -> Markup {
 }
 
 fn pager(form: &MatrixForm, all: usize, address: &dyn Fn(&str, usize) -> String) -> Markup {
-    let pages = all.div_ceil(PAGE);
+    let pages = last_page(all);
+    let page = form.page.min(pages);
     html! {
         nav.pager aria-label="Pages of the matrix" {
-            @if form.page > 1 { a.button.quiet href=(address("/ui/matrix", form.page - 1)) rel="prev" { "Previous" } }
+            @if page > 1 { a.button.quiet href=(address("/ui/matrix", page - 1)) rel="prev" { "Previous" } }
             span.muted {
                 (count(all, "row", "rows"))
-                @if pages > 1 { ", page " (group_digits(form.page)) " of " (group_digits(pages)) }
+                @if pages > 1 { ", page " (group_digits(page)) " of " (group_digits(pages)) }
             }
-            @if form.page < pages { a.button.quiet href=(address("/ui/matrix", form.page + 1)) rel="next" { "Next" } }
+            @if page < pages { a.button.quiet href=(address("/ui/matrix", page + 1)) rel="next" { "Next" } }
         }
     }
 }
 
 /// The last page of so many rows.
-pub fn last_page(rows: usize) -> usize {
+fn last_page(rows: usize) -> usize {
     rows.div_ceil(PAGE).max(1)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use refguard_core::questions::Row;
+
     use super::*;
 
     fn matrix() -> Matrix {
@@ -221,8 +239,9 @@ mod tests {
     #[test]
     fn rows_are_merged_or_split_and_filtered() {
         let names = |form: MatrixForm| {
-            let rows = arrange_rows(matrix(), &form).rows;
-            rows.into_iter().map(|row| row.names["team"].join("+")).collect::<Vec<_>>()
+            let matrix = matrix();
+            let rows = arrange_rows(&matrix, &form);
+            rows.into_iter().map(|row| row.names.join("+")).collect::<Vec<_>>()
         };
         assert_eq!(names(form("", true)), ["b-eu+a-us", "a-eu"]);
         assert_eq!(names(form("", false)), ["a-eu", "a-us", "b-eu"]);

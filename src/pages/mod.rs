@@ -22,7 +22,7 @@ pub use change::change_page;
 pub use difference::{Side, difference_page};
 pub use frame::{ForgeLinks, Frame, Moved, Section, SetLink, error_page};
 pub use history::history_page;
-pub use matrix::{MatrixForm, arrange_rows, last_page, matrix_page};
+pub use matrix::{MatrixForm, arrange_rows, matrix_page};
 pub use now::{Ending, NowSet, next_endings, now_page};
 pub use parts::{query_of, text};
 pub use policies::policies_page;

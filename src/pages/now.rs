@@ -316,6 +316,9 @@ fn findings(frame: &Frame, commit: Option<&str>, findings: &[Value], all: usize)
 /// What the publish branch has that the environment lacks.
 fn beside_source(changes: &PolicyChanges, standing: &Standing) -> Markup {
     let behind = standing.environment.behind.unwrap_or_default();
+    if standing.environment.commit.is_none() && changes.is_empty() {
+        return html! {};
+    }
     if behind == 0 && changes.is_empty() {
         return html! { p.aside { "It holds all that is published." } };
     }

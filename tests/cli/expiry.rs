@@ -238,3 +238,15 @@ fn what_was_replaced_before_its_end_is_not_told_to_have_expired() {
     let at_a_time = events(&["--at", "2025-12-31T00:00:00Z"]);
     assert_eq!(at_a_time, events(&[]), "{at_a_time}");
 }
+
+#[test]
+fn what_is_expired_is_a_note_that_fails_nothing() {
+    let repo = ending("2020-01-01");
+    let out = repo.run(["validate", "--deny-warnings"]).ends(0);
+    assert_eq!(
+        out.stderr,
+        "note: 1 attachment is expired: it can be deleted, which changes no answer: \
+         attachments/eu.yaml:1 of `extra` ended 2020-01-02T00:00:00Z\n"
+    );
+    assert_eq!(ending("2090-01-01").run(["validate"]).stderr, "");
+}

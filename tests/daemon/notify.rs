@@ -139,9 +139,11 @@ fn every_kind_of_event_is_told_in_its_order() {
 fn a_receiver_that_fails_hangs_and_comes_back_gets_all_and_is_in_nobodys_way() {
     let repo = Repo::serving();
     let (slow, quick) = (Desk::open(FAILS), Desk::open(TAKES));
-    let secret = repo.beside("secret");
+    let (secret, receiver) = (repo.beside("secret"), repo.beside("receiver"));
     std::fs::write(&secret, "Jefe\n").unwrap();
-    let options = ["--notify", &slow.url, "--notify-slack", &quick.url, "--notify-secret-file"];
+    std::fs::write(&receiver, format!("{}\n", quick.url)).unwrap();
+    let receiver = format!("file:{}", receiver.display());
+    let options = ["--notify", &slow.url, "--notify-slack", &receiver, "--notify-secret-file"];
     let daemon = Daemon::start(&repo.path(), &[&options[..], &[secret.to_str().unwrap()]].concat());
     let (head, body) = quick.next();
     let text: Value = serde_json::from_str(&body).unwrap();
@@ -182,6 +184,12 @@ fn a_receiver_that_cannot_be_meant_is_said_at_the_start() {
     };
     let said = start(&["--notify", "ftp://a/hook?key=secret"]);
     assert!(said.contains("http://HOST") && !said.contains("secret"), "{said}");
+    let file = repo.beside("receiver");
+    std::fs::write(&file, "https://a:b@hooks.example/T0/key=secret\n").unwrap();
+    let said = start(&["--notify-slack", &format!("file:{}", file.display())]);
+    assert!(said.contains("receiver`: ") && !said.contains("secret"), "{said}");
+    let said = start(&["--notify", "file:no-such-file"]);
+    assert!(said.contains("cannot read `no-such-file`"), "{said}");
     let said = start(&["--notify", "http://a/", "--notify-secret-env", "NO_SECRET"]);
     assert!(said.contains("`NO_SECRET` is not set"), "{said}");
     let empty = repo.beside("empty");

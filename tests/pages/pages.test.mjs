@@ -233,9 +233,17 @@ for (const [name, words] of [
     await page.goto(`${daemon.address}/ui/`);
     const text = await page.locator("main").innerText();
     for (const word of words) assert.ok(text.includes(word), `${word}: ${text}`);
+    // What holds nothing does not hold all that is published.
+    if (["empty", "gone"].includes(name)) assert.ok(!text.includes("It holds all that is published"), text);
     assert.deepEqual(await axeFindings(page), []);
   })));
 }
+
+test("Change says that a branch is gone, not that nothing was promoted", () => withDaemon(states.gone, (daemon) => withPage(daemon, async (page) => {
+  await page.goto(`${daemon.address}/ui/change`);
+  const text = await page.locator("main").innerText();
+  assert.ok(text.includes("Its branch is gone") && !text.includes("Nothing was promoted"), text);
+})));
 
 test("a daemon that is not ready says why on Now, and 503 elsewhere", () => withDaemon(states.empty, (daemon) => withPage(daemon, async (page) => {
   for (const address of ["/ui/ask", "/ui/policies", "/ui/matrix", "/ui/policy?name=a"]) {

@@ -5,11 +5,12 @@ mod secrets;
 mod supervise;
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use refguard_core::document::{Dimension, MAX_TAGS, MAX_VALUE};
@@ -23,7 +24,7 @@ use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::daemon::{
     Config, Daemon, Fetch, Hub, LineLog, LogTarget, MAX_SAMPLES, Shadow, ShadowOptions, Subject,
-    Systemd,
+    Systemd, quieten_shared_pool,
 };
 use crate::http::{
     self, AuthzOptions, Credentials, DecisionLog, HostGuard, Limits, NotifyForm, NotifyOptions,
@@ -140,14 +141,20 @@ struct ShadowArgs {
     hash_keys: bool,
 }
 
+/// Bytes of a file that holds a receiver's address.
+const MAX_ADDRESS: u64 = 8 << 10;
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Notifications")]
 struct NotifyArgs {
-    /// Post what happens to this address, as CloudEvents in JSON (repeatable): http:// or https://
+    /// Post what happens to this address, as CloudEvents in JSON (repeatable): http://, https://, or file:PATH of a file
+    /// that holds the address
     #[arg(long = "notify", value_name = "URL")]
     receivers: Vec<String>,
 
     /// Post what happens to this address, as a text that Slack shows (repeatable)
+    ///
+    /// The address is a secret there: in `file:PATH` nobody sees it who may list processes.
     #[arg(long = "notify-slack", value_name = "URL")]
     slack: Vec<String>,
 
@@ -170,11 +177,10 @@ impl NotifyArgs {
     /// # Errors
     /// Where an address is none, or the secret or the authorities cannot be read.
     fn options(&self) -> Result<Option<NotifyOptions>> {
-        let parse = |form| move |url: &String| NotifyTarget::parse(url, form);
-        let receivers = self.receivers.iter().map(parse(NotifyForm::CloudEvents));
-        let targets = receivers.chain(self.slack.iter().map(parse(NotifyForm::Slack)));
-        let targets: Vec<NotifyTarget> =
-            targets.collect::<Result<_, String>>().map_err(anyhow::Error::msg)?;
+        let receivers = self.receivers.iter().map(|text| (text, NotifyForm::CloudEvents));
+        let slack = self.slack.iter().map(|text| (text, NotifyForm::Slack));
+        let targets = receivers.chain(slack).map(|(text, form)| read_receiver(text, form));
+        let targets = targets.collect::<Result<Vec<_>>>()?;
         if targets.is_empty() {
             return Ok(None);
         }
@@ -204,6 +210,18 @@ impl NotifyArgs {
         }
         Ok(Some(secret.as_bytes().to_vec()))
     }
+}
+
+/// A receiver by its address, or by the file that holds it.
+fn read_receiver(text: &str, form: NotifyForm) -> Result<NotifyTarget> {
+    let Some(path) = text.strip_prefix("file:") else {
+        return NotifyTarget::parse(text, form).map_err(anyhow::Error::msg);
+    };
+    let mut url = String::new();
+    let read =
+        fs::File::open(path).and_then(|file| file.take(MAX_ADDRESS).read_to_string(&mut url));
+    read.with_context(|| format!("cannot read `{path}`"))?;
+    NotifyTarget::parse(url.trim(), form).map_err(|error| anyhow!("`{path}`: {error}"))
 }
 
 #[derive(Debug, Args)]
@@ -356,6 +374,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
         return Ok(exit);
     }
     args.judge_safety()?;
+    quieten_shared_pool();
     let dir = match &args.init {
         Some(target) => make_repository(&shell.dir.join(target))?,
         None => shell.dir.clone(),

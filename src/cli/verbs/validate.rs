@@ -4,6 +4,7 @@ use std::mem::ManuallyDrop;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use jiff::Timestamp;
 use refguard_core::document::Finding;
 use refguard_core::policy::Checked;
 
@@ -54,6 +55,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
     let findings: Vec<Finding> =
         checked.findings.iter().filter(|it| chosen.has(&it.location.file)).cloned().collect();
     warn_of_others(checked, &chosen);
+    tell_expired(checked, &chosen, Timestamp::now());
 
     let mut text = Vec::new();
     let prefix = workspace.root().prefix();
@@ -62,6 +64,34 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
     print::write_results(&String::from_utf8_lossy(&text))?;
     let errors = findings.iter().any(Finding::is_error);
     Ok(Exit::fault_if(errors || (args.levels.deny_warnings && !findings.is_empty())))
+}
+
+/// Attachments that are expired, and named.
+const MAX_EXPIRED: usize = 3;
+
+/// Says what has expired: it matches nothing any more. That is no fault of the set, whatever its rules are.
+fn tell_expired(checked: &Checked, chosen: &ChosenFiles, now: Timestamp) {
+    let Some(set) = &checked.set else { return };
+    let attachments = set.attachments.iter().filter(|it| chosen.has(&it.place.file));
+    let expired: Vec<_> = attachments.filter(|it| it.is_expired(now)).collect();
+    if expired.is_empty() {
+        return;
+    }
+
+    let named = expired.iter().take(MAX_EXPIRED).filter_map(|attachment| {
+        let (place, policy) = (&attachment.place, set.policy(attachment.policy)?);
+        let ended = attachment.expires?;
+        Some(format!("{}:{} of `{}` ended {ended}", place.file, place.line, policy.name))
+    });
+    let named: Vec<String> = named.collect();
+    let (count, more) = (expired.len(), expired.len().saturating_sub(MAX_EXPIRED));
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let (attachments, it) =
+        if count == 1 { ("attachment is", "it") } else { ("attachments are", "they") };
+    print::write_message(&format!(
+        "note: {count} {attachments} expired: {it} can be deleted, which changes no answer: {}{more}",
+        named.join("; ")
+    ));
 }
 
 /// Says that files that were not asked for have errors: what is said of the others may hang on them.

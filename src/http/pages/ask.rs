@@ -101,7 +101,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         at => Some(visit.view(Wanted { set: &view.name, at, now: &now }).await),
     };
     let app = visit.app.clone();
-    let page = visit.app.workers.run(move || answer(&app, &view, &frame, &asked, against));
+    let page = visit.app.page_makers.run(move || answer(&app, &view, &frame, &asked, against));
     Ok(send_page(page.await?))
 }
 

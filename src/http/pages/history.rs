@@ -68,7 +68,7 @@ pub(super) async fn difference(visit: Visit) -> Result<Response, Problem> {
     };
     let made = visit
         .app
-        .workers
+        .page_makers
         .run(move || Ok(difference_page(&frame, (&sides.0, &sides.1), &difference)));
     Ok(send_page(made.await?))
 }
@@ -91,6 +91,6 @@ pub(super) async fn change(visit: Visit) -> Result<Response, Problem> {
             visit.app.analysts.run(move || Ok(hub.history().change(&name)?)).await?
         }
     };
-    let made = visit.app.workers.run(move || Ok(change_page(&frame, &change)));
+    let made = visit.app.page_makers.run(move || Ok(change_page(&frame, &change)));
     Ok(send_page(made.await?))
 }

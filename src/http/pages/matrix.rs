@@ -1,10 +1,12 @@
 //! `/ui/matrix`, `/ui/matrix.csv`: what each name of the catalog gets.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use refguard_core::document::Dimension;
 use refguard_core::policy::Context;
-use refguard_core::questions::{Matrix, MatrixQuestion, make_matrix};
+use refguard_core::questions::{Matrix, MatrixQuestion, Row, make_matrix};
 use serde::Deserialize;
 
 use super::typed::TypedRequest;
@@ -12,7 +14,7 @@ use super::view::{View, Wanted};
 use super::{Visit, guard_response, send_page};
 use crate::http::problem::Problem;
 use crate::output::matrix_csv;
-use crate::pages::{MatrixForm, Section, arrange_rows, last_page, matrix_page, query_of};
+use crate::pages::{MatrixForm, Section, arrange_rows, matrix_page, query_of};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -78,14 +80,13 @@ fn make(view: &View, form: &MatrixForm) -> Result<Result<Matrix, String>, Proble
         context.within_limits().map_err(|error| Problem::bad_request(error.to_string()))?;
     let question =
         MatrixQuestion { by: vec![form.by], guardrails: split(&form.guardrail), context };
-    let matrix = make_matrix(view.engine(), &question).map_err(|error| error.to_string());
-    Ok(matrix.map(|matrix| arrange_rows(matrix, form)))
+    Ok(make_matrix(view.engine(), &question).map_err(|error| error.to_string()))
 }
 
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
     let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
-    let mut form = asked.form()?;
+    let form = asked.form()?;
     let pairs = asked.pairs();
     let frame = visit.frame_of("Matrix", Section::Matrix, &view, ("/ui/matrix", &pairs));
     let fixed = [
@@ -93,9 +94,8 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         ("at", view.commit().unwrap_or_default().to_owned()),
         ("now", view.instant_that_counts().unwrap_or_default()),
     ];
-    let made = visit.app.workers.run(move || {
+    let made = visit.app.page_makers.run(move || {
         let matrix = make(&view, &form)?;
-        form.page = form.page.min(last_page(matrix.as_ref().map_or(0, |it| it.rows.len())));
         let address = |path: &str, page: usize| {
             let page = if page > 1 { page.to_string() } else { String::new() };
             let fixed = fixed.iter().map(|(name, value)| (*name, value.as_str()));
@@ -116,9 +116,15 @@ pub(super) async fn csv(visit: Visit) -> Result<Response, Problem> {
     let form = asked.form()?;
     let commit = view.commit().and_then(|hash| hash.get(..10)).unwrap_or("worktree");
     let file = format!("attachment; filename=\"matrix-{commit}.csv\"");
-    let made = visit.app.workers.run(move || {
+    let made = visit.app.page_makers.run(move || {
         let matrix = make(&view, &form)?.map_err(Problem::not_found)?;
-        Ok(matrix_csv(&matrix))
+        let rows = arrange_rows(&matrix, &form).into_iter().map(|row| Row {
+            names: [(form.by.singular(), row.names.into_iter().map(str::to_owned).collect())]
+                .into(),
+            guardrails: row.guardrails.to_vec(),
+        });
+        let (rows, by, patterns) = (rows.collect(), matrix.by.clone(), BTreeMap::new());
+        Ok(matrix_csv(&Matrix { version: matrix.version, by, rows, patterns }))
     });
     let mut response = made.await?.into_response();
     let headers = response.headers_mut();

@@ -44,7 +44,7 @@ pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
     let frame = visit.frame_of("Policies", Section::Policies, &view, place);
     let page = asked.page.parse().unwrap_or(1);
     let app = visit.app.clone();
-    let made = visit.app.workers.run(move || {
+    let made = visit.app.page_makers.run(move || {
         let version = |name: &str| view.number(&app.hub, name);
         Ok(policies_page(&frame, view.set(), &asked.q, page, &version))
     });

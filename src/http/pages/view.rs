@@ -147,7 +147,7 @@ impl Visit {
         let current = hub.snapshot(Some(&name));
         if wanted.at.trim().is_empty() {
             let current = current?;
-            return self.app.workers.run(move || Ok(View::of_now(current, instant))).await;
+            return self.app.page_makers.run(move || Ok(View::of_now(current, instant))).await;
         }
 
         let current = current.ok();
@@ -156,7 +156,7 @@ impl Visit {
         };
         if let Some(snapshot) = current.as_ref().filter(is_now) {
             let current = snapshot.clone();
-            return self.app.workers.run(move || Ok(View::of_now(current, instant))).await;
+            return self.app.page_makers.run(move || Ok(View::of_now(current, instant))).await;
         }
         if current.as_ref().is_some_and(|snapshot| snapshot.commit.is_none()) {
             return Err(Problem::not_found("the work tree has no past"));

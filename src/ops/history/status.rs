@@ -93,6 +93,8 @@ pub struct Coming {
     pub head: CommitId,
     /// What the environment holds.
     pub tip: Option<CommitId>,
+    /// Whether it once held something, and its branch is gone.
+    pub is_gone: bool,
     /// Whether any file of the set differs.
     pub is_new: bool,
 }
@@ -211,7 +213,8 @@ impl Workspace {
             }
             (None, _) => true,
         };
-        Ok(Coming { source, head, tip, is_new })
+        let is_gone = tip.is_none() && state.ledger.recorded.is_some();
+        Ok(Coming { source, head, tip, is_gone, is_new })
     }
 
     /// One environment beside the publish branch, without what is going to end in it: whoever serves the set knows

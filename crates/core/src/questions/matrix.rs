@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use fixedbitset::FixedBitSet;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use super::why::{UnknownGuardrail, find_guardrail};
 use crate::document::Dimension;
 use crate::policy::{Context, PolicySet};
-use crate::resolve::{Engine, Request};
+use crate::resolve::Engine;
 
 /// The most requests of a matrix: the limit `matrix-requests`.
 pub const MAX_REQUESTS: usize = 2_000_000;
@@ -106,11 +107,7 @@ fn names_of(set: &PolicySet, dimension: Dimension) -> (Vec<&str>, Vec<&str>) {
 /// See [`BadMatrix`].
 pub fn make_matrix(engine: &Engine, question: &MatrixQuestion) -> Result<Matrix, BadMatrix> {
     let set: &PolicySet = engine.set();
-    let mut wanted = Vec::new();
-    for name in &question.guardrails {
-        find_guardrail(set, name).map_err(BadMatrix::Unknown)?;
-        wanted.push(name.as_str());
-    }
+    let wanted = number_wanted(set, &question.guardrails)?;
 
     let mut axes: Vec<(Dimension, Vec<&str>)> = Vec::new();
     let mut left_out = BTreeMap::new();
@@ -145,13 +142,12 @@ pub fn make_matrix(engine: &Engine, question: &MatrixQuestion) -> Result<Matrix,
 
     let block = asking.ask(&axes, &question.context);
     let mut rows = Vec::new();
-    block.list(&mut rows, &BTreeMap::new());
+    block.list(set, &mut rows, &BTreeMap::new());
     let by = question
         .by
         .iter()
         .map(|dimension| dimension.singular())
         .collect();
-
     Ok(Matrix {
         version: 1,
         by,
@@ -160,27 +156,40 @@ pub fn make_matrix(engine: &Engine, question: &MatrixQuestion) -> Result<Matrix,
     })
 }
 
+/// The guardrails that are asked for, by their numbers in the set; all where none is named.
+fn number_wanted(set: &PolicySet, names: &[String]) -> Result<FixedBitSet, BadMatrix> {
+    let mut wanted = FixedBitSet::with_capacity(set.guardrails.len());
+    wanted.set_range(.., names.is_empty());
+    for name in names {
+        find_guardrail(set, name).map_err(BadMatrix::Unknown)?;
+        // One that only the catalog knows is given to nobody.
+        let number = set.guardrails.binary_search_by(|known| (**known).cmp(name));
+        number.into_iter().for_each(|number| wanted.insert(number));
+    }
+    Ok(wanted)
+}
+
 struct Asking<'a> {
     engine: &'a Engine,
-    wanted: &'a [&'a str],
+    wanted: &'a FixedBitSet,
 }
 
 /// What requests get, split by names as far as they differ.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Block<'a> {
-    /// All get these guardrails.
-    Same(Vec<&'a str>),
+    /// All get these guardrails, by their numbers in the set.
+    Same(FixedBitSet),
     /// By the names of a dimension, those together whose blocks are alike.
     Split(Dimension, Vec<(Vec<&'a str>, Block<'a>)>),
 }
 
-impl<'a> Asking<'a> {
+impl Asking<'_> {
     /// Asks for all combinations of the names of some axes.
-    fn ask(&self, axes: &[(Dimension, Vec<&'a str>)], context: &Context) -> Block<'a> {
+    fn ask<'n>(&self, axes: &[(Dimension, Vec<&'n str>)], context: &Context) -> Block<'n> {
         let Some(((dimension, names), others)) = axes.split_first() else {
-            return Block::Same(self.get(context));
+            return Block::Same(&self.engine.guardrails_of(context) & self.wanted);
         };
-        let of_name = |name: &&'a str| {
+        let of_name = |name: &&'n str| {
             let mut context = context.clone();
             context.add(*dimension, (*name).to_owned());
             (*name, self.ask(others, &context))
@@ -189,7 +198,7 @@ impl<'a> Asking<'a> {
         // The outermost axis is shared out; the others are a thread's own.
         let blocks: Vec<(&str, Block<'_>)> = names.par_iter().map(of_name).collect();
 
-        let mut order: FxHashMap<Block<'a>, usize> = FxHashMap::default();
+        let mut order: FxHashMap<Block<'n>, usize> = FxHashMap::default();
         let mut groups: Vec<Vec<&str>> = Vec::new();
         for (name, block) in blocks {
             let at = *order.entry(block).or_insert(groups.len());
@@ -206,35 +215,21 @@ impl<'a> Asking<'a> {
 
         Block::Split(*dimension, groups.into_iter().zip(blocks).collect())
     }
-
-    fn get(&self, context: &Context) -> Vec<&'a str> {
-        let request = Request {
-            context: context.clone(),
-            policies: Vec::new(),
-        };
-
-        let resolution = self.engine.resolve(&request);
-        // Names of the set, not of the answer, outlive the request.
-        let set: &'a PolicySet = self.engine.set();
-        let found = resolution.guardrails.iter().filter_map(|name| {
-            let at = set
-                .guardrails
-                .binary_search_by(|known| (**known).cmp(name))
-                .ok()?;
-            set.guardrails.get(at).map(|name| &**name)
-        });
-
-        found
-            .filter(|name| self.wanted.is_empty() || self.wanted.contains(name))
-            .collect()
-    }
 }
 
 impl Block<'_> {
-    fn list(&self, rows: &mut Vec<Row>, names: &BTreeMap<&'static str, Vec<String>>) {
+    fn list(
+        &self,
+        set: &PolicySet,
+        rows: &mut Vec<Row>,
+        names: &BTreeMap<&'static str, Vec<String>>,
+    ) {
         match self {
             Self::Same(guardrails) => {
-                let guardrails = guardrails.iter().map(|name| (*name).to_owned()).collect();
+                let guardrails = guardrails
+                    .ones()
+                    .filter_map(|number| set.guardrails.get(number));
+                let guardrails = guardrails.map(|name| (**name).to_owned()).collect();
                 rows.push(Row {
                     names: names.clone(),
                     guardrails,
@@ -245,7 +240,7 @@ impl Block<'_> {
                     let mut names = names.clone();
                     let group = group.iter().map(|name| (*name).to_owned()).collect();
                     names.insert(dimension.singular(), group);
-                    block.list(rows, &names);
+                    block.list(set, rows, &names);
                 }
             }
         }

@@ -239,17 +239,29 @@ impl Engine {
             .collect()
     }
 
-    fn build_answer<'a>(&'a self, found: Vec<Found>, request: &'a Request) -> Resolution<'a> {
-        let mut gathering = Gathering::new(self, &request.context);
-        for found in self.counting(found, &gathering.conditions) {
-            gathering.add_attached(found, &request.context);
-        }
+    /// The guardrails that a request of this context gets which names no policy, by their numbers in the set: those
+    /// that [`Self::resolve`] gives, for who asks often and wants nothing else.
+    pub fn guardrails_of(&self, context: &Context) -> FixedBitSet {
+        self.gather_attached(self.index.matching_attachments(context), context)
+            .guardrails
+    }
 
+    fn build_answer<'a>(&'a self, found: Vec<Found>, request: &'a Request) -> Resolution<'a> {
+        let mut gathering = self.gather_attached(found, &request.context);
         for requested in &request.policies {
             gathering.add_requested(requested);
         }
 
         gathering.finish_answer()
+    }
+
+    fn gather_attached<'a>(&'a self, found: Vec<Found>, context: &'a Context) -> Gathering<'a> {
+        let mut gathering = Gathering::new(self, context);
+        for found in self.counting(found, &gathering.conditions) {
+            gathering.add_attached(found, context);
+        }
+
+        gathering
     }
 
     /// The attachments that count, in the order of evaluation: of those that match, the ones whose

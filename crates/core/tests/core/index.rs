@@ -21,6 +21,11 @@ proptest! {
             prop_assert_eq!(answer(&found), answer(&scanned), "{} {:?}", context, names);
             prop_assert_eq!(&found.unknown, &scanned.unknown);
             prop_assert_eq!(written(&found), answer(&found)["policies"].clone(), "{} {:?}", context, names);
+            let unnamed = super::support::request(&context, &[]);
+            let numbers = engine.guardrails_of(&unnamed.context);
+            let known = |number: usize| &*engine.set().guardrails[number];
+            let given: Vec<_> = numbers.ones().map(known).collect();
+            prop_assert_eq!(given, engine.resolve(&unnamed).guardrails, "{}", context);
         }
     }
 }
