@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import console
 from support.repository import environment
-from support.scenes import SCENES, WITHOUT_A_SCENE, Stage
+from support.scenes import SCENES, WITH_LITELLM, Stage
 from support.scripts import load_script
 
 # Made by packaging/site/reference.py; test_reference.py holds each against the program.
@@ -56,15 +56,19 @@ def pages_with_examples(root: Path) -> list[str]:
 
 def test_every_page_with_examples_has_a_scene_and_no_other(root: Path) -> None:
     told = "support/scenes.py says what is there before a page begins"
-    assert pages_with_examples(root) == sorted([*SCENES, *WITHOUT_A_SCENE]), told
+    assert pages_with_examples(root) == sorted(SCENES), told
 
 
 @pytest.mark.parametrize("page", SCENES)
-def test_the_page_shows_what_happens(root: Path, program: Path, tmp_path: Path, page: str) -> None:
+def test_the_page_shows_what_happens(
+    root: Path, program: Path, tmp_path: Path, page: str, request: pytest.FixtureRequest
+) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
     with ExitStack() as closing:
         stage = Stage.build(folder, program, root, closing)
+        if page in WITH_LITELLM:
+            stage.litellm_python = request.getfixturevalue("litellm_python")
         SCENES[page](stage)
         examples = console.read_examples((root / page).read_text())
         faults = console.run(examples, folder, stage.variables, stage.addresses, stage.prelude)

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support import litellm
 from support.daemon import serve, until_ready
 from support.repository import Repository, environment
 
@@ -34,6 +35,8 @@ class Stage:
     """What a page calls an address, and what it is here."""
     prelude: str = ""
     """What the shell is told before."""
+    litellm_python: Path | None = None
+    """A Python that has a LiteLLM proxy with the package."""
 
     @classmethod
     def build(cls, folder: Path, program: Path, root: Path, closing: ExitStack) -> Stage:
@@ -78,6 +81,19 @@ class Stage:
         url = self.closing.enter_context(serve(self.program, repository, state))
         until_ready(self.program, url)
         self.addresses[address] = url.removeprefix("http://")
+
+    def start_proxy(self, guardrails: list[str], settings: dict[str, str] | None = None, config: str = "") -> str:
+        """A LiteLLM proxy that follows the daemon, for the page at port 4000; its address."""
+        assert self.litellm_python
+        folder = self.folder.with_name(f"{self.folder.name}-proxy")
+        daemon = self.addresses[LOOPBACK]
+        proxy = litellm.run_proxy(
+            self.litellm_python, folder, daemon, guardrails, settings=settings or {}, config=config
+        )
+        self.addresses["127.0.0.1:4000"] = address = self.closing.enter_context(proxy)
+        self.variables |= {"LITELLM_MASTER_KEY": litellm.KEY, "KEY": litellm.KEY}
+        self.variables["PATH"] = f"{self.variables['PATH']}:{self.litellm_python.parent}"
+        return address
 
 
 def start_with_nothing(stage: Stage) -> None:
@@ -225,6 +241,32 @@ def review_in_a_clone(stage: Stage) -> None:
     clone.commit("policies/healthcare.yaml", healthcare.replace("hipaa_audit, phi_redactor", "hipaa_audit"))
 
 
+def ask_a_proxy(stage: Stage) -> None:
+    """A LiteLLM proxy that enforces two policies of a daemon's set."""
+    stage.make_repository(policies_for_all({"one": "mark-a", "two": "mark-b"}))
+    stage.start_daemon(stage.folder, LOOPBACK)
+    stage.start_proxy(["mark-a", "mark-b"])
+
+
+def compare_in_the_shadow(stage: Stage) -> None:
+    """A LiteLLM proxy with a policy of its own, of which git's lacks a guardrail, and three calls."""
+    stage.make_repository(policies_for_all({"baseline": "pii_masker"}))
+    stage.start_daemon(stage.folder, LOOPBACK)
+    config = "policies: {baseline: {guardrails: {add: [pii_masker, audit_log]}}}\n"
+    config += 'policy_attachments: [{policy: baseline, scope: "*"}]\n'
+    address = stage.start_proxy(["audit_log", "pii_masker"], settings={"REFGUARD_MODE": "shadow"}, config=config)
+    for _ in range(3):
+        call = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
+        assert litellm.ask(address, "/v1/chat/completions", call)
+
+
+def policies_for_all(guardrails: dict[str, str]) -> dict[str, str]:
+    """A policy of each name with its guardrail, for every request."""
+    text = "apiVersion: refguard/v1\nkind: Policy\nname: {0}\nguardrails:\n  add: [{1}]\n---\n"
+    text += 'apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {0}\nscope: "*"\n'
+    return {f"policies/{name}.yaml": text.format(name, guardrail) for name, guardrail in guardrails.items()}
+
+
 # By the page's path. A page with examples that is not here fails its test.
 SCENES: dict[str, Callable[[Stage], None]] = {
     "README.md": start_in_a_clone_with_rust,
@@ -234,10 +276,12 @@ SCENES: dict[str, Callable[[Stage], None]] = {
     "docs/evidence.md": replay_a_log_and_ask_a_fleet,
     "docs/expiry.md": give_research_until_new_year,
     "docs/lifecycle.md": change_a_policy,
+    "docs/moving-from-litellm.md": compare_in_the_shadow,
     "docs/reference.md": start_with_nothing,
     "docs/review.md": review_in_a_clone,
     "docs/tutorial.md": start_with_nothing,
     "docs/upgrade.md": start_with_the_example,
+    "integrations/litellm/README.md": ask_a_proxy,
 }
-# These ask a LiteLLM proxy, which is not among what the packaging's tests install.
-WITHOUT_A_SCENE = ["docs/moving-from-litellm.md", "integrations/litellm/README.md"]
+# These need a LiteLLM proxy.
+WITH_LITELLM = {"docs/moving-from-litellm.md", "integrations/litellm/README.md"}
