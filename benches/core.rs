@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use refguard_core::document::{Limits, Loaded, load_file};
-use refguard_core::policy::{Levels, PolicySet, check};
+use refguard_core::policy::{Levels, PolicySet, check_documents};
 use refguard_core::resolve::Engine;
 
 use support::model::{Model, Size};
@@ -31,13 +31,13 @@ const SEED: u64 = 1;
 fn load(files: &[(String, String)]) -> Loaded {
     let mut loaded = Loaded::default();
     for (path, text) in files {
-        loaded.append(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+        loaded.append_loaded(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
     }
     loaded
 }
 
 fn set(model: &Model) -> Arc<PolicySet> {
-    let checked = check(load(&model.files()), &Levels::default());
+    let checked = check_documents(load(&model.files()), &Levels::default());
     let error = checked.findings.iter().find(|finding| finding.is_error());
     assert!(error.is_none(), "the made-up set is at fault: {}", error.expect("one"));
     Arc::new(checked.set.expect("a set without errors"))
@@ -67,7 +67,7 @@ fn judging(c: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter_batched(
                 loaded,
-                |loaded| check(loaded, &Levels::default()),
+                |loaded| check_documents(loaded, &Levels::default()),
                 BatchSize::PerIteration,
             );
         });

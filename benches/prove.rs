@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use refguard_core::document::{Dimension, Limits, Loaded, load_file};
-use refguard_core::policy::{Levels, Pattern, check};
+use refguard_core::policy::{Levels, Pattern, check_documents};
 use refguard_core::prove::{Budget, ProveOptions, impact_of_change, prove_invariants};
 use refguard_core::resolve::Engine;
 
@@ -127,7 +127,7 @@ fn invariant(number: usize) -> String {
 fn engine(size: usize, change: Change, invariants: usize) -> Engine {
     let mut all = Loaded::default();
     let mut add = |name: String, text: String| {
-        all.append(load_file(name, text.into_bytes(), &Limits::DEFAULT))
+        all.append_loaded(load_file(name, text.into_bytes(), &Limits::DEFAULT))
     };
     for number in 0..size {
         // Each document has numbers of its own: one that changes moves no other.
@@ -138,7 +138,7 @@ fn engine(size: usize, change: Change, invariants: usize) -> Engine {
     for number in 0..invariants {
         add(format!("invariants/{number:05}.yaml"), invariant(number));
     }
-    let checked = check(all, &Levels::default());
+    let checked = check_documents(all, &Levels::default());
     Engine::new(Arc::new(checked.set.expect("the generator makes valid sets")))
 }
 

@@ -103,7 +103,7 @@ impl Model {
         let mut dice = Dice(seed);
         let mut request = || {
             let tags = if dice.chance(30) { dice.sample(&self.tags, 3) } else { Vec::new() };
-            let mut context = Context::of([
+            let mut context = Context::from_values([
                 (Dimension::Team, dice.pick(&self.teams).as_str()),
                 (Dimension::Key, dice.pick(&self.keys).as_str()),
                 (Dimension::Model, *dice.pick(&MODELS)),

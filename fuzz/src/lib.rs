@@ -11,7 +11,7 @@ use refguard_core::document::{
 };
 use refguard_core::interop::import_config;
 use refguard_core::policy::condition::ModelPattern;
-use refguard_core::policy::{Checked, Levels, PolicySet, check};
+use refguard_core::policy::{Checked, Levels, PolicySet, check_documents};
 use refguard_core::resolve::{Context, Engine, Request, explain_request};
 
 /// One file under `policies/`: it becomes a set that answers, or errors that every format can show.
@@ -38,9 +38,9 @@ fn judge(files: &[(&str, &[u8])]) {
     let read = || {
         let mut loaded = Loaded::default();
         for (path, bytes) in files.iter().filter(|(path, _)| is_read_name(path)) {
-            loaded.append(load_file(*path, bytes.to_vec(), &Limits::DEFAULT));
+            loaded.append_loaded(load_file(*path, bytes.to_vec(), &Limits::DEFAULT));
         }
-        check(loaded, &Levels::default())
+        check_documents(loaded, &Levels::default())
     };
     let checked = read();
     let refused = checked.findings.iter().any(Finding::is_error);
@@ -163,9 +163,9 @@ pub fn import(data: &[u8]) {
         let inside =
             !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         assert!(inside, "`{path}` leads out of the folder");
-        loaded.append(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+        loaded.append_loaded(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
     }
-    let checked = check(loaded, &Levels::default());
+    let checked = check_documents(loaded, &Levels::default());
     let error = checked.findings.iter().find(|finding| finding.is_error());
     assert_eq!(error.map(ToString::to_string), None, "what was written is at fault");
 }

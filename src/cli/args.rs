@@ -222,7 +222,7 @@ impl ContextArgs {
                 let single = single.into_iter();
                 let single = single.filter_map(|(of, value)| Some((of, value.as_deref()?)));
                 let tags = self.tags.iter().map(|tag| (Dimension::Tag, tag.as_str()));
-                Ok(Context::of(single.chain(tags)).within_limits()?)
+                Ok(Context::from_values(single.chain(tags)).within_limits()?)
             }
             Some(text) => {
                 let value: Value = serde_json::from_str(text).context("`--context` is not JSON")?;
@@ -301,8 +301,8 @@ fn parse_level(text: &str) -> Result<(String, Level), String> {
         other => return Err(format!("`{other}` is no level: it is one of off, warn, error")),
     };
     let mut levels = Levels::default();
-    let rules = rules::all();
-    levels.set(&rules, rule, level).map_err(|bad| match bad {
+    let rules = rules::all_rules();
+    levels.set_level(&rules, rule, level).map_err(|bad| match bad {
         BadLevel::Unknown => match did_you_mean(rule, rules.iter().map(|rule| rule.name)) {
             Some(near) => format!("there is no rule `{rule}`; did you mean `{near}`?"),
             None => format!("there is no rule `{rule}`"),
@@ -317,7 +317,7 @@ impl LevelArgs {
         let mut levels = Levels::default();
         for (rule, level) in &self.levels {
             // Each was set once already when it was parsed.
-            let _ = levels.set(&rules::all(), rule, *level);
+            let _ = levels.set_level(&rules::all_rules(), rule, *level);
         }
         levels
     }

@@ -245,7 +245,7 @@ impl History {
         let version = history.require_version(Address { policy, which }, &NoProgress)?;
         let Some(document) = &version.document else { return Ok(String::new()) };
         let found = history.version_document(policy, document)?.document;
-        let line = found.file.locate(found.span).line;
+        let line = found.file.locate_span(found.span).line;
         Ok(cut_document(found.file.text(), line))
     }
 

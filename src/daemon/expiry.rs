@@ -94,7 +94,7 @@ impl InstantFile {
 #[cfg(test)]
 mod tests {
     use refguard_core::document::{Limits, load_file};
-    use refguard_core::policy::{Levels, check};
+    use refguard_core::policy::{Levels, check_documents};
     use refguard_core::resolve::Engine;
 
     use super::super::state_folder::Owner;
@@ -118,7 +118,7 @@ mod tests {
             attachment("c", "2026-12-20")
         );
         let loaded = load_file("set.yaml", text.into_bytes(), &Limits::DEFAULT);
-        let set = check(loaded, &Levels::default()).set.unwrap();
+        let set = check_documents(loaded, &Levels::default()).set.unwrap();
         let slot = Slot::new("production", None);
         let engine = Arc::new(Engine::new(Arc::new(set)));
         let now = slot.instant(clock);

@@ -48,7 +48,7 @@ pub(super) fn judge(loaded: Result<Loaded>, as_of: Release) -> Outcome<PolicySet
             let missing = if set.policies.is_empty() { "policy" } else { "attachment" };
             Outcome::Rejected(format!("the set is empty: it has no {missing}"), Vec::new())
         }
-        Some(set) => Outcome::Good(set, checked.lowered()),
+        Some(set) => Outcome::Good(set, checked.lowered_findings()),
         None => {
             checked.findings.retain(Finding::is_error);
             let more = match checked.findings.len() {

@@ -449,7 +449,7 @@ impl Pair {
             return Outcome::Unclear;
         }
         let (base, head) = (&self.base.engine, &self.head);
-        match self.comparer.compare(base, head, &context, &named) {
+        match self.comparer.compare_answers(base, head, &context, &named) {
             Some(compared) => Outcome::Differs(Arc::new((context, compared))),
             None => Outcome::Same,
         }
@@ -475,7 +475,7 @@ impl Pair {
 fn hide_key(context: &Context) -> Context {
     let mut hidden = context.clone();
     if let Some(key) = context.value(Dimension::Key) {
-        hidden.set(Dimension::Key, [hidden_key(key)]);
+        hidden.set_values(Dimension::Key, [hidden_key(key)]);
     }
     hidden
 }

@@ -168,7 +168,7 @@ impl Snapshot {
 
     /// The version of one of its policies.
     pub fn number(&self, history: &History, name: &str) -> Option<u64> {
-        let (id, policy) = self.set().find(name)?;
+        let (id, policy) = self.set().find_policy(name)?;
         self.numbers(history)?.number(id, || (&policy.name, &policy.digest))
     }
 

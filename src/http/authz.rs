@@ -294,7 +294,7 @@ fn read_context(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<C
     {
         let tag = tag.trim();
         if !tag.is_empty() {
-            context.add(Dimension::Tag, decode(tag, "x-refguard-tags")?);
+            context.add_value(Dimension::Tag, decode(tag, "x-refguard-tags")?);
         }
     }
     context.within_limits().map_err(|fault| Problem::bad_request(fault.to_string()))

@@ -209,7 +209,7 @@ fn with_version(hub: &Hub, snapshot: &Snapshot, name: &str, mut object: Value) -
 async fn policy(call: Call<NoQuery, String>) -> Result<Response, Problem> {
     let (snapshot, name) = (call.snapshot()?, &call.path);
     let set = snapshot.set();
-    let Some((_, policy)) = set.find(name) else {
+    let Some((_, policy)) = set.find_policy(name) else {
         return Err(Problem::not_found(format!("the set has no policy `{name}`")));
     };
 

@@ -327,7 +327,7 @@ fn refuse_unknown(unknown: &[String]) -> Problem {
 fn refuse_not_requestable(set: &PolicySet, policies: &[String]) -> Result<(), Problem> {
     let is_refused = |name: &&String| {
         let base = name.split_once('@').map_or(name.as_str(), |(base, _)| base);
-        set.find(base).is_some_and(|(_, policy)| !policy.requestable)
+        set.find_policy(base).is_some_and(|(_, policy)| !policy.requestable)
     };
     let refused: Vec<&String> = policies.iter().filter(is_refused).collect();
     if refused.is_empty() {

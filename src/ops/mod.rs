@@ -68,7 +68,7 @@ pub use source::workspace::{LoadedSet, Rules, SetOrigin, Source, Workspace};
 
 /// Every rule there is, of form, of the set and of import, by code.
 pub fn all_rules() -> Vec<&'static Rule> {
-    let mut rules = refguard_core::policy::rules::all();
+    let mut rules = refguard_core::policy::rules::all_rules();
     rules.extend_from_slice(refguard_core::interop::rules::ALL);
     rules.sort_by_key(|rule| rule.code);
     rules

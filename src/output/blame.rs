@@ -13,7 +13,7 @@ const CAUSES: usize = 5;
 /// A block a promotion: what came and went, then who, why and what did it.
 pub fn format_blame(blame: &Blame, style: Style) -> String {
     let paint = Paint(style);
-    let request = escape_terminal(&blame.context.describe()).into_owned();
+    let request = escape_terminal(&blame.context.describe_values()).into_owned();
     let looked = count(blame.looked_at, "entry", "entries");
     let environment = escape_terminal(&blame.environment);
     let mut text = match (&blame.guardrail, blame.events.is_empty()) {

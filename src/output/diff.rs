@@ -10,7 +10,8 @@ mod markdown;
 mod tests;
 
 use refguard_core::diff::{
-    AttachmentEntry, Because, FieldChange, PolicyChange, PolicyEntry, SetDiff, Touched, Touches,
+    AttachmentEntry, Because, FieldChange, PolicyChange, PolicyEntry, SetDiff, TouchedNames,
+    Touches,
 };
 use refguard_core::document::Dimension;
 use rustc_hash::FxHashSet;
@@ -53,7 +54,7 @@ fn count_changes(diff: &SetDiff) -> String {
 
 /// What is touched: `2 of 40 teams (a, b), all 3 keys`. `None` where no catalog lists anything.
 fn touches_words(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<String> {
-    let words = |(dimension, touched): (Dimension, Option<&Touched>)| {
+    let words = |(dimension, touched): (Dimension, Option<&TouchedNames>)| {
         let (one, many) = (dimension.singular(), dimension.plural());
         let touched = touched.filter(|touched| touched.of > 0)?;
         if touched.count == touched.of {
@@ -67,8 +68,8 @@ fn touches_words(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<St
             if samples.is_empty() { String::new() } else { format!(" ({})", samples.join(", ")) };
         Some(format!("{} of {}{samples}", touched.count, count(touched.of, one, many)))
     };
-    let parts: Vec<String> = touches.counted().filter_map(words).collect();
-    let mut counts = touches.counted().filter_map(|(_, touched)| Some(touched?.count));
+    let parts: Vec<String> = touches.counted_dimensions().filter_map(words).collect();
+    let mut counts = touches.counted_dimensions().filter_map(|(_, touched)| Some(touched?.count));
     if !parts.is_empty() && counts.all(|count| count == 0) {
         return Some("nothing in the catalog".to_owned());
     }

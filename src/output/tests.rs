@@ -63,11 +63,11 @@ fn fixture() -> Loaded {
         ("policies/hostile.yaml", HOSTILE),
     ];
     for (path, text) in files {
-        all.append(load_file(path, text.as_bytes().to_vec(), &limits));
+        all.append_loaded(load_file(path, text.as_bytes().to_vec(), &limits));
     }
-    all.append(load_file("policies/wide.yaml", long_line().into_bytes(), &limits));
-    all.append(Loaded::oversized("policies/big.yaml", 2_000_000, &limits));
-    all.append(Loaded::stray("policies/notes.txt", "policies"));
+    all.append_loaded(load_file("policies/wide.yaml", long_line().into_bytes(), &limits));
+    all.append_loaded(Loaded::oversized_file("policies/big.yaml", 2_000_000, &limits));
+    all.append_loaded(Loaded::stray_file("policies/notes.txt", "policies"));
     all.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     all
 }
@@ -140,10 +140,10 @@ fn human_labels_what_is_near_and_notes_what_is_not() {
         |word: &str| text.find(word).map(|start| Span::new(start, start + word.len())).unwrap();
     let far = Span::new(text.rfind("xx").unwrap(), text.rfind("xx").unwrap() + 2);
     let finding = Finding::new(&RULE, &file, at("three"), "said thrice")
-        .related(&file, at("one"), "two lines above")
-        .related(&file, far, "far to the right")
-        .related(&file, at("end"), "far below")
-        .related(&other, Span::new(1, 5), "in another file");
+        .with_related(&file, at("one"), "two lines above")
+        .with_related(&file, far, "far to the right")
+        .with_related(&file, at("end"), "far below")
+        .with_related(&other, Span::new(1, 5), "in another file");
     insta::assert_snapshot!(rendered(&[finding], &[file.clone(), other], Format::Human, Style { color: false, width: 60 }), @r"
     error[RG009]: said thrice
      --> a.yaml:3:1
@@ -166,7 +166,7 @@ fn human_labels_what_is_near_and_notes_what_is_not() {
 #[test]
 fn human_sums_up_what_was_checked() {
     assert_eq!(clean_as(Format::Human), "ok: 12 policies, 9 attachments, 1 test in 14 files\n");
-    let stray = Loaded::stray("policies/notes.txt", "policies");
+    let stray = Loaded::stray_file("policies/notes.txt", "policies");
     let warned = rendered(&stray.findings, &[], Format::Human, Style::default());
     assert!(
         warned.ends_with("ok: 12 policies, 9 attachments, 1 test in 14 files, 1 warning\n"),

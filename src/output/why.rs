@@ -59,7 +59,7 @@ impl Why {
 pub fn format_why(why: &Why, all: bool, style: Style) -> String {
     let paint = Paint(style);
     let guardrail = paint.strong(&escape_terminal(&why.guardrail));
-    let request = escape_terminal(&why.context.describe()).into_owned();
+    let request = escape_terminal(&why.context.describe_values()).into_owned();
     let verdict = if why.has { paint.good("yes") } else { paint.warn("no") };
     let gets = if why.has { "gets" } else { "does not get" };
     let mut text = format!("{verdict}: {request} {gets} {guardrail}\n");

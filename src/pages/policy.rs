@@ -112,7 +112,7 @@ fn cases(set: &PolicySet, policy: &Policy) -> Markup {
         let holds = |member: &Policy| {
             member.condition.as_ref().is_none_or(|it| set.condition_holds(it, model))
         };
-        names(set, &set.effective(policy, holds))
+        names(set, &set.effective_guardrails(policy, holds))
     };
     let is_conditional =
         policy.chain.iter().filter_map(|id| set.policy(*id)).any(|it| it.condition.is_some());

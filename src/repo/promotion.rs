@@ -75,7 +75,7 @@ impl std::str::FromStr for Target {
 }
 
 /// A gate that was lowered for one promotion.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Allow {
     /// The gate's word.
     pub gate: String,

@@ -10,7 +10,7 @@ use rayon::ThreadPoolBuilder;
 
 use crate::document::work::count_steps;
 use crate::document::{Limits, Loaded, load_file};
-use crate::policy::{Checked, Levels, check};
+use crate::policy::{Checked, Levels, check_documents};
 
 /// Four times a text takes at most so many times the steps.
 const MOST_GROWTH: f64 = 4.0 * 1.3;
@@ -219,14 +219,14 @@ fn steps_of(files: Vec<(String, String)>) -> u64 {
     let judge = move || -> Checked {
         let mut loaded = Loaded::default();
         for (path, text) in files {
-            loaded.append(load_file(
+            loaded.append_loaded(load_file(
                 path.as_str(),
                 text.into_bytes(),
                 &Limits::DEFAULT,
             ));
         }
 
-        check(loaded, &Levels::default())
+        check_documents(loaded, &Levels::default())
     };
 
     // A pool is this thread alone, so that no step is taken on another. A thread has one pool for

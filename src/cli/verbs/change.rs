@@ -175,7 +175,10 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
         ..impact_from(before, after, now, &Budget::default(), Detail::READABLE)
     });
     let safeguards = after
-        .map(|after| safeguards_between(before.set(), after.set(), now))
+        .map(|after| match plan.verdict.comparisons.find(before.set(), after.set()) {
+            Some(compared) => Ok(compared.clone()),
+            None => safeguards_between(before.set(), after.set(), now),
+        })
         .transpose()?
         .unwrap_or_default();
     let change = report.map(|diff| Change { diff, safeguards, impact: impact.as_ref() });

@@ -31,9 +31,9 @@ pub(in crate::cli) fn run(args: &SchemaArgs) -> Result<Exit> {
             bail!("name a verb: `refguard schema output validate`")
         }
         (Some(kind), verb) if kind == "output" => schema_of_output(verb)?,
-        (None, _) => schema::any(),
+        (None, _) => schema::any_schema(),
         (Some(word), "") => match Kind::from_loose(word) {
-            Some(kind) => schema::of(kind),
+            Some(kind) => schema::schema_of(kind),
             None => bail!("there is no kind `{word}`; the kinds are {}", KINDS.join(", ")),
         },
         (Some(kind), verb) => {

@@ -37,7 +37,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     }
     let valid = shell.load_valid_set(&args.source)?;
     let set = valid.engine.set();
-    let Some((_, policy)) = set.find(&args.name) else {
+    let Some((_, policy)) = set.find_policy(&args.name) else {
         let near = did_you_mean(&args.name, set.policies.iter().map(|policy| &*policy.name));
         let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         bail!("there is no policy `{}`{near}", args.name);

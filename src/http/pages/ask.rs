@@ -67,7 +67,7 @@ impl Asked {
             let parts = if dimension.is_set() { split(text) } else { vec![text.trim()] };
             parts.into_iter().filter(|it| !it.is_empty()).map(move |it| (dimension, it))
         });
-        let context = Context::of(values);
+        let context = Context::from_values(values);
         context.within_limits().map_err(|error| Problem::bad_request(error.to_string()))
     }
 }
@@ -154,7 +154,7 @@ fn answer(
 }
 
 fn describe(request: &Request) -> String {
-    let words = request.context.describe();
+    let words = request.context.describe_values();
     if words.is_empty() { "a request without any of these".to_owned() } else { words }
 }
 

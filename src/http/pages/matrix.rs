@@ -75,7 +75,7 @@ fn make(view: &View, form: &MatrixForm) -> Result<Result<Matrix, String>, Proble
         parts.into_iter().filter(|it| !it.is_empty()).map(|it| (*dimension, it))
     });
     let values: Vec<(Dimension, String)> = values.collect();
-    let context = Context::of(values.iter().map(|(of, value)| (*of, value.as_str())));
+    let context = Context::from_values(values.iter().map(|(of, value)| (*of, value.as_str())));
     let context =
         context.within_limits().map_err(|error| Problem::bad_request(error.to_string()))?;
     let question =

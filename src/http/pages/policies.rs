@@ -60,7 +60,7 @@ pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
     let app = visit.app.clone();
     let made = visit.app.historians.run(move || {
         let set = view.set();
-        let Some((_, policy)) = set.find(&asked.name) else {
+        let Some((_, policy)) = set.find_policy(&asked.name) else {
             return Err(Problem::not_found(format!("the set has no policy `{}`", asked.name)));
         };
         let history = app.hub.history();

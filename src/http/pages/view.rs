@@ -98,7 +98,7 @@ impl View {
         match &self.held {
             Held::Now(snapshot) => snapshot.number(hub.history(), name),
             Held::Past(past) => {
-                let (_, policy) = past.engine.set().find(name)?;
+                let (_, policy) = past.engine.set().find_policy(name)?;
                 hub.history().version_number(name, &policy.digest)
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use refguard_core::document::{Body, Limits, Release, did_you_mean, load_file};
-use refguard_core::policy::{Environment, Settings, settings};
+use refguard_core::policy::{Environment, Settings, build_settings};
 
 use super::declared::{self, PRODUCTION, Past};
 use super::home::{Home, Place};
@@ -540,7 +540,7 @@ fn settings_of(bytes: Vec<u8>) -> (Settings, bool) {
     // What only a later release calls an error takes no environment away.
     let is_sound = !loaded.findings.iter().any(|it| it.is_error_as_of(Release::FIRST));
     let found = loaded.documents.into_iter().find_map(|document| match document.body {
-        Body::Repository(raw) => Some(settings(Some(&raw))),
+        Body::Repository(raw) => Some(build_settings(Some(&raw))),
         _ => None,
     });
     (found.unwrap_or_default(), is_sound)

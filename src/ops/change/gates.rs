@@ -1,5 +1,6 @@
 //! The gates of a promotion: each a question with yes, no, or no but allowed.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -7,9 +8,11 @@ use jiff::Timestamp;
 use refguard_core::document::{Finding, Release};
 use refguard_core::policy::PolicySet;
 use refguard_core::resolve::Engine;
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use crate::ops::change::{safeguards, timing};
+use crate::ops::change::safeguards::{self, SafeguardComparisons};
+use crate::ops::change::timing;
 use crate::ops::source::load::NoProgress;
 use crate::ops::{
     EnvironmentState, Judged, TestOptions, TestReport, TrackedSet, VersionHistory, Workspace,
@@ -18,7 +21,7 @@ use crate::ops::{
 use crate::repo::{Allow, CommitId, Ledger, Repo, TreeId};
 
 /// What a gate says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Says {
     /// The promotion is refused.
@@ -30,7 +33,7 @@ pub enum Says {
 }
 
 /// One thing that a gate has to say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct GateWord {
     /// The gate: `valid`, `tests`, `empty`, `published`, `older`, `freeze`, `soak`, `hold`, `weaken`, `safeguards`.
     pub gate: &'static str,
@@ -145,12 +148,20 @@ pub struct Verdict {
     pub allow: Vec<Allow>,
     /// The set is valid by the rules of the release that the candidate names, and not by those of now.
     pub is_outdated: bool,
+    /// What the gates compared, for those who report it.
+    pub comparisons: SafeguardComparisons,
 }
 
 impl Verdict {
     /// Of a promotion that would change nothing: no gate is asked.
     pub(in crate::ops) fn nothing() -> Self {
-        Self { words: Vec::new(), engine: None, allow: Vec::new(), is_outdated: false }
+        Self {
+            words: Vec::new(),
+            engine: None,
+            allow: Vec::new(),
+            is_outdated: false,
+            comparisons: SafeguardComparisons::default(),
+        }
     }
 
     /// Whether any gate refuses.
@@ -165,21 +176,8 @@ impl Verdict {
 
     /// Drops what is said, or recorded, a second time.
     fn drop_repetitions(&mut self) {
-        let mut words: Vec<GateWord> = Vec::with_capacity(self.words.len());
-        for word in self.words.drain(..) {
-            if !words.contains(&word) {
-                words.push(word);
-            }
-        }
-        self.words = words;
-
-        let mut allow: Vec<Allow> = Vec::with_capacity(self.allow.len());
-        for passed in self.allow.drain(..) {
-            if !allow.contains(&passed) {
-                allow.push(passed);
-            }
-        }
-        self.allow = allow;
+        keep_first(&mut self.words);
+        keep_first(&mut self.allow);
     }
 
     pub(in crate::ops) fn say(
@@ -219,23 +217,24 @@ pub(in crate::ops) fn judge(
     lowered: &Lowered,
     only_valid: bool,
 ) -> Result<Verdict> {
-    let mut verdict =
-        Verdict { words: Vec::new(), engine: None, allow: Vec::new(), is_outdated: false };
+    let mut verdict = Verdict::nothing();
+    let mut comparisons = SafeguardComparisons::default();
     valid(workspace, sets, candidate, &mut verdict)?;
     if let Some(head) = verdict.engine.clone() {
         tests(workspace, candidate.now, &mut verdict)?;
         empty(&mut verdict);
         if candidate.changes {
             let pair = Sets { base: before, head: &head };
-            ask_gates(environment, pair, candidate.now, lowered, &mut verdict)?;
+            ask_gates(environment, pair, candidate.now, lowered, &mut comparisons, &mut verdict)?;
         }
         if let Some(tree) = tree_before_external_move(&environment.ledger, candidate) {
             let own = sets.judge_tree(workspace, tree, Release::FIRST, &NoProgress)?.sound();
             let pair = Sets { base: own.as_ref(), head: &head };
-            ask_gates(environment, pair, candidate.now, lowered, &mut verdict)?;
+            ask_gates(environment, pair, candidate.now, lowered, &mut comparisons, &mut verdict)?;
             verdict.drop_repetitions();
         }
     }
+    verdict.comparisons = comparisons;
     if only_valid {
         verdict.words.iter_mut().for_each(soften);
         // Only the release of a hold says anything of it here.
@@ -255,6 +254,12 @@ pub(in crate::ops) fn judge(
     Ok(verdict)
 }
 
+/// Drops what a list has a second time.
+fn keep_first<T: Clone + Eq + Hash>(list: &mut Vec<T>) {
+    let mut seen = FxHashSet::default();
+    list.retain(|one| seen.insert(one.clone()));
+}
+
 /// The gates that compare what an environment has with what it is to have, each as strict as the environment's
 /// settings ask for.
 fn ask_gates(
@@ -262,11 +267,12 @@ fn ask_gates(
     sets: Sets<'_>,
     now: Timestamp,
     lowered: &Lowered,
+    comparisons: &mut SafeguardComparisons,
     verdict: &mut Verdict,
 ) -> Result<()> {
     crate::ops::change::weaken::gate(environment, sets, now, lowered, verdict);
-    let base = sets.base.map(|base| &**base.set());
-    safeguards::ask_gate(environment, base, sets.head.set(), now, lowered, verdict)
+    let base = sets.base.map(|base| base.set());
+    safeguards::ask_gate(environment, base, sets.head.set(), now, lowered, comparisons, verdict)
 }
 
 /// The tree of the last promotion, where something else has moved the environment since: what that took away passed no
@@ -351,10 +357,11 @@ fn empty_set(set: &PolicySet, verdict: &mut Verdict) {
 pub(in crate::ops) fn foresee(
     environment: &EnvironmentState,
     findings: &[Finding],
-    before: Option<&PolicySet>,
+    before: Option<&Arc<PolicySet>>,
     after: Option<(&Arc<Engine>, &TestReport)>,
     loss: Option<String>,
     now: Timestamp,
+    comparisons: &mut SafeguardComparisons,
 ) -> Result<Vec<GateWord>> {
     let (mut verdict, lowered) = (Verdict::nothing(), Lowered::default());
     verdict.words.extend(findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
@@ -362,7 +369,8 @@ pub(in crate::ops) fn foresee(
         verdict.words.extend(crate::ops::change::weaken::invariants(engine, now));
         verdict.words.extend(failed_tests(report));
         empty_set(engine.set(), &mut verdict);
-        safeguards::ask_gate(environment, before, engine.set(), now, &lowered, &mut verdict)?;
+        let after = engine.set();
+        safeguards::ask_gate(environment, before, after, now, &lowered, comparisons, &mut verdict)?;
     }
     if let Some(loss) = loss {
         crate::ops::change::weaken::say_loss(environment, &lowered, &mut verdict, loss);

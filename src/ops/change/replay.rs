@@ -6,7 +6,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use refguard_core::prove::Impact;
 use refguard_core::resolve::Engine;
-use refguard_core::traffic::{Asked, Decider, Replay, RowReader, replay};
+use refguard_core::traffic::{Asked, Decider, Replay, RowReader, replay_traffic};
 
 use crate::ops::LogSelection;
 
@@ -25,14 +25,14 @@ pub fn replay_logs(
 ) -> Result<Replay> {
     let decider = base_commit.map(|commit| Decider {
         commit,
-        asked: Asked::by(base.set(), head.set()),
+        asked: Asked::asked_by(base.set(), head.set()),
         expiries: base.set().expiries_after(Timestamp::MIN),
     });
     let reader = RowReader {
-        asked: Asked::by(base.as_of(now).set(), head.as_of(now).set()),
+        asked: Asked::asked_by(base.as_of(now).set(), head.as_of(now).set()),
         base: decider,
         since: rows.since,
         set: rows.set.clone(),
     };
-    Ok(replay(base, head, now, impact, &rows.read(&reader)?))
+    Ok(replay_traffic(base, head, now, impact, &rows.read(&reader)?))
 }

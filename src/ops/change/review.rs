@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::ops::change::gates;
 use crate::ops::change::replay::replay_logs;
-use crate::ops::change::safeguards::safeguards_between;
+use crate::ops::change::safeguards::SafeguardComparisons;
 use crate::ops::change::weaken;
 use crate::ops::source::load::{self, NoProgress};
 use crate::ops::{
@@ -124,6 +124,13 @@ pub struct Foreseen {
     pub gates: Vec<GateWord>,
 }
 
+/// What the review found out already, so that no gate works it out anew.
+struct KnownAnswers<'r> {
+    tests: Option<&'r ReviewedTests>,
+    impact: Option<&'r Impact>,
+    comparisons: SafeguardComparisons,
+}
+
 /// One set of the two.
 struct Side {
     /// `None` where it is not valid.
@@ -197,14 +204,15 @@ impl Workspace {
             .map(|((before, after), impact)| shift_from(before, after, now, impact, budget));
         let owners = engines.zip(diff.as_ref());
         let owners = owners.map(|(engines, diff)| owners_of(engines, diff)).unwrap_or_default();
+        let mut comparisons = SafeguardComparisons::default();
         let safeguards = engines
-            .map(|(before, after)| safeguards_between(before.set(), after.set(), now))
+            .map(|(before, after)| comparisons.compare(before.set(), after.set(), now))
             .transpose()?;
         let tests = tests(&mut history, &before, &after, now)?;
         let sides = (&before, &after);
         let began_tree = repo.tree_of(began)?;
-        let environments =
-            self.foreseen(&mut sets, began_tree, sides, now, tests.as_ref(), impact.as_ref())?;
+        let known = KnownAnswers { tests: tests.as_ref(), impact: impact.as_ref(), comparisons };
+        let environments = self.foreseen(&mut sets, began_tree, sides, now, known)?;
         let errors = after.findings.iter().filter(|finding| finding.is_error()).count();
         let versions = coming(&mut history, diff.as_ref(), &after);
         let (new, gone) =
@@ -254,9 +262,9 @@ impl Workspace {
         base: TreeId,
         (before, after): (&Side, &Side),
         now: Timestamp,
-        tests: Option<&ReviewedTests>,
-        impact: Option<&Impact>,
+        known: KnownAnswers<'_>,
     ) -> Result<Vec<Foreseen>> {
+        let KnownAnswers { tests, impact, mut comparisons } = known;
         let (repo, publish_branch) = (self.repo()?, self.publish_branch_name()?);
         let mut found = Vec::new();
         for (name, _) in self.environment_refs()? {
@@ -277,8 +285,9 @@ impl Workspace {
             };
             let set = after.engine.as_ref().zip(tests.map(|tests| &tests.report));
             let engine = self.environment_set(sets, tip, base, before)?;
-            let kept = engine.as_deref().map(|engine| &**engine.set());
-            let gates = gates::foresee(&state, &after.findings, kept, set, loss, now)?;
+            let kept = engine.as_deref().map(Engine::set);
+            let gates =
+                gates::foresee(&state, &after.findings, kept, set, loss, now, &mut comparisons)?;
             let could = gates.iter().all(|word| word.says != Says::Refused);
             found.push(Foreseen { environment: name, could, gates });
         }
@@ -332,7 +341,8 @@ fn owners_of((before, after): (&Arc<Engine>, &Arc<Engine>), diff: &SetDiff) -> V
     for policy in touched {
         // Whoever had a policy is asked, and whoever takes it over.
         let both = [before, after].into_iter();
-        let found = both.filter_map(|engine| Some(engine.set().find(policy)?.1.owner.clone()));
+        let found =
+            both.filter_map(|engine| Some(engine.set().find_policy(policy)?.1.owner.clone()));
         let mut said: Vec<Option<Arc<str>>> = found.collect();
         said.sort_unstable();
         said.dedup();
@@ -401,7 +411,7 @@ fn coming(
         Err(error) => return ComingVersions::Unknown(format!("{error:#}")),
     };
     let coming = names.into_iter().filter_map(|name| {
-        let digest = engine.set().find(name).map(|(_, policy)| policy.digest.to_string());
+        let digest = engine.set().find_policy(name).map(|(_, policy)| policy.digest.to_string());
         let number = index.versions(name).len() as u64 + 1;
         // The publish branch may have come to the same on another way.
         let is_new = index.digest(name) != digest;

@@ -2,6 +2,7 @@
 //!
 //! The comparison itself is the core's. Here the globs of the settings meet it, and its losses become words of a gate.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -36,13 +37,57 @@ pub fn safeguards_between(
     Ok(compare_safeguards(before, after, &is_read, now, &budget_within(TIME_LIMIT)))
 }
 
+/// The comparisons that were made for one answer. A gate and a report ask for the same two sets; they are compared once.
+#[derive(Debug, Default)]
+pub struct SafeguardComparisons(Vec<Comparison>);
+
+#[derive(Debug)]
+struct Comparison {
+    before: Arc<PolicySet>,
+    after: Arc<PolicySet>,
+    diff: SafeguardDiff,
+}
+
+impl SafeguardComparisons {
+    /// What a change does to the safeguards of a set, worked out at the first call for these two.
+    ///
+    /// # Errors
+    /// As [`safeguards_between`].
+    pub fn compare(
+        &mut self,
+        before: &Arc<PolicySet>,
+        after: &Arc<PolicySet>,
+        now: Timestamp,
+    ) -> Result<SafeguardDiff> {
+        if let Some(diff) = self.find(before, after) {
+            return Ok(diff.clone());
+        }
+
+        let diff = safeguards_between(before, after, now)?;
+        self.0.push(Comparison {
+            before: before.clone(),
+            after: after.clone(),
+            diff: diff.clone(),
+        });
+        Ok(diff)
+    }
+
+    /// The comparison of these two sets, if it was made.
+    pub fn find(&self, before: &Arc<PolicySet>, after: &Arc<PolicySet>) -> Option<&SafeguardDiff> {
+        let is_same =
+            |one: &&Comparison| Arc::ptr_eq(&one.before, before) && Arc::ptr_eq(&one.after, after);
+        self.0.iter().find(is_same).map(|comparison| &comparison.diff)
+    }
+}
+
 /// Asks the gate: as loud as the settings of the environment say, and recorded where a flag passes it.
 pub(in crate::ops) fn ask_gate(
     environment: &EnvironmentState,
-    before: Option<&PolicySet>,
-    after: &PolicySet,
+    before: Option<&Arc<PolicySet>>,
+    after: &Arc<PolicySet>,
     now: Timestamp,
     lowered: &Lowered,
+    comparisons: &mut SafeguardComparisons,
     verdict: &mut Verdict,
 ) -> Result<()> {
     let level = environment.settings.safeguards;
@@ -51,7 +96,7 @@ pub(in crate::ops) fn ask_gate(
     }
 
     let lost = match before {
-        Some(before) => safeguards_between(before, after, now)?.lost.iter().map(loss_of).collect(),
+        Some(before) => comparisons.compare(before, after, now)?.lost.iter().map(loss_of).collect(),
         // Nothing was there, so nothing can be lost.
         None if environment.ledger.tip.is_none() => Vec::new(),
         None => vec![Loss {

@@ -42,7 +42,7 @@ pub(in crate::ops) fn invariants(engine: &Arc<Engine>, now: Timestamp) -> Vec<Ga
         let request = verdict
             .counterexample
             .as_ref()
-            .map_or_else(String::new, |w| format!(": not for {}", w.describe()));
+            .map_or_else(String::new, |w| format!(": not for {}", w.describe_values()));
         let from = verdict.at.map_or_else(String::new, |at| format!(" from {at} on"));
         refused(
             format!("the invariant `{}` does not hold{from}{request}", verdict.name),
@@ -130,7 +130,7 @@ pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Op
         let from = weakening.at.map_or_else(String::new, |at| format!("from {at} on, "));
         return Some(format!(
             "{from}less is blocked than before: {}{when}: {how}",
-            weakening.witness.describe()
+            weakening.witness.describe_values()
         ));
     }
     (!open.is_empty()).then(|| {

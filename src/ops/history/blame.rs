@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use refguard_core::document::{Body, Document, Release, is_yaml_name, load_file};
 use refguard_core::policy::{Context, PolicySet};
 use refguard_core::prove::Cause;
-use refguard_core::questions::{Part, Touched, causes, find_guardrail};
+use refguard_core::questions::{Part, TouchedDocument, find_causes, find_guardrail};
 use refguard_core::resolve::Request;
 use serde::Serialize;
 
@@ -337,10 +337,9 @@ impl<'a> Walk<'a> {
     fn state_of(&self, whole: Arc<PolicySet>, tree: TreeId) -> Result<State> {
         let filter = Filter::of_settings(&whole.settings)?;
         let context = &self.request.context;
-        let matching = whole
-            .attachments
-            .iter()
-            .filter(|attachment| attachment.everywhere || attachment.targets.matches(context));
+        let matching = whole.attachments.iter().filter(|attachment| {
+            attachment.everywhere || attachment.targets.matches_context(context)
+        });
         let files: BTreeSet<Arc<str>> =
             matching.map(|attachment| attachment.place.file.clone()).collect();
 
@@ -348,7 +347,7 @@ impl<'a> Walk<'a> {
         for file in files {
             for document in self.read_file(tree, &file)? {
                 if !matches!(document.body, Body::Policy(_)) {
-                    part.add(&document, context);
+                    part.add_document(&document, context);
                 }
             }
         }
@@ -373,19 +372,19 @@ impl<'a> Walk<'a> {
                 break;
             }
             for name in unknown {
-                state.part.know(&name);
-                let Some((_, policy)) = state.whole.find(&name) else { continue };
+                state.part.know_policy(&name);
+                let Some((_, policy)) = state.whole.find_policy(&name) else { continue };
                 for document in self.read_file(state.tree, &policy.place.file)? {
                     let is_it =
                         matches!(&document.body, Body::Policy(raw) if raw.name.as_str() == name);
                     if is_it {
-                        state.part.add(&document, &self.request.context);
+                        state.part.add_document(&document, &self.request.context);
                     }
                 }
             }
         }
-        state.names = state.part.names(&self.request);
-        state.answer = state.part.answer(&self.request);
+        state.names = state.part.reached_policies(&self.request);
+        state.answer = state.part.answer_request(&self.request);
         Ok(())
     }
 
@@ -455,9 +454,9 @@ impl<'a> Walk<'a> {
         let context = &self.request.context;
         for Step { path, older, newer } in &steps {
             for document in &newer.documents {
-                at.part.remove(document);
+                at.part.remove_document(document);
                 if let Body::Policy(raw) = &document.body {
-                    at.part.know(raw.name.as_str());
+                    at.part.know_policy(raw.name.as_str());
                 }
             }
             match &older.fault {
@@ -466,7 +465,7 @@ impl<'a> Walk<'a> {
             };
         }
         for document in steps.iter().flat_map(|step| &step.older.documents) {
-            at.part.add(document, context);
+            at.part.add_document(document, context);
         }
         if is_touched {
             let Some(state) = state.as_mut() else { return Ok(()) };
@@ -511,7 +510,7 @@ impl<'a> Walk<'a> {
     fn answer_at(&self, state: &State, instant: Timestamp) -> Vec<String> {
         let answer = match state.part.expiries().is_empty() {
             true => state.answer.clone(),
-            false => state.part.as_of(instant).answer(&self.request),
+            false => state.part.as_of(instant).answer_request(&self.request),
         };
         answer.unwrap_or_default()
     }
@@ -525,7 +524,7 @@ impl<'a> Walk<'a> {
             let Ok(just_before) = instant.checked_sub(SignedDuration::from_nanos(1)) else {
                 continue;
             };
-            let answer = |at| part.as_of(at).answer(&self.request).unwrap_or_default();
+            let answer = |at| part.as_of(at).answer_request(&self.request).unwrap_or_default();
             let (before, after) = (answer(just_before), answer(*instant));
             let (gained, lost) = (minus(&after, &before), minus(&before, &after));
             for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
@@ -568,7 +567,7 @@ impl<'a> Walk<'a> {
             new.extend(after.documents.iter().cloned());
             old.extend(before.documents.iter().cloned());
         }
-        let touched = Touched::pair(&old, &new);
+        let touched = TouchedDocument::pair_documents(&old, &new);
         let after = newer.part.as_ref().unwrap_or(&older.part).as_of(newer.begins);
         let before = older.part.as_of(newer.begins);
         for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
@@ -576,7 +575,7 @@ impl<'a> Walk<'a> {
                 if self.guardrail.is_some_and(|asked| asked != guardrail) {
                     continue;
                 }
-                let because = causes(&before, &after, &touched, &self.request, &guardrail);
+                let because = find_causes(&before, &after, &touched, &self.request, &guardrail);
                 self.tell(newer.entry, kind, guardrail, because);
             }
         }
@@ -586,11 +585,11 @@ impl<'a> Walk<'a> {
     /// Tells what the request got from the first promotion on.
     fn tell_first(&mut self, first: &Pending, part: &Part) {
         let part = &first.part.as_ref().unwrap_or(part).as_of(first.begins);
-        let touched = Touched::pair(&[], &part.documents(&self.request));
+        let touched = TouchedDocument::pair_documents(&[], &part.part_documents(&self.request));
         for guardrail in first.answer.clone() {
             if self.guardrail.is_none_or(|asked| asked == guardrail) {
                 let before = Part::default();
-                let because = causes(&before, part, &touched, &self.request, &guardrail);
+                let because = find_causes(&before, part, &touched, &self.request, &guardrail);
                 self.tell(first.entry, BlameKind::Gained, guardrail, because);
             }
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use refguard_core::document::{Body, Document, Loaded, load_file};
-use refguard_core::interop::slug;
+use refguard_core::interop::slug_of;
 use refguard_core::policy::raw_policy_digest;
 use serde::Serialize;
 
@@ -130,7 +130,7 @@ impl VersionHistory<'_> {
 
     /// A file of its own for a policy that stands in none.
     fn free_path(&self, policy: &str) -> Result<String> {
-        let (root, base) = (self.workspace().root().dir()?, slug(policy));
+        let (root, base) = (self.workspace().root().dir()?, slug_of(policy));
         let names =
             std::iter::once(base.clone()).chain((2..1000).map(|number| format!("{base}-{number}")));
         let mut paths = names.map(|name| format!("policies/{name}.yaml"));

@@ -135,7 +135,7 @@ impl VersionHistory<'_> {
             None => None,
             Some(document) => {
                 let found = self.version_document(address.policy, document)?;
-                let place = found.document.file.locate(found.document.span);
+                let place = found.document.file.locate_span(found.document.span);
                 let mut fields = raw_policy_json(&found.raw);
                 if let Value::Object(fields) = &mut fields {
                     fields.insert("file".to_owned(), json!(place.file));

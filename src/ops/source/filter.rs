@@ -101,11 +101,9 @@ impl IdleGlobs {
                 [("include", &raw.include, &self.include), ("exclude", &raw.exclude, &self.exclude)]
             {
                 let globs = texts.iter().flatten().zip(idle).filter(|(_, idle)| **idle);
-                findings.extend(
-                    globs.map(|(text, _)| {
-                        idle_glob::finding(&document.file, text.span, field, text)
-                    }),
-                );
+                findings.extend(globs.map(|(text, _)| {
+                    idle_glob::report_glob(&document.file, text.span, field, text)
+                }));
             }
         }
         findings
@@ -116,7 +114,7 @@ impl IdleGlobs {
 fn globs(file: &SourceFile, texts: &[Spanned<String>]) -> Result<Globs> {
     for text in texts {
         if let Some(fault) = glob_fault(text) {
-            let Location { file, line, column, .. } = file.locate(text.span);
+            let Location { file, line, column, .. } = file.locate_span(text.span);
             bail!("{file}:{line}:{column}: {fault}");
         }
     }

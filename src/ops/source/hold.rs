@@ -42,7 +42,7 @@ fn held_cases(engine: &Engine) -> Vec<HeldCase> {
     let mut cases = Vec::new();
     for attachment in engine.set().attachments.iter().take(MOST_CASES) {
         let context = generic_request(engine, attachment);
-        let name = context.describe();
+        let name = context.describe_values();
         if !seen.insert(name.clone()) {
             continue;
         }
@@ -64,7 +64,7 @@ fn generic_request(engine: &Engine, attachment: &Attachment) -> Context {
     if !attachment.everywhere {
         for (dimension, patterns) in attachment.targets.iter() {
             if let Some(pattern) = patterns.iter().flatten().next() {
-                context.add(dimension, generic_value(pattern));
+                context.add_value(dimension, generic_value(pattern));
             }
         }
     }
@@ -76,7 +76,7 @@ fn generic_request(engine: &Engine, attachment: &Attachment) -> Context {
     let models = engine.set().catalog.values[Dimension::Model].iter().flatten();
     for model in models.filter(|model| !model.contains('*')).take(MOST_MODELS) {
         let mut with_model = context.clone();
-        with_model.add(Dimension::Model, model.to_string());
+        with_model.add_value(Dimension::Model, model.to_string());
         let count = guardrails_of(engine, &with_model).len();
         if count > most.0 {
             most = (count, with_model);
@@ -105,7 +105,7 @@ fn held_invariants(engine: &Engine) -> Vec<HeldInvariant> {
         let context = generic_request(engine, attachment);
         let mut required = guardrails_of(engine, &context);
         required.retain(|name| !for_all.contains(name));
-        let name = format!("requests of {}", context.describe());
+        let name = format!("requests of {}", context.describe_values());
         // Names of documents are short, and hold no `@`.
         if name.len() > 100 || name.contains('@') || !seen.insert(name.clone()) {
             continue;

@@ -127,7 +127,7 @@ fn commit_import(out: &Path, files: &[(String, String)]) -> Result<Committed> {
 /// Where a schema of ours cannot be written.
 pub(in crate::ops) fn schema_files() -> Result<Vec<(String, String)>> {
     let file = |kind: Kind| {
-        let text = serde_json::to_string_pretty(&schema::of(kind))? + "\n";
+        let text = serde_json::to_string_pretty(&schema::schema_of(kind))? + "\n";
         Ok((format!(".schema/{}.json", kind.slug()), text))
     };
     Kind::ALL.into_iter().map(file).collect()

@@ -40,7 +40,7 @@ pub fn judge_nothing() -> Box<Checked> {
 impl From<Checked> for Judged {
     fn from(mut checked: Checked) -> Self {
         match checked.set.take().map(|set| Arc::new(Engine::new(Arc::new(set)))) {
-            Some(engine) => match checked.lowered() {
+            Some(engine) => match checked.lowered_findings() {
                 newer if newer.is_empty() => Self::Sound(engine),
                 newer => Self::Outdated(engine, newer),
             },

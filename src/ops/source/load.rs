@@ -51,7 +51,9 @@ pub(in crate::ops) fn read(mut listing: Listing<'_>, progress: &dyn Progress) ->
     let filter = filter(&listing)?;
     let idle = filter.idle_globs(listing.entries.iter().map(|entry| &*entry.path));
     let mut loaded = Loaded::default();
-    read_parts(&mut listing, &filter, progress)?.into_iter().for_each(|part| loaded.append(part));
+    read_parts(&mut listing, &filter, progress)?
+        .into_iter()
+        .for_each(|part| loaded.append_loaded(part));
     loaded.findings.extend(idle.findings(&loaded.documents));
     Ok(loaded)
 }
@@ -146,9 +148,9 @@ pub(in crate::ops) fn skipped(entry: &Entry) -> Option<Loaded> {
         return Some(Loaded::not_a_file(entry.path.clone(), entry.kind.describe()));
     }
     if !is_read_name(&entry.path) {
-        return Some(Loaded::stray(entry.path.clone(), our_folder(&entry.path).unwrap_or("")));
+        return Some(Loaded::stray_file(entry.path.clone(), our_folder(&entry.path).unwrap_or("")));
     }
-    is_oversized(entry).then(|| Loaded::oversized(entry.path.clone(), entry.size, &LIMITS))
+    is_oversized(entry).then(|| Loaded::oversized_file(entry.path.clone(), entry.size, &LIMITS))
 }
 
 /// Whether a file is too large to be read where it stands. A large file elsewhere may be another program's.
@@ -171,7 +173,7 @@ pub(in crate::ops) fn filter(listing: &Listing<'_>) -> Result<Filter> {
 pub fn read_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Loaded {
     let mut loaded = Loaded::default();
     for (path, text) in files {
-        loaded.append(load_file(path, text.as_bytes().to_owned(), &LIMITS));
+        loaded.append_loaded(load_file(path, text.as_bytes().to_owned(), &LIMITS));
     }
     loaded
 }
@@ -227,6 +229,6 @@ pub(in crate::ops) fn empty_set(loaded: &Loaded) -> Option<Finding> {
     holds_nothing.then(|| {
         let settings = loaded.sources.iter().find(|file| &**file.path() == SETTINGS);
         let missing = SourceFile::new(SETTINGS, String::new());
-        empty_set::finding(settings.unwrap_or(&missing))
+        empty_set::report_empty(settings.unwrap_or(&missing))
     })
 }

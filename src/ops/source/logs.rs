@@ -13,7 +13,7 @@ use flate2::bufread::MultiGzDecoder;
 use jiff::Timestamp;
 use memchr::{memchr_iter, memrchr};
 use rayon::prelude::*;
-use refguard_core::traffic::{Place, Row, RowReader, Tally, Unclear};
+use refguard_core::traffic::{LogPlace, Row, RowReader, Tally, Unclear};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
@@ -55,7 +55,7 @@ impl LogSelection {
         let mut tally = Tally::default();
         for log in &self.logs {
             let read = self.read_one(log, reader).with_context(|| format!("log `{log}`"))?;
-            tally = tally.merged(read);
+            tally = tally.merge_with(read);
             within_limit(tally.requests.len())?;
         }
         Ok(tally)
@@ -84,7 +84,7 @@ impl LogSelection {
                 }
                 tally
             });
-            let tally = tally.reduce(Tally::default, Tally::merged);
+            let tally = tally.reduce(Tally::default, Tally::merge_with);
             match reading.join() {
                 Ok(read) => read?,
                 Err(_) => bail!("reading it met a bug of refguard"),
@@ -104,10 +104,10 @@ impl LogSelection {
                 return;
             }
             let row = match text {
-                Some(text) => reader.read(text),
+                Some(text) => reader.read_row(text),
                 None => Row::Unclear(Unclear::TooLong),
             };
-            tally.add(row, || Place { log: log.clone(), line: number });
+            tally.add_row(row, || LogPlace { log: log.clone(), line: number });
         };
         match &block.lines {
             Some(lines) => {

@@ -197,7 +197,7 @@ impl TrackedSet {
         if let Some(known) = &mut self.known {
             known.load_all(repo)?;
             let files = known.files.values().filter_map(|file| file.loaded.as_ref());
-            files.for_each(|file| loaded.append(file.clone()));
+            files.for_each(|file| loaded.append_loaded(file.clone()));
         }
         Ok(loaded)
     }
@@ -217,7 +217,7 @@ impl TrackedSet {
         let set = engine.set();
         let around = known.company(repo, set, delta)?;
         let change = FileChange { before: &delta.before, after: &delta.after, around: &around };
-        Some(engine.with_patch(set.patched(change)?))
+        Some(engine.with_patch(set.with_change(change)?))
     }
 }
 
@@ -588,7 +588,7 @@ impl Known {
 
     /// The document of a policy of a set that was made from what is known, or from the tree before.
     fn policy(&self, repo: &Repo, set: &PolicySet, name: &str) -> Option<Document> {
-        let (_, policy) = set.find(name)?;
+        let (_, policy) = set.find_policy(name)?;
         let loaded = self.loaded_file(repo, &policy.place.file)?;
         loaded.documents.iter().find(|document| policy_name(document) == Some(name)).cloned()
     }

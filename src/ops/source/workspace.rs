@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use refguard_core::document::Release;
-use refguard_core::policy::{Checked, Levels, check};
+use refguard_core::policy::{Checked, Levels, check_documents};
 use refguard_core::resolve::Origin;
 
 use crate::ops::source::judged::release_of;
@@ -156,7 +156,7 @@ impl Workspace {
         if !allow_empty {
             loaded.findings.extend(load::empty_set(&loaded));
         }
-        Ok(LoadedSet { checked: check(loaded, levels), origin })
+        Ok(LoadedSet { checked: check_documents(loaded, levels), origin })
     }
 
     /// Files and folders as somebody typed them in `dir`, as paths from the root; empty: the root itself.

@@ -2,7 +2,7 @@
 
 use refguard_core::diff::{Comparison, DiffReport, VersionName, compare_policies, diff_sets};
 use refguard_core::document::{Limits, Loaded, load_file};
-use refguard_core::policy::{Levels, PolicySet, check};
+use refguard_core::policy::{Levels, PolicySet, check_documents};
 
 /// A set from files. A document in `text` leaves its `apiVersion` out.
 fn set(files: &[(&str, &str)]) -> PolicySet {
@@ -13,9 +13,9 @@ fn set(files: &[(&str, &str)]) -> PolicySet {
             .filter(|text| !text.trim().is_empty())
             .map(|text| format!("apiVersion: refguard/v1\n{text}"))
             .collect();
-        all.append(load_file(*path, documents.join("---\n").into_bytes(), &Limits::DEFAULT));
+        all.append_loaded(load_file(*path, documents.join("---\n").into_bytes(), &Limits::DEFAULT));
     }
-    let checked = check(all, &Levels::default());
+    let checked = check_documents(all, &Levels::default());
     let found: Vec<&str> = checked.findings.iter().map(|f| f.message.as_str()).collect();
     checked.set.unwrap_or_else(|| panic!("no set: {found:#?}"))
 }
@@ -130,7 +130,10 @@ fn a_change_that_loses_nothing_says_so() {
 fn two_versions_side_by_side() {
     let (base, head) = (base(), head());
     let of = |name: &str| {
-        let (a, b) = (base.find(name).expect("a policy").1, head.find(name).expect("a policy").1);
+        let (a, b) = (
+            base.find_policy(name).expect("a policy").1,
+            head.find_policy(name).expect("a policy").1,
+        );
         let a_name = VersionName { number: Some(3), commit: Some("0123456789abcdef0123") };
         let fields = compare_policies((&base, a), (&head, b));
         super::comparison_human(

@@ -29,7 +29,7 @@ fn finding(file: SourceFile) -> impl Strategy<Value = Finding> {
     let claimed =
         prop::option::weighted(0.3, (0u32..200, 0u32..200, any::<u32>(), 0u32..200, 0u32..200));
     let place = (real, claimed).prop_map(move |((start, end), claimed)| {
-        let mut location = file.locate(Span { start, end });
+        let mut location = file.locate_span(Span { start, end });
         if let Some((start, end, line, column, end_line)) = claimed {
             location.span = Span { start, end };
             (location.line, location.column, location.end_line) = (line, column, end_line);

@@ -46,8 +46,8 @@ pub(super) struct Pairing<'a> {
 }
 
 /// Pairs the attachments of two sets.
-pub(super) fn pair<'a>(base: &'a PolicySet, head: &'a PolicySet) -> Pairing<'a> {
-    let (removed, added) = differing(base, head);
+pub(super) fn pair_attachments<'a>(base: &'a PolicySet, head: &'a PolicySet) -> Pairing<'a> {
+    let (removed, added) = differing_attachments(base, head);
     let mut policies: BTreeMap<&str, [Vec<Leaf<'a>>; 2]> = BTreeMap::new();
     for (side, (set, attachments)) in [(base, removed), (head, added)].into_iter().enumerate() {
         for attachment in attachments {
@@ -67,8 +67,8 @@ pub(super) fn pair<'a>(base: &'a PolicySet, head: &'a PolicySet) -> Pairing<'a> 
 }
 
 fn pair_group<'a>(removed: Vec<Leaf<'a>>, added: Vec<Leaf<'a>>, pairing: &mut Pairing<'a>) {
-    let (_, removed, added) = merge(removed, added, |leaf| &leaf.text);
-    let (same_targets, removed, added) = merge(removed, added, |leaf| &leaf.targets);
+    let (_, removed, added) = merge_leaves(removed, added, |leaf| &leaf.text);
+    let (same_targets, removed, added) = merge_leaves(removed, added, |leaf| &leaf.targets);
     let (alike, removed, added) = pair_alike(removed, added);
     let mut changed = same_targets;
     changed.extend(alike);
@@ -100,9 +100,10 @@ impl<'a> Leaf<'a> {
     }
 
     /// How alike two attachments of a policy are.
-    fn likeness(&self, other: &Self) -> (usize, usize, usize) {
+    fn likeness_to(&self, other: &Self) -> (usize, usize, usize) {
         let is_equal = |key: &&str| self.json.get(*key) == other.json.get(*key);
-        let common = target_fields().map(|key| common(self.json.get(key), other.json.get(key)));
+        let common =
+            target_fields().map(|key| common_values(self.json.get(key), other.json.get(key)));
         (
             target_fields().filter(is_equal).count(),
             common.sum(),
@@ -116,7 +117,7 @@ impl<'a> Leaf<'a> {
 }
 
 /// How many elements two lists have in common.
-fn common(a: Option<&Value>, b: Option<&Value>) -> usize {
+fn common_values(a: Option<&Value>, b: Option<&Value>) -> usize {
     match (a.and_then(Value::as_array), b.and_then(Value::as_array)) {
         (Some(a), Some(b)) => a.iter().filter(|element| b.contains(element)).count(),
         _ => 0,
@@ -127,7 +128,7 @@ fn common(a: Option<&Value>, b: Option<&Value>) -> usize {
 type Split<'a> = (Vec<(Leaf<'a>, Leaf<'a>)>, Vec<Leaf<'a>>, Vec<Leaf<'a>>);
 
 /// Pairs what has the same key. What is left is sorted by text.
-fn merge<'a>(
+fn merge_leaves<'a>(
     mut base: Vec<Leaf<'a>>,
     mut head: Vec<Leaf<'a>>,
     key: for<'l> fn(&'l Leaf<'a>) -> &'l str,
@@ -170,7 +171,7 @@ fn pair_alike<'a>(base: Vec<Leaf<'a>>, head: Vec<Leaf<'a>>) -> Split<'a> {
         .flat_map(|(i, a)| {
             head.iter()
                 .enumerate()
-                .map(move |(j, b)| (a.likeness(b), i, j))
+                .map(move |(j, b)| (a.likeness_to(b), i, j))
         })
         .collect();
 
@@ -195,7 +196,7 @@ fn pair_alike<'a>(base: Vec<Leaf<'a>>, head: Vec<Leaf<'a>>) -> Split<'a> {
 }
 
 /// An attachment as it is written, to be found among thousands of others.
-struct Written<'a>(&'a str, &'a Attachment);
+struct WrittenAttachment<'a>(&'a str, &'a Attachment);
 
 /// Policy, scope, targets, priority, default, and when it ends and why it is there.
 type WrittenParts<'s, 'a> = (
@@ -207,8 +208,8 @@ type WrittenParts<'s, 'a> = (
     (Option<Timestamp>, Option<&'a str>),
 );
 
-impl<'a> Written<'a> {
-    fn parts(&self) -> WrittenParts<'_, 'a> {
+impl<'a> WrittenAttachment<'a> {
+    fn parts_of(&self) -> WrittenParts<'_, 'a> {
         let Self(policy, attachment) = *self;
         let targets = &attachment.targets;
         let ends = (attachment.expires, attachment.reason.as_deref());
@@ -224,41 +225,41 @@ impl<'a> Written<'a> {
     }
 }
 
-impl PartialEq for Written<'_> {
+impl PartialEq for WrittenAttachment<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.parts() == other.parts()
+        self.parts_of() == other.parts_of()
     }
 }
 
-impl Eq for Written<'_> {}
+impl Eq for WrittenAttachment<'_> {}
 
-impl Hash for Written<'_> {
+impl Hash for WrittenAttachment<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts().hash(state);
+        self.parts_of().hash(state);
     }
 }
 
 /// The attachments of each side that the other has not, as written. Most are equal to the letter;
 /// this leaves only the others to be looked at closely.
-fn differing<'a>(
+fn differing_attachments<'a>(
     base: &'a PolicySet,
     head: &'a PolicySet,
 ) -> (Vec<&'a Attachment>, Vec<&'a Attachment>) {
     let same = |(a, b): &(&'a Attachment, &'a Attachment)| {
-        Written(policy_name(base, a), a) == Written(policy_name(head, b), b)
+        WrittenAttachment(policy_name(base, a), a) == WrittenAttachment(policy_name(head, b), b)
     };
     let all = |set: &'a PolicySet| set.attachments.iter().map(|attachment| &**attachment);
     let front = all(base).zip(all(head)).take_while(same).count();
     let (base_rest, head_rest) = (all(base).skip(front), all(head).skip(front));
-    let mut counts: FxHashMap<Written<'a>, usize> = FxHashMap::default();
+    let mut counts: FxHashMap<WrittenAttachment<'a>, usize> = FxHashMap::default();
     for attachment in base_rest.clone() {
         *counts
-            .entry(Written(policy_name(base, attachment), attachment))
+            .entry(WrittenAttachment(policy_name(base, attachment), attachment))
             .or_default() += 1;
     }
 
     let mut take = |set: &'a PolicySet, attachment: &'a Attachment| {
-        let count = counts.get_mut(&Written(policy_name(set, attachment), attachment));
+        let count = counts.get_mut(&WrittenAttachment(policy_name(set, attachment), attachment));
         count.is_some_and(|count| {
             let some = *count > 0;
             *count = count.saturating_sub(1);
@@ -288,14 +289,14 @@ pub(super) fn may_lose(before: &Attachment, after: &Attachment) -> bool {
         (_, None) => true,
         // A request without tags matches no pattern of tags, not even `*`.
         (None, Some(b)) => !dimension.is_set() && b.iter().any(Pattern::is_any),
-        (Some(a), Some(b)) => covered(a, b),
+        (Some(a), Some(b)) => patterns_covered(a, b),
     });
     let is_cut = ends_earlier(after.expires, before.expires);
 
     (!before.default && after.default) || is_cut || !(after.everywhere || whole)
 }
 
-fn covered(patterns: &[Pattern], by: &[Pattern]) -> bool {
+fn patterns_covered(patterns: &[Pattern], by: &[Pattern]) -> bool {
     patterns
         .iter()
         .all(|pattern| by.iter().any(|wide| wide.covers(pattern)))

@@ -68,7 +68,7 @@ impl Effects {
     }
 
     /// What a policy gains and loses. Without a base it is new, without a head it is gone.
-    pub(super) fn compare(
+    pub(super) fn compare_policies(
         &mut self,
         base: Option<(&PolicySet, &Policy)>,
         head: Option<(&PolicySet, &Policy)>,
@@ -87,31 +87,35 @@ impl Effects {
         if items.is_empty() {
             let [before, after] =
                 [before, after].map(|chain| effect::guardrails_given(chain.iter(), |_| true));
-            return self.guardrails(minus(&before, &after), minus(&after, &before));
+            return self.name_guardrails(
+                without_other(&before, &after),
+                without_other(&after, &before),
+            );
         }
 
         let spaces = self.spaces.get_or_insert_with(|| Spaces::new(&[]));
         let Ok(space) = spaces.space_of(&self.items, &items, &self.budget) else {
-            return self.unsure(&before, &after);
+            return self.unsure_effects(&before, &after);
         };
 
         let (mut lost, mut gained) = (Vec::new(), Vec::new());
         for class in 0..space.classes.len() {
-            let [before, after] = [&before, &after].map(|chain| given(chain, &space, class));
-            lost.extend(minus(&before, &after));
-            gained.extend(minus(&after, &before));
+            let [before, after] =
+                [&before, &after].map(|chain| given_guardrails(chain, &space, class));
+            lost.extend(without_other(&before, &after));
+            gained.extend(without_other(&after, &before));
         }
 
-        self.guardrails(lost, gained)
+        self.name_guardrails(lost, gained)
     }
 
     /// A chain from its root down.
     fn chain_of(&mut self, set: &PolicySet, policy: &Policy) -> Vec<Member> {
         let members = policy.chain.iter().filter_map(|id| set.policy(*id));
-        members.map(|member| self.member(set, member)).collect()
+        members.map(|member| self.add_member(set, member)).collect()
     }
 
-    fn member(&mut self, set: &PolicySet, policy: &Policy) -> Member {
+    fn add_member(&mut self, set: &PolicySet, policy: &Policy) -> Member {
         let condition = policy.condition.as_ref().map(|ids| {
             let patterns = ids
                 .iter()
@@ -133,11 +137,11 @@ impl Effects {
     }
 
     /// What can be lost or gained at most where classes of models are not known.
-    fn unsure(&self, before: &[Member], after: &[Member]) -> Guardrails {
+    fn unsure_effects(&self, before: &[Member], after: &[Member]) -> Guardrails {
         let can_give = |chain: &[Member]| {
             sort_numbers(chain.iter().flat_map(|member| member.add.iter().copied()))
         };
-        let found = self.guardrails(can_give(before), can_give(after));
+        let found = self.name_guardrails(can_give(before), can_give(after));
         let unsure = Unsure {
             gained: found.gained.clone(),
             lost: found.lost.clone(),
@@ -146,7 +150,7 @@ impl Effects {
         Guardrails { unsure, ..found }
     }
 
-    fn guardrails(&self, lost: Vec<GuardId>, gained: Vec<GuardId>) -> Guardrails {
+    fn name_guardrails(&self, lost: Vec<GuardId>, gained: Vec<GuardId>) -> Guardrails {
         let names = |ids: Vec<GuardId>| {
             let ids = sort_numbers(ids.into_iter());
             let mut names: Vec<Arc<str>> = ids
@@ -173,14 +177,14 @@ fn items_of(chain: &[Member]) -> impl Iterator<Item = ItemId> {
         .copied()
 }
 
-fn given(chain: &[Member], space: &Space, class: usize) -> Vec<GuardId> {
+fn given_guardrails(chain: &[Member], space: &Space, class: usize) -> Vec<GuardId> {
     effect::guardrails_given(chain.iter(), |member| {
         effect::condition_holds(member.condition.as_deref(), space, class)
     })
 }
 
 /// What is in one sorted list and not in the other.
-fn minus(list: &[GuardId], other: &[GuardId]) -> Vec<GuardId> {
+fn without_other(list: &[GuardId], other: &[GuardId]) -> Vec<GuardId> {
     list.iter()
         .filter(|guardrail| other.binary_search(guardrail).is_err())
         .copied()
@@ -209,7 +213,7 @@ mod tests {
             };
 
             let policy = |set: &PolicySet| set.policies.first().cloned().expect("a policy");
-            effects.compare(Some((&base, &policy(&base))), Some((&head, &policy(&head))))
+            effects.compare_policies(Some((&base, &policy(&base))), Some((&head, &policy(&head))))
         };
 
         let sure = compare(Budget::with_units(BUDGET));

@@ -65,11 +65,11 @@ pub fn compare_policies(a: (&PolicySet, &Policy), b: (&PolicySet, &Policy)) -> V
 /// the same order.
 pub fn compare_documents(a: &Value, b: &Value) -> Vec<FieldChange> {
     let mut found = Vec::new();
-    compare("", Some(a), Some(b), &mut found);
+    compare_fields("", Some(a), Some(b), &mut found);
     found
 }
 
-fn compare(path: &str, a: Option<&Value>, b: Option<&Value>, found: &mut Vec<FieldChange>) {
+fn compare_fields(path: &str, a: Option<&Value>, b: Option<&Value>, found: &mut Vec<FieldChange>) {
     let none = Map::new();
     match (a, b) {
         (a, b) if a == b => {}
@@ -82,7 +82,7 @@ fn compare(path: &str, a: Option<&Value>, b: Option<&Value>, found: &mut Vec<Fie
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) if same_steps(a, b) => {
             for (at, (a, b)) in a.iter().zip(b).enumerate() {
-                compare(&format!("{path}[{at}]"), Some(a), Some(b), found);
+                compare_fields(&format!("{path}[{at}]"), Some(a), Some(b), found);
             }
         }
         (a, b) => {
@@ -114,7 +114,7 @@ fn compare_objects(
             format!("{path}.{key}")
         };
 
-        compare(&path, a.get(key), b.get(key), found);
+        compare_fields(&path, a.get(key), b.get(key), found);
     }
 }
 

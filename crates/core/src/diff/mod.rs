@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use crate::policy::{Policy, PolicyId, PolicySet};
 use attachments::Leaf;
 use effective::Effects;
-use reach::{Known, Reach, Survey};
+use reach::{CatalogNames, Reach, Survey};
 
 pub use effective::{Guardrails, Unsure};
 pub use fields::{FieldChange, compare_documents, compare_policies};
@@ -31,7 +31,7 @@ pub use model::{
     At, AttachmentChange, AttachmentDiff, AttachmentEntry, Because, Comparison, DiffReport,
     PolicyChange, PolicyDiff, PolicyEntry, SetDiff, VersionName,
 };
-pub use reach::{Touched, Touches};
+pub use reach::{TouchedNames, Touches};
 
 /// What changed from one set to another.
 pub fn diff_sets(base: &PolicySet, head: &PolicySet) -> SetDiff {
@@ -39,7 +39,7 @@ pub fn diff_sets(base: &PolicySet, head: &PolicySet) -> SetDiff {
         return SetDiff::default();
     }
 
-    let known = Known::new(&base.catalog, &head.catalog);
+    let known = CatalogNames::new(&base.catalog, &head.catalog);
     let mut differ = Differ {
         base,
         head,
@@ -50,8 +50,8 @@ pub fn diff_sets(base: &PolicySet, head: &PolicySet) -> SetDiff {
         reach: Reach::default(),
     };
 
-    let policies = differ.policies();
-    let attachments = differ.attachments();
+    let policies = differ.diff_policies();
+    let attachments = differ.diff_attachments();
     let mut diff = SetDiff {
         policies,
         attachments,
@@ -59,7 +59,7 @@ pub fn diff_sets(base: &PolicySet, head: &PolicySet) -> SetDiff {
     };
 
     if !diff.is_empty() {
-        diff.touches = known.touches(differ.reach);
+        diff.touches = known.touches_of(differ.reach);
     }
 
     diff
@@ -72,34 +72,41 @@ struct Differ<'a> {
     effects: Effects,
     before: Survey<'a>,
     after: Survey<'a>,
-    known: &'a Known<'a>,
+    known: &'a CatalogNames<'a>,
     /// What was touched so far.
     reach: Reach,
 }
 
 impl<'a> Differ<'a> {
-    fn policies(&mut self) -> PolicyDiff {
+    fn diff_policies(&mut self) -> PolicyDiff {
         let (base, head) = (self.base, self.head);
         let twins = Twins::new(base, head);
         let mut diff = PolicyDiff::default();
-        for ((id, policy), twin) in ids(head).zip(&twins.of_head) {
+        for ((id, policy), twin) in policies_with_ids(head).zip(&twins.of_head) {
             match twin {
                 Twin::None => {
-                    let gained = self.effects.compare(None, Some((head, policy))).gained;
+                    let gained = self
+                        .effects
+                        .compare_policies(None, Some((head, policy)))
+                        .gained;
                     diff.added.push(PolicyEntry::new(policy, gained));
                 }
                 Twin::Same(before) | Twin::Other(before) => {
                     if policy.chain.iter().any(|member| twins.is_changed(*member)) {
                         let before = base.policy(*before).map(|policy| (*before, policy));
-                        diff.changed
-                            .extend(before.and_then(|before| self.changed(before, (id, policy))));
+                        diff.changed.extend(
+                            before.and_then(|before| self.diff_policy(before, (id, policy))),
+                        );
                     }
                 }
             }
         }
 
         for policy in twins.only_base {
-            let lost = self.effects.compare(Some((base, policy)), None).lost;
+            let lost = self
+                .effects
+                .compare_policies(Some((base, policy)), None)
+                .lost;
             diff.removed.push(PolicyEntry::new(policy, lost));
         }
 
@@ -107,7 +114,7 @@ impl<'a> Differ<'a> {
     }
 
     /// A policy with a change somewhere in its chain.
-    fn changed(
+    fn diff_policy(
         &mut self,
         before: (PolicyId, &'a Policy),
         after: (PolicyId, &'a Policy),
@@ -116,7 +123,7 @@ impl<'a> Differ<'a> {
         let fields = compare_policies((base, before.1), (head, after.1));
         let guardrails = self
             .effects
-            .compare(Some((base, before.1)), Some((head, after.1)));
+            .compare_policies(Some((base, before.1)), Some((head, after.1)));
         if fields.is_empty() && guardrails.is_empty() {
             return None;
         }
@@ -126,9 +133,9 @@ impl<'a> Differ<'a> {
             && fields
                 .iter()
                 .any(|field| field.path.starts_with("condition"));
-        let mut reach = self.before.policy(before.0);
-        reach.add(&self.after.policy(after.0));
-        self.reach.add(&reach);
+        let mut reach = self.before.policy_reach(before.0);
+        reach.add_reach(&self.after.policy_reach(after.0));
+        self.reach.add_reach(&reach);
 
         Some(PolicyChange {
             name: after.1.name.clone(),
@@ -141,33 +148,33 @@ impl<'a> Differ<'a> {
             may_lose: !guardrails.lost.is_empty()
                 || runs_elsewhere
                 || fields::pipeline_may_lose(&fields),
-            touches: self.known.touches(reach),
+            touches: self.known.touches_of(reach),
             place: At::from(&after.1.place),
             fields,
             guardrails,
         })
     }
 
-    fn attachments(&mut self) -> AttachmentDiff {
-        let pairing = attachments::pair(self.base, self.head);
+    fn diff_attachments(&mut self) -> AttachmentDiff {
+        let pairing = attachments::pair_attachments(self.base, self.head);
         let mut diff = AttachmentDiff::default();
         for leaf in pairing.added {
-            let reach = self.after.attachment(leaf.attachment);
-            diff.added.push(self.entry(leaf, reach));
+            let reach = self.after.attachment_reach(leaf.attachment);
+            diff.added.push(self.attachment_entry(leaf, reach));
         }
 
         for leaf in pairing.removed {
-            let reach = self.before.attachment(leaf.attachment);
-            diff.removed.push(self.entry(leaf, reach));
+            let reach = self.before.attachment_reach(leaf.attachment);
+            diff.removed.push(self.attachment_entry(leaf, reach));
         }
 
         for (before, after) in pairing.changed {
             let fields = fields::compare_documents(&before.json, &after.json);
             let may_lose = attachments::may_lose(before.attachment, after.attachment);
-            let mut reach = self.before.attachment(before.attachment);
-            reach.add(&self.after.attachment(after.attachment));
+            let mut reach = self.before.attachment_reach(before.attachment);
+            reach.add_reach(&self.after.attachment_reach(after.attachment));
             diff.changed.push(AttachmentChange {
-                entry: self.entry(after, reach),
+                entry: self.attachment_entry(after, reach),
                 fields,
                 may_lose,
             });
@@ -176,8 +183,8 @@ impl<'a> Differ<'a> {
         diff
     }
 
-    fn entry(&mut self, leaf: Leaf<'_>, reach: Reach) -> AttachmentEntry {
-        self.reach.add(&reach);
+    fn attachment_entry(&mut self, leaf: Leaf<'_>, reach: Reach) -> AttachmentEntry {
+        self.reach.add_reach(&reach);
         let document = match leaf.json {
             Value::Object(fields) => fields,
             _ => Map::new(),
@@ -186,7 +193,7 @@ impl<'a> Differ<'a> {
         AttachmentEntry {
             document,
             place: At::from(&leaf.attachment.place),
-            touches: self.known.touches(reach),
+            touches: self.known.touches_of(reach),
         }
     }
 }
@@ -217,7 +224,7 @@ impl<'a> Twins<'a> {
             only_base: Vec::new(),
         };
 
-        let mut before = ids(base).peekable();
+        let mut before = policies_with_ids(base).peekable();
         for policy in &head.policies {
             while let Some((_, gone)) = before.next_if(|(_, other)| other.name < policy.name) {
                 twins.only_base.push(gone);
@@ -242,7 +249,7 @@ impl<'a> Twins<'a> {
     }
 }
 
-fn ids(set: &PolicySet) -> impl Iterator<Item = (PolicyId, &Policy)> {
+fn policies_with_ids(set: &PolicySet) -> impl Iterator<Item = (PolicyId, &Policy)> {
     (0..)
         .map(PolicyId)
         .zip(set.policies.iter().map(|policy| &**policy))
@@ -260,7 +267,7 @@ impl PolicyEntry {
 
 /// Whether a set has a policy with this name and this document.
 fn same_document(set: &PolicySet, policy: &Policy) -> bool {
-    set.find(&policy.name)
+    set.find_policy(&policy.name)
         .is_some_and(|(_, other)| other.digest == policy.digest)
 }
 
@@ -283,7 +290,7 @@ fn changed_ancestors(base: (&PolicySet, &Policy), head: (&PolicySet, &Policy)) -
     found.extend(
         differing(base, head.0)
             .into_iter()
-            .filter(|name| head.0.find(name).is_none()),
+            .filter(|name| head.0.find_policy(name).is_none()),
     );
     found
 }

@@ -21,11 +21,11 @@ const LOOSE: usize = 1_024;
 
 /// What of the catalog is touched; `None`: no catalog lists the dimension. Tags are not counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Touches(pub PerDimension<Option<Touched>>);
+pub struct Touches(pub PerDimension<Option<TouchedNames>>);
 
 impl Touches {
     /// The dimensions that are counted, in the order of reports.
-    pub fn counted(&self) -> impl Iterator<Item = (Dimension, Option<&Touched>)> {
+    pub fn counted_dimensions(&self) -> impl Iterator<Item = (Dimension, Option<&TouchedNames>)> {
         let counted = self
             .0
             .written()
@@ -36,14 +36,14 @@ impl Touches {
 
 impl Serialize for Touches {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.counted();
+        let fields = self.counted_dimensions();
         serializer.collect_map(fields.map(|(dimension, touched)| (dimension.plural(), touched)))
     }
 }
 
 /// How much of one dimension is touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Touched {
+pub struct TouchedNames {
     /// How many entries of the catalog.
     pub count: usize,
     /// Out of how many.
@@ -54,7 +54,7 @@ pub struct Touched {
 
 /// The sorted names of one dimension.
 #[derive(Debug)]
-struct Names<'a> {
+struct MergedNames<'a> {
     names: Vec<&'a Arc<str>>,
     /// Those that are patterns, with their places.
     patterns: Vec<(usize, Pattern)>,
@@ -62,11 +62,11 @@ struct Names<'a> {
 
 /// The catalogs of both sets.
 #[derive(Debug)]
-pub(super) struct Known<'a> {
-    names: PerDimension<Option<Names<'a>>>,
+pub(super) struct CatalogNames<'a> {
+    names: PerDimension<Option<MergedNames<'a>>>,
 }
 
-/// Ranges of places in [`Names`].
+/// Ranges of places in [`NamedDimensions`].
 type Ranges = Vec<Range<usize>>;
 
 /// What is reached in each dimension.
@@ -77,8 +77,8 @@ pub(super) struct Reach {
     merged: usize,
 }
 
-impl<'a> Names<'a> {
-    fn merge(base: Option<&'a [Arc<str>]>, head: Option<&'a [Arc<str>]>) -> Option<Self> {
+impl<'a> MergedNames<'a> {
+    fn merge_names(base: Option<&'a [Arc<str>]>, head: Option<&'a [Arc<str>]>) -> Option<Self> {
         if base.is_none() && head.is_none() {
             return None;
         }
@@ -99,11 +99,11 @@ impl<'a> Names<'a> {
         Some(Self { names, patterns })
     }
 
-    fn all(&self) -> Range<usize> {
+    fn all_names(&self) -> Range<usize> {
         0..self.names.len()
     }
 
-    fn find(&self, pattern: &Pattern, found: &mut Ranges) {
+    fn find_matching(&self, pattern: &Pattern, found: &mut Ranges) {
         let (Pattern::Exact(text) | Pattern::Prefix(text)) = pattern;
         let wide = matches!(pattern, Pattern::Prefix(_));
         let within = |name: &str| {
@@ -129,15 +129,15 @@ impl<'a> Names<'a> {
         );
     }
 
-    fn touched(&self, mut ranges: Ranges) -> Touched {
-        tidy(&mut ranges);
+    fn touched_names(&self, mut ranges: Ranges) -> TouchedNames {
+        tidy_ranges(&mut ranges);
         let samples = ranges
             .iter()
             .cloned()
             .flatten()
             .filter_map(|at| self.names.get(at).copied().cloned());
 
-        Touched {
+        TouchedNames {
             count: ranges.iter().map(ExactSizeIterator::len).sum(),
             of: self.names.len(),
             samples: samples.take(SAMPLES).collect(),
@@ -145,7 +145,7 @@ impl<'a> Names<'a> {
     }
 }
 
-impl<'a> Known<'a> {
+impl<'a> CatalogNames<'a> {
     pub(super) fn new(base: &'a Catalog, head: &'a Catalog) -> Self {
         let merge = |dimension: Dimension| {
             // Tags are free: a catalog lists some of them.
@@ -155,7 +155,7 @@ impl<'a> Known<'a> {
                     .filter(|_| !dimension.is_set())
             };
 
-            Names::merge(values(base), values(head))
+            MergedNames::merge_names(values(base), values(head))
         };
 
         Self {
@@ -163,14 +163,14 @@ impl<'a> Known<'a> {
         }
     }
 
-    pub(super) fn touches(&self, reach: Reach) -> Touches {
+    pub(super) fn touches_of(&self, reach: Reach) -> Touches {
         let pairs = self.names.as_ref().zip(reach.ranges);
-        Touches(pairs.map(|_, (names, ranges)| Some(names.as_ref()?.touched(ranges))))
+        Touches(pairs.map(|_, (names, ranges)| Some(names.as_ref()?.touched_names(ranges))))
     }
 }
 
 impl Reach {
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(super) fn add_reach(&mut self, other: &Self) {
         let mut len = 0;
         for (dimension, mine) in self.ranges.iter_mut() {
             mine.extend_from_slice(&other.ranges[dimension]);
@@ -178,14 +178,18 @@ impl Reach {
         }
 
         if len > LOOSE + 2 * self.merged {
-            self.merged = self.ranges.iter_mut().map(|(_, ranges)| tidy(ranges)).sum();
+            self.merged = self
+                .ranges
+                .iter_mut()
+                .map(|(_, ranges)| tidy_ranges(ranges))
+                .sum();
         }
     }
 }
 
 /// Asks what the attachments of one set reach.
 pub(super) struct Survey<'a> {
-    known: &'a Known<'a>,
+    known: &'a CatalogNames<'a>,
     set: &'a PolicySet,
     /// The attachments, sorted by policy.
     attached: Vec<&'a Attachment>,
@@ -194,7 +198,7 @@ pub(super) struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    pub(super) fn new(known: &'a Known<'a>, set: &'a PolicySet) -> Self {
+    pub(super) fn new(known: &'a CatalogNames<'a>, set: &'a PolicySet) -> Self {
         let mut attached: Vec<&Attachment> = set
             .attachments
             .iter()
@@ -211,7 +215,7 @@ impl<'a> Survey<'a> {
     }
 
     /// What all attachments of a policy reach.
-    pub(super) fn policy(&mut self, id: PolicyId) -> Reach {
+    pub(super) fn policy_reach(&mut self, id: PolicyId) -> Reach {
         let start = self
             .attached
             .partition_point(|attachment| attachment.policy < id);
@@ -219,7 +223,7 @@ impl<'a> Survey<'a> {
         for at in start.. {
             match self.attached.get(at) {
                 Some(attachment) if attachment.policy == id => {
-                    reach.add(&self.attachment(attachment))
+                    reach.add_reach(&self.attachment_reach(attachment))
                 }
                 _ => break,
             }
@@ -229,35 +233,35 @@ impl<'a> Survey<'a> {
     }
 
     /// What one attachment reaches.
-    pub(super) fn attachment(&mut self, attachment: &Attachment) -> Reach {
+    pub(super) fn attachment_reach(&mut self, attachment: &Attachment) -> Reach {
         let known = self.known;
-        let reached = |names: &Option<Names<'_>>, patterns: &Option<Vec<Pattern>>| {
+        let reached = |names: &Option<MergedNames<'_>>, patterns: &Option<Vec<Pattern>>| {
             let mut found = Ranges::new();
             match (names, patterns) {
                 (None, _) => {}
                 (Some(names), Some(patterns)) if !attachment.everywhere => {
                     patterns
                         .iter()
-                        .for_each(|pattern| names.find(pattern, &mut found));
+                        .for_each(|pattern| names.find_matching(pattern, &mut found));
                 }
-                (Some(names), _) => found.push(names.all()),
+                (Some(names), _) => found.push(names.all_names()),
             }
 
-            tidy(&mut found);
+            tidy_ranges(&mut found);
             found
         };
 
         let pairs = known.names.as_ref().zip(attachment.targets.as_ref());
         let mut ranges = pairs.map(|_, (names, patterns)| reached(names, patterns));
-        if let Some(holding) = self.holding(attachment.policy) {
-            ranges[Dimension::Model] = intersection(&ranges[Dimension::Model], holding);
+        if let Some(holding) = self.models_holding(attachment.policy) {
+            ranges[Dimension::Model] = intersect_ranges(&ranges[Dimension::Model], holding);
         }
 
         Reach { ranges, merged: 0 }
     }
 
     /// The models where a policy applies; `None`: all of them.
-    fn holding(&mut self, policy: PolicyId) -> Option<&Ranges> {
+    fn models_holding(&mut self, policy: PolicyId) -> Option<&Ranges> {
         let names = self.known.names[Dimension::Model].as_ref()?;
         let set = self.set;
         let mut conditions = Vec::new();
@@ -288,7 +292,7 @@ impl<'a> Survey<'a> {
                         .map(|(at, _)| at..at + 1)
                         .collect();
 
-                    tidy(&mut found);
+                    tidy_ranges(&mut found);
                     found
                 }),
         )
@@ -296,7 +300,7 @@ impl<'a> Survey<'a> {
 }
 
 /// Sorts ranges and merges those that touch. How many are left.
-fn tidy(ranges: &mut Ranges) -> usize {
+fn tidy_ranges(ranges: &mut Ranges) -> usize {
     ranges.retain(|range| !range.is_empty());
     ranges.sort_unstable_by_key(|range| range.start);
     ranges.dedup_by(|next, last| {
@@ -312,7 +316,7 @@ fn tidy(ranges: &mut Ranges) -> usize {
 }
 
 /// What is in both; both are tidy.
-fn intersection(a: &[Range<usize>], b: &[Range<usize>]) -> Ranges {
+fn intersect_ranges(a: &[Range<usize>], b: &[Range<usize>]) -> Ranges {
     let mut found = Ranges::new();
     let mut b = b.iter().peekable();
     for range in a {

@@ -16,7 +16,7 @@ use serde::de::{
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
 
-use super::work::step;
+use super::work::note_steps;
 use super::{Node, NodeValue, Span, scalar};
 
 const SPANNED: &str = "$refguard::Spanned";
@@ -35,7 +35,7 @@ pub(super) struct DeError {
 }
 
 impl DeError {
-    fn at(mut self, span: Span) -> Self {
+    fn at_span(mut self, span: Span) -> Self {
         self.span.get_or_insert(span);
         self
     }
@@ -119,7 +119,7 @@ impl<T> std::ops::Deref for Spanned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        step(1);
+        note_steps(1);
         &self.value
     }
 }
@@ -296,7 +296,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                 value: None,
             }),
             NodeValue::Scalar { text, plain: false } => visitor.visit_borrowed_str(text),
-            NodeValue::Scalar { text, plain: true } => match scalar::resolve(text) {
+            NodeValue::Scalar { text, plain: true } => match scalar::resolve_scalar(text) {
                 Value::Null => visitor.visit_unit(),
                 Value::Bool(value) => visitor.visit_bool(value),
                 Value::Number(number) => match (number.as_i64(), number.as_f64()) {
@@ -308,7 +308,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             },
         };
 
-        result.map_err(|error| error.at(self.0.span))
+        result.map_err(|error| error.at_span(self.0.span))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
@@ -344,8 +344,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         match self.0.text() {
             Some(text) => visitor
                 .visit_enum(Word(text))
-                .map_err(|error| error.at(span)),
-            None => Err(DeError::custom("expected one word").at(span)),
+                .map_err(|error| error.at_span(span)),
+            None => Err(DeError::custom("expected one word").at_span(span)),
         }
     }
 
@@ -359,7 +359,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         match &self.0.value {
             NodeValue::Map(_) => self.deserialize_any(visitor),
             NodeValue::Scalar { .. } | NodeValue::Seq(_) => {
-                Err(DeError::custom("expected a mapping").at(self.0.span))
+                Err(DeError::custom("expected a mapping").at_span(self.0.span))
             }
         }
     }
@@ -424,7 +424,7 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         visitor
             .visit_borrowed_str(self.0.text().unwrap_or(""))
-            .map_err(|error: DeError| error.at(self.0.span))
+            .map_err(|error: DeError| error.at_span(self.0.span))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(

@@ -22,7 +22,7 @@ enum Order {
 impl WideText {
     /// The text, if the bytes begin as only UTF-16 or UTF-32 does: with a mark, or with an ASCII
     /// character between zeros (the table of YAML 1.2, section 5.2).
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn read_wide(bytes: &[u8]) -> Option<Self> {
         let (width, order, has_mark) = match bytes {
             [0, 0, 0xfe, 0xff, ..] => (4, Order::Big, true),
             [0xff, 0xfe, 0, 0, ..] => (4, Order::Little, true),
@@ -97,7 +97,7 @@ mod tests {
         ];
 
         for (bytes, encoding) in spellings {
-            let wide = WideText::read(&bytes).expect("a wide text");
+            let wide = WideText::read_wide(&bytes).expect("a wide text");
             assert_eq!(
                 (wide.encoding, wide.text.as_str(), wide.has_mark),
                 (encoding, text, false)
@@ -105,7 +105,7 @@ mod tests {
         }
 
         for bytes in ["", "k", "kind: x", "é"] {
-            assert!(WideText::read(bytes.as_bytes()).is_none(), "{bytes}");
+            assert!(WideText::read_wide(bytes.as_bytes()).is_none(), "{bytes}");
         }
     }
 
@@ -118,7 +118,7 @@ mod tests {
             &[0xff, 0xfe, 0, 0],
         ] {
             assert!(
-                WideText::read(mark).is_some_and(|wide| wide.has_mark),
+                WideText::read_wide(mark).is_some_and(|wide| wide.has_mark),
                 "{mark:?}"
             );
             assert!(has_wide_mark(&[b"a: b\n", mark].concat()), "{mark:?}");

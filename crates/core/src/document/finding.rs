@@ -118,7 +118,7 @@ impl Finding {
             severity: rule.severity,
             since: rule.since,
             message: message.into(),
-            location: file.locate(span),
+            location: file.locate_span(span),
             help: None,
             related: Vec::new(),
         }
@@ -126,7 +126,7 @@ impl Finding {
 
     /// With a word on what to do.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -140,16 +140,21 @@ impl Finding {
 
     /// Found by no release before this one, although the rule is older.
     #[must_use]
-    pub fn since(mut self, release: Release) -> Self {
+    pub fn since_release(mut self, release: Release) -> Self {
         self.since = release;
         self
     }
 
     /// With another place that explains it.
     #[must_use]
-    pub fn related(mut self, file: &SourceFile, span: Span, message: impl Into<String>) -> Self {
+    pub fn with_related(
+        mut self,
+        file: &SourceFile,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Self {
         self.related.push(Related {
-            location: file.locate(span),
+            location: file.locate_span(span),
             message: message.into(),
         });
         self

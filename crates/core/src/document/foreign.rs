@@ -21,7 +21,8 @@ pub fn read_foreign(file: &SourceFile, limits: &Limits) -> Vec<ForeignDocument> 
         }];
     }
 
-    let documents = yaml::parse(file, limits, yaml::Dialect::Foreign, |_| true).into_iter();
+    let documents =
+        yaml::parse_documents(file, limits, yaml::Dialect::Foreign, |_| true).into_iter();
     documents
         .map(|document| ForeignDocument {
             root: document.root,
@@ -32,7 +33,7 @@ pub fn read_foreign(file: &SourceFile, limits: &Limits) -> Vec<ForeignDocument> 
 
 /// Where the comments of such a file stand, in order: a tree has none.
 pub fn find_comments(file: &SourceFile, limits: &Limits) -> Vec<Span> {
-    yaml::comments(file, limits)
+    yaml::find_comments(file, limits)
 }
 
 #[cfg(test)]

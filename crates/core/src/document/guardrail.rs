@@ -272,7 +272,8 @@ impl<'de> Deserialize<'de> for RawStreamScope {
 }
 
 fn scope_schema() -> serde_json::Value {
-    let scope = serde_json::json!({ "enum": words(StreamScope::ALL.map(StreamScope::as_str)) });
+    let scope =
+        serde_json::json!({ "enum": sorted_words(StreamScope::ALL.map(StreamScope::as_str)) });
     let properties: serde_json::Map<String, serde_json::Value> = GuardrailMode::ALL
         .map(|mode| (mode.as_str().to_owned(), scope.clone()))
         .into_iter()
@@ -287,6 +288,6 @@ fn scope_schema() -> serde_json::Value {
     })
 }
 
-fn words<const N: usize>(words: [&'static str; N]) -> Vec<&'static str> {
+fn sorted_words<const N: usize>(words: [&'static str; N]) -> Vec<&'static str> {
     words.to_vec()
 }

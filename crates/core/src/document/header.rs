@@ -129,7 +129,7 @@ pub fn our_folder(path: &str) -> Option<&'static str> {
 }
 
 /// Judges the header of a parsed document.
-pub(super) fn judge(file: &SourceFile, root: &Node) -> Header {
+pub(super) fn judge_header(file: &SourceFile, root: &Node) -> Header {
     if let NodeValue::Scalar { text, plain: true } = &root.value
         && matches!(&**text, "" | "~" | "null")
     {
@@ -137,7 +137,7 @@ pub(super) fn judge(file: &SourceFile, root: &Node) -> Header {
     }
 
     if let Some((key, value)) = root.entry("apiVersion") {
-        return versioned(file, root, key, value);
+        return versioned_header(file, root, key, value);
     }
 
     if let Some((key, kind)) = root.entry("kind")
@@ -157,7 +157,7 @@ pub(super) fn judge(file: &SourceFile, root: &Node) -> Header {
             .find(|(_, v)| is_ours(v))
     {
         let help = "put a line `---` between documents instead of a dash before each";
-        return Header::Fault(mistyped_header::misplaced(
+        return Header::Fault(mistyped_header::report_misplaced(
             file,
             key.span,
             "a list is no document",
@@ -173,16 +173,16 @@ pub(super) fn judge(file: &SourceFile, root: &Node) -> Header {
         return Header::Fault(mistyped_header::no_api_version(file, key.span, &said));
     }
 
-    foreign(file, root)
+    foreign_header(file, root)
 }
 
-fn versioned(file: &SourceFile, root: &Node, key: &Node, value: &Node) -> Header {
+fn versioned_header(file: &SourceFile, root: &Node, key: &Node, value: &Node) -> Header {
     match value.text() {
         Some(API_VERSION) => kind_of(file, root),
         Some(text) if is_nearly_ours(text) => {
             Header::Fault(mistyped_header::api_version(file, value.span, text))
         }
-        Some(_) => foreign(file, root),
+        Some(_) => foreign_header(file, root),
         None => Header::Fault(mistyped_header::no_api_version(
             file,
             key.span,
@@ -201,26 +201,26 @@ fn kind_of(file: &SourceFile, root: &Node) -> Header {
             "add `kind:` with one of {}",
             KINDS.map(|k| format!("`{k}`")).join(", ")
         );
-        return Header::Fault(mistyped_header::misplaced(file, place, said, &help));
+        return Header::Fault(mistyped_header::report_misplaced(file, place, said, &help));
     };
 
     match value.text() {
         Some(word) => match Kind::from_word(word) {
             Some(kind) => Header::Ours(kind),
-            None => Header::Fault(mistyped_header::kind(file, value.span, word, &KINDS)),
+            None => Header::Fault(mistyped_header::report_kind(file, value.span, word, &KINDS)),
         },
-        None => Header::Fault(mistyped_header::kind(file, key.span, "", &KINDS)),
+        None => Header::Fault(mistyped_header::report_kind(file, key.span, "", &KINDS)),
     }
 }
 
-fn foreign(file: &SourceFile, root: &Node) -> Header {
+fn foreign_header(file: &SourceFile, root: &Node) -> Header {
     let first_key = match &root.value {
         NodeValue::Map(entries) => entries.first().map_or(root.span, |(key, _)| key.span),
         NodeValue::Scalar { .. } | NodeValue::Seq(_) => root.span,
     };
 
     match our_place(file.path()) {
-        Some(folder) => Header::Fault(foreign_document::finding(file, first_key, folder)),
+        Some(folder) => Header::Fault(foreign_document::report_document(file, first_key, folder)),
         None => Header::Foreign,
     }
 }

@@ -70,7 +70,7 @@ pub struct Lost {
 
 impl Loaded {
     /// Adds what another file came to.
-    pub fn append(&mut self, mut other: Self) {
+    pub fn append_loaded(&mut self, mut other: Self) {
         self.documents.append(&mut other.documents);
         self.findings.append(&mut other.findings);
         self.sources.append(&mut other.sources);
@@ -79,38 +79,39 @@ impl Loaded {
     }
 
     /// A file that is not read because it passes a limit, by its size in bytes.
-    pub fn oversized(path: impl Into<Arc<str>>, bytes: u64, limits: &Limits) -> Self {
-        Self::fault(path, |file| limit_exceeded::file_bytes(file, bytes, limits))
-            .losing(Lost::default())
+    pub fn oversized_file(path: impl Into<Arc<str>>, bytes: u64, limits: &Limits) -> Self {
+        Self::faulty_file(path, |file| limit_exceeded::file_bytes(file, bytes, limits))
+            .with_loss(Lost::default())
     }
 
     /// A file under one of our folders whose name is not one of YAML.
-    pub fn stray(path: impl Into<Arc<str>>, folder: &str) -> Self {
-        Self::fault(path, |file| foreign_file::finding(file, folder))
+    pub fn stray_file(path: impl Into<Arc<str>>, folder: &str) -> Self {
+        Self::faulty_file(path, |file| foreign_file::report_file(file, folder))
     }
 
     /// A YAML name that is no plain file, or cannot be read; `said` says what it is.
     pub fn not_a_file(path: impl Into<Arc<str>>, said: &str) -> Self {
-        Self::fault(path, |file| link_or_pointer::link(file, said)).losing(Lost::default())
+        Self::faulty_file(path, |file| link_or_pointer::report_link(file, said))
+            .with_loss(Lost::default())
     }
 
-    fn losing(mut self, lost: Lost) -> Self {
+    fn with_loss(mut self, lost: Lost) -> Self {
         self.lost.push(lost);
         self
     }
 
     /// A file whose name ends in another case than that of the files that are read.
-    pub fn misnamed(path: impl Into<Arc<str>>) -> Self {
+    pub fn misnamed_file(path: impl Into<Arc<str>>) -> Self {
         let lost = Lost {
             since: Release::V0_2,
             ..Lost::default()
         };
 
-        Self::fault(path, misnamed_file::finding).losing(lost)
+        Self::faulty_file(path, misnamed_file::report_file).with_loss(lost)
     }
 
     /// A file in UTF-16 or UTF-32. Outside of our folders 0.1 passed it over.
-    fn wide(path: Arc<str>, wide: WideText) -> Self {
+    fn wide_file(path: Arc<str>, wide: WideText) -> Self {
         let since = match our_folder(&path) {
             Some(_) => Release::FIRST,
             None => Release::V0_2,
@@ -118,17 +119,20 @@ impl Loaded {
 
         let file = SourceFile::new(path, wide.text);
         Self {
-            findings: vec![bad_encoding::wide(&file, wide.encoding, since)],
+            findings: vec![bad_encoding::report_wide(&file, wide.encoding, since)],
             sources: vec![file],
             ..Self::default()
         }
-        .losing(Lost {
+        .with_loss(Lost {
             since,
             ..Lost::default()
         })
     }
 
-    fn fault(path: impl Into<Arc<str>>, finding: impl FnOnce(&SourceFile) -> Finding) -> Self {
+    fn faulty_file(
+        path: impl Into<Arc<str>>,
+        finding: impl FnOnce(&SourceFile) -> Finding,
+    ) -> Self {
         let file = SourceFile::new(path, String::new());
         Self {
             findings: vec![finding(&file)],
@@ -153,14 +157,14 @@ pub fn load_file(path: impl Into<Arc<str>>, bytes: Vec<u8>, limits: &Limits) -> 
         }
     }
 
-    Loaded::misnamed(path)
+    Loaded::misnamed_file(path)
 }
 
 fn load_bytes(path: Arc<str>, bytes: Vec<u8>, limits: &Limits) -> Loaded {
-    if let Some(wide) = WideText::read(&bytes) {
+    if let Some(wide) = WideText::read_wide(&bytes) {
         let ours = wide.has_mark || header::may_be_ours(&path, &wide.text);
         return if ours {
-            Loaded::wide(path, wide)
+            Loaded::wide_file(path, wide)
         } else {
             Loaded::default()
         };
@@ -169,7 +173,7 @@ fn load_bytes(path: Arc<str>, bytes: Vec<u8>, limits: &Limits) -> Loaded {
     if bytes.len() > limits.file_bytes {
         let ours = header::may_be_ours(&path, &String::from_utf8_lossy(&bytes));
         return if ours {
-            Loaded::oversized(path, bytes.len() as u64, limits)
+            Loaded::oversized_file(path, bytes.len() as u64, limits)
         } else {
             Loaded::default()
         };
@@ -195,7 +199,7 @@ fn load_other_text(path: Arc<str>, error: &FromUtf8Error) -> Loaded {
     if let Some(since) = since {
         loaded
             .findings
-            .push(bad_encoding::not_utf8(&file, at).since(since));
+            .push(bad_encoding::not_utf8(&file, at).since_release(since));
         loaded.lost.push(Lost {
             since,
             ..Lost::default()
@@ -209,7 +213,7 @@ fn load_other_text(path: Arc<str>, error: &FromUtf8Error) -> Loaded {
 fn load_text(file: SourceFile, limits: &Limits) -> Loaded {
     let mut loaded = Loaded::default();
     if file.text().starts_with(link_or_pointer::LFS_HEADER) {
-        loaded.findings.push(link_or_pointer::pointer(&file));
+        loaded.findings.push(link_or_pointer::report_pointer(&file));
         loaded.lost.push(Lost::default());
     } else if let Some(conflict) = merge_conflict(file.text()) {
         if header::may_be_ours(file.path(), file.text()) {
@@ -243,17 +247,17 @@ pub(super) fn forbidden_character(file: &SourceFile) -> Option<Finding> {
     file.text()
         .char_indices()
         .find(bad)
-        .map(|(at, c)| bad_encoding::character(file, at, c))
+        .map(|(at, c)| bad_encoding::report_character(file, at, c))
 }
 
 fn load_documents(file: &SourceFile, limits: &Limits, loaded: &mut Loaded) {
     let is_ours = |root: &Node| {
-        let header = header::judge(file, root);
+        let header = header::judge_header(file, root);
         header::is_hidden(root)
             || !matches!(header, header::Header::Foreign | header::Header::Empty)
     };
 
-    for document in yaml::parse(file, limits, yaml::Dialect::Ours, is_ours) {
+    for document in yaml::parse_documents(file, limits, yaml::Dialect::Ours, is_ours) {
         load_document(file, document, limits, loaded);
     }
 
@@ -270,7 +274,7 @@ fn load_conflict(file: &SourceFile, place: Span, limits: &Limits, loaded: &mut L
         loaded.findings = vec![finding];
         loaded.lost = vec![Lost::default()];
     } else {
-        loaded.findings.push(finding.since(Release::V0_2));
+        loaded.findings.push(finding.since_release(Release::V0_2));
     }
 }
 
@@ -309,8 +313,8 @@ fn cap_findings(file: &SourceFile, limits: &Limits, findings: &mut Vec<Finding>)
             .filter(|it| it.is_error())
             .map(|it| it.since)
             .min();
-        let finding = limit_exceeded::findings(file, place, limits);
-        findings.push(finding.since(since.unwrap_or_default()));
+        let finding = limit_exceeded::report_findings(file, place, limits);
+        findings.push(finding.since_release(since.unwrap_or_default()));
     }
 }
 
@@ -339,7 +343,7 @@ fn load_document(
         return;
     };
 
-    match header::judge(file, &root) {
+    match header::judge_header(file, &root) {
         header::Header::Empty | header::Header::Foreign => {}
         header::Header::Fault(finding) => {
             loaded.lost.push(Lost {
@@ -356,9 +360,15 @@ fn load_document(
                 return;
             }
 
-            let body = typed(kind, &root);
+            let body = typed_body(kind, &root);
             let most = limits.findings_per_file + 1;
-            findings.append(&mut shape::judge(file, kind, &root, body.is_ok(), most));
+            findings.append(&mut shape::judge_shape(
+                file,
+                kind,
+                &root,
+                body.is_ok(),
+                most,
+            ));
             if findings.is_empty() {
                 match body {
                     Ok(body) => {
@@ -387,7 +397,7 @@ fn load_document(
 
 /// Why a document that its schema accepts is not of its type: `10.0` for a whole number.
 fn type_fault(file: &SourceFile, root: &Node, error: &de::DeError) -> Finding {
-    wrong_type::unreadable(file, error.span.unwrap_or(root.span), &error.message)
+    wrong_type::report_unreadable(file, error.span.unwrap_or(root.span), &error.message)
 }
 
 fn lost_document(kind: Kind, root: &Node) -> Lost {
@@ -403,7 +413,7 @@ fn name_of(root: &Node) -> Option<String> {
 }
 
 /// The document as its kind's type; knows no rule but the type's own.
-pub(super) fn typed(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
+pub(super) fn typed_body(kind: Kind, root: &Node) -> Result<Body, de::DeError> {
     Ok(match kind {
         Kind::Repository => Body::Repository(de::from_node(root)?),
         Kind::Catalog => Body::Catalog(de::from_node(root)?),

@@ -14,7 +14,12 @@ pub(super) fn judge_names(file: &SourceFile, body: &Body) -> Vec<Finding> {
     let mut findings = Vec::new();
     each_name(body, &mut |name| {
         if let Some(fault) = bad_name::invisible_fault(name.as_str()) {
-            findings.push(bad_name::finding(file, name.span, name.as_str(), &fault));
+            findings.push(bad_name::report_name(
+                file,
+                name.span,
+                name.as_str(),
+                &fault,
+            ));
         }
     });
     findings

@@ -1,6 +1,6 @@
 //! The spanned YAML tree: what the text says, and where.
 
-use super::work::step;
+use super::work::note_steps;
 
 /// A half-open range of bytes in a file's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -60,7 +60,7 @@ impl Node {
     pub fn entry(&self, key: &str) -> Option<(&Node, &Node)> {
         match &self.value {
             NodeValue::Map(entries) => {
-                step(entries.len());
+                note_steps(entries.len());
                 entries
                     .iter()
                     .find(|(k, _)| k.text() == Some(key))

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rules::bad_name;
-use super::work::step;
+use super::work::note_steps;
 use super::{
     DayEdge, Dimension, Level, OneOrMany, RawGuardrail, Spanned, SpannedMap, parse_instant,
 };
@@ -61,7 +61,7 @@ impl Name {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        step(1);
+        note_steps(1);
         &self.0
     }
 }
@@ -70,7 +70,7 @@ impl std::ops::Deref for Name {
     type Target = str;
 
     fn deref(&self) -> &str {
-        step(1);
+        note_steps(1);
         &self.0
     }
 }
@@ -429,7 +429,7 @@ pub struct RawAttachment {
 
 impl RawAttachment {
     /// The instant from which on it matches nothing, if it says one that can be read.
-    pub fn expiry(&self) -> Option<Timestamp> {
+    pub fn expiry_instant(&self) -> Option<Timestamp> {
         parse_instant(self.expires.as_ref()?, DayEdge::End).ok()
     }
 
@@ -505,7 +505,7 @@ pub struct RawMatrix {
 
 impl RawMatrix {
     /// What the requests have in turn of a dimension: one value each, of a set any number.
-    pub fn choices(&self, dimension: Dimension) -> Option<Vec<&[Spanned<String>]>> {
+    pub fn choices_of(&self, dimension: Dimension) -> Option<Vec<&[Spanned<String>]>> {
         let values = match dimension {
             Dimension::Team => &self.teams,
             Dimension::Key => &self.keys,

@@ -22,9 +22,9 @@ impl Release {
     pub const V0_2: Self = Self(0, 2, 0);
     /// This one.
     pub const CURRENT: Self = Self(
-        number(env!("CARGO_PKG_VERSION_MAJOR")),
-        number(env!("CARGO_PKG_VERSION_MINOR")),
-        number(env!("CARGO_PKG_VERSION_PATCH")),
+        parse_number(env!("CARGO_PKG_VERSION_MAJOR")),
+        parse_number(env!("CARGO_PKG_VERSION_MINOR")),
+        parse_number(env!("CARGO_PKG_VERSION_PATCH")),
     );
 
     /// The release that a promotion names, such as `0.2.0`. What is no number of a release is none.
@@ -45,7 +45,7 @@ impl std::fmt::Display for Release {
     }
 }
 
-const fn number(text: &str) -> u16 {
+const fn parse_number(text: &str) -> u16 {
     match u16::from_str_radix(text, 10) {
         Ok(number) => number,
         // A part that is no number would be a fault of the manifest: nothing is older then.

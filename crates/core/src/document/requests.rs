@@ -29,7 +29,7 @@ pub(super) fn judge_requests(file: &SourceFile, body: &Body) -> Vec<Finding> {
 fn both_spellings(file: &SourceFile, context: &RawContext) -> Vec<Finding> {
     let twice = Dimension::WRITTEN.map(|dimension| {
         let [first, second] = context.both_names(dimension)?;
-        Some(duplicate_key::finding(
+        Some(duplicate_key::report_key(
             file,
             second.span,
             dimension.singular(),
@@ -54,7 +54,7 @@ fn judge_values(
     let choices = case
         .matrix
         .as_ref()
-        .and_then(|matrix| matrix.choices(dimension));
+        .and_then(|matrix| matrix.choices_of(dimension));
     let choices = choices.unwrap_or_default();
     let is_long = |value: &&Spanned<String>| value.len() > MAX_VALUE;
     for value in shared
@@ -63,8 +63,10 @@ fn judge_values(
         .filter(is_long)
     {
         let what = format!("this {} has {} bytes", dimension.singular(), value.len());
-        let finding = limit_exceeded::finding(file, value.span, "request-value", MAX_VALUE, &what);
-        findings.push(newer(finding).help("no request with a longer value is answered"));
+        let finding =
+            limit_exceeded::report_limit(file, value.span, "request-value", MAX_VALUE, &what);
+        findings
+            .push(newer_than_file(finding).with_help("no request with a longer value is answered"));
     }
 
     // What a matrix gives of a set comes on top of what all its requests share.
@@ -77,14 +79,15 @@ fn judge_values(
             .or_else(|| choices.iter().copied().flatten().next());
         let place = place.map_or(case.name.span, |value| value.span);
         let what = format!("a request of this case has {total} {}", dimension.plural());
-        let finding = limit_exceeded::finding(file, place, "request-tags", MAX_TAGS, &what);
-        findings.push(newer(finding).help("no request with more of them is answered"));
+        let finding = limit_exceeded::report_limit(file, place, "request-tags", MAX_TAGS, &what);
+        findings
+            .push(newer_than_file(finding).with_help("no request with more of them is answered"));
     }
 }
 
 /// A limit of requests that 0.1 did not have.
-fn newer(finding: Finding) -> Finding {
-    finding.since(Release::V0_2)
+fn newer_than_file(finding: Finding) -> Finding {
+    finding.since_release(Release::V0_2)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 /// The value of a plain scalar by the core schema.
-pub(super) fn resolve(text: &str) -> Value {
+pub(super) fn resolve_scalar(text: &str) -> Value {
     match text {
         _ if is_null(text) => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
@@ -194,16 +194,16 @@ mod tests {
 
     #[test]
     fn the_core_schema() {
-        assert_eq!(resolve("~"), Value::Null);
-        assert_eq!(resolve("True"), Value::Bool(true));
-        assert_eq!(resolve("yes"), Value::from("yes"));
-        assert_eq!(resolve("0755"), Value::from(755));
-        assert_eq!(resolve("0o17"), Value::from(15));
-        assert_eq!(resolve("-3"), Value::from(-3));
-        assert_eq!(resolve("1e3"), Value::from(1000.0));
-        assert_eq!(resolve("gpt-4"), Value::from("gpt-4"));
+        assert_eq!(resolve_scalar("~"), Value::Null);
+        assert_eq!(resolve_scalar("True"), Value::Bool(true));
+        assert_eq!(resolve_scalar("yes"), Value::from("yes"));
+        assert_eq!(resolve_scalar("0755"), Value::from(755));
+        assert_eq!(resolve_scalar("0o17"), Value::from(15));
+        assert_eq!(resolve_scalar("-3"), Value::from(-3));
+        assert_eq!(resolve_scalar("1e3"), Value::from(1000.0));
+        assert_eq!(resolve_scalar("gpt-4"), Value::from("gpt-4"));
 
-        assert_eq!(resolve("1.2.3"), Value::from("1.2.3"));
+        assert_eq!(resolve_scalar("1.2.3"), Value::from("1.2.3"));
     }
 
     #[test]

@@ -16,23 +16,23 @@ use super::{
 };
 
 /// The schema of one kind.
-pub fn of(kind: Kind) -> Value {
+pub fn schema_of(kind: Kind) -> Value {
     match kind {
-        Kind::Repository => generate::<RawRepository>(kind),
-        Kind::Catalog => generate::<RawCatalog>(kind),
-        Kind::Policy => generate::<RawPolicy>(kind),
-        Kind::PolicyAttachment => generate::<RawAttachment>(kind),
-        Kind::PolicyTest => generate::<RawPolicyTest>(kind),
-        Kind::Invariant => generate::<RawInvariant>(kind),
+        Kind::Repository => generate_schema::<RawRepository>(kind),
+        Kind::Catalog => generate_schema::<RawCatalog>(kind),
+        Kind::Policy => generate_schema::<RawPolicy>(kind),
+        Kind::PolicyAttachment => generate_schema::<RawAttachment>(kind),
+        Kind::PolicyTest => generate_schema::<RawPolicyTest>(kind),
+        Kind::Invariant => generate_schema::<RawInvariant>(kind),
     }
 }
 
 /// One schema for a file that holds documents of any kind: `kind` decides.
-pub fn any() -> Value {
+pub fn any_schema() -> Value {
     let mut definitions = serde_json::Map::new();
     let mut choices = Vec::new();
     for kind in Kind::ALL {
-        let mut schema = of(kind);
+        let mut schema = schema_of(kind);
         if let Some(object) = schema.as_object_mut() {
             object.remove("$schema");
         }
@@ -59,7 +59,7 @@ pub fn any() -> Value {
     })
 }
 
-fn generate<T: JsonSchema>(kind: Kind) -> Value {
+fn generate_schema<T: JsonSchema>(kind: Kind) -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with_transform(NoNull)
         .with_transform(OneWord);
@@ -134,24 +134,24 @@ impl Transform for OneWord {
 }
 
 /// The schema of a kind, generated once.
-pub(super) fn cached(kind: Kind) -> &'static Value {
+pub(super) fn cached_schema(kind: Kind) -> &'static Value {
     static SCHEMAS: [OnceLock<Value>; 6] = [const { OnceLock::new() }; 6];
     static NULL: Value = Value::Null;
     SCHEMAS
         .get(kind as usize)
-        .map_or(&NULL, |cell| cell.get_or_init(|| of(kind)))
+        .map_or(&NULL, |cell| cell.get_or_init(|| schema_of(kind)))
 }
 
 /// The compiled schema of a kind, compiled once. `None` only if a schema of ours does not compile.
-pub(super) fn validator(kind: Kind) -> Option<&'static Validator> {
+pub(super) fn validator_of(kind: Kind) -> Option<&'static Validator> {
     static COMPILED: [OnceLock<Option<Validator>>; 6] = [const { OnceLock::new() }; 6];
     COMPILED
         .get(kind as usize)?
-        .get_or_init(|| compile(cached(kind)))
+        .get_or_init(|| compile_schema(cached_schema(kind)))
         .as_ref()
 }
 
-fn compile(schema: &Value) -> Option<Validator> {
+fn compile_schema(schema: &Value) -> Option<Validator> {
     jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .build(schema)

@@ -14,9 +14,9 @@ pub(super) fn judge_settings(file: &SourceFile, body: &Body) -> Option<Finding> 
     let first_too_many = environments.get(MAX_ENVIRONMENTS)?;
     let span = first_too_many.name.span;
     let what = format!("these settings have {} environments", environments.len());
-    let finding = limit_exceeded::finding(file, span, "environments", MAX_ENVIRONMENTS, &what);
+    let finding = limit_exceeded::report_limit(file, span, "environments", MAX_ENVIRONMENTS, &what);
 
-    Some(finding.help("an environment is a place that is promoted to, not a team or a tenant"))
+    Some(finding.with_help("an environment is a place that is promoted to, not a team or a tenant"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::rules::{
     ambiguous_scalar, bad_name, bad_value, missing_field, null_value, unknown_field, wrong_type,
 };
-use super::work::step;
+use super::work::note_steps;
 use super::{Finding, Kind, Node, NodeValue, SourceFile, is_ambiguous, scalar, schema};
 
 /// Every fault of form of one document. One that is `typed`, that is of its kind's type, has none
@@ -17,7 +17,7 @@ use super::{Finding, Kind, Node, NodeValue, SourceFile, is_ambiguous, scalar, sc
 /// first.
 ///
 /// About `most` findings are made, and at least one where there is any.
-pub(super) fn judge(
+pub(super) fn judge_shape(
     file: &SourceFile,
     kind: Kind,
     root: &Node,
@@ -27,17 +27,17 @@ pub(super) fn judge(
     let mut findings = Vec::new();
     let mut said_at: FxHashSet<u32> = FxHashSet::default();
     if !typed {
-        faults(file, kind, root, most, &mut findings, &mut said_at);
+        find_faults(file, kind, root, most, &mut findings, &mut said_at);
     }
 
     said_at.extend(words_of_settings(kind, root));
     said_at.extend(instants_of(kind, root));
-    traps(file, root, &said_at, most, &mut findings);
+    find_traps(file, root, &said_at, most, &mut findings);
 
     findings
 }
 
-fn faults(
+fn find_faults(
     file: &SourceFile,
     kind: Kind,
     root: &Node,
@@ -46,17 +46,17 @@ fn faults(
     said_at: &mut FxHashSet<u32>,
 ) {
     let instance = to_json(root);
-    match schema::validator(kind) {
+    match schema::validator_of(kind) {
         Some(validator) => {
             for error in validator.iter_errors(&instance) {
                 if findings.len() >= most {
                     break;
                 }
 
-                translate(file, kind, root, &error, most, findings, said_at);
+                translate_error(file, kind, root, &error, most, findings, said_at);
             }
         }
-        None => findings.push(wrong_type::finding(
+        None => findings.push(wrong_type::report_type(
             file,
             root.span,
             "",
@@ -123,7 +123,7 @@ fn items_of(node: Option<&Node>) -> &[Node] {
 /// The tree as JSON, plain scalars by the core schema.
 pub(super) fn to_json(node: &Node) -> Value {
     match &node.value {
-        NodeValue::Scalar { text, plain: true } => scalar::resolve(text),
+        NodeValue::Scalar { text, plain: true } => scalar::resolve_scalar(text),
         NodeValue::Scalar { text, plain: false } => Value::String(text.to_string()),
         NodeValue::Seq(items) => Value::Array(items.iter().map(to_json).collect()),
         NodeValue::Map(entries) => Value::Object(
@@ -136,15 +136,15 @@ pub(super) fn to_json(node: &Node) -> Value {
 }
 
 /// Where a fault stands: the node, and the field's name as a person says it (`guardrails.add[2]`).
-struct Found<'a> {
+struct LocatedNode<'a> {
     node: &'a Node,
     /// The key that leads to the node, if a mapping does.
     key: Option<&'a Node>,
     field: String,
 }
 
-fn locate<'a>(root: &'a Node, pointer: &str) -> Found<'a> {
-    let mut found = Found {
+fn locate_pointer<'a>(root: &'a Node, pointer: &str) -> LocatedNode<'a> {
+    let mut found = LocatedNode {
         node: root,
         key: None,
         field: String::new(),
@@ -184,7 +184,7 @@ fn locate<'a>(root: &'a Node, pointer: &str) -> Found<'a> {
     found
 }
 
-fn translate(
+fn translate_error(
     file: &SourceFile,
     kind: Kind,
     root: &Node,
@@ -193,7 +193,7 @@ fn translate(
     findings: &mut Vec<Finding>,
     said_at: &mut FxHashSet<u32>,
 ) {
-    let found = locate(root, error.instance_path().as_str());
+    let found = locate_pointer(root, error.instance_path().as_str());
     let of = if found.field.is_empty() {
         String::new()
     } else {
@@ -213,12 +213,12 @@ fn translate(
                 .filter_map(|(key, _)| Some((key.span, key.text()?)))
                 .filter(|(_, field)| unexpected.contains(field));
             for (place, field) in unknown.take(most) {
-                findings.push(unknown_field::finding(file, place, field, &known, &of));
+                findings.push(unknown_field::report_field(file, place, field, &known, &of));
             }
         }
         ValidationErrorKind::Required { property } => {
             let field = property.as_str().unwrap_or("");
-            findings.push(missing_field::finding(
+            findings.push(missing_field::report_field(
                 file,
                 first_line(found.node),
                 field,
@@ -242,13 +242,14 @@ fn translate(
             // One bad name can break several of the three; it is said once.
             if said_at.insert(span.start) {
                 let name = found.node.text().unwrap_or("");
-                let fault = bad_name::fault(name).unwrap_or_else(|| "is not a name".to_owned());
-                findings.push(bad_name::finding(file, span, name, &fault));
+                let fault =
+                    bad_name::name_fault(name).unwrap_or_else(|| "is not a name".to_owned());
+                findings.push(bad_name::report_name(file, span, name, &fault));
             }
         }
         _ => {
             if said_at.insert(span.start) {
-                findings.push(bad_value::other(
+                findings.push(bad_value::report_other(
                     file,
                     span,
                     &found.field,
@@ -271,7 +272,7 @@ fn first_line(node: &Node) -> super::Span {
 fn known_fields(kind: Kind, error: &ValidationError<'_>) -> Vec<&'static str> {
     let path = error.schema_path().as_str();
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let properties = schema::cached(kind)
+    let properties = schema::cached_schema(kind)
         .pointer(&format!("{parent}/properties"))
         .and_then(Value::as_object);
 
@@ -283,7 +284,7 @@ fn known_fields(kind: Kind, error: &ValidationError<'_>) -> Vec<&'static str> {
 fn type_fault(
     file: &SourceFile,
     kind: Kind,
-    found: &Found<'_>,
+    found: &LocatedNode<'_>,
     error: &ValidationError<'_>,
     expected: &TypeKind,
 ) -> Finding {
@@ -297,38 +298,38 @@ fn type_fault(
 
     let span = found.node.span;
     match &found.node.value {
-        NodeValue::Scalar { text, plain: true } => match scalar::resolve(text) {
-            Value::Null => null_value::finding(file, null_place(found), field, &expected),
+        NodeValue::Scalar { text, plain: true } => match scalar::resolve_scalar(text) {
+            Value::Null => null_value::report_null(file, null_place(found), field, &expected),
             Value::Number(_) | Value::Bool(_) if expected.starts_with("a string") => {
-                let reading = match scalar::resolve(text) {
+                let reading = match scalar::resolve_scalar(text) {
                     _ if is_ambiguous(text) => "is read differently by YAML 1.1 and YAML 1.2",
                     Value::Bool(_) => "is read as a boolean",
                     _ => "is read as a number",
                 };
 
-                ambiguous_scalar::finding(file, span, text, reading)
+                ambiguous_scalar::report_reading(file, span, text, reading)
             }
             value => {
                 let finding =
-                    wrong_type::finding(file, span, field, &expected, &found_words(&value));
+                    wrong_type::report_type(file, span, field, &expected, &found_words(&value));
                 finding
                     .maybe_help(fields.flatten())
                     .maybe_help(boolean_help(&expected, text))
             }
         },
         NodeValue::Scalar { text, plain: false } => {
-            let finding = wrong_type::finding(file, span, field, &expected, "a string");
+            let finding = wrong_type::report_type(file, span, field, &expected, "a string");
             let list = expected == "a list";
             let list = list.then(|| format!("write a list: [\"{text}\"]"));
             finding.maybe_help(fields.flatten()).maybe_help(list)
         }
         NodeValue::Seq(_) => {
-            let finding = wrong_type::finding(file, span, field, &expected, "a list");
+            let finding = wrong_type::report_type(file, span, field, &expected, "a list");
             let single = (expected == "a string").then(|| "write one value".to_owned());
             finding.maybe_help(fields.flatten()).maybe_help(single)
         }
         NodeValue::Map(_) => {
-            wrong_type::finding(file, first_line(found.node), field, &expected, "a mapping")
+            wrong_type::report_type(file, first_line(found.node), field, &expected, "a mapping")
         }
     }
 }
@@ -345,11 +346,11 @@ fn fields_help(fields: &[&str]) -> Option<String> {
 
 fn is_null(node: &Node, text: &str) -> bool {
     matches!(node.value, NodeValue::Scalar { plain: true, .. })
-        && scalar::resolve(text) == Value::Null
+        && scalar::resolve_scalar(text) == Value::Null
 }
 
 /// Where nothing is written, the key is the place.
-fn null_place(found: &Found<'_>) -> super::Span {
+fn null_place(found: &LocatedNode<'_>) -> super::Span {
     let span = found.node.span;
     if span.end > span.start {
         span
@@ -402,7 +403,11 @@ fn found_words(value: &Value) -> String {
     }
 }
 
-fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_>) -> Finding {
+fn choice_fault(
+    file: &SourceFile,
+    found: &LocatedNode<'_>,
+    error: &ValidationError<'_>,
+) -> Finding {
     let allowed: Vec<String> = match error.kind() {
         ValidationErrorKind::Enum { options } => options
             .as_array()
@@ -429,14 +434,14 @@ fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_
     };
 
     match found.node.text() {
-        Some(text) if is_null(found.node, text) => null_value::finding(
+        Some(text) if is_null(found.node, text) => null_value::report_null(
             file,
             null_place(found),
             field,
             &format!("one of {}", allowed.join(", ")),
         ),
-        Some(text) => bad_value::finding(file, found.node.span, field, text, &allowed),
-        None => wrong_type::finding(
+        Some(text) => bad_value::report_value(file, found.node.span, field, text, &allowed),
+        None => wrong_type::report_type(
             file,
             first_line(found.node),
             field,
@@ -447,23 +452,23 @@ fn choice_fault(file: &SourceFile, found: &Found<'_>, error: &ValidationError<'_
 }
 
 /// Scalars that two YAML versions read differently, where the schema had nothing to say.
-fn traps(
+fn find_traps(
     file: &SourceFile,
     node: &Node,
     said_at: &FxHashSet<u32>,
     most: usize,
     findings: &mut Vec<Finding>,
 ) {
-    step(1);
+    note_steps(1);
     match &node.value {
         NodeValue::Scalar { text, plain: true }
             if findings.len() < most
                 && is_ambiguous(text)
                 && !said_at.contains(&node.span.start) =>
         {
-            findings.push(match scalar::resolve(text) {
-                Value::Number(_) => ambiguous_scalar::number(file, node.span, text),
-                _ => ambiguous_scalar::finding(
+            findings.push(match scalar::resolve_scalar(text) {
+                Value::Number(_) => ambiguous_scalar::report_number(file, node.span, text),
+                _ => ambiguous_scalar::report_reading(
                     file,
                     node.span,
                     text,
@@ -475,12 +480,12 @@ fn traps(
         NodeValue::Seq(items) => {
             items
                 .iter()
-                .for_each(|item| traps(file, item, said_at, most, findings));
+                .for_each(|item| find_traps(file, item, said_at, most, findings));
         }
         NodeValue::Map(entries) => {
             for (key, value) in entries {
-                traps(file, key, said_at, most, findings);
-                traps(file, value, said_at, most, findings);
+                find_traps(file, key, said_at, most, findings);
+                find_traps(file, value, said_at, most, findings);
             }
         }
     }

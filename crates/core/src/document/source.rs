@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::work::step;
+use super::work::note_steps;
 use super::{Location, Span};
 
 /// The text of one file of the set. Cheap to clone and to share.
@@ -13,7 +13,7 @@ pub struct SourceFile(Arc<Inner>);
 struct Inner {
     path: Arc<str>,
     text: String,
-    lines: OnceLock<Lines>,
+    lines: OnceLock<LineStarts>,
 }
 
 impl SourceFile {
@@ -38,9 +38,9 @@ impl SourceFile {
 
     /// The place of a span as lines and columns, both from 1; a column counts characters, as
     /// editors do, and a byte-order mark at the start of the file is no character.
-    pub fn locate(&self, span: Span) -> Location {
-        let (line, column) = self.position(span.start as usize);
-        let (end_line, end_column) = self.position(span.end as usize);
+    pub fn locate_span(&self, span: Span) -> Location {
+        let (line, column) = self.line_and_column(span.start as usize);
+        let (end_line, end_column) = self.line_and_column(span.end as usize);
         Location {
             file: self.path().clone(),
             line,
@@ -51,17 +51,17 @@ impl SourceFile {
         }
     }
 
-    fn position(&self, offset: usize) -> (u32, u32) {
+    fn line_and_column(&self, offset: usize) -> (u32, u32) {
         let text = self.text();
         let offset = text.floor_char_boundary(offset.min(text.len()));
-        let lines = self.0.lines.get_or_init(|| Lines::new(text));
+        let lines = self.0.lines.get_or_init(|| LineStarts::new(text));
         let line = lines
             .starts
             .partition_point(|&start| start <= offset)
             .saturating_sub(1);
         let start = lines.starts.get(line).copied().unwrap_or(0);
 
-        let characters = lines.characters(text, offset) - lines.characters(text, start);
+        let characters = lines.count_characters(text, offset) - lines.count_characters(text, start);
         let has_mark = start == 0 && offset > 0 && text.starts_with('\u{feff}');
         let before = characters - usize::from(has_mark);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -75,7 +75,7 @@ impl SourceFile {
 /// The second makes a column cost the same wherever it stands: a line may be as long as a file, and
 /// counting from its start for each of its places took time by the square of its length.
 #[derive(Debug)]
-struct Lines {
+struct LineStarts {
     starts: Vec<usize>,
     /// Characters before each multiple of [`STRIDE`] bytes.
     characters: Vec<u32>,
@@ -84,7 +84,7 @@ struct Lines {
 /// Bytes between two counts: a column costs at most a walk over so many.
 const STRIDE: usize = 256;
 
-impl Lines {
+impl LineStarts {
     fn new(text: &str) -> Self {
         let mut characters = vec![0];
         let mut total = 0;
@@ -100,7 +100,7 @@ impl Lines {
     }
 
     /// Characters that begin before a byte.
-    fn characters(&self, text: &str, offset: usize) -> usize {
+    fn count_characters(&self, text: &str, offset: usize) -> usize {
         let chunk = offset / STRIDE;
         let counted = self
             .characters
@@ -117,7 +117,7 @@ impl Lines {
 
 /// Characters that begin in some bytes of UTF-8.
 fn count_starts(bytes: &[u8]) -> usize {
-    step(bytes.len());
+    note_steps(bytes.len());
     bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()
 }
 
@@ -142,7 +142,8 @@ mod tests {
     use super::*;
 
     fn at(text: &str, offset: usize) -> (u32, u32) {
-        let place = SourceFile::new("f.yaml", text.to_owned()).locate(Span::new(offset, offset));
+        let place =
+            SourceFile::new("f.yaml", text.to_owned()).locate_span(Span::new(offset, offset));
         (place.line, place.column)
     }
 

@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of the known words.
 
-use super::work::step;
+use super::work::note_steps;
 
 /// Words that are longer get no suggestion: no name of ours is.
 const LONGEST: usize = 128;
@@ -24,7 +24,7 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     let mut nearest: Option<(usize, &str)> = None;
     let mut other: Vec<char> = Vec::new();
     for candidate in known {
-        step(1);
+        note_steps(1);
         // Lengths in bytes rule most candidates out before their characters are looked at.
         if candidate == word || candidate.len() > 4 * (lower.len() + room) {
             continue;
@@ -59,7 +59,7 @@ fn distance_within(a: &[char], b: &[char], room: usize) -> Option<usize> {
     for (i, &x) in (1usize..).zip(a) {
         let mut row = vec![far; b.len() + 1];
         let (from, to) = (i.saturating_sub(room), (i + room).min(b.len()));
-        step(to + 1 - from.min(to));
+        note_steps(to + 1 - from.min(to));
         for j in from..=to {
             let cost = |cells: &[usize], back: usize| {
                 j.checked_sub(back)

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::load::typed;
+use super::load::typed_body;
 use super::{Kind, Limits, Node, NodeValue, SourceFile, Span, load_file, schema, shape, yaml};
 
 /// What takes the place of a node: each kind of scalar, empty and small collections, values at the
@@ -42,7 +42,7 @@ const INTRUDERS: &[&str] = &[
 
 fn parse(text: &str) -> Node {
     let file = SourceFile::new("f.yaml", text.to_owned());
-    yaml::parse(&file, &Limits::DEFAULT, yaml::Dialect::Ours, |_| true)
+    yaml::parse_documents(&file, &Limits::DEFAULT, yaml::Dialect::Ours, |_| true)
         .remove(0)
         .root
         .unwrap()
@@ -121,8 +121,8 @@ fn whatever_is_changed_in_a_document_the_schema_and_the_types_agree() {
         let kind = kind_of(&root).unwrap();
         for tree in std::iter::once(root.clone()).chain(variants(&root)) {
             let instance = shape::to_json(&tree);
-            let by_schema = schema::validator(kind).unwrap().is_valid(&instance);
-            let by_types = typed(kind, &tree)
+            let by_schema = schema::validator_of(kind).unwrap().is_valid(&instance);
+            let by_types = typed_body(kind, &tree)
                 .map(|_| ())
                 .map_err(|error| error.message);
             assert_eq!(
@@ -193,7 +193,7 @@ fn size_of(node: &Node) -> (usize, usize) {
 fn read_within_bounds(text: &str, is_ours: bool) -> (Vec<yaml::YamlDocument>, (usize, usize)) {
     let file = SourceFile::new("f.yaml", text.to_owned());
     let limits = Limits::DEFAULT;
-    let documents = yaml::parse(&file, &limits, yaml::Dialect::Ours, |_| is_ours);
+    let documents = yaml::parse_documents(&file, &limits, yaml::Dialect::Ours, |_| is_ours);
     let sizes = documents
         .iter()
         .filter_map(|document| document.root.as_ref())

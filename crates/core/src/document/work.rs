@@ -12,7 +12,7 @@ thread_local! {
 
 /// Counts some steps of work on this thread.
 #[inline(always)]
-pub(crate) fn step(steps: usize) {
+pub(crate) fn note_steps(steps: usize) {
     #[cfg(test)]
     STEPS.with(|total| total.set(total.get() + steps as u64));
     #[cfg(not(test))]

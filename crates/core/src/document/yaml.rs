@@ -17,7 +17,7 @@ use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, S
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::rules::{duplicate_key, forbidden_yaml, limit_exceeded, yaml_syntax};
-use super::work::step;
+use super::work::note_steps;
 use super::{Finding, Limits, Node, NodeValue, SourceFile, Span, scalar};
 
 /// One YAML document of a file: its tree if it has a sound one, and what is wrong with it.
@@ -59,14 +59,14 @@ pub(super) enum Dialect {
 
 /// All documents of a file, in order. Aliases are expanded in those for which `wanted` says so,
 /// which is asked of trees in which they are not.
-pub(super) fn parse(
+pub(super) fn parse_documents(
     file: &SourceFile,
     limits: &Limits,
     dialect: Dialect,
     wanted: impl Fn(&Node) -> bool,
 ) -> Vec<YamlDocument> {
-    let mut reader = Reader::new(file, limits, dialect, Expand::Nothing);
-    let documents = reader.documents();
+    let mut reader = YamlReader::new(file, limits, dialect, Expand::Nothing);
+    let documents = reader.read_documents();
 
     let to_expand: FxHashSet<usize> = documents
         .iter()
@@ -86,18 +86,18 @@ pub(super) fn parse(
         anchors,
     };
 
-    Reader::new(file, limits, dialect, expand).documents()
+    YamlReader::new(file, limits, dialect, expand).read_documents()
 }
 
 /// Where the comments of a text stand, in order, as far as it is well-formed.
-pub(super) fn comments(file: &SourceFile, limits: &Limits) -> Vec<Span> {
-    let mut options = options(limits, Dialect::Foreign);
+pub(super) fn find_comments(file: &SourceFile, limits: &Limits) -> Vec<Span> {
+    let mut options = parser_options(limits, Dialect::Foreign);
     options.emit_comments = true;
     let mut parser: Parser<'_, StrInput<'_>> =
         Parser::new_from_str_with_options(file.text(), options);
     let mut comments = Vec::new();
     while let Some(Ok((event, span))) = parser.next_event() {
-        step(1);
+        note_steps(1);
         if let (Event::Comment(..), Some(place)) = (event, span.byte_range()) {
             comments.push(Span::new(place.start, place.end));
         }
@@ -106,7 +106,7 @@ pub(super) fn comments(file: &SourceFile, limits: &Limits) -> Vec<Span> {
     comments
 }
 
-fn options(limits: &Limits, dialect: Dialect) -> Options {
+fn parser_options(limits: &Limits, dialect: Dialect) -> Options {
     let mut options = Options::default();
     options.strict_indentation = dialect == Dialect::Ours;
     options.disallow_directives = false;
@@ -136,18 +136,18 @@ struct Size {
 
 impl Size {
     /// The size of a tree, counted no further than the limits reach.
-    fn of(node: &Node, limits: &Limits) -> Self {
+    fn size_of(node: &Node, limits: &Limits) -> Self {
         let mut size = Self::default();
         size.add_tree(node, limits);
         size
     }
 
     fn add_tree(&mut self, node: &Node, limits: &Limits) {
-        if self.passes(limits) {
+        if self.passes_limits(limits) {
             return;
         }
 
-        step(1);
+        note_steps(1);
         self.nodes += 1;
         match &node.value {
             NodeValue::Scalar { text, .. } => self.bytes += text.len(),
@@ -161,19 +161,19 @@ impl Size {
         }
     }
 
-    fn plus(self, other: Self) -> Self {
+    fn add_size(self, other: Self) -> Self {
         Self {
             nodes: self.nodes + other.nodes,
             bytes: self.bytes + other.bytes,
         }
     }
 
-    fn passes(self, limits: &Limits) -> bool {
+    fn passes_limits(self, limits: &Limits) -> bool {
         self.nodes > limits.alias_nodes || self.bytes > limits.alias_bytes
     }
 }
 
-struct Reader<'a> {
+struct YamlReader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     file: &'a SourceFile,
     limits: &'a Limits,
@@ -205,10 +205,10 @@ struct Reader<'a> {
 /// The document cannot be read on; the reason is among the findings.
 struct Abandoned;
 
-impl<'a> Reader<'a> {
+impl<'a> YamlReader<'a> {
     fn new(file: &'a SourceFile, limits: &'a Limits, dialect: Dialect, expand: Expand) -> Self {
         Self {
-            parser: Parser::new_from_str_with_options(file.text(), options(limits, dialect)),
+            parser: Parser::new_from_str_with_options(file.text(), parser_options(limits, dialect)),
             file,
             limits,
             dialect,
@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn documents(&mut self) -> Vec<YamlDocument> {
+    fn read_documents(&mut self) -> Vec<YamlDocument> {
         let mut documents = Vec::new();
         loop {
             let start = self.offset;
@@ -238,7 +238,7 @@ impl<'a> Reader<'a> {
                     documents: places, ..
                 } => places.contains(&documents.len()),
             };
-            let outcome = self.document();
+            let outcome = self.read_document();
             let ended = matches!(outcome, Ok(None));
             let abandoned = outcome.is_err();
             let findings = std::mem::take(&mut self.findings);
@@ -256,15 +256,18 @@ impl<'a> Reader<'a> {
                 });
             }
 
-            if ended || (abandoned && !self.recover()) {
+            if ended || (abandoned && !self.skip_to_next()) {
                 break;
             }
 
             if documents.len() > self.limits.documents_per_file {
                 if let Some(last) = documents.last_mut() {
                     let place = last.root.as_ref().map_or(last.span, |root| root.span);
-                    last.findings
-                        .push(limit_exceeded::documents(self.file, place, self.limits));
+                    last.findings.push(limit_exceeded::report_documents(
+                        self.file,
+                        place,
+                        self.limits,
+                    ));
                 }
 
                 break;
@@ -281,19 +284,21 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one document; `None` at the end of the stream.
-    fn document(&mut self) -> Result<Option<Node>, Abandoned> {
+    fn read_document(&mut self) -> Result<Option<Node>, Abandoned> {
         self.before = self.offset;
         loop {
-            let (event, span) = self.next()?;
+            let (event, span) = self.next_event()?;
             match event {
                 Event::StreamStart => {}
                 Event::StreamEnd => return Ok(None),
-                Event::DocumentStart(..) if self.dialect == Dialect::Ours => self.directives(span),
+                Event::DocumentStart(..) if self.dialect == Dialect::Ours => {
+                    self.read_directives(span)
+                }
                 Event::DocumentStart(..) => {}
                 Event::DocumentEnd => return Ok(Some(null_at(span))),
                 event => {
-                    let root = self.node(event, span)?;
-                    while !matches!(self.next()?.0, Event::DocumentEnd) {}
+                    let root = self.read_node(event, span)?;
+                    while !matches!(self.next_event()?.0, Event::DocumentEnd) {}
                     return Ok(Some(root));
                 }
             }
@@ -301,7 +306,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Before a document stand only comments and directives, and a directive begins its line.
-    fn directives(&mut self, start: Span) {
+    fn read_directives(&mut self, start: Span) {
         let text = self
             .file
             .text()
@@ -313,19 +318,19 @@ impl<'a> Reader<'a> {
             if bare.starts_with('%') {
                 let begin = at + line.len() - bare.len();
                 let place = Span::new(begin, begin + bare.trim_end().len());
-                self.report(place, |file| forbidden_yaml::directive(file, place));
+                self.report_finding(place, |file| forbidden_yaml::report_directive(file, place));
             }
 
             at += line.len();
         }
     }
 
-    fn recover(&mut self) -> bool {
+    fn skip_to_next(&mut self) -> bool {
         self.parser.proceed_next_document().unwrap_or(false)
     }
 
-    fn next(&mut self) -> Result<(Event<'a>, Span), Abandoned> {
-        step(1);
+    fn next_event(&mut self) -> Result<(Event<'a>, Span), Abandoned> {
+        note_steps(1);
         match self.parser.next_event() {
             Some(Ok((event, span))) => {
                 let start = span.start.byte_offset().unwrap_or(0);
@@ -335,13 +340,13 @@ impl<'a> Reader<'a> {
                 if event.tag().is_some() && !shape_only {
                     let tag = span.tag_span().and_then(|tag| tag.byte_range());
                     let place = tag.map_or(Span::new(start, end), |t| Span::new(t.start, t.end));
-                    self.report(place, |file| forbidden_yaml::tag(file, place));
+                    self.report_finding(place, |file| forbidden_yaml::report_tag(file, place));
                 }
 
-                Ok((event, self.trim(start, end)))
+                Ok((event, self.trim_span(start, end)))
             }
             Some(Err(error)) => {
-                self.syntax(&error);
+                self.report_syntax(&error);
                 Err(Abandoned)
             }
             None => Err(Abandoned),
@@ -349,12 +354,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Block scalars and collections end after their line break; a person's place ends before it.
-    fn trim(&self, start: usize, end: usize) -> Span {
+    fn trim_span(&self, start: usize, end: usize) -> Span {
         let text = self.file.text().get(start..end).unwrap_or("");
         Span::new(start, start + text.trim_end().len())
     }
 
-    fn syntax(&mut self, error: &ScanError) {
+    fn report_syntax(&mut self, error: &ScanError) {
         let text = self.file.text();
         let at = text.floor_char_boundary(
             error
@@ -379,17 +384,17 @@ impl<'a> Reader<'a> {
         );
         self.findings.push(match error.kind() {
             ErrorKind::RecursionLimitExceeded => {
-                limit_exceeded::depth(self.file, place, self.limits)
+                limit_exceeded::report_depth(self.file, place, self.limits)
             }
-            _ => yaml_syntax::finding(self.file, place, &error.info()),
+            _ => yaml_syntax::report_syntax(self.file, place, &error.info()),
         });
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Abandoned> {
+    fn read_node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Abandoned> {
         self.depth += 1;
         if self.depth > self.limits.yaml_depth {
             self.findings
-                .push(limit_exceeded::depth(self.file, span, self.limits));
+                .push(limit_exceeded::report_depth(self.file, span, self.limits));
             return Err(Abandoned);
         }
 
@@ -407,11 +412,11 @@ impl<'a> Reader<'a> {
                     anchor,
                 )
             }
-            Event::SequenceStart(_, anchor, _) => (self.sequence(span)?, anchor),
-            Event::MappingStart(_, anchor, _) => (self.mapping(span)?, anchor),
-            Event::Alias(id) => (self.alias(id, span)?, 0),
+            Event::SequenceStart(_, anchor, _) => (self.read_sequence(span)?, anchor),
+            Event::MappingStart(_, anchor, _) => (self.read_mapping(span)?, anchor),
+            Event::Alias(id) => (self.read_alias(id, span)?, 0),
             _ => {
-                self.findings.push(yaml_syntax::finding(
+                self.findings.push(yaml_syntax::report_syntax(
                     self.file,
                     span,
                     "a value was expected here",
@@ -422,14 +427,14 @@ impl<'a> Reader<'a> {
 
         self.depth -= 1;
         if anchor > 0 {
-            self.keep(anchor, &node);
+            self.keep_anchor(anchor, &node);
         }
 
         Ok(node)
     }
 
     /// Keeps what an anchor stands for, if an alias will be that.
-    fn keep(&mut self, anchor: usize, node: &Node) {
+    fn keep_anchor(&mut self, anchor: usize, node: &Node) {
         if is_short_scalar(node) {
             let size = Size {
                 nodes: 1,
@@ -456,10 +461,10 @@ impl<'a> Reader<'a> {
         }
 
         // Once the budget is spent no tree is measured again, however deep anchors are nested.
-        if !self.kept.passes(self.limits) {
-            let size = Size::of(node, self.limits);
-            self.kept = self.kept.plus(size);
-            if !self.kept.passes(self.limits) {
+        if !self.kept.passes_limits(self.limits) {
+            let size = Size::size_of(node, self.limits);
+            self.kept = self.kept.add_size(size);
+            if !self.kept.passes_limits(self.limits) {
                 self.anchors.insert(
                     anchor,
                     Anchored::Node {
@@ -474,10 +479,10 @@ impl<'a> Reader<'a> {
         self.anchors.insert(anchor, Anchored::TooLarge);
     }
 
-    fn sequence(&mut self, open: Span) -> Result<Node, Abandoned> {
+    fn read_sequence(&mut self, open: Span) -> Result<Node, Abandoned> {
         let mut items: Vec<Node> = Vec::new();
         loop {
-            let (event, span) = self.next()?;
+            let (event, span) = self.next_event()?;
             if matches!(event, Event::SequenceEnd) {
                 let end = self.collection_end(open, span, items.last().map(|n| n.span));
                 return Ok(Node {
@@ -486,19 +491,19 @@ impl<'a> Reader<'a> {
                 });
             }
 
-            items.push(self.node(event, span)?);
+            items.push(self.read_node(event, span)?);
         }
     }
 
-    fn mapping(&mut self, open: Span) -> Result<Node, Abandoned> {
+    fn read_mapping(&mut self, open: Span) -> Result<Node, Abandoned> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
         let mut seen = Keys::default();
         let mut merged: Vec<Node> = Vec::new();
 
         loop {
-            let (event, span) = self.next()?;
+            let (event, span) = self.next_event()?;
             if matches!(event, Event::MappingEnd) {
-                self.merge(merged, &mut entries, &mut seen);
+                self.merge_entries(merged, &mut entries, &mut seen);
                 let end = self.collection_end(open, span, entries.last().map(|(_, v)| v.span));
                 return Ok(Node {
                     span: end,
@@ -506,9 +511,9 @@ impl<'a> Reader<'a> {
                 });
             }
 
-            let key = self.node(event, span)?;
-            let (event, span) = self.next()?;
-            let value = self.node(event, span)?;
+            let key = self.read_node(event, span)?;
+            let (event, span) = self.next_event()?;
+            let value = self.read_node(event, span)?;
             if self.dialect == Dialect::Foreign && is_merge_key(&key) {
                 merged.push(value);
             } else if self.accept_key(&key, &entries, &mut seen) {
@@ -519,7 +524,12 @@ impl<'a> Reader<'a> {
 
     /// Adds the entries of `<<`: a mapping or a list of them. A key that is there already stays as
     /// it is.
-    fn merge(&mut self, merged: Vec<Node>, entries: &mut Vec<(Node, Node)>, seen: &mut Keys) {
+    fn merge_entries(
+        &mut self,
+        merged: Vec<Node>,
+        entries: &mut Vec<(Node, Node)>,
+        seen: &mut Keys,
+    ) {
         for node in merged {
             let span = node.span;
             let maps = match node.value {
@@ -529,14 +539,14 @@ impl<'a> Reader<'a> {
 
             for map in maps {
                 let NodeValue::Map(more) = map.value else {
-                    self.report(span, |file| forbidden_yaml::merge_key(file, span));
+                    self.report_finding(span, |file| forbidden_yaml::merge_key(file, span));
                     return;
                 };
 
                 for (key, value) in more {
                     if key
                         .text()
-                        .is_some_and(|text| seen.first(text, key.span, entries).is_none())
+                        .is_some_and(|text| seen.first_use(text, key.span, entries).is_none())
                     {
                         entries.push((key, value));
                     }
@@ -548,38 +558,41 @@ impl<'a> Reader<'a> {
     fn accept_key(&mut self, key: &Node, entries: &[(Node, Node)], seen: &mut Keys) -> bool {
         let place = key.span;
         let NodeValue::Scalar { text, .. } = &key.value else {
-            self.report(place, |file| forbidden_yaml::complex_key(file, place));
+            self.report_finding(place, |file| forbidden_yaml::complex_key(file, place));
             return false;
         };
 
         if is_merge_key(key) {
-            self.report(place, |file| forbidden_yaml::merge_key(file, place));
+            self.report_finding(place, |file| forbidden_yaml::merge_key(file, place));
             return false;
         }
 
         if self.dialect == Dialect::Ours && is_null(key) {
-            self.report(place, |file| forbidden_yaml::null_key(file, place));
+            self.report_finding(place, |file| forbidden_yaml::null_key(file, place));
             return false;
         }
 
-        let Some(first) = seen.first(text, place, entries) else {
+        let Some(first) = seen.first_use(text, place, entries) else {
             return true;
         };
 
-        self.report(place, |file| {
-            duplicate_key::finding(file, place, text, first)
+        self.report_finding(place, |file| {
+            duplicate_key::report_key(file, place, text, first)
         });
         false
     }
 
     /// Adds a finding, as long as the file has not too many.
-    fn report(&mut self, place: Span, finding: impl FnOnce(&SourceFile) -> Finding) {
+    fn report_finding(&mut self, place: Span, finding: impl FnOnce(&SourceFile) -> Finding) {
         self.reported += 1;
         if self.reported <= self.limits.findings_per_file {
             self.findings.push(finding(self.file));
         } else if self.reported == self.limits.findings_per_file + 1 {
-            self.findings
-                .push(limit_exceeded::findings(self.file, place, self.limits));
+            self.findings.push(limit_exceeded::report_findings(
+                self.file,
+                place,
+                self.limits,
+            ));
         }
     }
 
@@ -597,7 +610,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> Result<Node, Abandoned> {
+    fn read_alias(&mut self, id: usize, span: Span) -> Result<Node, Abandoned> {
         let kept = self.anchors.get(&id);
         if let Some(Anchored::Node { node, .. }) = kept
             && is_short_scalar(node)
@@ -619,14 +632,14 @@ impl<'a> Reader<'a> {
 
         match kept {
             Some(Anchored::Node { node, size }) => {
-                self.expanded = self.expanded.plus(*size);
-                if !self.expanded.passes(self.limits) {
+                self.expanded = self.expanded.add_size(*size);
+                if !self.expanded.passes_limits(self.limits) {
                     return Ok(node.clone());
                 }
             }
             Some(Anchored::TooLarge) => {}
             None => {
-                self.findings.push(yaml_syntax::finding(
+                self.findings.push(yaml_syntax::report_syntax(
                     self.file,
                     span,
                     "this alias refers to the node it stands in",
@@ -638,7 +651,7 @@ impl<'a> Reader<'a> {
         if !self.alias_limit_said {
             self.alias_limit_said = true;
             self.findings
-                .push(limit_exceeded::aliases(self.file, span, self.limits));
+                .push(limit_exceeded::report_aliases(self.file, span, self.limits));
         }
 
         Err(Abandoned)
@@ -656,9 +669,9 @@ struct Keys(FxHashMap<Box<str>, Span>);
 
 impl Keys {
     /// Where a key of that text stands already; if nowhere, it is taken note of.
-    fn first(&mut self, text: &str, place: Span, entries: &[(Node, Node)]) -> Option<Span> {
+    fn first_use(&mut self, text: &str, place: Span, entries: &[(Node, Node)]) -> Option<Span> {
         const FEW: usize = 16;
-        step(1);
+        note_steps(1);
         if entries.len() < FEW {
             return entries
                 .iter()

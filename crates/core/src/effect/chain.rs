@@ -15,7 +15,7 @@ pub(crate) type ItemId = u32;
 
 /// Something that a model is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Item {
+pub(crate) enum ModelItem {
     /// By an attachment or an invariant.
     Pattern(Pattern),
     /// By a condition; its text.
@@ -81,18 +81,18 @@ impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
 /// What models are asked for, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Items {
-    items: Interner<Item>,
+    items: Interner<ModelItem>,
     /// The first condition of each text.
     conditions: FxHashMap<Arc<str>, ModelPattern>,
 }
 
 impl Items {
-    pub(crate) fn item_at(&self, item: ItemId) -> Option<&Item> {
+    pub(crate) fn item_at(&self, item: ItemId) -> Option<&ModelItem> {
         self.items.value_of(item)
     }
 
     pub(crate) fn add_pattern(&mut self, pattern: Pattern) -> ItemId {
-        self.items.intern_value(Item::Pattern(pattern))
+        self.items.intern_value(ModelItem::Pattern(pattern))
     }
 
     pub(crate) fn add_condition(&mut self, pattern: &ModelPattern) -> ItemId {
@@ -100,7 +100,7 @@ impl Items {
         self.conditions
             .entry(text.clone())
             .or_insert_with(|| pattern.clone());
-        self.items.intern_value(Item::Condition(text))
+        self.items.intern_value(ModelItem::Condition(text))
     }
 
     /// The condition of a text.

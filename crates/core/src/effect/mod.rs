@@ -14,7 +14,7 @@ mod trie;
 pub(crate) use automata::TooLarge;
 pub use budget::Budget;
 pub(crate) use chain::{
-    GuardId, Interner, Item, ItemId, Items, Member, chain_applies, condition_holds,
+    GuardId, Interner, ItemId, Items, Member, ModelItem, chain_applies, condition_holds,
     guardrails_given, sort_numbers,
 };
 pub(crate) use models::{Class, Space, Spaces, catalog_values};

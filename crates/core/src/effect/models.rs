@@ -9,8 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::automata::{self, Dfa, TooLarge};
 use super::budget::Budget;
-use super::chain::{Item, ItemId, Items};
-use super::trie::{Place, Trie};
+use super::chain::{ItemId, Items, ModelItem};
+use super::trie::{Trie, TriePlace};
 use crate::document::Dimension;
 use crate::policy::condition::ModelPattern;
 use crate::policy::{Catalog, Pattern};
@@ -159,8 +159,8 @@ impl Spaces {
         let mut automata = Vec::new();
         for (bit, item) in items.iter().enumerate() {
             match known.item_at(*item) {
-                Some(Item::Pattern(pattern)) => trie.insert_pattern(pattern, bit),
-                Some(Item::Condition(text)) => {
+                Some(ModelItem::Pattern(pattern)) => trie.insert_pattern(pattern, bit),
+                Some(ModelItem::Condition(text)) => {
                     match known.condition_of(text).and_then(ModelPattern::literals) {
                         // A string is found by the trie at no cost for each step.
                         Some(literals) => {
@@ -183,7 +183,7 @@ impl Spaces {
         }
 
         trie.settle_fallbacks();
-        let walk = Walk {
+        let walk = ModelWalk {
             trie,
             automata,
             utf8: self.utf8.clone()?,
@@ -221,7 +221,7 @@ impl Spaces {
         }
 
         let made = match known.item_at(item) {
-            Some(Item::Condition(text)) => known
+            Some(ModelItem::Condition(text)) => known
                 .condition_of(text)
                 .ok_or(TooLarge)
                 .and_then(automata::build_automaton)
@@ -266,8 +266,8 @@ impl Spaces {
         }
 
         let meets = |value: &Arc<str>| match known.item_at(item) {
-            Some(Item::Pattern(pattern)) => pattern.matches(Some(value)),
-            Some(Item::Condition(text)) => known
+            Some(ModelItem::Pattern(pattern)) => pattern.matches(Some(value)),
+            Some(ModelItem::Condition(text)) => known
                 .condition_of(text)
                 .is_some_and(|pattern| pattern.matches(value)),
             None => false,
@@ -290,7 +290,7 @@ pub(crate) fn catalog_values<'a>(lists: impl Iterator<Item = &'a [Arc<str>]>) ->
 }
 
 /// One walk over the trie, the automata and the automaton of valid UTF-8 together.
-struct Walk<'a> {
+struct ModelWalk<'a> {
     trie: Trie,
     automata: Vec<(usize, Rc<Dfa>)>,
     utf8: Rc<Dfa>,
@@ -300,7 +300,7 @@ struct Walk<'a> {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct State {
-    place: Place,
+    place: TriePlace,
     utf8: StateID,
     automata: Vec<StateID>,
 }
@@ -314,7 +314,7 @@ struct Met {
     classes: Vec<(Bits, String)>,
 }
 
-impl Walk<'_> {
+impl ModelWalk<'_> {
     /// Every class but the absent one and the empty string, each with one string: a shortest one of
     /// printable characters where there is one.
     fn find_classes(&self) -> Result<Vec<(Bits, String)>, TooLarge> {

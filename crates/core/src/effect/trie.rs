@@ -6,7 +6,7 @@ use crate::policy::Pattern;
 
 /// Where a string read so far stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct TriePlace {
     node: u32,
     /// Whether the string has left the trie; then the node is where its deepest prefix ends.
     left: bool,
@@ -95,24 +95,24 @@ impl Trie {
         }
     }
 
-    pub(crate) fn root_place(&self) -> Place {
-        Place {
+    pub(crate) fn root_place(&self) -> TriePlace {
+        TriePlace {
             node: 0,
             left: false,
         }
     }
 
-    pub(crate) fn next_place(&self, place: Place, byte: u8) -> Place {
+    pub(crate) fn next_place(&self, place: TriePlace, byte: u8) -> TriePlace {
         if place.left {
             return place;
         }
 
         match self.edges.get(&(place.node, byte)) {
-            Some(next) => Place {
+            Some(next) => TriePlace {
                 node: *next,
                 left: false,
             },
-            None => Place {
+            None => TriePlace {
                 node: self
                     .nodes
                     .get(place.node as usize)
@@ -128,7 +128,7 @@ impl Trie {
     }
 
     /// The patterns that a string that stands here matches.
-    pub(crate) fn each_met(&self, place: Place, found: &mut impl FnMut(usize)) {
+    pub(crate) fn each_met(&self, place: TriePlace, found: &mut impl FnMut(usize)) {
         let mut at = self.nodes.get(place.node as usize);
         if let Some(node) = at.filter(|_| !place.left) {
             node.exact.iter().for_each(|number| found(*number));

@@ -53,10 +53,10 @@ impl std::error::Error for BeyondLitellm {}
 /// Where LiteLLM cannot tell the requests of an attachment from others.
 pub fn export_litellm(set: &PolicySet) -> Result<Exported, BeyondLitellm> {
     let mut writer = Writer::default();
-    writer.document(&tree(set)?);
+    writer.write_document(&set_tree(set)?);
     Ok(Exported {
         text: writer.text,
-        warnings: warnings(set),
+        warnings: export_warnings(set),
     })
 }
 
@@ -65,12 +65,12 @@ pub fn export_litellm(set: &PolicySet) -> Result<Exported, BeyondLitellm> {
 /// # Errors
 /// As of [`export_litellm`].
 pub fn export_json(set: &PolicySet) -> Result<Json, BeyondLitellm> {
-    Ok(tree(set)?.to_json())
+    Ok(set_tree(set)?.to_json())
 }
 
 /// One policy of a set as it stands in a LiteLLM config.
 pub fn policy_for_litellm(set: &PolicySet, policy: &Policy) -> Json {
-    write::litellm_policy(&PolicyDoc::of(set, policy)).to_json()
+    write::litellm_policy(&PolicyDoc::from_policy(set, policy)).to_json()
 }
 
 /// One attachment of a set as it stands in a LiteLLM config.
@@ -82,7 +82,7 @@ pub fn attachment_for_litellm(
     attachment: &Attachment,
 ) -> Result<Json, BeyondLitellm> {
     require_litellm(set, attachment)?;
-    Ok(write::litellm_attachment(&AttachmentDoc::of(set, attachment)).to_json())
+    Ok(write::litellm_attachment(&AttachmentDoc::from_attachment(set, attachment)).to_json())
 }
 
 fn require_litellm(set: &PolicySet, attachment: &Attachment) -> Result<(), BeyondLitellm> {
@@ -108,19 +108,19 @@ fn require_litellm(set: &PolicySet, attachment: &Attachment) -> Result<(), Beyon
     }
 }
 
-fn tree(set: &PolicySet) -> Result<Tree, BeyondLitellm> {
+fn set_tree(set: &PolicySet) -> Result<Tree, BeyondLitellm> {
     set.attachments
         .iter()
         .try_for_each(|attachment| require_litellm(set, attachment))?;
     let at = Span::default();
     let policies = set.policies.iter().map(|policy| {
-        let tree = write::litellm_policy(&PolicyDoc::of(set, policy));
+        let tree = write::litellm_policy(&PolicyDoc::from_policy(set, policy));
         (policy.name.to_string(), tree)
     });
     let attachments = set
         .attachments
         .iter()
-        .map(|a| write::litellm_attachment(&AttachmentDoc::of(set, a)));
+        .map(|a| write::litellm_attachment(&AttachmentDoc::from_attachment(set, a)));
     let fields = vec![
         (
             "policies".to_owned(),
@@ -141,7 +141,7 @@ const VERSION_PREFIX: &str = "policy_";
 /// LiteLLM replaces a value with this prefix by a variable of its environment.
 const ENVIRONMENT_PREFIX: &str = "os.environ/";
 
-fn warnings(set: &PolicySet) -> Vec<String> {
+fn export_warnings(set: &PolicySet) -> Vec<String> {
     let mut warnings = Vec::new();
     for policy in &set.policies {
         let name = &policy.name;
@@ -159,7 +159,7 @@ fn warnings(set: &PolicySet) -> Vec<String> {
             ));
         }
 
-        for text in replaceable(&PolicyDoc::of(set, policy))
+        for text in replaceable_names(&PolicyDoc::from_policy(set, policy))
             .filter(|text| text.starts_with(ENVIRONMENT_PREFIX))
         {
             say(format!(
@@ -187,7 +187,7 @@ fn warnings(set: &PolicySet) -> Vec<String> {
 }
 
 /// The texts of a policy that LiteLLM looks at for variables: values of keys, not items of lists.
-fn replaceable(policy: &PolicyDoc) -> impl Iterator<Item = Text> + use<> {
+fn replaceable_names(policy: &PolicyDoc) -> impl Iterator<Item = Text> + use<> {
     let steps = policy
         .pipeline
         .clone()
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::document::{Limits, load_file};
     use crate::interop::import_config;
-    use crate::policy::{Levels, check};
+    use crate::policy::{Levels, check_documents};
 
     #[test]
     fn what_litellm_would_read_otherwise_is_said() {
@@ -237,7 +237,9 @@ mod tests {
                  apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [t]\n{field}: ['*']\n"
             );
             let loaded = load_file("x.yaml", text.into_bytes(), &Limits::DEFAULT);
-            let set = check(loaded, &Levels::default()).set.expect("a set");
+            let set = check_documents(loaded, &Levels::default())
+                .set
+                .expect("a set");
             let refused = export_litellm(&set).expect_err("LiteLLM has no such list");
             assert_eq!(export_json(&set), Err(refused.clone()));
             let want = format!(

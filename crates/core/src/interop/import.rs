@@ -2,7 +2,7 @@
 
 use super::config;
 use super::write;
-use super::written::{Written, attachment_files, file, label, policy_files};
+use super::written::{WrittenFiles, attachment_files, file_label, file_writer, policy_files};
 use crate::document::{Finding, SourceFile};
 use crate::policy::{Counts, PolicySet};
 
@@ -27,15 +27,18 @@ pub struct Imported {
 /// Nothing is dropped in silence: what cannot be expressed, or was read by LiteLLM in another way
 /// than it was written, is a finding. With an error among them there are no files.
 pub fn import_config(path: &str, text: String) -> Imported {
-    let source = SourceFile::new(label(path), text);
+    let source = SourceFile::new(file_label(path), text);
     let mut findings = Vec::new();
-    let config = config::read(&source, &mut findings);
-    let mut written = Written::new(&source);
+    let config = config::read_config(&source, &mut findings);
+    let mut written = WrittenFiles::new(&source);
     let catalog = write::catalog_document(config.guardrails.as_deref(), config.models.as_deref());
-    written.add(&source, catalog.map(|tree| file("catalog.yaml", &tree)));
-    written.add(&source, policy_files(&config.policies));
-    written.add(&source, attachment_files(&config.attachments));
-    let checked = written.judge(config.broken, findings);
+    written.add_files(
+        &source,
+        catalog.map(|tree| file_writer("catalog.yaml", &tree)),
+    );
+    written.add_files(&source, policy_files(&config.policies));
+    written.add_files(&source, attachment_files(&config.attachments));
+    let checked = written.judge_files(config.broken, findings);
     let files = if checked.set.is_some() {
         written.texts()
     } else {

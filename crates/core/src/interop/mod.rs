@@ -25,7 +25,7 @@ pub use export::{
     policy_for_litellm,
 };
 pub use import::{Imported, import_config};
-pub use slug::slug;
+pub use slug::slug_of;
 pub use write::{
     HeldCase, HeldInvariant, write_attachment, write_held_cases, write_held_invariants,
     write_policy,

@@ -63,35 +63,37 @@ pub(super) struct AttachmentDoc {
 }
 
 /// A value that no file gave.
-fn bare<T>(value: T) -> Spanned<T> {
+fn bare_value<T>(value: T) -> Spanned<T> {
     Spanned {
         value,
         span: Span::default(),
     }
 }
 
-fn text(value: &str) -> Text {
-    bare(value.to_owned())
+fn bare_text(value: &str) -> Text {
+    bare_value(value.to_owned())
 }
 
 impl PolicyDoc {
     /// The document of a policy of a set.
-    pub(super) fn of(set: &PolicySet, policy: &Policy) -> Self {
+    pub(super) fn from_policy(set: &PolicySet, policy: &Policy) -> Self {
         let names = |ids: &[crate::policy::GuardrailId]| {
-            ids.iter().map(|id| text(set.guardrail(*id))).collect()
+            ids.iter().map(|id| bare_text(set.guardrail(*id))).collect()
         };
         let pattern = |id: &crate::policy::ConditionId| {
-            set.conditions.get(id.0 as usize).map(|p| text(p.text()))
+            set.conditions
+                .get(id.0 as usize)
+                .map(|p| bare_text(p.text()))
         };
 
         Self {
-            name: text(&policy.name),
-            description: policy.description.as_deref().map(text),
-            owner: policy.owner.as_deref().map(text),
+            name: bare_text(&policy.name),
+            description: policy.description.as_deref().map(bare_text),
+            owner: policy.owner.as_deref().map(bare_text),
             inherit: policy
                 .parent
                 .and_then(|id| set.policy(id))
-                .map(|parent| text(&parent.name)),
+                .map(|parent| bare_text(&parent.name)),
             add: names(&policy.add),
             remove: names(&policy.remove),
             condition: policy
@@ -101,25 +103,25 @@ impl PolicyDoc {
             pipeline: policy
                 .pipeline
                 .as_ref()
-                .map(|pipeline| PipelineDoc::of(set, pipeline)),
+                .map(|pipeline| PipelineDoc::from_pipeline(set, pipeline)),
             requestable: policy.requestable,
         }
     }
 }
 
 impl PipelineDoc {
-    fn of(set: &PolicySet, pipeline: &Pipeline) -> Self {
+    fn from_pipeline(set: &PolicySet, pipeline: &Pipeline) -> Self {
         let steps = pipeline.steps.iter().map(|step| StepDoc {
-            guardrail: text(set.guardrail(step.guardrail)),
-            on_pass: Some(bare(step.on_pass)),
-            on_fail: Some(bare(step.on_fail)),
-            on_error: step.on_error.map(bare),
+            guardrail: bare_text(set.guardrail(step.guardrail)),
+            on_pass: Some(bare_value(step.on_pass)),
+            on_fail: Some(bare_value(step.on_fail)),
+            on_error: step.on_error.map(bare_value),
             pass_data: step.pass_data,
-            modify_response_message: step.modify_response_message.as_deref().map(text),
+            modify_response_message: step.modify_response_message.as_deref().map(bare_text),
         });
 
         Self {
-            mode: bare(pipeline.mode),
+            mode: bare_value(pipeline.mode),
             steps: steps.collect(),
         }
     }
@@ -127,23 +129,23 @@ impl PipelineDoc {
 
 impl AttachmentDoc {
     /// The document of an attachment of a set.
-    pub(super) fn of(set: &PolicySet, attachment: &Attachment) -> Self {
+    pub(super) fn from_attachment(set: &PolicySet, attachment: &Attachment) -> Self {
         let patterns = |list: &Option<Vec<Pattern>>| {
             list.as_ref().map(|list| {
                 list.iter()
-                    .map(|pattern| bare(pattern.to_string()))
+                    .map(|pattern| bare_value(pattern.to_string()))
                     .collect()
             })
         };
 
         Self {
-            policy: text(
+            policy: bare_text(
                 set.policy(attachment.policy)
                     .map_or("", |policy| &policy.name),
             ),
             everywhere: attachment.everywhere.then(Span::default),
             targets: attachment.targets.as_ref().map(|_, list| patterns(list)),
-            priority: attachment.priority.map(bare),
+            priority: attachment.priority.map(bare_value),
             default: attachment.default,
             span: Span::default(),
         }

@@ -23,7 +23,7 @@ pub(super) enum Scalar<'a> {
 
 impl Scalar<'_> {
     /// What it is, for a message.
-    pub(super) fn what(&self) -> &'static str {
+    pub(super) fn kind_name(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
@@ -49,23 +49,23 @@ static RESOLVERS: LazyLock<RegexSet> = LazyLock::new(|| {
 });
 
 /// A scalar node as PyYAML reads it; `None` of a collection.
-pub(super) fn scalar(node: &Node) -> Option<Scalar<'_>> {
+pub(super) fn read_scalar(node: &Node) -> Option<Scalar<'_>> {
     match &node.value {
-        NodeValue::Scalar { text, plain: true } => Some(resolve(text)),
+        NodeValue::Scalar { text, plain: true } => Some(resolve_scalar(text)),
         NodeValue::Scalar { text, plain: false } => Some(Scalar::Text(text)),
         NodeValue::Seq(_) | NodeValue::Map(_) => None,
     }
 }
 
 /// A plain scalar by PyYAML's rules.
-pub(super) fn resolve(text: &str) -> Scalar<'_> {
+pub(super) fn resolve_scalar(text: &str) -> Scalar<'_> {
     match RESOLVERS.matches(text).iter().next() {
         Some(0) => Scalar::Bool(matches!(
             text.to_ascii_lowercase().as_str(),
             "yes" | "true" | "on"
         )),
         Some(1) => Scalar::Float(text.replace('_', "").parse().ok()),
-        Some(2) => Scalar::Int(integer(text)),
+        Some(2) => Scalar::Int(parse_integer(text)),
         Some(3) => Scalar::Null,
         Some(_) => Scalar::Other,
         None => Scalar::Text(text),
@@ -73,7 +73,7 @@ pub(super) fn resolve(text: &str) -> Scalar<'_> {
 }
 
 /// `012` is eight-based, `1:30` sixty-based.
-fn integer(text: &str) -> Option<i64> {
+fn parse_integer(text: &str) -> Option<i64> {
     let bare = text.replace('_', "");
     let (negative, digits) = match bare.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -146,31 +146,31 @@ mod tests {
 
     #[test]
     fn plain_scalars_as_pyyaml_reads_them() {
-        assert_eq!(resolve("no"), Scalar::Bool(false));
-        assert_eq!(resolve("On"), Scalar::Bool(true));
-        assert_eq!(resolve("y"), Scalar::Text("y"));
-        assert_eq!(resolve("012"), Scalar::Int(Some(10)));
-        assert_eq!(resolve("089"), Scalar::Text("089"));
-        assert_eq!(resolve("0o7"), Scalar::Text("0o7"));
-        assert_eq!(resolve("1e3"), Scalar::Text("1e3"));
-        assert_eq!(resolve("1.0e+3"), Scalar::Float(Some(1000.0)));
-        assert_eq!(resolve("12:30:45"), Scalar::Int(Some(45045)));
-        assert_eq!(resolve("-0x_1f"), Scalar::Int(Some(-31)));
-        assert_eq!(resolve(""), Scalar::Null);
-        assert_eq!(resolve("2026-11-22"), Scalar::Other);
-        assert_eq!(resolve("="), Scalar::Other);
+        assert_eq!(resolve_scalar("no"), Scalar::Bool(false));
+        assert_eq!(resolve_scalar("On"), Scalar::Bool(true));
+        assert_eq!(resolve_scalar("y"), Scalar::Text("y"));
+        assert_eq!(resolve_scalar("012"), Scalar::Int(Some(10)));
+        assert_eq!(resolve_scalar("089"), Scalar::Text("089"));
+        assert_eq!(resolve_scalar("0o7"), Scalar::Text("0o7"));
+        assert_eq!(resolve_scalar("1e3"), Scalar::Text("1e3"));
+        assert_eq!(resolve_scalar("1.0e+3"), Scalar::Float(Some(1000.0)));
+        assert_eq!(resolve_scalar("12:30:45"), Scalar::Int(Some(45045)));
+        assert_eq!(resolve_scalar("-0x_1f"), Scalar::Int(Some(-31)));
+        assert_eq!(resolve_scalar(""), Scalar::Null);
+        assert_eq!(resolve_scalar("2026-11-22"), Scalar::Other);
+        assert_eq!(resolve_scalar("="), Scalar::Other);
 
-        assert_eq!(resolve("gpt-4.1"), Scalar::Text("gpt-4.1"));
+        assert_eq!(resolve_scalar("gpt-4.1"), Scalar::Text("gpt-4.1"));
     }
 
     #[test]
     fn values_as_pydantic_takes_them() {
         assert_eq!(lax_int(&Scalar::Text(" 1_0 ")), Some(10));
-        assert_eq!(lax_int(&resolve("10.0")), Some(10));
-        assert_eq!(lax_int(&resolve("1.5")), None);
-        assert_eq!(lax_int(&resolve("true")), Some(1));
+        assert_eq!(lax_int(&resolve_scalar("10.0")), Some(10));
+        assert_eq!(lax_int(&resolve_scalar("1.5")), None);
+        assert_eq!(lax_int(&resolve_scalar("true")), Some(1));
         assert_eq!(lax_bool(&Scalar::Text("T")), Some(true));
 
-        assert_eq!(lax_bool(&resolve("2")), None);
+        assert_eq!(lax_bool(&resolve_scalar("2")), None);
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct Slugs {
 
 impl Slugs {
     /// The slug of the next name.
-    pub(super) fn next(&mut self, name: &str) -> String {
-        let base = slug(name);
+    pub(super) fn next_slug(&mut self, name: &str) -> String {
+        let base = slug_of(name);
         let number = self.next.entry(base.clone()).or_insert(1);
         loop {
             let candidate = if *number == 1 {
@@ -40,7 +40,7 @@ impl Slugs {
 }
 
 /// A file name for a policy, without its ending; other names may have the same.
-pub fn slug(name: &str) -> String {
+pub fn slug_of(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
         if slug.len() >= LONGEST {
@@ -82,7 +82,7 @@ mod tests {
             "a",
             "a",
         ];
-        let got: Vec<String> = given.iter().map(|name| slugs.next(name)).collect();
+        let got: Vec<String> = given.iter().map(|name| slugs.next_slug(name)).collect();
         let want = [
             "global-baseline",
             "global-baseline-2",
@@ -104,7 +104,7 @@ mod tests {
             let mut slugs = Slugs::default();
             let mut seen = FxHashSet::default();
             for name in names {
-                let slug = slugs.next(&name);
+                let slug = slugs.next_slug(&name);
                 prop_assert!(!slug.is_empty() && slug.len() < 100);
                 prop_assert!(slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
                 prop_assert!(!slug.starts_with('-') && !DEVICES.contains(&slug.as_str()));

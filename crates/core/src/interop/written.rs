@@ -10,7 +10,7 @@ use crate::document::rules::wrong_type;
 use crate::document::{
     Finding, Kind, Limits, Loaded, Location, Lost, Release, SourceFile, Span, load_file,
 };
-use crate::policy::{Checked, Levels, check};
+use crate::policy::{Checked, Levels, check_documents};
 
 /// Attachments a file, at most.
 const ATTACHMENTS_PER_FILE: usize = 500;
@@ -19,26 +19,26 @@ const ATTACHMENTS_PER_FILE: usize = 500;
 const CLOSE_AT_BYTES: usize = 512 << 10;
 
 /// The files, each line with the place in a source that it comes from.
-pub(super) struct Written {
+pub(super) struct WrittenFiles {
     files: BTreeMap<String, (Writer, SourceFile)>,
 }
 
-impl Written {
+impl WrittenFiles {
     /// A repository with its settings alone.
     pub(super) fn new(source: &SourceFile) -> Self {
         let mut written = Self {
             files: BTreeMap::new(),
         };
 
-        written.add(
+        written.add_files(
             source,
-            [file("refguard.yaml", &write::repository_document())],
+            [file_writer("refguard.yaml", &write::repository_document())],
         );
         written
     }
 
     /// Adds files whose lines come from `source`; a file of the same path is replaced.
-    pub(super) fn add(
+    pub(super) fn add_files(
         &mut self,
         source: &SourceFile,
         files: impl IntoIterator<Item = (String, Writer)>,
@@ -60,7 +60,11 @@ impl Written {
 
     /// Judges the files as a tree, beside what has been found already. Findings are at their places
     /// in the sources; without a set there is an error among them.
-    pub(super) fn judge(&self, broken_policies: Vec<String>, findings: Vec<Finding>) -> Checked {
+    pub(super) fn judge_files(
+        &self,
+        broken_policies: Vec<String>,
+        findings: Vec<Finding>,
+    ) -> Checked {
         let lost_policy = |name| Lost {
             kind: Some(Kind::Policy),
             name: Some(name),
@@ -83,23 +87,25 @@ impl Written {
         };
 
         for (path, (writer, _)) in &self.files {
-            loaded.append(load_file(
+            loaded.append_loaded(load_file(
                 path.as_str(),
                 writer.text.clone().into_bytes(),
                 &Limits::DEFAULT,
             ));
         }
 
-        let mut checked = check(loaded, &Levels::default());
+        let mut checked = check_documents(loaded, &Levels::default());
         let findings = &mut checked.findings;
-        findings.iter_mut().for_each(|finding| self.trace(finding));
+        findings
+            .iter_mut()
+            .for_each(|finding| self.trace_finding(finding));
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         findings.dedup();
         if checked.set.is_none()
             && !findings.iter().any(Finding::is_error)
             && let Some((_, source)) = self.files.values().next()
         {
-            findings.push(wrong_type::finding(
+            findings.push(wrong_type::report_type(
                 source,
                 Span::default(),
                 "",
@@ -112,24 +118,24 @@ impl Written {
     }
 
     /// Moves a finding from a written file to where its line comes from.
-    fn trace(&self, finding: &mut Finding) {
-        finding.location = self.origin(&finding.location);
+    fn trace_finding(&self, finding: &mut Finding) {
+        finding.location = self.origin_of(&finding.location);
         for related in &mut finding.related {
-            related.location = self.origin(&related.location);
+            related.location = self.origin_of(&related.location);
         }
     }
 
-    fn origin(&self, location: &Location) -> Location {
+    fn origin_of(&self, location: &Location) -> Location {
         let Some((writer, source)) = self.files.get(&*location.file) else {
             return location.clone();
         };
         let line = (location.line as usize).saturating_sub(1);
-        source.locate(writer.origins.get(line).copied().unwrap_or_default())
+        source.locate_span(writer.origins.get(line).copied().unwrap_or_default())
     }
 }
 
 /// What findings call a source: never as one of the files to be written.
-pub(super) fn label(path: &str) -> String {
+pub(super) fn file_label(path: &str) -> String {
     let taken = ["policies/", "attachments/", "catalog.yaml", "refguard.yaml"];
     if taken.iter().any(|name| path.starts_with(name)) {
         format!("./{path}")
@@ -139,9 +145,9 @@ pub(super) fn label(path: &str) -> String {
 }
 
 /// One file of one document.
-pub(super) fn file(path: &str, tree: &Tree) -> (String, Writer) {
+pub(super) fn file_writer(path: &str, tree: &Tree) -> (String, Writer) {
     let mut writer = Writer::default();
-    writer.document(tree);
+    writer.write_document(tree);
     (path.to_owned(), writer)
 }
 
@@ -149,8 +155,8 @@ pub(super) fn file(path: &str, tree: &Tree) -> (String, Writer) {
 pub(super) fn policy_files(policies: &[PolicyDoc]) -> Vec<(String, Writer)> {
     let mut slugs = Slugs::default();
     let of = |policy: &PolicyDoc| {
-        file(
-            &format!("policies/{}.yaml", slugs.next(&policy.name)),
+        file_writer(
+            &format!("policies/{}.yaml", slugs.next_slug(&policy.name)),
             &write::policy_document(policy),
         )
     };
@@ -169,12 +175,12 @@ pub(super) fn attachment_files<'a>(
             Some((count, writer))
                 if *count < ATTACHMENTS_PER_FILE && writer.text.len() < CLOSE_AT_BYTES =>
             {
-                writer.document(&tree);
+                writer.write_document(&tree);
                 *count += 1;
             }
             _ => {
                 let mut writer = Writer::default();
-                writer.document(&tree);
+                writer.write_document(&tree);
                 writers.push((1, writer));
             }
         }

@@ -57,15 +57,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Writes one document; documents after the first are set off by `---`.
-    pub(super) fn document(&mut self, tree: &Tree) {
+    pub(super) fn write_document(&mut self, tree: &Tree) {
         if !self.text.is_empty() {
-            self.line("---", tree.origin);
+            self.write_line("---", tree.origin);
         }
 
-        self.node(tree, 0, "", tree.origin);
+        self.write_node(tree, 0, "", tree.origin);
     }
 
-    fn line(&mut self, line: &str, origin: Span) {
+    fn write_line(&mut self, line: &str, origin: Span) {
         self.text.push_str(line);
         self.text.push('\n');
         self.origins.push(origin);
@@ -73,7 +73,7 @@ impl Writer {
 
     /// Writes a node whose first line begins with `lead` (a key, a dash, or both), the others at
     /// `indent`. A node without a place of its own has the one around it.
-    fn node(&mut self, tree: &Tree, indent: usize, lead: &str, around: Span) {
+    fn write_node(&mut self, tree: &Tree, indent: usize, lead: &str, around: Span) {
         let origin = if tree.origin == Span::default() {
             around
         } else {
@@ -81,40 +81,44 @@ impl Writer {
         };
 
         match &tree.value {
-            Value::Text(text) => self.line(&join(lead, &scalar(text)), origin),
-            Value::Word(word) => self.line(&join(lead, &word.to_string()), origin),
-            Value::List(items) if items.is_empty() => self.line(&join(lead, "[]"), origin),
-            Value::Map(entries) if entries.is_empty() => self.line(&join(lead, "{}"), origin),
+            Value::Text(text) => self.write_line(&join_lead(lead, &scalar_text(text)), origin),
+            Value::Word(word) => self.write_line(&join_lead(lead, &word.to_string()), origin),
+            Value::List(items) if items.is_empty() => {
+                self.write_line(&join_lead(lead, "[]"), origin)
+            }
+            Value::Map(entries) if entries.is_empty() => {
+                self.write_line(&join_lead(lead, "{}"), origin)
+            }
             Value::List(items) => {
-                self.open(lead, origin);
+                self.write_opening(lead, origin);
                 for item in items {
-                    self.node(item, indent + 2, &format!("{:indent$}-", ""), origin);
+                    self.write_node(item, indent + 2, &format!("{:indent$}-", ""), origin);
                 }
             }
             Value::Map(entries) => {
                 // A mapping in a list begins on the line of the dash.
                 let mut dash = lead.ends_with('-').then(|| format!("{lead} "));
                 if dash.is_none() {
-                    self.open(lead, origin);
+                    self.write_opening(lead, origin);
                 }
 
                 for (key, value) in entries {
                     let start = dash.take().unwrap_or_else(|| " ".repeat(indent));
-                    let lead = format!("{start}{}:", scalar(key));
-                    self.node(value, indent + 2, &lead, origin);
+                    let lead = format!("{start}{}:", scalar_text(key));
+                    self.write_node(value, indent + 2, &lead, origin);
                 }
             }
         }
     }
 
-    fn open(&mut self, lead: &str, origin: Span) {
+    fn write_opening(&mut self, lead: &str, origin: Span) {
         if !lead.is_empty() {
-            self.line(lead, origin);
+            self.write_line(lead, origin);
         }
     }
 }
 
-fn join(lead: &str, value: &str) -> String {
+fn join_lead(lead: &str, value: &str) -> String {
     if lead.is_empty() {
         value.to_owned()
     } else {
@@ -123,7 +127,7 @@ fn join(lead: &str, value: &str) -> String {
 }
 
 /// A text as a YAML scalar on one line.
-pub(super) fn scalar(text: &str) -> String {
+pub(super) fn scalar_text(text: &str) -> String {
     if is_plain(text) {
         text.to_owned()
     } else if text.contains('\\') && !text.chars().any(must_be_escaped) {
@@ -188,7 +192,7 @@ mod tests {
     use crate::interop::python;
 
     fn read_back(text: &str) -> String {
-        let file = SourceFile::new("f.yaml", format!("key: {}\n", scalar(text)));
+        let file = SourceFile::new("f.yaml", format!("key: {}\n", scalar_text(text)));
         let document = read_foreign(&file, &Limits::DEFAULT)
             .into_iter()
             .next()
@@ -197,7 +201,7 @@ mod tests {
         let root = document.root.expect("a tree");
         let value = root.get("key").expect("the key");
         assert!(
-            matches!(python::scalar(value), Some(python::Scalar::Text(_))),
+            matches!(python::read_scalar(value), Some(python::Scalar::Text(_))),
             "{text:?} is not text to PyYAML"
         );
 
@@ -223,7 +227,7 @@ mod tests {
             "x ",
             "=",
         ] {
-            assert_ne!(scalar(text), text, "{text}");
+            assert_ne!(scalar_text(text), text, "{text}");
             assert_eq!(read_back(text), text);
         }
 
@@ -233,10 +237,10 @@ mod tests {
             "bedrock/claude-3",
             "HIPAA guardrails, all of them",
         ] {
-            assert_eq!(scalar(text), text);
+            assert_eq!(scalar_text(text), text);
         }
 
-        assert_eq!(scalar(r"claude-3\.5-.*"), r"'claude-3\.5-.*'");
+        assert_eq!(scalar_text(r"claude-3\.5-.*"), r"'claude-3\.5-.*'");
     }
 
     proptest! {
@@ -247,7 +251,7 @@ mod tests {
 
         #[test]
         fn every_text_is_read_back_by_libyaml(text in "[ -~\u{a0}-\u{ff}\n\t\u{85}\u{2028}\u{1f600}]{0,20}") {
-            let value: serde_yaml::Value = serde_yaml::from_str(&format!("key: {}\n", scalar(&text))).expect("YAML");
+            let value: serde_yaml::Value = serde_yaml::from_str(&format!("key: {}\n", scalar_text(&text))).expect("YAML");
             prop_assert_eq!(value.get("key").and_then(|v| v.as_str()), Some(text.as_str()));
         }
     }
@@ -275,8 +279,8 @@ mod tests {
             Span::new(1, 40),
         );
         let mut writer = Writer::default();
-        writer.document(&root);
-        writer.document(&root);
+        writer.write_document(&root);
+        writer.write_document(&root);
         let one = "name: x\ns:\n  - k: v\n    l:\n      - a\n      - b\n";
         assert_eq!(writer.text, format!("{one}---\n{one}"));
         let starts: Vec<u32> = writer.origins.iter().map(|span| span.start).collect();
@@ -290,7 +294,7 @@ mod tests {
         let tree = Tree::new(Value::Map(vec![("no".to_owned(), empty)]), Span::default());
         assert_eq!(tree.to_json(), serde_json::json!({ "no": [] }));
         let mut writer = Writer::default();
-        writer.document(&tree);
+        writer.write_document(&tree);
 
         assert_eq!(writer.text, "\"no\": []\n");
     }

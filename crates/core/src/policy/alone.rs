@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::document::{Body, Document, Loaded, RawPolicy};
 
-use super::{Levels, PolicySet, check, raw_policy_digest};
+use super::{Levels, PolicySet, check_documents, raw_policy_digest};
 
 /// The set of one policy's document; `None` where the document by itself breaks a rule.
 ///
@@ -27,7 +27,7 @@ pub fn check_alone(document: &Document, policy: &RawPolicy) -> Option<PolicySet>
         ..Loaded::default()
     };
 
-    let mut set = check(loaded, &Levels::default()).set?;
+    let mut set = check_documents(loaded, &Levels::default()).set?;
     Arc::make_mut(set.policies.first_mut()?).digest = raw_policy_digest(policy);
     Some(set)
 }

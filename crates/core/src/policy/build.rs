@@ -39,7 +39,7 @@ impl Checked {
 
     /// The findings for which the rules of now would make no set, where those of an older release
     /// do.
-    pub fn lowered(&self) -> Vec<Finding> {
+    pub fn lowered_findings(&self) -> Vec<Finding> {
         self.findings
             .iter()
             .filter(|finding| finding.is_lowered())
@@ -66,20 +66,20 @@ pub struct Counts {
 /// Judges the documents of a tree by every rule and, if no finding is an error, builds the set.
 ///
 /// `flags` are levels from the command line; they go over those of refguard.yaml.
-pub fn check(loaded: Loaded, flags: &Levels) -> Checked {
-    judge(loaded, flags, |_, _| true, true)
+pub fn check_documents(loaded: Loaded, flags: &Levels) -> Checked {
+    judge_documents(loaded, flags, |_, _| true, true)
 }
 
-/// As [`check`], for those who have the set from elsewhere: only judges.
+/// As [`check_documents`], for those who have the set from elsewhere: only judges.
 pub fn check_findings(loaded: Loaded, flags: &Levels) -> Checked {
-    judge(loaded, flags, |_, _| true, false)
+    judge_documents(loaded, flags, |_, _| true, false)
 }
 
-/// As [`check`], for those who only want to know whether there is a set: no warning is looked for,
+/// As [`check_documents`], for those who only want to know whether there is a set: no warning is looked for,
 /// unless refguard.yaml makes it an error. What is only an error since a later release than `as_of`
 /// is a warning, and found.
 pub fn check_errors(loaded: Loaded, as_of: Release) -> Checked {
-    judge(loaded, &Levels::as_of(as_of), is_error, true)
+    judge_documents(loaded, &Levels::as_of(as_of), is_error, true)
 }
 
 /// The set of some documents of a set whose other documents are known to be sound: judged by the
@@ -96,14 +96,14 @@ pub(super) fn check_part(loaded: Loaded) -> Option<PolicySet> {
 
     let shows_here =
         |rule: &SetRule, levels: &Levels| rule.scope != Scope::Whole && is_error(rule, levels);
-    judge(loaded, &Levels::default(), shows_here, true).set
+    judge_documents(loaded, &Levels::default(), shows_here, true).set
 }
 
 fn is_error(rule: &SetRule, levels: &Levels) -> bool {
-    levels.of(rule.rule) == Severity::Error
+    levels.severity_of(rule.rule) == Severity::Error
 }
 
-fn judge(
+fn judge_documents(
     mut loaded: Loaded,
     flags: &Levels,
     wanted: fn(&SetRule, &Levels) -> bool,
@@ -114,9 +114,9 @@ fn judge(
     loaded.findings = findings.clone();
     let draft = DraftSet::new(&loaded);
     let mut levels = rules::settings_levels(&draft);
-    levels.overlay(flags);
-    rules::judge(&draft, &|rule| wanted(rule, &levels), &mut findings);
-    levels.apply(&mut findings);
+    levels.overlay_levels(flags);
+    rules::judge_draft(&draft, &|rule| wanted(rule, &levels), &mut findings);
+    levels.apply_levels(&mut findings);
     let counts = Counts {
         files: loaded.sources.len(),
         policies: draft.policies.len(),
@@ -128,7 +128,7 @@ fn judge(
                 test.raw
                     .cases
                     .iter()
-                    .map(|case| cases::product(&case.value))
+                    .map(|case| cases::count_cases(&case.value))
                     .sum::<usize>()
             })
             .sum(),
@@ -137,7 +137,7 @@ fn judge(
 
     let sound = !findings.iter().any(Finding::is_error);
     let set = if sound && build {
-        Builder::new(&draft).build()
+        Builder::new(&draft).build_set()
     } else {
         None
     };
@@ -186,7 +186,7 @@ impl<'d, 'a> Builder<'d, 'a> {
             draft,
             order,
             ids,
-            guardrails: intern(guardrail_names(draft))
+            guardrails: number_names(guardrail_names(draft))
                 .map(|(i, name)| (name, GuardrailId(i)))
                 .collect(),
             conditions: FxHashMap::default(),
@@ -194,13 +194,13 @@ impl<'d, 'a> Builder<'d, 'a> {
         }
     }
 
-    fn build(mut self) -> Option<PolicySet> {
+    fn build_set(mut self) -> Option<PolicySet> {
         let draft = self.draft;
         self.intern_conditions()?;
         let order = self.order.clone();
         let policies: Vec<Arc<Policy>> = order
             .iter()
-            .map(|index| self.policy(*index).map(Arc::new))
+            .map(|index| self.build_policy(*index).map(Arc::new))
             .collect::<Option<_>>()?;
         let by_name = (0u32..)
             .zip(&policies)
@@ -209,10 +209,10 @@ impl<'d, 'a> Builder<'d, 'a> {
         let mut attachments: Vec<Arc<Attachment>> = draft
             .attachments
             .iter()
-            .map(|item| self.attachment(item).map(Arc::new))
+            .map(|item| self.build_attachment(item).map(Arc::new))
             .collect::<Option<_>>()?;
 
-        attachments.sort_by_key(|attachment| attachment.order());
+        attachments.sort_by_key(|attachment| attachment.evaluation_order());
         let mut guardrails: Vec<(&str, GuardrailId)> =
             self.guardrails.iter().map(|(n, id)| (*n, *id)).collect();
         guardrails.sort_by_key(|(_, id)| *id);
@@ -222,11 +222,11 @@ impl<'d, 'a> Builder<'d, 'a> {
                 .first()
                 .map(repository_settings)
                 .unwrap_or_default(),
-            catalog: catalog(draft),
+            catalog: build_catalog(draft),
             policies,
             attachments,
-            tests: draft.tests.iter().map(cases::suite).collect(),
-            invariants: draft.invariants.iter().map(invariant).collect(),
+            tests: draft.tests.iter().map(cases::build_suite).collect(),
+            invariants: draft.invariants.iter().map(build_invariant).collect(),
             guardrails: guardrails
                 .into_iter()
                 .map(|(name, _)| name.into())
@@ -237,7 +237,7 @@ impl<'d, 'a> Builder<'d, 'a> {
         };
 
         // A digest is of names, so it needs the whole set around it.
-        canonical::seal(&mut set);
+        canonical::seal_digests(&mut set);
         Some(set)
     }
 
@@ -253,16 +253,16 @@ impl<'d, 'a> Builder<'d, 'a> {
         Some(())
     }
 
-    fn id(&self, name: &str) -> Option<PolicyId> {
+    fn policy_id(&self, name: &str) -> Option<PolicyId> {
         self.ids.get(*self.draft.by_name.get(name)?).copied()
     }
 
-    fn policy(&self, index: usize) -> Option<Policy> {
+    fn build_policy(&self, index: usize) -> Option<Policy> {
         let item = self.draft.policies.get(index)?;
         let raw: &RawPolicy = item.raw;
         let mut chain: Vec<PolicyId> = self
             .draft
-            .line(index)
+            .chain_upwards(index)
             .map(|i| self.ids.get(i).copied())
             .collect::<Option<_>>()?;
 
@@ -275,7 +275,7 @@ impl<'d, 'a> Builder<'d, 'a> {
             parent: raw
                 .inherit
                 .as_ref()
-                .map(|parent| self.id(parent).ok_or(()))
+                .map(|parent| self.policy_id(parent).ok_or(()))
                 .transpose()
                 .ok()?,
             chain: chain.into(),
@@ -284,17 +284,17 @@ impl<'d, 'a> Builder<'d, 'a> {
             condition: raw
                 .condition
                 .as_ref()
-                .map(|c| self.condition(&c.model.0).ok_or(()))
+                .map(|c| self.condition_ids(&c.model.0).ok_or(()))
                 .transpose()
                 .ok()?,
             pipeline: raw
                 .pipeline
                 .as_ref()
-                .map(|p| self.pipeline(p).ok_or(()))
+                .map(|p| self.build_pipeline(p).ok_or(()))
                 .transpose()
                 .ok()?,
             requestable: raw.requestable.is_some_and(|flag| flag.value),
-            place: place(item),
+            place: place_of(item),
             digest: "".into(),
             canonical: "".into(),
         })
@@ -308,14 +308,14 @@ impl<'d, 'a> Builder<'d, 'a> {
             .collect()
     }
 
-    fn condition(&self, texts: &[Spanned<String>]) -> Option<Vec<ConditionId>> {
+    fn condition_ids(&self, texts: &[Spanned<String>]) -> Option<Vec<ConditionId>> {
         texts
             .iter()
             .map(|text| self.conditions.get(text.as_str()).copied())
             .collect()
     }
 
-    fn pipeline(&self, raw: &RawPipeline) -> Option<Pipeline> {
+    fn build_pipeline(&self, raw: &RawPipeline) -> Option<Pipeline> {
         let step = |raw: &Spanned<RawStep>| {
             Some(Step::from_raw(
                 raw,
@@ -329,17 +329,17 @@ impl<'d, 'a> Builder<'d, 'a> {
         })
     }
 
-    fn attachment(&self, item: &Item<'_, RawAttachment>) -> Option<Attachment> {
+    fn build_attachment(&self, item: &Item<'_, RawAttachment>) -> Option<Attachment> {
         let raw = item.raw;
         Some(Attachment {
-            policy: self.id(&raw.policy)?,
+            policy: self.policy_id(&raw.policy)?,
             everywhere: raw.scope.is_some(),
-            targets: targets(|dimension| raw.patterns(dimension)),
+            targets: build_targets(|dimension| raw.patterns(dimension)),
             priority: raw.priority.map(|p| p.value),
             default: raw.default.is_some_and(|d| d.value),
-            expires: raw.expiry(),
+            expires: raw.expiry_instant(),
             reason: raw.reason.as_ref().map(|reason| reason.as_str().into()),
-            place: place(item),
+            place: place_of(item),
             canonical: "".into(),
         })
     }
@@ -367,14 +367,14 @@ fn guardrail_names<'a>(draft: &DraftSet<'a>) -> Vec<&'a str> {
     names
 }
 
-fn intern(mut names: Vec<&str>) -> impl Iterator<Item = (u32, &str)> {
+fn number_names(mut names: Vec<&str>) -> impl Iterator<Item = (u32, &str)> {
     names.sort_unstable();
     names.dedup();
     (0u32..).zip(names)
 }
 
-pub(super) fn place<T>(item: &Item<'_, T>) -> Place {
-    let location = item.file.locate(item.span);
+pub(super) fn place_of<T>(item: &Item<'_, T>) -> Place {
+    let location = item.file.locate_span(item.span);
     Place {
         file: location.file,
         line: location.line,
@@ -382,7 +382,7 @@ pub(super) fn place<T>(item: &Item<'_, T>) -> Place {
 }
 
 /// The box whose patterns `list` gives.
-fn targets<'a>(list: impl Fn(Dimension) -> PatternList<'a>) -> Targets {
+fn build_targets<'a>(list: impl Fn(Dimension) -> PatternList<'a>) -> Targets {
     let parsed = |dimension| {
         Some(
             list(dimension)?
@@ -397,11 +397,11 @@ fn targets<'a>(list: impl Fn(Dimension) -> PatternList<'a>) -> Targets {
 
 /// The box of an invariant or of an exception in a test.
 pub(super) fn box_targets(raw: &RawBox) -> Targets {
-    targets(|dimension| raw.patterns(dimension))
+    build_targets(|dimension| raw.patterns(dimension))
 }
 
 /// The settings of a Repository document, defaults filled in; of none: the defaults.
-pub fn settings(raw: Option<&RawRepository>) -> Settings {
+pub fn build_settings(raw: Option<&RawRepository>) -> Settings {
     let mut settings = Settings::default();
     let Some(raw) = raw else { return settings };
     if let Some(branch) = &raw.publish_branch {
@@ -409,7 +409,7 @@ pub fn settings(raw: Option<&RawRepository>) -> Settings {
     }
 
     if let Some(environments) = &raw.environments {
-        settings.environments = environments.iter().map(|e| environment(e)).collect();
+        settings.environments = environments.iter().map(|e| build_environment(e)).collect();
     }
 
     let texts = |globs: &[Spanned<String>]| globs.iter().map(|glob| glob.value.clone()).collect();
@@ -423,8 +423,8 @@ pub fn settings(raw: Option<&RawRepository>) -> Settings {
 /// The settings of a Repository document, with its place.
 fn repository_settings(item: &Item<'_, RawRepository>) -> Settings {
     Settings {
-        place: Some(place(item)),
-        ..settings(Some(item.raw))
+        place: Some(place_of(item)),
+        ..build_settings(Some(item.raw))
     }
 }
 
@@ -432,7 +432,7 @@ fn gate_level(level: Option<Spanned<GateLevel>>) -> GateLevel {
     level.map_or(GateLevel::Warn, |level| level.value)
 }
 
-fn environment(raw: &RawEnvironment) -> Environment {
+fn build_environment(raw: &RawEnvironment) -> Environment {
     let default = Environment::named(&raw.name);
     Environment {
         reference: raw
@@ -459,7 +459,7 @@ fn environment(raw: &RawEnvironment) -> Environment {
     }
 }
 
-fn catalog(draft: &DraftSet<'_>) -> Catalog {
+fn build_catalog(draft: &DraftSet<'_>) -> Catalog {
     let guardrails = draft.catalog.guardrails.as_ref();
     let mut catalog = Catalog {
         guardrails: guardrails.map(|known| known.values().cloned().collect()),
@@ -478,7 +478,7 @@ fn catalog(draft: &DraftSet<'_>) -> Catalog {
     catalog
 }
 
-fn invariant(item: &Item<'_, RawInvariant>) -> Invariant {
+fn build_invariant(item: &Item<'_, RawInvariant>) -> Invariant {
     let raw = item.raw;
     let names = |list: &Option<Spanned<Vec<Spanned<Name>>>>| {
         list.iter()
@@ -498,6 +498,6 @@ fn invariant(item: &Item<'_, RawInvariant>) -> Invariant {
         require: names(&raw.require),
         any_of: names(&raw.any_of),
         forbid: names(&raw.forbid),
-        place: place(item),
+        place: place_of(item),
     }
 }

@@ -63,7 +63,7 @@ impl fmt::Display for BundleFault {
 
 impl std::error::Error for BundleFault {}
 
-fn fault(message: impl Into<String>) -> BundleFault {
+fn bundle_fault(message: impl Into<String>) -> BundleFault {
     BundleFault(message.into())
 }
 
@@ -84,7 +84,7 @@ struct Documents<T>(Vec<T>);
 /// What can be read from one item of a list.
 trait Item: Sized {
     /// From an item's fields, or what is wrong with it.
-    fn read(fields: Map<String, Value>) -> Result<Self, String>;
+    fn read_item(fields: Map<String, Value>) -> Result<Self, String>;
 }
 
 /// A policy with its version number, where that is known.
@@ -94,7 +94,7 @@ struct NumberedPolicy {
 }
 
 impl Item for NumberedPolicy {
-    fn read(fields: Map<String, Value>) -> Result<Self, String> {
+    fn read_item(fields: Map<String, Value>) -> Result<Self, String> {
         let version = fields.get("version").and_then(Value::as_u64);
         let raw = read_document("Policy", &POLICY_FIELDS, fields)
             .map_err(|error| format!("policy {error}"))?;
@@ -103,7 +103,7 @@ impl Item for NumberedPolicy {
 }
 
 impl Item for RawAttachment {
-    fn read(fields: Map<String, Value>) -> Result<Self, String> {
+    fn read_item(fields: Map<String, Value>) -> Result<Self, String> {
         read_document("PolicyAttachment", &ATTACHMENT_FIELDS, fields)
             .map_err(|error| format!("attachment {error}"))
     }
@@ -128,7 +128,7 @@ impl<'de, T: Item> Deserialize<'de> for Documents<T> {
                         )));
                     }
 
-                    items.push(T::read(fields).map_err(A::Error::custom)?);
+                    items.push(T::read_item(fields).map_err(A::Error::custom)?);
                 }
 
                 Ok(Documents(items))
@@ -146,10 +146,10 @@ impl Bundle {
     /// digest it names.
     pub fn from_json(bytes: &[u8]) -> Result<Self, BundleFault> {
         let raw: RawBundle = serde_json::from_slice(bytes)
-            .map_err(|error| fault(format!("it cannot be parsed: {error}")))?;
+            .map_err(|error| bundle_fault(format!("it cannot be parsed: {error}")))?;
         if raw.version != VERSION {
             let found = raw.version;
-            return Err(fault(format!(
+            return Err(bundle_fault(format!(
                 "it is a bundle of version {found}; {VERSION} is read here"
             )));
         }
@@ -162,11 +162,11 @@ impl Bundle {
             .collect();
         let set = read_set(raw.policies.0, raw.attachments.0)?;
         if set.is_empty() {
-            return Err(fault("it has no policy, or attaches none"));
+            return Err(bundle_fault("it has no policy, or attaches none"));
         }
 
         if *set.digest != *raw.digest {
-            return Err(fault(format!(
+            return Err(bundle_fault(format!(
                 "its digest is `{}`, and what is read here has `{}`: this release is older than \
                     the daemon",
                 raw.digest, set.digest
@@ -175,7 +175,7 @@ impl Bundle {
 
         let mut numbers = vec![None; set.policies.len()];
         for (name, version) in versions {
-            let place = set.find(&name).map(|(id, _)| id.0 as usize);
+            let place = set.find_policy(&name).map(|(id, _)| id.0 as usize);
             if let Some(slot) = place.and_then(|place| numbers.get_mut(place)) {
                 *slot = version;
             }
@@ -202,7 +202,7 @@ fn read_set(
         .map(|raw| Body::Attachment(Arc::new(raw)));
     let bodies = (0..).zip(policies.chain(attachments));
     let documents = bodies
-        .map(|(place, body)| document(&file, place, body))
+        .map(|(place, body)| make_document(&file, place, body))
         .collect();
     let loaded = Loaded {
         documents,
@@ -214,14 +214,17 @@ fn read_set(
     // away here.
     let checked = check_errors(loaded, Release::FIRST);
     if let Some(error) = checked.errors().next() {
-        return Err(fault(format!("{}: {}", error.rule.code, error.message)));
+        return Err(bundle_fault(format!(
+            "{}: {}",
+            error.rule.code, error.message
+        )));
     }
 
-    checked.set.ok_or_else(|| fault("it makes no set"))
+    checked.set.ok_or_else(|| bundle_fault("it makes no set"))
 }
 
 /// One document. Its place is its number: attachments of the same rank stay in the bundle's order.
-fn document(file: &SourceFile, place: usize, body: Body) -> Document {
+fn make_document(file: &SourceFile, place: usize, body: Body) -> Document {
     Document {
         file: file.clone(),
         span: Span::new(place, place),
@@ -252,7 +255,7 @@ mod tests {
 
     use super::*;
     use crate::document::{Limits, load_file};
-    use crate::policy::{Levels, attachment_json, check, policy_json};
+    use crate::policy::{Levels, attachment_json, check_documents, policy_json};
 
     /// The bundle of a set, as the daemon writes one.
     fn bundle_of(set: &PolicySet) -> Value {
@@ -301,7 +304,7 @@ mod tests {
              {header} PolicyAttachment\npolicy: base\nscope: \"*\"\ndefault: true\n"
         );
         let loaded = load_file("f.yaml", text.into_bytes(), &Limits::DEFAULT);
-        let checked = check(loaded, &Levels::default());
+        let checked = check_documents(loaded, &Levels::default());
         let errors: Vec<String> = checked.errors().map(ToString::to_string).collect();
         checked.set.unwrap_or_else(|| panic!("{errors:?}"))
     }

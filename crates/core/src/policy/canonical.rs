@@ -24,7 +24,7 @@ pub fn policy_json(set: &PolicySet, policy: &Policy) -> Value {
             .collect()
     };
 
-    fields(Fields {
+    policy_fields(Fields {
         name: &policy.name,
         description: policy.description.as_deref(),
         owner: policy.owner.as_deref(),
@@ -46,13 +46,13 @@ pub fn policy_json(set: &PolicySet, policy: &Policy) -> Value {
 /// A policy's document as canonical JSON: the same as [`policy_json`] in a set that holds it.
 pub fn raw_policy_json(raw: &RawPolicy) -> Value {
     let own = raw.guardrails.as_ref();
-    fields(Fields {
+    policy_fields(Fields {
         name: raw.name.as_str(),
         description: raw.description.as_ref().map(|text| text.as_str()),
         owner: raw.owner.as_ref().map(|text| text.as_str()),
         inherit: raw.inherit.as_ref().map(|text| text.as_str()),
-        add: texts(own.and_then(|own| own.add.as_ref())),
-        remove: texts(own.and_then(|own| own.remove.as_ref())),
+        add: name_texts(own.and_then(|own| own.add.as_ref())),
+        remove: name_texts(own.and_then(|own| own.remove.as_ref())),
         condition: raw
             .condition
             .as_ref()
@@ -65,7 +65,7 @@ pub fn raw_policy_json(raw: &RawPolicy) -> Value {
     })
 }
 
-fn texts(names: Option<&Vec<Spanned<Name>>>) -> Vec<&str> {
+fn name_texts(names: Option<&Vec<Spanned<Name>>>) -> Vec<&str> {
     names
         .into_iter()
         .flatten()
@@ -75,7 +75,7 @@ fn texts(names: Option<&Vec<Spanned<Name>>>) -> Vec<&str> {
 
 /// The digest of a policy's document, as the set that holds it gives it.
 pub fn raw_policy_digest(raw: &RawPolicy) -> Arc<str> {
-    digest(&raw_policy_json(raw))
+    digest_value(&raw_policy_json(raw))
 }
 
 /// What a policy says, defaults not yet left out.
@@ -91,7 +91,7 @@ struct Fields<'a> {
     requestable: bool,
 }
 
-fn fields(policy: Fields<'_>) -> Value {
+fn policy_fields(policy: Fields<'_>) -> Value {
     let mut fields = Map::new();
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -102,7 +102,7 @@ fn fields(policy: Fields<'_>) -> Value {
     let mut guardrails = Map::new();
     for (key, names) in [("add", policy.add), ("remove", policy.remove)] {
         if !names.is_empty() {
-            guardrails.insert(key.to_owned(), sorted(names));
+            guardrails.insert(key.to_owned(), sorted_texts(names));
         }
     }
 
@@ -118,7 +118,7 @@ fn fields(policy: Fields<'_>) -> Value {
         "condition",
         policy
             .condition
-            .map(|texts| json!({ "model": sorted(texts) })),
+            .map(|texts| json!({ "model": sorted_texts(texts) })),
     );
     put("pipeline", policy.pipeline);
     put(
@@ -130,7 +130,7 @@ fn fields(policy: Fields<'_>) -> Value {
 }
 
 /// A list whose order has no meaning.
-fn sorted(mut texts: Vec<&str>) -> Value {
+fn sorted_texts(mut texts: Vec<&str>) -> Value {
     texts.sort_unstable();
     texts.dedup();
     json!(texts)
@@ -211,7 +211,7 @@ pub fn attachment_json(set: &PolicySet, attachment: &Attachment) -> Value {
 
 fn patterns_json(patterns: &[Pattern]) -> Value {
     let texts: Vec<String> = patterns.iter().map(Pattern::to_string).collect();
-    sorted(texts.iter().map(String::as_str).collect())
+    sorted_texts(texts.iter().map(String::as_str).collect())
 }
 
 /// The set as canonical JSON: policies by name, attachments in the order of evaluation.
@@ -231,20 +231,20 @@ pub fn set_json(set: &PolicySet) -> Value {
 }
 
 /// SHA-256 of a canonical JSON, lower-case hex.
-fn digest(value: &Value) -> Arc<str> {
-    hex(&Sha256::digest(value.to_string().as_bytes()))
+fn digest_value(value: &Value) -> Arc<str> {
+    hex_text(&Sha256::digest(value.to_string().as_bytes()))
 }
 
 /// Gives every policy and attachment its canonical JSON, and policies and set their digests:
 /// SHA-256 of the canonical JSON, lower-case hex.
-pub(super) fn seal(set: &mut PolicySet) {
+pub(super) fn seal_digests(set: &mut PolicySet) {
     let text = |value: Value| value.to_string().into_boxed_str();
     let policies: Vec<(Box<str>, Arc<str>)> = set
         .policies
         .par_iter()
         .map(|policy| {
             let canonical = text(policy_json(set, policy));
-            let digest = hex(&Sha256::digest(canonical.as_bytes()));
+            let digest = hex_text(&Sha256::digest(canonical.as_bytes()));
             (canonical, digest)
         })
         .collect();
@@ -276,15 +276,15 @@ pub(super) fn set_digest(set: &PolicySet) -> Arc<str> {
         .map(|attachment| &attachment.canonical);
     let policies = set.policies.iter().map(|policy| &policy.canonical);
     whole.update("{\"attachments\":[");
-    update(&mut whole, attachments);
+    update_hash(&mut whole, attachments);
     whole.update("],\"policies\":[");
-    update(&mut whole, policies);
+    update_hash(&mut whole, policies);
     whole.update("]}");
 
-    hex(&whole.finalize())
+    hex_text(&whole.finalize())
 }
 
-fn update<'a>(whole: &mut Sha256, items: impl Iterator<Item = &'a Box<str>>) {
+fn update_hash<'a>(whole: &mut Sha256, items: impl Iterator<Item = &'a Box<str>>) {
     for (i, item) in items.enumerate() {
         if i > 0 {
             whole.update(",");
@@ -294,7 +294,7 @@ fn update<'a>(whole: &mut Sha256, items: impl Iterator<Item = &'a Box<str>>) {
     }
 }
 
-fn hex(bytes: &[u8]) -> Arc<str> {
+fn hex_text(bytes: &[u8]) -> Arc<str> {
     HEXLOWER.encode(bytes).into()
 }
 
@@ -304,7 +304,7 @@ mod tests {
 
     use super::*;
     use crate::document::{Body, Limits, load_file};
-    use crate::policy::{Levels, check};
+    use crate::policy::{Levels, check_documents};
 
     /// A list in flow style, with repetitions.
     fn list(of: &'static str) -> impl Strategy<Value = String> {
@@ -383,15 +383,15 @@ mod tests {
                 Body::Policy(raw) if raw.name.as_str() == "p" => Some(raw.clone()),
                 _ => None,
             });
-            let checked = check(loaded, &Levels::default());
+            let checked = check_documents(loaded, &Levels::default());
             prop_assert!(checked.set.is_some(), "{text}{:?}", checked.findings);
             let set = checked.set.unwrap();
-            let (_, policy) = set.find("p").unwrap();
+            let (_, policy) = set.find_policy("p").unwrap();
             let raw = raw.unwrap();
             prop_assert_eq!(raw_policy_json(&raw), policy_json(&set, policy));
             prop_assert_eq!(raw_policy_digest(&raw), policy.digest.clone());
 
-            prop_assert_eq!(&set.digest, &digest(&set_json(&set)));
+            prop_assert_eq!(&set.digest, &digest_value(&set_json(&set)));
         }
     }
 
@@ -402,18 +402,18 @@ mod tests {
             "{header} Policy\nname: base\nguardrails: {{add: [b, a]}}\n{header} Policy\nname: child\ninherit: base\n\
              {header} PolicyAttachment\npolicy: base\nscope: \"*\"\n{header} PolicyAttachment\npolicy: child\nteams: [t]\n"
         );
-        let set = check(
+        let set = check_documents(
             load_file("f.yaml", text.into_bytes(), &Limits::DEFAULT),
             &Levels::default(),
         )
         .set
         .unwrap();
 
-        assert_eq!(set.digest, digest(&set_json(&set)));
+        assert_eq!(set.digest, digest_value(&set_json(&set)));
         let own: Vec<Arc<str>> = set
             .policies
             .iter()
-            .map(|policy| digest(&policy_json(&set, policy)))
+            .map(|policy| digest_value(&policy_json(&set, policy)))
             .collect();
 
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Test documents to cases: a matrix becomes one case for each combination of its lists.
 
-use super::build::{box_targets, place};
+use super::build::{box_targets, place_of};
 use super::draft::Item;
 use super::{Context, Expect, Place, Targets, TestCase, TestSuite};
 use crate::document::{
@@ -11,28 +11,28 @@ use crate::document::{
 pub const MAX_CASES: usize = 100_000;
 
 /// How many cases a case stands for; of too many, that they are.
-pub fn product(raw: &RawCase) -> usize {
+pub fn count_cases(raw: &RawCase) -> usize {
     let Some(matrix) = &raw.matrix else { return 1 };
     let sizes = Dimension::ALL
         .iter()
-        .map(|dimension| matrix.choices(*dimension).map_or(1, |c| c.len()));
+        .map(|dimension| matrix.choices_of(*dimension).map_or(1, |c| c.len()));
     sizes
         .fold(1, |product: usize, size| product.saturating_mul(size))
         .min(MAX_CASES + 1)
 }
 
-pub(super) fn suite(item: &Item<'_, RawPolicyTest>) -> TestSuite {
+pub(super) fn build_suite(item: &Item<'_, RawPolicyTest>) -> TestSuite {
     let cases = item
         .raw
         .cases
         .iter()
-        .flat_map(|case| cases(item.file, case))
+        .flat_map(|case| expand_cases(item.file, case))
         .collect();
 
     TestSuite {
         name: item.raw.name.as_str().into(),
         cases,
-        place: place(item),
+        place: place_of(item),
     }
 }
 
@@ -43,8 +43,8 @@ struct Cell {
     label: String,
 }
 
-fn cases(file: &SourceFile, raw: &Spanned<RawCase>) -> Vec<TestCase> {
-    let location = file.locate(raw.span);
+fn expand_cases(file: &SourceFile, raw: &Spanned<RawCase>) -> Vec<TestCase> {
+    let location = file.locate_span(raw.span);
     let place = Place {
         file: location.file,
         line: location.line,
@@ -57,11 +57,11 @@ fn cases(file: &SourceFile, raw: &Spanned<RawCase>) -> Vec<TestCase> {
         .expect_for
         .iter()
         .flatten()
-        .map(|e| (box_targets(&e.for_), expect(&e.expect)))
+        .map(|e| (box_targets(&e.for_), build_expect(&e.expect)))
         .collect();
     let case = |cell: Cell| TestCase {
         name: format!("{}{}", raw.name.value, cell.label),
-        expect: expect_of(&cell, &exceptions).unwrap_or_else(|| expect(&raw.expect)),
+        expect: expect_of(&cell, &exceptions).unwrap_or_else(|| build_expect(&raw.expect)),
         context: cell.context,
         policies: texts(&raw.policies),
         outcomes: raw
@@ -73,21 +73,21 @@ fn cases(file: &SourceFile, raw: &Spanned<RawCase>) -> Vec<TestCase> {
         place: place.clone(),
     };
 
-    cells(raw).into_iter().map(case).collect()
+    matrix_cells(raw).into_iter().map(case).collect()
 }
 
-fn cells(raw: &RawCase) -> Vec<Cell> {
-    let shared = raw.context.as_ref().map(base).unwrap_or_default();
+fn matrix_cells(raw: &RawCase) -> Vec<Cell> {
+    let shared = raw.context.as_ref().map(base_cell).unwrap_or_default();
     let Some(matrix) = &raw.matrix else {
         return vec![shared];
     };
     let mut cells = vec![shared];
     for dimension in Dimension::WRITTEN {
-        if let Some(choices) = matrix.choices(dimension) {
+        if let Some(choices) = matrix.choices_of(dimension) {
             let spread = |cell: &Cell| {
                 choices
                     .iter()
-                    .map(|values| cell.with(dimension, values))
+                    .map(|values| cell.with_values(dimension, values))
                     .collect::<Vec<_>>()
             };
 
@@ -102,7 +102,7 @@ fn cells(raw: &RawCase) -> Vec<Cell> {
     cells
 }
 
-fn base(raw: &RawContext) -> Cell {
+fn base_cell(raw: &RawContext) -> Cell {
     let mut context = Context::default();
     for dimension in Dimension::ALL {
         let values = raw
@@ -121,7 +121,7 @@ fn base(raw: &RawContext) -> Cell {
 impl Cell {
     /// The same request with more values of a dimension, and their part of the name: `eu`, of a set
     /// `[a b]`.
-    fn with(&self, dimension: Dimension, values: &[Spanned<String>]) -> Self {
+    fn with_values(&self, dimension: Dimension, values: &[Spanned<String>]) -> Self {
         let mut cell = self.clone();
         let texts: Vec<&str> = values.iter().map(|value| value.as_str()).collect();
         cell.label
@@ -140,11 +140,11 @@ impl Cell {
 fn expect_of(cell: &Cell, exceptions: &[(Targets, Expect)]) -> Option<Expect> {
     exceptions
         .iter()
-        .find(|(targets, _)| targets.matches(&cell.context))
+        .find(|(targets, _)| targets.matches_context(&cell.context))
         .map(|(_, expect)| expect.clone())
 }
 
-fn expect(raw: &RawExpect) -> Expect {
+fn build_expect(raw: &RawExpect) -> Expect {
     let texts = |list: &Option<Spanned<Vec<Spanned<String>>>>| {
         list.as_ref()
             .map(|list| list.iter().map(|text| text.value.clone()).collect())

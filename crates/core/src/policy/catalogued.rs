@@ -50,7 +50,7 @@ impl StreamScopes {
     }
 
     /// The scope in a mode.
-    pub fn of(&self, mode: GuardrailMode) -> StreamScope {
+    pub fn scope_in(&self, mode: GuardrailMode) -> StreamScope {
         match self {
             Self::All(scope) => *scope,
             Self::ByMode(scopes) => scopes.get(&mode).copied().unwrap_or(StreamScope::Both),
@@ -78,7 +78,7 @@ impl KnownGuardrail {
     pub fn may_be_skipped(&self, mode: GuardrailMode) -> bool {
         self.stream_scope
             .as_ref()
-            .is_some_and(|scopes| scopes.of(mode) != StreamScope::Both)
+            .is_some_and(|scopes| scopes.scope_in(mode) != StreamScope::Both)
     }
 
     /// It as JSON: the name, and what is known besides.
@@ -141,7 +141,7 @@ struct Merged<'a> {
 
 /// The guardrails of all catalogs by name, `None` where no catalog lists any; and what they
 /// disagree in.
-pub(super) fn merge<'a>(
+pub(super) fn merge_catalogs<'a>(
     catalogs: &[Item<'a, RawCatalog>],
 ) -> (Option<BTreeMap<&'a str, KnownGuardrail>>, Vec<Conflict<'a>>) {
     let mut merged: BTreeMap<&str, Merged<'_>> = BTreeMap::new();
@@ -152,7 +152,7 @@ pub(super) fn merge<'a>(
         for raw in item.raw.guardrails.iter().flatten() {
             let name = raw.name.as_str();
             let into = merged.entry(name).or_insert_with(|| Merged::named(name));
-            into.add(name, raw, item.file, &mut conflicts);
+            into.add_entry(name, raw, item.file, &mut conflicts);
         }
     }
 
@@ -173,7 +173,7 @@ impl<'a> Merged<'a> {
         }
     }
 
-    fn add(
+    fn add_entry(
         &mut self,
         name: &'a str,
         raw: &RawGuardrail,

@@ -9,23 +9,23 @@ use crate::document::{Dimension, PerDimension};
 /// The values of a request: who asks, with which key, for which model, under which tags. `""` is a
 /// value.
 ///
-/// INVARIANT (single): a dimension that is no set has at most one value. [`Context::add`] keeps it.
+/// INVARIANT (single): a dimension that is no set has at most one value. [`Context::add_value`] keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Context(PerDimension<SmallVec<[String; 1]>>);
 
 impl Context {
     /// A context with some values.
-    pub fn of<'v>(values: impl IntoIterator<Item = (Dimension, &'v str)>) -> Self {
+    pub fn from_values<'v>(values: impl IntoIterator<Item = (Dimension, &'v str)>) -> Self {
         let mut context = Self::default();
         for (dimension, value) in values {
-            context.add(dimension, value.to_owned());
+            context.add_value(dimension, value.to_owned());
         }
 
         context
     }
 
     /// The request in words: ``a request with team `eu`, tag `phi` ``.
-    pub fn describe(&self) -> String {
+    pub fn describe_values(&self) -> String {
         let values = Dimension::WRITTEN.into_iter().flat_map(|dimension| {
             let values = self.values(dimension).iter();
             values.map(move |value| format!("{} `{value}`", dimension.singular()))
@@ -40,7 +40,7 @@ impl Context {
     }
 
     /// Gives it a value: of a set one more, else in place of the one that it had.
-    pub fn add(&mut self, dimension: Dimension, value: String) {
+    pub fn add_value(&mut self, dimension: Dimension, value: String) {
         let values = &mut self.0[dimension];
         if !dimension.is_set() {
             values.clear();
@@ -51,10 +51,10 @@ impl Context {
 
     /// Gives it these values of a dimension in place of those that it had; of a dimension that is
     /// no set, the last of them.
-    pub fn set(&mut self, dimension: Dimension, values: impl IntoIterator<Item = String>) {
+    pub fn set_values(&mut self, dimension: Dimension, values: impl IntoIterator<Item = String>) {
         self.0[dimension].clear();
         for value in values {
-            self.add(dimension, value);
+            self.add_value(dimension, value);
         }
     }
 
@@ -77,7 +77,7 @@ impl Context {
 impl Extend<(Dimension, String)> for Context {
     fn extend<I: IntoIterator<Item = (Dimension, String)>>(&mut self, values: I) {
         for (dimension, value) in values {
-            self.add(dimension, value);
+            self.add_value(dimension, value);
         }
     }
 }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn only_a_set_has_several_values() {
-        let context = Context::of([
+        let context = Context::from_values([
             (Dimension::Team, "a"),
             (Dimension::Tag, "x"),
             (Dimension::Team, ""),

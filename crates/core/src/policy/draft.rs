@@ -40,7 +40,12 @@ impl<T> Copy for Item<'_, T> {}
 
 impl<T> Item<'_, T> {
     /// A finding at a place of this document.
-    pub fn finding(&self, rule: &'static Rule, span: Span, message: impl Into<String>) -> Finding {
+    pub fn make_finding(
+        &self,
+        rule: &'static Rule,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Finding {
         Finding::new(rule, self.file, span, message)
     }
 
@@ -129,7 +134,7 @@ impl<'a> DraftSet<'a> {
             draft.sort_in(document);
         }
 
-        draft.refer();
+        draft.resolve_references();
         draft
     }
 
@@ -146,7 +151,7 @@ impl<'a> DraftSet<'a> {
         }
     }
 
-    fn refer(&mut self) {
+    fn resolve_references(&mut self) {
         for (index, policy) in self.policies.iter().enumerate() {
             self.by_name
                 .entry(policy.raw.name.as_str())
@@ -201,7 +206,7 @@ impl<'a> DraftSet<'a> {
     }
 
     /// Whether a policy of that name is here, or was meant to be.
-    pub fn knows(&self, policy: &str) -> bool {
+    pub fn knows_policy(&self, policy: &str) -> bool {
         self.by_name.contains_key(policy)
             || self.broken_names.contains(policy)
             || self.lacks_unnamed
@@ -215,7 +220,7 @@ impl<'a> DraftSet<'a> {
 
     /// A policy and its ancestors, itself first. Ends at an unknown parent; of a chain that is too
     /// long or a cycle it is only the beginning.
-    pub fn line(&self, policy: usize) -> impl Iterator<Item = usize> + '_ {
+    pub fn chain_upwards(&self, policy: usize) -> impl Iterator<Item = usize> + '_ {
         std::iter::successors(Some(policy), |at| self.parents.get(*at).copied().flatten())
             .take(MAX_CHAIN)
     }
@@ -225,7 +230,7 @@ impl<'a> DraftSet<'a> {
         let depth = self.lineage.depths.get(policy).copied().flatten();
         depth.is_some_and(|depth| depth <= MAX_CHAIN)
             && self
-                .line(policy)
+                .chain_upwards(policy)
                 .last()
                 .and_then(|root| self.policies.get(root))
                 .is_some_and(|root| root.raw.inherit.is_none())

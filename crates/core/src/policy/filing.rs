@@ -62,7 +62,7 @@ pub struct Crowd<'a>(FxHashMap<(Dimension, &'a Pattern), u32>);
 
 impl<'a> Crowd<'a> {
     /// Counts the patterns of one more thing.
-    pub fn count(&mut self, patterns: impl Iterator<Item = (Dimension, &'a [Pattern])>) {
+    pub fn count_patterns(&mut self, patterns: impl Iterator<Item = (Dimension, &'a [Pattern])>) {
         for (dimension, patterns) in patterns {
             for pattern in patterns {
                 *self.0.entry((dimension, pattern)).or_insert(0) += 1;
@@ -72,7 +72,7 @@ impl<'a> Crowd<'a> {
 
     /// The dimension whose patterns the fewest others ask for, of equal ones first one without a
     /// prefix; `None` where there is none.
-    pub fn narrowest(
+    pub fn narrowest_dimension(
         &self,
         patterns: impl Iterator<Item = (Dimension, &'a [Pattern])>,
     ) -> Option<(Dimension, &'a [Pattern])> {
@@ -88,16 +88,16 @@ impl<'a> Crowd<'a> {
 }
 
 impl<T: Clone + PartialEq> Filing<T> {
-    /// Files a thing under patterns of a dimension, those that [`Crowd::narrowest`] gave; `None`:
+    /// Files a thing under patterns of a dimension, those that [`Crowd::narrowest_dimension`] gave; `None`:
     /// it is always found. Things must come in the order in which they are to be found under one
     /// pattern.
-    pub fn file(&mut self, under: Option<(Dimension, &[Pattern])>, thing: T) {
+    pub fn file_under(&mut self, under: Option<(Dimension, &[Pattern])>, thing: T) {
         let Some((dimension, patterns)) = under else {
             return self.always.push(thing);
         };
         let shelf = &mut self.shelves[dimension];
         for pattern in patterns {
-            let list = shelf.list(pattern);
+            let list = shelf.list_for(pattern);
             // A pattern may be given twice.
             if list.last() != Some(&thing) {
                 list.push(thing.clone());
@@ -108,18 +108,18 @@ impl<T: Clone + PartialEq> Filing<T> {
 
 impl<T> Filing<T> {
     /// Things that no dimension narrows.
-    pub fn always(&self) -> &[T] {
+    pub fn always_found(&self) -> &[T] {
         &self.always
     }
 
     /// What is filed under a dimension.
-    pub fn under(&self, dimension: Dimension) -> &Shelf<T> {
+    pub fn shelf_of(&self, dimension: Dimension) -> &Shelf<T> {
         &self.shelves[dimension]
     }
 }
 
 impl<T> Shelf<T> {
-    fn list(&mut self, pattern: &Pattern) -> &mut Vec<T> {
+    fn list_for(&mut self, pattern: &Pattern) -> &mut Vec<T> {
         let (table, text) = match pattern {
             Pattern::Exact(text) => (&mut self.exact, text),
             Pattern::Prefix(text) => (self.prefixes_of(text.len()), text),
@@ -148,7 +148,7 @@ impl<T> Shelf<T> {
     }
 
     /// Calls `visit` with each list filed under a pattern that matches a value.
-    pub fn find<'a>(&'a self, value: &str, mut visit: impl FnMut(&'a [T])) {
+    pub fn find_matching<'a>(&'a self, value: &str, mut visit: impl FnMut(&'a [T])) {
         if let Some(list) = self.exact.get(value) {
             visit(list);
         }
@@ -159,7 +159,7 @@ impl<T> Shelf<T> {
     /// Calls `visit` with each list filed under a pattern that covers another.
     pub fn find_covering<'a>(&'a self, pattern: &Pattern, mut visit: impl FnMut(&'a [T])) {
         match pattern {
-            Pattern::Exact(value) => self.find(value, visit),
+            Pattern::Exact(value) => self.find_matching(value, visit),
             Pattern::Prefix(prefix) => self.find_prefixes(prefix, &mut visit),
         }
     }
@@ -192,17 +192,17 @@ mod tests {
         let lists =
             |at: usize| [(Dimension::Model, &*model), (Dimension::Team, &*teams[at])].into_iter();
         let mut crowd = Crowd::default();
-        (0..3).for_each(|at| crowd.count(lists(at)));
+        (0..3).for_each(|at| crowd.count_patterns(lists(at)));
 
         let mut filing = Filing::default();
-        (0..3).for_each(|at| filing.file(crowd.narrowest(lists(at)), at));
-        filing.file(crowd.narrowest(std::iter::empty()), 3);
+        (0..3).for_each(|at| filing.file_under(crowd.narrowest_dimension(lists(at)), at));
+        filing.file_under(crowd.narrowest_dimension(std::iter::empty()), 3);
 
         let found = |dimension, value| {
             let mut found = Vec::new();
             filing
-                .under(dimension)
-                .find(value, |list| found.extend_from_slice(list));
+                .shelf_of(dimension)
+                .find_matching(value, |list| found.extend_from_slice(list));
             found
         };
 
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(found(Dimension::Team, "us"), [1, 2]);
         assert_eq!(found(Dimension::Model, "gpt-4"), [0; 0]);
 
-        assert_eq!(filing.always(), [3]);
+        assert_eq!(filing.always_found(), [3]);
     }
 
     #[test]
@@ -218,13 +218,13 @@ mod tests {
         let texts = ["é*", "a", "*", "abc*", "ab", "a*", "a*"];
         let mut filing = Filing::default();
         for text in texts {
-            filing.file(Some((Dimension::Tag, &patterns(&[text, text]))), text);
+            filing.file_under(Some((Dimension::Tag, &patterns(&[text, text]))), text);
         }
 
-        let shelf = filing.under(Dimension::Tag);
+        let shelf = filing.shelf_of(Dimension::Tag);
         for text in ["", "a", "ab", "abcd", "b", "è", "é", "éa"] {
             let mut found = Vec::new();
-            shelf.find(text, |list| found.extend_from_slice(list));
+            shelf.find_matching(text, |list| found.extend_from_slice(list));
             let matches = |given: &&str| Pattern::parse(given).matches(Some(text));
             let mut scan: Vec<&str> = texts.into_iter().filter(matches).collect();
             scan.dedup();

@@ -99,7 +99,7 @@ impl Freeze {
     }
 
     /// Whether it is in force wherever another one is, as far as their fields tell.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers_freeze(&self, other: &Self) -> bool {
         match (&self.window, &other.window) {
             (
                 FreezeWindow::Once { from, to },
@@ -116,8 +116,8 @@ impl Freeze {
                     ..
                 },
             ) => {
-                let (from, to) = self.window.minutes();
-                let (other_from, other_to) = other.window.minutes();
+                let (from, to) = self.window.day_minutes();
+                let (other_from, other_to) = other.window.day_minutes();
                 timezone == other_timezone
                     && other_days.iter().all(|day| days.contains(day))
                     && from <= other_from
@@ -128,7 +128,7 @@ impl Freeze {
     }
 
     /// When it is in force, in words.
-    pub fn describe(&self) -> String {
+    pub fn describe_time(&self) -> String {
         match &self.window {
             FreezeWindow::Once { from, to } => format!("from {from} to {to}"),
             FreezeWindow::Weekly {
@@ -157,7 +157,7 @@ impl FreezeWindow {
     }
 
     /// Its end, where it is in force.
-    fn end(&self, now: Timestamp) -> Option<Timestamp> {
+    fn end_after(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Once { from, to } => (*from <= now && now < *to).then_some(*to),
             Self::Weekly { days, timezone, .. } => {
@@ -170,10 +170,11 @@ impl FreezeWindow {
                 // One that began yesterday may reach into today; clocks are never set by more than
                 // a day.
                 let dates = [today.yesterday().ok(), Some(today), today.tomorrow().ok()];
-                let begins = |date: &Date| days.iter().any(|day| weekday(*day) == date.weekday());
+                let begins =
+                    |date: &Date| days.iter().any(|day| to_weekday(*day) == date.weekday());
                 let dates = dates.into_iter().flatten().filter(begins);
                 let ends = dates.filter_map(|date| {
-                    let (from, to) = self.minutes();
+                    let (from, to) = self.day_minutes();
                     let from = instant_of(date, from, &zone, Edge::First)?;
                     let to = instant_of(date, to, &zone, Edge::Last)?;
                     (from <= now && now < to).then_some(to)
@@ -185,7 +186,7 @@ impl FreezeWindow {
     }
 
     /// Both ends of a weekly window in minutes from the start of its day.
-    fn minutes(&self) -> (u16, u16) {
+    fn day_minutes(&self) -> (u16, u16) {
         match self {
             Self::Once { .. } => (0, 0),
             Self::Weekly { from, to, .. } if to <= from => (*from, to + MINUTES_A_DAY),
@@ -199,7 +200,7 @@ pub fn frozen_at(freezes: &[Freeze], now: Timestamp) -> Option<Frozen<'_>> {
     let ending_last = |at: Timestamp| {
         let ends = freezes
             .iter()
-            .filter_map(|freeze| Some((freeze.window.end(at)?, freeze)));
+            .filter_map(|freeze| Some((freeze.window.end_after(at)?, freeze)));
         ends.max_by_key(|(end, _)| *end)
     };
 
@@ -242,7 +243,7 @@ fn instant_of(date: Date, minutes: u16, zone: &TimeZone, edge: Edge) -> Option<T
     }
 }
 
-fn weekday(day: Day) -> Weekday {
+fn to_weekday(day: Day) -> Weekday {
     match day {
         Day::Mon => Weekday::Monday,
         Day::Tue => Weekday::Tuesday,

@@ -22,7 +22,7 @@ impl<'a> Guardrails<'a> {
                 .guardrails
                 .iter()
                 .flat_map(|own| own.add.iter().flatten());
-            let mut numbers: Vec<u32> = names.map(|name| all.enter(name.as_str())).collect();
+            let mut numbers: Vec<u32> = names.map(|name| all.enter_name(name.as_str())).collect();
             numbers.sort_unstable();
             all.added.push(numbers.into_boxed_slice());
         }
@@ -30,7 +30,7 @@ impl<'a> Guardrails<'a> {
         all
     }
 
-    fn enter(&mut self, name: &'a str) -> u32 {
+    fn enter_name(&mut self, name: &'a str) -> u32 {
         let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
         *self.numbers.entry(name).or_insert(next)
     }
@@ -41,12 +41,12 @@ impl<'a> Guardrails<'a> {
     }
 
     /// The number of a guardrail, if some policy adds it.
-    pub fn number(&self, name: &str) -> Option<u32> {
+    pub fn number_of(&self, name: &str) -> Option<u32> {
         self.numbers.get(name).copied()
     }
 
     /// The numbers of what a policy adds itself, sorted.
-    pub fn added(&self, policy: usize) -> &[u32] {
+    pub fn added_by(&self, policy: usize) -> &[u32] {
         self.added
             .get(policy)
             .map(|numbers| &**numbers)

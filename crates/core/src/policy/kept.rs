@@ -75,7 +75,7 @@ impl UncheckedSet {
             && self.conditions.is_sorted_by(|a, b| a.text() < b.text())
             && self
                 .attachments
-                .is_sorted_by_key(|attachment| attachment.order())
+                .is_sorted_by_key(|attachment| attachment.evaluation_order())
             && self.policies.iter().all(|policy| self.holds_ids_of(policy))
             && self
                 .attachments
@@ -128,10 +128,12 @@ impl Serialize for Levels {
 impl<'de> Deserialize<'de> for Levels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let kept = std::collections::BTreeMap::<String, Level>::deserialize(deserializer)?;
-        let (known, mut levels) = (rules::all(), Self::default());
+        let (known, mut levels) = (rules::all_rules(), Self::default());
         for (name, level) in kept {
             let unknown = || D::Error::custom(format!("no warning is named `{name}`"));
-            levels.set(&known, &name, level).map_err(|_| unknown())?;
+            levels
+                .set_level(&known, &name, level)
+                .map_err(|_| unknown())?;
         }
 
         Ok(levels)
@@ -155,6 +157,6 @@ pub(super) mod context_as_lists {
         let values = lists.iter().flat_map(|(dimension, list)| {
             list.iter().map(move |value| (dimension, value.as_str()))
         });
-        Ok(Context::of(values))
+        Ok(Context::from_values(values))
     }
 }

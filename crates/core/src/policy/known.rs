@@ -12,7 +12,7 @@ use crate::document::{Dimension, PerDimension, RawCatalog};
 /// One dimension of the merged catalog: exact names and patterns, in order so that a question costs
 /// a search.
 #[derive(Debug, Default)]
-pub struct Known<'a> {
+pub struct KnownNames<'a> {
     exact: FxHashSet<&'a str>,
     /// The exact names, sorted.
     names: Vec<&'a str>,
@@ -20,7 +20,7 @@ pub struct Known<'a> {
     prefixes: Vec<&'a str>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownNames<'a> {
     pub(super) fn new(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut known = Self::default();
         for text in texts {
@@ -53,26 +53,26 @@ impl<'a> Known<'a> {
     }
 
     /// Whether the catalog has this very value, by name or by a pattern.
-    pub fn has(&self, value: &str) -> bool {
+    pub fn has_value(&self, value: &str) -> bool {
         self.exact.contains(value) || self.has_prefix_of(value)
     }
 
     /// Whether a pattern matches anything that the catalog has.
-    pub fn touches(&self, pattern: &Pattern) -> bool {
+    pub fn touches_pattern(&self, pattern: &Pattern) -> bool {
         match pattern {
-            Pattern::Exact(text) => self.has(text),
+            Pattern::Exact(text) => self.has_value(text),
             Pattern::Prefix(prefix) => {
-                begins(&self.names, prefix)
-                    || begins(&self.prefixes, prefix)
+                any_begins_with(&self.names, prefix)
+                    || any_begins_with(&self.prefixes, prefix)
                     || self.has_prefix_of(prefix)
             }
         }
     }
 
     /// Whether one of the names or patterns matches every value that a pattern matches.
-    pub fn covers(&self, pattern: &Pattern) -> bool {
+    pub fn covers_pattern(&self, pattern: &Pattern) -> bool {
         match pattern {
-            Pattern::Exact(text) => self.has(text),
+            Pattern::Exact(text) => self.has_value(text),
             Pattern::Prefix(prefix) => self.has_prefix_of(prefix),
         }
     }
@@ -87,7 +87,7 @@ impl<'a> Known<'a> {
 }
 
 /// Whether one of the sorted texts begins with `prefix`.
-fn begins(sorted: &[&str], prefix: &str) -> bool {
+fn any_begins_with(sorted: &[&str], prefix: &str) -> bool {
     let at = sorted.partition_point(|text| *text < prefix);
     sorted.get(at).is_some_and(|text| text.starts_with(prefix))
 }
@@ -100,13 +100,13 @@ pub struct DraftCatalog<'a> {
     /// What catalogs disagree in.
     pub conflicts: Vec<Conflict<'a>>,
     /// What is known of each dimension; `None`: not checked.
-    pub values: PerDimension<Option<Known<'a>>>,
+    pub values: PerDimension<Option<KnownNames<'a>>>,
 }
 
 impl<'a> DraftCatalog<'a> {
     /// Merges the catalogs of a set.
     pub(super) fn new(catalogs: &[Item<'a, RawCatalog>]) -> Self {
-        let (guardrails, conflicts) = catalogued::merge(catalogs);
+        let (guardrails, conflicts) = catalogued::merge_catalogs(catalogs);
         let mut values: PerDimension<Option<Vec<&'a str>>> = PerDimension::default();
         for catalog in catalogs.iter().map(|item| item.raw) {
             for (dimension, merged) in values.iter_mut() {
@@ -117,7 +117,7 @@ impl<'a> DraftCatalog<'a> {
             }
         }
 
-        let known = |_, texts: Option<Vec<&'a str>>| Some(Known::new(texts?.into_iter()));
+        let known = |_, texts: Option<Vec<&'a str>>| Some(KnownNames::new(texts?.into_iter()));
         Self {
             guardrails,
             conflicts,
@@ -131,7 +131,7 @@ impl<'a> DraftCatalog<'a> {
     }
 
     /// What is known of a dimension; `None`: not checked.
-    pub fn of(&self, dimension: Dimension) -> Option<&Known<'a>> {
+    pub fn values_of(&self, dimension: Dimension) -> Option<&KnownNames<'a>> {
         self.values[dimension].as_ref()
     }
 }
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn names_and_patterns_answer_by_search_as_by_scan() {
         let texts = ["gpt-4", "openai/*", "openai/gpt-*", "a*", "ab", "b", "é*"];
-        let known = Known::new(texts.into_iter());
+        let known = KnownNames::new(texts.into_iter());
         assert_eq!(known.prefixes(), ["a", "openai/", "é"]);
 
         for value in [
@@ -152,14 +152,14 @@ mod tests {
             let scan = texts
                 .iter()
                 .any(|text| Pattern::parse(text).matches(Some(value)));
-            assert_eq!(known.has(value), scan, "{value}");
+            assert_eq!(known.has_value(value), scan, "{value}");
             let wild = Pattern::parse(&format!("{value}*"));
             let scan = texts
                 .iter()
                 .any(|text| Pattern::parse(text).overlaps(&wild));
-            assert_eq!(known.touches(&wild), scan, "{value}*");
+            assert_eq!(known.touches_pattern(&wild), scan, "{value}*");
             let scan = texts.iter().any(|text| Pattern::parse(text).covers(&wild));
-            assert_eq!(known.covers(&wild), scan, "{value}*");
+            assert_eq!(known.covers_pattern(&wild), scan, "{value}*");
         }
     }
 }

@@ -48,7 +48,7 @@ impl Levels {
     ///
     /// # Errors
     /// Where there is no such rule, or its severity is fixed.
-    pub fn set(
+    pub fn set_level(
         &mut self,
         rules: &[&'static Rule],
         name: &str,
@@ -73,7 +73,7 @@ impl Levels {
 
     /// What a breach of a rule is, by these levels; one that is off counts as a warning. An error
     /// of a later release is one here, so that it is looked for.
-    pub fn of(&self, rule: &Rule) -> Severity {
+    pub fn severity_of(&self, rule: &Rule) -> Severity {
         match self.named.get(rule.name) {
             Some(Level::Error) => Severity::Error,
             Some(Level::Off | Level::Warn) => Severity::Warning,
@@ -90,14 +90,14 @@ impl Levels {
     }
 
     /// These levels with others over them; of the two releases the older counts.
-    pub fn overlay(&mut self, over: &Self) {
+    pub fn overlay_levels(&mut self, over: &Self) {
         self.named
             .extend(over.named.iter().map(|(name, level)| (*name, *level)));
         self.as_of = self.as_of.min(over.as_of);
     }
 
     /// Applies the levels and puts the findings in the order of reports.
-    pub fn apply(&self, findings: &mut Vec<Finding>) {
+    pub fn apply_levels(&self, findings: &mut Vec<Finding>) {
         findings.retain_mut(|finding| {
             match self.named.get(finding.rule.name) {
                 Some(Level::Off) => return false,

@@ -15,7 +15,7 @@ pub struct Lineage {
 impl Lineage {
     /// Follows the parents, given as indexes.
     pub fn new(parents: &[Option<usize>]) -> Self {
-        let mut walk = Walk {
+        let mut walk = DepthWalk {
             depths: vec![Depth::Unknown; parents.len()],
             cycles: Vec::new(),
         };
@@ -44,23 +44,23 @@ enum Depth {
     Of(usize),
 }
 
-struct Walk {
+struct DepthWalk {
     depths: Vec<Depth>,
     cycles: Vec<Vec<usize>>,
 }
 
-impl Walk {
+impl DepthWalk {
     /// Climbs to something known, then goes back down and notes what was found.
     fn from(&mut self, start: usize, parents: &[Option<usize>]) {
         let mut path = Vec::new();
         let mut at = Some(start);
-        while let Some(policy) = at.filter(|policy| self.depth(*policy) == Depth::Unknown) {
-            self.set(policy, Depth::OnPath);
+        while let Some(policy) = at.filter(|policy| self.depth_of(*policy) == Depth::Unknown) {
+            self.set_depth(policy, Depth::OnPath);
             path.push(policy);
             at = parents.get(policy).copied().flatten();
         }
 
-        let mut above = at.map_or(Depth::Of(0), |policy| self.depth(policy));
+        let mut above = at.map_or(Depth::Of(0), |policy| self.depth_of(policy));
         if let (Depth::OnPath, Some(closing)) = (above, at) {
             let members = path
                 .iter()
@@ -77,15 +77,15 @@ impl Walk {
                 Depth::Of(depth) => Depth::Of(depth + 1),
                 Depth::Unknown | Depth::OnPath | Depth::Cyclic => Depth::Cyclic,
             };
-            self.set(policy, above);
+            self.set_depth(policy, above);
         }
     }
 
-    fn depth(&self, policy: usize) -> Depth {
+    fn depth_of(&self, policy: usize) -> Depth {
         self.depths.get(policy).copied().unwrap_or(Depth::Of(0))
     }
 
-    fn set(&mut self, policy: usize, depth: Depth) {
+    fn set_depth(&mut self, policy: usize, depth: Depth) {
         if let Some(slot) = self.depths.get_mut(policy) {
             *slot = depth;
         }

@@ -109,7 +109,7 @@ impl Step {
     }
 
     /// The action after an outcome; a guardrail that was skipped lets the pipeline go on.
-    pub fn action(&self, outcome: Outcome) -> Action {
+    pub fn action_after(&self, outcome: Outcome) -> Action {
         match outcome {
             Outcome::Pass => self.on_pass,
             Outcome::Fail => self.on_fail,
@@ -127,17 +127,17 @@ pub struct Targets(pub PerDimension<Option<Vec<Pattern>>>);
 
 impl Targets {
     /// Whether a request lies in the box: each dimension that is named matches.
-    pub fn matches(&self, context: &Context) -> bool {
+    pub fn matches_context(&self, context: &Context) -> bool {
         self.iter().all(|(dimension, patterns)| {
             patterns
                 .as_deref()
-                .is_none_or(|patterns| meets(dimension, patterns, context.values(dimension)))
+                .is_none_or(|patterns| meets_values(dimension, patterns, context.values(dimension)))
         })
     }
 
     /// The dimensions that keep some request out, with their patterns. Of a dimension that is no
     /// set `*` matches an absent value too; of a set it asks for some value.
-    pub fn narrowing(&self) -> impl Iterator<Item = (Dimension, &[Pattern])> {
+    pub fn narrowing_patterns(&self) -> impl Iterator<Item = (Dimension, &[Pattern])> {
         let named = self
             .iter()
             .filter_map(|(of, patterns)| Some((of, patterns.as_deref()?)));
@@ -155,7 +155,7 @@ impl std::ops::Deref for Targets {
 
 /// Whether the values of a request match one dimension of a box: any of them any of the patterns.
 /// An absent value matches `*`, but for a set: its patterns ask for a value.
-pub fn meets(dimension: Dimension, patterns: &[Pattern], values: &[String]) -> bool {
+pub fn meets_values(dimension: Dimension, patterns: &[Pattern], values: &[String]) -> bool {
     match values {
         [] => !dimension.is_set() && patterns.iter().any(Pattern::is_any),
         values => values.iter().any(|value| is_asked_for(patterns, value)),
@@ -208,7 +208,7 @@ impl Attachment {
     /// The place in the order of evaluation, lower first: has a priority, priority, then
     /// specificity: the highest dimension (global 0, teams 1, keys 2, tags 3, models 4) and how
     /// many are named.
-    pub fn order(&self) -> (bool, i32, u8, u8) {
+    pub fn evaluation_order(&self) -> (bool, i32, u8, u8) {
         let (mut highest, mut count) = (0, 0);
         for (rank, patterns) in (1u8..).zip(self.targets.values()) {
             if patterns.is_some() && !self.everywhere {
@@ -391,7 +391,7 @@ pub struct PolicySet {
     pub catalog: Catalog,
     /// By name.
     pub policies: Vec<Arc<Policy>>,
-    /// In the order of evaluation: [`Attachment::order`], then file and place.
+    /// In the order of evaluation: [`Attachment::evaluation_order`], then file and place.
     pub attachments: Vec<Arc<Attachment>>,
     /// In the order of files and places.
     pub tests: Vec<TestSuite>,
@@ -469,7 +469,7 @@ impl PolicySet {
     }
 
     /// A policy by its name.
-    pub fn find(&self, name: &str) -> Option<(PolicyId, &Policy)> {
+    pub fn find_policy(&self, name: &str) -> Option<(PolicyId, &Policy)> {
         let id = *self.by_name.get(name)?;
         Some((id, self.policy(id)?))
     }
@@ -491,7 +491,7 @@ impl PolicySet {
     }
 
     /// A policy's guardrails, sorted: what its chain gives where `holds` says which members hold.
-    pub fn effective(
+    pub fn effective_guardrails(
         &self,
         policy: &Policy,
         holds: impl FnMut(&Policy) -> bool,

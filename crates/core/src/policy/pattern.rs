@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::work::step;
+use crate::document::work::note_steps;
 
 /// A pattern of an attachment, an invariant or a catalog.
 ///
@@ -30,7 +30,7 @@ impl Pattern {
 
     /// Whether a value, perhaps an absent one, matches.
     pub fn matches(&self, value: Option<&str>) -> bool {
-        step(1);
+        note_steps(1);
         match (self, value) {
             (Self::Exact(text), Some(value)) => **text == *value,
             (Self::Exact(_), None) => false,
@@ -46,7 +46,7 @@ impl Pattern {
 
     /// Whether every value that `other` matches is matched by this one too.
     pub fn covers(&self, other: &Self) -> bool {
-        step(1);
+        note_steps(1);
         match (self, other) {
             (Self::Exact(a), Self::Exact(b)) => a == b,
             (Self::Exact(_), Self::Prefix(_)) => false,
@@ -56,7 +56,7 @@ impl Pattern {
 
     /// Whether some value is matched by both.
     pub fn overlaps(&self, other: &Self) -> bool {
-        step(1);
+        note_steps(1);
         match (self, other) {
             (Self::Prefix(a), Self::Prefix(b)) => a.starts_with(&**b) || b.starts_with(&**a),
             _ => self.covers(other) || other.covers(self),

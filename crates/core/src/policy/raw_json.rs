@@ -15,7 +15,7 @@ pub fn raw_attachment_json(raw: &RawAttachment) -> Value {
 
     for dimension in Dimension::ALL {
         if let Some(patterns) = raw.patterns(dimension) {
-            let patterns = sorted(patterns.iter().map(|text| text.as_str()));
+            let patterns = sorted_texts(patterns.iter().map(|text| text.as_str()));
             fields.insert(dimension.plural().to_owned(), json!(patterns));
         }
     }
@@ -30,7 +30,7 @@ pub fn raw_attachment_json(raw: &RawAttachment) -> Value {
 
     if let Some(expires) = &raw.expires {
         let instant = raw
-            .expiry()
+            .expiry_instant()
             .map_or_else(|| expires.value.clone(), |it| it.to_string());
         fields.insert("expires".to_owned(), json!(instant));
     }
@@ -42,7 +42,7 @@ pub fn raw_attachment_json(raw: &RawAttachment) -> Value {
     Value::Object(fields)
 }
 
-fn sorted<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn sorted_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut texts: Vec<&str> = texts.collect();
     texts.sort_unstable();
     texts.dedup();

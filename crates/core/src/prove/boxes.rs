@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 
 use super::cone::PatternList;
 use super::report::Models;
-use super::search::{Change, Found};
+use super::search::{Difference, OutcomeChange};
 use super::terms::{self, Term};
 use super::world::World;
 use crate::document::{Dimension, PerDimension};
@@ -41,7 +41,7 @@ const MAX_TAG_LISTS: usize = 3;
 /// Requests around the points at which the same difference was seen.
 #[derive(Debug, Clone)]
 pub(super) struct PointBox {
-    pub change: Change,
+    pub change: OutcomeChange,
     pub requested: Option<Arc<str>>,
     /// For each side, whether what it gives there comes by default for some models.
     pub by_default: [bool; 2],
@@ -112,7 +112,7 @@ impl<'w, 'a> Boxes<'w, 'a> {
 
     /// The boxes of all differences, joined and in the order in which they are shown; and how many
     /// differences are in none of them because the budget was spent.
-    pub(super) fn join_all(&mut self, found: &[Found]) -> (Vec<PointBox>, usize) {
+    pub(super) fn join_all(&mut self, found: &[Difference]) -> (Vec<PointBox>, usize) {
         let mut boxes = Vec::new();
         let mut left_out = 0;
         for (source, found) in found.iter().enumerate() {
@@ -140,7 +140,7 @@ impl<'w, 'a> Boxes<'w, 'a> {
     }
 
     /// The boxes of one difference: one for each description of its models.
-    pub(super) fn cut_boxes(&mut self, source: usize, found: &Found) -> Vec<PointBox> {
+    pub(super) fn cut_boxes(&mut self, source: usize, found: &Difference) -> Vec<PointBox> {
         let terms = self.terms_of(&found.space, &found.classes);
         self.budget.spend(PER_BOX * terms.len() as u64);
 

@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::index::Rank;
 use super::report::{Cause, How};
-use super::world::{Key, Member, PipeId, ProfileId, Side, World};
+use super::world::{GivenKey, Member, PipeId, ProfileId, Side, World};
 use crate::policy::{Place, Policy, PolicyId, PolicySet};
 
 /// The number of BASE's side in a world of two.
@@ -83,7 +83,11 @@ impl<'w, 'a> Changes<'w, 'a> {
             .world
             .sides
             .iter()
-            .filter_map(|side| side.set.find(name).map(|(_, policy)| (side.set, policy)))
+            .filter_map(|side| {
+                side.set
+                    .find_policy(name)
+                    .map(|(_, policy)| (side.set, policy))
+            })
             .flat_map(|(set, policy)| policy.chain.iter().filter_map(|id| set.policy(*id)))
             .filter_map(|member| self.policy_documents.get(&member.name))
             .collect();
@@ -95,7 +99,7 @@ impl<'w, 'a> Changes<'w, 'a> {
 }
 
 fn find_lacking(side: &Side<'_>, other: &Side<'_>) -> Vec<Rank> {
-    let keys: FxHashSet<Key<'_>> = other
+    let keys: FxHashSet<GivenKey<'_>> = other
         .givens
         .iter()
         .map(|given| given.identity_key())
@@ -110,7 +114,7 @@ fn find_lacking(side: &Side<'_>, other: &Side<'_>) -> Vec<Rank> {
 fn changed_policies(base: &Side<'_>, head: &Side<'_>) -> Vec<ChangedPolicy> {
     let profile = |side: &Side<'_>, name: &str| {
         side.set
-            .find(name)
+            .find_policy(name)
             .and_then(|(id, _)| side.profiles.get(id.0 as usize).copied())
     };
 
@@ -153,7 +157,7 @@ fn policy_documents(base: &Side<'_>, head: &Side<'_>) -> FxHashMap<Arc<str>, Cau
     let mut documents = FxHashMap::default();
     let cause = |policy: &Policy, how| make_cause("Policy", &policy.name, &policy.place, how);
     for (id, policy) in (0..).map(PolicyId).zip(&head.set.policies) {
-        let how = match base.set.find(&policy.name) {
+        let how = match base.set.find_policy(&policy.name) {
             None => How::Added,
             Some((old_id, old))
                 if own_effect(base, old_id, old) != own_effect(head, id, policy) =>
@@ -170,7 +174,7 @@ fn policy_documents(base: &Side<'_>, head: &Side<'_>) -> FxHashMap<Arc<str>, Cau
         .set
         .policies
         .iter()
-        .filter(|policy| head.set.find(&policy.name).is_none())
+        .filter(|policy| head.set.find_policy(&policy.name).is_none())
     {
         documents.insert(policy.name.clone(), cause(policy, How::Removed));
     }

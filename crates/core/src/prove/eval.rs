@@ -17,7 +17,7 @@ pub(super) struct Effect {
 
 /// What a request gets from one set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct ClassOutcome {
     /// Whether an attachment that is not a default one matches and applies.
     pub non_default: bool,
     /// Sorted.
@@ -35,12 +35,12 @@ pub(super) struct Evaluated {
     pub ranks: Vec<Vec<Rank>>,
     pub space: Rc<Space>,
     /// For each side, for each class.
-    pub outcomes: Vec<Vec<Outcome>>,
+    pub outcomes: Vec<Vec<ClassOutcome>>,
 }
 
 impl Evaluated {
-    pub(super) fn outcome_of(&self, side: usize, class: usize) -> &Outcome {
-        const NOTHING: &Outcome = &Outcome {
+    pub(super) fn outcome_of(&self, side: usize, class: usize) -> &ClassOutcome {
+        const NOTHING: &ClassOutcome = &ClassOutcome {
             non_default: false,
             gives: Vec::new(),
             pipes: Vec::new(),
@@ -203,11 +203,11 @@ fn class_outcome(
     named: &[ProfileId],
     space: &Space,
     class: usize,
-) -> Outcome {
+) -> ClassOutcome {
     let counting = counting_attachments(world, side, ranks, space, class);
-    let mut outcome = Outcome {
+    let mut outcome = ClassOutcome {
         non_default: counting.first().is_some_and(|(_, given)| !given.default),
-        ..Outcome::default()
+        ..ClassOutcome::default()
     };
 
     let profiles = counting

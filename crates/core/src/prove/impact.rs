@@ -9,11 +9,11 @@ use super::boxes::{Boxes, PointBox};
 use super::changes::{BASE, ChangedPolicy, Changes, HEAD};
 use super::cone::{PatternList, Point, any_value};
 use super::eval::Evaluator;
-use super::names::Names;
-use super::patch::{Patch, Patcher, Uneven};
+use super::names::ExampleNames;
+use super::patch::{Patcher, RegionPatch, Uneven};
 use super::replay;
 use super::report::{Detail, Impact, PipelineChange, Region, Tags, Values, Weakening, is_plain};
-use super::search::{Change, Found, Request, Search};
+use super::search::{Difference, NamedRequest, OutcomeChange, Search};
 use super::weaken;
 use super::world::{GuardId, World};
 use crate::document::{Dimension, PerDimension};
@@ -62,7 +62,7 @@ pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: D
         return impact;
     };
     let changes = Changes::new(&world, base_side, head_side);
-    let names = Names::new(&world, std::iter::empty());
+    let names = ExampleNames::new(&world, std::iter::empty());
     let engines = [base, head];
 
     budget.begin_phase(SEARCH_ENDS);
@@ -110,7 +110,7 @@ pub fn regions_around(
         return Vec::new();
     };
     let changes = Changes::new(&world, base_side, head_side);
-    let names = Names::new(&world, std::iter::empty());
+    let names = ExampleNames::new(&world, std::iter::empty());
     let mut search = Search::new(Evaluator::new(&world, budget), &changes);
     let nearest = Nearest::new(&world);
     for (context, named) in requests {
@@ -121,7 +121,7 @@ pub fn regions_around(
 
         let is_named = |policy: &&ChangedPolicy| named.iter().any(|name| **name == *policy.name);
         for policy in changes.policies.iter().filter(is_named) {
-            search.look_at(&point, Some(&Request::from_policy(policy)));
+            search.look_at(&point, Some(&NamedRequest::from_policy(policy)));
         }
     }
 
@@ -215,15 +215,15 @@ impl<'w, 'a> Nearest<'w, 'a> {
 /// in their order.
 struct Describer<'d, 'w, 'a> {
     world: &'w World<'a>,
-    names: &'d Names,
+    names: &'d ExampleNames,
     engines: [&'d Engine; 2],
-    found: &'w [Found],
+    found: &'w [Difference],
     boxes: Boxes<'w, 'a>,
     patcher: Patcher<'w, 'a>,
     budget: &'w Budget,
     detail: Detail,
     /// The patches that are shown, as boxes within one of them say nothing new.
-    shown: Vec<Patch>,
+    shown: Vec<RegionPatch>,
     regions: Vec<Region>,
     left_out: usize,
     /// What is not told, each in a sentence.
@@ -233,7 +233,7 @@ struct Describer<'d, 'w, 'a> {
 /// A guardrail, and whether it is lost or gained.
 type Told = (bool, GuardId);
 
-fn named_guardrails(change: &Change) -> impl Iterator<Item = Told> + '_ {
+fn named_guardrails(change: &OutcomeChange) -> impl Iterator<Item = Told> + '_ {
     let lost = change.lost.iter().map(|guardrail| (true, *guardrail));
     lost.chain(change.gained.iter().map(|guardrail| (false, *guardrail)))
 }
@@ -241,9 +241,9 @@ fn named_guardrails(change: &Change) -> impl Iterator<Item = Told> + '_ {
 impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
     fn new(
         world: &'w World<'a>,
-        names: &'d Names,
+        names: &'d ExampleNames,
         engines: [&'d Engine; 2],
-        found: &'w [Found],
+        found: &'w [Difference],
         patcher: Patcher<'w, 'a>,
         budget: &'w Budget,
         detail: Detail,
@@ -375,7 +375,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
         }
     }
 
-    fn show_box(&mut self, boxed: &PointBox, patch: Patch) {
+    fn show_box(&mut self, boxed: &PointBox, patch: RegionPatch) {
         // Names are put together only where the witness stays a request of the region.
         let shortened = patch.shorten_lists(self.detail.names);
         let confirmed = self
@@ -390,8 +390,9 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
             return;
         };
 
-        let same =
-            |shown: &&Patch| shown.change == patch.change && shown.requested == patch.requested;
+        let same = |shown: &&RegionPatch| {
+            shown.change == patch.change && shown.requested == patch.requested
+        };
         self.budget
             .spend(self.shown.len() as u64 + boxed.count_points());
         if self
@@ -409,11 +410,15 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
     }
 
     /// The first request of the patch for which the engines say what it says.
-    fn confirm_change(&self, boxed: &PointBox, patch: &Patch) -> Option<(Context, PipelineChange)> {
+    fn confirm_change(
+        &self,
+        boxed: &PointBox,
+        patch: &RegionPatch,
+    ) -> Option<(Context, PipelineChange)> {
         let named: Vec<String> = patch.requested.iter().map(ToString::to_string).collect();
         for model in &boxed.witnesses {
             for mut witness in self.names.example_requests(&patch.to_point()) {
-                witness.set(Dimension::Model, model.find_model());
+                witness.set_values(Dimension::Model, model.find_model());
                 if !patch.has_request(&witness) {
                     continue;
                 }
@@ -435,7 +440,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
     fn make_region(
         &self,
         boxed: &PointBox,
-        patch: &Patch,
+        patch: &RegionPatch,
         witness: Context,
         pipelines: PipelineChange,
     ) -> Region {
@@ -492,7 +497,7 @@ pub fn find_weakening(base: &Engine, head: &Engine, budget: &Budget) -> Weakens 
         };
     };
     let changes = Changes::new(&world, base_side, head_side);
-    let names = Names::new(&world, std::iter::empty());
+    let names = ExampleNames::new(&world, std::iter::empty());
     let mut search = Search::new(Evaluator::new(&world, budget), &changes);
     let weakening = weaken::find_weakening(&mut search, &names, [base, head]);
 
@@ -535,7 +540,7 @@ fn region_values(any: &PatternList, none: &PatternList) -> Values {
     }
 }
 
-fn region_tags(patch: &Patch) -> Tags {
+fn region_tags(patch: &RegionPatch) -> Tags {
     let mut lists = patch.tags.iter().map(pattern_texts);
     Tags {
         any: lists.next().unwrap_or_default(),

@@ -17,7 +17,7 @@ pub(super) type Rank = u32;
 
 /// The index of a set's attachments.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(super) struct ZoneIndex {
     /// Attachments that no dimension narrows.
     always: Vec<Rank>,
     filed: PerDimension<Files>,
@@ -32,7 +32,7 @@ struct Files {
     lengths: Vec<usize>,
 }
 
-impl Index {
+impl ZoneIndex {
     pub(super) fn new(givens: &[Given]) -> Self {
         let mut crowd: PerDimension<FxHashMap<&Pattern, u32>> = PerDimension::default();
         for (dimension, list) in givens.iter().flat_map(|given| given.zone.narrowed_lists()) {

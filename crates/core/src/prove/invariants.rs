@@ -12,7 +12,7 @@ use super::cone::{Point, Points, Zone};
 use super::eval::{Evaluated, Evaluator};
 use super::index::Rank;
 use super::monotone;
-use super::names::Names;
+use super::names::ExampleNames;
 use super::replay;
 use super::report::{NearView, Proof, Verdict};
 use super::world::{GuardId, ItemId, World};
@@ -56,7 +56,7 @@ struct Claim<'a> {
 }
 
 /// How the search for one counterexample ended.
-enum Found {
+enum ClaimOutcome {
     Nothing,
     At(Box<Verdict>),
     /// Not every place was looked at, and why.
@@ -88,7 +88,7 @@ pub fn prove_invariants(engine: &Engine, options: ProveOptions, budget: &Budget)
         claim.room.distinct = world.twins.representative_zone(&claim.room.zone);
     }
 
-    let names = Names::new(&world, zones.iter());
+    let names = ExampleNames::new(&world, zones.iter());
     let mut prover = Prover {
         eval: Evaluator::new(&world, budget),
         engine,
@@ -104,9 +104,9 @@ pub fn prove_invariants(engine: &Engine, options: ProveOptions, budget: &Budget)
 
     for claim in &claims {
         let (verdict, doubt) = match prover.refute_claim(claim) {
-            Found::At(verdict) => (*verdict, None),
-            Found::Nothing => (claim.empty_verdict(), None),
-            Found::Unknown(why) => (claim.empty_verdict(), Some(why)),
+            ClaimOutcome::At(verdict) => (*verdict, None),
+            ClaimOutcome::Nothing => (claim.empty_verdict(), None),
+            ClaimOutcome::Unknown(why) => (claim.empty_verdict(), Some(why)),
         };
 
         let doubt = doubt.map(|why| format!("the invariant `{}`: {why}", verdict.name));
@@ -171,7 +171,7 @@ fn no_unguarded(world: &mut World<'_>) -> Claim<'static> {
 
 impl Room {
     fn has_request(&self, witness: &Context) -> bool {
-        self.targets.matches(witness)
+        self.targets.matches_context(witness)
     }
 
     fn meets_class(&self, seen: &Evaluated, class: usize) -> bool {
@@ -227,21 +227,21 @@ impl Claim<'_> {
 struct Prover<'p, 'w, 'a> {
     eval: Evaluator<'w, 'a>,
     engine: &'p Engine,
-    names: &'p Names,
+    names: &'p ExampleNames,
 }
 
 impl Prover<'_, '_, '_> {
-    fn refute_claim(&mut self, claim: &Claim<'_>) -> Found {
+    fn refute_claim(&mut self, claim: &Claim<'_>) -> ClaimOutcome {
         for guardrail in &claim.require {
             let found = self.find_missing(claim, &[*guardrail]);
-            if !matches!(found, Found::Nothing) {
+            if !matches!(found, ClaimOutcome::Nothing) {
                 return found;
             }
         }
 
         for guardrail in &claim.forbid {
             let found = self.find_given(claim, *guardrail);
-            if !matches!(found, Found::Nothing) {
+            if !matches!(found, ClaimOutcome::Nothing) {
                 return found;
             }
         }
@@ -249,14 +249,16 @@ impl Prover<'_, '_, '_> {
         claim
             .any_of
             .as_ref()
-            .map_or(Found::Nothing, |any_of| self.find_missing(claim, any_of))
+            .map_or(ClaimOutcome::Nothing, |any_of| {
+                self.find_missing(claim, any_of)
+            })
     }
 
     /// A request of the claim that gets none of some guardrails.
-    fn find_missing(&mut self, claim: &Claim<'_>, wanted: &[GuardId]) -> Found {
+    fn find_missing(&mut self, claim: &Claim<'_>, wanted: &[GuardId]) -> ClaimOutcome {
         let world = self.eval.world;
         let Some(side) = world.side_at(0) else {
-            return Found::Nothing;
+            return ClaimOutcome::Nothing;
         };
         let mut wanted = wanted.to_vec();
         wanted.sort_unstable();
@@ -297,9 +299,9 @@ impl Prover<'_, '_, '_> {
     }
 
     /// A request of the claim that gets a guardrail.
-    fn find_given(&mut self, claim: &Claim<'_>, unwanted: GuardId) -> Found {
+    fn find_given(&mut self, claim: &Claim<'_>, unwanted: GuardId) -> ClaimOutcome {
         let Some(side) = self.eval.world.side_at(0) else {
-            return Found::Nothing;
+            return ClaimOutcome::Nothing;
         };
         let has = |seen: &Evaluated, class: usize| {
             seen.outcome_of(0, class)
@@ -335,11 +337,11 @@ impl Prover<'_, '_, '_> {
         self.search_ended()
     }
 
-    fn search_ended(&self) -> Found {
+    fn search_ended(&self) -> ClaimOutcome {
         if self.eval.budget.is_spent() {
-            Found::Unknown("the budget is spent".to_owned())
+            ClaimOutcome::Unknown("the budget is spent".to_owned())
         } else {
-            Found::Nothing
+            ClaimOutcome::Nothing
         }
     }
 
@@ -357,7 +359,7 @@ impl Prover<'_, '_, '_> {
         claim: &Claim<'_>,
         point: &Point,
         breaks: &dyn Fn(&Evaluated, usize) -> bool,
-    ) -> Result<Evaluated, Found> {
+    ) -> Result<Evaluated, ClaimOutcome> {
         let Ok(seen) = self.eval.evaluate_point(point, &[], &claim.model_items()) else {
             let why = if self.eval.budget.is_spent() {
                 "the budget is spent"
@@ -365,7 +367,7 @@ impl Prover<'_, '_, '_> {
                 "conditions are too large together"
             };
 
-            return Err(Found::Unknown(why.to_owned()));
+            return Err(ClaimOutcome::Unknown(why.to_owned()));
         };
 
         if point.is_empty_string() {
@@ -382,8 +384,8 @@ impl Prover<'_, '_, '_> {
         };
 
         Err(match self.confirm_breach(claim, &seen, *class) {
-            Some(verdict) => Found::At(Box::new(verdict)),
-            None => Found::Unknown(format!(
+            Some(verdict) => ClaimOutcome::At(Box::new(verdict)),
+            None => ClaimOutcome::Unknown(format!(
                 "the engine does not confirm a counterexample at {point:?} (this is a bug of \
                     refguard, please report it)"
             )),
@@ -397,7 +399,7 @@ impl Prover<'_, '_, '_> {
             .example_requests(&seen.point)
             .into_iter()
             .find_map(|mut witness| {
-                witness.set(Dimension::Model, model.clone());
+                witness.set_values(Dimension::Model, model.clone());
                 let spoken_of = claim.room.has_request(&witness)
                     && !claim
                         .except
@@ -462,7 +464,7 @@ fn explain_missing(
     let set = engine.set();
     let may_give = |policy: &str, names: &[String]| {
         let profile = set
-            .find(policy)
+            .find_policy(policy)
             .and_then(|(id, _)| world.side_at(0)?.profiles.get(id.0 as usize).copied());
         let ids = names
             .iter()

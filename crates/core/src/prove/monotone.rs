@@ -6,7 +6,7 @@
 
 use super::cone::Point;
 use super::eval::{Evaluated, Evaluator};
-use super::names::Names;
+use super::names::ExampleNames;
 use super::replay;
 use super::report::Verdict;
 use super::world::{Given, GuardId, Side};
@@ -18,7 +18,7 @@ use crate::resolve::Engine;
 pub(super) fn check_monotone(
     eval: &mut Evaluator<'_, '_>,
     engine: &Engine,
-    names: &Names,
+    names: &ExampleNames,
 ) -> (Verdict, Option<String>) {
     let mut verdict = Verdict {
         at: None,
@@ -65,7 +65,7 @@ pub(super) fn check_monotone(
 fn lost_from(
     eval: &mut Evaluator<'_, '_>,
     engine: &Engine,
-    names: &Names,
+    names: &ExampleNames,
     side: &Side<'_>,
     default: &Given,
 ) -> Result<Option<Broken>, String> {
@@ -139,7 +139,7 @@ struct Broken {
 fn lost_at(
     eval: &mut Evaluator<'_, '_>,
     engine: &Engine,
-    names: &Names,
+    names: &ExampleNames,
     point: &Point,
     other: &Given,
 ) -> Result<Option<Broken>, String> {
@@ -197,7 +197,7 @@ fn broken_class(before: &Evaluated, after: &Evaluated) -> Option<usize> {
 
 fn confirm_breach(
     engine: &Engine,
-    names: &Names,
+    names: &ExampleNames,
     less: &Point,
     more: &Point,
     model: Option<String>,
@@ -213,8 +213,8 @@ fn confirm_breach(
     pairs.into_iter().find_map(|(mut before, mut after)| {
         for dimension in Dimension::ALL {
             if dimension == Dimension::Model {
-                before.set(dimension, model.clone());
-                after.set(dimension, model.clone());
+                before.set_values(dimension, model.clone());
+                after.set_values(dimension, model.clone());
             } else if dimension.is_set() {
                 let had = before.values(dimension).to_vec();
                 let more = after
@@ -222,11 +222,11 @@ fn confirm_breach(
                     .iter()
                     .filter(|value| !had.contains(value));
                 let all: Vec<String> = had.iter().chain(more).cloned().collect();
-                after.set(dimension, all);
+                after.set_values(dimension, all);
             } else {
                 // Of a value that the request had before it keeps that one.
                 let value = after.value(dimension).map(str::to_owned);
-                before.set(
+                before.set_values(
                     dimension,
                     value.filter(|_| !less.values[dimension].is_any()),
                 );

@@ -26,11 +26,11 @@ pub(super) struct KnownValues {
 
 /// The values and patterns that are known.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct ExampleNames {
     dimensions: PerDimension<KnownValues>,
 }
 
-impl Names {
+impl ExampleNames {
     /// Of the sets of a world, and of some zones besides.
     pub(super) fn new<'z>(world: &'z World<'_>, zones: impl Iterator<Item = &'z Zone>) -> Self {
         let mut names = Self::default();
@@ -59,12 +59,12 @@ impl Names {
             let mut request = Context::default();
             for (dimension, known) in self.dimensions.iter() {
                 if dimension.is_set() {
-                    request.set(
+                    request.set_values(
                         dimension,
                         point.tags.iter().map(|tag| known.example_tag(tag, attempt)),
                     );
                 } else {
-                    request.set(
+                    request.set_values(
                         dimension,
                         known.example_value(&point.values[dimension], attempt),
                     );

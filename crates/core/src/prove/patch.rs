@@ -21,15 +21,15 @@ use super::cone::{PatternList, Point, Zone, any_value};
 use super::eval;
 use super::index::Rank;
 use super::report::{Cause, Models, is_plain};
-use super::search::{Change, Element, Found};
-use super::world::{Given, GuardId, Item, PipeId, World};
+use super::search::{Difference, Element, OutcomeChange};
+use super::world::{Given, GuardId, ModelItem, PipeId, World};
 use crate::document::{Dimension, PerDimension};
 use crate::policy::{Context, Pattern};
 
 /// A box of requests that lose and gain the same.
 #[derive(Debug, Clone)]
-pub(super) struct Patch {
-    pub change: Change,
+pub(super) struct RegionPatch {
+    pub change: OutcomeChange,
     pub requested: Option<std::sync::Arc<str>>,
     /// Of dimensions with one value.
     pub values: PerDimension<PatternList>,
@@ -40,7 +40,7 @@ pub(super) struct Patch {
     pub without: PerDimension<PatternList>,
 }
 
-impl Patch {
+impl RegionPatch {
     /// Whether a request, its model aside, is described by the patch.
     pub(super) fn has_request(&self, witness: &Context) -> bool {
         let is_within = |dimension: Dimension| {
@@ -176,7 +176,7 @@ fn common_prefixes(list: &PatternList, own: &[PatternList], most: usize) -> Patt
 
 /// For one side, the attachments that may give a guardrail, and those whose policy has a pipeline.
 #[derive(Debug, Default)]
-pub(super) struct Givers {
+pub(super) struct ElementGivers {
     guardrails: FxHashMap<GuardId, Vec<Rank>>,
     pipes: FxHashMap<PipeId, Vec<Rank>>,
 }
@@ -185,8 +185,8 @@ pub(super) struct Givers {
 pub(super) struct Patcher<'w, 'a> {
     world: &'w World<'a>,
     changes: &'w Changes<'w, 'a>,
-    found: &'w [Found],
-    givers: [Givers; 2],
+    found: &'w [Difference],
+    givers: [ElementGivers; 2],
     /// Every attachment of each side.
     all: [Vec<Rank>; 2],
     budget: &'w crate::effect::Budget,
@@ -200,14 +200,14 @@ impl<'w, 'a> Patcher<'w, 'a> {
     pub(super) fn new(
         world: &'w World<'a>,
         changes: &'w Changes<'w, 'a>,
-        found: &'w [Found],
+        found: &'w [Difference],
         budget: &'w crate::effect::Budget,
     ) -> Self {
         let all = [BASE, HEAD].map(|side| {
             let givens = world.side_at(side).map_or(0, |side| side.givens.len());
             (0..Rank::try_from(givens).unwrap_or(Rank::MAX)).collect()
         });
-        let givers = [BASE, HEAD].map(|side| Givers::of_side(world, side, budget));
+        let givers = [BASE, HEAD].map(|side| ElementGivers::of_side(world, side, budget));
         Self {
             world,
             changes,
@@ -219,7 +219,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
     }
 
     /// The patch of a box.
-    pub(super) fn patch_box(&self, boxed: &PointBox) -> Result<Patch, Uneven> {
+    pub(super) fn patch_box(&self, boxed: &PointBox) -> Result<RegionPatch, Uneven> {
         let twins = &self.world.twins;
         let without = self.find_exclusions(boxed)?;
         let tags = boxed
@@ -227,7 +227,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
             .iter()
             .map(|list| twins.expand_list(Dimension::Tag, list));
 
-        Ok(Patch {
+        Ok(RegionPatch {
             change: boxed.change.clone(),
             requested: boxed.requested.clone(),
             values: boxed
@@ -314,7 +314,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
             return true;
         };
         let overlaps = |item: &u32, model: &Pattern| match self.world.items.item_at(*item) {
-            Some(Item::Pattern(pattern)) => pattern.overlaps(model),
+            Some(ModelItem::Pattern(pattern)) => pattern.overlaps(model),
             _ => true,
         };
 
@@ -342,7 +342,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
     }
 
     /// The documents whose change one difference comes from.
-    fn causes_of(&self, found: &Found) -> BTreeSet<&Cause> {
+    fn causes_of(&self, found: &Difference) -> BTreeSet<&Cause> {
         let (world, changes) = (self.world, self.changes);
         let mut causes: BTreeSet<&Cause> = BTreeSet::new();
         if let Some(name) = &found.requested {
@@ -377,7 +377,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
     }
 }
 
-impl Givers {
+impl ElementGivers {
     pub(super) fn of_side(world: &World<'_>, side: usize, budget: &crate::effect::Budget) -> Self {
         let mut givers = Self::default();
         let givens = world.side_at(side).map_or(&[][..], |side| &side.givens);
@@ -551,7 +551,7 @@ impl Cover {
 /// The attachments of one side that are active at a difference, for the first of its classes.
 fn active_attachments<'w>(
     world: &'w World<'_>,
-    found: &'w Found,
+    found: &'w Difference,
     side: usize,
 ) -> impl Iterator<Item = (Rank, &'w Given)> {
     let side = world.side_at(side);

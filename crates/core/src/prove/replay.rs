@@ -2,7 +2,7 @@
 
 use super::eval::in_running_order;
 use super::report::{PipelineView, StepView};
-use super::search::Change;
+use super::search::OutcomeChange;
 use super::world::{GuardId, Pipe, PipeId, PipeStep, World};
 use crate::document::{Action, PipelineMode};
 use crate::policy::{Context, Pipeline, PolicySet, Step};
@@ -22,7 +22,7 @@ pub(super) fn replayed_change(
     world: &World<'_>,
     engines: [&Engine; 2],
     request: &Request,
-) -> Option<(Change, Vec<PipelineView>, Vec<PipelineView>)> {
+) -> Option<(OutcomeChange, Vec<PipelineView>, Vec<PipelineView>)> {
     let [base, head] = engines.map(|engine| engine.resolve(request));
     let (before, after) = (guardrail_ids(world, &base)?, guardrail_ids(world, &head)?);
     let (old, new) = (pipe_ids(world, &base)?, pipe_ids(world, &head)?);
@@ -33,7 +33,7 @@ pub(super) fn replayed_change(
             .collect()
     };
 
-    let change = Change {
+    let change = OutcomeChange {
         lost: less(&before, &after),
         gained: less(&after, &before),
         pipes: (old != new).then_some((old, new)),

@@ -27,7 +27,7 @@ const MAX_FOUND: usize = 150_000;
 
 /// What the requests of some classes of models of a point lose and gain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Change {
+pub(super) struct OutcomeChange {
     pub lost: Vec<GuardId>,
     pub gained: Vec<GuardId>,
     /// The pipelines before and after, where they differ.
@@ -36,12 +36,12 @@ pub(super) struct Change {
 
 /// A policy that requests name.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(super) struct NamedRequest {
     pub name: Arc<str>,
     pub named: Named,
 }
 
-impl Request {
+impl NamedRequest {
     pub(super) fn from_policy(policy: &ChangedPolicy) -> Self {
         Self {
             name: policy.name.clone(),
@@ -52,14 +52,14 @@ impl Request {
 
 /// A difference that was seen.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct Difference {
     pub point: Point,
     pub requested: Option<Arc<str>>,
     pub space: Rc<Space>,
     pub classes: Vec<usize>,
     /// For each side, whether some class gets what default attachments give.
     pub by_default: [bool; 2],
-    pub change: Change,
+    pub change: OutcomeChange,
 }
 
 /// A guardrail or a pipeline.
@@ -74,7 +74,7 @@ pub(super) enum Element {
 pub(super) struct Search<'w, 'a> {
     pub eval: Evaluator<'w, 'a>,
     pub changes: &'w Changes<'w, 'a>,
-    pub found: Vec<Found>,
+    pub found: Vec<Difference>,
     /// What was not looked at, each in a sentence.
     pub skipped: Vec<String>,
     /// For each side, its default attachments.
@@ -133,7 +133,7 @@ impl<'w, 'a> Search<'w, 'a> {
                 return;
             }
 
-            self.look_by_name(&Request::from_policy(policy));
+            self.look_by_name(&NamedRequest::from_policy(policy));
         }
 
         pipelines::look_at_order(self);
@@ -217,7 +217,7 @@ impl<'w, 'a> Search<'w, 'a> {
     pub(super) fn look_at(
         &mut self,
         point: &Point,
-        request: Option<&Request>,
+        request: Option<&NamedRequest>,
     ) -> Option<Evaluated> {
         if self.is_full() {
             return None;
@@ -236,11 +236,11 @@ impl<'w, 'a> Search<'w, 'a> {
         Some(evaluated)
     }
 
-    fn note_changes(&mut self, evaluated: &Evaluated, request: Option<&Request>) {
-        let mut groups: Vec<(Change, Vec<usize>)> = Vec::new();
+    fn note_changes(&mut self, evaluated: &Evaluated, request: Option<&NamedRequest>) {
+        let mut groups: Vec<(OutcomeChange, Vec<usize>)> = Vec::new();
         for class in 0..evaluated.space.classes.len() {
             let change = class_change(evaluated, class);
-            if change == Change::default()
+            if change == OutcomeChange::default()
                 || request.is_some_and(|r| !self.is_of(r, evaluated, class, &change))
             {
                 continue;
@@ -261,7 +261,7 @@ impl<'w, 'a> Search<'w, 'a> {
                     .any(|class| !evaluated.outcome_of(side, *class).non_default)
             };
 
-            self.found.push(Found {
+            self.found.push(Difference {
                 point: evaluated.point.clone(),
                 requested: request.map(|request| request.name.clone()),
                 space: evaluated.space.clone(),
@@ -274,7 +274,13 @@ impl<'w, 'a> Search<'w, 'a> {
 
     /// Whether the named policy has a part in a change: requests that do not name it have theirs
     /// elsewhere.
-    fn is_of(&self, request: &Request, seen: &Evaluated, class: usize, change: &Change) -> bool {
+    fn is_of(
+        &self,
+        request: &NamedRequest,
+        seen: &Evaluated,
+        class: usize,
+        change: &OutcomeChange,
+    ) -> bool {
         let (before, after) = (
             self.named_effect(request, BASE, seen, class),
             self.named_effect(request, HEAD, seen, class),
@@ -292,7 +298,7 @@ impl<'w, 'a> Search<'w, 'a> {
 
     fn named_effect(
         &self,
-        request: &Request,
+        request: &NamedRequest,
         side: usize,
         seen: &Evaluated,
         class: usize,
@@ -331,7 +337,7 @@ impl<'w, 'a> Search<'w, 'a> {
         this: usize,
         at: &Evaluated,
         mut hidden: Vec<(usize, Element)>,
-        request: Option<&Request>,
+        request: Option<&NamedRequest>,
     ) {
         let Some(other) = self.side_at(1 - this) else {
             return;
@@ -429,7 +435,7 @@ impl<'w, 'a> Search<'w, 'a> {
     }
 
     /// What requests that name a policy lose and gain by it.
-    fn look_by_name(&mut self, request: &Request) {
+    fn look_by_name(&mut self, request: &NamedRequest) {
         let Some(seen) = self.look_at(&Point::every_request(), Some(request)) else {
             self.note_skipped(format!("requests that name the policy `{}`", request.name));
             return;
@@ -446,7 +452,7 @@ impl<'w, 'a> Search<'w, 'a> {
         &self,
         seen: &Evaluated,
         this: usize,
-        request: &Request,
+        request: &NamedRequest,
     ) -> Vec<(usize, Element)> {
         let mut hidden = Vec::new();
         for class in 0..seen.space.classes.len() {
@@ -531,7 +537,7 @@ fn is_shown_lost(
 }
 
 /// What a class of models loses and gains at a point.
-fn class_change(seen: &Evaluated, class: usize) -> Change {
+fn class_change(seen: &Evaluated, class: usize) -> OutcomeChange {
     let (before, after) = (seen.outcome_of(BASE, class), seen.outcome_of(HEAD, class));
     let less = |a: &[GuardId], b: &[GuardId]| {
         a.iter()
@@ -540,7 +546,7 @@ fn class_change(seen: &Evaluated, class: usize) -> Change {
             .collect()
     };
 
-    Change {
+    OutcomeChange {
         lost: less(&before.gives, &after.gives),
         gained: less(&after.gives, &before.gives),
         pipes: (before.pipes != after.pipes).then(|| (before.pipes.clone(), after.pipes.clone())),

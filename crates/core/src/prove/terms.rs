@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use super::cone::any_value;
 use super::report::Models;
-use super::world::{Item, World};
+use super::world::{ModelItem, World};
 use crate::effect::Space;
 use crate::policy::Pattern;
 
@@ -92,7 +92,7 @@ fn drop_literals(world: &World<'_>, space: &Space, class: usize, wanted: &[usize
         .get(*bit)
         .and_then(|item| world.items.item_at(*item))
     {
-        Some(Item::Pattern(pattern)) => {
+        Some(ModelItem::Pattern(pattern)) => {
             (u8::from(*meets) * 2 + 1, Reverse(pattern.to_string().len()))
         }
         _ => (u8::from(*meets) * 2, Reverse(0)),
@@ -140,10 +140,10 @@ fn describe_literals(world: &World<'_>, space: &Space, literals: &[Literal]) -> 
                 .and_then(|item| world.items.item_at(*item)),
             meets,
         ) {
-            (Some(Item::Pattern(pattern)), true) => patterns.0.push(pattern),
-            (Some(Item::Pattern(pattern)), false) => patterns.1.push(pattern),
-            (Some(Item::Condition(text)), true) => models.matches.push(text.to_string()),
-            (Some(Item::Condition(text)), false) => models.not_matches.push(text.to_string()),
+            (Some(ModelItem::Pattern(pattern)), true) => patterns.0.push(pattern),
+            (Some(ModelItem::Pattern(pattern)), false) => patterns.1.push(pattern),
+            (Some(ModelItem::Condition(text)), true) => models.matches.push(text.to_string()),
+            (Some(ModelItem::Condition(text)), false) => models.not_matches.push(text.to_string()),
             (None, _) => {}
         }
     }

@@ -1,7 +1,7 @@
 //! Pipelines walked together: whether some outcomes of their guardrails make one thing act and
 //! leave all others in peace.
 
-use super::eval::Outcome as Got;
+use super::eval::ClassOutcome as Got;
 use super::report::WeakeningKind;
 use super::search::Element;
 use super::world::{GuardId, Pipe, PipeId, World};
@@ -14,7 +14,7 @@ use crate::resolve::Stage;
 const MAX_STEPS: u32 = 200_000;
 
 /// What some guardrails return, in the order in which they were asked.
-pub(super) type Outcomes = Vec<(GuardId, Outcome)>;
+pub(super) type GuardrailOutcomes = Vec<(GuardId, Outcome)>;
 
 /// What a call may be stopped by: everything, or only what stops it before the model is called.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +136,7 @@ impl<'w, 'a> View<'w, 'a> {
         head: &Got,
         alone: &[GuardId],
         budget: &Budget,
-    ) -> Result<Option<Outcomes>, TooLarge> {
+    ) -> Result<Option<GuardrailOutcomes>, TooLarge> {
         let mut tasks: Vec<(&Pipe, Goal)> = Vec::new();
         match element {
             Element::Pipeline(pipe) if head.pipes.contains(&pipe) => return Ok(None),
@@ -165,7 +165,7 @@ impl<'w, 'a> View<'w, 'a> {
         element: Element,
         [base, head]: [&Got; 2],
         budget: &Budget,
-    ) -> Result<Option<Outcomes>, TooLarge> {
+    ) -> Result<Option<GuardrailOutcomes>, TooLarge> {
         let mut alone = self.guardrails_alone(head);
         alone.extend(
             self.guardrails_alone(base)
@@ -213,9 +213,9 @@ impl<'w, 'a> View<'w, 'a> {
         tasks: Vec<(&Pipe, Goal)>,
         alone: &[GuardId],
         budget: &Budget,
-    ) -> Result<Option<Outcomes>, TooLarge> {
-        let starts: Vec<Outcomes> = match element {
-            Element::Pipeline(_) => vec![Outcomes::new()],
+    ) -> Result<Option<GuardrailOutcomes>, TooLarge> {
+        let starts: Vec<GuardrailOutcomes> = match element {
+            Element::Pipeline(_) => vec![GuardrailOutcomes::new()],
             Element::Guardrail(id) => [Outcome::Fail, Outcome::Error]
                 .map(|outcome| vec![(id, outcome)])
                 .to_vec(),
@@ -235,13 +235,13 @@ impl<'w, 'a> View<'w, 'a> {
         &'v self,
         tasks: Vec<(&'p Pipe, Goal)>,
         alone: &'p [GuardId],
-        outcomes: Outcomes,
+        outcomes: GuardrailOutcomes,
         budget: &'p Budget,
-    ) -> Walk<'v, 'p, 'a>
+    ) -> PipelineWalk<'v, 'p, 'a>
     where
         'w: 'v,
     {
-        Walk {
+        PipelineWalk {
             view: self,
             tasks,
             alone,
@@ -289,18 +289,18 @@ impl Goal {
     }
 }
 
-struct Walk<'v, 'p, 'a> {
+struct PipelineWalk<'v, 'p, 'a> {
     view: &'v View<'v, 'a>,
     /// Pipelines, and how each has to end.
     tasks: Vec<(&'p Pipe, Goal)>,
     /// Guardrails that must not fail, sorted.
     alone: &'p [GuardId],
-    outcomes: Outcomes,
+    outcomes: GuardrailOutcomes,
     budget: &'p Budget,
     steps: u32,
 }
 
-impl Walk<'_, '_, '_> {
+impl PipelineWalk<'_, '_, '_> {
     /// Whether the rest can be done from a step on; then `outcomes` says how.
     fn walk_from(&mut self, task: usize, step: usize) -> Result<bool, TooLarge> {
         self.steps += 1;

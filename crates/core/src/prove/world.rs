@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::cone::{Zone, reduce_values};
-use super::index::Index;
+use super::index::ZoneIndex;
 use super::twins::Twins;
 use crate::document::{Action, Dimension, Outcome, PipelineMode};
-pub(super) use crate::effect::{GuardId, Interner, Item, ItemId, Items, Member};
+pub(super) use crate::effect::{GuardId, Interner, ItemId, Items, Member, ModelItem};
 use crate::effect::{guardrails_given, sort_numbers};
 use crate::policy::{ConditionId, GuardrailId, KnownGuardrail, Pattern, Policy, PolicySet};
 use crate::resolve::Stage;
@@ -109,15 +109,15 @@ pub(super) struct Side<'a> {
     pub own: Vec<u32>,
     /// The own pipeline of each policy of the set.
     pub pipes: Vec<Option<PipeId>>,
-    pub index: Index,
+    pub index: ZoneIndex,
 }
 
 /// What an attachment would have to be the same in to be the same to every request, but for the
 /// order.
-pub(super) type Key<'a> = (&'a Zone, &'a Option<Vec<ItemId>>, bool, ProfileId);
+pub(super) type GivenKey<'a> = (&'a Zone, &'a Option<Vec<ItemId>>, bool, ProfileId);
 
 impl Given {
-    pub(super) fn identity_key(&self) -> Key<'_> {
+    pub(super) fn identity_key(&self) -> GivenKey<'_> {
         (&self.zone, &self.models, self.default, self.profile)
     }
 }
@@ -256,7 +256,7 @@ impl<'a> World<'a> {
                     .unwrap_or(u32::MAX),
             })
             .collect();
-        let index = Index::new(&givens);
+        let index = ZoneIndex::new(&givens);
         let pipes = profiles
             .iter()
             .map(|profile| self.pipe_of(*profile))

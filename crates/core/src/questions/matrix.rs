@@ -135,14 +135,14 @@ pub fn make_matrix(engine: &Engine, question: &MatrixQuestion) -> Result<Matrix,
         return Err(BadMatrix::TooLarge(requests));
     }
 
-    let asking = Asking {
+    let asking = MatrixAsker {
         engine,
         wanted: &wanted,
     };
 
-    let block = asking.ask(&axes, &question.context);
+    let block = asking.ask_block(&axes, &question.context);
     let mut rows = Vec::new();
-    block.list(set, &mut rows, &BTreeMap::new());
+    block.list_rows(set, &mut rows, &BTreeMap::new());
     let by = question
         .by
         .iter()
@@ -169,7 +169,7 @@ fn number_wanted(set: &PolicySet, names: &[String]) -> Result<FixedBitSet, BadMa
     Ok(wanted)
 }
 
-struct Asking<'a> {
+struct MatrixAsker<'a> {
     engine: &'a Engine,
     wanted: &'a FixedBitSet,
 }
@@ -183,16 +183,16 @@ enum Block<'a> {
     Split(Dimension, Vec<(Vec<&'a str>, Block<'a>)>),
 }
 
-impl Asking<'_> {
+impl MatrixAsker<'_> {
     /// Asks for all combinations of the names of some axes.
-    fn ask<'n>(&self, axes: &[(Dimension, Vec<&'n str>)], context: &Context) -> Block<'n> {
+    fn ask_block<'n>(&self, axes: &[(Dimension, Vec<&'n str>)], context: &Context) -> Block<'n> {
         let Some(((dimension, names), others)) = axes.split_first() else {
             return Block::Same(&self.engine.guardrails_of(context) & self.wanted);
         };
         let of_name = |name: &&'n str| {
             let mut context = context.clone();
-            context.add(*dimension, (*name).to_owned());
-            (*name, self.ask(others, &context))
+            context.add_value(*dimension, (*name).to_owned());
+            (*name, self.ask_block(others, &context))
         };
 
         // The outermost axis is shared out; the others are a thread's own.
@@ -218,7 +218,7 @@ impl Asking<'_> {
 }
 
 impl Block<'_> {
-    fn list(
+    fn list_rows(
         &self,
         set: &PolicySet,
         rows: &mut Vec<Row>,
@@ -240,7 +240,7 @@ impl Block<'_> {
                     let mut names = names.clone();
                     let group = group.iter().map(|name| (*name).to_owned()).collect();
                     names.insert(dimension.singular(), group);
-                    block.list(set, rows, &names);
+                    block.list_rows(set, rows, &names);
                 }
             }
         }

@@ -65,7 +65,7 @@ mod tests {
         let mut catalog = Catalog::default();
         catalog.values[Dimension::Team] = Some(vec!["health-eu".into(), "ci-*".into()]);
         let said = |team: &str| {
-            let context = Context::of([(Dimension::Team, team), (Dimension::Key, "any")]);
+            let context = Context::from_values([(Dimension::Team, team), (Dimension::Key, "any")]);
             let said = unlisted_values(&catalog, &context);
             said.iter().map(ToString::to_string).collect::<Vec<_>>()
         };

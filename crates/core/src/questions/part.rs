@@ -12,7 +12,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::document::{Body, Dimension, Document, Loaded, RawAttachment, Release, Spanned};
-use crate::policy::{Context, Pattern, check_errors, meets, raw_attachment_json, raw_policy_json};
+use crate::policy::{
+    Context, Pattern, check_errors, meets_values, raw_attachment_json, raw_policy_json,
+};
 use crate::prove::{Cause, How};
 use crate::resolve::{Engine, Request, Requested};
 
@@ -35,7 +37,7 @@ type Spot = (Arc<str>, u32);
 
 /// A document that a change touched, on either side.
 #[derive(Debug, Clone)]
-pub struct Touched {
+pub struct TouchedDocument {
     /// Before the change.
     pub before: Option<Document>,
     /// After it.
@@ -43,7 +45,7 @@ pub struct Touched {
 }
 
 /// Whether an attachment's document matches a context.
-fn matches(raw: &RawAttachment, context: &Context) -> bool {
+fn matches_context(raw: &RawAttachment, context: &Context) -> bool {
     let named = Dimension::ALL
         .into_iter()
         .filter_map(|of| Some((of, raw.patterns(of)?)));
@@ -54,7 +56,7 @@ fn matches(raw: &RawAttachment, context: &Context) -> bool {
     raw.scope.is_some()
         || named
             .map(|(of, texts)| (of, parsed(texts)))
-            .all(|(of, patterns)| meets(of, &patterns, context.values(of)))
+            .all(|(of, patterns)| meets_values(of, &patterns, context.values(of)))
 }
 
 impl Part {
@@ -73,10 +75,10 @@ impl Part {
             let Body::Attachment(raw) = &document.body else {
                 continue;
             };
-            let Some(expires) = raw.expiry() else {
+            let Some(expires) = raw.expiry_instant() else {
                 continue;
             };
-            let place = document.file.locate(document.span);
+            let place = document.file.locate_span(document.span);
             found.entry(expires).or_default().push(Cause {
                 kind: "PolicyAttachment",
                 name: raw.policy.value.clone(),
@@ -94,7 +96,7 @@ impl Part {
         self.attachments
             .values()
             .find_map(|document| match &document.body {
-                Body::Attachment(raw) if raw.expiry() == Some(instant) => {
+                Body::Attachment(raw) if raw.expiry_instant() == Some(instant) => {
                     raw.reason.as_ref().map(|reason| reason.value.clone())
                 }
                 _ => None,
@@ -103,10 +105,10 @@ impl Part {
 
     /// Takes in a document that the request could depend on: an attachment that matches, or a
     /// policy.
-    pub fn add(&mut self, document: &Document, context: &Context) {
-        let spot = spot(document);
+    pub fn add_document(&mut self, document: &Document, context: &Context) {
+        let spot = document_spot(document);
         match &document.body {
-            Body::Attachment(raw) if matches(raw, context) => {
+            Body::Attachment(raw) if matches_context(raw, context) => {
                 self.attachments.insert(spot, document.clone());
             }
             Body::Policy(raw) => {
@@ -124,15 +126,15 @@ impl Part {
     /// policies that it depends on now.
     pub fn is_touched_by(document: &Document, request: &Request, names: &BTreeSet<String>) -> bool {
         match &document.body {
-            Body::Attachment(raw) => matches(raw, &request.context),
+            Body::Attachment(raw) => matches_context(raw, &request.context),
             Body::Policy(raw) => names.contains(raw.name.as_str()),
             _ => false,
         }
     }
 
     /// Takes a document out.
-    pub fn remove(&mut self, document: &Document) {
-        let spot = spot(document);
+    pub fn remove_document(&mut self, document: &Document) {
+        let spot = document_spot(document);
         match &document.body {
             Body::Attachment(_) => {
                 self.attachments.remove(&spot);
@@ -149,7 +151,7 @@ impl Part {
     }
 
     /// Says of a policy that it is looked up: there is what was added of it, and nothing else.
-    pub fn know(&mut self, policy: &str) {
+    pub fn know_policy(&mut self, policy: &str) {
         self.policies.entry(policy.to_owned()).or_default();
     }
 
@@ -157,16 +159,16 @@ impl Part {
     /// known yet.
     pub fn unknown_policies(&self, request: &Request) -> Vec<String> {
         let mut unknown = Vec::new();
-        self.walk(request, |name| unknown.push(name.to_owned()));
+        self.walk_chain(request, |name| unknown.push(name.to_owned()));
         unknown
     }
 
     /// The names of all policies that the request depends on.
-    pub fn names(&self, request: &Request) -> BTreeSet<String> {
-        self.walk(request, |_| {})
+    pub fn reached_policies(&self, request: &Request) -> BTreeSet<String> {
+        self.walk_chain(request, |_| {})
     }
 
-    fn walk(&self, request: &Request, mut unknown: impl FnMut(&str)) -> BTreeSet<String> {
+    fn walk_chain(&self, request: &Request, mut unknown: impl FnMut(&str)) -> BTreeSet<String> {
         let attached = self.attachments.values().filter_map(attached_policy);
         let asked = request.policies.iter().filter_map(|asked| match asked {
             Requested::Named(name) => Some(name.as_str()),
@@ -189,8 +191,8 @@ impl Part {
     }
 
     /// The documents that the request depends on, by file and place.
-    pub fn documents(&self, request: &Request) -> Vec<Document> {
-        let names = self.names(request);
+    pub fn part_documents(&self, request: &Request) -> Vec<Document> {
+        let names = self.reached_policies(request);
         let policies = self
             .policies
             .iter()
@@ -198,24 +200,24 @@ impl Part {
         let policies = policies.flat_map(|(_, of)| of.values());
         let mut documents: Vec<Document> =
             self.attachments.values().chain(policies).cloned().collect();
-        documents.sort_by_key(spot);
+        documents.sort_by_key(document_spot);
 
         documents
     }
 
     /// The guardrails that the request gets; `None` where the documents make no set.
-    pub fn answer(&self, request: &Request) -> Option<Vec<String>> {
-        answer(self.documents(request), request, self.instant)
+    pub fn answer_request(&self, request: &Request) -> Option<Vec<String>> {
+        resolve_documents(self.part_documents(request), request, self.instant)
     }
 
     /// Takes out the attachments of a policy that is gone.
-    fn detach(&mut self, policy: &str) {
+    fn detach_policy(&mut self, policy: &str) {
         self.attachments
             .retain(|_, attachment| attached_policy(attachment) != Some(policy));
     }
 }
 
-fn answer(
+fn resolve_documents(
     documents: Vec<Document>,
     request: &Request,
     instant: Option<Timestamp>,
@@ -249,32 +251,34 @@ fn answer(
 /// The most documents of one change that are tried out one by one.
 const MOST_TRIED: usize = 64;
 
-impl Touched {
+impl TouchedDocument {
     /// Pairs the documents of the files that a change touched, of those that say something else:
     /// policies by name, attachments that are alike by policy and order.
-    pub fn pair(before: &[Document], after: &[Document]) -> Vec<Self> {
+    pub fn pair_documents(before: &[Document], after: &[Document]) -> Vec<Self> {
         let mut pairs: Vec<Self> = Vec::new();
         let mut old: BTreeMap<(bool, &str), Vec<&Document>> = BTreeMap::new();
         for document in before {
-            if let Some(key) = key(document) {
+            if let Some(key) = document_key(document) {
                 old.entry(key).or_default().push(document);
             }
         }
 
         let mut new: Vec<&Document> = Vec::new();
         for document in after {
-            let of = key(document).and_then(|key| old.get_mut(&key));
+            let of = document_key(document).and_then(|key| old.get_mut(&key));
             let same = of.and_then(|of| {
-                let at = of.iter().position(|other| says(other) == says(document))?;
+                let at = of
+                    .iter()
+                    .position(|other| canonical_value(other) == canonical_value(document))?;
                 Some(of.remove(at))
             });
-            if same.is_none() && key(document).is_some() {
+            if same.is_none() && document_key(document).is_some() {
                 new.push(document);
             }
         }
 
         for document in new {
-            let of = key(document).and_then(|key| old.get_mut(&key));
+            let of = document_key(document).and_then(|key| old.get_mut(&key));
             let before = of
                 .filter(|of| !of.is_empty())
                 .map(|of| of.remove(0).clone());
@@ -293,7 +297,7 @@ impl Touched {
     }
 
     /// The change as reports name it.
-    fn cause(&self) -> Option<Cause> {
+    fn cause_of(&self) -> Option<Cause> {
         let (change, document) = match (&self.before, &self.after) {
             (None, Some(after)) => (How::Added, after),
             (Some(before), None) => (How::Removed, before),
@@ -301,14 +305,14 @@ impl Touched {
             (None, None) => return None,
         };
 
-        let (is_policy, name) = key(document)?;
+        let (is_policy, name) = document_key(document)?;
         let kind = if is_policy {
             "Policy"
         } else {
             "PolicyAttachment"
         };
 
-        let place = document.file.locate(document.span);
+        let place = document.file.locate_span(document.span);
         let (name, file) = (name.to_owned(), place.file.to_string());
         Some(Cause {
             kind,
@@ -321,7 +325,7 @@ impl Touched {
 
     /// Puts the side before in the place of the side after, or the other way round. A policy that
     /// goes takes its attachments with it: without it they would make no set.
-    fn swap(&self, part: &mut Part, context: &Context, back: bool) {
+    fn swap_document(&self, part: &mut Part, context: &Context, back: bool) {
         let (from, to) = if back {
             (&self.after, &self.before)
         } else {
@@ -329,12 +333,12 @@ impl Touched {
         };
 
         if let Some(from) = from {
-            part.remove(from);
+            part.remove_document(from);
         }
 
         match (to, from.as_ref().map(|from| &from.body)) {
-            (Some(to), _) => part.add(to, context),
-            (None, Some(Body::Policy(raw))) => part.detach(raw.name.as_str()),
+            (Some(to), _) => part.add_document(to, context),
+            (None, Some(Body::Policy(raw))) => part.detach_policy(raw.name.as_str()),
             (None, _) => {}
         }
     }
@@ -343,17 +347,26 @@ impl Touched {
 /// Which of the documents that a change touched gave the request a guardrail, or took it away:
 /// those that do it alone, or without which it would not have come to it; all of them, where only
 /// several together do.
-pub fn causes(
+pub fn find_causes(
     before: &Part,
     after: &Part,
-    touched: &[Touched],
+    touched: &[TouchedDocument],
     request: &Request,
     guardrail: &str,
 ) -> Vec<Cause> {
-    let has = |part: &Part| Some(part.answer(request)?.iter().any(|name| name == guardrail));
+    let has = |part: &Part| {
+        Some(
+            part.answer_request(request)?
+                .iter()
+                .any(|name| name == guardrail),
+        )
+    };
     let (old, new) = (has(before), has(after));
-    let names = [before.names(request), after.names(request)];
-    let is_near = |it: &&Touched| {
+    let names = [
+        before.reached_policies(request),
+        after.reached_policies(request),
+    ];
+    let is_near = |it: &&TouchedDocument| {
         let [before, after] = &names;
         it.before
             .as_ref()
@@ -364,26 +377,26 @@ pub fn causes(
                 .is_some_and(|document| Part::is_touched_by(document, request, after))
     };
 
-    let near: Vec<&Touched> = touched.iter().filter(is_near).collect();
-    let decides = |it: &&&Touched| {
+    let near: Vec<&TouchedDocument> = touched.iter().filter(is_near).collect();
+    let decides = |it: &&&TouchedDocument| {
         let (mut forward, mut back) = (before.clone(), after.clone());
-        it.swap(&mut forward, &request.context, false);
-        it.swap(&mut back, &request.context, true);
+        it.swap_document(&mut forward, &request.context, false);
+        it.swap_document(&mut back, &request.context, true);
         let (forward, back) = (has(&forward), has(&back));
         forward == new && new.is_some() || back == old && old.is_some()
     };
 
     let tried = near.iter().take(MOST_TRIED).filter(decides);
-    let mut found: Vec<Cause> = tried.filter_map(|it| it.cause()).collect();
+    let mut found: Vec<Cause> = tried.filter_map(|it| it.cause_of()).collect();
     if found.is_empty() {
-        found = near.iter().filter_map(|it| it.cause()).collect();
+        found = near.iter().filter_map(|it| it.cause_of()).collect();
     }
 
     found.sort();
     found
 }
 
-fn spot(document: &Document) -> Spot {
+fn document_spot(document: &Document) -> Spot {
     (document.file.path().clone(), document.span.start)
 }
 
@@ -402,7 +415,7 @@ fn parent_of(document: &Document) -> Option<&str> {
 }
 
 /// What a document is known by: whether it is a policy, and the policy's name.
-fn key(document: &Document) -> Option<(bool, &str)> {
+fn document_key(document: &Document) -> Option<(bool, &str)> {
     match &document.body {
         Body::Policy(raw) => Some((true, raw.name.as_str())),
         Body::Attachment(raw) => Some((false, &raw.policy.value)),
@@ -410,7 +423,7 @@ fn key(document: &Document) -> Option<(bool, &str)> {
     }
 }
 
-fn says(document: &Document) -> serde_json::Value {
+fn canonical_value(document: &Document) -> serde_json::Value {
     match &document.body {
         Body::Policy(raw) => raw_policy_json(raw),
         Body::Attachment(raw) => raw_attachment_json(raw),

@@ -137,9 +137,9 @@ pub fn shift_from(
         return Shift::default();
     }
 
-    let (teams, named_teams) = axis(before, after, Dimension::Team, &regions);
-    let (models, named_models) = axis(before, after, Dimension::Model, &regions);
-    let mut rests = rests(&regions);
+    let (teams, named_teams) = build_axis(before, after, Dimension::Team, &regions);
+    let (models, named_models) = build_axis(before, after, Dimension::Model, &regions);
+    let mut rests = build_rests(&regions);
     let spans = differing_spans(span_starts(&[before, after], now), &regions, is_whole);
     let asked_spans = spans.iter().filter(|span| span.may_differ).count();
     let pairs = teams.len().saturating_mul(models.len()).max(1);
@@ -167,7 +167,7 @@ pub fn shift_from(
                 let requests = pairs.saturating_mul(rests.len());
                 budget.spend(COST.saturating_mul(requests as u64));
                 let (before, after) = (before.as_of(span.start), after.as_of(span.start));
-                let axes = Asking {
+                let axes = ShiftQuestion {
                     before: &before,
                     after: &after,
                     teams: &teams,
@@ -186,7 +186,7 @@ pub fn shift_from(
         join_rows(&mut rows, found, span.told_start);
     }
 
-    rows.extend(unshown(&rows, &regions));
+    rows.extend(unshown_rows(&rows, &regions));
     rows.sort_by_key(|row| {
         let concerned = row.teams.len().max(1) * row.models.len().max(1);
         (
@@ -251,7 +251,7 @@ fn join_rows(rows: &mut Vec<ShiftRow>, mut found: Vec<ShiftRow>, start: Option<T
 
 /// The values of a dimension: the catalogs' names, else the witnesses'; and how many of them are
 /// names.
-fn axis<'a>(
+fn build_axis<'a>(
     before: &'a Engine,
     after: &'a Engine,
     dimension: Dimension,
@@ -296,7 +296,7 @@ fn axis<'a>(
 }
 
 /// What requests have besides: nothing first, then what the regions' witnesses have, each once.
-fn rests(regions: &[(usize, &Region)]) -> Vec<Rest> {
+fn build_rests(regions: &[(usize, &Region)]) -> Vec<Rest> {
     let mut rests = vec![Rest {
         region: None,
         context: Context::default(),
@@ -305,7 +305,7 @@ fn rests(regions: &[(usize, &Region)]) -> Vec<Rest> {
         let mut context = Context::default();
         for dimension in Dimension::ALL {
             if !matches!(dimension, Dimension::Team | Dimension::Model) {
-                context.set(dimension, region.witness.values(dimension).iter().cloned());
+                context.set_values(dimension, region.witness.values(dimension).iter().cloned());
             }
         }
 
@@ -320,36 +320,36 @@ fn rests(regions: &[(usize, &Region)]) -> Vec<Rest> {
     rests
 }
 
-struct Asking<'a> {
+struct ShiftQuestion<'a> {
     before: &'a Engine,
     after: &'a Engine,
     teams: &'a [AxisValue<'a>],
     models: &'a [AxisValue<'a>],
 }
 
-impl<'a> Asking<'a> {
+impl<'a> ShiftQuestion<'a> {
     /// The rows of all requests, first of those that have nothing besides.
     fn ask_all(&self, rests: &[Rest]) -> Vec<ShiftRow> {
         let plain = rests
             .first()
-            .map(|rest| self.ask(rest, &[]))
+            .map(|rest| self.ask_rest(rest, &[]))
             .unwrap_or_default();
         let mut rows = Vec::new();
         for (at, rest) in rests.iter().enumerate() {
             let deltas = if at == 0 {
                 plain.clone()
             } else {
-                self.ask(rest, &plain)
+                self.ask_rest(rest, &plain)
             };
 
-            rows.extend(self.rows(rest, deltas));
+            rows.extend(self.build_rows(rest, deltas));
         }
 
         rows
     }
 
     /// What each team loses and gains by model; less what is said already in `said`.
-    fn ask(&self, rest: &Rest, said: &[Vec<Delta<'a>>]) -> Vec<Vec<Delta<'a>>> {
+    fn ask_rest(&self, rest: &Rest, said: &[Vec<Delta<'a>>]) -> Vec<Vec<Delta<'a>>> {
         let of_team = |(at, team): (usize, &AxisValue<'_>)| {
             let models = self.models.iter().enumerate().map(|(model_at, model)| {
                 let mut context = rest.context.clone();
@@ -358,12 +358,12 @@ impl<'a> Asking<'a> {
                     (Dimension::Model, model.value),
                 ] {
                     if let Some(value) = value {
-                        context.add(of, value.to_owned());
+                        context.add_value(of, value.to_owned());
                     }
                 }
 
                 let said = said.get(at).and_then(|models| models.get(model_at));
-                self.compare(
+                self.compare_answers(
                     &Request {
                         context,
                         policies: Vec::new(),
@@ -378,7 +378,7 @@ impl<'a> Asking<'a> {
         self.teams.par_iter().enumerate().map(of_team).collect()
     }
 
-    fn compare(&self, request: &Request, said: Option<&Delta<'a>>) -> Delta<'a> {
+    fn compare_answers(&self, request: &Request, said: Option<&Delta<'a>>) -> Delta<'a> {
         let (before, after) = (self.before.resolve(request), self.after.resolve(request));
         let (before, after) = (&before.guardrails, &after.guardrails);
         if before == after {
@@ -410,7 +410,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Teams and models that lose and gain the same, put together.
-    fn rows(&self, rest: &Rest, deltas: Vec<Vec<Delta<'a>>>) -> Vec<ShiftRow> {
+    fn build_rows(&self, rest: &Rest, deltas: Vec<Vec<Delta<'a>>>) -> Vec<ShiftRow> {
         // By what is lost and gained and for which models: the teams.
         let mut groups: BTreeMap<(Delta<'a>, Vec<usize>), Vec<usize>> = BTreeMap::new();
         for (team, models) in deltas.into_iter().enumerate() {
@@ -428,8 +428,8 @@ impl<'a> Asking<'a> {
 
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let row = |(((lost, gained), models), teams): ((Delta<'a>, Vec<usize>), Vec<usize>)| {
-            let (teams, by_team) = names(self.teams, &teams);
-            let (models, by_model) = names(self.models, &models);
+            let (teams, by_team) = axis_names(self.teams, &teams);
+            let (models, by_model) = axis_names(self.models, &models);
             ShiftRow {
                 at: None,
                 until: None,
@@ -447,7 +447,7 @@ impl<'a> Asking<'a> {
 }
 
 /// The names among some values of an axis; where they are witnesses, the region of the first.
-fn names(axis: &[AxisValue<'_>], at: &[usize]) -> (Vec<String>, Option<usize>) {
+fn axis_names(axis: &[AxisValue<'_>], at: &[usize]) -> (Vec<String>, Option<usize>) {
     let values: Vec<&AxisValue<'_>> = at.iter().filter_map(|at| axis.get(*at)).collect();
     let region = values.first().and_then(|value| value.region);
     let named = values.iter().filter(|value| value.region.is_none());
@@ -461,7 +461,7 @@ fn names(axis: &[AxisValue<'_>], at: &[usize]) -> (Vec<String>, Option<usize>) {
 }
 
 /// Of the guardrails that no row shows, the first region that loses or gains each.
-fn unshown(rows: &[ShiftRow], regions: &[(usize, &Region)]) -> Vec<ShiftRow> {
+fn unshown_rows(rows: &[ShiftRow], regions: &[(usize, &Region)]) -> Vec<ShiftRow> {
     let shown = |list: fn(&ShiftRow) -> &Vec<String>| -> BTreeSet<String> {
         rows.iter()
             .flat_map(|row| list(row).iter().cloned())
@@ -506,7 +506,7 @@ fn unshown(rows: &[ShiftRow], regions: &[(usize, &Region)]) -> Vec<ShiftRow> {
 mod tests {
     use super::*;
     use crate::document::{Limits, load_file};
-    use crate::policy::{Levels, check};
+    use crate::policy::{Levels, check_documents};
     use crate::prove::{Detail, impact_from};
 
     fn engine(attachments: &[String]) -> Arc<Engine> {
@@ -522,7 +522,7 @@ mod tests {
 
         let loaded = load_file("set.yaml", yaml.into_bytes(), &Limits::DEFAULT);
         Arc::new(Engine::new(Arc::new(
-            check(loaded, &Levels::default()).set.unwrap(),
+            check_documents(loaded, &Levels::default()).set.unwrap(),
         )))
     }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::document::{Dimension, did_you_mean};
 use crate::policy::{
-    Attachment, Context, GuardrailId, Pattern, Place, Policy, PolicyId, PolicySet, meets,
+    Attachment, Context, GuardrailId, Pattern, Place, Policy, PolicyId, PolicySet, meets_values,
 };
 use crate::resolve::{Engine, Request, Requested, describe_miss};
 
@@ -126,7 +126,7 @@ pub fn explain_guardrail(
     let Some(guardrail) = find_guardrail(set, guardrail)? else {
         return Ok(Vec::new());
     };
-    let asking = Asking::new(engine, request, guardrail);
+    let asking = WhyQuestion::new(engine, request, guardrail);
 
     let adds: Vec<bool> = set
         .policies
@@ -136,8 +136,9 @@ pub fn explain_guardrail(
     let adds = |id: &PolicyId| adds.get(id.0 as usize).copied().unwrap_or_default();
     let could = (0..).map(PolicyId).zip(&set.policies);
     let could = could.filter(|(_, policy)| policy.chain.iter().any(adds));
-    let mut givers: Vec<(Distance, Giver)> =
-        could.map(|(id, policy)| asking.judge(id, policy)).collect();
+    let mut givers: Vec<(Distance, Giver)> = could
+        .map(|(id, policy)| asking.judge_policy(id, policy))
+        .collect();
     givers.extend(asking.judge_pinned());
     givers.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.policy.cmp(&other.policy)));
 
@@ -153,7 +154,7 @@ struct Distance {
 }
 
 /// One question: a request, a guardrail, and what the set has for them.
-struct Asking<'a> {
+struct WhyQuestion<'a> {
     set: &'a PolicySet,
     /// The attachments that are expired, which are not among the set's.
     expired: &'a [Arc<Attachment>],
@@ -168,7 +169,7 @@ struct Asking<'a> {
     listed: Vec<(Option<PolicyId>, String, String, bool)>,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> WhyQuestion<'a> {
     fn new(engine: &'a Engine, request: &'a Request, guardrail: GuardrailId) -> Self {
         let set: &PolicySet = engine.set();
         let mut attached = vec![Vec::new(); set.policies.len()];
@@ -214,7 +215,10 @@ impl<'a> Asking<'a> {
             .filter(|(id, _, _, gives)| id.is_none() && *gives);
         let giver = |(_, name, via, _): &(Option<PolicyId>, String, String, bool)| {
             let own = name.split_once('@').map_or(&**name, |(own, _)| own);
-            let place = self.set.find(own).map(|(_, policy)| policy.place.clone());
+            let place = self
+                .set
+                .find_policy(own)
+                .map(|(_, policy)| policy.place.clone());
             let (file, line) =
                 place.map_or_else(Default::default, |it| (it.file.to_string(), it.line));
             let (policy, matched_via) = (name.clone(), Some(via.clone()));
@@ -239,7 +243,7 @@ impl<'a> Asking<'a> {
         pinned.map(giver).collect()
     }
 
-    fn judge(&self, id: PolicyId, policy: &'a Policy) -> (Distance, Giver) {
+    fn judge_policy(&self, id: PolicyId, policy: &'a Policy) -> (Distance, Giver) {
         let listed = self.listed.iter().find(|(listed, ..)| *listed == Some(id));
         let matched_via = listed
             .filter(|(_, _, _, gives)| *gives)
@@ -288,11 +292,11 @@ impl<'a> Asking<'a> {
             .get(id.0 as usize)
             .map_or(&[][..], Vec::as_slice);
         let ways = attached.iter().map(|attachment| {
-            let missed: Vec<(Dimension, &[Pattern])> = self.missed(attachment).collect();
+            let missed: Vec<(Dimension, &[Pattern])> = self.missed_dimensions(attachment).collect();
             let is_idle = attachment.default && self.counting.is_some();
             let unlike: usize = missed
                 .iter()
-                .map(|(dimension, patterns)| self.unlike(*dimension, patterns))
+                .map(|(dimension, patterns)| self.count_unlike(*dimension, patterns))
                 .sum();
             let others = usize::from(is_idle) + usize::from(self.is_expired(attachment));
             (missed.len() + others, unlike, *attachment, missed)
@@ -314,7 +318,7 @@ impl<'a> Asking<'a> {
         }
 
         if let Some(expires) = attachment.expires.filter(|_| self.is_expired(attachment)) {
-            obstacles.push(obstacle(
+            obstacles.push(make_obstacle(
                 ObstacleKind::Expired,
                 format!("the attachment expired at {expires}"),
                 "give it a later `expires`, or none".to_owned(),
@@ -332,7 +336,7 @@ impl<'a> Asking<'a> {
     }
 
     /// The dimensions of an attachment that the request does not match.
-    fn missed(
+    fn missed_dimensions(
         &self,
         attachment: &'a Attachment,
     ) -> impl Iterator<Item = (Dimension, &'a [Pattern])> {
@@ -343,12 +347,12 @@ impl<'a> Asking<'a> {
             .filter(|_| !attachment.everywhere);
         let named = named.filter_map(|(of, patterns)| Some((of, patterns.as_deref()?)));
 
-        named.filter(|(of, patterns)| !meets(*of, patterns, context.values(*of)))
+        named.filter(|(of, patterns)| !meets_values(*of, patterns, context.values(*of)))
     }
 
     /// How unlike a request's values are to what is asked for: the length of a value less what it
     /// has in common with the beginning of the nearest pattern.
-    fn unlike(&self, dimension: Dimension, patterns: &[Pattern]) -> usize {
+    fn count_unlike(&self, dimension: Dimension, patterns: &[Pattern]) -> usize {
         let values = self.context().values(dimension);
         let pairs = values.iter().flat_map(|value| {
             patterns.iter().map(move |pattern| {
@@ -375,7 +379,7 @@ impl<'a> Asking<'a> {
             ))
         });
         let target = values.unwrap_or_else(|| "`scope: \"*\"`".to_owned());
-        obstacle(
+        make_obstacle(
             ObstacleKind::NoAttachment,
             format!("nothing attaches `{}`", policy.name),
             format!("attach it, for example by {target}"),
@@ -406,7 +410,7 @@ impl<'a> Asking<'a> {
         };
 
         let message = describe_miss(dimension, patterns, values);
-        obstacle(ObstacleKind::Pattern, message, change, place)
+        make_obstacle(ObstacleKind::Pattern, message, change, place)
     }
 
     fn default_obstacle(&self, attachment: &Attachment, other: &Attachment) -> Obstacle {
@@ -415,7 +419,7 @@ impl<'a> Asking<'a> {
             .policy(other.policy)
             .map_or("", |policy| &policy.name);
         let Place { file, line } = &attachment.place;
-        obstacle(
+        make_obstacle(
             ObstacleKind::Default,
             format!(
                 "a default attachment counts only where no other matches, and that of `{named}` at \
@@ -436,16 +440,17 @@ impl<'a> Asking<'a> {
             .iter()
             .filter_map(|id| set.policy(*id))
             .collect();
-        let removes =
-            |member: &&&Policy| self.holds(member) && member.remove.contains(&self.guardrail);
+        let removes = |member: &&&Policy| {
+            self.condition_holds(member) && member.remove.contains(&self.guardrail)
+        };
         let adding = (0..)
             .zip(&chain)
             .filter(|(_, member)| member.add.contains(&self.guardrail));
         let ways = adding.map(|(at, member): (usize, _)| {
             let below: Vec<&&Policy> = chain.iter().skip(at).filter(removes).collect();
             // Of the member itself, if its condition comes to hold.
-            let own = !self.holds(member) && member.remove.contains(&self.guardrail);
-            let count = usize::from(!self.holds(member)) + usize::from(own) + below.len();
+            let own = !self.condition_holds(member) && member.remove.contains(&self.guardrail);
+            let count = usize::from(!self.condition_holds(member)) + usize::from(own) + below.len();
             (count, usize::MAX - at, *member, own, below)
         });
         let Some((_, _, member, own, below)) =
@@ -454,14 +459,14 @@ impl<'a> Asking<'a> {
             return Vec::new();
         };
 
-        let failing = (!self.holds(member)).then(|| self.condition_obstacle(member));
+        let failing = (!self.condition_holds(member)).then(|| self.condition_obstacle(member));
         let own = own.then(|| self.remove_obstacle(member));
         let below = below.into_iter().map(|member| self.remove_obstacle(member));
 
         failing.into_iter().chain(own).chain(below).collect()
     }
 
-    fn holds(&self, member: &Policy) -> bool {
+    fn condition_holds(&self, member: &Policy) -> bool {
         let condition = member.condition.as_ref();
         condition
             .is_none_or(|condition| self.set.condition_holds(condition, self.context().model()))
@@ -487,13 +492,13 @@ impl<'a> Asking<'a> {
         };
 
         let message = format!("the condition of `{name}` does not hold: {model}");
-        obstacle(ObstacleKind::Condition, message, change, &member.place)
+        make_obstacle(ObstacleKind::Condition, message, change, &member.place)
     }
 
     fn remove_obstacle(&self, member: &Policy) -> Obstacle {
         let (name, Place { file, line }) = (&member.name, &member.place);
         let guardrail = self.set.guardrail(self.guardrail);
-        obstacle(
+        make_obstacle(
             ObstacleKind::Remove,
             format!("`{name}` removes it"),
             format!("take `{guardrail}` out of `guardrails.remove` of `{name}` at {file}:{line}"),
@@ -502,7 +507,7 @@ impl<'a> Asking<'a> {
     }
 }
 
-fn obstacle(kind: ObstacleKind, message: String, change: String, place: &Place) -> Obstacle {
+fn make_obstacle(kind: ObstacleKind, message: String, change: String, place: &Place) -> Obstacle {
     let Place { file, line } = place;
     Obstacle {
         kind,

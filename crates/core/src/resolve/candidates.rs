@@ -4,11 +4,11 @@ use std::fmt;
 
 use super::Context;
 use crate::document::{Dimension, PerDimension};
-use crate::policy::{Attachment, Pattern, is_asked_for, meets};
+use crate::policy::{Attachment, Pattern, is_asked_for, meets_values};
 
 /// Whether an attachment matches.
 pub(super) fn matches_context(attachment: &Attachment, context: &Context) -> bool {
-    attachment.everywhere || attachment.targets.matches(context)
+    attachment.everywhere || attachment.targets.matches_context(context)
 }
 
 /// Each dimension by itself; one that an attachment does not name matches.
@@ -16,7 +16,8 @@ pub(super) fn by_dimension(attachment: &Attachment, context: &Context) -> PerDim
     PerDimension::from_fn(|dimension| {
         let patterns = attachment.targets[dimension].as_deref();
         attachment.everywhere
-            || patterns.is_none_or(|patterns| meets(dimension, patterns, context.values(dimension)))
+            || patterns
+                .is_none_or(|patterns| meets_values(dimension, patterns, context.values(dimension)))
     })
 }
 
@@ -63,9 +64,9 @@ impl From<TagAt> for u64 {
 /// Which dimensions an attachment names: what its reason is made of, without looking at the
 /// attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Names(u16);
+pub(super) struct NamedDimensions(u16);
 
-impl Names {
+impl NamedDimensions {
     const DEFAULT: u16 = 1;
     const EVERYWHERE: u16 = 2;
 
@@ -104,7 +105,7 @@ impl Names {
 /// or `scope:default`, after `default:` where it is a default one.
 #[derive(Debug, Clone, Copy)]
 pub struct Reason<'a> {
-    pub(super) names: Names,
+    pub(super) names: NamedDimensions,
     pub(super) tag: TagAt,
     pub(super) context: &'a Context,
 }
@@ -112,7 +113,7 @@ pub struct Reason<'a> {
 impl<'a> Reason<'a> {
     pub(super) fn new(attachment: &'a Attachment, context: &'a Context) -> Self {
         Self {
-            names: Names::from_attachment(attachment),
+            names: NamedDimensions::from_attachment(attachment),
             tag: TagAt::find_match(attachment, context),
             context,
         }
@@ -134,7 +135,7 @@ impl<'a> Reason<'a> {
             say("default:");
         }
 
-        if self.names.has_bit(Names::EVERYWHERE) {
+        if self.names.has_bit(NamedDimensions::EVERYWHERE) {
             say("scope:*");
             return;
         }
@@ -144,7 +145,7 @@ impl<'a> Reason<'a> {
         for dimension in Dimension::REASONED {
             let value = match dimension {
                 Dimension::Tag => self.tag.tag_in(context),
-                other if self.names.has_bit(Names::dimension_bit(other)) => {
+                other if self.names.has_bit(NamedDimensions::dimension_bit(other)) => {
                     context.value(other).filter(|value| !value.is_empty())
                 }
                 _ => None,

@@ -47,12 +47,12 @@ pub struct Item {
 /// Everything that can be exercised, and whether it was.
 #[derive(Debug, Clone)]
 pub struct Coverage {
-    items: BTreeMap<Key, bool>,
+    items: BTreeMap<ItemKey, bool>,
     places: FxHashMap<String, Place>,
 }
 
 /// Kind, policy, place of an attachment (or none), detail.
-type Key = (Kind, String, Option<Place>, String);
+type ItemKey = (Kind, String, Option<Place>, String);
 
 /// The sums of a coverage.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -151,7 +151,7 @@ impl Coverage {
         pipelines.sort_by_key(|resolved| Stage::from_mode(resolved.pipeline.mode));
 
         for resolved in pipelines {
-            let Some((_, policy)) = set.find(resolved.policy) else {
+            let Some((_, policy)) = set.find_policy(resolved.policy) else {
                 continue;
             };
 
@@ -191,7 +191,7 @@ impl Coverage {
         }
     }
 
-    fn mark_covered(&mut self, key: &Key) {
+    fn mark_covered(&mut self, key: &ItemKey) {
         if let Some(covered) = self.items.get_mut(key) {
             *covered = true;
         }
@@ -199,7 +199,7 @@ impl Coverage {
 
     /// The sums, and each item at its place.
     pub fn make_report(&self) -> CoverageReport {
-        let item = |((kind, policy, place, detail), covered): (&Key, &bool)| {
+        let item = |((kind, policy, place, detail), covered): (&ItemKey, &bool)| {
             let place = place.as_ref().or_else(|| self.places.get(policy));
             Item {
                 file: place.map(|p| p.file.to_string()).unwrap_or_default(),
@@ -231,11 +231,11 @@ impl Coverage {
     }
 }
 
-fn make_key(kind: Kind, policy: &Policy, detail: &str) -> Key {
+fn make_key(kind: Kind, policy: &Policy, detail: &str) -> ItemKey {
     (kind, policy.name.to_string(), None, detail.to_owned())
 }
 
-fn attachment_key(policy: &Policy, place: &Place) -> Key {
+fn attachment_key(policy: &Policy, place: &Place) -> ItemKey {
     (
         Kind::Attachment,
         policy.name.to_string(),

@@ -25,9 +25,9 @@ use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
 use super::candidates::{self, Reason};
-use super::index::{Found, Index, Rank};
-use super::lines::{Conditions, Lines};
-use super::resolution::{Beside, Given, Resolution, ResolvedPipeline, ResolvedPolicy};
+use super::index::{AttachmentIndex, MatchedAttachment, Rank};
+use super::lines::{ChainTable, Conditions};
+use super::resolution::{Beside, PolicySource, Resolution, ResolvedPipeline, ResolvedPolicy};
 use super::wording::Wording;
 use super::{Context, Pinned, Request, Requested};
 use crate::policy::{
@@ -38,8 +38,8 @@ use crate::policy::{
 #[derive(Debug)]
 pub struct Engine {
     set: Arc<PolicySet>,
-    index: Arc<Index>,
-    lines: Arc<Lines>,
+    index: Arc<AttachmentIndex>,
+    lines: Arc<ChainTable>,
     wording: Arc<Wording>,
     /// What was left out of the set as expired.
     expired: Vec<Arc<Attachment>>,
@@ -49,8 +49,11 @@ pub struct Engine {
 impl Engine {
     /// Indexes a set.
     pub fn new(set: Arc<PolicySet>) -> Self {
-        let index = Arc::new(Index::new(&set.attachments));
-        let (lines, wording) = (Arc::new(Lines::new(&set)), Arc::new(Wording::new(&set)));
+        let index = Arc::new(AttachmentIndex::new(&set.attachments));
+        let (lines, wording) = (
+            Arc::new(ChainTable::new(&set)),
+            Arc::new(Wording::new(&set)),
+        );
         Self {
             set,
             index,
@@ -77,7 +80,7 @@ impl Engine {
         let (set, expired) = self.set.split_expired(now);
         let index = match expired.is_empty() {
             true => self.index.clone(),
-            false => Arc::new(Index::new(&set.attachments)),
+            false => Arc::new(AttachmentIndex::new(&set.attachments)),
         };
 
         let valid_until = set.attachments.iter().filter_map(|it| it.expires).min();
@@ -126,7 +129,7 @@ impl Engine {
         }
 
         let index = if attachments {
-            Arc::new(Index::new(&set.attachments))
+            Arc::new(AttachmentIndex::new(&set.attachments))
         } else {
             self.index.clone()
         };
@@ -169,7 +172,7 @@ impl Engine {
             .filter(|(_, attachment)| candidates::matches_context(attachment, &request.context));
         let found = found.map(|(rank, attachment)| {
             let Reason { names, tag, .. } = Reason::new(attachment, &request.context);
-            Found {
+            MatchedAttachment {
                 rank,
                 policy: attachment.policy,
                 names,
@@ -224,7 +227,7 @@ impl Engine {
             .policies
             .iter()
             .filter_map(|requested| match requested {
-                Requested::Named(name) => self.set.find(name).map(|(id, _)| id),
+                Requested::Named(name) => self.set.find_policy(name).map(|(id, _)| id),
                 Requested::Pinned(_) | Requested::Missing(_) => None,
             });
         let mut seen = FxHashSet::default();
@@ -239,14 +242,18 @@ impl Engine {
             .collect()
     }
 
-    /// The guardrails that a request of this context gets which names no policy, by their numbers in the set: those
-    /// that [`Self::resolve`] gives, for who asks often and wants nothing else.
+    /// The guardrails of a request that names no policy, as numbers of the set. The same as
+    /// [`Self::resolve`] gives, for callers that ask often and need nothing else.
     pub fn guardrails_of(&self, context: &Context) -> FixedBitSet {
         self.gather_attached(self.index.matching_attachments(context), context)
             .guardrails
     }
 
-    fn build_answer<'a>(&'a self, found: Vec<Found>, request: &'a Request) -> Resolution<'a> {
+    fn build_answer<'a>(
+        &'a self,
+        found: Vec<MatchedAttachment>,
+        request: &'a Request,
+    ) -> Resolution<'a> {
         let mut gathering = self.gather_attached(found, &request.context);
         for requested in &request.policies {
             gathering.add_requested(requested);
@@ -255,8 +262,12 @@ impl Engine {
         gathering.finish_answer()
     }
 
-    fn gather_attached<'a>(&'a self, found: Vec<Found>, context: &'a Context) -> Gathering<'a> {
-        let mut gathering = Gathering::new(self, context);
+    fn gather_attached<'a>(
+        &'a self,
+        found: Vec<MatchedAttachment>,
+        context: &'a Context,
+    ) -> AnswerBuilder<'a> {
+        let mut gathering = AnswerBuilder::new(self, context);
         for found in self.counting(found, &gathering.conditions) {
             gathering.add_attached(found, context);
         }
@@ -266,7 +277,11 @@ impl Engine {
 
     /// The attachments that count, in the order of evaluation: of those that match, the ones whose
     /// policy applies; default ones only where there are no others.
-    fn counting(&self, mut found: Vec<Found>, conditions: &Conditions<'_>) -> Vec<Found> {
+    fn counting(
+        &self,
+        mut found: Vec<MatchedAttachment>,
+        conditions: &Conditions<'_>,
+    ) -> Vec<MatchedAttachment> {
         found.retain(|found| self.lines.policy_applies(found.policy, conditions));
         if found.iter().any(|found| !found.names.is_default()) {
             found.retain(|found| !found.names.is_default());
@@ -277,7 +292,7 @@ impl Engine {
 }
 
 /// The parts of one answer while they are gathered.
-struct Gathering<'a> {
+struct AnswerBuilder<'a> {
     engine: &'a Engine,
     conditions: Conditions<'a>,
     policies: Vec<ResolvedPolicy<'a>>,
@@ -288,7 +303,7 @@ struct Gathering<'a> {
     unknown: Vec<String>,
 }
 
-impl<'a> Gathering<'a> {
+impl<'a> AnswerBuilder<'a> {
     fn new(engine: &'a Engine, context: &'a Context) -> Self {
         Self {
             engine,
@@ -301,7 +316,7 @@ impl<'a> Gathering<'a> {
     }
 
     /// A policy counts once, by its first attachment.
-    fn add_attached(&mut self, found: Found, context: &'a Context) {
+    fn add_attached(&mut self, found: MatchedAttachment, context: &'a Context) {
         if !self.listed.put(found.policy.0 as usize) {
             self.add_policy(found.policy, Some((found, context)));
         }
@@ -310,7 +325,7 @@ impl<'a> Gathering<'a> {
     /// A policy that the request names comes after the attached ones, once, and only if it applies.
     fn add_requested(&mut self, requested: &'a Requested) {
         match requested {
-            Requested::Named(name) => match self.engine.set.find(name) {
+            Requested::Named(name) => match self.engine.set.find_policy(name) {
                 Some((id, _)) => {
                     if self.engine.lines.policy_applies(id, &self.conditions)
                         && !self.listed.put(id.0 as usize)
@@ -338,7 +353,7 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    fn add_policy(&mut self, id: PolicyId, attached: Option<(Found, &'a Context)>) {
+    fn add_policy(&mut self, id: PolicyId, attached: Option<(MatchedAttachment, &'a Context)>) {
         let engine = self.engine;
         let gives = engine.lines.guardrails_of(id, &self.conditions);
         gives
@@ -348,7 +363,7 @@ impl<'a> Gathering<'a> {
 
         self.policies.push(ResolvedPolicy {
             set: &engine.set,
-            given: Given::Served {
+            given: PolicySource::Served {
                 id,
                 attached,
                 gives,
@@ -363,7 +378,7 @@ impl<'a> Gathering<'a> {
         let parent = pinned
             .parent
             .as_deref()
-            .and_then(|name| engine.set.find(name));
+            .and_then(|name| engine.set.find_policy(name));
         let own_holds = pinned.condition_holds(self.conditions.model);
         let parent_applies =
             parent.is_some_and(|(id, _)| engine.lines.policy_applies(id, &self.conditions));
@@ -398,7 +413,7 @@ impl<'a> Gathering<'a> {
             .filter_map(|id| engine.set.policy(*id))
             .map(|policy| &*policy.name);
         let chain = above.chain([&*pinned.label]).collect();
-        let given = Given::Pinned(Box::new(Beside {
+        let given = PolicySource::Pinned(Box::new(Beside {
             pinned,
             guardrails,
             chain,
@@ -451,7 +466,7 @@ impl<'a> Gathering<'a> {
     fn active_pipelines(&mut self) -> Vec<ResolvedPipeline<'a>> {
         let (engine, conditions) = (self.engine, &self.conditions);
         let own = |resolved: &ResolvedPolicy<'a>| match &resolved.given {
-            Given::Served { id, .. } => {
+            PolicySource::Served { id, .. } => {
                 let policy = engine
                     .lines
                     .has_pipeline(*id)
@@ -467,7 +482,7 @@ impl<'a> Gathering<'a> {
                     set: &engine.set,
                 })
             }
-            Given::Pinned(beside) => {
+            PolicySource::Pinned(beside) => {
                 let pinned = beside.pinned;
                 let pipeline = pinned
                     .pipeline()

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::Context;
-use super::candidates::{Names, TagAt};
+use super::candidates::{NamedDimensions, TagAt};
 use crate::document::Dimension;
 use crate::policy::filing::{Crowd, Filing};
 use crate::policy::{Attachment, PolicyId, Targets};
@@ -30,10 +30,10 @@ pub(super) type Rank = u32;
 
 /// An attachment that matches.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Found {
+pub(super) struct MatchedAttachment {
     pub rank: Rank,
     pub policy: PolicyId,
-    pub names: Names,
+    pub names: NamedDimensions,
     /// The tag that it matched by, where it was found by its tags.
     pub tag: TagAt,
 }
@@ -42,26 +42,26 @@ pub(super) struct Found {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Filed {
     /// Its tag is not known before a request comes.
-    found: Found,
-    /// What the dimensions ask that it is not filed under: an index of [`Index::rests`].
+    found: MatchedAttachment,
+    /// What the dimensions ask that it is not filed under: an index of [`AttachmentIndex::rests`].
     rest: u32,
 }
 
 /// The index of a set's attachments.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(super) struct AttachmentIndex {
     filing: Filing<Filed>,
     /// Each distinct rest; the first asks nothing.
     rests: Vec<Targets>,
 }
 
-impl Index {
+impl AttachmentIndex {
     /// Files every attachment; they come in the order of evaluation.
     pub(super) fn new(attachments: &[Arc<Attachment>]) -> Self {
         let mut crowd = Crowd::default();
         attachments
             .iter()
-            .for_each(|attachment| crowd.count(attachment.targets.narrowing()));
+            .for_each(|attachment| crowd.count_patterns(attachment.targets.narrowing_patterns()));
 
         let mut index = Self {
             filing: Filing::default(),
@@ -70,11 +70,11 @@ impl Index {
 
         let mut known: FxHashMap<Targets, u32> = FxHashMap::default();
         for (rank, attachment) in (0..).zip(attachments) {
-            let under = crowd.narrowest(attachment.targets.narrowing());
-            let found = Found {
+            let under = crowd.narrowest_dimension(attachment.targets.narrowing_patterns());
+            let found = MatchedAttachment {
                 rank,
                 policy: attachment.policy,
-                names: Names::from_attachment(attachment),
+                names: NamedDimensions::from_attachment(attachment),
                 tag: TagAt::NONE,
             };
 
@@ -83,7 +83,7 @@ impl Index {
                 None => 0,
             };
 
-            index.filing.file(under, Filed { found, rest });
+            index.filing.file_under(under, Filed { found, rest });
         }
 
         index
@@ -97,7 +97,7 @@ impl Index {
         known: &mut FxHashMap<Targets, u32>,
     ) -> u32 {
         let mut rest = Targets::default();
-        for (dimension, patterns) in attachment.targets.narrowing() {
+        for (dimension, patterns) in attachment.targets.narrowing_patterns() {
             if dimension != filed {
                 rest.0[dimension] = Some(patterns.to_vec());
             }
@@ -115,14 +115,14 @@ impl Index {
     }
 
     /// The attachments that match, in the order of evaluation, each once.
-    pub(super) fn matching_attachments(&self, context: &Context) -> Vec<Found> {
+    pub(super) fn matching_attachments(&self, context: &Context) -> Vec<MatchedAttachment> {
         let mut found = Vec::with_capacity(64);
-        found.extend(self.filing.always().iter().map(|filed| filed.found));
+        found.extend(self.filing.always_found().iter().map(|filed| filed.found));
         for dimension in Dimension::ALL {
-            let shelf = self.filing.under(dimension);
+            let shelf = self.filing.shelf_of(dimension);
             for (at, value) in context.values(dimension).iter().enumerate() {
                 let before = found.len();
-                shelf.find(value, |list| self.take_matching(list, context, &mut found));
+                shelf.find_matching(value, |list| self.take_matching(list, context, &mut found));
                 if dimension == Dimension::Tag {
                     found
                         .iter_mut()
@@ -140,11 +140,11 @@ impl Index {
     }
 
     /// Takes those of a list whose other dimensions match too.
-    fn take_matching(&self, list: &[Filed], context: &Context, found: &mut Vec<Found>) {
+    fn take_matching(&self, list: &[Filed], context: &Context, found: &mut Vec<MatchedAttachment>) {
         let matches = |rest: u32| {
             self.rests
                 .get(rest as usize)
-                .is_some_and(|rest| rest.matches(context))
+                .is_some_and(|rest| rest.matches_context(context))
         };
 
         for filed in list {

@@ -33,9 +33,9 @@ const MAX_CONDITIONS: usize = 4;
 
 /// What the chains of a set's policies give.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lines {
+pub(super) struct ChainTable {
     /// By [`PolicyId`].
-    lines: Vec<Line>,
+    lines: Vec<ChainRow>,
     /// Of each line: its conditions, then of each case where its guardrails end, counted from the
     /// end of these numbers, then the guardrails of all cases.
     row: Vec<u32>,
@@ -45,7 +45,7 @@ pub(super) struct Lines {
 
 /// One policy and its ancestors.
 #[derive(Debug, Clone, Copy)]
-struct Line {
+struct ChainRow {
     /// Where it begins in the row.
     at: u32,
     /// How many distinct conditions its members have. With too many, each request works out what
@@ -57,9 +57,9 @@ struct Line {
     pipeline: bool,
 }
 
-impl Lines {
+impl ChainTable {
     pub(super) fn new(set: &PolicySet) -> Self {
-        let mut making = Making::default();
+        let mut making = TableBuilder::default();
         set.policies
             .iter()
             .for_each(|policy| making.add_policy(set, policy));
@@ -76,7 +76,7 @@ impl Lines {
             ..Self::default()
         };
 
-        let mut making = Making {
+        let mut making = TableBuilder {
             known: known.collect(),
             lines,
         };
@@ -92,12 +92,12 @@ impl Lines {
         making.lines
     }
 
-    fn row_of(&self, id: PolicyId) -> Option<&Line> {
+    fn row_of(&self, id: PolicyId) -> Option<&ChainRow> {
         self.lines.get(id.0 as usize)
     }
 
     /// All numbers of a line.
-    fn row_numbers(&self, line: &Line) -> Option<&[u32]> {
+    fn row_numbers(&self, line: &ChainRow) -> Option<&[u32]> {
         let row = self.row.get(line.at as usize..)?;
         let cases = line.count_cases();
         let head = cases.conditions + cases.count;
@@ -151,14 +151,14 @@ impl Lines {
         let set = of.set;
         let worked_out = set
             .policy(id)
-            .map(|policy| set.effective(policy, |member| of.hold_for(member)));
+            .map(|policy| set.effective_guardrails(policy, |member| of.hold_for(member)));
         Gives {
             case: None,
             guardrails: guardrail_numbers(worked_out.unwrap_or_default()).collect(),
         }
     }
 
-    fn case_guardrails(&self, line: &Line, case: u8) -> Option<&[u32]> {
+    fn case_guardrails(&self, line: &ChainRow, case: u8) -> Option<&[u32]> {
         let case = usize::from(case);
         let cases = line.count_cases();
         let row = self.row.get(line.at as usize + cases.conditions..)?;
@@ -171,7 +171,7 @@ impl Lines {
         guardrails.get(start..*ends.get(case)? as usize)
     }
 
-    fn conditions_of(&self, line: &Line) -> &[u32] {
+    fn conditions_of(&self, line: &ChainRow) -> &[u32] {
         let at = line.at as usize;
         self.row
             .get(at..at + line.count_cases().conditions)
@@ -196,23 +196,23 @@ pub(super) struct Gives<'a> {
 }
 
 /// How many conditions, and how many cases, begin a line.
-struct Counts {
+struct CaseCounts {
     conditions: usize,
     count: usize,
 }
 
-impl Line {
+impl ChainRow {
     fn is_kept(&self) -> bool {
         usize::from(self.conditions) <= MAX_CONDITIONS
     }
 
-    fn count_cases(&self) -> Counts {
+    fn count_cases(&self) -> CaseCounts {
         match self.is_kept() {
-            true => Counts {
+            true => CaseCounts {
                 conditions: self.conditions.into(),
                 count: 1 << self.conditions,
             },
-            false => Counts {
+            false => CaseCounts {
                 conditions: 0,
                 count: 0,
             },
@@ -222,15 +222,15 @@ impl Line {
 
 /// Lines under construction.
 #[derive(Default)]
-struct Making {
+struct TableBuilder {
     known: FxHashMap<Box<[ConditionId]>, u32>,
-    lines: Lines,
+    lines: ChainTable,
 }
 
-impl Making {
-    fn put_row(&mut self, line: Line, numbers: &[u32]) {
+impl TableBuilder {
+    fn put_row(&mut self, line: ChainRow, numbers: &[u32]) {
         let at = u32::try_from(self.lines.row.len()).unwrap_or(u32::MAX);
-        self.lines.lines.push(Line { at, ..line });
+        self.lines.lines.push(ChainRow { at, ..line });
         self.lines.row.extend_from_slice(numbers);
     }
 
@@ -243,7 +243,7 @@ impl Making {
             }
         }
 
-        let line = Line {
+        let line = ChainRow {
             at: 0,
             conditions: u8::try_from(conditions.len()).unwrap_or(u8::MAX),
             free: chain_members(set, policy).any(|member| member.condition.is_none()),
@@ -268,9 +268,11 @@ impl Making {
                 at.is_some_and(|at| case >> at & 1 == 1)
             };
 
-            guardrails.extend(guardrail_numbers(set.effective(policy, |member| {
-                member.condition.as_deref().is_none_or(holds)
-            })));
+            guardrails.extend(guardrail_numbers(
+                set.effective_guardrails(policy, |member| {
+                    member.condition.as_deref().is_none_or(holds)
+                }),
+            ));
             ends.push(u32::try_from(guardrails.len()).unwrap_or(u32::MAX));
         }
 

@@ -1,6 +1,6 @@
 //! What a request gets, and why.
 //!
-//! A pure function of a [`PolicySet`](crate::policy::PolicySet) and a [`Request`]. Must not know
+//! A pure function of a [`PolicySet`](crate::policy::PolicySet) and a [`NamedRequest`]. Must not know
 //! git, YAML, HTTP or the clock: the command line, the daemon, hooks and tests all get their
 //! answers here.
 

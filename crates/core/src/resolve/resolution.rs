@@ -2,7 +2,7 @@
 //! for: most who ask want the guardrails only.
 
 use super::candidates::{Reason, TagAt};
-use super::index::Found;
+use super::index::MatchedAttachment;
 use super::lines::Gives;
 use super::wording::Wording;
 use super::{Context, Pinned};
@@ -34,18 +34,18 @@ pub struct Resolution<'a> {
 pub struct ResolvedPolicy<'a> {
     /// The set that it is resolved in.
     pub(super) set: &'a PolicySet,
-    pub(super) given: Given<'a>,
+    pub(super) given: PolicySource<'a>,
 }
 
 /// Where a policy's part of an answer comes from. Not looked up before somebody asks: in a large
 /// set each look is a wait for memory.
 #[derive(Debug)]
-pub(super) enum Given<'a> {
+pub(super) enum PolicySource<'a> {
     /// A policy of the set.
     Served {
         id: PolicyId,
         /// The first attachment that gives it, and to whom; `None` where only the request named it.
-        attached: Option<(Found, &'a Context)>,
+        attached: Option<(MatchedAttachment, &'a Context)>,
         /// What its chain gives.
         gives: Gives<'a>,
     },
@@ -65,8 +65,8 @@ impl<'a> ResolvedPolicy<'a> {
     /// Its place in the set; `None` of a version beside it.
     pub fn served_id(&self) -> Option<PolicyId> {
         match self.given {
-            Given::Served { id, .. } => Some(id),
-            Given::Pinned(_) => None,
+            PolicySource::Served { id, .. } => Some(id),
+            PolicySource::Pinned(_) => None,
         }
     }
 
@@ -83,8 +83,8 @@ impl<'a> ResolvedPolicy<'a> {
     /// What its chain gives, where it is a policy of the set.
     fn served_gives(&self) -> Option<&Gives<'a>> {
         match &self.given {
-            Given::Served { gives, .. } => Some(gives),
-            Given::Pinned(_) => None,
+            PolicySource::Served { gives, .. } => Some(gives),
+            PolicySource::Pinned(_) => None,
         }
     }
 
@@ -95,8 +95,8 @@ impl<'a> ResolvedPolicy<'a> {
 
     pub(super) fn beside(&self) -> Option<&Beside<'a>> {
         match &self.given {
-            Given::Served { .. } => None,
-            Given::Pinned(beside) => Some(beside),
+            PolicySource::Served { .. } => None,
+            PolicySource::Pinned(beside) => Some(beside),
         }
     }
 
@@ -123,7 +123,7 @@ impl<'a> ResolvedPolicy<'a> {
 
     /// Why; `None` where only the request named it.
     pub fn matched_via(&self) -> Option<Reason<'a>> {
-        let Given::Served {
+        let PolicySource::Served {
             attached: Some((found, context)),
             ..
         } = self.given

@@ -109,7 +109,7 @@ impl<'a> Script<'a> {
         for step in &resolved.pipeline.steps {
             let outcome = self.run_step(resolved.set.guardrail(step.guardrail), mode);
             visit(step, outcome);
-            match step.action(outcome) {
+            match step.action_after(outcome) {
                 Action::Next => {}
                 Action::Allow => return FinalAction::Allow,
                 Action::Block => return FinalAction::Block,
@@ -174,7 +174,7 @@ impl<'a> Script<'a> {
 
 fn stream_scope(known: Option<&KnownGuardrail>, mode: GuardrailMode) -> StreamScope {
     let scopes = known.and_then(|known| known.stream_scope.as_ref());
-    scopes.map_or(StreamScope::Both, |scopes| scopes.of(mode))
+    scopes.map_or(StreamScope::Both, |scopes| scopes.scope_in(mode))
 }
 
 /// What happens to a request in the end.

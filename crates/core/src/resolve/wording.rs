@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::document::{Dimension, Limits, load_file};
-    use crate::policy::{Levels, Patched, PolicyId, check};
+    use crate::policy::{Levels, Patched, PolicyId, check_documents};
     use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request};
 
     const SET: &str = "\
@@ -155,7 +155,7 @@ scope: '*'
 ";
 
     fn policies(engine: &Engine, model: &str, version: Option<u64>) -> Value {
-        let context = Context::of([(Dimension::Team, "a\"b"), (Dimension::Model, model)]);
+        let context = Context::from_values([(Dimension::Team, "a\"b"), (Dimension::Model, model)]);
         let request = Request {
             context,
             policies: Vec::new(),
@@ -194,7 +194,9 @@ scope: '*'
     #[test]
     fn words_that_were_kept_are_those_that_are_told_in_every_case() {
         let loaded = load_file("set.yaml", SET.as_bytes().to_vec(), &Limits::DEFAULT);
-        let engine = Engine::new(Arc::new(check(loaded, &Levels::default()).set.unwrap()));
+        let engine = Engine::new(Arc::new(
+            check_documents(loaded, &Levels::default()).set.unwrap(),
+        ));
         let mut seen = Vec::new();
         // Each model twice: the second time what was kept of the first request is used, or is of
         // another case.
@@ -240,7 +242,7 @@ scope: '*'
         };
 
         let text: String = (0..130).map(policy).collect();
-        check(
+        check_documents(
             load_file("set.yaml", text.into_bytes(), &Limits::DEFAULT),
             &Levels::default(),
         )
@@ -253,7 +255,7 @@ scope: '*'
         let engine = Engine::new(Arc::new(many("log")));
         policies(&engine, "gpt-4", None);
         let set = many("own");
-        let (changed, _) = set.find("p000").unwrap();
+        let (changed, _) = set.find_policy("p000").unwrap();
         let patched = engine.with_patch(Patched {
             set,
             policies: vec![changed],

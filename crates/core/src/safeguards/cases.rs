@@ -19,7 +19,7 @@ pub(super) fn compare_cases(base: &[TestSuite], head: &[TestSuite], diff: &mut S
         let now = after.get(request).map(Vec::as_slice).unwrap_or_default();
         for case in cases {
             if let Some(message) = lost_expectation(case.case, now) {
-                diff.note(true, case.change(message));
+                diff.note_change(true, case.make_change(message));
             }
         }
     }
@@ -29,7 +29,7 @@ pub(super) fn compare_cases(base: &[TestSuite], head: &[TestSuite], diff: &mut S
         .filter(|(request, _)| !before.contains_key(*request))
     {
         for case in cases {
-            diff.note(false, case.change("is new".to_owned()));
+            diff.note_change(false, case.make_change("is new".to_owned()));
         }
     }
 }
@@ -41,7 +41,7 @@ struct NamedCase<'a> {
 }
 
 impl NamedCase<'_> {
-    fn change(&self, message: String) -> SafeguardChange {
+    fn make_change(&self, message: String) -> SafeguardChange {
         let name = format!("{}: {}", self.suite.name, self.case.name);
         SafeguardChange::new(SafeguardKind::Test, name, message, Some(&self.case.place))
     }
@@ -56,7 +56,7 @@ struct RequestKey<'a> {
 }
 
 impl<'a> RequestKey<'a> {
-    fn of(case: &'a TestCase) -> Self {
+    fn from_case(case: &'a TestCase) -> Self {
         Self {
             values: PerDimension::from_fn(|dimension| {
                 case.context
@@ -81,7 +81,7 @@ fn cases_by_request(suites: &[TestSuite]) -> BTreeMap<RequestKey<'_>, Vec<NamedC
     for suite in suites {
         for case in &suite.cases {
             found
-                .entry(RequestKey::of(case))
+                .entry(RequestKey::from_case(case))
                 .or_default()
                 .push(NamedCase { suite, case });
         }

@@ -19,7 +19,7 @@ pub(super) fn compare_invariants(
 ) {
     for lost in lost_invariants(&base.invariants, &head.invariants, budget) {
         if let Some(invariant) = base.invariants.get(lost.index) {
-            diff.note(true, invariant_change(invariant, lost_words(&lost)));
+            diff.note_change(true, invariant_change(invariant, lost_words(&lost)));
         }
     }
 
@@ -27,7 +27,7 @@ pub(super) fn compare_invariants(
     let gained = lost_invariants(&head.invariants, &base.invariants, budget);
     for gained in gained.iter().filter(|gained| gained.witness.is_some()) {
         if let Some(invariant) = head.invariants.get(gained.index) {
-            diff.note(
+            diff.note_change(
                 false,
                 invariant_change(invariant, "promises more".to_owned()),
             );
@@ -45,7 +45,10 @@ fn lost_words(lost: &LostInvariant) -> String {
     };
 
     match &lost.witness {
-        Some(request) => format!("is lost: {promise}, for example of {}", request.describe()),
+        Some(request) => format!(
+            "is lost: {promise}, for example of {}",
+            request.describe_values()
+        ),
         None => format!("cannot be shown to be kept: {promise}, as far as the search went"),
     }
 }

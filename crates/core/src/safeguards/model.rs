@@ -102,7 +102,7 @@ impl SafeguardDiff {
     }
 
     /// Notes a loss or a gain.
-    pub(super) fn note(&mut self, is_loss: bool, change: SafeguardChange) {
+    pub(super) fn note_change(&mut self, is_loss: bool, change: SafeguardChange) {
         match is_loss {
             true => self.lost.push(change),
             false => self.gained.push(change),

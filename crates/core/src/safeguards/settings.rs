@@ -57,7 +57,7 @@ fn compare_environments(
                 compare_freezes(environment, after, places, now, diff);
                 compare_soaks(environment, after, places, diff);
             }
-            None => diff.note(
+            None => diff.note_change(
                 true,
                 SafeguardChange::new(
                     SafeguardKind::Environment,
@@ -70,7 +70,7 @@ fn compare_environments(
     }
 
     for name in after.keys().filter(|name| !before.contains_key(*name)) {
-        diff.note(
+        diff.note_change(
             false,
             SafeguardChange::new(
                 SafeguardKind::Environment,
@@ -103,7 +103,7 @@ fn compare_environment(
     for (gate, was, is) in gates.into_iter().filter(|(_, was, is)| was != is) {
         let (is_word, was_word) = (is.as_str(), was.as_str());
         let message = format!("of `{}`: {is_word} instead of {was_word}", before.name);
-        diff.note(
+        diff.note_change(
             is < was,
             SafeguardChange::new(SafeguardKind::Gate, gate, message, places.of_change()),
         );
@@ -117,7 +117,7 @@ fn compare_environment(
             source_name(before.from.as_deref())
         );
 
-        diff.note(
+        diff.note_change(
             true,
             SafeguardChange::new(
                 SafeguardKind::From,
@@ -145,11 +145,11 @@ fn compare_freezes(
         (false, after, before, "frozen"),
     ];
     for (is_loss, of, other, words) in sides {
-        let is_kept = |freeze: &Freeze| other.freeze.iter().any(|kept| kept.covers(freeze));
+        let is_kept = |freeze: &Freeze| other.freeze.iter().any(|kept| kept.covers_freeze(freeze));
         let stands_alone = |freeze: &&Freeze| !freeze.window.is_over(now) && !is_kept(freeze);
         for freeze in of.freeze.iter().filter(stands_alone) {
-            let message = format!("of `{}`: {words} {}", before.name, freeze.describe());
-            diff.note(
+            let message = format!("of `{}`: {words} {}", before.name, freeze.describe_time());
+            diff.note_change(
                 is_loss,
                 SafeguardChange::new(SafeguardKind::Gate, "freeze", message, places.of_change()),
             );
@@ -177,7 +177,7 @@ fn compare_soaks(
         word(before.soak)
     );
 
-    diff.note(
+    diff.note_change(
         after.soak < before.soak,
         SafeguardChange::new(SafeguardKind::Gate, "soak", message, places.of_change()),
     );
@@ -198,7 +198,7 @@ fn compare_allow_lists(
         .chain(removed.map(|who| (false, who, "may no longer pass the gates of")))
     {
         let message = format!("{words} `{}`", before.name);
-        diff.note(
+        diff.note_change(
             is_loss,
             SafeguardChange::new(SafeguardKind::Allow, &**who, message, places.of_change()),
         );
@@ -228,7 +228,7 @@ fn compare_rule_levels(
         }
 
         let message = format!("is {} instead of {}", is.as_str(), was.as_str());
-        diff.note(
+        diff.note_change(
             is < was,
             SafeguardChange::new(SafeguardKind::Rule, name, message, places.of_change()),
         );
@@ -252,7 +252,7 @@ pub(super) fn compare_files(
     let message = "is no longer read: `include` or `exclude` of refguard.yaml leaves it out";
     for file in files_of(base).into_iter().filter(|file| !is_read(file)) {
         let place = after.place.as_ref();
-        diff.note(
+        diff.note_change(
             true,
             SafeguardChange::new(SafeguardKind::Files, file, message, place),
         );
@@ -289,7 +289,7 @@ pub(super) fn compare_catalogs(base: &Catalog, head: &Catalog, diff: &mut Safegu
             _ => continue,
         };
 
-        diff.note(
+        diff.note_change(
             is_loss,
             SafeguardChange::new(SafeguardKind::Catalog, name, message, None),
         );
@@ -305,7 +305,7 @@ pub(super) fn compare_guardrails(base: &Catalog, head: &Catalog, diff: &mut Safe
         };
         let mut note = |is_loss, message: String| {
             let name = format!("guardrails: {}", before.name);
-            diff.note(
+            diff.note_change(
                 is_loss,
                 SafeguardChange::new(SafeguardKind::Catalog, &name, message, None),
             );
@@ -351,7 +351,7 @@ pub(super) fn compare_guardrails(base: &Catalog, head: &Catalog, diff: &mut Safe
 /// Compares which policies requests may name.
 pub(super) fn compare_requestable(base: &PolicySet, head: &PolicySet, diff: &mut SafeguardDiff) {
     for before in &base.policies {
-        let Some((_, after)) = head.find(&before.name) else {
+        let Some((_, after)) = head.find_policy(&before.name) else {
             continue;
         };
         let (is_loss, message) = match (before.requestable, after.requestable) {
@@ -370,7 +370,7 @@ pub(super) fn compare_requestable(base: &PolicySet, head: &PolicySet, diff: &mut
             Some(&after.place),
         );
 
-        diff.note(is_loss, change);
+        diff.note_change(is_loss, change);
     }
 }
 

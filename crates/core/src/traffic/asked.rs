@@ -32,7 +32,7 @@ pub struct Asked {
 
 impl Asked {
     /// What either of two sets asks.
-    pub fn by(base: &PolicySet, head: &PolicySet) -> Self {
+    pub fn asked_by(base: &PolicySet, head: &PolicySet) -> Self {
         let mut asked = Self {
             dimensions: PerDimension::default(),
             keys: FxHashMap::default(),
@@ -46,7 +46,7 @@ impl Asked {
                 .iter()
                 .filter(|attachment| !attachment.everywhere)
             {
-                for (dimension, patterns) in attachment.targets.narrowing() {
+                for (dimension, patterns) in attachment.targets.narrowing_patterns() {
                     asked.dimensions[dimension] = true;
                     if dimension == Dimension::Key {
                         asked.take_keys(patterns);
@@ -70,15 +70,15 @@ impl Asked {
     }
 
     /// Whether a set tells requests apart by a dimension.
-    pub fn has(&self, dimension: Dimension) -> bool {
+    pub fn has_dimension(&self, dimension: Dimension) -> bool {
         self.dimensions[dimension]
     }
 
     /// A key as a set knows it: one that a log hides behind its hash is found by that, and one that
     /// is not found is none that a set names in full. `None`: it is hidden, and a set asks how it
     /// begins.
-    pub(super) fn key(&self, logged: String) -> Option<String> {
-        if !logged.starts_with(HASHED) || !self.has(Dimension::Key) {
+    pub(super) fn asked_key(&self, logged: String) -> Option<String> {
+        if !logged.starts_with(HASHED) || !self.has_dimension(Dimension::Key) {
             return Some(logged);
         }
 

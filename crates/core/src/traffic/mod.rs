@@ -13,7 +13,7 @@ mod tally;
 mod tests;
 
 pub use asked::{Asked, hidden_key};
-pub use replay::{Compared, Comparer, replay};
+pub use replay::{Compared, Comparer, replay_traffic};
 pub use report::{Group, GroupContext, LaterRows, RegionTraffic, Replay, UnclearRows};
 pub use row::{Decider, Row, RowReader, Seen, Unclear};
-pub use tally::{Place, Tally};
+pub use tally::{LogPlace, Tally};

@@ -51,7 +51,7 @@ struct Delta {
 }
 
 /// A request of a log, with the policies that it names.
-struct Asking<'a> {
+struct ReplayQuestion<'a> {
     context: &'a Context,
     named: Vec<String>,
     rows: u64,
@@ -69,7 +69,7 @@ struct Differing<'a> {
 /// Says what HEAD would have done to requests that were seen, as of `now` and from later instants
 /// on. The engines have every attachment, expired or not; `impact` is what HEAD does to every
 /// request from `now` on, in all detail.
-pub fn replay(
+pub fn replay_traffic(
     base: &Arc<Engine>,
     head: &Arc<Engine>,
     now: Timestamp,
@@ -96,10 +96,10 @@ pub fn replay(
         ));
     }
 
-    let met = finder.met(&differing, &places, &mut not_analysed);
+    let met = finder.note_unmet(&differing, &places, &mut not_analysed);
 
-    let (groups, groups_left_out) = group(&differing, &places);
-    let traffic = finder.traffic(&differing, &places);
+    let (groups, groups_left_out) = group_unplaced(&differing, &places);
+    let traffic = finder.traffic_by_region(&differing, &places);
     let (changed, lost, gained) = count_rows(&differing);
     let starts = span_starts(&[base, head], now);
     let later = Later {
@@ -109,7 +109,7 @@ pub fn replay(
         asking: &asking,
     };
 
-    let told = later.tell(
+    let told = later.tell_later(
         &mut finder,
         &starts,
         (changed, lost, gained),
@@ -157,7 +157,7 @@ pub fn replay(
 ///
 /// Of what BASE decided, what it did not give unasked was named. What it gave is asked as of the
 /// time of the decision: an attachment that has expired since gave its policy unasked.
-fn find_named<'a>(base: &Arc<Engine>, tally: &'a Tally) -> (Vec<Asking<'a>>, u64) {
+fn find_named<'a>(base: &Arc<Engine>, tally: &'a Tally) -> (Vec<ReplayQuestion<'a>>, u64) {
     let mut asking = Vec::with_capacity(tally.requests.len());
     let mut decided: BTreeMap<Option<Timestamp>, Vec<(&'a Seen, u64)>> = BTreeMap::new();
     for (seen, rows) in &tally.requests {
@@ -205,26 +205,28 @@ fn find_named<'a>(base: &Arc<Engine>, tally: &'a Tally) -> (Vec<Asking<'a>>, u64
         *rows.entry((one.context, one.named)).or_default() += one.rows;
     }
 
-    let once = rows.into_iter().map(|((context, named), rows)| Asking {
-        context,
-        named,
-        rows,
-    });
+    let once = rows
+        .into_iter()
+        .map(|((context, named), rows)| ReplayQuestion {
+            context,
+            named,
+            rows,
+        });
 
     without_versions(once.collect())
 }
 
-fn make_asking(seen: &Seen, mut named: Vec<String>, rows: u64) -> Asking<'_> {
+fn make_asking(seen: &Seen, mut named: Vec<String>, rows: u64) -> ReplayQuestion<'_> {
     named.sort_unstable();
     named.dedup();
-    Asking {
+    ReplayQuestion {
         context: &seen.context,
         named,
         rows,
     }
 }
 
-fn without_versions(mut asking: Vec<Asking<'_>>) -> (Vec<Asking<'_>>, u64) {
+fn without_versions(mut asking: Vec<ReplayQuestion<'_>>) -> (Vec<ReplayQuestion<'_>>, u64) {
     let mut versions = 0;
     asking.retain(|one| {
         let has_version = one.named.iter().any(|name| name.contains('@'));
@@ -235,10 +237,13 @@ fn without_versions(mut asking: Vec<Asking<'_>>) -> (Vec<Asking<'_>>, u64) {
 }
 
 /// The requests that two sets answer differently, those of most rows first.
-fn find_differing<'a>(engines: [&Engine; 2], asking: &'a [Asking<'_>]) -> Vec<Differing<'a>> {
+fn find_differing<'a>(
+    engines: [&Engine; 2],
+    asking: &'a [ReplayQuestion<'_>],
+) -> Vec<Differing<'a>> {
     let [base, head] = engines;
-    let differ = |one: &'a Asking<'_>| {
-        let delta = compare(base, head, one.context, &one.named)?;
+    let differ = |one: &'a ReplayQuestion<'_>| {
+        let delta = compare_answers(base, head, one.context, &one.named)?;
         Some(Differing {
             context: one.context,
             named: &one.named,
@@ -252,7 +257,7 @@ fn find_differing<'a>(engines: [&Engine; 2], asking: &'a [Asking<'_>]) -> Vec<Di
     differing.sort_by_cached_key(|one| {
         (
             std::cmp::Reverse(one.rows),
-            one.context.describe(),
+            one.context.describe_values(),
             one.named.to_vec(),
         )
     });
@@ -278,7 +283,12 @@ fn count_rows(differing: &[Differing<'_>]) -> (u64, u64, u64) {
 }
 
 /// What a request loses and gains; `None`: nothing.
-fn compare(base: &Engine, head: &Engine, context: &Context, named: &[String]) -> Option<Delta> {
+fn compare_answers(
+    base: &Engine,
+    head: &Engine,
+    context: &Context,
+    named: &[String],
+) -> Option<Delta> {
     let policies = named.iter().cloned().map(Requested::Named).collect();
     let request = Request {
         context: context.clone(),
@@ -287,9 +297,9 @@ fn compare(base: &Engine, head: &Engine, context: &Context, named: &[String]) ->
 
     let (before, after) = (base.resolve(&request), head.resolve(&request));
     let delta = Delta {
-        lost: less(&before, &after),
-        gained: less(&after, &before),
-        pipelines: pipelines(&before) != pipelines(&after),
+        lost: missing_guardrails(&before, &after),
+        gained: missing_guardrails(&after, &before),
+        pipelines: pipeline_steps(&before) != pipeline_steps(&after),
     };
 
     let differs = delta.pipelines || !delta.lost.is_empty() || !delta.gained.is_empty();
@@ -301,7 +311,7 @@ struct Later<'a> {
     base: &'a Arc<Engine>,
     head: &'a Arc<Engine>,
     impact: &'a Impact,
-    asking: &'a [Asking<'a>],
+    asking: &'a [ReplayQuestion<'a>],
 }
 
 /// What becomes of rows later.
@@ -317,7 +327,7 @@ struct ToldLater {
 impl Later<'_> {
     /// `starts` are the instants of all spans; `before` is how many rows change, lose and gain in
     /// the first.
-    fn tell(
+    fn tell_later(
         &self,
         finder: &mut RegionFinder<'_>,
         starts: &[Timestamp],
@@ -357,8 +367,8 @@ impl Later<'_> {
                 counted = count_rows(&differing);
                 finder.instant = Some(*start);
                 let places = finder.find_all(&differing);
-                let met = finder.met(&differing, &places, not_analysed);
-                regions = finder.traffic(&differing, &places);
+                let met = finder.note_unmet(&differing, &places, not_analysed);
+                regions = finder.traffic_by_region(&differing, &places);
                 regions.retain(|traffic| {
                     traffic.told.at == Some(*start) && met.contains(&traffic.region)
                 });
@@ -408,7 +418,7 @@ impl Comparer {
     pub fn new(base: &Engine, head: &Engine, regions: Vec<Region>) -> Self {
         let mut finder = RegionFinder::default();
         for region in regions {
-            finder.add(Cow::Owned(region), [base, head]);
+            finder.add_region(Cow::Owned(region), [base, head]);
         }
 
         Self { finder }
@@ -416,14 +426,14 @@ impl Comparer {
 
     /// What becomes of a request that names policies of these names, and no version of one; `None`:
     /// it gets the same.
-    pub fn compare(
+    pub fn compare_answers(
         &self,
         base: &Engine,
         head: &Engine,
         context: &Context,
         named: &[String],
     ) -> Option<Compared> {
-        let delta = compare(base, head, context, named)?;
+        let delta = compare_answers(base, head, context, named)?;
         let differing = Differing {
             context,
             named,
@@ -431,7 +441,7 @@ impl Comparer {
             delta,
         };
 
-        let region = self.finder.find(&differing);
+        let region = self.finder.find_region(&differing);
         let Delta {
             lost,
             gained,
@@ -448,7 +458,7 @@ impl Comparer {
 }
 
 /// The guardrails of one answer that another lacks.
-fn less(of: &Resolution<'_>, other: &Resolution<'_>) -> Vec<String> {
+fn missing_guardrails(of: &Resolution<'_>, other: &Resolution<'_>) -> Vec<String> {
     let lacks = |name: &&&str| other.guardrails.binary_search(name).is_err();
     of.guardrails
         .iter()
@@ -462,7 +472,7 @@ fn less(of: &Resolution<'_>, other: &Resolution<'_>) -> Vec<String> {
 type StepView<'r> = (&'r str, Action, Action, Action, bool, Option<&'r str>);
 
 /// What the pipelines of an answer do, in the order in which they run, each once.
-fn pipelines<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
+fn pipeline_steps<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
     let mut views: Vec<(bool, Vec<StepView<'_>>)> = Vec::new();
     for resolved in &of.pipelines {
         let steps = resolved.pipeline.steps.iter().map(|step| {
@@ -514,18 +524,18 @@ impl<'r> RegionFinder<'r> {
         };
 
         for region in regions {
-            finder.add(Cow::Borrowed(region), engines);
+            finder.add_region(Cow::Borrowed(region), engines);
         }
 
         finder
     }
 
-    fn add(&mut self, told: Cow<'r, Region>, engines: [&Engine; 2]) {
+    fn add_region(&mut self, told: Cow<'r, Region>, engines: [&Engine; 2]) {
         let requests = RegionBox::new(&told, engines.map(|engine| &**engine.set()));
-        self.take(KnownRegion { told, requests });
+        self.take_region(KnownRegion { told, requests });
     }
 
-    fn take(&mut self, region: KnownRegion<'r>) {
+    fn take_region(&mut self, region: KnownRegion<'r>) {
         let alike = (region.told.lost.clone(), region.told.gained.clone());
         self.alike
             .entry(alike)
@@ -544,7 +554,7 @@ impl<'r> RegionFinder<'r> {
     }
 
     /// Whether a request lies in a region.
-    fn has(&self, region: usize, one: &Differing<'_>) -> bool {
+    fn has_request(&self, region: usize, one: &Differing<'_>) -> bool {
         let Some(KnownRegion { told, requests }) = self.regions.get(region) else {
             return false;
         };
@@ -558,11 +568,14 @@ impl<'r> RegionFinder<'r> {
     }
 
     fn find_all(&self, differing: &[Differing<'_>]) -> Vec<Option<usize>> {
-        differing.par_iter().map(|one| self.find(one)).collect()
+        differing
+            .par_iter()
+            .map(|one| self.find_region(one))
+            .collect()
     }
 
     /// The region that says what becomes of a request; else the first that says some of it.
-    fn find(&self, one: &Differing<'_>) -> Option<usize> {
+    fn find_region(&self, one: &Differing<'_>) -> Option<usize> {
         let says_pipelines = |at: usize| {
             self.regions
                 .get(at)
@@ -576,7 +589,7 @@ impl<'r> RegionFinder<'r> {
             .map_or(&[][..], Vec::as_slice)
             .iter()
             .copied();
-        let mut within = alike.filter(|at| self.has(*at, one)).peekable();
+        let mut within = alike.filter(|at| self.has_request(*at, one)).peekable();
         let first = within.peek().copied();
         let exact = within
             .find(|at| says_pipelines(*at) == one.delta.pipelines)
@@ -598,7 +611,7 @@ impl<'r> RegionFinder<'r> {
 
             (0..self.regions.len())
                 .filter(says_some)
-                .find(|at| self.has(*at, one))
+                .find(|at| self.has_request(*at, one))
         })
     }
 
@@ -632,21 +645,21 @@ impl<'r> RegionFinder<'r> {
 
         let known = self.regions.len();
         for region in regions_around(base, head, &Budget::default(), detail, &around) {
-            self.add(Cow::Owned(region), engines);
+            self.add_region(Cow::Owned(region), engines);
         }
 
         let used: FxHashSet<usize> = outside
             .par_iter()
-            .filter_map(|one| self.find(one))
+            .filter_map(|one| self.find_region(one))
             .collect();
         let fresh = self.split_off(known);
         let used = (known..).zip(fresh).filter(|(at, _)| used.contains(at));
 
-        used.for_each(|(_, region)| self.take(region));
+        used.for_each(|(_, region)| self.take_region(region));
     }
 
     /// The regions that some request lies in.
-    fn met(
+    fn note_unmet(
         &self,
         differing: &[Differing<'_>],
         places: &[Option<usize>],
@@ -662,13 +675,17 @@ impl<'r> RegionFinder<'r> {
             return met;
         }
 
-        let is_met = |at: &usize| differing.iter().any(|one| self.has(*at, one));
+        let is_met = |at: &usize| differing.iter().any(|one| self.has_request(*at, one));
         met.extend(unmet.into_par_iter().filter(is_met).collect::<Vec<usize>>());
         met
     }
 
     /// The regions, each with its rows.
-    fn traffic(&self, differing: &[Differing<'_>], places: &[Option<usize>]) -> Vec<RegionTraffic> {
+    fn traffic_by_region(
+        &self,
+        differing: &[Differing<'_>],
+        places: &[Option<usize>],
+    ) -> Vec<RegionTraffic> {
         let mut rows: FxHashMap<usize, u64> = FxHashMap::default();
         for (one, place) in differing.iter().zip(places) {
             if let Some(place) = place {
@@ -688,7 +705,7 @@ impl<'r> RegionFinder<'r> {
 
 /// The requests that differ, by team, model and what becomes of them; and how many groups are left
 /// out.
-fn group(differing: &[Differing<'_>], places: &[Option<usize>]) -> (Vec<Group>, usize) {
+fn group_unplaced(differing: &[Differing<'_>], places: &[Option<usize>]) -> (Vec<Group>, usize) {
     let mut groups: BTreeMap<(GroupContext, &Delta, Option<usize>), Group> = BTreeMap::new();
     for (one, place) in differing.iter().zip(places) {
         let value = |dimension| one.context.value(dimension).map(str::to_owned);

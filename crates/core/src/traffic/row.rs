@@ -125,7 +125,7 @@ impl Decider {
 
 impl RowReader {
     /// Reads one line.
-    pub fn read(&self, line: &[u8]) -> Row {
+    pub fn read_row(&self, line: &[u8]) -> Row {
         let line = line.trim_ascii();
         if line.is_empty() {
             return Row::Passed;
@@ -135,7 +135,7 @@ impl RowReader {
             return Row::Unclear(Unclear::Unreadable);
         };
 
-        if let Some(passed) = self.pass(&raw) {
+        if let Some(passed) = self.passed_over(&raw) {
             return passed;
         }
 
@@ -143,16 +143,17 @@ impl RowReader {
             RawRow {
                 context: Some(_), ..
             } => self.request_of(line),
-            raw if raw.is_spend() => self.spend(raw),
-            raw if raw.is_decision() => self.decision(raw),
+            raw if raw.is_spend() => self.read_spend(raw),
+            raw if raw.is_decision() => self.read_decision(raw),
             _ => Err(Unclear::Unreadable),
         };
 
-        read.and_then(finish).map_or_else(Row::Unclear, Row::Seen)
+        read.and_then(finish_row)
+            .map_or_else(Row::Unclear, Row::Seen)
     }
 
     /// Whether a row is not asked for.
-    fn pass(&self, raw: &RawRow) -> Option<Row> {
+    fn passed_over(&self, raw: &RawRow) -> Option<Row> {
         if let (Some(wanted), Some(Some(set))) = (&self.set, &raw.set)
             && wanted != set
         {
@@ -188,7 +189,7 @@ impl RowReader {
     }
 
     /// A line of the decision log.
-    fn decision(&self, raw: RawRow) -> Result<Seen, Unclear> {
+    fn read_decision(&self, raw: RawRow) -> Result<Seen, Unclear> {
         let decider = self.base.as_ref().filter(|base| {
             let commit = raw.commit.as_ref().and_then(Option::as_deref);
             commit == Some(base.commit.as_str())
@@ -217,10 +218,10 @@ impl RowReader {
 
         for (dimension, value) in single {
             let values = value.map(|value| value.into_iter().collect());
-            take(asked, &mut context, dimension, values)?;
+            take_values(asked, &mut context, dimension, values)?;
         }
 
-        take(
+        take_values(
             asked,
             &mut context,
             Dimension::Tag,
@@ -236,7 +237,7 @@ impl RowReader {
 
     /// A row of LiteLLM's spend log. A proxy matches by the aliases of team and key, and by the
     /// model that was asked for, which is the row's group.
-    fn spend(&self, raw: RawRow) -> Result<Seen, Unclear> {
+    fn read_spend(&self, raw: RawRow) -> Result<Seen, Unclear> {
         let metadata = raw
             .metadata
             .map(|Embedded(fields)| fields)
@@ -265,7 +266,7 @@ impl RowReader {
             (Dimension::Tool, tool),
         ] {
             let values = value.map(|value| value.into_iter().collect());
-            take(&self.asked, &mut context, dimension, values)?;
+            take_values(&self.asked, &mut context, dimension, values)?;
         }
 
         let tags = raw.request_tags.map(|Embedded(tags)| {
@@ -274,7 +275,7 @@ impl RowReader {
                 .collect()
         });
 
-        take(&self.asked, &mut context, Dimension::Tag, tags)?;
+        take_values(&self.asked, &mut context, Dimension::Tag, tags)?;
         Ok(Seen {
             context,
             ..Seen::default()
@@ -283,14 +284,14 @@ impl RowReader {
 }
 
 /// Puts what a row says of a dimension into a context. `None`: it says nothing.
-fn take(
+fn take_values(
     asked: &Asked,
     context: &mut Context,
     dimension: Dimension,
     values: Option<Vec<String>>,
 ) -> Result<(), Unclear> {
     let Some(values) = values else {
-        return match asked.has(dimension) {
+        return match asked.has_dimension(dimension) {
             true => Err(Unclear::Missing(dimension)),
             false => Ok(()),
         };
@@ -298,18 +299,18 @@ fn take(
 
     for value in values {
         let value = match dimension {
-            Dimension::Key => asked.key(value).ok_or(Unclear::HiddenKey)?,
+            Dimension::Key => asked.asked_key(value).ok_or(Unclear::HiddenKey)?,
             _ => value,
         };
 
-        context.add(dimension, value);
+        context.add_value(dimension, value);
     }
 
     Ok(())
 }
 
 /// A request in its one form, so that equal ones are equal.
-fn finish(mut seen: Seen) -> Result<Seen, Unclear> {
+fn finish_row(mut seen: Seen) -> Result<Seen, Unclear> {
     let mut context = seen
         .context
         .within_limits()
@@ -317,7 +318,7 @@ fn finish(mut seen: Seen) -> Result<Seen, Unclear> {
     let mut tags = context.values(Dimension::Tag).to_vec();
     tags.sort_unstable();
     tags.dedup();
-    context.set(Dimension::Tag, tags);
+    context.set_values(Dimension::Tag, tags);
     seen.context = context;
     seen.named.sort_unstable();
     seen.named.dedup();
@@ -340,39 +341,39 @@ fn parse_time(text: &str) -> Option<Timestamp> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RawRow {
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     time: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     set: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     commit: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     policies: Option<Option<Vec<String>>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     unknown: Option<Option<Vec<String>>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     team: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     key: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     user: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     model: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     tool: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     tags: Option<Option<Vec<String>>>,
     /// Of a line of a batch.
     context: Option<de::IgnoredAny>,
     /// Of the spend log, as all that follow.
-    #[serde(rename = "startTime", deserialize_with = "given")]
+    #[serde(rename = "startTime", deserialize_with = "read_given")]
     start_time: Option<Option<String>>,
     call_type: Option<de::IgnoredAny>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     model_group: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     team_id: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     mcp_namespaced_tool_name: Option<Option<String>>,
     metadata: Option<Embedded<Metadata>>,
     request_tags: Option<Embedded<Option<Vec<String>>>>,
@@ -393,7 +394,9 @@ impl RawRow {
     }
 }
 
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+fn read_given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
@@ -401,13 +404,13 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Opti
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Metadata {
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     user_api_key_alias: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     user_api_key_team_alias: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     user_api_key_user_id: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "read_given")]
     original_model_group: Option<Option<String>>,
 }
 

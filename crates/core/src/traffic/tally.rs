@@ -9,7 +9,7 @@ use super::row::{Row, Seen, Unclear};
 
 /// A line of a log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct LogPlace {
     /// The log's name.
     pub log: Arc<str>,
     /// From 1.
@@ -24,12 +24,12 @@ pub struct Tally {
     /// How often each request was seen.
     pub requests: FxHashMap<Seen, u64>,
     /// How many rows do not tell their request, and the first of them.
-    pub unclear: BTreeMap<Unclear, (u64, Place)>,
+    pub unclear: BTreeMap<Unclear, (u64, LogPlace)>,
 }
 
 impl Tally {
     /// Takes a row.
-    pub fn add(&mut self, row: Row, place: impl FnOnce() -> Place) {
+    pub fn add_row(&mut self, row: Row, place: impl FnOnce() -> LogPlace) {
         match row {
             Row::Passed => return,
             Row::Seen(seen) => *self.requests.entry(seen).or_default() += 1,
@@ -39,7 +39,7 @@ impl Tally {
         self.rows += 1;
     }
 
-    fn add_unclear(&mut self, why: Unclear, rows: u64, place: Place) {
+    fn add_unclear(&mut self, why: Unclear, rows: u64, place: LogPlace) {
         let known = self
             .unclear
             .entry(why)
@@ -52,7 +52,7 @@ impl Tally {
 
     /// The rows of both.
     #[must_use]
-    pub fn merged(self, other: Self) -> Self {
+    pub fn merge_with(self, other: Self) -> Self {
         let (mut large, small) = match self.requests.len() < other.requests.len() {
             true => (other, self),
             false => (self, other),

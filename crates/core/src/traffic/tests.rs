@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::document::{Dimension, Limits, load_file};
-use crate::policy::{Levels, check};
+use crate::policy::{Levels, check_documents};
 use crate::prove::tests::brute::{Requests, got};
 use crate::prove::tests::oracle::pair;
 use crate::prove::tests::spans::{self, SPANS};
@@ -17,7 +17,9 @@ use crate::resolve::{Context, Engine};
 
 fn engine(yaml: &str) -> Engine {
     let loaded = load_file("set.yaml", yaml.as_bytes().to_vec(), &Limits::DEFAULT);
-    Engine::new(Arc::new(check(loaded, &Levels::default()).set.unwrap()))
+    Engine::new(Arc::new(
+        check_documents(loaded, &Levels::default()).set.unwrap(),
+    ))
 }
 
 fn set(attachments: &[&str]) -> Engine {
@@ -33,7 +35,7 @@ fn set(attachments: &[&str]) -> Engine {
 }
 
 fn reader(engine: &Engine) -> RowReader {
-    let asked = Asked::by(engine.set(), engine.set());
+    let asked = Asked::asked_by(engine.set(), engine.set());
     RowReader {
         asked,
         base: None,
@@ -48,13 +50,13 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 fn decider(engine: &Engine) -> Decider {
     Decider {
         commit: "c0".to_owned(),
-        asked: Asked::by(engine.set(), engine.set()),
+        asked: Asked::asked_by(engine.set(), engine.set()),
         expiries: engine.set().expiries_after(Timestamp::MIN),
     }
 }
 
 fn seen(reader: &RowReader, line: &str) -> Seen {
-    match reader.read(line.as_bytes()) {
+    match reader.read_row(line.as_bytes()) {
         Row::Seen(seen) => seen,
         other => panic!("{line}: {other:?}"),
     }
@@ -68,7 +70,7 @@ const DECISION: &str = r#"{"time":"2026-11-28T03:14:15.9Z","by":"resolve","set":
 fn a_line_of_the_decision_log_is_its_request() {
     let all = set(&["teams: [eu]\nkeys: [k]\ntags: [a]\nmodels: [m]\nusers: [u]\ntools: [s/t]"]);
     let mut reader = reader(&all);
-    let expected = Context::of([
+    let expected = Context::from_values([
         (Dimension::Team, "eu"),
         (Dimension::Key, "k"),
         (Dimension::Model, "gpt-4"),
@@ -90,15 +92,17 @@ fn a_line_of_the_decision_log_is_its_request() {
     assert_eq!(seen(&reader, &line).got, ["p", "asked"]);
 
     reader.set = Some("staging".to_owned());
-    assert_eq!(reader.read(line.as_bytes()), Row::Passed);
+    assert_eq!(reader.read_row(line.as_bytes()), Row::Passed);
     reader.set = Some("production".to_owned());
     reader.since = Some("2026-11-28T03:14:16Z".parse::<Timestamp>().unwrap());
-    assert_eq!(reader.read(line.as_bytes()), Row::Passed);
+    assert_eq!(reader.read_row(line.as_bytes()), Row::Passed);
     reader.since = Some("2026-11-28T03:14:15Z".parse::<Timestamp>().unwrap());
-    assert!(matches!(reader.read(line.as_bytes()), Row::Seen(_)));
+    assert!(matches!(reader.read_row(line.as_bytes()), Row::Seen(_)));
 
     assert_eq!(
-        reader.read(br#"{"team":"eu","key":null,"tags":[],"model":null,"user":null,"tool":null}"#),
+        reader.read_row(
+            br#"{"team":"eu","key":null,"tags":[],"model":null,"user":null,"tool":null}"#
+        ),
         Row::Unclear(Unclear::NoTime)
     );
 }
@@ -113,7 +117,7 @@ fn what_a_line_does_not_say_is_unclear_only_where_a_set_asks_for_it() {
     );
     let users = reader(&set(&["users: [u]"]));
     assert_eq!(
-        users.read(line.as_bytes()),
+        users.read_row(line.as_bytes()),
         Row::Unclear(Unclear::Missing(Dimension::User))
     );
     for (line, why) in [
@@ -135,10 +139,14 @@ fn what_a_line_does_not_say_is_unclear_only_where_a_set_asks_for_it() {
         ),
         (r#"{"model":"m"}"#, Unclear::Missing(Dimension::Team)),
     ] {
-        assert_eq!(teams.read(line.as_bytes()), Row::Unclear(why), "{line:.60}");
+        assert_eq!(
+            teams.read_row(line.as_bytes()),
+            Row::Unclear(why),
+            "{line:.60}"
+        );
     }
 
-    assert_eq!(teams.read(b"  \r\n"), Row::Passed);
+    assert_eq!(teams.read_row(b"  \r\n"), Row::Passed);
     assert_eq!(
         seen(&teams, r#"{"context":{"team":"eu"},"policies":["p"]}"#).named,
         ["p"]
@@ -169,7 +177,7 @@ fn a_hidden_key_is_found_by_its_hash() {
     let starts = reader(&set(&["keys: [\"prod-*\"]"]));
 
     assert_eq!(
-        starts.read(line.as_bytes()),
+        starts.read_row(line.as_bytes()),
         Row::Unclear(Unclear::HiddenKey)
     );
 }
@@ -178,7 +186,7 @@ fn a_hidden_key_is_found_by_its_hash() {
 fn a_row_of_the_spend_log_is_the_request_that_the_proxy_matched() {
     let all = set(&["teams: [eu]\nkeys: [k]\ntags: [a]\nmodels: [m]\nusers: [u]\ntools: [s/t]"]);
     let reader = reader(&all);
-    let expected = Context::of([
+    let expected = Context::from_values([
         (Dimension::Team, "eu"),
         (Dimension::Key, "app"),
         (Dimension::Model, "gpt-4"),
@@ -200,13 +208,13 @@ fn a_row_of_the_spend_log_is_the_request_that_the_proxy_matched() {
         assert_eq!(seen(&reader, &line).context, expected, "{line}");
         let mut late = reader.clone();
         late.since = Some("2026-11-28T03:14:16Z".parse().unwrap());
-        assert_eq!(late.read(line.as_bytes()), Row::Passed);
+        assert_eq!(late.read_row(line.as_bytes()), Row::Passed);
     }
 
     // An older proxy does not say the aliases; a call without a team has none.
     let old = r#"{"call_type":"x","startTime":"2026-11-28","model":"m","team_id":"t-1","user":"","metadata":"{}","request_tags":"[]"}"#;
     assert_eq!(
-        reader.read(old.as_bytes()),
+        reader.read_row(old.as_bytes()),
         Row::Unclear(Unclear::Missing(Dimension::Team))
     );
     let teams = super::tests::reader(&set(&["teams: [eu]"]));
@@ -214,8 +222,8 @@ fn a_row_of_the_spend_log_is_the_request_that_the_proxy_matched() {
     assert_eq!(seen(&teams, &none).context.value(Dimension::Team), None);
 }
 
-fn place(line: u64) -> Place {
-    Place {
+fn place(line: u64) -> LogPlace {
+    LogPlace {
         log: "log".into(),
         line,
     }
@@ -241,11 +249,11 @@ fn replay_names_the_policies_that_requests_named() {
     ];
 
     for (number, line) in (1..).zip(lines) {
-        tally.add(reader.read(line.as_bytes()), || place(number));
+        tally.add_row(reader.read_row(line.as_bytes()), || place(number));
     }
 
     let impact = impact_in_detail(&base, &head, &Budget::default(), Detail::ALL);
-    let report = replay(&Arc::new(base), &Arc::new(head), NOW, &impact, &tally);
+    let report = replay_traffic(&Arc::new(base), &Arc::new(head), NOW, &impact, &tally);
     assert_eq!(
         (report.rows, report.changed, report.lost, report.gained),
         (4, 1, 1, 1)
@@ -276,9 +284,9 @@ fn what_an_attachment_gave_that_has_expired_since_was_not_named() {
     };
     let changed = |line: &str| {
         let mut tally = Tally::default();
-        tally.add(reader.read(line.as_bytes()), || place(1));
+        tally.add_row(reader.read_row(line.as_bytes()), || place(1));
         let impact = impact_from(&base, &head, now, &Budget::default(), Detail::ALL);
-        let report = replay(&base, &head, now, &impact, &tally);
+        let report = replay_traffic(&base, &head, now, &impact, &tally);
         assert_eq!(report.rows, 1);
         (report.changed, report.unclear)
     };
@@ -305,7 +313,7 @@ fn check_spans(seed: u64) -> bool {
     let impact = impact_from(&base, &head, now, &Budget::default(), Detail::ALL);
     let mut tally = Tally::default();
     for (number, context) in (0_u64..).zip(requests.all()) {
-        tally.add(
+        tally.add_row(
             Row::Seen(Seen {
                 context,
                 ..Seen::default()
@@ -314,7 +322,7 @@ fn check_spans(seed: u64) -> bool {
         );
     }
 
-    let report = replay(&base, &head, now, &impact, &tally);
+    let report = replay_traffic(&base, &head, now, &impact, &tally);
     let told = || format!("{told}\n{report:#?}");
     assert_eq!((report.now, report.exact), (now, true), "{}", told());
 
@@ -397,7 +405,7 @@ fn check_pair(seed: u64) -> bool {
                 ..Seen::default()
             };
 
-            tally.add(Row::Seen(seen), || place(number));
+            tally.add_row(Row::Seen(seen), || place(number));
         }
 
         let (before, after) = (got(&base, &context, &[]), got(&head, &context, &[]));
@@ -409,7 +417,7 @@ fn check_pair(seed: u64) -> bool {
             .for_each(|(sum, flag)| *sum += if flag { rows } else { 0 });
     }
 
-    let report = replay(&base, &head, NOW, &impact, &tally);
+    let report = replay_traffic(&base, &head, NOW, &impact, &tally);
     let told = || {
         format!(
             "seed {seed}\n{}\n---\n{}\n{report:#?}",
@@ -482,20 +490,20 @@ proptest! {
     #[test]
     fn no_line_is_a_panic(line in prop::collection::vec(any::<u8>(), 0..200)) {
         let reader = reader(&set(&["teams: [eu]"]));
-        let _ = reader.read(&line);
+        let _ = reader.read_row(&line);
     }
 
     #[test]
     fn a_tally_is_the_same_in_whatever_parts_it_is_counted(rows in prop::collection::vec(0_u8..4, 0..40), cut in 0_usize..40) {
         let row = |number: &u8| match number {
             0 => Row::Unclear(Unclear::TooLong),
-            team => Row::Seen(Seen { context: Context::of([(Dimension::Team, ["a", "b", "c"][usize::from(team - 1)])]), ..Seen::default() }),
+            team => Row::Seen(Seen { context: Context::from_values([(Dimension::Team, ["a", "b", "c"][usize::from(team - 1)])]), ..Seen::default() }),
         };
 
         let count = |from: usize, rows: &[u8]| {
             let mut tally = Tally::default();
             for (at, number) in rows.iter().enumerate() {
-                tally.add(row(number), || place((from + at) as u64));
+                tally.add_row(row(number), || place((from + at) as u64));
             }
 
             tally
@@ -503,7 +511,7 @@ proptest! {
 
         let cut = cut.min(rows.len());
         let whole = count(0, &rows);
-        let parts = count(cut, &rows[cut..]).merged(count(0, &rows[..cut]));
+        let parts = count(cut, &rows[cut..]).merge_with(count(0, &rows[..cut]));
         prop_assert_eq!(whole.rows, parts.rows);
         prop_assert_eq!(&whole.requests, &parts.requests);
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use refguard_core::document::{Limits, Loaded, load_file};
 use refguard_core::interop::{DatabaseImport, import_config, import_database};
-use refguard_core::policy::{Levels, PolicySet, check};
+use refguard_core::policy::{Levels, PolicySet, check_documents};
 use serde_json::{Value, json};
 
 use super::support::config;
@@ -65,13 +65,15 @@ fn production(imported: &DatabaseImport) -> PolicySet {
     }
     let mut loaded = Loaded::default();
     for (path, text) in tree {
-        loaded.append(load_file(
+        loaded.append_loaded(load_file(
             path.as_str(),
             text.clone().into_bytes(),
             &Limits::DEFAULT,
         ));
     }
-    check(loaded, &Levels::default()).set.expect("a set")
+    check_documents(loaded, &Levels::default())
+        .set
+        .expect("a set")
 }
 
 fn import(policies: String, attachments: String) -> DatabaseImport {

@@ -7,7 +7,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use refguard_core::document::{Limits, Loaded, load_file};
-use refguard_core::policy::{Checked, Levels, check};
+use refguard_core::policy::{Checked, Levels, check_documents};
 use serde_json::{Value, json};
 
 use spelling::{Whims, write};
@@ -131,13 +131,13 @@ fn attachment(names: Vec<&'static str>) -> impl Strategy<Value = Value> {
 fn judge<'a>(files: impl IntoIterator<Item = &'a (String, String)>) -> Checked {
     let mut loaded = Loaded::default();
     for (path, text) in files {
-        loaded.append(load_file(
+        loaded.append_loaded(load_file(
             path.as_str(),
             text.clone().into_bytes(),
             &Limits::DEFAULT,
         ));
     }
-    check(loaded, &Levels::default())
+    check_documents(loaded, &Levels::default())
 }
 
 fn digest(files: &[(String, String)]) -> String {

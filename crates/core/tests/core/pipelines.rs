@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use refguard_core::document::{FinalAction, GuardrailMode, Limits, Outcome, load_file};
-use refguard_core::policy::{Catalog, KnownGuardrail, Levels, check};
+use refguard_core::policy::{Catalog, KnownGuardrail, Levels, check_documents};
 use refguard_core::resolve::{Engine, Outcomes, Reaction, Request, Script, Stage, simulate_call};
 use serde_json::{Value, json};
 
@@ -134,7 +134,7 @@ impl Case {
     /// What we say; `None` where a step can never run, which a set must not have.
     fn ours(&self) -> Option<Reaction> {
         let loaded = load_file("p.yaml", self.documents().into_bytes(), &Limits::DEFAULT);
-        let engine = Engine::new(check(loaded, &Levels::default()).set?.into());
+        let engine = Engine::new(check_documents(loaded, &Levels::default()).set?.into());
         let catalog = Catalog {
             guardrails: Some(self.guardrails.clone()),
             values: Default::default(),

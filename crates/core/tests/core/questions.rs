@@ -73,7 +73,7 @@ fn a_matrix_has_every_combination_once_and_says_what_it_gets() {
                     (Dimension::Model, model.as_str()),
                 ];
                 let request = refguard_core::resolve::Request {
-                    context: Context::of(values),
+                    context: Context::from_values(values),
                     policies: Vec::new(),
                 };
                 assert_eq!(engine.resolve(&request).guardrails, row.guardrails);

@@ -5,7 +5,7 @@ use refguard_core::document::{Limits, Loaded, load_file};
 use refguard_core::interop::{
     export_json, export_litellm, import_config, write_attachment, write_policy,
 };
-use refguard_core::policy::{Levels, PolicySet, check};
+use refguard_core::policy::{Levels, PolicySet, check_documents};
 
 use super::support::{answer, config, context, engine, request, requested};
 
@@ -14,13 +14,13 @@ fn set_of(texts: impl IntoIterator<Item = String>) -> PolicySet {
     let mut loaded = Loaded::default();
     for (n, text) in (0..).zip(texts) {
         let n: u32 = n;
-        loaded.append(load_file(
+        loaded.append_loaded(load_file(
             format!("x/{n:05}.yaml"),
             text.into_bytes(),
             &Limits::DEFAULT,
         ));
     }
-    let checked = check(loaded, &Levels::default());
+    let checked = check_documents(loaded, &Levels::default());
     let findings = checked.findings;
     checked.set.unwrap_or_else(|| panic!("{findings:#?}"))
 }

@@ -17,9 +17,14 @@ fn root() -> PathBuf {
 fn generated() -> Vec<(String, Value)> {
     let mut schemas: Vec<_> = Kind::ALL
         .into_iter()
-        .map(|kind| (format!("schema/{}.json", kind.slug()), schema::of(kind)))
+        .map(|kind| {
+            (
+                format!("schema/{}.json", kind.slug()),
+                schema::schema_of(kind),
+            )
+        })
         .collect();
-    schemas.push(("schema/refguard.json".to_owned(), schema::any()));
+    schemas.push(("schema/refguard.json".to_owned(), schema::any_schema()));
     schemas
 }
 

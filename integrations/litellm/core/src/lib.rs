@@ -56,7 +56,7 @@ impl Asked {
         ];
         let mut context = Context::default();
         context.extend(single.into_iter().filter_map(|(of, value)| Some((of, value?))));
-        context.set(Dimension::Tag, tags.unwrap_or_default());
+        context.set_values(Dimension::Tag, tags.unwrap_or_default());
         context.within_limits().map_err(|error| PyValueError::new_err(error.to_string()))
     }
 }
@@ -132,24 +132,24 @@ impl PolicySet {
 
     /// Whether it has a policy of that name.
     fn has_policy(&self, name: &str) -> bool {
-        self.whole.set().find(name).is_some()
+        self.whole.set().find_policy(name).is_some()
     }
 
     /// Whether a request may name the policy; `None` where there is none of that name.
     fn is_requestable(&self, name: &str) -> Option<bool> {
-        self.whole.set().find(name).map(|(_, policy)| policy.requestable)
+        self.whole.set().find_policy(name).map(|(_, policy)| policy.requestable)
     }
 
     /// The policy's version number; `None` where there is none of that name, or the number is not known.
     fn version(&self, name: &str) -> Option<u64> {
-        let (id, _) = self.whole.set().find(name)?;
+        let (id, _) = self.whole.set().find_policy(name)?;
         *self.versions.get(id.0 as usize)?
     }
 
     /// The policy as LiteLLM's configuration has it, as JSON.
     fn policy_json(&self, name: &str) -> Option<String> {
         let set = self.whole.set();
-        let (_, policy) = set.find(name)?;
+        let (_, policy) = set.find_policy(name)?;
         Some(policy_for_litellm(set, policy).to_string())
     }
 

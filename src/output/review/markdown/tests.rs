@@ -23,7 +23,7 @@ fn review() -> Review {
     let file = refguard_core::document::SourceFile::new(hostile(4_000), String::new());
     let finding = |number: usize| {
         Finding::new(rule, &file, Span::new(0, 0), format!("{number}{}", hostile(4_000)))
-            .help(hostile(4_000))
+            .with_help(hostile(4_000))
     };
     let environment = |number: usize| Foreseen {
         environment: format!("{number}{}", hostile(128)),

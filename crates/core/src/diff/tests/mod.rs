@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::document::{Dimension, Limits, Loaded, load_file};
-use crate::policy::{Levels, check};
+use crate::policy::{Levels, check_documents};
 
 /// A set from files. A document in `text` may leave its `apiVersion` out.
 pub(crate) fn set(files: &[(&str, &str)]) -> PolicySet {
@@ -20,14 +20,14 @@ pub(crate) fn set(files: &[(&str, &str)]) -> PolicySet {
             .map(|text| format!("apiVersion: refguard/v1\n{text}"))
             .collect();
 
-        all.append(load_file(
+        all.append_loaded(load_file(
             *path,
             documents.join("---\n").into_bytes(),
             &Limits::DEFAULT,
         ));
     }
 
-    let checked = check(all, &Levels::default());
+    let checked = check_documents(all, &Levels::default());
     let said: Vec<String> = checked
         .findings
         .iter()
@@ -327,7 +327,7 @@ fn the_json_of_a_diff_and_of_a_comparison() {
     let (base, head) = (with_catalog(BASE), with_catalog(&format!("{head}{extra}")));
     let diff = diff_sets(&base, &head);
     insta::assert_json_snapshot!("diff", DiffReport::new("production", "worktree", &diff));
-    let policy = |set: &PolicySet| set.find("base").expect("base").1.clone();
+    let policy = |set: &PolicySet| set.find_policy("base").expect("base").1.clone();
     let fields = compare_policies((&base, &policy(&base)), (&head, &policy(&head)));
     let (a, b) = (
         VersionName {

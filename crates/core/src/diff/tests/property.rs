@@ -227,7 +227,7 @@ impl Plain {
 
 /// A policy's guardrails by name, for a model.
 fn effective<'a>(set: &'a PolicySet, name: &str, model: Option<&str>) -> BTreeSet<&'a str> {
-    let (_, policy) = set.find(name).expect("a policy of both");
+    let (_, policy) = set.find_policy(name).expect("a policy of both");
     let holds = |member: &Policy| {
         member
             .condition
@@ -235,7 +235,7 @@ fn effective<'a>(set: &'a PolicySet, name: &str, model: Option<&str>) -> BTreeSe
             .is_none_or(|own| set.condition_holds(own, model))
     };
 
-    set.effective(policy, holds)
+    set.effective_guardrails(policy, holds)
         .into_iter()
         .map(|id| set.guardrail(id))
         .collect()
@@ -324,7 +324,7 @@ proptest! {
     fn no_loss_is_missed_and_what_is_sure_is_one((base, head) in pair()) {
         let (base, head) = (base.set(), head.set());
         let diff = diff_sets(&base, &head);
-        for policy in base.policies.iter().filter(|policy| head.find(&policy.name).is_some()) {
+        for policy in base.policies.iter().filter(|policy| head.find_policy(&policy.name).is_some()) {
             let tried = lost_by_trial(&base, &head, &policy.name);
             let nothing = Guardrails::default();
             let listed = diff.policies.changed.iter().find(|change| change.name == policy.name);

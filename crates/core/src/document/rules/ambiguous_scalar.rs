@@ -44,23 +44,23 @@ scope: "*"
 };
 
 /// A plain scalar that needs quotes to be the string it is meant as.
-pub(crate) fn finding(file: &SourceFile, span: Span, text: &str, reading: &str) -> Finding {
+pub(crate) fn report_reading(file: &SourceFile, span: Span, text: &str, reading: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         format!("`{text}` {reading}; a string is due here"),
     )
-    .help(format!("quote it: \"{text}\""))
+    .with_help(format!("quote it: \"{text}\""))
 }
 
 /// A plain scalar that two YAML versions read differently where a number is due.
-pub(crate) fn number(file: &SourceFile, span: Span, text: &str) -> Finding {
+pub(crate) fn report_number(file: &SourceFile, span: Span, text: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         format!("YAML 1.1 and YAML 1.2 read `{text}` as different values"),
     )
-    .help("write the number in plain decimal digits")
+    .with_help("write the number in plain decimal digits")
 }

@@ -36,25 +36,25 @@ scope: "*"
 pub(crate) fn not_utf8(file: &SourceFile, at: usize) -> Finding {
     let end = file.text().ceil_char_boundary(at + 1);
     Finding::new(&RULE, file, Span::new(at, end), "this is not UTF-8 text")
-        .help("save the file as UTF-8")
+        .with_help("save the file as UTF-8")
 }
 
 /// UTF-16 or UTF-32.
-pub(crate) fn wide(file: &SourceFile, encoding: &str, since: Release) -> Finding {
+pub(crate) fn report_wide(file: &SourceFile, encoding: &str, since: Release) -> Finding {
     Finding::new(
         &RULE,
         file,
         Span::default(),
         format!("this file is {encoding}, not UTF-8"),
     )
-    .since(since)
-    .help(format!(
+    .since_release(since)
+    .with_help(format!(
         "save it as UTF-8, for example by `iconv -f {encoding} -t UTF-8`"
     ))
 }
 
 /// A character that a policy file must not hold.
-pub(crate) fn character(file: &SourceFile, at: usize, found: char) -> Finding {
+pub(crate) fn report_character(file: &SourceFile, at: usize, found: char) -> Finding {
     let code = u32::from(found);
     Finding::new(
         &RULE,
@@ -62,5 +62,5 @@ pub(crate) fn character(file: &SourceFile, at: usize, found: char) -> Finding {
         Span::new(at, at + found.len_utf8()),
         format!("the character U+{code:04X} is not allowed in a policy file"),
     )
-    .help("remove it, or write it as an escape in double quotes where a text really needs it")
+    .with_help("remove it, or write it as an escape in double quotes where a text really needs it")
 }

@@ -81,7 +81,7 @@ pub(crate) fn invisible_character(text: &str) -> Option<char> {
 }
 
 /// Why `name` is no name, if it is none.
-pub(crate) fn fault(name: &str) -> Option<String> {
+pub(crate) fn name_fault(name: &str) -> Option<String> {
     grave_fault(name).or_else(|| invisible_fault(name))
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn grave_fault(name: &str) -> Option<String> {
 }
 
 /// A name that is none.
-pub(crate) fn finding(file: &SourceFile, span: Span, name: &str, fault: &str) -> Finding {
+pub(crate) fn report_name(file: &SourceFile, span: Span, name: &str, fault: &str) -> Finding {
     let help = "use 1 to 128 characters without control or invisible characters, without `@`, and without a space at either end";
     let shown: String = name.chars().take(128).collect();
     let since = match grave_fault(name) {
@@ -128,8 +128,8 @@ pub(crate) fn finding(file: &SourceFile, span: Span, name: &str, fault: &str) ->
         span,
         format!("the name `{}` {fault}", shown.escape_debug()),
     )
-    .since(since)
-    .help(help)
+    .since_release(since)
+    .with_help(help)
 }
 
 #[cfg(test)]
@@ -152,10 +152,10 @@ mod tests {
 
     #[test]
     fn a_name_says_what_is_wrong_with_it() {
-        let said = fault("base\u{200b}line").unwrap_or_default();
+        let said = name_fault("base\u{200b}line").unwrap_or_default();
         assert_eq!(said, "has the character U+200B, which cannot be seen");
-        assert!(fault("base\u{202e}line").is_some() && fault("b\u{e0041}").is_some());
+        assert!(name_fault("base\u{202e}line").is_some() && name_fault("b\u{e0041}").is_some());
 
-        assert_eq!(fault("caf\u{e9}-\u{4e2d}\u{6587}"), None);
+        assert_eq!(name_fault("caf\u{e9}-\u{4e2d}\u{6587}"), None);
     }
 }

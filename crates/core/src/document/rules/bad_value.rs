@@ -52,7 +52,7 @@ scope: "*"
 use crate::document::did_you_mean;
 
 /// A value that is not among the ones allowed.
-pub(crate) fn finding(
+pub(crate) fn report_value(
     file: &SourceFile,
     span: Span,
     field: &str,
@@ -75,6 +75,6 @@ pub(crate) fn finding(
 }
 
 /// A value outside what its field takes, in words.
-pub(crate) fn other(file: &SourceFile, span: Span, field: &str, said: &str) -> Finding {
+pub(crate) fn report_other(file: &SourceFile, span: Span, field: &str, said: &str) -> Finding {
     Finding::new(&RULE, file, span, format!("`{field}`: {said}"))
 }

@@ -44,8 +44,8 @@ scope: "*"
 };
 
 /// A key that its mapping has already.
-pub(crate) fn finding(file: &SourceFile, span: Span, key: &str, first: Span) -> Finding {
+pub(crate) fn report_key(file: &SourceFile, span: Span, key: &str, first: Span) -> Finding {
     Finding::new(&RULE, file, span, format!("the key `{key}` is given twice"))
-        .help("keep one of them")
-        .related(file, first, "first given here")
+        .with_help("keep one of them")
+        .with_related(file, first, "first given here")
 }

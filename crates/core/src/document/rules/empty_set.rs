@@ -36,14 +36,14 @@ scope: "*"
 };
 
 /// A tree without documents; said at the settings, whether they are there or not.
-pub fn finding(settings: &SourceFile) -> Finding {
+pub fn report_empty(settings: &SourceFile) -> Finding {
     Finding::new(
         &RULE,
         settings,
         Span::default(),
         "no policy document was found",
     )
-    .help(
+    .with_help(
         "look whether this is the right folder (`-C DIR`), whether all of it is checked out, \
             and what `include` and `exclude` in refguard.yaml leave; an empty set is accepted with \
             `--allow-empty`",

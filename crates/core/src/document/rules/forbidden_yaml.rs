@@ -43,9 +43,9 @@ scope: "*"
 };
 
 /// A tag such as `!!str` or `!include`.
-pub(crate) fn tag(file: &SourceFile, span: Span) -> Finding {
+pub(crate) fn report_tag(file: &SourceFile, span: Span) -> Finding {
     Finding::new(&RULE, file, span, "YAML tags are not used in policy files")
-        .help("remove the tag; quote the value if it must be a string")
+        .with_help("remove the tag; quote the value if it must be a string")
 }
 
 /// `<<: *base`.
@@ -56,28 +56,28 @@ pub(crate) fn merge_key(file: &SourceFile, span: Span) -> Finding {
         span,
         "merge keys (`<<`) are not used in policy files",
     )
-    .help("write the fields out, or share guardrails between policies with `inherit`")
+    .with_help("write the fields out, or share guardrails between policies with `inherit`")
 }
 
 /// `%YAML 1.1` or `%TAG`.
-pub(crate) fn directive(file: &SourceFile, span: Span) -> Finding {
+pub(crate) fn report_directive(file: &SourceFile, span: Span) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         "YAML directives are not used in policy files",
     )
-    .help("remove the line that begins with `%`")
+    .with_help("remove the line that begins with `%`")
 }
 
 /// A sequence or mapping as a key.
 pub(crate) fn complex_key(file: &SourceFile, span: Span) -> Finding {
     Finding::new(&RULE, file, span, "a key must be a plain or quoted word")
-        .help("write the key as one word")
+        .with_help("write the key as one word")
 }
 
 /// `: value` or `~: value`: null as a key.
 pub(crate) fn null_key(file: &SourceFile, span: Span) -> Finding {
     Finding::new(&RULE, file, span, "the key before this `:` is missing")
-        .help("write the field's name, or quote the key if it is a name")
+        .with_help("write the field's name, or quote the key if it is a name")
 }

@@ -35,14 +35,14 @@ scope: "*"
 };
 
 /// A YAML document under one of our folders that is not ours.
-pub(crate) fn finding(file: &SourceFile, span: Span, folder: &str) -> Finding {
+pub(crate) fn report_document(file: &SourceFile, span: Span, folder: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         format!("this document is not refguard's, but stands under `{folder}/`"),
     )
-    .help(
+    .with_help(
         "begin it with `apiVersion: refguard/v1` and a `kind`, or move the file, or name it \
             under `exclude` in refguard.yaml",
     )

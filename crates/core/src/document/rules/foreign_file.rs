@@ -49,7 +49,7 @@ scope: "*"
 };
 
 /// A file under one of our folders that is not read.
-pub(crate) fn finding(file: &SourceFile, folder: &str) -> Finding {
+pub(crate) fn report_file(file: &SourceFile, folder: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
@@ -59,7 +59,7 @@ pub(crate) fn finding(file: &SourceFile, folder: &str) -> Finding {
             `.yml`"
         ),
     )
-    .help(
+    .with_help(
         "rename it if it holds policies; otherwise move it, or name it under `exclude` in \
         refguard.yaml",
     )

@@ -69,8 +69,8 @@ name: baseline
 };
 
 /// A glob of a field of refguard.yaml that matches no file.
-pub fn finding(file: &SourceFile, span: Span, field: &str, glob: &str) -> Finding {
+pub fn report_glob(file: &SourceFile, span: Span, field: &str, glob: &str) -> Finding {
     let message = format!("`{}` under `{field}` matches no file", glob.escape_debug());
     Finding::new(&RULE, file, span, message)
-        .help("mend the path, which is relative to this file's folder, or remove the line")
+        .with_help("mend the path, which is relative to this file's folder, or remove the line")
 }

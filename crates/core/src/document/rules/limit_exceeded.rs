@@ -47,7 +47,7 @@ scope: "*"
 use crate::document::Limits;
 
 /// A limit that is passed, by name and value.
-pub(crate) fn finding(
+pub(crate) fn report_limit(
     file: &SourceFile,
     span: Span,
     name: &str,
@@ -64,32 +64,32 @@ pub(crate) fn finding(
 
 /// More bytes than a file may have.
 pub(crate) fn file_bytes(file: &SourceFile, bytes: u64, limits: &Limits) -> Finding {
-    finding(
+    report_limit(
         file,
         Span::default(),
         "file-bytes",
         limits.file_bytes,
         &format!("this file has {bytes} bytes"),
     )
-    .help(
+    .with_help(
         "split it into several files; a file may hold any number of our documents up to the limit",
     )
 }
 
 /// Deeper than a document may be.
-pub(crate) fn depth(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
-    finding(
+pub(crate) fn report_depth(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
+    report_limit(
         file,
         span,
         "yaml-depth",
         limits.yaml_depth,
         "nested too deeply",
     )
-    .help("no policy document needs more than six levels")
+    .with_help("no policy document needs more than six levels")
 }
 
 /// More by aliases than a file may have.
-pub(crate) fn aliases(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
+pub(crate) fn report_aliases(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
     let Limits {
         alias_nodes,
         alias_bytes,
@@ -100,30 +100,30 @@ pub(crate) fn aliases(file: &SourceFile, span: Span, limits: &Limits) -> Finding
             {alias_bytes} bytes (`alias-bytes`)"
     );
     Finding::new(&RULE, file, span, message)
-        .help("write the values out instead of repeating them by alias")
+        .with_help("write the values out instead of repeating them by alias")
 }
 
 /// More findings than are reported of a file.
-pub(crate) fn findings(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
+pub(crate) fn report_findings(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
     let limit = limits.findings_per_file;
-    finding(
+    report_limit(
         file,
         span,
         "findings-per-file",
         limit,
         "this file has more faults than are shown",
     )
-    .help("mend those that are shown and look again")
+    .with_help("mend those that are shown and look again")
 }
 
 /// More documents than a file may have.
-pub(crate) fn documents(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
-    finding(
+pub(crate) fn report_documents(file: &SourceFile, span: Span, limits: &Limits) -> Finding {
+    report_limit(
         file,
         span,
         "documents-per-file",
         limits.documents_per_file,
         "too many documents in this file",
     )
-    .help("split it into several files")
+    .with_help("split it into several files")
 }

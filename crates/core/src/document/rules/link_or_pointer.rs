@@ -39,7 +39,7 @@ scope: "*"
 pub(crate) const LFS_HEADER: &str = "version https://git-lfs.github.com/spec/";
 
 /// A git-lfs pointer in place of the file.
-pub(crate) fn pointer(file: &SourceFile) -> Finding {
+pub(crate) fn report_pointer(file: &SourceFile) -> Finding {
     let end = file.text().lines().next().map_or(0, str::len);
     Finding::new(
         &RULE,
@@ -47,10 +47,10 @@ pub(crate) fn pointer(file: &SourceFile) -> Finding {
         Span::new(0, end),
         "this is a git-lfs pointer, not the file itself",
     )
-    .help("keep policy files out of git-lfs (`git lfs untrack`)")
+    .with_help("keep policy files out of git-lfs (`git lfs untrack`)")
 }
 
 /// A symbolic link, or a thing that cannot be read as a file, with a reason.
-pub(crate) fn link(file: &SourceFile, said: &str) -> Finding {
-    Finding::new(&RULE, file, Span::default(), said).help("replace it by the file itself")
+pub(crate) fn report_link(file: &SourceFile, said: &str) -> Finding {
+    Finding::new(&RULE, file, Span::default(), said).with_help("replace it by the file itself")
 }

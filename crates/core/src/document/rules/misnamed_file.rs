@@ -37,10 +37,10 @@ scope: "*"
 };
 
 /// A file of ours, or under one of our folders, with such a name.
-pub(crate) fn finding(file: &SourceFile) -> Finding {
+pub(crate) fn report_file(file: &SourceFile) -> Finding {
     let name = file.path().rsplit('.').next().unwrap_or("");
     let message = format!("this file is not read: its name ends in `.{name}`");
-    Finding::new(&RULE, file, Span::default(), message).help(format!(
+    Finding::new(&RULE, file, Span::default(), message).with_help(format!(
         "rename it, so that it ends in `.{}`",
         name.to_lowercase()
     ))

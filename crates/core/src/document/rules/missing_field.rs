@@ -35,12 +35,12 @@ scope: "*"
 };
 
 /// A field that must be there.
-pub(crate) fn finding(file: &SourceFile, span: Span, field: &str, of: &str) -> Finding {
+pub(crate) fn report_field(file: &SourceFile, span: Span, field: &str, of: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         format!("the field `{field}` is missing{of}"),
     )
-    .help(format!("add `{field}:`"))
+    .with_help(format!("add `{field}:`"))
 }

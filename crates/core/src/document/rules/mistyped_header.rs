@@ -42,16 +42,17 @@ use crate::document::did_you_mean;
 /// An `apiVersion` that is nearly ours.
 pub(crate) fn api_version(file: &SourceFile, span: Span, found: &str) -> Finding {
     Finding::new(&RULE, file, span, format!("`apiVersion` is `{found}`"))
-        .help("did you mean `refguard/v1`?")
+        .with_help("did you mean `refguard/v1`?")
 }
 
 /// One of our kinds, or our version under another key, without `apiVersion`.
 pub(crate) fn no_api_version(file: &SourceFile, span: Span, said: &str) -> Finding {
-    Finding::new(&RULE, file, span, said).help("begin the document with `apiVersion: refguard/v1`")
+    Finding::new(&RULE, file, span, said)
+        .with_help("begin the document with `apiVersion: refguard/v1`")
 }
 
 /// A kind that there is not.
-pub(crate) fn kind(file: &SourceFile, span: Span, found: &str, kinds: &[&str]) -> Finding {
+pub(crate) fn report_kind(file: &SourceFile, span: Span, found: &str, kinds: &[&str]) -> Finding {
     let help = match did_you_mean(found, kinds.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
@@ -64,10 +65,10 @@ pub(crate) fn kind(file: &SourceFile, span: Span, found: &str, kinds: &[&str]) -
         ),
     };
 
-    Finding::new(&RULE, file, span, format!("unknown kind `{found}`")).help(help)
+    Finding::new(&RULE, file, span, format!("unknown kind `{found}`")).with_help(help)
 }
 
 /// A document of ours that cannot be placed.
-pub(crate) fn misplaced(file: &SourceFile, span: Span, said: &str, help: &str) -> Finding {
-    Finding::new(&RULE, file, span, said).help(help)
+pub(crate) fn report_misplaced(file: &SourceFile, span: Span, said: &str, help: &str) -> Finding {
+    Finding::new(&RULE, file, span, said).with_help(help)
 }

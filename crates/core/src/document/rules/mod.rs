@@ -35,7 +35,7 @@ pub struct Rule {
     /// Errors cannot be lowered; the level of a warning can be set.
     pub severity: Severity,
     /// The first release that reports it. A single finding may be newer:
-    /// [`Finding::since`](super::Finding::since).
+    /// [`Finding::since_release`](super::Finding::since).
     pub since: Release,
     /// The rule in one sentence.
     pub summary: &'static str,

@@ -43,12 +43,12 @@ scope: "*"
 };
 
 /// Nothing, `~` or `null` where `expected` is due.
-pub(crate) fn finding(file: &SourceFile, span: Span, field: &str, expected: &str) -> Finding {
+pub(crate) fn report_null(file: &SourceFile, span: Span, field: &str, expected: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         format!("`{field}` has no value: expected {expected}, found null"),
     )
-    .help(format!("give `{field}` a value, or remove the line"))
+    .with_help(format!("give `{field}` a value, or remove the line"))
 }

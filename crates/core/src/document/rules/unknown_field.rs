@@ -45,7 +45,7 @@ scope: "*"
 use crate::document::did_you_mean;
 
 /// A field that the mapping does not know.
-pub(crate) fn finding(
+pub(crate) fn report_field(
     file: &SourceFile,
     span: Span,
     field: &str,
@@ -64,5 +64,5 @@ pub(crate) fn finding(
         ),
     };
 
-    Finding::new(&RULE, file, span, format!("unknown field `{field}`{of}")).help(help)
+    Finding::new(&RULE, file, span, format!("unknown field `{field}`{of}")).with_help(help)
 }

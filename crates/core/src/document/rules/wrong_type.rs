@@ -42,7 +42,7 @@ scope: "*"
 };
 
 /// A value of another type than its field's.
-pub(crate) fn finding(
+pub(crate) fn report_type(
     file: &SourceFile,
     span: Span,
     field: &str,
@@ -65,6 +65,6 @@ pub(crate) fn finding(
 
 /// A value that the schema let through and the type does not take, such as `10.0` for a whole
 /// number.
-pub(crate) fn unreadable(file: &SourceFile, span: Span, said: &str) -> Finding {
+pub(crate) fn report_unreadable(file: &SourceFile, span: Span, said: &str) -> Finding {
     Finding::new(&RULE, file, span, said)
 }

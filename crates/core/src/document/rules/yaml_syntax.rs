@@ -44,14 +44,14 @@ pub(crate) fn merge_conflict(file: &SourceFile, span: Span) -> Finding {
         span,
         "this is a merge that is not finished: git left both sides here",
     )
-    .help(
+    .with_help(
         "keep what is right of the two sides, and remove the lines `<<<<<<<`, `=======` and \
             `>>>>>>>`",
     )
 }
 
 /// What the parser says, at its place.
-pub(crate) fn finding(file: &SourceFile, span: Span, said: &str) -> Finding {
+pub(crate) fn report_syntax(file: &SourceFile, span: Span, said: &str) -> Finding {
     let line = file
         .text()
         .get(..span.start as usize)
@@ -77,5 +77,5 @@ pub(crate) fn finding(file: &SourceFile, span: Span, said: &str) -> Finding {
             said.trim_end_matches('.').to_lowercase()
         ),
     )
-    .help(help)
+    .with_help(help)
 }

@@ -1,7 +1,7 @@
 //! `policy_attachments`: a list; its order decides where nothing else does.
 
 use super::Config;
-use super::reader::{Reader, is_null};
+use super::reader::{ConfigReader, is_null};
 use crate::document::rules::bad_value;
 use crate::document::{Dimension, Node, NodeValue, PerDimension, Span, Spanned};
 use crate::interop::model::{AttachmentDoc, Text};
@@ -15,30 +15,30 @@ const ATTACHMENT: [&str; 8] = [
 /// The lists of patterns of an entry or row, each with its place.
 pub(in crate::interop) type Lists = PerDimension<Option<Spanned<Vec<Text>>>>;
 
-pub(super) fn read_all(reader: &mut Reader<'_>, section: Option<&Node>, config: &mut Config) {
+pub(super) fn read_all(reader: &mut ConfigReader<'_>, section: Option<&Node>, config: &mut Config) {
     let Some(section) = section.filter(|node| !is_null(node)) else {
         return;
     };
     let NodeValue::Seq(items) = &section.value else {
-        return reader.wrong(section, "policy_attachments", "a list of attachments");
+        return reader.report_wrong(section, "policy_attachments", "a list of attachments");
     };
 
     for item in items {
         let before = reader.errors;
-        let attachment = attachment(reader, item);
+        let attachment = read_attachment(reader, item);
         if reader.errors == before {
             config.attachments.extend(attachment);
         }
     }
 }
 
-fn attachment(reader: &mut Reader<'_>, node: &Node) -> Option<AttachmentDoc> {
+fn read_attachment(reader: &mut ConfigReader<'_>, node: &Node) -> Option<AttachmentDoc> {
     let before = reader.errors;
-    let get = reader.entries(node, &ATTACHMENT, " of an attachment")?;
+    let get = reader.read_entries(node, &ATTACHMENT, " of an attachment")?;
     let policy = match get("policy") {
-        Some(policy) => reader.text(policy, "policy"),
+        Some(policy) => reader.read_text(policy, "policy"),
         None => {
-            reader.missing(node, "policy", " of an attachment");
+            reader.report_missing(node, "policy", " of an attachment");
             None
         }
     };
@@ -48,7 +48,7 @@ fn attachment(reader: &mut Reader<'_>, node: &Node) -> Option<AttachmentDoc> {
         let key = dimension.plural();
         lists[dimension] = get(key).and_then(|node| {
             Some(Spanned {
-                value: reader.texts(node, key)?,
+                value: reader.read_texts(node, key)?,
                 span: node.span,
             })
         });
@@ -58,22 +58,22 @@ fn attachment(reader: &mut Reader<'_>, node: &Node) -> Option<AttachmentDoc> {
     if reader.errors > before {
         None
     } else {
-        assemble(reader, node, policy?, lists)
+        assemble_document(reader, node, policy?, lists)
     }
 }
 
 /// The attachment of an entry or row whose lists have been read.
-pub(in crate::interop) fn assemble(
-    reader: &mut Reader<'_>,
+pub(in crate::interop) fn assemble_document(
+    reader: &mut ConfigReader<'_>,
     node: &Node,
     policy: Text,
     mut lists: Lists,
 ) -> Option<AttachmentDoc> {
     let get = |key: &str| node.get(key).filter(|value| !is_null(value));
     let before = reader.errors;
-    let scope = get("scope").and_then(|node| reader.text(node, "scope"));
+    let scope = get("scope").and_then(|node| reader.read_text(node, "scope"));
     let everywhere = if reader.errors == before {
-        targets(reader, node, scope.as_ref(), &mut lists)
+        read_targets(reader, node, scope.as_ref(), &mut lists)
     } else {
         None
     };
@@ -82,8 +82,8 @@ pub(in crate::interop) fn assemble(
         policy,
         everywhere,
         targets: lists.map(|_, list| Some(list?.value)),
-        priority: get("priority").and_then(|node| priority(reader, node)),
-        default: get("default").is_some_and(|node| reader.boolean(node, "default")),
+        priority: get("priority").and_then(|node| read_priority(reader, node)),
+        default: get("default").is_some_and(|node| reader.read_boolean(node, "default")),
         span: node.span,
     })
 }
@@ -91,8 +91,8 @@ pub(in crate::interop) fn assemble(
 /// What the attachment is for, as LiteLLM reads it: `scope` counts only as `*`, and then nothing
 /// else does; an empty list is no list; without any list it is for every request. Gives the place
 /// that says "every request", if it is that.
-fn targets(
-    reader: &mut Reader<'_>,
+fn read_targets(
+    reader: &mut ConfigReader<'_>,
     node: &Node,
     scope: Option<&Text>,
     lists: &mut Lists,
@@ -111,7 +111,7 @@ fn targets(
     match scope {
         Some(scope) if scope.as_str() == "*" => {
             for list in lists.iter_mut().filter_map(|(_, list)| list.take()) {
-                reader.push(ignored::finding(
+                reader.push_finding(ignored::report_ignored(
                     file,
                     list.span,
                     "a list beside `scope: \"*\"`",
@@ -121,17 +121,17 @@ fn targets(
             return Some(scope.span);
         }
         Some(scope) if named => {
-            reader.push(ignored::finding(
+            reader.push_finding(ignored::report_ignored(
                 file,
                 scope.span,
                 &format!("the scope `{}`", scope.escape_debug()),
             ));
         }
-        Some(scope) => reader.push(everywhere::scope(file, scope.span, scope)),
+        Some(scope) => reader.push_finding(everywhere::report_scope(file, scope.span, scope)),
         None if named => {}
         None => match empty {
-            Some(place) => reader.push(everywhere::empty_list(file, place)),
-            None => reader.push(everywhere::no_target(file, first_key(node))),
+            Some(place) => reader.push_finding(everywhere::empty_list(file, place)),
+            None => reader.push_finding(everywhere::no_target(file, first_key(node))),
         },
     }
 
@@ -139,7 +139,7 @@ fn targets(
         if let Some(empty) = list.take_if(|list| list.value.is_empty())
             && named
         {
-            reader.push(ignored::finding(file, empty.span, "an empty list"));
+            reader.push_finding(ignored::report_ignored(file, empty.span, "an empty list"));
         }
     }
 
@@ -153,9 +153,9 @@ fn first_key(node: &Node) -> Span {
     }
 }
 
-fn priority(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<i32>> {
-    let Some(number) = python::scalar(node).and_then(|scalar| python::lax_int(&scalar)) else {
-        reader.wrong(node, "priority", "a whole number");
+fn read_priority(reader: &mut ConfigReader<'_>, node: &Node) -> Option<Spanned<i32>> {
+    let Some(number) = python::read_scalar(node).and_then(|scalar| python::lax_int(&scalar)) else {
+        reader.report_wrong(node, "priority", "a whole number");
         return None;
     };
 
@@ -166,7 +166,12 @@ fn priority(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<i32>> {
         }),
         Err(_) => {
             let said = format!("{number} is not within {} and {}", i32::MIN, i32::MAX);
-            reader.push(bad_value::other(reader.file, node.span, "priority", &said));
+            reader.push_finding(bad_value::report_other(
+                reader.file,
+                node.span,
+                "priority",
+                &said,
+            ));
             None
         }
     }

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::reader::{Reader, is_null};
+use super::reader::{ConfigReader, is_null};
 use crate::document::{Dimension, GuardrailMode, Node, NodeValue, Spanned, StreamScope};
 use crate::interop::model::{AttachmentDoc, GuardrailDoc, PolicyDoc, Text};
 use crate::interop::{python, rules};
@@ -10,8 +10,8 @@ use crate::policy::StreamScopes;
 
 /// The config's guardrails, and those that policies name beyond them, each with a warning; `None`
 /// where it has no list or an empty one, as LiteLLM then checks nothing.
-pub(super) fn guardrails(
-    reader: &mut Reader<'_>,
+pub(super) fn read_guardrails(
+    reader: &mut ConfigReader<'_>,
     section: Option<&Node>,
     policies: &[PolicyDoc],
 ) -> Option<Vec<GuardrailDoc>> {
@@ -21,7 +21,7 @@ pub(super) fn guardrails(
     };
 
     for item in items {
-        let Some(name) = item.get("guardrail_name").and_then(text) else {
+        let Some(name) = item.get("guardrail_name").and_then(read_text) else {
             continue;
         };
 
@@ -29,12 +29,12 @@ pub(super) fn guardrails(
             continue;
         }
 
-        let read = guardrail(reader, name, item.get("litellm_params"));
+        let read = read_guardrail(reader, name, item.get("litellm_params"));
         match list
             .iter_mut()
             .find(|known| known.name.value == read.name.value)
         {
-            Some(known) => known.join(read),
+            Some(known) => known.join_entry(read),
             None => list.push(read),
         }
     }
@@ -60,8 +60,9 @@ pub(super) fn guardrails(
         }
 
         let known = list.iter().map(|known| known.name.as_str());
-        let said = rules::unlisted_guardrail::finding(reader.file, name.span, &name, known);
-        reader.push(said);
+        let said =
+            rules::unlisted_guardrail::report_guardrail(reader.file, name.span, &name, known);
+        reader.push_finding(said);
         list.push(GuardrailDoc {
             name,
             modes: None,
@@ -75,7 +76,11 @@ pub(super) fn guardrails(
 
 /// How LiteLLM runs a guardrail. What it fills from the environment, or does not know, stays
 /// unknown.
-fn guardrail(reader: &mut Reader<'_>, name: Text, params: Option<&Node>) -> GuardrailDoc {
+fn read_guardrail(
+    reader: &mut ConfigReader<'_>,
+    name: Text,
+    params: Option<&Node>,
+) -> GuardrailDoc {
     let get = |key: &str| {
         params
             .and_then(|params| params.get(key))
@@ -84,7 +89,11 @@ fn guardrail(reader: &mut Reader<'_>, name: Text, params: Option<&Node>) -> Guar
 
     let modes = get("mode").and_then(|node| {
         if matches!(node.value, NodeValue::Map(_)) {
-            reader.push(rules::tagged_modes::finding(reader.file, node.span, &name));
+            reader.push_finding(rules::tagged_modes::report_modes(
+                reader.file,
+                node.span,
+                &name,
+            ));
         }
 
         let mut modes = words_of(node)
@@ -96,19 +105,19 @@ fn guardrail(reader: &mut Reader<'_>, name: Text, params: Option<&Node>) -> Guar
         (!modes.is_empty()).then_some(modes)
     });
     let default_on = get("default_on")
-        .and_then(|node| python::lax_bool(&python::scalar(node)?))
+        .and_then(|node| python::lax_bool(&python::read_scalar(node)?))
         .filter(|on| *on);
     GuardrailDoc {
         name,
         modes,
         default_on,
-        stream_scope: get("stream_scope").and_then(scopes),
+        stream_scope: get("stream_scope").and_then(read_scopes),
     }
 }
 
 impl GuardrailDoc {
     /// Another deployment of the same name: LiteLLM takes one of them for each call.
-    fn join(&mut self, other: Self) {
+    fn join_entry(&mut self, other: Self) {
         self.modes = self.modes.take().zip(other.modes).map(|(mut own, more)| {
             own.extend(more);
             own.sort_unstable();
@@ -144,7 +153,7 @@ fn words_of(node: &Node) -> Vec<&str> {
 }
 
 /// A stream scope: one word, or one a mode.
-fn scopes(node: &Node) -> Option<StreamScopes> {
+fn read_scopes(node: &Node) -> Option<StreamScopes> {
     let scope = |node: &Node| StreamScope::parse(&node.text()?.to_ascii_lowercase());
     match &node.value {
         NodeValue::Map(entries) => {
@@ -168,12 +177,12 @@ fn scopes(node: &Node) -> Option<StreamScopes> {
 
 /// The models that requests can name: `model_list`, the router's aliases, and what attachments name
 /// beyond them, each with a warning; `None` where the config has no list.
-pub(super) fn models(
-    reader: &mut Reader<'_>,
+pub(super) fn read_models(
+    reader: &mut ConfigReader<'_>,
     root: &Node,
     attachments: &[AttachmentDoc],
 ) -> Option<Vec<Text>> {
-    let listed = names(root.get("model_list")?, "model_name");
+    let listed = read_names(root.get("model_list")?, "model_name");
     if listed.is_empty() {
         return None;
     }
@@ -183,11 +192,14 @@ pub(super) fn models(
         .and_then(|s| s.get("model_group_alias"))
         .map(|a| &a.value)
     {
-        Some(NodeValue::Map(entries)) => entries.iter().filter_map(|(key, _)| text(key)).collect(),
+        Some(NodeValue::Map(entries)) => entries
+            .iter()
+            .filter_map(|(key, _)| read_text(key))
+            .collect(),
         _ => Vec::new(),
     };
 
-    let mut models = distinct(listed.into_iter().chain(aliases).map(up_to_star).collect());
+    let mut models = distinct_texts(listed.into_iter().chain(aliases).map(up_to_star).collect());
     let exact: FxHashSet<String> = models.iter().map(|model| model.value.clone()).collect();
     let prefixes: Vec<String> = exact
         .iter()
@@ -206,7 +218,7 @@ pub(super) fn models(
         .flat_map(|attachment| attachment.targets[Dimension::Model].iter().flatten())
     {
         if !model.ends_with('*') && !known(model) && added.insert(model.as_str()) {
-            reader.push(rules::unlisted_model::finding(
+            reader.push_finding(rules::unlisted_model::report_model(
                 reader.file,
                 model.span,
                 model,
@@ -228,17 +240,17 @@ fn up_to_star(mut model: Text) -> Text {
     model
 }
 
-fn names(section: &Node, key: &str) -> Vec<Text> {
+fn read_names(section: &Node, key: &str) -> Vec<Text> {
     match &section.value {
         NodeValue::Seq(items) => items
             .iter()
-            .filter_map(|item| text(item.get(key)?))
+            .filter_map(|item| read_text(item.get(key)?))
             .collect(),
         NodeValue::Map(_) | NodeValue::Scalar { .. } => Vec::new(),
     }
 }
 
-fn text(node: &Node) -> Option<Text> {
+fn read_text(node: &Node) -> Option<Text> {
     let text = node.text().filter(|text| !text.is_empty())?;
     Some(Spanned {
         value: text.to_owned(),
@@ -247,7 +259,7 @@ fn text(node: &Node) -> Option<Text> {
 }
 
 /// Deployments share names; each counts once.
-fn distinct(texts: Vec<Text>) -> Vec<Text> {
+fn distinct_texts(texts: Vec<Text>) -> Vec<Text> {
     let mut seen = FxHashSet::default();
     texts
         .into_iter()

@@ -15,7 +15,7 @@ use crate::document::rules::{duplicate_key, limit_exceeded, wrong_type, yaml_syn
 use crate::document::{
     Finding, Limits, Node, NodeValue, SourceFile, Span, did_you_mean, find_comments, read_foreign,
 };
-pub(super) use reader::{Reader, is_null};
+pub(super) use reader::{ConfigReader, is_null};
 
 /// The keys that are read; everything else in a config is LiteLLM's own business.
 const SECTIONS: [&str; 4] = ["policies", "policy_attachments", "guardrails", "model_list"];
@@ -44,11 +44,11 @@ pub(super) struct Config {
 }
 
 /// Reads a config; what is wrong is added to `findings`.
-pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
-    let Some(root) = tree(file, findings) else {
+pub(super) fn read_config(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
+    let Some(root) = parse_tree(file, findings) else {
         return Config::default();
     };
-    let mut reader = Reader {
+    let mut reader = ConfigReader {
         file,
         findings,
         errors: 0,
@@ -56,21 +56,22 @@ pub(super) fn read(file: &SourceFile, findings: &mut Vec<Finding>) -> Config {
     };
 
     if let Some((key, _)) = root.entry("include") {
-        reader.push(rules::indirect::include(file, key.span));
+        reader.push_finding(rules::indirect::report_include(file, key.span));
     }
 
     mistyped_sections(&mut reader, &root);
     let mut config = Config::default();
     policy::read_all(&mut reader, root.get("policies"), &mut config);
     attachment::read_all(&mut reader, root.get("policy_attachments"), &mut config);
-    config.guardrails = catalog::guardrails(&mut reader, root.get("guardrails"), &config.policies);
-    config.models = catalog::models(&mut reader, &root, &config.attachments);
+    config.guardrails =
+        catalog::read_guardrails(&mut reader, root.get("guardrails"), &config.policies);
+    config.models = catalog::read_models(&mut reader, &root, &config.attachments);
     report_comments(&mut reader, &root);
     if config.policies.is_empty() && config.broken.is_empty() {
         let place = root
             .entry("policies")
             .map_or(Span::default(), |(key, _)| key.span);
-        reader.push(rules::no_policies::finding(
+        reader.push_finding(rules::no_policies::report_absence(
             file,
             place,
             policies_elsewhere(&root),
@@ -96,7 +97,7 @@ fn policies_elsewhere(root: &Node) -> Option<(&str, Span)> {
 
 /// Comments of the sections that become documents. The rest of a config stays LiteLLM's, with its
 /// own.
-fn report_comments(reader: &mut Reader<'_>, root: &Node) {
+fn report_comments(reader: &mut ConfigReader<'_>, root: &Node) {
     let NodeValue::Map(entries) = &root.value else {
         return;
     };
@@ -111,13 +112,17 @@ fn report_comments(reader: &mut Reader<'_>, root: &Node) {
     let comments = find_comments(reader.file, &LIMITS);
     let ours: Vec<Span> = comments.into_iter().filter(is_ours).collect();
     if let Some(first) = ours.first() {
-        reader.push(rules::comments::finding(reader.file, *first, ours.len()));
+        reader.push_finding(rules::comments::report_comments(
+            reader.file,
+            *first,
+            ours.len(),
+        ));
     }
 }
 
 /// `policy_attachment:`, or `attachments:` as a comment in LiteLLM's own code has it, is read by
 /// nobody: the policies would apply to no request.
-fn mistyped_sections(reader: &mut Reader<'_>, root: &Node) {
+fn mistyped_sections(reader: &mut ConfigReader<'_>, root: &Node) {
     const OURS: [&str; 2] = ["policies", "policy_attachments"];
     let NodeValue::Map(entries) = &root.value else {
         return;
@@ -126,7 +131,7 @@ fn mistyped_sections(reader: &mut Reader<'_>, root: &Node) {
     for (key, _) in entries {
         let name = key.text().unwrap_or("");
         if !OURS.contains(&name) && (name == "attachments" || did_you_mean(name, OURS).is_some()) {
-            reader.push(rules::unknown_key::finding(
+            reader.push_finding(rules::unknown_key::report_key(
                 reader.file,
                 key.span,
                 name,
@@ -138,20 +143,20 @@ fn mistyped_sections(reader: &mut Reader<'_>, root: &Node) {
 }
 
 /// The config's tree, with the YAML faults that concern us.
-fn tree(file: &SourceFile, findings: &mut Vec<Finding>) -> Option<Node> {
-    let (root, faults) = document(file, findings)?;
+fn parse_tree(file: &SourceFile, findings: &mut Vec<Finding>) -> Option<Node> {
+    let (root, faults) = parse_document(file, findings)?;
     if !matches!(root.value, NodeValue::Map(_)) {
-        findings.push(wrong_type::finding(
+        findings.push(wrong_type::report_type(
             file,
             root.span,
             "",
             "a mapping",
-            reader::what(&root),
+            reader::node_kind(&root),
         ));
         return None;
     }
 
-    let places = places(&root);
+    let places = other_places(&root);
     findings.extend(
         faults
             .into_iter()
@@ -161,7 +166,7 @@ fn tree(file: &SourceFile, findings: &mut Vec<Finding>) -> Option<Node> {
 }
 
 /// The only document of a file, and the faults in it that left a tree.
-pub(super) fn document(
+pub(super) fn parse_document(
     file: &SourceFile,
     findings: &mut Vec<Finding>,
 ) -> Option<(Node, Vec<Finding>)> {
@@ -176,7 +181,7 @@ pub(super) fn document(
 
     let mut documents = read_foreign(file, &LIMITS).into_iter();
     let Some(first) = documents.next() else {
-        findings.push(wrong_type::finding(
+        findings.push(wrong_type::report_type(
             file,
             Span::default(),
             "",
@@ -188,7 +193,7 @@ pub(super) fn document(
 
     if let Some(second) = documents.next() {
         let place = second.root.map_or(Span::default(), |root| root.span);
-        findings.push(yaml_syntax::finding(
+        findings.push(yaml_syntax::report_syntax(
             file,
             place,
             "a second document; LiteLLM reads a config of one document",
@@ -205,7 +210,7 @@ pub(super) fn document(
 }
 
 /// The spans of the sections, and of what aliases bring into them from elsewhere.
-fn places(root: &Node) -> Vec<Span> {
+fn other_places(root: &Node) -> Vec<Span> {
     let mut places = Vec::new();
     for section in SECTIONS {
         if let Some((key, value)) = root.entry(section) {
@@ -213,14 +218,14 @@ fn places(root: &Node) -> Vec<Span> {
                 start: key.span.start,
                 end: value.span.end.max(key.span.end),
             });
-            elsewhere(value, value.span, &mut places);
+            find_elsewhere(value, value.span, &mut places);
         }
     }
 
     places
 }
 
-fn elsewhere(node: &Node, around: Span, places: &mut Vec<Span>) {
+fn find_elsewhere(node: &Node, around: Span, places: &mut Vec<Span>) {
     let inside = around.start <= node.span.start && node.span.end <= around.end;
     if !inside {
         places.push(node.span);
@@ -230,11 +235,11 @@ fn elsewhere(node: &Node, around: Span, places: &mut Vec<Span>) {
         NodeValue::Scalar { .. } => {}
         NodeValue::Seq(items) => items
             .iter()
-            .for_each(|item| elsewhere(item, node.span, places)),
+            .for_each(|item| find_elsewhere(item, node.span, places)),
         NodeValue::Map(entries) => {
             for (key, value) in entries {
-                elsewhere(key, node.span, places);
-                elsewhere(value, node.span, places);
+                find_elsewhere(key, node.span, places);
+                find_elsewhere(value, node.span, places);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `policies`: name → policy.
 
 use super::Config;
-use super::reader::{Reader, is_null};
+use super::reader::{ConfigReader, is_null};
 use crate::document::rules::missing_field;
 use crate::document::{Action, Node, NodeValue, PipelineMode, Spanned};
 use crate::interop::model::{PipelineDoc, PolicyDoc, StepDoc, Text};
@@ -34,17 +34,17 @@ const ACTIONS: [(&str, Action); 4] = [
     ("modify_response", Action::ModifyResponse),
 ];
 
-pub(super) fn read_all(reader: &mut Reader<'_>, section: Option<&Node>, config: &mut Config) {
+pub(super) fn read_all(reader: &mut ConfigReader<'_>, section: Option<&Node>, config: &mut Config) {
     let Some(section) = section.filter(|node| !is_null(node)) else {
         return;
     };
     let NodeValue::Map(entries) = &section.value else {
-        return reader.wrong(section, "policies", "a mapping of names to policies");
+        return reader.report_wrong(section, "policies", "a mapping of names to policies");
     };
 
     for (key, body) in entries {
         let before = reader.errors;
-        let policy = name(reader, key).and_then(|name| policy(reader, name, body));
+        let policy = read_name(reader, key).and_then(|name| read_policy(reader, name, body));
         match policy {
             Some(policy) if reader.errors == before => config.policies.push(policy),
             _ => config.broken.push(key.text().unwrap_or("").to_owned()),
@@ -53,9 +53,9 @@ pub(super) fn read_all(reader: &mut Reader<'_>, section: Option<&Node>, config: 
 }
 
 /// A key that PyYAML reads as a number or a boolean names a policy that no attachment can reach.
-fn name(reader: &mut Reader<'_>, key: &Node) -> Option<Text> {
-    let Some(Scalar::Text(text)) = python::scalar(key) else {
-        reader.wrong(key, "policies", "text");
+fn read_name(reader: &mut ConfigReader<'_>, key: &Node) -> Option<Text> {
+    let Some(Scalar::Text(text)) = python::read_scalar(key) else {
+        reader.report_wrong(key, "policies", "text");
         return None;
     };
     let name = Spanned {
@@ -66,30 +66,30 @@ fn name(reader: &mut Reader<'_>, key: &Node) -> Option<Text> {
     reader.is_name(&name).then_some(name)
 }
 
-fn policy(reader: &mut Reader<'_>, name: Text, body: &Node) -> Option<PolicyDoc> {
+fn read_policy(reader: &mut ConfigReader<'_>, name: Text, body: &Node) -> Option<PolicyDoc> {
     let of = format!(" of the policy `{}`", &*name);
-    let get = reader.entries(body, &POLICY, &of)?;
+    let get = reader.read_entries(body, &POLICY, &of)?;
     let (add, remove) = get("guardrails")
-        .map(|node| guardrails(reader, node, &of))
+        .map(|node| read_guardrails(reader, node, &of))
         .unwrap_or_default();
 
     Some(PolicyDoc {
-        description: get("description").and_then(|node| reader.text(node, "description")),
+        description: get("description").and_then(|node| reader.read_text(node, "description")),
         owner: None,
-        inherit: get("inherit").and_then(|node| inherit(reader, node)),
+        inherit: get("inherit").and_then(|node| read_parent(reader, node)),
         add,
         remove,
-        condition: get("condition").and_then(|node| condition(reader, node, &of)),
-        pipeline: get("pipeline").and_then(|node| pipeline(reader, node, &of)),
+        condition: get("condition").and_then(|node| read_condition(reader, node, &of)),
+        pipeline: get("pipeline").and_then(|node| read_pipeline(reader, node, &of)),
         requestable: false,
         name,
     })
 }
 
-pub(in crate::interop) fn inherit(reader: &mut Reader<'_>, node: &Node) -> Option<Text> {
-    let parent = reader.text(node, "inherit")?;
+pub(in crate::interop) fn read_parent(reader: &mut ConfigReader<'_>, node: &Node) -> Option<Text> {
+    let parent = reader.read_text(node, "inherit")?;
     if parent.is_empty() {
-        reader.push(rules::ignored::finding(
+        reader.push_finding(rules::ignored::report_ignored(
             reader.file,
             node.span,
             "an empty `inherit`",
@@ -101,21 +101,21 @@ pub(in crate::interop) fn inherit(reader: &mut Reader<'_>, node: &Node) -> Optio
 }
 
 /// A mapping of `add` and `remove`, or the old form: a list of what to add.
-fn guardrails(reader: &mut Reader<'_>, node: &Node, of: &str) -> (Vec<Text>, Vec<Text>) {
+fn read_guardrails(reader: &mut ConfigReader<'_>, node: &Node, of: &str) -> (Vec<Text>, Vec<Text>) {
     match &node.value {
         NodeValue::Seq(_) => (
-            reader.names(node, "guardrails").unwrap_or_default(),
+            reader.read_names(node, "guardrails").unwrap_or_default(),
             Vec::new(),
         ),
         NodeValue::Map(_) => {
             let Some(get) =
-                reader.entries(node, &["add", "remove"], &format!(" in `guardrails`{of}"))
+                reader.read_entries(node, &["add", "remove"], &format!(" in `guardrails`{of}"))
             else {
                 return (Vec::new(), Vec::new());
             };
 
             let mut list = |key: &str| {
-                get(key).and_then(|node| reader.names(node, &format!("guardrails.{key}")))
+                get(key).and_then(|node| reader.read_names(node, &format!("guardrails.{key}")))
             };
 
             (
@@ -124,30 +124,38 @@ fn guardrails(reader: &mut Reader<'_>, node: &Node, of: &str) -> (Vec<Text>, Vec
             )
         }
         NodeValue::Scalar { .. } => {
-            reader.wrong(node, "guardrails", "a mapping with `add` and `remove`");
+            reader.report_wrong(node, "guardrails", "a mapping with `add` and `remove`");
             (Vec::new(), Vec::new())
         }
     }
 }
 
-pub(in crate::interop) fn condition(
-    reader: &mut Reader<'_>,
+pub(in crate::interop) fn read_condition(
+    reader: &mut ConfigReader<'_>,
     node: &Node,
     of: &str,
 ) -> Option<Vec<Text>> {
     if let NodeValue::Seq(items) = &node.value
         && items.is_empty()
     {
-        reader.push(rules::empty_condition::finding(reader.file, node.span, of));
+        reader.push_finding(rules::empty_condition::report_condition(
+            reader.file,
+            node.span,
+            of,
+        ));
         return None;
     }
 
-    let get = reader.entries(node, &["model"], &format!(" in `condition`{of}"))?;
+    let get = reader.read_entries(node, &["model"], &format!(" in `condition`{of}"))?;
     let Some(model) = get("model") else {
         // With an unknown key there is an error already, and that key is the reason.
         let slipped = matches!(&node.value, NodeValue::Map(entries) if entries.iter().any(|(key, _)| key.text() != Some("model")));
         if !slipped {
-            reader.push(rules::empty_condition::finding(reader.file, node.span, of));
+            reader.push_finding(rules::empty_condition::report_condition(
+                reader.file,
+                node.span,
+                of,
+            ));
         }
 
         return None;
@@ -155,22 +163,28 @@ pub(in crate::interop) fn condition(
 
     match &model.value {
         NodeValue::Seq(items) if items.is_empty() => {
-            reader.push(rules::dead_condition::finding(reader.file, model.span, of));
+            reader.push_finding(rules::dead_condition::report_condition(
+                reader.file,
+                model.span,
+                of,
+            ));
             None
         }
-        NodeValue::Seq(_) => reader.texts(model, "condition.model"),
-        _ => reader.text(model, "condition.model").map(|text| vec![text]),
+        NodeValue::Seq(_) => reader.read_texts(model, "condition.model"),
+        _ => reader
+            .read_text(model, "condition.model")
+            .map(|text| vec![text]),
     }
 }
 
-pub(in crate::interop) fn pipeline(
-    reader: &mut Reader<'_>,
+pub(in crate::interop) fn read_pipeline(
+    reader: &mut ConfigReader<'_>,
     node: &Node,
     of: &str,
 ) -> Option<PipelineDoc> {
-    let get = reader.entries(node, &["mode", "steps"], &format!(" in `pipeline`{of}"))?;
+    let get = reader.read_entries(node, &["mode", "steps"], &format!(" in `pipeline`{of}"))?;
     let mode = match get("mode") {
-        Some(mode) => reader.choice(mode, "pipeline.mode", &MODES)?,
+        Some(mode) => reader.read_choice(mode, "pipeline.mode", &MODES)?,
         None => Spanned {
             value: PipelineMode::PreCall,
             span: node.span,
@@ -178,17 +192,17 @@ pub(in crate::interop) fn pipeline(
     };
 
     let Some(list) = get("steps") else {
-        reader.missing(node, "steps", &format!(" in `pipeline`{of}"));
+        reader.report_missing(node, "steps", &format!(" in `pipeline`{of}"));
         return None;
     };
     let NodeValue::Seq(items) = &list.value else {
-        reader.wrong(list, "pipeline.steps", "a list of steps");
+        reader.report_wrong(list, "pipeline.steps", "a list of steps");
         return None;
     };
 
     if items.is_empty() {
         let said = format!(" in `pipeline.steps`{of}");
-        reader.push(missing_field::finding(
+        reader.push_finding(missing_field::report_field(
             reader.file,
             list.span,
             "guardrail",
@@ -199,7 +213,7 @@ pub(in crate::interop) fn pipeline(
 
     let steps = items
         .iter()
-        .map(|item| step(reader, item, of))
+        .map(|item| read_step(reader, item, of))
         .collect::<Vec<_>>();
     Some(PipelineDoc {
         mode,
@@ -207,17 +221,17 @@ pub(in crate::interop) fn pipeline(
     })
 }
 
-fn step(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<StepDoc> {
+fn read_step(reader: &mut ConfigReader<'_>, node: &Node, of: &str) -> Option<StepDoc> {
     let of = format!(" in a pipeline step{of}");
-    let get = reader.entries(node, &STEP, &of)?;
+    let get = reader.read_entries(node, &STEP, &of)?;
     let Some(guardrail) = get("guardrail") else {
-        reader.missing(node, "guardrail", &of);
+        reader.report_missing(node, "guardrail", &of);
         return None;
     };
     let guardrail = reader
-        .text(guardrail, "guardrail")
+        .read_text(guardrail, "guardrail")
         .filter(|name| reader.is_name(name))?;
-    let mut action = |key: &str| get(key).and_then(|node| reader.choice(node, key, &ACTIONS));
+    let mut action = |key: &str| get(key).and_then(|node| reader.read_choice(node, key, &ACTIONS));
     let (on_pass, on_fail, on_error) = (action("on_pass"), action("on_fail"), action("on_error"));
 
     Some(StepDoc {
@@ -225,8 +239,8 @@ fn step(reader: &mut Reader<'_>, node: &Node, of: &str) -> Option<StepDoc> {
         on_pass,
         on_fail,
         on_error,
-        pass_data: get("pass_data").is_some_and(|node| reader.boolean(node, "pass_data")),
+        pass_data: get("pass_data").is_some_and(|node| reader.read_boolean(node, "pass_data")),
         modify_response_message: get("modify_response_message")
-            .and_then(|node| reader.text(node, "modify_response_message")),
+            .and_then(|node| reader.read_text(node, "modify_response_message")),
     })
 }

@@ -7,7 +7,7 @@ use crate::interop::python::{self, Scalar};
 use crate::interop::rules;
 
 /// A config's file and what has been found so far.
-pub(in crate::interop) struct Reader<'a> {
+pub(in crate::interop) struct ConfigReader<'a> {
     pub file: &'a SourceFile,
     pub findings: &'a mut Vec<Finding>,
     /// How many errors this reader has found: a document that adds one is left out.
@@ -17,28 +17,31 @@ pub(in crate::interop) struct Reader<'a> {
 }
 
 /// What a node is, for a message.
-pub(in crate::interop) fn what(node: &Node) -> &'static str {
+pub(in crate::interop) fn node_kind(node: &Node) -> &'static str {
     match &node.value {
         NodeValue::Seq(_) => "a list",
         NodeValue::Map(_) => "a mapping",
-        NodeValue::Scalar { .. } => python::scalar(node).map_or("text", |scalar| scalar.what()),
+        NodeValue::Scalar { .. } => {
+            python::read_scalar(node).map_or("text", |scalar| scalar.kind_name())
+        }
     }
 }
 
 /// Whether a node says nothing: null stands for an absent key.
 pub(in crate::interop) fn is_null(node: &Node) -> bool {
-    python::scalar(node) == Some(Scalar::Null)
+    python::read_scalar(node) == Some(Scalar::Null)
 }
 
-impl Reader<'_> {
-    pub(in crate::interop) fn push(&mut self, finding: Finding) {
+impl ConfigReader<'_> {
+    pub(in crate::interop) fn push_finding(&mut self, finding: Finding) {
         self.errors += usize::from(finding.is_error());
         self.findings.push(finding);
     }
 
     /// A value of another type than LiteLLM takes.
-    pub(in crate::interop) fn wrong(&mut self, node: &Node, field: &str, expected: &str) {
-        let finding = wrong_type::finding(self.file, node.span, field, expected, what(node));
+    pub(in crate::interop) fn report_wrong(&mut self, node: &Node, field: &str, expected: &str) {
+        let finding =
+            wrong_type::report_type(self.file, node.span, field, expected, node_kind(node));
         let plain_text =
             expected == "text" && matches!(node.value, NodeValue::Scalar { plain: true, .. });
         let quote = plain_text.then(|| {
@@ -48,25 +51,25 @@ impl Reader<'_> {
             )
         });
 
-        self.push(finding.maybe_help(quote));
+        self.push_finding(finding.maybe_help(quote));
     }
 
     /// A mapping's entries; a key that LiteLLM does not read is an error.
-    pub(in crate::interop) fn entries<'n>(
+    pub(in crate::interop) fn read_entries<'n>(
         &mut self,
         node: &'n Node,
         known: &[&str],
         of: &str,
     ) -> Option<impl Fn(&str) -> Option<&'n Node> + use<'n>> {
         let NodeValue::Map(entries) = &node.value else {
-            self.wrong(node, "", "a mapping");
+            self.report_wrong(node, "", "a mapping");
             return None;
         };
 
         for (key, _) in entries {
             let name = key.text().unwrap_or("");
             if !known.contains(&name) {
-                self.push(rules::unknown_key::finding(
+                self.push_finding(rules::unknown_key::report_key(
                     self.file, key.span, name, known, of,
                 ));
             }
@@ -76,10 +79,12 @@ impl Reader<'_> {
     }
 
     /// A text in a mapping. LiteLLM would fill `os.environ/…` from the environment there.
-    pub(in crate::interop) fn text(&mut self, node: &Node, field: &str) -> Option<Text> {
-        let text = self.item(node, field)?;
+    pub(in crate::interop) fn read_text(&mut self, node: &Node, field: &str) -> Option<Text> {
+        let text = self.read_item(node, field)?;
         if text.starts_with("os.environ/") {
-            self.push(rules::indirect::environment(self.file, node.span, &text));
+            self.push_finding(rules::indirect::report_environment(
+                self.file, node.span, &text,
+            ));
             return None;
         }
 
@@ -87,11 +92,13 @@ impl Reader<'_> {
     }
 
     /// A text in a list.
-    fn item(&mut self, node: &Node, field: &str) -> Option<Text> {
-        match python::scalar(node) {
+    fn read_item(&mut self, node: &Node, field: &str) -> Option<Text> {
+        match python::read_scalar(node) {
             Some(Scalar::Text(text)) => {
                 if !self.is_json && self.has_split_character(node) {
-                    self.push(rules::split_character::finding(self.file, node.span));
+                    self.push_finding(rules::split_character::report_character(
+                        self.file, node.span,
+                    ));
                 }
 
                 Some(Spanned {
@@ -100,7 +107,7 @@ impl Reader<'_> {
                 })
             }
             _ => {
-                self.wrong(node, field, "text");
+                self.report_wrong(node, field, "text");
                 None
             }
         }
@@ -128,10 +135,10 @@ impl Reader<'_> {
     }
 
     /// A text in a list. LiteLLM does not fill `os.environ/…` there.
-    fn listed(&mut self, node: &Node, field: &str) -> Option<Text> {
-        let text = self.item(node, field)?;
+    fn read_listed(&mut self, node: &Node, field: &str) -> Option<Text> {
+        let text = self.read_item(node, field)?;
         if !self.is_json && text.starts_with("os.environ/") {
-            self.push(rules::literal_environment::finding(
+            self.push_finding(rules::literal_environment::report_value(
                 self.file, node.span, &text,
             ));
         }
@@ -140,53 +147,55 @@ impl Reader<'_> {
     }
 
     /// A list of texts.
-    pub(in crate::interop) fn texts(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
+    pub(in crate::interop) fn read_texts(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
         let NodeValue::Seq(items) = &node.value else {
-            self.wrong(node, field, "a list of texts");
+            self.report_wrong(node, field, "a list of texts");
             return None;
         };
 
         Some(
             (0..)
                 .zip(items)
-                .filter_map(|(i, item): (usize, _)| self.listed(item, &format!("{field}[{i}]")))
+                .filter_map(|(i, item): (usize, _)| {
+                    self.read_listed(item, &format!("{field}[{i}]"))
+                })
                 .collect(),
         )
     }
 
     /// A list of names.
-    pub(in crate::interop) fn names(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
-        let mut names = self.texts(node, field)?;
+    pub(in crate::interop) fn read_names(&mut self, node: &Node, field: &str) -> Option<Vec<Text>> {
+        let mut names = self.read_texts(node, field)?;
         names.retain(|name| self.is_name(name));
         Some(names)
     }
 
     /// Whether a text can be a name here; if not, says why.
     pub(in crate::interop) fn is_name(&mut self, text: &Text) -> bool {
-        match bad_name::fault(text) {
+        match bad_name::name_fault(text) {
             None => true,
             Some(fault) => {
-                self.push(bad_name::finding(self.file, text.span, text, &fault));
+                self.push_finding(bad_name::report_name(self.file, text.span, text, &fault));
                 false
             }
         }
     }
 
     /// A word of a fixed choice.
-    pub(in crate::interop) fn choice<T: Copy>(
+    pub(in crate::interop) fn read_choice<T: Copy>(
         &mut self,
         node: &Node,
         field: &str,
         choices: &[(&str, T)],
     ) -> Option<Spanned<T>> {
-        let text = self.text(node, field)?;
+        let text = self.read_text(node, field)?;
         let found = choices
             .iter()
             .find(|(word, _)| *word == text.as_str())
             .map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            self.push(bad_value::finding(
+            self.push_finding(bad_value::report_value(
                 self.file, node.span, field, &text, &words,
             ));
         }
@@ -198,22 +207,22 @@ impl Reader<'_> {
     }
 
     /// A boolean, as widely as LiteLLM takes it.
-    pub(in crate::interop) fn boolean(&mut self, node: &Node, field: &str) -> bool {
-        let value = python::scalar(node).and_then(|scalar| python::lax_bool(&scalar));
+    pub(in crate::interop) fn read_boolean(&mut self, node: &Node, field: &str) -> bool {
+        let value = python::read_scalar(node).and_then(|scalar| python::lax_bool(&scalar));
         if value.is_none() {
-            self.wrong(node, field, "true or false");
+            self.report_wrong(node, field, "true or false");
         }
 
         value.unwrap_or(false)
     }
 
     /// A field that must be there.
-    pub(in crate::interop) fn missing(&mut self, node: &Node, field: &str, of: &str) {
+    pub(in crate::interop) fn report_missing(&mut self, node: &Node, field: &str, of: &str) {
         let first = match &node.value {
             NodeValue::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
             NodeValue::Scalar { .. } | NodeValue::Seq(_) => node.span,
         };
 
-        self.push(missing_field::finding(self.file, first, field, of));
+        self.push_finding(missing_field::report_field(self.file, first, field, of));
     }
 }

@@ -10,7 +10,7 @@ use crate::document::{Finding, SourceFile};
 use crate::interop::model::AttachmentDoc;
 use crate::interop::slug::Slugs;
 use crate::interop::write;
-use crate::interop::written::{Written, attachment_files, file};
+use crate::interop::written::{WrittenFiles, attachment_files, file_writer};
 use crate::policy::Counts;
 
 /// Commits being made, and the tree as it stands after the last of them.
@@ -19,55 +19,61 @@ struct History<'a> {
     attachments: &'a SourceFile,
     paths: BTreeMap<&'a str, String>,
     commits: Vec<Commit>,
-    tree: Written,
+    tree: WrittenFiles,
 }
 
 /// Every commit in order; each tree that matters is judged.
-pub(super) fn build(
+pub(super) fn build_history(
     policies: SourceFile,
     attachments: SourceFile,
     rows: Rows,
     mut findings: Vec<Finding>,
 ) -> DatabaseImport {
     let mut slugs = Slugs::default();
-    let paths = rows
-        .policies
-        .keys()
-        .map(|name| (name.as_str(), format!("policies/{}.yaml", slugs.next(name))));
+    let paths = rows.policies.keys().map(|name| {
+        (
+            name.as_str(),
+            format!("policies/{}.yaml", slugs.next_slug(name)),
+        )
+    });
     let mut history = History {
         policies: &policies,
         attachments: &attachments,
         paths: paths.collect(),
         commits: Vec::new(),
-        tree: Written::new(&policies),
+        tree: WrittenFiles::new(&policies),
     };
 
     let mut counts = Counts::default();
-    history.commit(
+    history.add_commit(
         None,
         None,
         "Begin a policy repository".to_owned(),
         history.tree.texts(),
     );
-    let (served, beyond) = steps(&rows.policies);
+    let (served, beyond) = order_steps(&rows.policies);
     let mut production = None;
     if !served.is_empty() {
-        served.iter().for_each(|version| history.version(version));
+        served
+            .iter()
+            .for_each(|version| history.add_version(version));
         let in_production = |a: &&AttachmentDoc| {
             rows.policies
                 .get(a.policy.as_str())
                 .is_some_and(|g| g.production.is_some())
         };
 
-        history.attach(rows.attachments.iter().filter(in_production));
+        history.add_attachments(rows.attachments.iter().filter(in_production));
         production = history.commits.len().checked_sub(1);
-        counts = history.judge(&rows.broken, &mut findings);
+        counts = history.judge_files(&rows.broken, &mut findings);
     }
 
     if !beyond.is_empty() || served.is_empty() {
-        beyond.iter().for_each(|version| history.version(version));
-        history.attach(&rows.attachments);
-        counts = history.judge(&rows.broken, &mut findings);
+        beyond
+            .iter()
+            .for_each(|version| history.add_version(version));
+        history.add_attachments(&rows.attachments);
+        counts = history.judge_files(&rows.broken, &mut findings);
     }
 
     let (mut drafts, mut older_drafts) = (Vec::new(), Vec::new());
@@ -78,7 +84,7 @@ pub(super) fn build(
             .filter(|version| version.state == State::Draft)
         {
             match group.is_ahead(version) {
-                true => drafts.push(history.draft(version)),
+                true => drafts.push(history.make_draft(version)),
                 false => older_drafts.push((version.doc.name.value.clone(), version.number)),
             }
         }
@@ -104,7 +110,7 @@ pub(super) fn build(
 }
 
 /// Versions up to the ones in production, and the published ones beyond; each list by time.
-fn steps(groups: &BTreeMap<String, Group>) -> (Vec<&Version>, Vec<&Version>) {
+fn order_steps(groups: &BTreeMap<String, Group>) -> (Vec<&Version>, Vec<&Version>) {
     let (mut served, mut beyond) = (Vec::new(), Vec::new());
     for group in groups.values() {
         for (index, version) in group
@@ -131,7 +137,7 @@ fn steps(groups: &BTreeMap<String, Group>) -> (Vec<&Version>, Vec<&Version>) {
 }
 
 impl History<'_> {
-    fn commit(
+    fn add_commit(
         &mut self,
         author: Option<String>,
         time: Option<Timestamp>,
@@ -150,15 +156,18 @@ impl History<'_> {
         });
     }
 
-    fn path(&self, version: &Version) -> String {
+    fn path_of(&self, version: &Version) -> String {
         self.paths
             .get(version.doc.name.as_str())
             .cloned()
             .unwrap_or_default()
     }
 
-    fn version(&mut self, version: &Version) {
-        let (path, writer) = file(&self.path(version), &write::policy_document(&version.doc));
+    fn add_version(&mut self, version: &Version) {
+        let (path, writer) = file_writer(
+            &self.path_of(version),
+            &write::policy_document(&version.doc),
+        );
         let message = match version.from_config {
             true => format!("{}: as LiteLLM's config has it", &*version.doc.name),
             false => {
@@ -169,18 +178,18 @@ impl History<'_> {
             }
         };
 
-        self.commit(
+        self.add_commit(
             version.author.clone(),
             version.time,
             message,
             vec![(path.clone(), writer.text.clone())],
         );
-        self.tree.add(self.policies, [(path, writer)]);
+        self.tree.add_files(self.policies, [(path, writer)]);
     }
 
     /// The attachments as one commit. A later call has every attachment of an earlier one, so no
     /// file of the earlier one is left over.
-    fn attach<'d>(&mut self, attachments: impl IntoIterator<Item = &'d AttachmentDoc>) {
+    fn add_attachments<'d>(&mut self, attachments: impl IntoIterator<Item = &'d AttachmentDoc>) {
         let files = attachment_files(attachments);
         let texts: Vec<_> = files
             .iter()
@@ -190,18 +199,21 @@ impl History<'_> {
 
         if texts.iter().any(|file| !before.contains(file)) {
             let latest = self.commits.iter().filter_map(|commit| commit.time).max();
-            self.commit(
+            self.add_commit(
                 None,
                 latest,
                 "Attach the policies as LiteLLM's database does".to_owned(),
                 texts,
             );
-            self.tree.add(self.attachments, files);
+            self.tree.add_files(self.attachments, files);
         }
     }
 
-    fn draft(&self, version: &Version) -> Draft {
-        let (path, writer) = file(&self.path(version), &write::policy_document(&version.doc));
+    fn make_draft(&self, version: &Version) -> Draft {
+        let (path, writer) = file_writer(
+            &self.path_of(version),
+            &write::policy_document(&version.doc),
+        );
         Draft {
             policy: version.doc.name.value.clone(),
             version: version.number,
@@ -214,8 +226,10 @@ impl History<'_> {
 
     /// Judges the tree as it stands. The findings so far go in, so that a fault of form is not
     /// followed by faults of the set.
-    fn judge(&self, broken: &[String], findings: &mut Vec<Finding>) -> Counts {
-        let checked = self.tree.judge(broken.to_vec(), std::mem::take(findings));
+    fn judge_files(&self, broken: &[String], findings: &mut Vec<Finding>) -> Counts {
+        let checked = self
+            .tree
+            .judge_files(broken.to_vec(), std::mem::take(findings));
         *findings = checked.findings;
         checked.counts
     }

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::config::{Reader, document};
+use super::config::{ConfigReader, parse_document};
 use super::model::AttachmentDoc;
 use super::rules::{idle_attachment, mended_row, two_productions};
-use super::written::label;
+use super::written::file_label;
 use crate::document::{Finding, Node, SourceFile};
 use crate::policy::Counts;
 use rows::{State, Version};
@@ -89,28 +89,28 @@ struct Group {
 /// findings and a text, into commits: first every version up to those in production, then the
 /// attachments to them, which gives the production set, then what was published beyond it.
 pub fn import_database(policies: (&str, String), attachments: (&str, String)) -> DatabaseImport {
-    let policies = SourceFile::new(label(policies.0), policies.1);
-    let attachments = SourceFile::new(label(attachments.0), attachments.1);
+    let policies = SourceFile::new(file_label(policies.0), policies.1);
+    let attachments = SourceFile::new(file_label(attachments.0), attachments.1);
     let mut findings = Vec::new();
     let mut rows = Rows::default();
     read_policies(&policies, &mut rows, &mut findings);
     read_attachments(&attachments, &mut rows, &mut findings);
 
-    history::build(policies, attachments, rows, findings)
+    history::build_history(policies, attachments, rows, findings)
 }
 
-fn read<'a>(
+fn read_file<'a>(
     file: &'a SourceFile,
     findings: &'a mut Vec<Finding>,
-    each: impl FnOnce(&mut Reader<'a>, &Node),
+    each: impl FnOnce(&mut ConfigReader<'a>, &Node),
 ) {
-    let Some((root, faults)) = document(file, findings) else {
+    let Some((root, faults)) = parse_document(file, findings) else {
         return;
     };
 
     findings.extend(faults);
     each(
-        &mut Reader {
+        &mut ConfigReader {
             file,
             findings,
             errors: 0,
@@ -121,10 +121,10 @@ fn read<'a>(
 }
 
 fn read_policies(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Finding>) {
-    read(file, findings, |reader, root| {
-        for row in rows::rows(reader, root, "policies") {
+    read_file(file, findings, |reader, root| {
+        for row in rows::list_rows(reader, root, "policies") {
             let before = reader.errors;
-            match rows::version(reader, row) {
+            match rows::read_version(reader, row) {
                 Some(version) if reader.errors == before => {
                     rows.policies
                         .entry(version.doc.name.value.clone())
@@ -141,7 +141,7 @@ fn read_policies(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Finding>
         }
 
         for group in rows.policies.values_mut() {
-            group.settle(reader);
+            group.settle_production(reader);
         }
     });
 }
@@ -150,20 +150,20 @@ impl Group {
     /// Puts the versions in order and finds the one in production: what the config defines counts
     /// only without a row in production; of two such rows LiteLLM serves the one that its list has
     /// last.
-    fn settle(&mut self, reader: &mut Reader<'_>) {
+    fn settle_production(&mut self, reader: &mut ConfigReader<'_>) {
         let in_production =
             |version: &&Version| version.state == State::Production && !version.from_config;
         let mut rows = self.versions.iter().filter(in_production);
         let (first, last) = (rows.next(), self.versions.iter().rfind(in_production));
         if let (Some(_), Some(second), Some(last)) = (first, rows.next(), last) {
-            let said = two_productions::finding(
+            let said = two_productions::report_versions(
                 reader.file,
                 second.doc.name.span,
                 &second.doc.name,
                 last.number,
             );
 
-            reader.push(said);
+            reader.push_finding(said);
         }
 
         let of_config = || self.versions.iter().find(|version| version.from_config);
@@ -180,8 +180,9 @@ impl Group {
                 let name = &version.doc.name;
                 let what =
                     "is older than the version before it: its commit has the time of that one";
-                let said = mended_row::finding(reader.file, name.span, name, version.number, what);
-                reader.push(said);
+                let said =
+                    mended_row::report_row(reader.file, name.span, name, version.number, what);
+                reader.push_finding(said);
             }
 
             latest = latest.max(version.time);
@@ -206,12 +207,12 @@ impl Group {
 /// The config's attachments come first, then the database's, newest first: the order in which
 /// LiteLLM has them after it has synchronised.
 fn read_attachments(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Finding>) {
-    read(file, findings, |reader, root| {
-        let list = rows::rows(reader, root, "attachments");
+    read_file(file, findings, |reader, root| {
+        let list = rows::list_rows(reader, root, "attachments");
         let (of_config, of_database): (Vec<&Node>, Vec<&Node>) =
             list.iter().partition(|row| rows::is_from_config(row));
         for row in of_config.into_iter().chain(of_database) {
-            let Some(attachment) = rows::attachment(reader, row) else {
+            let Some(attachment) = rows::read_attachment_row(reader, row) else {
                 continue;
             };
             let known = rows
@@ -221,7 +222,7 @@ fn read_attachments(file: &SourceFile, rows: &mut Rows, findings: &mut Vec<Findi
             if known || rows.broken.contains(&attachment.policy.value) {
                 rows.attachments.push(attachment);
             } else {
-                reader.push(idle_attachment::finding(
+                reader.push_finding(idle_attachment::report_attachment(
                     reader.file,
                     attachment.policy.span,
                     &attachment.policy,

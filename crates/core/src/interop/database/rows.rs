@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::document::{Dimension, Node, NodeValue, Spanned};
-use crate::interop::config::{Reader, attachment, is_null, policy};
+use crate::interop::config::{ConfigReader, attachment, is_null, policy};
 use crate::interop::model::{AttachmentDoc, PolicyDoc};
 use crate::interop::python::{self, Scalar};
 use crate::interop::rules::mended_row;
@@ -37,57 +37,61 @@ pub(super) struct Version {
 }
 
 /// The rows of `key`, or of a bare list.
-pub(super) fn rows<'n>(reader: &mut Reader<'_>, root: &'n Node, key: &str) -> &'n [Node] {
+pub(super) fn list_rows<'n>(
+    reader: &mut ConfigReader<'_>,
+    root: &'n Node,
+    key: &str,
+) -> &'n [Node] {
     match (&root.value, root.get(key).map(|node| (node, &node.value))) {
         (NodeValue::Seq(items), _) | (_, Some((_, NodeValue::Seq(items)))) => items,
         (_, Some((node, _))) => {
-            reader.wrong(node, key, "a list");
+            reader.report_wrong(node, key, "a list");
             &[]
         }
         _ => {
-            reader.missing(root, key, " of the saved answer");
+            reader.report_missing(root, key, " of the saved answer");
             &[]
         }
     }
 }
 
 /// One row of `policies`; fields that are not the policy's own are LiteLLM's business.
-pub(super) fn version(reader: &mut Reader<'_>, row: &Node) -> Option<Version> {
+pub(super) fn read_version(reader: &mut ConfigReader<'_>, row: &Node) -> Option<Version> {
     let get = |key: &str| row.get(key).filter(|node| !is_null(node));
     let Some(name) = get("policy_name") else {
-        reader.missing(row, "policy_name", " of a policy");
+        reader.report_missing(row, "policy_name", " of a policy");
         return None;
     };
     let name = reader
-        .text(name, "policy_name")
+        .read_text(name, "policy_name")
         .filter(|name| reader.is_name(name))?;
     let of = format!(" of the policy `{}`", &*name);
     let mut names = |key: &str| {
         get(key)
-            .and_then(|node| reader.names(node, key))
+            .and_then(|node| reader.read_names(node, key))
             .unwrap_or_default()
     };
 
     let (add, remove) = (names("guardrails_add"), names("guardrails_remove"));
     let doc = PolicyDoc {
-        description: get("description").and_then(|node| reader.text(node, "description")),
+        description: get("description").and_then(|node| reader.read_text(node, "description")),
         owner: None,
-        inherit: get("inherit").and_then(|node| policy::inherit(reader, node)),
+        inherit: get("inherit").and_then(|node| policy::read_parent(reader, node)),
         add,
         remove,
-        condition: get("condition").and_then(|node| policy::condition(reader, node, &of)),
-        pipeline: get("pipeline").and_then(|node| policy::pipeline(reader, node, &of)),
+        condition: get("condition").and_then(|node| policy::read_condition(reader, node, &of)),
+        pipeline: get("pipeline").and_then(|node| policy::read_pipeline(reader, node, &of)),
         requestable: false,
         name,
     };
 
     let state = match get("version_status") {
-        Some(node) => reader.choice(node, "version_status", &STATES)?.value,
+        Some(node) => reader.read_choice(node, "version_status", &STATES)?.value,
         // As LiteLLM takes a row from before there were versions.
         None => State::Production,
     };
 
-    let number = get("version_number").and_then(|node| match python::scalar(node) {
+    let number = get("version_number").and_then(|node| match python::read_scalar(node) {
         Some(Scalar::Int(number)) => number,
         _ => None,
     });
@@ -96,17 +100,19 @@ pub(super) fn version(reader: &mut Reader<'_>, row: &Node) -> Option<Version> {
         number: number.unwrap_or(1),
         state,
         from_config: is_from_config(row),
-        author: get("created_by").and_then(Node::text).and_then(author),
-        time: get("created_at").and_then(Node::text).and_then(time),
+        author: get("created_by")
+            .and_then(Node::text)
+            .and_then(clean_author),
+        time: get("created_at").and_then(Node::text).and_then(parse_time),
     };
 
-    mend(reader, row, &mut version);
+    mend_version(reader, row, &mut version);
     Some(version)
 }
 
 /// Says of a row what it does not tell, where it has the field. What the config defines has no
 /// author and no time.
-fn mend(reader: &mut Reader<'_>, row: &Node, version: &mut Version) {
+fn mend_version(reader: &mut ConfigReader<'_>, row: &Node, version: &mut Version) {
     if version.from_config {
         return;
     }
@@ -114,8 +120,8 @@ fn mend(reader: &mut Reader<'_>, row: &Node, version: &mut Version) {
     let place = |key: &str| row.get(key).map_or(version.doc.name.span, |node| node.span);
     let mut say = |key: &str, what: &str| {
         let (name, number) = (&version.doc.name, version.number);
-        let said = mended_row::finding(reader.file, place(key), name, number, what);
-        reader.push(said);
+        let said = mended_row::report_row(reader.file, place(key), name, number, what);
+        reader.push_finding(said);
     };
 
     if version.author.is_none() && row.get("created_by").is_some() {
@@ -131,7 +137,7 @@ fn mend(reader: &mut Reader<'_>, row: &Node, version: &mut Version) {
 }
 
 /// An author as a commit can have it: some text, without what git ends a name at.
-fn author(text: &str) -> Option<String> {
+fn clean_author(text: &str) -> Option<String> {
     let plain = |c: char| {
         if c.is_control() || matches!(c, '<' | '>') {
             ' '
@@ -149,16 +155,21 @@ fn author(text: &str) -> Option<String> {
 }
 
 /// One row of `attachments`: an empty list is the database's way to say "none".
-pub(super) fn attachment(reader: &mut Reader<'_>, row: &Node) -> Option<AttachmentDoc> {
+pub(super) fn read_attachment_row(
+    reader: &mut ConfigReader<'_>,
+    row: &Node,
+) -> Option<AttachmentDoc> {
     let get = |key: &str| row.get(key).filter(|node| !is_null(node));
     let Some(policy) = get("policy_name") else {
-        reader.missing(row, "policy_name", " of an attachment");
+        reader.report_missing(row, "policy_name", " of an attachment");
         return None;
     };
-    let policy = reader.text(policy, "policy_name")?;
+    let policy = reader.read_text(policy, "policy_name")?;
     let mut list = |dimension: Dimension| {
         let (key, node) = (dimension.plural(), get(dimension.plural())?);
-        let value = reader.texts(node, key).filter(|list| !list.is_empty())?;
+        let value = reader
+            .read_texts(node, key)
+            .filter(|list| !list.is_empty())?;
         Some(Spanned {
             value,
             span: node.span,
@@ -170,7 +181,7 @@ pub(super) fn attachment(reader: &mut Reader<'_>, row: &Node) -> Option<Attachme
         lists[dimension] = list(dimension);
     }
 
-    attachment::assemble(reader, row, policy, lists)
+    attachment::assemble_document(reader, row, policy, lists)
 }
 
 /// Whether a row shows what config.yaml defines.
@@ -180,7 +191,7 @@ pub(super) fn is_from_config(row: &Node) -> bool {
 
 /// A time with an offset, or one without, which is UTC; `None` of one that no version of LiteLLM
 /// can have written.
-fn time(text: &str) -> Option<Timestamp> {
+fn parse_time(text: &str) -> Option<Timestamp> {
     let utc = || {
         text.parse::<DateTime>()
             .ok()?
@@ -198,7 +209,7 @@ const LATEST: i64 = 4_102_444_800;
 
 #[cfg(test)]
 mod tests {
-    use super::{author, time};
+    use super::{clean_author, parse_time};
 
     #[test]
     fn times_with_and_without_an_offset() {
@@ -208,7 +219,7 @@ mod tests {
             "2024-01-01T12:00:00.5+02:00",
             "2024-01-01T10:00:00.5",
         ] {
-            assert_eq!(time(text), want, "{text}");
+            assert_eq!(parse_time(text), want, "{text}");
         }
 
         for text in [
@@ -217,16 +228,16 @@ mod tests {
             "0001-01-01T00:00:00Z",
             "9999-12-31T23:59:59Z",
         ] {
-            assert_eq!(time(text), None, "{text}");
+            assert_eq!(parse_time(text), None, "{text}");
         }
     }
 
     #[test]
     fn authors_as_git_takes_them() {
-        assert_eq!(author("user-1"), Some("user-1".to_owned()));
-        assert_eq!(author(" a <b>\n"), Some("a  b".to_owned()));
+        assert_eq!(clean_author("user-1"), Some("user-1".to_owned()));
+        assert_eq!(clean_author(" a <b>\n"), Some("a  b".to_owned()));
         for text in ["", "  ", "<>", "."] {
-            assert_eq!(author(text), None, "{text}");
+            assert_eq!(clean_author(text), None, "{text}");
         }
     }
 }

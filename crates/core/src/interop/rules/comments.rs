@@ -39,12 +39,12 @@ policy_attachments:
 };
 
 /// Comments of which the first stands at a place.
-pub(in crate::interop) fn finding(file: &SourceFile, first: Span, count: usize) -> Finding {
+pub(in crate::interop) fn report_comments(file: &SourceFile, first: Span, count: usize) -> Finding {
     let message = match count {
         1 => "this comment is not carried over".to_owned(),
         _ => format!("{count} comments among the policies are not carried over; this is the first"),
     };
 
     Finding::new(&RULE, file, first, message)
-        .help("copy it beside the entry that it is about, or into a `description`")
+        .with_help("copy it beside the entry that it is about, or into a `description`")
 }

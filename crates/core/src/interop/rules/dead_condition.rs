@@ -40,12 +40,12 @@ policy_attachments:
 };
 
 /// A condition with no pattern.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span, of: &str) -> Finding {
+pub(in crate::interop) fn report_condition(file: &SourceFile, span: Span, of: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         format!("the condition{of} has an empty list: for LiteLLM it never holds"),
     )
-    .help("name the models, or remove the condition or the policy")
+    .with_help("name the models, or remove the condition or the policy")
 }

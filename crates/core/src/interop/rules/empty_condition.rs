@@ -37,12 +37,12 @@ policy_attachments:
 };
 
 /// A condition without a model.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span, of: &str) -> Finding {
+pub(in crate::interop) fn report_condition(file: &SourceFile, span: Span, of: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         format!("the condition{of} is empty: for LiteLLM it always holds"),
     )
-    .help("imported without a condition; name a `model` if one was meant")
+    .with_help("imported without a condition; name a `model` if one was meant")
 }

@@ -47,7 +47,7 @@ pub(in crate::interop) fn no_target(file: &SourceFile, span: Span) -> Finding {
         span,
         "this attachment has no target: LiteLLM applies it to every request",
     )
-    .help(HELP)
+    .with_help(HELP)
 }
 
 /// Only empty lists say which requests it is for.
@@ -58,14 +58,14 @@ pub(in crate::interop) fn empty_list(file: &SourceFile, span: Span) -> Finding {
         span,
         "an empty list is no target: LiteLLM applies this attachment to every request",
     )
-    .help(HELP)
+    .with_help(HELP)
 }
 
 /// A scope that is not `*`.
-pub(in crate::interop) fn scope(file: &SourceFile, span: Span, scope: &str) -> Finding {
+pub(in crate::interop) fn report_scope(file: &SourceFile, span: Span, scope: &str) -> Finding {
     let scope = scope.escape_debug();
     let said = format!(
         "LiteLLM knows no scope but `*`: with `{scope}` it applies this attachment to every request"
     );
-    Finding::new(&RULE, file, span, said).help(HELP)
+    Finding::new(&RULE, file, span, said).with_help(HELP)
 }

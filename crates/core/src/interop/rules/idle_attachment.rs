@@ -38,7 +38,11 @@ pub static RULE: Rule = Rule {
 };
 
 /// An attachment to a policy without a published version.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span, policy: &str) -> Finding {
+pub(in crate::interop) fn report_attachment(
+    file: &SourceFile,
+    span: Span,
+    policy: &str,
+) -> Finding {
     let said = format!(
         "no version of the policy `{policy}` was published: this attachment does nothing and is \
             left out"

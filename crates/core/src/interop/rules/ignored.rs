@@ -38,12 +38,12 @@ policy_attachments:
 };
 
 /// Something that is left out because LiteLLM does not heed it.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span, what: &str) -> Finding {
+pub(in crate::interop) fn report_ignored(file: &SourceFile, span: Span, what: &str) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         format!("LiteLLM does not heed {what}: it is left out"),
     )
-    .help("remove it if that is right; if it was meant to have an effect, mend the config")
+    .with_help("remove it if that is right; if it was meant to have an effect, mend the config")
 }

@@ -40,21 +40,25 @@ policy_attachments:
 };
 
 /// Other files belong to this config.
-pub(in crate::interop) fn include(file: &SourceFile, span: Span) -> Finding {
+pub(in crate::interop) fn report_include(file: &SourceFile, span: Span) -> Finding {
     Finding::new(
         &RULE,
         file,
         span,
         "`include` names other files, which import does not read",
     )
-    .help("copy the included files into one config, without `include`, and import that")
+    .with_help("copy the included files into one config, without `include`, and import that")
 }
 
 /// A value that is not here.
-pub(in crate::interop) fn environment(file: &SourceFile, span: Span, value: &str) -> Finding {
+pub(in crate::interop) fn report_environment(
+    file: &SourceFile,
+    span: Span,
+    value: &str,
+) -> Finding {
     let said = format!(
         "LiteLLM fills `{}` from the environment, which import does not know",
         value.escape_debug()
     );
-    Finding::new(&RULE, file, span, said).help("write the value itself")
+    Finding::new(&RULE, file, span, said).with_help("write the value itself")
 }

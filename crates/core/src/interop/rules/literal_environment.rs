@@ -37,10 +37,10 @@ policy_attachments:
 };
 
 /// A variable in a list.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span, value: &str) -> Finding {
+pub(in crate::interop) fn report_value(file: &SourceFile, span: Span, value: &str) -> Finding {
     let said = format!(
         "LiteLLM does not fill `{}` in a list: it matches only this very text",
         value.escape_debug()
     );
-    Finding::new(&RULE, file, span, said).help("write the value itself")
+    Finding::new(&RULE, file, span, said).with_help("write the value itself")
 }

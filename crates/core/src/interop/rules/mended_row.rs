@@ -41,7 +41,7 @@ pub static RULE: Rule = Rule {
 };
 
 /// What of a row was mended.
-pub(in crate::interop) fn finding(
+pub(in crate::interop) fn report_row(
     file: &SourceFile,
     span: Span,
     name: &str,
@@ -50,5 +50,5 @@ pub(in crate::interop) fn finding(
 ) -> Finding {
     let said = format!("version {number} of `{}` {what}", name.escape_debug());
     Finding::new(&RULE, file, span, said)
-        .help("mend the saved answer and import again, if it matters who made it and when")
+        .with_help("mend the saved answer and import again, if it matters who made it and when")
 }

@@ -33,7 +33,7 @@ policy_attachments:
 };
 
 /// There is no policy; `elsewhere` names a key under which some stand.
-pub(in crate::interop) fn finding(
+pub(in crate::interop) fn report_absence(
     file: &SourceFile,
     span: Span,
     elsewhere: Option<(&str, Span)>,
@@ -41,11 +41,11 @@ pub(in crate::interop) fn finding(
     let finding = |span, said: &str| Finding::new(&RULE, file, span, said);
     match elsewhere {
         None => finding(span, "this config has no policies")
-            .help("give the proxy's config, the file that LiteLLM is started with"),
+            .with_help("give the proxy's config, the file that LiteLLM is started with"),
         Some((key, at)) => {
             let key = key.escape_debug();
             let said = format!("this config has no policies at its top: they stand under `{key}`");
-            finding(at, &said).help(match &*key.to_string() {
+            finding(at, &said).with_help(match &*key.to_string() {
                 "proxy_config" => {
                     "give the proxy's config itself: what stands under `proxy_config`".to_owned()
                 }

@@ -23,8 +23,8 @@ pub static RULE: Rule = Rule {
 };
 
 /// A text with such escapes.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span) -> Finding {
+pub(in crate::interop) fn report_character(file: &SourceFile, span: Span) -> Finding {
     let said = "LiteLLM reads `\\ud8xx\\udcxx` as two broken characters: it matches no request";
     Finding::new(&RULE, file, span, said)
-        .help("it is imported as the character that is meant: write that into the config too")
+        .with_help("it is imported as the character that is meant: write that into the config too")
 }

@@ -45,11 +45,11 @@ guardrails:
 };
 
 /// Modes by tag.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span, name: &str) -> Finding {
+pub(in crate::interop) fn report_modes(file: &SourceFile, span: Span, name: &str) -> Finding {
     let said = format!(
         "the modes of `{}` depend on tags: it is imported with all of them",
         name.escape_debug()
     );
     Finding::new(&RULE, file, span, said)
-        .help("leave those that every call has in the catalog, if pipelines rely on them")
+        .with_help("leave those that every call has in the catalog, if pipelines rely on them")
 }

@@ -41,7 +41,7 @@ pub static RULE: Rule = Rule {
 };
 
 /// A second version in production; `taken` is the one that LiteLLM serves.
-pub(in crate::interop) fn finding(
+pub(in crate::interop) fn report_versions(
     file: &SourceFile,
     span: Span,
     policy: &str,
@@ -51,5 +51,5 @@ pub(in crate::interop) fn finding(
         "two versions of the policy `{policy}` are in production: LiteLLM serves version {taken}"
     );
     Finding::new(&RULE, file, span, said)
-        .help("look which one was meant; promote it after the import")
+        .with_help("look which one was meant; promote it after the import")
 }

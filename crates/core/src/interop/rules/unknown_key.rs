@@ -40,7 +40,7 @@ policy_attachments:
 use crate::document::did_you_mean;
 
 /// A key that LiteLLM does not read.
-pub(in crate::interop) fn finding(
+pub(in crate::interop) fn report_key(
     file: &SourceFile,
     span: Span,
     key: &str,
@@ -59,5 +59,5 @@ pub(in crate::interop) fn finding(
         ),
     };
 
-    Finding::new(&RULE, file, span, format!("unknown key `{key}`{of}")).help(help)
+    Finding::new(&RULE, file, span, format!("unknown key `{key}`{of}")).with_help(help)
 }

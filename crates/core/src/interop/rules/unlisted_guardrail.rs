@@ -44,7 +44,7 @@ guardrails:
 };
 
 /// A guardrail that a policy adds and no list has.
-pub(in crate::interop) fn finding<'a>(
+pub(in crate::interop) fn report_guardrail<'a>(
     file: &SourceFile,
     span: Span,
     name: &str,
@@ -56,7 +56,7 @@ pub(in crate::interop) fn finding<'a>(
     );
     let near = did_you_mean(name, listed).map(|near| format!("did you mean `{near}`?"));
     Finding::new(&RULE, file, span, said)
-        .help(
+        .with_help(
             "if it is made in the proxy's dashboard, give it its modes in the catalog; if it is \
             mistyped, mend it here and import again",
         )

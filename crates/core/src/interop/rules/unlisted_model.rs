@@ -41,10 +41,11 @@ model_list:
 };
 
 /// A model that an attachment names and no list has.
-pub(in crate::interop) fn finding(file: &SourceFile, span: Span, model: &str) -> Finding {
+pub(in crate::interop) fn report_model(file: &SourceFile, span: Span, model: &str) -> Finding {
     let said = format!(
         "`model_list` has no model `{}`: it is added to the catalog",
         model.escape_debug()
     );
-    Finding::new(&RULE, file, span, said).help("if it is mistyped, mend it here and import again")
+    Finding::new(&RULE, file, span, said)
+        .with_help("if it is mistyped, mend it here and import again")
 }

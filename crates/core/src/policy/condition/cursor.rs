@@ -15,40 +15,40 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes read so far.
-    pub(super) fn at(&self) -> usize {
+    pub(super) fn offset(&self) -> usize {
         self.at
     }
 
     /// The bytes from a place to here.
-    pub(super) fn since(&self, start: usize) -> Range<usize> {
+    pub(super) fn range_since(&self, start: usize) -> Range<usize> {
         start..self.at
     }
 
     /// The text that a range covers.
-    pub(super) fn slice(&self, range: &Range<usize>) -> &'a str {
+    pub(super) fn text_at(&self, range: &Range<usize>) -> &'a str {
         self.text.get(range.clone()).unwrap_or_default()
     }
 
-    pub(super) fn rest(&self) -> &'a str {
+    pub(super) fn rest_text(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    pub(super) fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
+    pub(super) fn peek_char(&self) -> Option<char> {
+        self.rest_text().chars().next()
     }
 
-    pub(super) fn next(&mut self) -> Option<char> {
-        let c = self.peek()?;
+    pub(super) fn next_char(&mut self) -> Option<char> {
+        let c = self.peek_char()?;
         self.at += c.len_utf8();
         Some(c)
     }
 
     pub(super) fn starts_with(&self, token: &str) -> bool {
-        self.rest().starts_with(token)
+        self.rest_text().starts_with(token)
     }
 
     /// Reads a token if it comes next.
-    pub(super) fn eat(&mut self, token: &str) -> bool {
+    pub(super) fn eat_token(&mut self, token: &str) -> bool {
         let found = self.starts_with(token);
         if found {
             self.at += token.len();
@@ -58,8 +58,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the ASCII digits that come next.
-    pub(super) fn digits(&mut self) -> &'a str {
-        let rest = self.rest();
+    pub(super) fn eat_digits(&mut self) -> &'a str {
+        let rest = self.rest_text();
         let end = rest
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(rest.len());

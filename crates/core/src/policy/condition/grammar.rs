@@ -40,22 +40,22 @@ pub(super) fn is_meta(c: char) -> bool {
 }
 
 /// Reads a whole pattern.
-pub(super) fn parse(text: &str) -> Result<Hir, ConditionFault> {
+pub(super) fn parse_condition(text: &str) -> Result<Hir, ConditionFault> {
     let mut parser = Parser {
         cursor: Cursor::new(text),
         ignore_case: false,
         depth: 0,
     };
 
-    parser.ignore_case = parser.cursor.eat("(?i)");
-    parser.cursor.eat("^");
-    let tree = parser.alternation()?;
-    let start = parser.cursor.at();
+    parser.ignore_case = parser.cursor.eat_token("(?i)");
+    parser.cursor.eat_token("^");
+    let tree = parser.parse_alternation()?;
+    let start = parser.cursor.offset();
 
-    match parser.cursor.next() {
+    match parser.cursor.next_char() {
         None => Ok(tree),
         Some(_) => Err(ConditionFault::broken(
-            parser.cursor.since(start),
+            parser.cursor.range_since(start),
             "`)` closes no group",
             "write `\\)` for the character itself",
         )),
@@ -63,28 +63,28 @@ pub(super) fn parse(text: &str) -> Result<Hir, ConditionFault> {
 }
 
 impl Parser<'_> {
-    fn alternation(&mut self) -> Result<Hir, ConditionFault> {
-        let mut branches = vec![self.sequence()?];
-        while self.cursor.eat("|") {
-            branches.push(self.sequence()?);
+    fn parse_alternation(&mut self) -> Result<Hir, ConditionFault> {
+        let mut branches = vec![self.parse_sequence()?];
+        while self.cursor.eat_token("|") {
+            branches.push(self.parse_sequence()?);
         }
 
         Ok(Hir::alternation(branches))
     }
 
     /// Ends before `|`, `)`, or the end of the text, where `$` may stand.
-    fn sequence(&mut self) -> Result<Hir, ConditionFault> {
+    fn parse_sequence(&mut self) -> Result<Hir, ConditionFault> {
         let mut items = Vec::new();
         loop {
-            match self.cursor.peek() {
+            match self.cursor.peek_char() {
                 None | Some('|' | ')') => break,
-                Some('$') if self.depth == 0 && self.cursor.rest() == "$" => {
-                    self.cursor.next();
+                Some('$') if self.depth == 0 && self.cursor.rest_text() == "$" => {
+                    self.cursor.next_char();
                     break;
                 }
                 Some(c) => {
-                    let atom = self.atom(c)?;
-                    items.push(self.repeated(atom)?);
+                    let atom = self.parse_atom(c)?;
+                    items.push(self.parse_repeated(atom)?);
                 }
             }
         }
@@ -92,57 +92,57 @@ impl Parser<'_> {
         Ok(Hir::concat(items))
     }
 
-    fn atom(&mut self, c: char) -> Result<Hir, ConditionFault> {
-        let start = self.cursor.at();
+    fn parse_atom(&mut self, c: char) -> Result<Hir, ConditionFault> {
+        let start = self.cursor.offset();
         match c {
-            '(' => self.group(),
-            '[' => set::parse(self),
-            '\\' => self.escape(),
+            '(' => self.parse_group(),
+            '[' => set::parse_set(self),
+            '\\' => self.parse_escape(),
             '*' | '+' | '?' => {
-                self.cursor.next();
+                self.cursor.next_char();
                 Err(nothing_to_repeat(&self.cursor, start))
             }
-            '{' => match self.bounds()? {
+            '{' => match self.parse_bounds()? {
                 Some(_) => Err(nothing_to_repeat(&self.cursor, start)),
                 None => Err(plain_brace(start)),
             },
             '^' | '$' => {
-                self.cursor.next();
+                self.cursor.next_char();
                 Err(misplaced_anchor(&self.cursor, start))
             }
             '.' => {
-                self.cursor.next();
-                let mut class = tables::single('\n');
+                self.cursor.next_char();
+                let mut class = tables::single_char('\n');
                 class.negate();
                 Ok(Hir::class(Class::Unicode(class)))
             }
             _ => {
-                self.cursor.next();
-                Ok(self.literal(c))
+                self.cursor.next_char();
+                Ok(self.make_literal(c))
             }
         }
     }
 
-    fn literal(&self, c: char) -> Hir {
+    fn make_literal(&self, c: char) -> Hir {
         if self.ignore_case {
             // The tree makes a literal again of a class of one.
-            Hir::class(Class::Unicode(tables::fold(&tables::single(c))))
+            Hir::class(Class::Unicode(tables::fold_case(&tables::single_char(c))))
         } else {
             Hir::literal(c.encode_utf8(&mut [0; 4]).as_bytes())
         }
     }
 
-    fn group(&mut self) -> Result<Hir, ConditionFault> {
-        let start = self.cursor.at();
+    fn parse_group(&mut self) -> Result<Hir, ConditionFault> {
+        let start = self.cursor.offset();
         if self.cursor.starts_with("(?") && !self.cursor.starts_with("(?:") {
-            return Err(refusal::group(&self.cursor));
+            return Err(refusal::refuse_group(&self.cursor));
         }
 
-        if !self.cursor.eat("(?:") {
-            self.cursor.next();
+        if !self.cursor.eat_token("(?:") {
+            self.cursor.next_char();
         }
 
-        let open = self.cursor.since(start);
+        let open = self.cursor.range_since(start);
         if self.depth == MAX_DEPTH {
             let message =
                 format!("groups are nested too deeply: the limit `regex-depth` is {MAX_DEPTH}");
@@ -153,10 +153,10 @@ impl Parser<'_> {
         }
 
         self.depth += 1;
-        let tree = self.alternation()?;
+        let tree = self.parse_alternation()?;
         self.depth -= 1;
 
-        if self.cursor.eat(")") {
+        if self.cursor.eat_token(")") {
             Ok(tree)
         } else {
             Err(ConditionFault::broken(
@@ -167,27 +167,27 @@ impl Parser<'_> {
         }
     }
 
-    fn escape(&mut self) -> Result<Hir, ConditionFault> {
-        match self.escaped()? {
-            Escaped::Literal(c) => Ok(self.literal(c)),
-            Escaped::Set(perl) => Ok(Hir::class(Class::Unicode(perl.set().clone()))),
+    fn parse_escape(&mut self) -> Result<Hir, ConditionFault> {
+        match self.parse_escaped()? {
+            Escaped::Literal(c) => Ok(self.make_literal(c)),
+            Escaped::Set(perl) => Ok(Hir::class(Class::Unicode(perl.class_set().clone()))),
         }
     }
 
     /// Reads a backslash and what it escapes.
-    pub(super) fn escaped(&mut self) -> Result<Escaped, ConditionFault> {
-        let start = self.cursor.at();
-        self.cursor.next();
-        let Some(c) = self.cursor.next() else {
+    pub(super) fn parse_escaped(&mut self) -> Result<Escaped, ConditionFault> {
+        let start = self.cursor.offset();
+        self.cursor.next_char();
+        let Some(c) = self.cursor.next_char() else {
             let help = "write `\\\\` for the character itself";
             return Err(ConditionFault::broken(
-                self.cursor.since(start),
+                self.cursor.range_since(start),
                 "`\\` escapes nothing",
                 help,
             ));
         };
 
-        if let Some(perl) = Perl::of(c) {
+        if let Some(perl) = Perl::from_letter(c) {
             return Ok(Escaped::Set(perl));
         }
 
@@ -195,23 +195,25 @@ impl Parser<'_> {
             return Ok(Escaped::Literal(c));
         }
 
-        Err(refusal::escape(c, self.cursor.since(start)))
+        Err(refusal::refuse_escape(c, self.cursor.range_since(start)))
     }
 
     /// Reads the quantifier that may follow an atom.
-    fn repeated(&mut self, atom: Hir) -> Result<Hir, ConditionFault> {
-        let start = self.cursor.at();
-        let Some((min, max)) = self.quantifier()? else {
+    fn parse_repeated(&mut self, atom: Hir) -> Result<Hir, ConditionFault> {
+        let start = self.cursor.offset();
+        let Some((min, max)) = self.parse_quantifier()? else {
             return Ok(atom);
         };
-        let lazy = self.cursor.eat("?");
-        let first_end = self.cursor.at();
-        if self.cursor.starts_with("{") && self.bounds()?.is_none() {
+        let lazy = self.cursor.eat_token("?");
+        let first_end = self.cursor.offset();
+        if self.cursor.starts_with("{") && self.parse_bounds()?.is_none() {
             return Err(plain_brace(first_end));
         }
 
-        if self.cursor.at() > first_end || matches!(self.cursor.peek(), Some('*' | '+' | '?')) {
-            return Err(self.stacked(start, first_end, lazy));
+        if self.cursor.offset() > first_end
+            || matches!(self.cursor.peek_char(), Some('*' | '+' | '?'))
+        {
+            return Err(self.refuse_stacked(start, first_end, lazy));
         }
 
         Ok(Hir::repetition(Repetition {
@@ -222,36 +224,39 @@ impl Parser<'_> {
         }))
     }
 
-    fn quantifier(&mut self) -> Result<Option<(u32, Option<u32>)>, ConditionFault> {
-        let simple = match self.cursor.peek() {
+    fn parse_quantifier(&mut self) -> Result<Option<(u32, Option<u32>)>, ConditionFault> {
+        let simple = match self.cursor.peek_char() {
             Some('*') => (0, None),
             Some('+') => (1, None),
             Some('?') => (0, Some(1)),
             Some('{') => {
-                let start = self.cursor.at();
-                return self.bounds()?.map(Some).ok_or_else(|| plain_brace(start));
+                let start = self.cursor.offset();
+                return self
+                    .parse_bounds()?
+                    .map(Some)
+                    .ok_or_else(|| plain_brace(start));
             }
             _ => return Ok(None),
         };
 
-        self.cursor.next();
+        self.cursor.next_char();
         Ok(Some(simple))
     }
 
     /// Reads `{m}`, `{m,}` or `{m,n}`; nothing if the brace opens none of them.
-    fn bounds(&mut self) -> Result<Option<(u32, Option<u32>)>, ConditionFault> {
-        let start = self.cursor.at();
+    fn parse_bounds(&mut self) -> Result<Option<(u32, Option<u32>)>, ConditionFault> {
+        let start = self.cursor.offset();
         let mut ahead = self.cursor.clone();
-        ahead.next();
-        let min = ahead.digits();
-        let comma = ahead.eat(",");
-        let max = ahead.digits();
-        if !ahead.eat("}") || (min.is_empty() && max.is_empty()) {
+        ahead.next_char();
+        let min = ahead.eat_digits();
+        let comma = ahead.eat_token(",");
+        let max = ahead.eat_digits();
+        if !ahead.eat_token("}") || (min.is_empty() && max.is_empty()) {
             return Ok(None);
         }
 
         self.cursor = ahead;
-        let range = self.cursor.since(start);
+        let range = self.cursor.range_since(start);
         if min.is_empty() {
             let help = format!("write `{{0,{max}}}`");
             return Err(ConditionFault::outside(
@@ -261,10 +266,10 @@ impl Parser<'_> {
             ));
         }
 
-        let (min, max) = match (count(min), comma, max) {
+        let (min, max) = match (parse_count(min), comma, max) {
             (min, false, _) => (min, min),
             (min, true, "") => (min, Some(MAX_REPEAT)),
-            (min, true, max) => (min, count(max)),
+            (min, true, max) => (min, parse_count(max)),
         };
 
         let (Some(low), Some(high)) = (min, max) else {
@@ -284,18 +289,19 @@ impl Parser<'_> {
             ));
         }
 
-        let open = self.cursor.slice(&range).ends_with(",}");
+        let open = self.cursor.text_at(&range).ends_with(",}");
         Ok(Some((low, (!open).then_some(high))))
     }
 
-    fn stacked(&mut self, start: usize, first_end: usize, lazy: bool) -> ConditionFault {
-        let possessive = !lazy && self.cursor.at() == first_end && self.cursor.peek() == Some('+');
-        if self.cursor.at() == first_end {
-            self.cursor.next();
+    fn refuse_stacked(&mut self, start: usize, first_end: usize, lazy: bool) -> ConditionFault {
+        let possessive =
+            !lazy && self.cursor.offset() == first_end && self.cursor.peek_char() == Some('+');
+        if self.cursor.offset() == first_end {
+            self.cursor.next_char();
         }
 
-        let range = self.cursor.since(start);
-        let text = self.cursor.slice(&range);
+        let range = self.cursor.range_since(start);
+        let text = self.cursor.text_at(&range);
         if possessive {
             ConditionFault::outside(
                 range,
@@ -316,13 +322,13 @@ pub(super) enum Escaped {
 }
 
 /// A repeat count within the limit.
-fn count(digits: &str) -> Option<u32> {
+fn parse_count(digits: &str) -> Option<u32> {
     digits.parse().ok().filter(|&count| count <= MAX_REPEAT)
 }
 
 fn nothing_to_repeat(cursor: &Cursor<'_>, start: usize) -> ConditionFault {
-    let range = cursor.since(start);
-    let text = cursor.slice(&range);
+    let range = cursor.range_since(start);
+    let text = cursor.text_at(&range);
     let message = format!("`{text}` has nothing to repeat");
     let help = if text == "*" {
         "write `.*` for any text, or `\\*` for the character itself"
@@ -342,8 +348,8 @@ fn plain_brace(at: usize) -> ConditionFault {
 }
 
 fn misplaced_anchor(cursor: &Cursor<'_>, start: usize) -> ConditionFault {
-    let range = cursor.since(start);
-    let text = cursor.slice(&range);
+    let range = cursor.range_since(start);
+    let text = cursor.text_at(&range);
     let end = if text == "^" { "start" } else { "end" };
     ConditionFault::outside(
         range,

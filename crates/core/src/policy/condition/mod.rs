@@ -141,7 +141,7 @@ impl ModelPattern {
     /// built from the same tree.
     pub fn language(&self) -> Hir {
         let text = Hir::literal(self.text.as_bytes());
-        anchored(match &self.matcher {
+        anchor_language(match &self.matcher {
             Matcher::Text => text,
             Matcher::Literal(literal) => {
                 Hir::alternation(vec![text, Hir::literal(literal.as_bytes())])
@@ -183,7 +183,7 @@ impl Matcher {
             });
         }
 
-        let body = grammar::parse(text)?;
+        let body = grammar::parse_condition(text)?;
         let literal = match body.kind() {
             HirKind::Empty => Some(""),
             HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok(),
@@ -209,7 +209,7 @@ impl Compiled {
             .hybrid_cache_capacity(CACHE_SIZE);
         let engine = meta::Builder::new()
             .configure(config)
-            .build_from_hir(&anchored(body.clone()));
+            .build_from_hir(&anchor_language(body.clone()));
         // The tree is well formed, so size is the only thing that the engine can object to;
         // whatever it says, there is no pattern then.
         let engine = engine.map_err(|_| ConditionFault {
@@ -227,7 +227,7 @@ impl Compiled {
     }
 }
 
-fn anchored(body: Hir) -> Hir {
+fn anchor_language(body: Hir) -> Hir {
     Hir::concat(vec![Hir::look(Look::Start), body, Hir::look(Look::End)])
 }
 

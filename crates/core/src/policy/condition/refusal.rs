@@ -32,31 +32,31 @@ const GROUPS: &[(&str, &str, &str)] = &[
 ];
 
 /// The fault of the group that opens here, which is not `(` or `(?:`.
-pub(super) fn group(cursor: &Cursor<'_>) -> ConditionFault {
-    let at = cursor.at();
+pub(super) fn refuse_group(cursor: &Cursor<'_>) -> ConditionFault {
+    let at = cursor.offset();
     if let Some((token, name, help)) = GROUPS.iter().find(|(token, ..)| cursor.starts_with(token)) {
         return ConditionFault::outside(at..at + token.len(), &format!("{name} `{token}`"), help);
     }
 
     let mut end = cursor.clone();
-    end.eat("(?");
+    end.eat_token("(?");
     while end
-        .peek()
+        .peek_char()
         .is_some_and(|c| c.is_ascii_alphabetic() || c == '-' || c == '^')
     {
-        end.next();
+        end.next_char();
     }
 
-    let flags = cursor.slice(&(at + 2..end.at()));
+    let flags = cursor.text_at(&(at + 2..end.offset()));
     let scoped = end.starts_with(":");
     if flags.is_empty() || !(scoped || end.starts_with(")")) {
         let help = "write `(?:` for a group, or `\\(\\?` for the characters themselves";
-        return ConditionFault::outside(at..end.at(), "an unknown kind of group", help);
+        return ConditionFault::outside(at..end.offset(), "an unknown kind of group", help);
     }
 
-    end.next();
-    let range = at..end.at();
-    let token = cursor.slice(&range);
+    end.next_char();
+    let range = at..end.offset();
+    let token = cursor.text_at(&range);
     let help = "only `(?i)` is allowed, and only at the very start, for the whole pattern";
 
     match (scoped, flags) {
@@ -67,7 +67,7 @@ pub(super) fn group(cursor: &Cursor<'_>) -> ConditionFault {
 }
 
 /// The fault of an escape.
-pub(super) fn escape(c: char, range: Range<usize>) -> ConditionFault {
+pub(super) fn refuse_escape(c: char, range: Range<usize>) -> ConditionFault {
     let (name, help) = match c {
         '0' => ("the octal escape", "write the character itself"),
         '1'..='9' => ("the back-reference", NAMES_OUT),

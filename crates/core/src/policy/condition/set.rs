@@ -22,13 +22,13 @@ struct Members {
 }
 
 /// Reads a set, from its `[` to its `]`.
-pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Hir, ConditionFault> {
-    let start = parser.cursor.at();
-    parser.cursor.next();
-    let open = parser.cursor.since(start);
-    let negated = parser.cursor.eat("^");
+pub(super) fn parse_set(parser: &mut Parser<'_>) -> Result<Hir, ConditionFault> {
+    let start = parser.cursor.offset();
+    parser.cursor.next_char();
+    let open = parser.cursor.range_since(start);
+    let negated = parser.cursor.eat_token("^");
     if parser.cursor.starts_with("]") {
-        let at = parser.cursor.at();
+        let at = parser.cursor.offset();
         let help = "write `\\]` for the character itself; an empty set would match nothing";
         return Err(ConditionFault::outside(
             at..at + 1,
@@ -43,11 +43,11 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Hir, ConditionFault> {
         perl: Vec::new(),
     };
 
-    while !parser.cursor.eat("]") {
-        member(parser, &mut members)?;
+    while !parser.cursor.eat_token("]") {
+        parse_member(parser, &mut members)?;
     }
 
-    let mut class = members.class(parser.ignore_case);
+    let mut class = members.to_class(parser.ignore_case);
     if negated {
         class.negate();
     }
@@ -56,16 +56,16 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Hir, ConditionFault> {
 }
 
 impl Members {
-    fn class(self, ignore_case: bool) -> ClassUnicode {
+    fn to_class(self, ignore_case: bool) -> ClassUnicode {
         let mut class = ClassUnicode::new(self.ranges);
         if ignore_case {
-            class = tables::fold(&class);
+            class = tables::fold_case(&class);
         }
 
         // The sets that have escapes hold both cases of what they hold: folding would only add what
         // Python leaves out.
         for perl in self.perl {
-            class.union(perl.set());
+            class.union(perl.class_set());
         }
 
         class
@@ -73,9 +73,9 @@ impl Members {
 }
 
 /// Reads a character, a range of characters, or an escape.
-fn member(parser: &mut Parser<'_>, members: &mut Members) -> Result<(), ConditionFault> {
-    let start = parser.cursor.at();
-    let low = item(parser, members)?;
+fn parse_member(parser: &mut Parser<'_>, members: &mut Members) -> Result<(), ConditionFault> {
+    let start = parser.cursor.offset();
+    let low = parse_item(parser, members)?;
     // `-` before the closing bracket is itself.
     if !parser.cursor.starts_with("-") || parser.cursor.starts_with("-]") {
         match low {
@@ -88,10 +88,10 @@ fn member(parser: &mut Parser<'_>, members: &mut Members) -> Result<(), Conditio
     }
 
     refuse_operator(parser)?;
-    parser.cursor.next();
-    let high = item(parser, members)?;
-    let range = parser.cursor.since(start);
-    let text = parser.cursor.slice(&range);
+    parser.cursor.next_char();
+    let high = parse_item(parser, members)?;
+    let range = parser.cursor.range_since(start);
+    let text = parser.cursor.text_at(&range);
     let (Escaped::Literal(low), Escaped::Literal(high)) = (low, high) else {
         let help = "put `-` last in the set, or write `\\-`";
         return Err(ConditionFault::broken(
@@ -114,35 +114,35 @@ fn member(parser: &mut Parser<'_>, members: &mut Members) -> Result<(), Conditio
 }
 
 /// Reads a character or an escape: a member, or one end of a range.
-fn item(parser: &mut Parser<'_>, members: &Members) -> Result<Escaped, ConditionFault> {
+fn parse_item(parser: &mut Parser<'_>, members: &Members) -> Result<Escaped, ConditionFault> {
     refuse_operator(parser)?;
-    let start = parser.cursor.at();
-    if parser.cursor.eat("\\b") {
+    let start = parser.cursor.offset();
+    if parser.cursor.eat_token("\\b") {
         let help = "no model has a backspace in its name";
         return Err(ConditionFault::outside(
-            parser.cursor.since(start),
+            parser.cursor.range_since(start),
             "the backspace `\\b`",
             help,
         ));
     }
 
     if parser.cursor.starts_with("\\") {
-        return parser.escaped();
+        return parser.parse_escaped();
     }
 
     let nested = ["[:", "[.", "[="]
         .iter()
         .any(|token| parser.cursor.starts_with(token));
-    match parser.cursor.next() {
+    match parser.cursor.next_char() {
         Some('[') if nested => Err(ConditionFault::outside(
-            parser.cursor.since(start),
+            parser.cursor.range_since(start),
             "a POSIX name in a set",
             "write the characters out, as `a-z`; `\\[` for the character itself",
         )),
         Some('[') => {
             let help = "write `\\[` for the character itself";
             Err(ConditionFault::outside(
-                parser.cursor.since(start),
+                parser.cursor.range_since(start),
                 "a `[` inside a set",
                 help,
             ))
@@ -161,7 +161,7 @@ fn item(parser: &mut Parser<'_>, members: &Members) -> Result<Escaped, Condition
             let help = "write it outside the set, as an alternative";
             let construct = format!("`{c}` (beyond U+FFFF) in a set under `(?i)`");
             Err(ConditionFault::outside(
-                parser.cursor.since(start),
+                parser.cursor.range_since(start),
                 &construct,
                 help,
             ))
@@ -177,7 +177,7 @@ fn refuse_operator(parser: &Parser<'_>) -> Result<(), ConditionFault> {
     {
         None => Ok(()),
         Some(operator) => {
-            let at = parser.cursor.at();
+            let at = parser.cursor.offset();
             let help = "one of the two is enough, or escape it with `\\`";
             Err(ConditionFault::outside(
                 at..at + operator.len(),

@@ -20,18 +20,19 @@ pub(super) enum Perl {
     Space,
 }
 
-static DIGIT: LazyLock<ClassUnicode> = LazyLock::new(|| class(r"[\p{Nd}&&\p{Age:14.0}]"));
-static WORD: LazyLock<ClassUnicode> = LazyLock::new(|| class(r"[[\p{L}\p{N}_]&&\p{Age:14.0}]"));
-static SPACE: LazyLock<ClassUnicode> = LazyLock::new(|| class(r"[\p{White_Space}\x1c-\x1f]"));
-static KNOWN: LazyLock<ClassUnicode> = LazyLock::new(|| class(r"\p{Age:14.0}"));
+static DIGIT: LazyLock<ClassUnicode> = LazyLock::new(|| parse_class(r"[\p{Nd}&&\p{Age:14.0}]"));
+static WORD: LazyLock<ClassUnicode> =
+    LazyLock::new(|| parse_class(r"[[\p{L}\p{N}_]&&\p{Age:14.0}]"));
+static SPACE: LazyLock<ClassUnicode> = LazyLock::new(|| parse_class(r"[\p{White_Space}\x1c-\x1f]"));
+static KNOWN: LazyLock<ClassUnicode> = LazyLock::new(|| parse_class(r"\p{Age:14.0}"));
 static CASED: LazyLock<ClassUnicode> =
-    LazyLock::new(|| class(r"[\p{Changes_When_Casemapped}&&\p{Age:14.0}]"));
+    LazyLock::new(|| parse_class(r"[\p{Changes_When_Casemapped}&&\p{Age:14.0}]"));
 /// The dotted and dotless letters, which are one letter to Python.
-static LETTER_I: LazyLock<ClassUnicode> = LazyLock::new(|| class("[iIİı]"));
+static LETTER_I: LazyLock<ClassUnicode> = LazyLock::new(|| parse_class("[iIİı]"));
 
 impl Perl {
     /// The set of an escape `\c`.
-    pub(super) fn of(c: char) -> Option<Self> {
+    pub(super) fn from_letter(c: char) -> Option<Self> {
         match c {
             'd' => Some(Self::Digit),
             'w' => Some(Self::Word),
@@ -40,7 +41,7 @@ impl Perl {
         }
     }
 
-    pub(super) fn set(self) -> &'static ClassUnicode {
+    pub(super) fn class_set(self) -> &'static ClassUnicode {
         match self {
             Self::Digit => &DIGIT,
             Self::Word => &WORD,
@@ -50,12 +51,12 @@ impl Perl {
 }
 
 /// The set of one character.
-pub(super) fn single(c: char) -> ClassUnicode {
+pub(super) fn single_char(c: char) -> ClassUnicode {
     ClassUnicode::new([ClassUnicodeRange::new(c, c)])
 }
 
 /// A set with every character that `(?i)` takes for one of its members.
-pub(super) fn fold(set: &ClassUnicode) -> ClassUnicode {
+pub(super) fn fold_case(set: &ClassUnicode) -> ClassUnicode {
     let mut folded = set.clone();
     // First only what has a case: folding walks a range character by character.
     folded.intersect(&CASED);
@@ -75,7 +76,7 @@ pub(super) fn fold(set: &ClassUnicode) -> ClassUnicode {
     clippy::expect_used,
     reason = "the patterns are the constants above, and a test reads each set"
 )]
-fn class(pattern: &str) -> ClassUnicode {
+fn parse_class(pattern: &str) -> ClassUnicode {
     match regex_syntax::parse(pattern)
         .expect("a constant")
         .into_kind()

@@ -87,7 +87,7 @@ pub fn changes_cases(documents: &[Document]) -> bool {
 impl PolicySet {
     /// This set with some files changed; `None` where that cannot be told from the change alone, or
     /// where something is wrong with it: then the whole tree must be judged.
-    pub fn patched(&self, change: FileChange<'_>) -> Option<Patched> {
+    pub fn with_change(&self, change: FileChange<'_>) -> Option<Patched> {
         let judges_others =
             |document: &Document| matches!(document.body, Body::Catalog(_) | Body::Repository(_));
         if change.before.iter().chain(change.after).any(judges_others) {
@@ -99,7 +99,7 @@ impl PolicySet {
             documents,
             ..Loaded::default()
         })?;
-        Patch::new(self, &part, change)?.finish()
+        SetPatch::new(self, &part, change)?.finish_set()
     }
 }
 
@@ -137,7 +137,7 @@ impl<'a> Origin<'a> {
 }
 
 /// The new set while it is put together.
-struct Patch<'a> {
+struct SetPatch<'a> {
     old: &'a PolicySet,
     /// The changed documents and their company, judged and built as a set of their own.
     part: &'a PolicySet,
@@ -152,7 +152,7 @@ struct Patch<'a> {
     conditions: Vec<ModelPattern>,
 }
 
-impl<'a> Patch<'a> {
+impl<'a> SetPatch<'a> {
     /// Finds the policies of the new set and gives them their numbers. `None` where a name stands
     /// twice.
     fn new(old: &'a PolicySet, part: &'a PolicySet, change: FileChange<'a>) -> Option<Self> {
@@ -185,7 +185,7 @@ impl<'a> Patch<'a> {
 
         let to_new = |set: &PolicySet| match same_names && std::ptr::eq(set, old) {
             true => IdMap::identity(set.policies.len()),
-            false => IdMap::of(
+            false => IdMap::from_numbers(
                 set.policies
                     .iter()
                     .map(|p| by_name.get(&p.name).map(|id| id.0)),
@@ -219,7 +219,7 @@ impl<'a> Patch<'a> {
         })
     }
 
-    fn finish(self) -> Option<Patched> {
+    fn finish_set(self) -> Option<Patched> {
         // The long way reads patterns in the order of the files and stops at the limit: near it,
         // only it can tell.
         if self
@@ -235,7 +235,7 @@ impl<'a> Patch<'a> {
         let parents: Vec<Option<PolicyId>> = self
             .policies
             .iter()
-            .map(|origin| self.parent(*origin))
+            .map(|origin| self.find_parent(*origin))
             .collect::<Option<_>>()?;
         let chains = self.new_chains(&parents)?;
         let renumbered = !self.from_old.is_identity();
@@ -251,22 +251,22 @@ impl<'a> Patch<'a> {
                 }
                 Origin::Kept(policy) => {
                     let chain = chain.unwrap_or(&policy.chain).clone();
-                    Arc::new(self.from_old.apply(policy, parent, chain)?)
+                    Arc::new(self.from_old.renumber_policy(policy, parent, chain)?)
                 }
                 Origin::Changed(policy) => {
                     changed.push(id);
-                    let chain = match (chain, self.old.find(&policy.name)) {
+                    let chain = match (chain, self.old.find_policy(&policy.name)) {
                         (Some(chain), _) => chain.clone(),
                         (None, Some((_, before))) => before.chain.clone(),
                         (None, None) => return None,
                     };
 
-                    Arc::new(self.from_part.apply(policy, parent, chain)?)
+                    Arc::new(self.from_part.renumber_policy(policy, parent, chain)?)
                 }
             });
         }
 
-        let (attachments, moved) = self.attachments()?;
+        let (attachments, moved) = self.merge_attachments()?;
         if !self.keeps_names(&attachments) {
             return None;
         }
@@ -296,7 +296,7 @@ impl<'a> Patch<'a> {
     }
 
     /// A policy's parent in the new set; the outer `None`: it has one that is gone.
-    fn parent(&self, origin: Origin<'_>) -> Option<Option<PolicyId>> {
+    fn find_parent(&self, origin: Origin<'_>) -> Option<Option<PolicyId>> {
         let renumbering = match origin {
             Origin::Kept(..) => &self.from_old,
             Origin::Changed(_) => &self.from_part,
@@ -304,7 +304,7 @@ impl<'a> Patch<'a> {
 
         match origin.policy().parent {
             None => Some(None),
-            Some(parent) => renumbering.policy(parent).map(Some),
+            Some(parent) => renumbering.policy_number(parent).map(Some),
         }
     }
 
@@ -315,7 +315,7 @@ impl<'a> Patch<'a> {
             Origin::Kept(..) => true,
             Origin::Changed(policy) => self
                 .old
-                .find(&policy.name)
+                .find_policy(&policy.name)
                 .is_some_and(|(_, before)| before.parent == *parent),
         };
 
@@ -342,7 +342,7 @@ impl<'a> Patch<'a> {
     }
 
     /// The attachments of the new set; with whether the order of evaluation is another one now.
-    fn attachments(&self) -> Option<(Vec<Arc<Attachment>>, bool)> {
+    fn merge_attachments(&self) -> Option<(Vec<Arc<Attachment>>, bool)> {
         let documents = self.change.before.iter().chain(self.change.after);
         let files: BTreeSet<&str> = documents.map(|document| &**document.file.path()).collect();
         let is_own = |attachment: &&Arc<Attachment>| files.contains(&*attachment.place.file);
@@ -377,14 +377,14 @@ impl<'a> Patch<'a> {
             .filter(|attachment| !is_own(attachment));
         let mut attachments: Vec<Arc<Attachment>> = others.map(kept).collect::<Option<_>>()?;
         attachments.extend(fresh);
-        attachments.sort_by(|a, b| evaluation(a).cmp(&evaluation(b)));
+        attachments.sort_by(|a, b| evaluation_key(a).cmp(&evaluation_key(b)));
 
         Some((attachments, true))
     }
 }
 
 // What rules of scope `Names` look at.
-impl Patch<'_> {
+impl SetPatch<'_> {
     /// Whether every name is still there that an unchanged test or invariant may speak of.
     fn keeps_names(&self, attachments: &[Arc<Attachment>]) -> bool {
         let nobody_speaks = self.old.tests.is_empty() && self.old.invariants.is_empty();
@@ -408,11 +408,11 @@ impl Patch<'_> {
 
         let mut lost: FxHashSet<&str> = FxHashSet::default();
         for name in names_of(self.change.before) {
-            let policy = self.old.find(name);
+            let policy = self.old.find_policy(name);
             lost.extend(
                 policy
                     .iter()
-                    .flat_map(|(_, policy)| added(self.old, policy)),
+                    .flat_map(|(_, policy)| added_names(self.old, policy)),
             );
         }
 
@@ -426,7 +426,7 @@ impl Patch<'_> {
                 break;
             }
 
-            for name in added(set, origin.policy()) {
+            for name in added_names(set, origin.policy()) {
                 lost.remove(name);
             }
         }
@@ -465,7 +465,7 @@ impl Patch<'_> {
     }
 }
 
-fn added<'a>(set: &'a PolicySet, policy: &'a Policy) -> impl Iterator<Item = &'a str> {
+fn added_names<'a>(set: &'a PolicySet, policy: &'a Policy) -> impl Iterator<Item = &'a str> {
     policy.add.iter().map(|id| set.guardrail(*id))
 }
 
@@ -514,9 +514,9 @@ fn say_the_same(stale: &[&Arc<Attachment>], fresh: &[Arc<Attachment>]) -> bool {
 }
 
 /// The order of evaluation, to the last.
-fn evaluation(attachment: &Attachment) -> ((bool, i32, u8, u8), &str, u32) {
+fn evaluation_key(attachment: &Attachment) -> ((bool, i32, u8, u8), &str, u32) {
     (
-        attachment.order(),
+        attachment.evaluation_order(),
         &attachment.place.file,
         attachment.place.line,
     )
@@ -524,7 +524,7 @@ fn evaluation(attachment: &Attachment) -> ((bool, i32, u8, u8), &str, u32) {
 
 impl Renumbering {
     /// A policy with the numbers of the new set.
-    fn apply(
+    fn renumber_policy(
         &self,
         policy: &Policy,
         parent: Option<PolicyId>,
@@ -532,7 +532,7 @@ impl Renumbering {
     ) -> Option<Policy> {
         let guardrails = |ids: &[_]| {
             ids.iter()
-                .map(|id| self.guardrail(*id))
+                .map(|id| self.guardrail_number(*id))
                 .collect::<Option<_>>()
         };
 
@@ -540,7 +540,7 @@ impl Renumbering {
             None => None,
             Some(ids) => Some(
                 ids.iter()
-                    .map(|id| self.condition(*id))
+                    .map(|id| self.condition_number(*id))
                     .collect::<Option<_>>()?,
             ),
         };
@@ -564,7 +564,7 @@ impl Renumbering {
     fn apply_to_pipeline(&self, pipeline: &Pipeline) -> Option<Pipeline> {
         let step = |step: &Step| {
             Some(Step {
-                guardrail: self.guardrail(step.guardrail)?,
+                guardrail: self.guardrail_number(step.guardrail)?,
                 ..step.clone()
             })
         };
@@ -577,7 +577,7 @@ impl Renumbering {
 
     /// An attachment of the new set; `None` where its policy is gone.
     fn apply_to_attachment(&self, attachment: &Arc<Attachment>) -> Option<Arc<Attachment>> {
-        let policy = self.policy(attachment.policy)?;
+        let policy = self.policy_number(attachment.policy)?;
         Some(match policy == attachment.policy {
             true => attachment.clone(),
             false => Arc::new(Attachment {

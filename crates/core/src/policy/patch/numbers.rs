@@ -17,14 +17,14 @@ pub(super) struct IdMap {
 }
 
 impl IdMap {
-    pub fn of(new: impl Iterator<Item = Option<u32>>) -> Self {
+    pub fn from_numbers(new: impl Iterator<Item = Option<u32>>) -> Self {
         let new: Vec<Option<u32>> = new.collect();
         let is_identity = (0..).zip(&new).all(|(old, new)| *new == Some(old));
         Self { new, is_identity }
     }
 
     pub fn identity(length: usize) -> Self {
-        Self::of((0..).map(Some).take(length))
+        Self::from_numbers((0..).map(Some).take(length))
     }
 
     /// Whether every id stays as it is.
@@ -32,7 +32,7 @@ impl IdMap {
         self.is_identity
     }
 
-    fn get(&self, old: u32) -> Option<u32> {
+    fn new_number(&self, old: u32) -> Option<u32> {
         self.new.get(old as usize).copied().flatten()
     }
 }
@@ -52,16 +52,16 @@ impl Renumbering {
             .all(|map| map.is_identity)
     }
 
-    pub fn policy(&self, PolicyId(old): PolicyId) -> Option<PolicyId> {
-        self.policies.get(old).map(PolicyId)
+    pub fn policy_number(&self, PolicyId(old): PolicyId) -> Option<PolicyId> {
+        self.policies.new_number(old).map(PolicyId)
     }
 
-    pub fn guardrail(&self, GuardrailId(old): GuardrailId) -> Option<GuardrailId> {
-        self.guardrails.get(old).map(GuardrailId)
+    pub fn guardrail_number(&self, GuardrailId(old): GuardrailId) -> Option<GuardrailId> {
+        self.guardrails.new_number(old).map(GuardrailId)
     }
 
-    pub fn condition(&self, ConditionId(old): ConditionId) -> Option<ConditionId> {
-        self.conditions.get(old).map(ConditionId)
+    pub fn condition_number(&self, ConditionId(old): ConditionId) -> Option<ConditionId> {
+        self.conditions.new_number(old).map(ConditionId)
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) fn merge_guardrails(
         guardrails_of(policy).for_each(|id| ids.insert(id.0 as usize));
     };
 
-    merge(
+    merge_names(
         &old.guardrails,
         &part.guardrails,
         |name| name,
@@ -101,7 +101,7 @@ pub(super) fn merge_conditions(
             .for_each(|id| ids.insert(id.0 as usize));
     };
 
-    merge(
+    merge_names(
         &old.conditions,
         &part.conditions,
         ModelPattern::text,
@@ -112,7 +112,7 @@ pub(super) fn merge_conditions(
 
 /// Two sorted lists into one, of what the policies name that come from each; `mark_named` sets the
 /// bits of the ids that a policy names.
-fn merge<T: Clone>(
+fn merge_names<T: Clone>(
     old: &[T],
     part: &[T],
     text: fn(&T) -> &str,
@@ -145,8 +145,8 @@ fn merge<T: Clone>(
     };
 
     let (from_old, from_part) = (
-        IdMap::of(old.iter().map(new_id)),
-        IdMap::of(part.iter().map(new_id)),
+        IdMap::from_numbers(old.iter().map(new_id)),
+        IdMap::from_numbers(part.iter().map(new_id)),
     );
     (merged.into_iter().cloned().collect(), from_old, from_part)
 }

@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::document::{Dimension, Limits, load_file};
-use crate::policy::{Levels, check};
+use crate::policy::{Levels, check_documents};
 use crate::resolve::{Answer, Context, Engine, Fields, Origin, Request, Resolution};
 
 const CATALOG: &str =
@@ -37,13 +37,13 @@ fn documents(files: &[(String, String)]) -> Vec<Document> {
 fn whole(files: &[(String, String)]) -> Option<PolicySet> {
     let mut loaded = Loaded::default();
     files.iter().for_each(|(path, text)| {
-        loaded.append(load_file(
+        loaded.append_loaded(load_file(
             path.as_str(),
             text.clone().into_bytes(),
             &Limits::DEFAULT,
         ));
     });
-    check(loaded, &Levels::default()).set
+    check_documents(loaded, &Levels::default()).set
 }
 
 /// The set after one file has become another, perhaps at another path, by the short way.
@@ -77,7 +77,7 @@ fn patched(
     };
 
     let around: Vec<Document> = documents(&others).into_iter().filter(is_company).collect();
-    set.patched(FileChange {
+    set.with_change(FileChange {
         before: &before,
         after: &after,
         around: &around,
@@ -262,7 +262,8 @@ fn same_answers(one: &Engine, other: &Engine) {
                 let single = single
                     .into_iter()
                     .filter_map(|(of, value)| Some((of, value?)));
-                let context = Context::of(single.chain(tags.map(|tag| (Dimension::Tag, tag))));
+                let context =
+                    Context::from_values(single.chain(tags.map(|tag| (Dimension::Tag, tag))));
                 let request = Request {
                     context,
                     policies: Vec::new(),

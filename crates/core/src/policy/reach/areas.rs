@@ -9,7 +9,7 @@ use crate::policy::{Item, ends_earlier};
 
 /// The dimensions that can keep two attachments apart. A set cannot: one request may have a value
 /// for each.
-pub(super) fn apart() -> impl Iterator<Item = Dimension> {
+pub(super) fn exclusive_dimensions() -> impl Iterator<Item = Dimension> {
     Dimension::ALL
         .into_iter()
         .filter(|dimension| !dimension.is_set())
@@ -40,12 +40,14 @@ impl Area {
     }
 
     /// The dimensions that can keep two attachments apart and that it asks for.
-    pub(super) fn signature(&self) -> Signature {
-        let asked = apart().filter(|dimension| self.patterns[*dimension].is_some());
-        Signature(asked.fold(0, |bits, dimension| bits | Signature::bit(dimension)))
+    pub(super) fn signature_of(&self) -> Signature {
+        let asked = exclusive_dimensions().filter(|dimension| self.patterns[*dimension].is_some());
+        Signature(asked.fold(0, |bits, dimension| {
+            bits | Signature::dimension_bit(dimension)
+        }))
     }
 
-    pub(super) fn patterns(&self, dimension: Dimension) -> &[PatternNo] {
+    pub(super) fn patterns_of(&self, dimension: Dimension) -> &[PatternNo] {
         self.patterns[dimension].as_deref().unwrap_or_default()
     }
 }
@@ -55,7 +57,7 @@ impl Area {
 pub(super) struct Signature(u8);
 
 impl Signature {
-    fn bit(dimension: Dimension) -> u8 {
+    fn dimension_bit(dimension: Dimension) -> u8 {
         1 << dimension as u8
     }
 
@@ -65,13 +67,13 @@ impl Signature {
     }
 
     /// The dimensions that both have.
-    pub(super) fn shared(self, other: Self) -> Self {
+    pub(super) fn shared_with(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     /// The first of its dimensions.
-    pub(super) fn first(self) -> Option<Dimension> {
-        apart().find(|dimension| self.0 & Self::bit(*dimension) != 0)
+    pub(super) fn first_dimension(self) -> Option<Dimension> {
+        exclusive_dimensions().find(|dimension| self.0 & Self::dimension_bit(*dimension) != 0)
     }
 }
 
@@ -100,13 +102,13 @@ impl<'a> Areas<'a> {
 
         let owned = draft.attachments.iter().zip(&draft.owners);
         areas.areas = owned
-            .map(|(item, owner)| areas.draw(item, (*owner)?))
+            .map(|(item, owner)| areas.draw_area(item, (*owner)?))
             .collect();
         areas
     }
 
     /// `None` where the attachment is at fault, so that it is for no requests that can be told.
-    fn draw(&self, item: &Item<'a, RawAttachment>, policy: usize) -> Option<Area> {
+    fn draw_area(&self, item: &Item<'a, RawAttachment>, policy: usize) -> Option<Area> {
         let lists = PerDimension::from_fn(|dimension| item.raw.patterns(dimension));
         let is_sound = match &item.raw.scope {
             Some(scope) => scope.value == "*" && lists.values().all(Option::is_none),
@@ -120,27 +122,33 @@ impl<'a> Areas<'a> {
             return None;
         }
 
-        let patterns = PerDimension::from_fn(|dimension| self.numbers(item.raw, dimension));
+        let patterns = PerDimension::from_fn(|dimension| self.pattern_numbers(item.raw, dimension));
         let default = item.raw.default.is_some_and(|default| default.value);
         Some(Area {
             policy,
             default,
-            expires: item.raw.expiry(),
+            expires: item.raw.expiry_instant(),
             patterns,
         })
     }
 
     /// The patterns of a dimension; `None` where it is not named or any value will do. Of a set `*`
     /// asks for some value.
-    fn numbers(&self, raw: &'a RawAttachment, dimension: Dimension) -> Option<Box<[PatternNo]>> {
+    fn pattern_numbers(
+        &self,
+        raw: &'a RawAttachment,
+        dimension: Dimension,
+    ) -> Option<Box<[PatternNo]>> {
         let list = raw.patterns(dimension)?;
         if !dimension.is_set() && list.iter().any(|text| text.value == "*") {
             return None;
         }
 
         let order = &self.orders[dimension];
-        let mut numbers: Vec<PatternNo> =
-            list.iter().filter_map(|text| order.number(text)).collect();
+        let mut numbers: Vec<PatternNo> = list
+            .iter()
+            .filter_map(|text| order.number_of(text))
+            .collect();
         numbers.sort_unstable();
         numbers.dedup();
 
@@ -148,12 +156,12 @@ impl<'a> Areas<'a> {
     }
 
     /// The area of an attachment, by its index in the draft.
-    pub fn get(&self, attachment: usize) -> Option<&Area> {
+    pub fn area_of(&self, attachment: usize) -> Option<&Area> {
         self.areas.get(attachment)?.as_ref()
     }
 
     /// Every area, with its attachment's index.
-    pub fn all(&self) -> impl Iterator<Item = (usize, &Area)> {
+    pub fn all_areas(&self) -> impl Iterator<Item = (usize, &Area)> {
         self.areas
             .iter()
             .enumerate()
@@ -162,16 +170,19 @@ impl<'a> Areas<'a> {
 
     /// The distinct patterns of a dimension: the text before a final star, and whether there is
     /// none. Those of attachments at fault are among them.
-    pub fn distinct(&self, dimension: Dimension) -> impl Iterator<Item = (&'a str, bool)> + '_ {
+    pub fn distinct_patterns(
+        &self,
+        dimension: Dimension,
+    ) -> impl Iterator<Item = (&'a str, bool)> + '_ {
         self.orders[dimension].keys()
     }
 
-    pub(super) fn order(&self, dimension: Dimension) -> &PatternOrder<'a> {
+    pub(super) fn order_of(&self, dimension: Dimension) -> &PatternOrder<'a> {
         &self.orders[dimension]
     }
 
     /// Whether `inner` adds no request to those of `outer`, an attachment of the same policy.
-    pub fn covers(&self, outer: &Area, inner: &Area) -> bool {
+    pub fn area_covers(&self, outer: &Area, inner: &Area) -> bool {
         // A default attachment counts only where no other one matches: beside one that does, it is
         // nothing.
         let counts = inner.default || !outer.default;
@@ -182,24 +193,24 @@ impl<'a> Areas<'a> {
                 match (&outer.patterns[dimension], &inner.patterns[dimension]) {
                     (None, _) => true,
                     (Some(_), None) => false,
-                    (Some(outer), Some(inner)) => order.covers(outer, inner),
+                    (Some(outer), Some(inner)) => order.list_covers(outer, inner),
                 }
             })
     }
 
     /// Whether some request counts for both.
-    pub fn overlap(&self, a: &Area, b: &Area) -> bool {
+    pub fn areas_overlap(&self, a: &Area, b: &Area) -> bool {
         a.default == b.default
-            && apart().all(
-                |dimension| match (&a.patterns[dimension], &b.patterns[dimension]) {
-                    (Some(a), Some(b)) => self.orders[dimension].overlap(a, b),
+            && exclusive_dimensions().all(|dimension| {
+                match (&a.patterns[dimension], &b.patterns[dimension]) {
+                    (Some(a), Some(b)) => self.orders[dimension].lists_overlap(a, b),
                     _ => true,
-                },
-            )
+                }
+            })
     }
 
     /// The models that an attachment names; `None`: any.
-    pub(super) fn models<'s>(
+    pub(super) fn model_patterns<'s>(
         &'s self,
         area: &'s Area,
     ) -> Option<impl ExactSizeIterator<Item = (&'a str, bool)> + 's> {
@@ -208,7 +219,7 @@ impl<'a> Areas<'a> {
         Some(
             models
                 .iter()
-                .map(|number| order.key(*number).unwrap_or(("", false))),
+                .map(|number| order.pattern_of(*number).unwrap_or(("", false))),
         )
     }
 }

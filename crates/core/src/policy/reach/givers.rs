@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rustc_hash::FxHashMap;
 
 use super::models::{Lead, Leads};
-use super::{Area, Areas, Budget, Index};
+use super::{Area, AreaIndex, Areas, SearchBudget};
 use crate::policy::DraftSet;
 
 /// Grants that are noted for a whole set; with more of them no rule that needs them says anything.
@@ -27,7 +27,7 @@ pub struct Givers<'a> {
     /// The attachments that may give each guardrail, by its number.
     lists: Vec<Vec<u32>>,
     /// The same by their patterns; made when a look at the beginning of a list does not decide.
-    index: OnceLock<Index>,
+    index: OnceLock<AreaIndex>,
     leads: FxHashMap<&'a str, OnceLock<Leads>>,
 }
 
@@ -46,9 +46,9 @@ pub struct Meeting<'m> {
 impl<'a> Givers<'a> {
     /// Walks every chain once, ancestors first.
     pub(crate) fn new(draft: &DraftSet<'a>) -> Self {
-        let grants = grants(draft).unwrap_or_default();
+        let grants = collect_grants(draft).unwrap_or_default();
         let mut lists = Vec::new();
-        for (at, area) in draft.areas().all() {
+        for (at, area) in draft.areas().all_areas() {
             for grant in grants.get(area.policy).into_iter().flatten() {
                 let number = grant.guardrail as usize;
                 if lists.len() <= number {
@@ -76,14 +76,14 @@ impl<'a> Givers<'a> {
     }
 
     /// Whether a policy may give a guardrail.
-    pub fn gives(&self, draft: &DraftSet<'a>, policy: usize, guardrail: &str) -> bool {
+    pub fn policy_gives(&self, draft: &DraftSet<'a>, policy: usize, guardrail: &str) -> bool {
         draft
             .guardrails()
-            .number(guardrail)
-            .is_some_and(|number| self.adder(policy, number).is_some())
+            .number_of(guardrail)
+            .is_some_and(|number| self.adding_policy(policy, number).is_some())
     }
 
-    fn adder(&self, policy: usize, guardrail: u32) -> Option<usize> {
+    fn adding_policy(&self, policy: usize, guardrail: u32) -> Option<usize> {
         let grants = self.grants.get(policy)?;
         let at = grants
             .binary_search_by_key(&guardrail, |grant| grant.guardrail)
@@ -93,35 +93,37 @@ impl<'a> Givers<'a> {
 
     /// An attachment that may give the guardrail to a request of this meeting, among those of
     /// policies that `accept` takes: the first of them, if they are few.
-    pub fn first(
+    pub fn find_first(
         &self,
         draft: &DraftSet<'a>,
         guardrail: &str,
         meeting: Meeting<'_>,
-        budget: &mut Budget,
+        budget: &mut SearchBudget,
         mut accept: impl FnMut(usize) -> bool,
     ) -> Option<usize> {
-        let number = draft.guardrails().number(guardrail)?;
+        let number = draft.guardrails().number_of(guardrail)?;
         let areas = draft.areas();
-        let mut takes = |area: &Area, budget: &mut Budget| {
+        let mut takes = |area: &Area, budget: &mut SearchBudget| {
             accept(area.policy)
-                && self.adder(area.policy, number).is_some_and(|adder| {
-                    self.models_meet(
-                        draft,
-                        meeting,
-                        Meeting {
-                            area,
-                            holder: adder,
-                        },
-                        budget,
-                    )
-                })
+                && self
+                    .adding_policy(area.policy, number)
+                    .is_some_and(|adder| {
+                        self.models_meet(
+                            draft,
+                            meeting,
+                            Meeting {
+                                area,
+                                holder: adder,
+                            },
+                            budget,
+                        )
+                    })
         };
 
         let list = self.lists.get(number as usize)?;
         for at in list.iter().take(FEW) {
-            let area = areas.get(*at as usize)?;
-            if areas.overlap(area, meeting.area) && takes(area, budget) {
+            let area = areas.area_of(*at as usize)?;
+            if areas.areas_overlap(area, meeting.area) && takes(area, budget) {
                 return Some(*at as usize);
             }
         }
@@ -130,15 +132,15 @@ impl<'a> Givers<'a> {
             return None;
         }
 
-        let index = self.index.get_or_init(|| self.index(areas));
-        index.overlapping(areas, number, meeting.area, budget, |_, area, budget| {
+        let index = self.index.get_or_init(|| self.build_index(areas));
+        index.find_overlapping(areas, number, meeting.area, budget, |_, area, budget| {
             takes(area, budget)
         })
     }
 
-    fn index(&self, areas: &Areas<'a>) -> Index {
+    fn build_index(&self, areas: &Areas<'a>) -> AreaIndex {
         let numbered = (0u32..).zip(&self.lists);
-        Index::new(
+        AreaIndex::new(
             areas,
             numbered.flat_map(|(number, list)| list.iter().map(move |at| (number, *at as usize))),
         )
@@ -150,10 +152,10 @@ impl<'a> Givers<'a> {
         draft: &DraftSet<'a>,
         a: Meeting<'_>,
         b: Meeting<'_>,
-        budget: &mut Budget,
+        budget: &mut SearchBudget,
     ) -> bool {
         let named = |meeting: Meeting<'_>| {
-            let models = draft.areas().models(meeting.area)?;
+            let models = draft.areas().model_patterns(meeting.area)?;
             Some(
                 models
                     .map(|(text, exact)| Lead {
@@ -175,7 +177,7 @@ impl<'a> Givers<'a> {
         let mut meet = |a: &Option<Vec<Lead<'_>>>, b: &Option<Vec<Lead<'_>>>| match (a, b) {
             (Some(a), Some(b)) => {
                 budget.spend(a.len() * b.len() / 8);
-                a.iter().any(|x| b.iter().any(|y| x.meets(y)))
+                a.iter().any(|x| b.iter().any(|y| x.meets_lead(y)))
             }
             _ => true,
         };
@@ -192,7 +194,7 @@ impl<'a> Givers<'a> {
             let leads = self
                 .leads
                 .get(text.as_str())?
-                .get_or_init(|| Leads::of(pattern));
+                .get_or_init(|| Leads::from_condition(pattern));
             all.extend(leads.iter());
         }
 
@@ -201,7 +203,7 @@ impl<'a> Givers<'a> {
 }
 
 /// What each policy may give, sorted; `None`: too much to note.
-fn grants(draft: &DraftSet<'_>) -> Option<Vec<Vec<Grant>>> {
+fn collect_grants(draft: &DraftSet<'_>) -> Option<Vec<Vec<Grant>>> {
     let mut grants: Vec<Vec<Grant>> = vec![Vec::new(); draft.policies.len()];
     let depth = |policy: &usize| draft.lineage.depths.get(*policy).copied().flatten();
     let mut order: Vec<usize> = (0..draft.policies.len())
@@ -246,14 +248,18 @@ fn own_grants(draft: &DraftSet<'_>, policy: usize, inherited: &[Grant]) -> Vec<G
         .iter()
         .flat_map(|own| own.remove.iter().flatten());
     let mut removed: Vec<u32> = remove
-        .filter_map(|name| draft.guardrails().number(name.as_str()))
+        .filter_map(|name| draft.guardrails().number_of(name.as_str()))
         .collect();
     removed.sort_unstable();
     let stays = |grant: &Grant| removed.binary_search(&grant.guardrail).is_err();
-    let added = draft.guardrails().added(policy).iter().map(|number| Grant {
-        guardrail: *number,
-        adder: policy,
-    });
+    let added = draft
+        .guardrails()
+        .added_by(policy)
+        .iter()
+        .map(|number| Grant {
+            guardrail: *number,
+            adder: policy,
+        });
     // A condition may fail, and then its policy removes nothing of what it inherits.
     let kept = inherited
         .iter()

@@ -17,16 +17,16 @@
 //! within its own, so that only the group {team} is searched: `a`. What the search finds, the
 //! caller's areas confirm.
 
-use super::areas::{Area, Areas, Signature, apart};
+use super::areas::{Area, Areas, Signature, exclusive_dimensions};
 use super::order::PatternNo;
 use crate::document::Dimension;
 
 /// Number of candidates that a rule may look at, so that no set makes it run long. Once it is
 /// spent, the remaining breaches go unreported.
 #[derive(Debug)]
-pub struct Budget(u32);
+pub struct SearchBudget(u32);
 
-impl Budget {
+impl SearchBudget {
     /// Enough for any set that is not made to be slow.
     pub fn new() -> Self {
         Self(1_000_000)
@@ -43,7 +43,7 @@ impl Budget {
 
 /// Attachments by key.
 #[derive(Debug, Default)]
-pub struct Index {
+pub struct AreaIndex {
     /// Sorted.
     entries: Vec<Entry>,
     /// Where the entries of each key begin.
@@ -62,7 +62,7 @@ struct Entry {
 
 impl Entry {
     /// The fields one after the other: as a number they are compared at once.
-    fn packed(&self) -> u128 {
+    fn sort_key(&self) -> u128 {
         let Self {
             key,
             group,
@@ -80,7 +80,7 @@ impl Entry {
 /// What entries of one key are put together by: whether their attachments are default ones, what
 /// those ask for, and the dimension of the entry's pattern; `None`: the entry stands for the whole
 /// attachment.
-fn group(default: bool, signature: Signature, dimension: Option<Dimension>) -> u16 {
+fn group_number(default: bool, signature: Signature, dimension: Option<Dimension>) -> u16 {
     let dimension = dimension.map_or(Dimension::COUNT, |dimension| dimension as usize);
     // At most `COUNT`, which has few bits.
     let dimension = u16::try_from(dimension).unwrap_or(u16::MAX);
@@ -95,30 +95,30 @@ enum Relation {
     Overlaps,
 }
 
-impl Index {
+impl AreaIndex {
     /// Files attachments under keys, small numbers.
     pub fn new(areas: &Areas<'_>, keyed: impl Iterator<Item = (u32, usize)>) -> Self {
         let mut entries = Vec::new();
         let mut signatures = Vec::new();
         for (key, at) in keyed {
-            let (Some(area), Ok(attachment)) = (areas.get(at), u32::try_from(at)) else {
+            let (Some(area), Ok(attachment)) = (areas.area_of(at), u32::try_from(at)) else {
                 continue;
             };
-            let signature = area.signature();
+            let signature = area.signature_of();
             if let Err(place) = signatures.binary_search(&signature) {
                 signatures.insert(place, signature);
             }
 
-            let group = |dimension| group(area.default, signature, dimension);
+            let group = |dimension| group_number(area.default, signature, dimension);
             entries.push(Entry {
                 key,
                 group: group(None),
                 pattern: 0,
                 attachment,
             });
-            for dimension in apart() {
+            for dimension in exclusive_dimensions() {
                 let group = group(Some(dimension));
-                let patterns = area.patterns(dimension).iter();
+                let patterns = area.patterns_of(dimension).iter();
                 entries.extend(patterns.map(|pattern| Entry {
                     key,
                     group,
@@ -128,7 +128,7 @@ impl Index {
             }
         }
 
-        entries.sort_unstable_by_key(Entry::packed);
+        entries.sort_unstable_by_key(Entry::sort_key);
         let keys = entries.last().map_or(0, |entry| entry.key + 1);
         let starts = (0..=keys)
             .map(|key| entries.partition_point(|entry| entry.key < key))
@@ -142,13 +142,13 @@ impl Index {
     }
 
     /// The first attachment under `key`, that `accept` takes, with an area that covers this one.
-    pub fn covering(
+    pub fn find_covering(
         &self,
         areas: &Areas<'_>,
         key: u32,
         area: &Area,
-        budget: &mut Budget,
-        accept: impl FnMut(usize, &Area, &mut Budget) -> bool,
+        budget: &mut SearchBudget,
+        accept: impl FnMut(usize, &Area, &mut SearchBudget) -> bool,
     ) -> Option<usize> {
         let defaults: &[bool] = if area.default {
             &[false, true]
@@ -156,19 +156,19 @@ impl Index {
             &[false]
         };
 
-        self.first(areas, key, area, Relation::Covers, defaults, budget, accept)
+        self.find_first(areas, key, area, Relation::Covers, defaults, budget, accept)
     }
 
     /// The first attachment under `key`, that `accept` takes, with an area that overlaps this one.
-    pub fn overlapping(
+    pub fn find_overlapping(
         &self,
         areas: &Areas<'_>,
         key: u32,
         area: &Area,
-        budget: &mut Budget,
-        accept: impl FnMut(usize, &Area, &mut Budget) -> bool,
+        budget: &mut SearchBudget,
+        accept: impl FnMut(usize, &Area, &mut SearchBudget) -> bool,
     ) -> Option<usize> {
-        self.first(
+        self.find_first(
             areas,
             key,
             area,
@@ -183,24 +183,24 @@ impl Index {
         clippy::too_many_arguments,
         reason = "the two public questions differ in two of them"
     )]
-    fn first(
+    fn find_first(
         &self,
         areas: &Areas<'_>,
         key: u32,
         area: &Area,
         relation: Relation,
         defaults: &[bool],
-        budget: &mut Budget,
-        mut accept: impl FnMut(usize, &Area, &mut Budget) -> bool,
+        budget: &mut SearchBudget,
+        mut accept: impl FnMut(usize, &Area, &mut SearchBudget) -> bool,
     ) -> Option<usize> {
-        let entries = self.under(key);
+        let entries = self.entries_under(key);
         let mut takes = |candidate: &Entry| {
-            let other = areas.get(candidate.attachment as usize);
+            let other = areas.area_of(candidate.attachment as usize);
             budget.spend(1)
                 && other.is_some_and(|other| {
                     let holds = match relation {
-                        Relation::Covers => areas.covers(other, area),
-                        Relation::Overlaps => areas.overlap(other, area),
+                        Relation::Covers => areas.area_covers(other, area),
+                        Relation::Overlaps => areas.areas_overlap(other, area),
                     };
 
                     holds && accept(candidate.attachment as usize, other, budget)
@@ -209,16 +209,18 @@ impl Index {
 
         for default in defaults {
             for signature in &self.signatures {
-                let shared = signature.shared(area.signature());
+                let shared = signature.shared_with(area.signature_of());
                 if relation == Relation::Covers && shared != *signature {
                     continue;
                 }
 
-                let group = |dimension| group(*default, *signature, dimension);
-                let found = match shared.first() {
-                    None => slice(entries, group(None), 0..1).iter().find(|c| takes(c)),
+                let group = |dimension| group_number(*default, *signature, dimension);
+                let found = match shared.first_dimension() {
+                    None => pattern_entries(entries, group(None), 0..1)
+                        .iter()
+                        .find(|c| takes(c)),
                     Some(dimension) => {
-                        let entries = whole(entries, group(Some(dimension)));
+                        let entries = group_entries(entries, group(Some(dimension)));
                         self.by_pattern(areas, entries, area, dimension, relation, &mut takes)
                     }
                 };
@@ -241,8 +243,8 @@ impl Index {
         relation: Relation,
         takes: &mut impl FnMut(&Entry) -> bool,
     ) -> Option<&'s Entry> {
-        let order = areas.order(dimension);
-        let patterns = area.patterns(dimension);
+        let order = areas.order_of(dimension);
+        let patterns = area.patterns_of(dimension);
         // What covers all of an area covers its first pattern; what overlaps may overlap any.
         let asked = if relation == Relation::Covers {
             patterns.get(..1)?
@@ -252,8 +254,8 @@ impl Index {
 
         let group = entries.first()?.group;
         for pattern in asked {
-            for above in order.upwards(*pattern) {
-                if let Some(found) = slice(entries, group, above..above + 1)
+            for above in order.covering_patterns(*pattern) {
+                if let Some(found) = pattern_entries(entries, group, above..above + 1)
                     .iter()
                     .find(|c| takes(c))
                 {
@@ -262,7 +264,7 @@ impl Index {
             }
 
             if relation == Relation::Overlaps
-                && let Some(found) = slice(entries, group, order.below(*pattern))
+                && let Some(found) = pattern_entries(entries, group, order.covered_range(*pattern))
                     .iter()
                     .find(|c| takes(c))
             {
@@ -273,7 +275,7 @@ impl Index {
         None
     }
 
-    fn under(&self, key: u32) -> &[Entry] {
+    fn entries_under(&self, key: u32) -> &[Entry] {
         let start = self.starts.get(key as usize).copied().unwrap_or_default();
         let end = self
             .starts
@@ -285,12 +287,16 @@ impl Index {
     }
 }
 
-fn whole(entries: &[Entry], group: u16) -> &[Entry] {
-    slice(entries, group, 0..PatternNo::MAX)
+fn group_entries(entries: &[Entry], group: u16) -> &[Entry] {
+    pattern_entries(entries, group, 0..PatternNo::MAX)
 }
 
 /// The entries of a group with these patterns, of sorted entries of one key.
-fn slice(entries: &[Entry], group: u16, patterns: std::ops::Range<PatternNo>) -> &[Entry] {
+fn pattern_entries(
+    entries: &[Entry],
+    group: u16,
+    patterns: std::ops::Range<PatternNo>,
+) -> &[Entry] {
     let start =
         entries.partition_point(|entry| (entry.group, entry.pattern) < (group, patterns.start));
     let end = entries.partition_point(|entry| (entry.group, entry.pattern) < (group, patterns.end));
@@ -336,19 +342,19 @@ mod tests {
             draft_of(&[("a.yaml", &text)], |draft| {
                 let areas = draft.areas();
                 let key = |at: usize| u32::try_from(at % 2).unwrap();
-                let index = Index::new(areas, areas.all().map(|(at, _)| (key(at), at)));
-                for (_, area) in areas.all() {
+                let index = AreaIndex::new(areas, areas.all_areas().map(|(at, _)| (key(at), at)));
+                for (_, area) in areas.all_areas() {
                     for wanted in 0..2 {
                         let mut found = Vec::new();
-                        let mut note = |at: usize, _: &Area, _: &mut Budget| {
+                        let mut note = |at: usize, _: &Area, _: &mut SearchBudget| {
                             found.push(at);
                             false
                         };
 
-                        index.overlapping(areas, wanted, area, &mut Budget::new(), &mut note);
+                        index.find_overlapping(areas, wanted, area, &mut SearchBudget::new(), &mut note);
                         found.sort_unstable();
                         found.dedup();
-                        let scan = areas.all().filter(|(at, other)| key(*at) == wanted && areas.overlap(other, area));
+                        let scan = areas.all_areas().filter(|(at, other)| key(*at) == wanted && areas.areas_overlap(other, area));
                         let scan: Vec<usize> = scan.map(|(at, _)| at).collect();
                         assert_eq!(found, scan, "{text}");
                     }
@@ -363,14 +369,14 @@ mod tests {
                     --- {apiVersion: refguard/v1, kind: Policy, name: p}\n";
         draft_of(&[("a.yaml", text)], |draft| {
             let areas = draft.areas();
-            let index = Index::new(areas, [(0, 0)].into_iter());
-            let area = areas.get(0).unwrap();
+            let index = AreaIndex::new(areas, [(0, 0)].into_iter());
+            let area = areas.area_of(0).unwrap();
             assert_eq!(
-                index.overlapping(areas, 0, area, &mut Budget::new(), |_, _, _| true),
+                index.find_overlapping(areas, 0, area, &mut SearchBudget::new(), |_, _, _| true),
                 Some(0)
             );
             assert_eq!(
-                index.overlapping(areas, 0, area, &mut Budget(0), |_, _, _| true),
+                index.find_overlapping(areas, 0, area, &mut SearchBudget(0), |_, _, _| true),
                 None
             );
         });

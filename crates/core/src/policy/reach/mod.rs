@@ -14,5 +14,5 @@ mod order;
 
 pub use areas::{Area, Areas};
 pub use givers::{Givers, Meeting};
-pub use index::{Budget, Index};
+pub use index::{AreaIndex, SearchBudget};
 pub use models::Leads;

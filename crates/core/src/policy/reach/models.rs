@@ -13,7 +13,7 @@ pub(super) struct Lead<'a> {
 
 impl Lead<'_> {
     /// Whether a model may be of both.
-    pub(super) fn meets(&self, other: &Lead<'_>) -> bool {
+    pub(super) fn meets_lead(&self, other: &Lead<'_>) -> bool {
         match (self.exact, other.exact) {
             (true, true) => self.text == other.text,
             (true, false) => self.text.starts_with(other.text),
@@ -31,7 +31,7 @@ pub struct Leads(Vec<(Box<[u8]>, bool)>);
 
 impl Leads {
     /// Reads them off a pattern.
-    pub fn of(pattern: &ModelPattern) -> Self {
+    pub fn from_condition(pattern: &ModelPattern) -> Self {
         if pattern.is_literal() {
             return Self(vec![(pattern.text().as_bytes().into(), true)]);
         }
@@ -60,7 +60,7 @@ impl Leads {
             exact: false,
         };
 
-        self.iter().any(|lead| lead.meets(&prefix))
+        self.iter().any(|lead| lead.meets_lead(&prefix))
     }
 
     /// Whether this very model may be let through.
@@ -70,7 +70,7 @@ impl Leads {
             exact: true,
         };
 
-        self.iter().any(|lead| lead.meets(&model))
+        self.iter().any(|lead| lead.meets_lead(&model))
     }
 }
 
@@ -80,10 +80,10 @@ mod tests {
 
     #[test]
     fn leads_tell_families_of_models_apart() {
-        let leads = |text: &str| Leads::of(&ModelPattern::parse(text).unwrap());
+        let leads = |text: &str| Leads::from_condition(&ModelPattern::parse(text).unwrap());
         let meet = |a: &str, b: &str| {
             let (a, b) = (leads(a), leads(b));
-            a.iter().any(|x| b.iter().any(|y| x.meets(&y)))
+            a.iter().any(|x| b.iter().any(|y| x.meets_lead(&y)))
         };
 
         assert!(!meet("gpt-4.*", "claude-.*"));

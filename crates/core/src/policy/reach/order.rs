@@ -23,20 +23,20 @@ pub(super) type PatternNo = u32;
 
 /// A pattern as written, without its final star: `(text, exact)`. In this order a prefix comes
 /// before all that it covers, and what it covers follows it without a gap.
-type Key<'a> = (&'a str, bool);
+type PatternKey<'a> = (&'a str, bool);
 
 /// The patterns of one dimension.
 #[derive(Debug, Default)]
 pub(super) struct PatternOrder<'a> {
-    keys: Vec<Key<'a>>,
-    numbers: FxHashMap<Key<'a>, PatternNo>,
+    keys: Vec<PatternKey<'a>>,
+    numbers: FxHashMap<PatternKey<'a>, PatternNo>,
     /// One past the last pattern that each covers.
     ends: Vec<PatternNo>,
     /// The nearest prefix that covers each.
     above: Vec<Option<PatternNo>>,
 }
 
-fn key(text: &str) -> Key<'_> {
+fn sort_key(text: &str) -> PatternKey<'_> {
     match text.strip_suffix('*') {
         Some(prefix) => (prefix, false),
         None => (text, true),
@@ -45,8 +45,9 @@ fn key(text: &str) -> Key<'_> {
 
 impl<'a> PatternOrder<'a> {
     pub(super) fn new(texts: impl Iterator<Item = &'a str>) -> Self {
-        let mut numbers: FxHashMap<Key<'a>, PatternNo> = texts.map(|text| (key(text), 0)).collect();
-        let mut keys: Vec<Key<'a>> = numbers.keys().copied().collect();
+        let mut numbers: FxHashMap<PatternKey<'a>, PatternNo> =
+            texts.map(|text| (sort_key(text), 0)).collect();
+        let mut keys: Vec<PatternKey<'a>> = numbers.keys().copied().collect();
         keys.sort_unstable();
         let mut order = Self {
             ends: Vec::with_capacity(keys.len()),
@@ -60,7 +61,7 @@ impl<'a> PatternOrder<'a> {
                 .last()
                 .is_some_and(|(_, prefix)| !text.starts_with(prefix))
             {
-                order.close(open.pop(), number);
+                order.close_prefixes(open.pop(), number);
             }
 
             order.above.push(open.last().map(|(prefix, _)| *prefix));
@@ -74,7 +75,7 @@ impl<'a> PatternOrder<'a> {
 
         let end = PatternNo::try_from(keys.len()).unwrap_or(PatternNo::MAX);
         while let Some(prefix) = open.pop() {
-            order.close(Some(prefix), end);
+            order.close_prefixes(Some(prefix), end);
         }
 
         Self {
@@ -84,15 +85,15 @@ impl<'a> PatternOrder<'a> {
         }
     }
 
-    fn close(&mut self, prefix: Option<(PatternNo, &str)>, end: PatternNo) {
+    fn close_prefixes(&mut self, prefix: Option<(PatternNo, &str)>, end: PatternNo) {
         if let Some(slot) = prefix.and_then(|(number, _)| self.ends.get_mut(number as usize)) {
             *slot = end;
         }
     }
 
     /// The number of a pattern that was given to [`new`](Self::new).
-    pub(super) fn number(&self, text: &str) -> Option<PatternNo> {
-        self.numbers.get(&key(text)).copied()
+    pub(super) fn number_of(&self, text: &str) -> Option<PatternNo> {
+        self.numbers.get(&sort_key(text)).copied()
     }
 
     /// Every pattern, in order.
@@ -101,19 +102,22 @@ impl<'a> PatternOrder<'a> {
     }
 
     /// The text before the star, and whether there is none.
-    pub(super) fn key(&self, pattern: PatternNo) -> Option<(&'a str, bool)> {
+    pub(super) fn pattern_of(&self, pattern: PatternNo) -> Option<(&'a str, bool)> {
         self.keys.get(pattern as usize).copied()
     }
 
     /// The pattern itself and those that cover it, nearest first.
-    pub(super) fn upwards(&self, pattern: PatternNo) -> impl Iterator<Item = PatternNo> + '_ {
+    pub(super) fn covering_patterns(
+        &self,
+        pattern: PatternNo,
+    ) -> impl Iterator<Item = PatternNo> + '_ {
         std::iter::successors(Some(pattern), |at| {
             self.above.get(*at as usize).copied().flatten()
         })
     }
 
     /// The patterns that it covers, itself left out.
-    pub(super) fn below(&self, pattern: PatternNo) -> std::ops::Range<PatternNo> {
+    pub(super) fn covered_range(&self, pattern: PatternNo) -> std::ops::Range<PatternNo> {
         pattern + 1
             ..self
                 .ends
@@ -123,22 +127,22 @@ impl<'a> PatternOrder<'a> {
     }
 
     /// Whether every pattern of `all` is covered by one of `by`; both sorted.
-    pub(super) fn covers(&self, by: &[PatternNo], all: &[PatternNo]) -> bool {
+    pub(super) fn list_covers(&self, by: &[PatternNo], all: &[PatternNo]) -> bool {
         all.iter().all(|pattern| {
-            self.upwards(*pattern)
+            self.covering_patterns(*pattern)
                 .any(|above| by.binary_search(&above).is_ok())
         })
     }
 
     /// Whether some value is matched by a pattern of each; both sorted.
-    pub(super) fn overlap(&self, a: &[PatternNo], b: &[PatternNo]) -> bool {
+    pub(super) fn lists_overlap(&self, a: &[PatternNo], b: &[PatternNo]) -> bool {
         let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
         few.iter().any(|pattern| {
-            let below = self.below(*pattern);
+            let below = self.covered_range(*pattern);
             let next = many.partition_point(|other| *other < below.start);
             many.get(next).is_some_and(|other| *other < below.end)
                 || self
-                    .upwards(*pattern)
+                    .covering_patterns(*pattern)
                     .any(|above| many.binary_search(&above).is_ok())
         })
     }
@@ -157,10 +161,10 @@ mod tests {
             let order = PatternOrder::new(texts.iter().map(String::as_str));
             for a in &texts {
                 for b in &texts {
-                    let (x, y) = (order.number(a).unwrap(), order.number(b).unwrap());
+                    let (x, y) = (order.number_of(a).unwrap(), order.number_of(b).unwrap());
                     let (p, q) = (Pattern::parse(a), Pattern::parse(b));
-                    prop_assert_eq!(order.covers(&[x], &[y]), p.covers(&q), "{} covers {}", a, b);
-                    prop_assert_eq!(order.overlap(&[x], &[y]), p.overlaps(&q), "{} overlaps {}", a, b);
+                    prop_assert_eq!(order.list_covers(&[x], &[y]), p.covers(&q), "{} covers {}", a, b);
+                    prop_assert_eq!(order.lists_overlap(&[x], &[y]), p.overlaps(&q), "{} overlaps {}", a, b);
                 }
             }
         }

@@ -49,7 +49,7 @@ scope: "*"
 };
 
 /// Every `remove` of what the policy adds itself.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let Some(own) = item
             .raw
@@ -75,9 +75,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                     name.as_str()
                 );
                 let finding = item
-                    .finding(&RULE, name.span, message)
-                    .help("remove it from one of the lists");
-                findings.push(finding.related(item.file, *add, "added here, without effect"));
+                    .make_finding(&RULE, name.span, message)
+                    .with_help("remove it from one of the lists");
+                findings.push(finding.with_related(item.file, *add, "added here, without effect"));
             }
         }
     }

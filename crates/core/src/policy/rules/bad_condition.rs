@@ -55,7 +55,7 @@ scope: "*"
 };
 
 /// Every pattern that cannot be read.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.conditions.values().all(Result::is_ok) {
         return;
     }
@@ -76,10 +76,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
                 let message = format!(
                     "the condition `{}` cannot be read: {}",
-                    shortened(text),
+                    shorten_text(text),
                     fault.message
                 );
-                let finding = item.finding(rule, place(item.file, text, fault), message);
+                let finding = item.make_finding(rule, fault_place(item.file, text, fault), message);
                 findings.push(finding.maybe_help(fault.help.clone()));
             }
         }
@@ -87,7 +87,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// The fault's own place, if the pattern stands in the file as it is; else the whole scalar.
-fn place(file: &SourceFile, text: &Spanned<String>, fault: &ConditionFault) -> Span {
+fn fault_place(file: &SourceFile, text: &Spanned<String>, fault: &ConditionFault) -> Span {
     let (start, end) = (text.span.start as usize, text.span.end as usize);
     let written = file.text().get(start..end).unwrap_or("");
     let inner = ['"', '\'']
@@ -109,7 +109,7 @@ fn place(file: &SourceFile, text: &Spanned<String>, fault: &ConditionFault) -> S
     )
 }
 
-fn shortened(text: &str) -> String {
+fn shorten_text(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or("").escape_debug()),
         None => text.escape_debug().to_string(),

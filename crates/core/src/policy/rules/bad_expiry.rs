@@ -52,7 +52,7 @@ reason: until the new masker is there
 };
 
 /// Every expiry that cannot be read.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
         let Some(expires) = &item.raw.expires else {
             continue;
@@ -64,8 +64,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 expires.escape_debug()
             );
             findings.push(
-                item.finding(&RULE, expires.span, message)
-                    .help(INSTANT_HELP),
+                item.make_finding(&RULE, expires.span, message)
+                    .with_help(INSTANT_HELP),
             );
         }
     }

@@ -6,7 +6,7 @@ use super::Scope;
 use crate::document::{
     Dimension, Finding, Name, RawBox, RawInvariant, Rule, Severity, Span, Spanned,
 };
-use crate::policy::known::Known;
+use crate::policy::known::KnownNames;
 use crate::policy::{DraftSet, Item, Pattern};
 
 /// What it looks at.
@@ -63,25 +63,25 @@ require: [pii_blocker]
     )],
 };
 
-type Names<'a> = Option<&'a Spanned<Vec<Spanned<Name>>>>;
+type NameList<'a> = Option<&'a Spanned<Vec<Spanned<Name>>>>;
 
 /// Every fault of every invariant.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.invariants {
         nothing_asked(item, findings);
         empty_lists(item, findings);
-        contradiction(item, findings);
-        nobody(item, findings);
+        check_contradiction(item, findings);
+        check_nobody(item, findings);
     }
 }
 
-fn fault(item: &Item<'_, RawInvariant>, span: Span, said: &str, help: &str) -> Finding {
-    item.finding(
+fn make_fault(item: &Item<'_, RawInvariant>, span: Span, said: &str, help: &str) -> Finding {
+    item.make_finding(
         &RULE,
         span,
         format!("the invariant `{}` {said}", item.raw.name.as_str()),
     )
-    .help(help)
+    .with_help(help)
 }
 
 fn nothing_asked(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
@@ -92,10 +92,10 @@ fn nothing_asked(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
         forbid,
         ..
     } = item.raw;
-    let asks = |list: &Names<'_>| list.is_some_and(|list| !list.is_empty());
+    let asks = |list: &NameList<'_>| list.is_some_and(|list| !list.is_empty());
     // An empty `any_of` is said as such.
     if !asks(&require.as_ref()) && !asks(&forbid.as_ref()) && any_of.is_none() {
-        findings.push(fault(
+        findings.push(make_fault(
             item,
             name.span,
             "asks for nothing",
@@ -113,7 +113,7 @@ fn empty_lists(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
     } = item.raw;
 
     if let Some(list) = any_of.as_ref().filter(|list| list.is_empty()) {
-        findings.push(fault(
+        findings.push(make_fault(
             item,
             list.span,
             "asks for one of no guardrails",
@@ -126,7 +126,7 @@ fn empty_lists(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
             let list = raw.as_ref().and_then(|raw| raw.patterns(dimension));
             if let Some(list) = list.filter(|list| list.is_empty()) {
                 let said = format!("has an empty list `{}` under `{word}`", dimension.plural());
-                findings.push(fault(
+                findings.push(make_fault(
                     item,
                     list.span,
                     &said,
@@ -137,7 +137,7 @@ fn empty_lists(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn contradiction(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
+fn check_contradiction(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
     let RawInvariant {
         require,
         any_of,
@@ -152,8 +152,8 @@ fn contradiction(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
     for name in require.iter().flat_map(|list| list.iter()) {
         if let Some(span) = forbidden.get(name.as_str()) {
             let said = format!("requires and forbids `{}`", name.as_str());
-            let finding = fault(item, name.span, &said, "remove it from one of the lists");
-            findings.push(finding.related(item.file, *span, "forbidden here"));
+            let finding = make_fault(item, name.span, &said, "remove it from one of the lists");
+            findings.push(finding.with_related(item.file, *span, "forbidden here"));
         }
     }
 
@@ -162,18 +162,18 @@ fn contradiction(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
         list.iter()
             .all(|name| forbidden.contains_key(name.as_str()))
     }) {
-        let finding = fault(
+        let finding = make_fault(
             item,
             list.span,
             "forbids every guardrail of `any_of`",
             "remove one from `forbid`",
         );
 
-        findings.push(finding.related(item.file, forbid.span, "forbidden here"));
+        findings.push(finding.with_related(item.file, forbid.span, "forbidden here"));
     }
 }
 
-fn nobody(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
+fn check_nobody(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
     let Some(except) = &item.raw.except else {
         return;
     };
@@ -182,9 +182,9 @@ fn nobody(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
 
     if Dimension::ALL
         .iter()
-        .all(|dimension| covers(except, of, *dimension))
+        .all(|dimension| box_covers(except, of, *dimension))
     {
-        findings.push(fault(
+        findings.push(make_fault(
             item,
             except.span,
             "exempts every request that it is for",
@@ -194,15 +194,17 @@ fn nobody(item: &Item<'_, RawInvariant>, findings: &mut Vec<Finding>) {
 }
 
 /// Whether `outer` leaves out no value of a dimension that `inner` has.
-fn covers(outer: &RawBox, inner: &RawBox, dimension: Dimension) -> bool {
+fn box_covers(outer: &RawBox, inner: &RawBox, dimension: Dimension) -> bool {
     let Some(outer) = outer.patterns(dimension) else {
         return true;
     };
-    let outer = Known::new(outer.iter().map(|text| text.as_str()));
+    let outer = KnownNames::new(outer.iter().map(|text| text.as_str()));
     match inner.patterns(dimension) {
         // No tag at all is not matched by `*`, an absent team is.
-        None => !dimension.is_set() && outer.covers(&Pattern::parse("*")),
-        Some(inner) => inner.iter().all(|text| outer.covers(&Pattern::parse(text))),
+        None => !dimension.is_set() && outer.covers_pattern(&Pattern::parse("*")),
+        Some(inner) => inner
+            .iter()
+            .all(|text| outer.covers_pattern(&Pattern::parse(text))),
     }
 }
 

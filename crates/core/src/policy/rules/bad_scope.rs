@@ -47,7 +47,7 @@ tags: [prod]
 };
 
 /// Every scope other than `*`.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
         if let Some(scope) = item.raw.scope.as_ref().filter(|scope| scope.value != "*") {
             let message = format!(
@@ -55,7 +55,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 scope.escape_debug()
             );
             let help = "write `scope: \"*\"` for every request, or a list such as `teams`";
-            findings.push(item.finding(&RULE, scope.span, message).help(help));
+            findings.push(
+                item.make_finding(&RULE, scope.span, message)
+                    .with_help(help),
+            );
         }
     }
 }

@@ -82,11 +82,11 @@ rules:
 };
 
 /// Every fault of the settings.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    places(draft, findings);
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    check_places(draft, findings);
     for item in &draft.repository {
-        levels(item, findings);
-        branch(item, findings);
+        check_levels(item, findings);
+        check_branch(item, findings);
         let environments: Vec<Named<'_>> = item
             .raw
             .environments
@@ -94,7 +94,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .flatten()
             .map(|raw| Named {
                 raw,
-                reference: reference(raw),
+                reference: environment_reference(raw),
             })
             .collect();
         let names: BTreeSet<&str> = environments
@@ -102,19 +102,19 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .map(|environment| environment.raw.name.as_str())
             .collect();
         for environment in &environments {
-            references(item, environment, findings);
+            check_references(item, environment, findings);
             check_name(item, environment, &names, findings);
             check_times(item, environment, findings);
         }
 
-        twice(
+        check_twice(
             item,
             &environments,
             |environment| environment.raw.name.as_str(),
             "name",
             findings,
         );
-        twice(
+        check_twice(
             item,
             &environments,
             |environment| &environment.reference,
@@ -124,22 +124,22 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn places(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+fn check_places(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut first: Option<&Item<'_, RawRepository>> = None;
     for item in &draft.repository {
         match first {
             _ if **item.file.path() != *PLACE => {
                 let message = format!("settings are read only from `{PLACE}` at the root");
                 findings.push(
-                    item.finding(&RULE, item.first_line(), message)
-                        .help("move this document there"),
+                    item.make_finding(&RULE, item.first_line(), message)
+                        .with_help("move this document there"),
                 );
             }
             Some(first) => {
                 let finding = item
-                    .finding(&RULE, item.first_line(), "there are settings already")
-                    .help("merge the two documents")
-                    .related(first.file, first.first_line(), "the first ones are here");
+                    .make_finding(&RULE, item.first_line(), "there are settings already")
+                    .with_help("merge the two documents")
+                    .with_related(first.file, first.first_line(), "the first ones are here");
                 findings.push(finding);
             }
             None => first = Some(item),
@@ -147,41 +147,41 @@ fn places(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn levels(item: &Item<'_, RawRepository>, findings: &mut Vec<Finding>) {
-    let rules = super::all();
+fn check_levels(item: &Item<'_, RawRepository>, findings: &mut Vec<Finding>) {
+    let rules = super::all_rules();
     let mut suggestions = Suggestions::new(rules.iter().map(|rule| rule.name));
     for (name, level) in item.raw.rules.iter().flat_map(|rules| &rules.0) {
-        let finding = match Levels::default().set(&rules, name, level.value) {
+        let finding = match Levels::default().set_level(&rules, name, level.value) {
             Ok(()) => continue,
             Err(BadLevel::Unknown) => item
-                .finding(
+                .make_finding(
                     &RULE,
                     name.span,
                     format!("there is no rule `{}`", name.as_str()),
                 )
-                .help("`refguard explain` lists the rules")
-                .maybe_help(suggestions.help(name.as_str())),
+                .with_help("`refguard explain` lists the rules")
+                .maybe_help(suggestions.suggest_help(name.as_str())),
             Err(BadLevel::Fixed(rule)) => item
-                .finding(
+                .make_finding(
                     &RULE,
                     level.span,
                     format!("`{rule}` is an error, and errors cannot be lowered"),
                 )
-                .help("remove the line"),
+                .with_help("remove the line"),
         };
 
         findings.push(finding);
     }
 }
 
-fn branch(item: &Item<'_, RawRepository>, findings: &mut Vec<Finding>) {
+fn check_branch(item: &Item<'_, RawRepository>, findings: &mut Vec<Finding>) {
     if let Some(branch) = &item.raw.publish_branch
         && let Some(fault) = ref_fault(&format!("refs/heads/{}", branch.as_str()))
     {
         let message = format!("`publish_branch` cannot be `{}`: {fault}", branch.as_str());
         findings.push(
-            item.finding(&RULE, branch.span, message)
-                .help("name a branch, without `refs/heads/`"),
+            item.make_finding(&RULE, branch.span, message)
+                .with_help("name a branch, without `refs/heads/`"),
         );
     }
 }
@@ -220,9 +220,9 @@ fn check_name(
     };
 
     let finding = item
-        .finding(&RULE, environment.raw.name.span, fault)
-        .since(Rule::SINCE_0_2);
-    findings.push(finding.help("give it another name"));
+        .make_finding(&RULE, environment.raw.name.span, fault)
+        .since_release(Rule::SINCE_0_2);
+    findings.push(finding.with_help("give it another name"));
 }
 
 /// Freezes and a soak that cannot be followed.
@@ -257,18 +257,18 @@ fn check_times(
         help,
     } in freezes.chain(soak).chain(alone)
     {
-        findings.push(item.finding(&RULE, span, message).help(help));
+        findings.push(item.make_finding(&RULE, span, message).with_help(help));
     }
 }
 
-fn reference(raw: &RawEnvironment) -> String {
+fn environment_reference(raw: &RawEnvironment) -> String {
     raw.reference.as_ref().map_or_else(
         || Environment::named(&raw.name).reference,
         |reference| reference.value.clone(),
     )
 }
 
-fn references(
+fn check_references(
     item: &Item<'_, RawRepository>,
     environment: &Named<'_>,
     findings: &mut Vec<Finding>,
@@ -291,15 +291,15 @@ fn references(
         );
         let help = "write a full name, such as `ref: refs/heads/production`";
         findings.push(
-            item.finding(&RULE, environment.reference_span(), message)
-                .help(help),
+            item.make_finding(&RULE, environment.reference_span(), message)
+                .with_help(help),
         );
     } else if *reference == published {
         let message =
             format!("`{name}` is on the publish branch itself: promotions would be commits on it");
         findings.push(
-            item.finding(&RULE, environment.reference_span(), message)
-                .help("give it a branch of its own"),
+            item.make_finding(&RULE, environment.reference_span(), message)
+                .with_help("give it a branch of its own"),
         );
     }
 
@@ -307,13 +307,13 @@ fn references(
     if let Some(from) = raw.from.as_ref().filter(|from| from_itself(from)) {
         let message = format!("`{name}` cannot take its sets from itself");
         findings.push(
-            item.finding(&RULE, from.span, message)
-                .help("name a branch or another environment"),
+            item.make_finding(&RULE, from.span, message)
+                .with_help("name a branch or another environment"),
         );
     }
 }
 
-fn twice<'a>(
+fn check_twice<'a>(
     item: &Item<'_, RawRepository>,
     environments: &'a [Named<'a>],
     key: impl Fn(&'a Named<'a>) -> &'a str,
@@ -334,9 +334,9 @@ fn twice<'a>(
         if let Some(first) = seen.get(key) {
             let message = format!("two environments have the {what} `{}`", key.escape_debug());
             let finding = item
-                .finding(&RULE, place(environment), message)
-                .help(format!("give it another {what}"));
-            findings.push(finding.related(item.file, place(first), "the first one is here"));
+                .make_finding(&RULE, place(environment), message)
+                .with_help(format!("give it another {what}"));
+            findings.push(finding.with_related(item.file, place(first), "the first one is here"));
         } else {
             seen.insert(key, environment);
         }

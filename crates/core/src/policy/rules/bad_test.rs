@@ -3,7 +3,7 @@
 use super::Scope;
 use crate::document::rules::limit_exceeded;
 use crate::document::{Finding, RawCase, RawExpect, RawPolicyTest, Rule, Severity, Spanned};
-use crate::policy::cases::{MAX_CASES, product};
+use crate::policy::cases::{MAX_CASES, count_cases};
 use crate::policy::{DraftSet, Item};
 
 /// What it looks at.
@@ -67,15 +67,15 @@ cases:
 
 /// Every test without cases, every case that cannot fail, and the case that passes the limit of a
 /// set.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut total = 0;
     for item in &draft.tests {
         let name = &item.raw.name;
         if item.raw.cases.is_empty() {
             let message = format!("the test `{}` has no cases", name.as_str());
             findings.push(
-                item.finding(&RULE, name.span, message)
-                    .help("add a case, or remove the document"),
+                item.make_finding(&RULE, name.span, message)
+                    .with_help("add a case, or remove the document"),
             );
         }
 
@@ -83,10 +83,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             no_expectation(item, case, findings);
             empty_matrix(item, case, findings);
             let within = total <= MAX_CASES;
-            total += product(case);
+            total += count_cases(case);
             if within && total > MAX_CASES {
                 let what = "the matrices make too many cases";
-                let finding = limit_exceeded::finding(
+                let finding = limit_exceeded::report_limit(
                     item.file,
                     case.name.span,
                     "test-cases",
@@ -95,8 +95,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 );
 
                 findings.push(
-                    finding
-                        .help("shorten the lists of the matrix, or use patterns in an invariant"),
+                    finding.with_help(
+                        "shorten the lists of the matrix, or use patterns in an invariant",
+                    ),
                 );
             }
         }
@@ -119,19 +120,22 @@ fn no_expectation(item: &Item<'_, RawPolicyTest>, case: &RawCase, findings: &mut
             case.name.escape_debug()
         );
         let help = "say what the request must get: `guardrails`, `includes`, `excludes`, `policies` or `action`";
-        findings.push(item.finding(&RULE, expect.span, message).help(help));
+        findings.push(
+            item.make_finding(&RULE, expect.span, message)
+                .with_help(help),
+        );
     }
 }
 
 fn empty_matrix(item: &Item<'_, RawPolicyTest>, case: &RawCase, findings: &mut Vec<Finding>) {
-    if let Some(matrix) = case.matrix.as_ref().filter(|_| product(case) == 0) {
+    if let Some(matrix) = case.matrix.as_ref().filter(|_| count_cases(case) == 0) {
         let message = format!(
             "the matrix of `{}` has an empty list, so no request is tested",
             case.name.escape_debug()
         );
         findings.push(
-            item.finding(&RULE, matrix.span, message)
-                .help("name a value, or remove the list"),
+            item.make_finding(&RULE, matrix.span, message)
+                .with_help("name a value, or remove the list"),
         );
     }
 }

@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Scope;
 use crate::document::{Finding, PipelineMode, RawPipeline, RawStep, Rule, Severity};
-use crate::policy::reach::{Budget, Meeting};
+use crate::policy::reach::{Meeting, SearchBudget};
 use crate::policy::{DraftSet, Item};
 
 /// What it looks at.
@@ -84,8 +84,8 @@ teams: [finance]
 };
 
 /// Every step whose guardrail another policy gives to a request of the pipeline, once a pipeline.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let mut budget = Budget::new();
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    let mut budget = SearchBudget::new();
     let own_steps = list_own_steps(draft);
     for (policy, attachments) in draft.attached.iter().enumerate() {
         let Some(item) = draft
@@ -115,11 +115,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
             let found = attachments.iter().find_map(|at| {
                 let meeting = Meeting {
-                    area: draft.areas().get(*at)?,
+                    area: draft.areas().area_of(*at)?,
                     holder: policy,
                 };
 
-                let giver = draft.givers().first(
+                let giver = draft.givers().find_first(
                     draft,
                     step.guardrail.as_str(),
                     meeting,
@@ -131,7 +131,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             });
 
             if let Some((own, giver)) = found {
-                findings.push(finding(item, step, own, giver));
+                findings.push(captured_finding(item, step, own, giver));
             }
         }
     }
@@ -159,7 +159,7 @@ fn list_own_steps<'d>(draft: &'d DraftSet<'_>) -> FxHashMap<usize, OwnSteps<'d>>
         .collect()
 }
 
-fn finding(
+fn captured_finding(
     item: &Item<'_, crate::document::RawPolicy>,
     step: &RawStep,
     own: &Item<'_, crate::document::RawAttachment>,
@@ -175,14 +175,14 @@ fn finding(
             requests"
     );
     let help = "where the pipeline matches, the guardrail runs only as its step: leave it to one of the two policies";
-    item.finding(&RULE, step.guardrail.span, message)
-        .help(help)
-        .related(
+    item.make_finding(&RULE, step.guardrail.span, message)
+        .with_help(help)
+        .with_related(
             giver.file,
             giver.raw.policy.span,
             format!("`{other}` is for some of the same requests"),
         )
-        .related(
+        .with_related(
             own.file,
             own.raw.policy.span,
             format!("`{policy}` is for these requests"),

@@ -72,7 +72,7 @@ pub static RULE: Rule = Rule {
 };
 
 /// Every policy whose chain is too long.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for (item, depth) in draft.policies.iter().zip(&draft.lineage.depths) {
         let depth = depth.filter(|depth| *depth > MAX_CHAIN);
         if let (Some(depth), Some(parent)) = (depth, &item.raw.inherit) {
@@ -80,8 +80,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             let message =
                 format!("`{name}` ends a chain of {depth} policies; {MAX_CHAIN} are allowed");
             findings.push(
-                item.finding(&RULE, parent.span, message)
-                    .help("merge policies that are attached nowhere"),
+                item.make_finding(&RULE, parent.span, message)
+                    .with_help("merge policies that are attached nowhere"),
             );
         }
     }

@@ -54,7 +54,7 @@ scope: \"*\"
 };
 
 /// Every file whose name collides with that of an earlier one.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut seen: FxHashMap<String, (&SourceFile, Span)> = FxHashMap::default();
     for (file, span) in first_documents(draft) {
         let (first, first_span) = *seen.entry(fold_path(file.path())).or_insert((file, span));
@@ -67,8 +67,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             first.path()
         );
         let finding = Finding::new(&RULE, file, span, message)
-            .help("give one of them another name: `git mv` in a checkout that has both")
-            .related(first, first_span, "the other file");
+            .with_help("give one of them another name: `git mv` in a checkout that has both")
+            .with_related(first, first_span, "the other file");
         findings.push(finding);
     }
 }

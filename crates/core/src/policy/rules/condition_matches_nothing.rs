@@ -5,8 +5,8 @@ use rustc_hash::FxHashMap;
 use super::Scope;
 use crate::document::{Dimension, Finding, Kind, Rule, Severity};
 use crate::policy::condition::ModelPattern;
-use crate::policy::reach::{Budget, Leads};
-use crate::policy::{DraftSet, Known};
+use crate::policy::reach::{Leads, SearchBudget};
+use crate::policy::{DraftSet, KnownNames};
 
 /// What it looks at.
 pub(super) const SCOPE: Scope = Scope::Whole;
@@ -63,8 +63,8 @@ scope: "*"
 };
 
 /// Every condition none of whose patterns can hold for what the catalog lists.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let Some(models) = draft.catalog.of(Dimension::Model) else {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    let Some(models) = draft.catalog.values_of(Dimension::Model) else {
         return;
     };
 
@@ -72,7 +72,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         return;
     }
 
-    let mut budget = Budget::new();
+    let mut budget = SearchBudget::new();
     let mut said: FxHashMap<&str, bool> = FxHashMap::default();
     for item in &draft.policies {
         let Some(condition) = &item.raw.condition else {
@@ -92,20 +92,20 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             );
             let help = "mend the pattern, or list the model in the catalog";
             findings.push(
-                item.finding(&RULE, condition.model.span, message)
-                    .help(help),
+                item.make_finding(&RULE, condition.model.span, message)
+                    .with_help(help),
             );
         }
     }
 }
 
 /// False only where it is sure that no model of the catalog is matched.
-fn may_match(pattern: &ModelPattern, models: &Known<'_>, budget: &mut Budget) -> bool {
+fn may_match(pattern: &ModelPattern, models: &KnownNames<'_>, budget: &mut SearchBudget) -> bool {
     if pattern.is_literal() {
-        return models.has(pattern.text());
+        return models.has_value(pattern.text());
     }
 
-    let leads = Leads::of(pattern);
+    let leads = Leads::from_condition(pattern);
     models
         .prefixes()
         .iter()

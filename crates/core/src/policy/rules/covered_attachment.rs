@@ -3,7 +3,7 @@
 use super::Scope;
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
-use crate::policy::reach::{Area, Budget, Index};
+use crate::policy::reach::{Area, AreaIndex, SearchBudget};
 
 /// What it looks at.
 pub(super) const SCOPE: Scope = Scope::Whole;
@@ -60,7 +60,7 @@ models: ["gpt-*"]
 };
 
 /// Every attachment that one of the same policy covers; of equal ones the later.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let areas = draft.areas();
     let key = |area: &Area| u32::try_from(area.policy).unwrap_or(u32::MAX);
     let alone = |area: &Area| {
@@ -70,18 +70,19 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .is_none_or(|list| list.len() < 2)
     };
 
-    let several = || areas.all().filter(|(_, area)| !alone(area));
-    let index = Index::new(areas, several().map(|(at, area)| (key(area), at)));
-    let mut budget = Budget::new();
+    let several = || areas.all_areas().filter(|(_, area)| !alone(area));
+    let index = AreaIndex::new(areas, several().map(|(at, area)| (key(area), at)));
+    let mut budget = SearchBudget::new();
 
     for (at, area) in several() {
-        let covering = index.covering(areas, key(area), area, &mut budget, |other, outer, _| {
-            let equal = areas.covers(area, outer);
-            // A default one beside one for every request is `dead-default`.
-            other != at
-                && (!equal || other < at)
-                && !(area.default && !outer.default && outer.is_everything())
-        });
+        let covering =
+            index.find_covering(areas, key(area), area, &mut budget, |other, outer, _| {
+                let equal = areas.area_covers(area, outer);
+                // A default one beside one for every request is `dead-default`.
+                other != at
+                    && (!equal || other < at)
+                    && !(area.default && !outer.default && outer.is_everything())
+            });
         let found = covering
             .and_then(|other| Some((draft.attachments.get(at)?, draft.attachments.get(other)?)));
         if let Some((item, other)) = found {
@@ -91,9 +92,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 policy.as_str()
             );
             let finding = item
-                .finding(&RULE, policy.span, message)
-                .help("remove it, or change its target");
-            findings.push(finding.related(
+                .make_finding(&RULE, policy.span, message)
+                .with_help("remove it, or change its target");
+            findings.push(finding.with_related(
                 other.file,
                 other.raw.policy.span,
                 "this one is for all of its requests",
@@ -215,18 +216,18 @@ mod tests {
             draft_of(&[("a.yaml", &attachments), ("p.yaml", POLICY)], |draft| {
                 let areas = draft.areas();
                 let mut findings = Vec::new();
-                check(draft, &mut findings);
+                check_draft(draft, &mut findings);
                 let found: Vec<usize> = findings.iter().map(|finding| finding.location.line as usize - 1).collect();
                 let covered = |(at, area): &(usize, &Area)| {
-                    areas.all().any(|(other, outer)| {
+                    areas.all_areas().any(|(other, outer)| {
                         other != *at
-                            && areas.covers(outer, area)
-                            && (!areas.covers(area, outer) || other < *at)
+                            && areas.area_covers(outer, area)
+                            && (!areas.area_covers(area, outer) || other < *at)
                             && !(area.default && !outer.default && outer.is_everything())
                     })
                 };
 
-                let wanted: Vec<usize> = areas.all().filter(covered).map(|(at, _)| at).collect();
+                let wanted: Vec<usize> = areas.all_areas().filter(covered).map(|(at, _)| at).collect();
                 assert_eq!(found, wanted, "{attachments}");
             });
         }

@@ -71,8 +71,8 @@ default: true
 };
 
 /// Every default attachment, if another one is for every request and always applies.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let everywhere = draft.areas().all().find(|(_, area)| {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    let everywhere = draft.areas().all_areas().find(|(_, area)| {
         !area.default
             && area.expires.is_none()
             && area.is_everything()
@@ -83,7 +83,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     };
     let policy = everywhere.raw.policy.as_str();
 
-    for (at, _) in draft.areas().all().filter(|(_, area)| area.default) {
+    for (at, _) in draft.areas().all_areas().filter(|(_, area)| area.default) {
         let Some((item, default)) = draft
             .attachments
             .get(at)
@@ -95,9 +95,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         let message = format!(
             "this default attachment never counts: `{policy}` is attached to every request"
         );
-        let finding = item.finding(&RULE, default.span, message);
+        let finding = item.make_finding(&RULE, default.span, message);
         let help = "default attachments count only where no other one matches: narrow the other one, or remove `default`";
-        findings.push(finding.help(help).related(
+        findings.push(finding.with_help(help).with_related(
             everywhere.file,
             everywhere.raw.policy.span,
             "attached to every request here",
@@ -108,7 +108,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 /// A policy applies when any member of its chain has no condition.
 fn always_applies(draft: &DraftSet<'_>, policy: usize) -> bool {
     let mut line = draft
-        .line(policy)
+        .chain_upwards(policy)
         .filter_map(|member| draft.policies.get(member));
     draft.has_sound_line(policy) && line.any(|member| member.raw.condition.is_none())
 }

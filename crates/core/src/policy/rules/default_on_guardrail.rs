@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Scope, added, removed};
+use super::{Scope, added_guardrails, removed_guardrails};
 use crate::document::{Finding, Kind, Rule, Severity};
 use crate::policy::DraftSet;
 
@@ -62,7 +62,7 @@ teams: [finance]
 
 /// Every `add` and `remove` of a guardrail that is on by default, but for what the policy's own
 /// pipeline runs.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let known = draft
         .catalog
         .guardrails
@@ -86,7 +86,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .flat_map(|pipeline| pipeline.steps.iter());
         let steps: FxHashSet<&str> = steps.map(|step| step.guardrail.as_str()).collect();
 
-        let adds = added(item.raw)
+        let adds = added_guardrails(item.raw)
             .iter()
             .filter(|name| !steps.contains(name.as_str()));
         for name in adds.filter(|name| on.contains(name.as_str())) {
@@ -94,10 +94,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 "`{policy}` adds `{}`, which the gateway runs for every call anyway",
                 name.as_str()
             );
-            findings.push(item.finding(&RULE, name.span, message).help(help));
+            findings.push(item.make_finding(&RULE, name.span, message).with_help(help));
         }
 
-        for name in removed(item.raw)
+        for name in removed_guardrails(item.raw)
             .iter()
             .filter(|name| on.contains(name.as_str()))
         {
@@ -105,7 +105,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 "`{policy}` removes `{}`, but the gateway runs it for every call all the same",
                 name.as_str()
             );
-            findings.push(item.finding(&RULE, name.span, message).help(help));
+            findings.push(item.make_finding(&RULE, name.span, message).with_help(help));
         }
     }
 }

@@ -58,7 +58,7 @@ scope: "*"
 };
 
 /// Every policy whose name an earlier one has.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.by_name.len() == draft.policies.len() {
         return;
     }
@@ -71,13 +71,13 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .filter(|first| **first != index);
         if let Some(first) = first.and_then(|first| draft.policies.get(*first)) {
             let finding = item
-                .finding(
+                .make_finding(
                     &RULE,
                     name.span,
                     format!("a second policy is named `{}`", name.as_str()),
                 )
-                .help("rename one of them, or merge them")
-                .related(first.file, first.raw.name.span, "the first one is here");
+                .with_help("rename one of them, or merge them")
+                .with_related(first.file, first.raw.name.span, "the first one is here");
 
             findings.push(finding);
         }

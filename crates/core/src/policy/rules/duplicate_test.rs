@@ -71,16 +71,16 @@ cases:
 };
 
 /// Every test and every case whose name an earlier one has.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut tests: FxHashMap<&str, &Item<'_, RawPolicyTest>> = FxHashMap::default();
     for item in &draft.tests {
         let name = &item.raw.name;
         if let Some(first) = tests.get(name.as_str()) {
             let message = format!("a second test is named `{}`", name.as_str());
             let finding = item
-                .finding(&RULE, name.span, message)
-                .help("rename one of them, or merge their cases")
-                .related(first.file, first.raw.name.span, "the first one is here");
+                .make_finding(&RULE, name.span, message)
+                .with_help("rename one of them, or merge their cases")
+                .with_related(first.file, first.raw.name.span, "the first one is here");
             findings.push(finding);
         } else {
             tests.insert(name.as_str(), item);
@@ -97,9 +97,9 @@ fn check_cases(item: &Item<'_, RawPolicyTest>, findings: &mut Vec<Finding>) {
         if first != name.span {
             let message = format!("a second case is named `{}`", name.escape_debug());
             let finding = item
-                .finding(&RULE, name.span, message)
-                .help("say in each name what the case shows that the others do not")
-                .related(item.file, first, "the first one is here");
+                .make_finding(&RULE, name.span, message)
+                .with_help("say in each name what the case shows that the others do not")
+                .with_related(item.file, first, "the first one is here");
             findings.push(finding);
         }
     }

@@ -51,7 +51,7 @@ scope: "*"
 };
 
 /// Every empty list and every empty pattern.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let Some(condition) = &item.raw.condition else {
             continue;
@@ -61,14 +61,14 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         if condition.model.0.is_empty() {
             let message = format!("the condition of `{policy}` names no model");
             findings.push(
-                item.finding(&RULE, condition.model.span, message)
-                    .help(help),
+                item.make_finding(&RULE, condition.model.span, message)
+                    .with_help(help),
             );
         }
 
         for text in condition.model.0.iter().filter(|text| text.is_empty()) {
             let message = format!("the condition of `{policy}` has an empty pattern");
-            findings.push(item.finding(&RULE, text.span, message).help(help));
+            findings.push(item.make_finding(&RULE, text.span, message).with_help(help));
         }
     }
 }

@@ -54,7 +54,7 @@ scope: "*"
 };
 
 /// Every pipeline without steps.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         if let Some(pipeline) = item
             .raw
@@ -64,8 +64,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         {
             let message = format!("the pipeline of `{}` has no steps", item.raw.name.as_str());
             findings.push(
-                item.finding(&RULE, pipeline.steps.span, message)
-                    .help("add a step, or remove the pipeline"),
+                item.make_finding(&RULE, pipeline.steps.span, message)
+                    .with_help("add a step, or remove the pipeline"),
             );
         }
     }

@@ -51,7 +51,7 @@ scope: "*"
 };
 
 /// Every pattern that reads like a glob.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         for text in item
             .raw
@@ -68,8 +68,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 );
                 let meant = text.strip_suffix('*').unwrap_or(text).escape_debug();
                 findings.push(
-                    item.finding(&RULE, text.span, message)
-                        .help(format!("for any rest write `{meant}.*`")),
+                    item.make_finding(&RULE, text.span, message)
+                        .with_help(format!("for any rest write `{meant}.*`")),
                 );
             }
         }

@@ -68,7 +68,7 @@ scope: "*"
 };
 
 /// Every field of a guardrail that a later place gives another value, at the later place.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for conflict in &draft.catalog.conflicts {
         let (file, span) = conflict.second;
         let (first, first_span) = conflict.first;
@@ -77,8 +77,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             format!("`{field}` of the guardrail `{name}` differs from what another place says");
         findings.push(
             Finding::new(&RULE, file, span, message)
-                .help("let one place say it, as the gateway has it")
-                .related(
+                .with_help("let one place say it, as the gateway has it")
+                .with_related(
                     first,
                     first_span,
                     format!("`{field}` of `{name}` is given here too"),

@@ -1,6 +1,6 @@
 //! RG219 `idle-pipeline`: a pipeline that can never stop a request
 
-use super::{Scope, actions};
+use super::{Scope, step_actions};
 use crate::document::{Action, Finding, Rule, Severity};
 use crate::policy::DraftSet;
 
@@ -58,7 +58,7 @@ scope: "*"
 };
 
 /// Every pipeline without an action that stops a request. One without steps is `empty-pipeline`.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let Some(pipeline) = &item.raw.pipeline else {
             continue;
@@ -67,7 +67,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         let can_stop = pipeline
             .steps
             .iter()
-            .any(|step| actions(step).iter().any(stops));
+            .any(|step| step_actions(step).iter().any(stops));
         if can_stop || pipeline.steps.is_empty() {
             continue;
         }
@@ -76,9 +76,12 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             "the pipeline of `{}` stops no request, whatever its guardrails find",
             item.raw.name.as_str()
         );
-        findings.push(item.finding(&RULE, pipeline.mode.span, message).help(
-            "write `on_fail: block` at a step, or take the pipeline away so that its \
+        findings.push(
+            item.make_finding(&RULE, pipeline.mode.span, message)
+                .with_help(
+                    "write `on_fail: block` at a step, or take the pipeline away so that its \
                     guardrails run by themselves",
-        ));
+                ),
+        );
     }
 }

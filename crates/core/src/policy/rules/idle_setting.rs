@@ -70,7 +70,7 @@ environments:
 };
 
 /// Every such setting. One that contradicts the convention is an error of its own.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.repository {
         if let Some(branch) = &item.raw.publish_branch {
             let message = "`publish_branch` changes nothing: the repository names the branch";
@@ -80,13 +80,16 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 branch.as_str()
             );
 
-            findings.push(item.finding(&RULE, branch.span, message).help(help));
+            findings.push(
+                item.make_finding(&RULE, branch.span, message)
+                    .with_help(help),
+            );
         }
 
         for stated in stated_refs(item.raw).filter(|stated| stated.is_usual) {
             let message = "`ref` changes nothing: an environment is the branch of its name";
-            let finding = item.finding(&RULE, stated.reference.span, message);
-            findings.push(finding.help("remove the line"));
+            let finding = item.make_finding(&RULE, stated.reference.span, message);
+            findings.push(finding.with_help("remove the line"));
         }
     }
 }

@@ -61,7 +61,7 @@ teams: [finance]
 };
 
 /// Every member of every cycle.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for cycle in &draft.lineage.cycles {
         for at in 0..cycle.len() {
             let member = cycle.get(at).and_then(|index| draft.policies.get(*index));
@@ -74,19 +74,19 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             let message = format!(
                 "`{}` inherits from itself: {}",
                 item.raw.name.as_str(),
-                path(draft, cycle, at)
+                cycle_path(draft, cycle, at)
             );
 
             findings.push(
-                item.finding(&RULE, parent.span, message)
-                    .help("remove one `inherit` of the cycle"),
+                item.make_finding(&RULE, parent.span, message)
+                    .with_help("remove one `inherit` of the cycle"),
             );
         }
     }
 }
 
 /// `a -> b -> a`, from a member on; the middle of a long one is left out.
-fn path(draft: &DraftSet<'_>, cycle: &[usize], from: usize) -> String {
+fn cycle_path(draft: &DraftSet<'_>, cycle: &[usize], from: usize) -> String {
     let name = |index: &usize| {
         draft
             .policies

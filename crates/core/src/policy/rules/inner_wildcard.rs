@@ -53,18 +53,18 @@ fn has_inner_star(text: &str) -> bool {
 }
 
 /// Every pattern of an attachment, an invariant or a catalog with a star elsewhere than at its end.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut look = |file: &SourceFile, list: &[Spanned<String>], dimension: Dimension| {
         for text in list.iter().filter(|text| has_inner_star(text)) {
-            let (message, help) = words(draft, dimension, text);
-            findings.push(Finding::new(&RULE, file, text.span, message).help(help));
+            let (message, help) = wording_for(draft, dimension, text);
+            findings.push(Finding::new(&RULE, file, text.span, message).with_help(help));
         }
     };
 
     for dimension in Dimension::ALL {
         let starred = draft
             .areas()
-            .distinct(dimension)
+            .distinct_patterns(dimension)
             .any(|(text, _)| text.contains('*'));
         for item in draft.attachments.iter().filter(|_| starred) {
             look(
@@ -101,11 +101,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
 /// The message and the help for a pattern with an inner star. Where the catalog lists the
 /// dimension, the names are told that its author may have meant.
-fn words(draft: &DraftSet<'_>, dimension: Dimension, text: &str) -> (String, String) {
+fn wording_for(draft: &DraftSet<'_>, dimension: Dimension, text: &str) -> (String, String) {
     let written = text.escape_debug();
     let names = draft
         .catalog
-        .of(dimension)
+        .values_of(dimension)
         .map(|known| known.names())
         .unwrap_or_default();
     let meant: Vec<String> = names

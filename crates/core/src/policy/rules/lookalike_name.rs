@@ -66,11 +66,11 @@ scope: "*"
 
 /// Every name that looks like another one of its kind, and every invisible character in the lists
 /// of catalogs and attachments.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    find_lookalikes("policy", policies(draft).collect(), findings);
-    find_lookalikes("guardrail", guardrails(draft).collect(), findings);
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    find_lookalikes("policy", policy_names(draft).collect(), findings);
+    find_lookalikes("guardrail", guardrail_names(draft).collect(), findings);
     for dimension in Dimension::ALL {
-        let names: Vec<Written<'_>> = values(draft, dimension).collect();
+        let names: Vec<WrittenName<'_>> = dimension_values(draft, dimension).collect();
         find_invisible(dimension.singular(), &names, findings);
         find_lookalikes(dimension.singular(), names, findings);
     }
@@ -78,21 +78,21 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
 /// A name where it is written.
 #[derive(Clone, Copy)]
-struct Written<'a> {
+struct WrittenName<'a> {
     file: &'a SourceFile,
     span: Span,
     text: &'a str,
 }
 
-impl Written<'_> {
-    fn finding(&self, message: String) -> Finding {
+impl WrittenName<'_> {
+    fn make_finding(&self, message: String) -> Finding {
         Finding::new(&RULE, self.file, self.span, message)
     }
 }
 
 /// Every policy's name.
-fn policies<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> {
-    draft.policies.iter().map(|item| Written {
+fn policy_names<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = WrittenName<'d>> {
+    draft.policies.iter().map(|item| WrittenName {
         file: item.file,
         span: item.raw.name.span,
         text: item.raw.name.as_str(),
@@ -100,7 +100,7 @@ fn policies<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> {
 }
 
 /// Every place where a catalog lists or a policy adds a guardrail.
-fn guardrails<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> {
+fn guardrail_names<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = WrittenName<'d>> {
     let listed = draft.catalogs.iter().flat_map(|item| {
         let names = item
             .raw
@@ -109,15 +109,15 @@ fn guardrails<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> 
             .flatten()
             .map(|guardrail| &guardrail.name);
 
-        names.map(|name| Written {
+        names.map(|name| WrittenName {
             file: item.file,
             span: name.span,
             text: name.as_str(),
         })
     });
     let added = draft.policies.iter().flat_map(|item| {
-        let names = super::added(item.raw).iter();
-        names.map(|name| Written {
+        let names = super::added_guardrails(item.raw).iter();
+        names.map(|name| WrittenName {
             file: item.file,
             span: name.span,
             text: name.as_str(),
@@ -128,10 +128,13 @@ fn guardrails<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = Written<'d>> 
 }
 
 /// Every place where a catalog or an attachment names a value of a dimension.
-fn values<'d>(draft: &'d DraftSet<'_>, dimension: Dimension) -> impl Iterator<Item = Written<'d>> {
+fn dimension_values<'d>(
+    draft: &'d DraftSet<'_>,
+    dimension: Dimension,
+) -> impl Iterator<Item = WrittenName<'d>> {
     let listed = draft.catalogs.iter().flat_map(move |item| {
         let names = item.raw.values(dimension).into_iter().flatten();
-        names.map(|name| Written {
+        names.map(|name| WrittenName {
             file: item.file,
             span: name.span,
             text: name.as_str(),
@@ -144,7 +147,7 @@ fn values<'d>(draft: &'d DraftSet<'_>, dimension: Dimension) -> impl Iterator<It
             .into_iter()
             .flat_map(|list| list.iter());
 
-        names.map(|name| Written {
+        names.map(|name| WrittenName {
             file: item.file,
             span: name.span,
             text: name.as_str(),
@@ -156,7 +159,7 @@ fn values<'d>(draft: &'d DraftSet<'_>, dimension: Dimension) -> impl Iterator<It
 
 /// Names of which one is not plain ASCII and that have one skeleton: found at the one that is not
 /// ASCII; of two such at the later.
-fn find_lookalikes(what: &str, names: Vec<Written<'_>>, findings: &mut Vec<Finding>) {
+fn find_lookalikes(what: &str, names: Vec<WrittenName<'_>>, findings: &mut Vec<Finding>) {
     if names.iter().all(|name| name.text.is_ascii()) {
         return;
     }
@@ -164,7 +167,7 @@ fn find_lookalikes(what: &str, names: Vec<Written<'_>>, findings: &mut Vec<Findi
     // Plain names come first, so that a strange one is found beside them wherever it stands.
     let (plain, strange): (Vec<_>, Vec<_>) =
         names.into_iter().partition(|name| name.text.is_ascii());
-    let mut seen: FxHashMap<String, Written<'_>> = FxHashMap::default();
+    let mut seen: FxHashMap<String, WrittenName<'_>> = FxHashMap::default();
 
     for name in plain.into_iter().chain(strange) {
         let first = *seen.entry(skeleton(name.text).collect()).or_insert(name);
@@ -175,14 +178,14 @@ fn find_lookalikes(what: &str, names: Vec<Written<'_>>, findings: &mut Vec<Findi
                 show_code_points(first.text)
             );
             let finding = name
-                .finding(message)
-                .help("write one of them with other letters");
-            findings.push(finding.related(first.file, first.span, "it looks like this one"));
+                .make_finding(message)
+                .with_help("write one of them with other letters");
+            findings.push(finding.with_related(first.file, first.span, "it looks like this one"));
         }
     }
 }
 
-fn find_invisible(what: &str, names: &[Written<'_>], findings: &mut Vec<Finding>) {
+fn find_invisible(what: &str, names: &[WrittenName<'_>], findings: &mut Vec<Finding>) {
     for name in names {
         if let Some(hidden) = bad_name::invisible_character(name.text) {
             let code = u32::from(hidden);
@@ -191,8 +194,8 @@ fn find_invisible(what: &str, names: &[Written<'_>], findings: &mut Vec<Finding>
                 name.text.escape_debug()
             );
             findings.push(
-                name.finding(message)
-                    .help("remove the character, if no such name exists"),
+                name.make_finding(message)
+                    .with_help("remove the character, if no such name exists"),
             );
         }
     }

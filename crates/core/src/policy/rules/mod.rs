@@ -90,7 +90,7 @@ pub struct SetRule {
 }
 
 macro_rules! table {
-    ($($module:ident),* $(,)?) => { &[$(SetRule { rule: &$module::RULE, scope: $module::SCOPE, check: $module::check }),*] };
+    ($($module:ident),* $(,)?) => { &[$(SetRule { rule: &$module::RULE, scope: $module::SCOPE, check: $module::check_draft }),*] };
 }
 
 /// Every rule of the set, by code.
@@ -167,13 +167,13 @@ const fn errors_show_in_changes(mut rules: &[SetRule]) -> bool {
 
 /// Whether some rule that looks at the whole set is an error by these levels.
 pub(super) fn raises_whole_rule(levels: &Levels) -> bool {
-    let is_error = |rule: &SetRule| levels.of(rule.rule) == Severity::Error;
+    let is_error = |rule: &SetRule| levels.severity_of(rule.rule) == Severity::Error;
     ALL.iter()
         .any(|rule| rule.scope == Scope::Whole && is_error(rule))
 }
 
 /// Judges a draft by every rule that is wanted.
-pub(super) fn judge(
+pub(super) fn judge_draft(
     draft: &DraftSet<'_>,
     wanted: &(dyn Fn(&SetRule) -> bool + Sync),
     findings: &mut Vec<Finding>,
@@ -192,7 +192,7 @@ pub(super) fn judge(
 }
 
 /// Every rule that a finding of `validate` can have, of form, of the set and of the tree, by code.
-pub fn all() -> Vec<&'static Rule> {
+pub fn all_rules() -> Vec<&'static Rule> {
     let of_form = document::rules::ALL
         .iter()
         .chain(document::rules::OF_TREES)
@@ -215,10 +215,10 @@ pub(super) fn settings_levels(draft: &DraftSet<'_>) -> Levels {
 /// The levels that a Repository document sets. A name or level that cannot be is reported by its
 /// own rule.
 pub(super) fn levels_of(raw: &RawRepository) -> Levels {
-    let rules = all();
+    let rules = all_rules();
     let mut levels = Levels::default();
     for (name, level) in raw.rules.iter().flat_map(|rules| &rules.0) {
-        let _ = levels.set(&rules, name, level.value);
+        let _ = levels.set_level(&rules, name, level.value);
     }
 
     levels
@@ -250,7 +250,7 @@ fn stated_refs(settings: &RawRepository) -> impl Iterator<Item = StatedRef<'_>> 
 }
 
 /// What a policy adds itself.
-fn added(raw: &RawPolicy) -> &[Spanned<Name>] {
+fn added_guardrails(raw: &RawPolicy) -> &[Spanned<Name>] {
     raw.guardrails
         .as_ref()
         .and_then(|own| own.add.as_deref())
@@ -258,7 +258,7 @@ fn added(raw: &RawPolicy) -> &[Spanned<Name>] {
 }
 
 /// What a policy removes itself.
-fn removed(raw: &RawPolicy) -> &[Spanned<Name>] {
+fn removed_guardrails(raw: &RawPolicy) -> &[Spanned<Name>] {
     raw.guardrails
         .as_ref()
         .and_then(|own| own.remove.as_deref())
@@ -266,7 +266,7 @@ fn removed(raw: &RawPolicy) -> &[Spanned<Name>] {
 }
 
 /// What a step does on a pass, on a fail and on an error, defaults filled in.
-fn actions(step: &RawStep) -> [Action; 3] {
+fn step_actions(step: &RawStep) -> [Action; 3] {
     let on_fail = step.on_fail.map_or(Action::Block, |action| action.value);
     [
         step.on_pass.map_or(Action::Allow, |action| action.value),

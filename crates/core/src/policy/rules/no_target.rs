@@ -48,7 +48,7 @@ scope: "*"
 };
 
 /// Every attachment without a target, and every empty list.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
         let lists = Dimension::WRITTEN.map(|dimension| (dimension, item.raw.patterns(dimension)));
         if item.raw.scope.is_none() && lists.iter().all(|(_, list)| list.is_none()) {
@@ -65,8 +65,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 fields.join(", ")
             );
             findings.push(
-                item.finding(&RULE, item.raw.policy.span, message)
-                    .help(help),
+                item.make_finding(&RULE, item.raw.policy.span, message)
+                    .with_help(help),
             );
         }
 
@@ -74,7 +74,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             if let Some(list) = list.filter(|list| list.is_empty()) {
                 let message = format!("`{}` is an empty list", dimension.plural());
                 let help = format!("name a {}, or remove the line", dimension.singular());
-                findings.push(item.finding(&RULE, list.span, message).help(help));
+                findings.push(item.make_finding(&RULE, list.span, message).with_help(help));
             }
         }
     }

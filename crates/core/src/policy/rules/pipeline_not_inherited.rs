@@ -69,7 +69,7 @@ teams: [finance]
 };
 
 /// Every policy without a pipeline and with an ancestor that has one.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft
         .policies
         .iter()
@@ -93,7 +93,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         }
 
         let mut ancestors = draft
-            .line(index)
+            .chain_upwards(index)
             .skip(1)
             .filter_map(|member| draft.policies.get(member));
         let found =
@@ -102,9 +102,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             let (name, from) = (item.raw.name.as_str(), ancestor.raw.name.as_str());
             let message =
                 format!("`{name}` inherits the guardrails of `{from}`, but not its pipeline");
-            let finding = item.finding(&RULE, parent.span, message);
+            let finding = item.make_finding(&RULE, parent.span, message);
             let help = format!("give `{name}` a pipeline of its own");
-            findings.push(finding.help(help).related(
+            findings.push(finding.with_help(help).with_related(
                 ancestor.file,
                 pipeline.mode.span,
                 "the pipeline is here",

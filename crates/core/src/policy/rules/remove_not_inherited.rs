@@ -1,6 +1,6 @@
 //! RG208 `remove-not-inherited`: a `remove` of what no ancestor adds
 
-use super::{Scope, removed};
+use super::{Scope, removed_guardrails};
 use crate::document::{Finding, Rule, Severity};
 use crate::policy::DraftSet;
 
@@ -61,25 +61,29 @@ teams: [finance]
 };
 
 /// Every `remove` of what neither the policy nor an ancestor adds.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for (index, item) in draft.policies.iter().enumerate() {
-        let removed = removed(item.raw);
+        let removed = removed_guardrails(item.raw);
         if removed.is_empty() || !draft.has_sound_line(index) {
             continue;
         }
 
         for name in removed {
             // What the policy adds itself is `add-and-remove`.
-            let number = draft.guardrails().number(name.as_str());
+            let number = draft.guardrails().number_of(name.as_str());
             let adds = |member: usize, number| {
                 draft
                     .guardrails()
-                    .added(member)
+                    .added_by(member)
                     .binary_search(&number)
                     .is_ok()
             };
 
-            if !number.is_some_and(|number| draft.line(index).any(|member| adds(member, number))) {
+            if !number.is_some_and(|number| {
+                draft
+                    .chain_upwards(index)
+                    .any(|member| adds(member, number))
+            }) {
                 let (policy, guardrail) = (item.raw.name.as_str(), name.as_str());
                 let message = format!(
                     "`{policy}` removes `{guardrail}`, which no policy that it inherits from adds"
@@ -92,7 +96,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                     }
                 };
 
-                findings.push(item.finding(&RULE, name.span, message).help(help));
+                findings.push(item.make_finding(&RULE, name.span, message).with_help(help));
             }
         }
     }

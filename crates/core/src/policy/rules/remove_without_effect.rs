@@ -2,10 +2,10 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Scope, added, removed};
+use super::{Scope, added_guardrails, removed_guardrails};
 use crate::document::{Finding, Name, Rule, Severity, Spanned};
 use crate::policy::DraftSet;
-use crate::policy::reach::{Budget, Meeting};
+use crate::policy::reach::{Meeting, SearchBudget};
 
 /// What it looks at.
 pub(super) const SCOPE: Scope = Scope::Whole;
@@ -78,34 +78,37 @@ teams: [finance]
 };
 
 /// Every `remove` that an attachment of another policy undoes, once.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
-    let mut budget = Budget::new();
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    let mut budget = SearchBudget::new();
     let mut said: FxHashSet<(usize, &str)> = FxHashSet::default();
     for (policy, attachments) in draft.attached.iter().enumerate() {
         if attachments.is_empty() || !draft.has_sound_line(policy) {
             continue;
         }
 
-        for (remover, name) in removals(draft, policy) {
+        for (remover, name) in removals_of(draft, policy) {
             if said.contains(&(remover, name.as_str())) {
                 continue;
             }
 
             let pair = attachments.iter().find_map(|at| {
                 let meeting = Meeting {
-                    area: draft.areas().get(*at)?,
+                    area: draft.areas().area_of(*at)?,
                     holder: remover,
                 };
 
-                let giver =
-                    draft
-                        .givers()
-                        .first(draft, name.as_str(), meeting, &mut budget, |_| true)?;
+                let giver = draft.givers().find_first(
+                    draft,
+                    name.as_str(),
+                    meeting,
+                    &mut budget,
+                    |_| true,
+                )?;
                 Some((*at, giver))
             });
 
             if let Some(finding) =
-                pair.and_then(|(at, giver)| finding(draft, remover, name, at, giver))
+                pair.and_then(|(at, giver)| removal_finding(draft, remover, name, at, giver))
             {
                 said.insert((remover, name.as_str()));
                 findings.push(finding);
@@ -115,20 +118,20 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// What the chain of an attached policy removes for good: the member, and the name in its `remove`.
-fn removals<'a>(draft: &DraftSet<'a>, policy: usize) -> Vec<(usize, &'a Spanned<Name>)> {
+fn removals_of<'a>(draft: &DraftSet<'a>, policy: usize) -> Vec<(usize, &'a Spanned<Name>)> {
     let mut found = Vec::new();
-    for member in draft.line(policy) {
+    for member in draft.chain_upwards(policy) {
         let Some(item) = draft.policies.get(member) else {
             continue;
         };
 
-        for name in removed(item.raw) {
+        for name in removed_guardrails(item.raw) {
             // What the policy adds itself is `add-and-remove`; what comes back further down is
             // meant to.
-            let own = added(item.raw)
+            let own = added_guardrails(item.raw)
                 .iter()
                 .any(|other| other.value == name.value);
-            if !own && !draft.givers().gives(draft, policy, name.as_str()) {
+            if !own && !draft.givers().policy_gives(draft, policy, name.as_str()) {
                 found.push((member, name));
             }
         }
@@ -137,7 +140,7 @@ fn removals<'a>(draft: &DraftSet<'a>, policy: usize) -> Vec<(usize, &'a Spanned<
     found
 }
 
-fn finding(
+fn removal_finding(
     draft: &DraftSet<'_>,
     remover: usize,
     name: &Spanned<Name>,
@@ -158,14 +161,14 @@ fn finding(
             or leave `{guardrail}` out of it"
     );
     let own_note = format!("`{}` is for these requests", own.raw.policy.as_str());
-    let finding = item.finding(&RULE, name.span, message).help(help);
-    let finding = finding.related(
+    let finding = item.make_finding(&RULE, name.span, message).with_help(help);
+    let finding = finding.with_related(
         other.file,
         other.raw.policy.span,
         format!("`{gives}` is for some of them too"),
     );
 
-    Some(finding.related(own.file, own.raw.policy.span, own_note))
+    Some(finding.with_related(own.file, own.raw.policy.span, own_note))
 }
 
 #[cfg(test)]

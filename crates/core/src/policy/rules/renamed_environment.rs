@@ -70,7 +70,7 @@ environments:
 };
 
 /// Every environment with a ref that is not the one of its name.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.repository {
         for StatedRef {
             environment,
@@ -96,7 +96,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 "remove `ref`, and rename the branch: `git branch -m {old} {name}`, at a remote \
                     `git push REMOTE {old}:refs/heads/{name} :{old}`; its ledger keeps its name"
             );
-            findings.push(item.finding(&RULE, reference.span, message).help(help));
+            findings.push(
+                item.make_finding(&RULE, reference.span, message)
+                    .with_help(help),
+            );
         }
     }
 }

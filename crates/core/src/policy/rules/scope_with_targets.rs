@@ -48,7 +48,7 @@ teams: [finance]
 };
 
 /// Every scope beside a list.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.attachments {
         let Some(scope) = &item.raw.scope else {
             continue;
@@ -67,10 +67,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .collect();
         let message = format!("`scope` stands together with {}", fields.join(", "));
         let mut finding = item
-            .finding(&RULE, scope.span, message)
-            .help("keep the scope or the lists, not both");
+            .make_finding(&RULE, scope.span, message)
+            .with_help("keep the scope or the lists, not both");
         for (dimension, list) in lists {
-            finding = finding.related(
+            finding = finding.with_related(
                 item.file,
                 list.span,
                 format!("`{}` is here", dimension.plural()),

@@ -1,6 +1,6 @@
 //! RG213 `skipped-step`: a step that a pass of the one before skips
 
-use super::{Scope, actions};
+use super::{Scope, step_actions};
 use crate::document::{Action, Finding, Rule, Severity};
 use crate::policy::DraftSet;
 
@@ -61,7 +61,7 @@ scope: "*"
 
 /// Every step before the last without `on_pass`, which allows. Where nothing goes on to the next
 /// step at all, that is `unreachable-step`.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let Some(pipeline) = &item.raw.pipeline else {
             continue;
@@ -72,7 +72,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 
         for step in before
             .iter()
-            .take_while(|step| actions(step).contains(&Action::Next))
+            .take_while(|step| step_actions(step).contains(&Action::Next))
         {
             if step.on_pass.is_none() {
                 let message = format!(
@@ -80,7 +80,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                     step.guardrail.as_str()
                 );
                 let help = "write `on_pass: next` for them to run, or `on_pass: allow` where they are a fallback";
-                findings.push(item.finding(&RULE, step.guardrail.span, message).help(help));
+                findings.push(
+                    item.make_finding(&RULE, step.guardrail.span, message)
+                        .with_help(help),
+                );
             }
         }
     }

@@ -66,7 +66,7 @@ scope: "*"
 };
 
 /// Every step whose guardrail is known to run in other modes only.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
@@ -103,12 +103,12 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 mode.as_str()
             );
             findings.push(
-                item.finding(&RULE, step.guardrail.span, message)
-                    .help(
+                item.make_finding(&RULE, step.guardrail.span, message)
+                    .with_help(
                         "move it to a pipeline of its own mode, or give it the mode at the \
                         gateway and in the catalog",
                     )
-                    .related(item.file, pipeline.mode.span, "the mode of the pipeline"),
+                    .with_related(item.file, pipeline.mode.span, "the mode of the pipeline"),
             );
         }
     }

@@ -63,7 +63,7 @@ scope: "*"
 };
 
 /// Every step whose guardrail is not in the policy's own `add`.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let Some(pipeline) = &item.raw.pipeline else {
             continue;
@@ -85,11 +85,11 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         {
             let (policy, name) = (item.raw.name.as_str(), step.guardrail.as_str());
             let message = format!("`{policy}` runs `{name}` in its pipeline, but does not add it");
-            let near = suggestions.help(name);
-            let finding = item.finding(&RULE, step.guardrail.span, message);
+            let near = suggestions.suggest_help(name);
+            let finding = item.make_finding(&RULE, step.guardrail.span, message);
             findings.push(
                 finding
-                    .help(format!("add `{name}` to `guardrails.add` of `{policy}`"))
+                    .with_help(format!("add `{name}` to `guardrails.add` of `{policy}`"))
                     .maybe_help(near),
             );
         }

@@ -22,7 +22,7 @@ impl<'a> Suggestions<'a> {
     }
 
     /// "did you mean `x`?", if a known name is near.
-    pub(super) fn help(&mut self, word: &str) -> Option<String> {
+    pub(super) fn suggest_help(&mut self, word: &str) -> Option<String> {
         if let Some(said) = self.said.get(word) {
             return said.clone();
         }

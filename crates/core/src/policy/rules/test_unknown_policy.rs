@@ -68,7 +68,7 @@ cases:
 
 /// Every policy that a case asks for and the set lacks; those that it expects are for
 /// `unknown-name`.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut suggestions = Suggestions::new(draft.by_name.keys().copied());
     for item in &draft.tests {
         for text in item
@@ -78,12 +78,12 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .flat_map(|case| case.policies.iter().flatten())
         {
             let name = text.split('@').next().unwrap_or(text);
-            if !draft.knows(name) {
+            if !draft.knows_policy(name) {
                 let message = format!("there is no policy `{}`", name.escape_debug());
                 let finding = item
-                    .finding(&RULE, text.span, message)
-                    .help("name a policy of this set");
-                findings.push(finding.maybe_help(suggestions.help(name)));
+                    .make_finding(&RULE, text.span, message)
+                    .with_help("name a policy of this set");
+                findings.push(finding.maybe_help(suggestions.suggest_help(name)));
             }
         }
     }

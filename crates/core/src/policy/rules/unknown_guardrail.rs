@@ -56,7 +56,7 @@ scope: "*"
 };
 
 /// Every guardrail of an `add` or a step that no catalog lists.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let Some(known) = &draft.catalog.guardrails else {
         return;
     };
@@ -88,10 +88,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         let names = added.chain(steps.map(|step| &step.guardrail));
         for name in names.filter(|name: &&Spanned<Name>| !known.contains_key(name.as_str())) {
             let message = format!("the catalog has no guardrail `{}`", name.as_str());
-            let near = suggestions.help(name.as_str());
+            let near = suggestions.suggest_help(name.as_str());
             let finding = item
-                .finding(&RULE, name.span, message)
-                .help("list it in the catalog, or mend its name");
+                .make_finding(&RULE, name.span, message)
+                .with_help("list it in the catalog, or mend its name");
             findings.push(finding.maybe_help(near));
         }
     }

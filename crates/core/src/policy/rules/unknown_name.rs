@@ -75,18 +75,18 @@ require: [pii_blocker]
 };
 
 /// Every unknown name of a test's expectations and outcomes, and of an invariant.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.tests.is_empty() && draft.invariants.is_empty() {
         return;
     }
 
-    let mut guardrails = Guardrails::new(draft);
+    let mut guardrails = GuardrailJudge::new(draft);
     let mut policies = Suggestions::new(draft.by_name.keys().copied());
 
     for item in &draft.tests {
         for case in &item.raw.cases {
             check_outcomes(item, case, &mut guardrails, findings);
-            for expect in expectations(case) {
+            for expect in case_expectations(case) {
                 check_guardrails(item, expect, &mut guardrails, findings);
                 check_policies(draft, item, expect, &mut policies, findings);
             }
@@ -106,7 +106,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .flatten()
             .flat_map(|list| list.iter())
         {
-            findings.extend(guardrails.judge(item, name.span, name));
+            findings.extend(guardrails.judge_name(item, name.span, name));
         }
     }
 
@@ -114,7 +114,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// What a case expects: of every request, and of some requests of its matrix.
-fn expectations(case: &RawCase) -> impl Iterator<Item = &RawExpect> {
+fn case_expectations(case: &RawCase) -> impl Iterator<Item = &RawExpect> {
     let exceptions = case
         .expect_for
         .iter()
@@ -125,13 +125,13 @@ fn expectations(case: &RawCase) -> impl Iterator<Item = &RawExpect> {
 }
 
 /// The guardrails that the catalog lists. What a policy adds is among them, or an error itself.
-struct Guardrails<'a> {
+struct GuardrailJudge<'a> {
     /// `None` where no catalog lists any, or one cannot be read: then every name may be right.
     known: Option<&'a BTreeMap<&'a str, KnownGuardrail>>,
     suggestions: Suggestions<'a>,
 }
 
-impl<'a> Guardrails<'a> {
+impl<'a> GuardrailJudge<'a> {
     fn new(draft: &'a DraftSet<'_>) -> Self {
         let known = draft
             .catalog
@@ -146,39 +146,39 @@ impl<'a> Guardrails<'a> {
     }
 
     /// A finding, if there is no guardrail of that name.
-    fn judge<T>(&mut self, item: &Item<'_, T>, span: Span, name: &str) -> Option<Finding> {
+    fn judge_name<T>(&mut self, item: &Item<'_, T>, span: Span, name: &str) -> Option<Finding> {
         if self.known?.contains_key(name) {
             return None;
         }
 
         let message = format!("the catalog has no guardrail `{}`", name.escape_debug());
         let help = "list it in the catalog, or mend its name";
-        let finding = item.finding(&RULE, span, message).help(help);
+        let finding = item.make_finding(&RULE, span, message).with_help(help);
 
-        Some(finding.maybe_help(self.suggestions.help(name)))
+        Some(finding.maybe_help(self.suggestions.suggest_help(name)))
     }
 }
 
 fn check_outcomes(
     item: &Item<'_, RawPolicyTest>,
     case: &RawCase,
-    guardrails: &mut Guardrails<'_>,
+    guardrails: &mut GuardrailJudge<'_>,
     findings: &mut Vec<Finding>,
 ) {
     for (name, _) in case.outcomes.iter().flat_map(|outcomes| &outcomes.0) {
-        findings.extend(guardrails.judge(item, name.span, name));
+        findings.extend(guardrails.judge_name(item, name.span, name));
     }
 }
 
 fn check_guardrails(
     item: &Item<'_, RawPolicyTest>,
     expect: &RawExpect,
-    guardrails: &mut Guardrails<'_>,
+    guardrails: &mut GuardrailJudge<'_>,
     findings: &mut Vec<Finding>,
 ) {
     let lists = [&expect.guardrails, &expect.includes, &expect.excludes];
     for name in lists.into_iter().flatten().flat_map(|list| list.iter()) {
-        findings.extend(guardrails.judge(item, name.span, name));
+        findings.extend(guardrails.judge_name(item, name.span, name));
     }
 }
 
@@ -191,12 +191,12 @@ fn check_policies(
 ) {
     for text in expect.policies.iter().flat_map(|list| list.iter()) {
         let name = text.split('@').next().unwrap_or(text);
-        if !draft.knows(name) {
+        if !draft.knows_policy(name) {
             let message = format!("there is no policy `{}`", name.escape_debug());
             let finding = item
-                .finding(&RULE, text.span, message)
-                .help("name a policy of this set");
-            findings.push(finding.maybe_help(suggestions.help(name)));
+                .make_finding(&RULE, text.span, message)
+                .with_help("name a policy of this set");
+            findings.push(finding.maybe_help(suggestions.suggest_help(name)));
         }
     }
 }
@@ -208,13 +208,13 @@ fn check_boxes(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     }
 
     for dimension in Dimension::ALL {
-        let Some(known) = draft.catalog.of(dimension) else {
+        let Some(known) = draft.catalog.values_of(dimension) else {
             continue;
         };
         let mut suggestions = Suggestions::new(known.names().iter().copied());
         let mut judge = |text: &str| {
-            let is_known = known.touches(&Pattern::parse(text));
-            (!is_known).then(|| suggestions.help(text))
+            let is_known = known.touches_pattern(&Pattern::parse(text));
+            (!is_known).then(|| suggestions.suggest_help(text))
         };
 
         for item in &draft.invariants {
@@ -251,8 +251,8 @@ fn check_box<T>(
             let field = dimension.plural();
             let help = format!("list it under `{field}` of the catalog, or mend its name");
             findings.push(
-                item.finding(&RULE, text.span, message)
-                    .help(help)
+                item.make_finding(&RULE, text.span, message)
+                    .with_help(help)
                     .maybe_help(near),
             );
         }

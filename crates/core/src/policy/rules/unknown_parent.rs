@@ -68,7 +68,7 @@ teams: [health]
 };
 
 /// Every `inherit` that names no policy of the set.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut suggestions = Suggestions::new(draft.by_name.keys().copied());
     for (item, _) in draft
         .policies
@@ -80,13 +80,13 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             .raw
             .inherit
             .as_ref()
-            .filter(|parent| !draft.knows(parent))
+            .filter(|parent| !draft.knows_policy(parent))
         {
             let message = format!("there is no policy `{}` to inherit from", parent.as_str());
-            let near = suggestions.help(parent);
+            let near = suggestions.suggest_help(parent);
             findings.push(
-                item.finding(&RULE, parent.span, message)
-                    .help("name a policy of this set")
+                item.make_finding(&RULE, parent.span, message)
+                    .with_help("name a policy of this set")
                     .maybe_help(near),
             );
         }

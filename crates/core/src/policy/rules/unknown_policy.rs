@@ -53,7 +53,7 @@ scope: "*"
 };
 
 /// Every attachment whose policy is not of the set.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     let mut suggestions = Suggestions::new(draft.by_name.keys().copied());
     for (item, _) in draft
         .attachments
@@ -62,12 +62,12 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         .filter(|(_, owner)| owner.is_none())
     {
         let policy = &item.raw.policy;
-        if !draft.knows(policy) {
+        if !draft.knows_policy(policy) {
             let message = format!("there is no policy `{}`", policy.as_str());
             let finding = item
-                .finding(&RULE, policy.span, message)
-                .help("name a policy of this set");
-            findings.push(finding.maybe_help(suggestions.help(policy)));
+                .make_finding(&RULE, policy.span, message)
+                .with_help("name a policy of this set");
+            findings.push(finding.maybe_help(suggestions.suggest_help(policy)));
         }
     }
 }

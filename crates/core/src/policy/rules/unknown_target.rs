@@ -57,7 +57,7 @@ teams: [finance, "health-*"]
 
 /// Every value without a star that the catalog lacks; one with a star is left to `inner-wildcard`
 /// and `wildcard-matches-nothing`.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
@@ -67,13 +67,13 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         .into_iter()
         .filter(|dimension| !dimension.is_set())
     {
-        let Some(known) = draft.catalog.of(dimension) else {
+        let Some(known) = draft.catalog.values_of(dimension) else {
             continue;
         };
-        let unknown = |value: &str| !value.contains('*') && !known.has(value);
+        let unknown = |value: &str| !value.contains('*') && !known.has_value(value);
         if !draft
             .areas()
-            .distinct(dimension)
+            .distinct_patterns(dimension)
             .any(|(text, exact)| exact && unknown(text))
         {
             continue;
@@ -97,8 +97,10 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                     "list it under `{}` of the catalog, or mend its name",
                     dimension.plural()
                 );
-                let finding = item.finding(&RULE, value.span, message).help(help);
-                findings.push(finding.maybe_help(suggestions.help(value)));
+                let finding = item
+                    .make_finding(&RULE, value.span, message)
+                    .with_help(help);
+                findings.push(finding.maybe_help(suggestions.suggest_help(value)));
             }
         }
     }

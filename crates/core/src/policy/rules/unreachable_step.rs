@@ -1,6 +1,6 @@
 //! RG108 `unreachable-step`: a step that can never run
 
-use super::{Scope, actions};
+use super::{Scope, step_actions};
 use crate::document::{Action, Finding, PipelineMode, RawStep, Rule, Severity};
 use crate::policy::DraftSet;
 
@@ -63,7 +63,7 @@ scope: "*"
 };
 
 /// Every step after one that always ends the pipeline.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let Some(pipeline) = &item.raw.pipeline else {
             continue;
@@ -73,9 +73,9 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             if let Some(end) = end {
                 let message = format!("the step `{}` can never run", step.guardrail.as_str());
                 let finding = item
-                    .finding(&RULE, step.guardrail.span, message)
-                    .help("write `on_pass: next` at the step before it, or remove this step")
-                    .related(
+                    .make_finding(&RULE, step.guardrail.span, message)
+                    .with_help("write `on_pass: next` at the step before it, or remove this step")
+                    .with_related(
                         item.file,
                         end,
                         "no outcome of this step goes on to the next one",
@@ -92,7 +92,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 fn goes_on(draft: &DraftSet<'_>, step: &RawStep, mode: PipelineMode) -> bool {
     let known = draft.catalog.guardrail(step.guardrail.as_str());
     let skipped = known.is_some_and(|known| known.may_be_skipped(mode.guardrail_mode()));
-    skipped || actions(step).contains(&Action::Next)
+    skipped || step_actions(step).contains(&Action::Next)
 }
 
 #[cfg(test)]

@@ -58,21 +58,21 @@ scope: "*"
 };
 
 /// Every guardrail of a catalog that no policy adds, at its first place.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Policy) {
         return;
     }
 
     let mut known: FxHashSet<&str> = draft.guardrails().names().collect();
-    known.extend(unwanted(draft));
+    known.extend(unwanted_guardrails(draft));
     for item in &draft.catalogs {
         for name in item.raw.guardrails.iter().flatten() {
             let name = &name.name;
             if known.insert(name.as_str()) {
                 let message = format!("no policy adds the guardrail `{}`", name.as_str());
                 findings.push(
-                    item.finding(&RULE, name.span, message)
-                        .help("add it in a policy, or remove it here"),
+                    item.make_finding(&RULE, name.span, message)
+                        .with_help("add it in a policy, or remove it here"),
                 );
             }
         }
@@ -80,7 +80,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// The guardrails that no request may get: what tests exclude and invariants forbid.
-fn unwanted<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = &'d str> {
+fn unwanted_guardrails<'d>(draft: &'d DraftSet<'_>) -> impl Iterator<Item = &'d str> {
     let forbidden = draft
         .invariants
         .iter()

@@ -44,7 +44,7 @@ scope: "*"
 };
 
 /// Every policy without attachments and children that is not requestable.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::PolicyAttachment) || draft.may_lack(Kind::Policy) {
         return;
     }
@@ -67,7 +67,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 "`{}` is attached nowhere, and no policy inherits from it",
                 name.as_str()
             );
-            findings.push(item.finding(&RULE, name.span, message).help(
+            findings.push(item.make_finding(&RULE, name.span, message).with_help(
                 "attach it, or write `requestable: true` where keys, teams or requests name it",
             ));
         }

@@ -47,7 +47,7 @@ scope: "*"
 };
 
 /// Every name that begins so.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     for item in &draft.policies {
         let name = &item.raw.name;
         if name.starts_with("policy_") {
@@ -56,8 +56,8 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 name.as_str()
             );
             findings.push(
-                item.finding(&RULE, name.span, message)
-                    .help("give it a name that does not begin with `policy_`"),
+                item.make_finding(&RULE, name.span, message)
+                    .with_help("give it a name that does not begin with `policy_`"),
             );
         }
     }

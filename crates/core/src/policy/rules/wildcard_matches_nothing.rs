@@ -57,25 +57,25 @@ teams: ["health-*"]
 };
 
 /// Every wildcard of an attachment that touches nothing of the catalog.
-pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
     if draft.may_lack(Kind::Catalog) {
         return;
     }
 
     for dimension in Dimension::ALL {
-        let Some(known) = draft.catalog.of(dimension) else {
+        let Some(known) = draft.catalog.values_of(dimension) else {
             continue;
         };
         let idle = |(prefix, exact): &(&str, bool)| {
             !exact
                 && !prefix.is_empty()
                 && !prefix.contains('*')
-                && !known.touches(&Pattern::Prefix((*prefix).into()))
+                && !known.touches_pattern(&Pattern::Prefix((*prefix).into()))
         };
 
         let idle: FxHashSet<&str> = draft
             .areas()
-            .distinct(dimension)
+            .distinct_patterns(dimension)
             .filter(idle)
             .map(|(prefix, _)| prefix)
             .collect();
@@ -94,7 +94,7 @@ pub(super) fn check(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                 let (written, what) = (text.escape_debug(), dimension.singular());
                 let message = format!("`{written}` matches no {what} of the catalog");
                 let help = format!("mend the prefix, or list the {what} in the catalog");
-                findings.push(item.finding(&RULE, text.span, message).help(help));
+                findings.push(item.make_finding(&RULE, text.span, message).with_help(help));
             }
         }
     }

@@ -476,8 +476,8 @@ impl<'a> Question<'a> {
         let mut request = Context::default();
         for dimension in Dimension::ALL {
             match dimension.is_set() {
-                true => request.set(dimension, tags.iter().cloned()),
-                false => request.set(dimension, value(dimension)),
+                true => request.set_values(dimension, tags.iter().cloned()),
+                false => request.set_values(dimension, value(dimension)),
             }
         }
 

@@ -215,7 +215,7 @@ fn random_invariant(random: &mut Random) -> Invariant {
 }
 
 fn speaks_of(invariant: &Invariant, request: &Context) -> bool {
-    let is_in = |targets: &Targets| targets.matches(request);
+    let is_in = |targets: &Targets| targets.matches_context(request);
     is_in(&invariant.applies) && !invariant.except.as_ref().is_some_and(is_in)
 }
 
@@ -251,7 +251,7 @@ fn requests() -> Vec<Context> {
     let mut requests = Vec::new();
     for tags in tag_sets {
         let mut tagged = Context::default();
-        tagged.set(Dimension::Tag, tags);
+        tagged.set_values(Dimension::Tag, tags);
         requests.push(tagged);
     }
 
@@ -264,7 +264,7 @@ fn requests() -> Vec<Context> {
         let spread = |request: &Context| {
             let with = |value: &Option<&str>| {
                 let mut request = request.clone();
-                request.set(dimension, value.map(str::to_owned));
+                request.set_values(dimension, value.map(str::to_owned));
                 request
             };
 

@@ -143,7 +143,7 @@ impl Requests {
     /// Every request for a model; of none: for no model.
     pub fn with(&self, model: &[String]) -> impl Iterator<Item = Context> + use<> {
         let mut start = Context::default();
-        start.set(Dimension::Model, model.iter().cloned());
+        start.set_values(Dimension::Model, model.iter().cloned());
         let mut contexts = vec![start];
         for (dimension, choices) in self.values.iter().filter(|(of, _)| *of != Dimension::Model) {
             let spread = |context: &Context| {
@@ -162,7 +162,7 @@ impl Requests {
 
 fn with_values(context: &Context, dimension: Dimension, values: &[String]) -> Context {
     let mut context = context.clone();
-    context.set(dimension, values.iter().cloned());
+    context.set_values(dimension, values.iter().cloned());
     context
 }
 

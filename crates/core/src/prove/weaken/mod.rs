@@ -39,12 +39,12 @@ use super::changes::{BASE, HEAD};
 use super::cone::{Point, any_value};
 use super::eval::{Evaluated, Named};
 use super::index::Rank;
-use super::names::Names;
-use super::patch::Givers;
+use super::names::ExampleNames;
+use super::patch::ElementGivers;
 use super::replay;
 use super::report::{Weakening, WeakeningKind};
 use super::search::{Element, Search};
-use super::walk::{self, Outcomes, View};
+use super::walk::{self, GuardrailOutcomes, View};
 use super::world::{Given, GuardId, PipeId, ProfileId, World};
 use crate::document::{Action, Dimension, FinalAction, Outcome, PipelineMode};
 use crate::resolve::{self, Engine, Reaction, Script, Stage, simulate_call};
@@ -83,7 +83,7 @@ struct Hunt<'h, 'w, 'a> {
     /// The way of doing less that is looked for.
     kind: WeakeningKind,
     search: &'h mut Search<'w, 'a>,
-    names: &'h Names,
+    names: &'h ExampleNames,
     engines: [&'h Engine; 2],
     /// Pipelines that only HEAD has.
     capturers: Vec<Capturer>,
@@ -92,7 +92,7 @@ struct Hunt<'h, 'w, 'a> {
     /// What each pipeline captures that makes a difference, by [`View::pardoned_guardrails`].
     pardons: Rc<FxHashMap<PipeId, Vec<GuardId>>>,
     /// The attachments of BASE by what they may give.
-    givers: Rc<Givers>,
+    givers: Rc<ElementGivers>,
     seen: FxHashSet<Start>,
     found: Option<Weakening>,
     skipped: bool,
@@ -102,7 +102,7 @@ struct Hunt<'h, 'w, 'a> {
 /// first.
 pub(super) fn find_weakening(
     search: &mut Search<'_, '_>,
-    names: &Names,
+    names: &ExampleNames,
     engines: [&Engine; 2],
 ) -> Option<Weakening> {
     let world = search.eval.world;
@@ -168,7 +168,7 @@ fn may_be(world: &World<'_>, kind: WeakeningKind) -> bool {
 fn weakening_of(
     kind: WeakeningKind,
     search: &mut Search<'_, '_>,
-    names: &Names,
+    names: &ExampleNames,
     engines: [&Engine; 2],
 ) -> Option<Weakening> {
     let (world, budget) = (search.eval.world, search.eval.budget);
@@ -192,7 +192,7 @@ fn weakening_of(
                 })
                 .collect(),
         ),
-        givers: Rc::new(Givers::of_side(world, BASE, budget)),
+        givers: Rc::new(ElementGivers::of_side(world, BASE, budget)),
         search,
         names,
         engines,
@@ -227,7 +227,7 @@ impl Hunt<'_, '_, '_> {
 
     fn profile_of(&self, side: usize, name: &str) -> Option<u32> {
         let side = self.search.side_at(side)?;
-        let (id, _) = side.set.find(name)?;
+        let (id, _) = side.set.find_policy(name)?;
         side.profiles.get(id.0 as usize).copied()
     }
 
@@ -432,7 +432,7 @@ impl Hunt<'_, '_, '_> {
         start: &Start,
         seen: &Evaluated,
         class: usize,
-        outcomes: &Outcomes,
+        outcomes: &GuardrailOutcomes,
     ) -> Option<Weakening> {
         let model = seen
             .space
@@ -454,7 +454,7 @@ impl Hunt<'_, '_, '_> {
         let mut tried = false;
         for mut witness in self.names.example_requests(&start.point) {
             tried = true;
-            witness.set(Dimension::Model, model.clone());
+            witness.set_values(Dimension::Model, model.clone());
             let request = replay::replay_request(&witness, &named);
             let [before, after] = self.engines.map(|engine| {
                 let script = Script::new(catalog, &given, &request.context);

@@ -169,10 +169,10 @@ fn accepts(dfa: &dense::DFA<Vec<u32>>, model: &str) -> bool {
 fn sets_are_pythons_on_all_characters() {
     let sets: Sets = serde_json::from_str(&data("python-sets.json")).unwrap();
     for (text, expected) in &sets.sets {
-        let set = match text.chars().find(|&c| Perl::of(c).is_some()) {
-            Some(c) => Perl::of(c).unwrap().set().clone(),
+        let set = match text.chars().find(|&c| Perl::from_letter(c).is_some()) {
+            Some(c) => Perl::from_letter(c).unwrap().class_set().clone(),
             None => {
-                let mut set = tables::single('\n');
+                let mut set = tables::single_char('\n');
                 set.negate();
                 set
             }
@@ -201,7 +201,7 @@ fn folds_are_pythons_on_all_characters() {
         let expected = ClassUnicode::new(group.chars().map(|c| ClassUnicodeRange::new(c, c)));
         for c in group.chars() {
             assert_eq!(
-                tables::fold(&tables::single(c)),
+                tables::fold_case(&tables::single_char(c)),
                 expected,
                 "{c:?} of {group}"
             );
@@ -213,7 +213,7 @@ fn folds_are_pythons_on_all_characters() {
     let mut caseless = cased.clone();
     caseless.negate();
     assert_eq!(
-        tables::fold(&caseless),
+        tables::fold_case(&caseless),
         caseless,
         "what has no case is its own only match"
     );

@@ -5,9 +5,9 @@ mod traps;
 
 use std::sync::Arc;
 
-use super::all;
+use super::all_rules;
 use crate::document::{Finding, Limits, Loaded, Rule, is_read_name, load_file, our_folder, rules};
-use crate::policy::{Checked, DraftSet, Levels, check};
+use crate::policy::{Checked, DraftSet, Levels, check_documents};
 
 /// One policy `p`, attached: a set without a finding.
 pub(super) const ATTACHED: &str = "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails:\n  add: [g]\n---\n\
@@ -17,9 +17,9 @@ fn load(files: &[(&str, &[u8])]) -> Loaded {
     let mut loaded = Loaded::default();
     for (path, text) in files {
         if is_read_name(path) {
-            loaded.append(load_file(Arc::from(*path), text.to_vec(), &Limits::DEFAULT));
+            loaded.append_loaded(load_file(Arc::from(*path), text.to_vec(), &Limits::DEFAULT));
         } else if let Some(folder) = our_folder(path) {
-            loaded.append(Loaded::stray(Arc::from(*path), folder));
+            loaded.append_loaded(Loaded::stray_file(Arc::from(*path), folder));
         }
     }
 
@@ -27,7 +27,7 @@ fn load(files: &[(&str, &[u8])]) -> Loaded {
 }
 
 pub(super) fn check_bytes(files: &[(&str, &[u8])]) -> Checked {
-    check(load(files), &Levels::default())
+    check_documents(load(files), &Levels::default())
 }
 
 fn check_texts(files: &[(&str, &str)]) -> Checked {
@@ -80,7 +80,7 @@ fn said(findings: &[Finding]) -> Vec<String> {
 
 /// The rules whose breaches stand in documents: whoever lists files finds those of the others.
 fn all_of_documents() -> impl Iterator<Item = &'static Rule> {
-    all()
+    all_rules()
         .into_iter()
         .filter(|rule| !rules::OF_TREES.contains(rule))
 }
@@ -131,7 +131,7 @@ fn a_bad_example_shows_its_own_rule_only() {
 
 #[test]
 fn codes_and_names_are_unique_and_codes_in_order() {
-    let rules = all();
+    let rules = all_rules();
     assert!(rules.windows(2).all(|pair| pair[0].code < pair[1].code));
     let names: std::collections::BTreeSet<_> = rules.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), rules.len());
@@ -156,7 +156,7 @@ fn codes_and_names_are_unique_and_codes_in_order() {
 
 #[test]
 fn messages_are_lower_case_without_a_full_stop() {
-    for finding in all()
+    for finding in all_rules()
         .into_iter()
         .flat_map(|rule| check_texts(rule.bad).findings)
     {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::super::all;
+use super::super::all_rules;
 use super::{check_bytes, check_texts};
 use crate::document::{Finding, Rule};
 use crate::policy::Checked;
@@ -20,7 +20,7 @@ fn heap() -> Vec<(String, Vec<u8>)> {
         files(rule.code.to_owned(), rule.bad).chain(files(format!("{}-good", rule.code), rule.good))
     };
 
-    all().into_iter().flat_map(of).collect()
+    all_rules().into_iter().flat_map(of).collect()
 }
 
 fn check_owned(files: &[(String, Vec<u8>)]) -> Checked {
@@ -164,7 +164,7 @@ proptest! {
 proptest! {
     #[test]
     fn no_edit_of_an_example_makes_a_panic(rule in any::<Index>(), good in any::<bool>(), edits in proptest::collection::vec(edit(), 1..6)) {
-        let rules = all();
+        let rules = all_rules();
         let rule = rules[rule.index(rules.len())];
         let example = if good { rule.good } else { rule.bad };
         let mut files: Vec<(String, Vec<u8>)> =
