@@ -26,7 +26,6 @@ struct PolicySet {
     whole: Arc<Engine>,
     /// Without those that are expired.
     current: Mutex<Arc<Engine>>,
-    commit: Option<String>,
     versions: Vec<Option<u64>>,
 }
 
@@ -81,24 +80,12 @@ impl PolicySet {
     #[staticmethod]
     fn parse(py: Python<'_>, body: &[u8]) -> PyResult<Self> {
         py.detach(|| {
-            let Bundle { set, commit, versions } = Bundle::from_json(body)?;
+            let Bundle { set, versions, .. } = Bundle::from_json(body)?;
             let whole = Arc::new(Engine::new(Arc::new(set)));
             let current = Mutex::new(whole.as_of(Timestamp::now()));
-            Ok::<_, BundleFault>(Self { whole, current, commit, versions })
+            Ok::<_, BundleFault>(Self { whole, current, versions })
         })
         .map_err(|fault| PyValueError::new_err(fault.to_string()))
-    }
-
-    /// The commit; `None` of a work tree.
-    #[getter]
-    fn commit(&self) -> Option<&str> {
-        self.commit.as_deref()
-    }
-
-    /// The set's digest.
-    #[getter]
-    fn digest(&self) -> String {
-        self.whole.set().digest.to_string()
     }
 
     /// The last instant at which an attachment expired, as an RFC 3339 time.

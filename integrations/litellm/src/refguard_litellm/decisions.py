@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from litellm.proxy.policy_engine.policy_resolver import PolicyResolver
@@ -16,6 +15,7 @@ from litellm.types.proxy.policy_engine import PolicyMatchContext
 
 from .bundle import PolicySet
 from .line_log import LineLog
+from .readings import now
 from .settings import Settings
 
 
@@ -59,7 +59,7 @@ class DecisionLog:
             for guardrail in PolicyResolver.resolve_policy_guardrails(name, policies, context).guardrails
         }
         return {
-            "time": datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"),
+            "time": now("microseconds"),
             "by": "litellm",
             "set": self._set,
             "commit": matching.found.commit,

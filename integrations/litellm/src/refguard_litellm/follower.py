@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from litellm._logging import verbose_proxy_logger
@@ -25,6 +24,7 @@ from .bundle import BundleRejected, PolicySet, build
 from .client import Bundle, Client, DaemonAway
 from .decisions import Matching
 from .engine import LITELLM, Engine
+from .readings import now
 from .registries import Registries
 from .report import Report, Reporter
 from .settings import Settings
@@ -324,7 +324,7 @@ class Follower:
         if is_known:
             # The same set, whose version numbers came later.
             return
-        self._applied_at = _now()
+        self._applied_at = now()
         logger.info(
             "refguard: running commit %s (%d policies, %d attachments, %d guardrails)",
             found.commit,
@@ -337,13 +337,13 @@ class Follower:
     def _reject(self, commit: str, reason: str) -> None:
         if self._rejection is not None and (self._rejection.commit, self._rejection.reason) == (commit, reason):
             return
-        self._rejection = Rejection(commit, reason, _now())
+        self._rejection = Rejection(commit, reason, now())
         logger.error("refguard: commit %s is not enforced: %s; %s", commit, reason, self._instead())
 
     def _answered(self) -> None:
         if self._contact.error is not None:
             logger.info("refguard: the daemon is back")
-        self._contact = Contact(last=self._clock(), last_at=_now())
+        self._contact = Contact(last=self._clock(), last_at=now())
 
     def _failed(self, error: str, retry_after: float) -> float:
         """Notes a failure; says after how many seconds to try again."""
@@ -492,7 +492,3 @@ def _unable(wanted: frozenset[str], found: PolicySet, able: Guardrails) -> froze
 
 def _listed(names: frozenset[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(names))
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

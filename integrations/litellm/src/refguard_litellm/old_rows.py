@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from litellm.proxy.policy_engine.attachment_registry import get_attachment_registry
-from litellm.proxy.policy_engine.policy_registry import PolicyRegistry, get_policy_registry
+from litellm.proxy.policy_engine.policy_registry import get_policy_registry
 from litellm.types.proxy.policy_engine import Policy, PolicyDBResponse
 from pydantic import ValidationError
 
 from .bundle import PolicySet
+from .readings import step_meanings
 
 # Names that a sentence holds.
 _SAID = 5
@@ -26,7 +27,7 @@ async def find_old_rows(found: PolicySet, database: Any, are_in_force: bool) -> 
     contradicting: list[str] = []
     foreign: list[str] = []
     for row in rows:
-        own = _own(found.policies, row.policy_name)
+        own = found.policies.get_policy(row.policy_name)
         if own is None:
             foreign.append(row.policy_name)
             continue
@@ -65,10 +66,6 @@ def _named(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names[:_SAID]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _own(policies: PolicyRegistry, name: str) -> Policy | None:
-    return policies.get_policy(name)
-
-
 def _is_same(own: Policy, row: PolicyDBResponse) -> bool:
     try:
         theirs = Policy.model_validate(
@@ -94,8 +91,5 @@ def _meaning(policy: Policy) -> tuple[object, ...]:
         frozenset(policy.guardrails.get_remove()),
         frozenset([models] if isinstance(models, str) else models or ()),
         policy.pipeline.mode if policy.pipeline is not None else None,
-        [
-            (s.guardrail, s.on_pass, s.on_fail, s.on_error or s.on_fail, s.pass_data, s.modify_response_message)
-            for s in steps
-        ],
+        step_meanings(steps),
     )

@@ -55,7 +55,8 @@ class RefguardCallback(CustomLogger):
         super().__init__()
         self._is_shadow = settings.mode == "shadow"
         # In the shadow LiteLLM's function stays.
-        engine = choose(settings, None if self._is_shadow else request_path.fault())
+        dialect = None if self._is_shadow else request_path.known_dialect()
+        engine = choose(settings, dialect if isinstance(dialect, str) else None)
         kind = UntouchedRegistries if self._is_shadow else Registries
         self.follower = _HttpFollower(
             settings,
@@ -77,8 +78,8 @@ class RefguardCallback(CustomLogger):
         judge = request_path.Judge(_bad_request, settings.strict_requests)
         if self.comparison is not None:
             request_path.install(shadow.function(self.follower.current, self.comparison))
-        elif engine.name == "refguard" and engine.refusal is None:
-            request_path.install(request_path.replacement(self.follower.current, self.follower.match, judge))
+        elif engine.name == "refguard" and engine.refusal is None and isinstance(dialect, request_path.Dialect):
+            request_path.install(request_path.replacement(self.follower.current, self.follower.match, judge, dialect))
         else:
             request_path.install(request_path.watched(self.follower.current, judge))
         self.decisions = None

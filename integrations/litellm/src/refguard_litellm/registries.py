@@ -23,6 +23,7 @@ from litellm.proxy.policy_engine.policy_registry import PolicyRegistry, get_poli
 from litellm.types.proxy.policy_engine import PolicyMatchContext
 
 from .bundle import PolicySet
+from .readings import asked_by
 
 if TYPE_CHECKING:
     from ._core import PolicySet as CoreSet
@@ -156,8 +157,7 @@ def _attached(
 ) -> list[PolicyAttachmentMatch]:
     """What LiteLLM's registry says: the attachments whose policies apply, default ones only where there are no others,
     each policy once."""
-    asked = (context.team_alias, context.key_alias, context.model, context.tags, None)
-    matching = [found for found in core.matching(asked) if applies is None or applies(found[0])]
+    matching = [found for found in core.matching(asked_by(context)) if applies is None or applies(found[0])]
     counting = [found for found in matching if not found[2]] or matching
     reasons: dict[str, str] = {}
     for policy, reason, _ in counting:

@@ -23,6 +23,7 @@ from litellm.proxy.policy_engine.policy_registry import POLICY_VERSION_ID_PREFIX
 from litellm.types.proxy.policy_engine import PolicyMatchContext
 
 from .bundle import PolicySet
+from .readings import asked_by, held_policies, text, texts
 
 if TYPE_CHECKING:
     from litellm.proxy._types import UserAPIKeyAuth
@@ -80,7 +81,7 @@ def original() -> Function:
     return found
 
 
-def digest() -> str:
+def _digest() -> str:
     """Of the sources that a replacement stands for; empty where they cannot be read."""
     found = hashlib.sha256()
     try:
@@ -92,12 +93,11 @@ def digest() -> str:
     return found.hexdigest()
 
 
-def fault() -> str | None:
-    """Why LiteLLM's function cannot be replaced."""
-    found = digest()
-    if found in _DIALECTS:
-        return None
-    return f"this LiteLLM's `{_NAME}` is not one that is known here (digest `{found[:16]}`)"
+def known_dialect() -> Dialect | str:
+    """How this LiteLLM's function is replaced; a text: why it cannot be."""
+    found = _digest()
+    dialect = _DIALECTS.get(found)
+    return dialect or f"this LiteLLM's `{_NAME}` is not one that is known here (digest `{found[:16]}`)"
 
 
 def install(function: Function) -> None:
@@ -125,13 +125,12 @@ class Judge:
         Those of its key, team and project are judged too: LiteLLM passes over what it does not know, and such a call
         would run without it.
         """
-        kept = [self._known(found, name) for name in _texts(named)]
-        for metadata in (user.metadata, user.team_metadata, user.project_metadata):
-            for name in _texts(metadata.get("policies") if isinstance(metadata, dict) else None):
-                if "@" in name:
-                    # LiteLLM looks them up by itself, and knows no versions.
-                    raise self.refuse(f"the policy `{name}` of the key, team or project is a version: name the policy")
-                self._known(found, name)
+        kept = [self._known(found, name) for name in texts(named)]
+        for name in held_policies(user):
+            if "@" in name:
+                # LiteLLM looks them up by itself, and knows no versions.
+                raise self.refuse(f"the policy `{name}` of the key, team or project is a version: name the policy")
+            self._known(found, name)
         return kept
 
     def _known(self, found: PolicySet | None, name: str) -> str:
@@ -149,10 +148,6 @@ class Judge:
             if not core.is_requestable(plain):
                 raise self.refuse(f"the policy `{plain}` may not be named: it is not `requestable`")
         return plain
-
-
-def _texts(named: object) -> list[str]:
-    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def watched(look: Callable[[], PolicySet | None], judge: Judge) -> Function:
@@ -173,9 +168,9 @@ def replacement(
     look: Callable[[], PolicySet | None],
     match: Callable[[PolicyMatchContext, str | None], PolicySet | None],
     judge: Judge,
+    dialect: Dialect,
 ) -> Function:
     """A function that asks the extension. `match` is the gate: it raises, or gives the set to match by."""
-    dialect = _DIALECTS[digest()]
     for_litellm = watched(look, judge)
 
     async def add_guardrails_from_policy_engine(
@@ -188,16 +183,15 @@ def replacement(
             return
         named = data.pop("policies", None)
         context = context_of(data, metadata_variable_name, user_api_key_dict)
-        user = _text(user_api_key_dict.user_id)
+        user = text(user_api_key_dict.user_id)
         found = match(context, user)
         names = judge.judge(found, named, user_api_key_dict)
         if found is None or found.core is None:
             return
         # LiteLLM takes such a name for the id of a version in its database.
         names = [name for name in names if not name.startswith(POLICY_VERSION_ID_PREFIX)]
-        asked = (context.team_alias, context.key_alias, context.model, context.tags, user)
         try:
-            matched, guardrails, piped = found.core.resolve(asked, names)
+            matched, guardrails, piped = found.core.resolve(asked_by(context, user), names)
         except ValueError as error:
             # More, or longer values than the daemon takes.
             raise judge.refuse(str(error)) from error
@@ -227,8 +221,8 @@ def context_of(data: dict[str, Any], bucket: str, user: UserAPIKeyAuth) -> Polic
     """What LiteLLM matches a call's policies by."""
     has_own_tags = "_policy_match_tags" in vars(litellm_pre_call_utils)
     return PolicyMatchContext(
-        team_alias=_text(user.team_alias),
-        key_alias=_text(user.key_alias),
+        team_alias=text(user.team_alias),
+        key_alias=text(user.key_alias),
         model=data.get("model"),
         tags=(_own_tags if has_own_tags else _all_tags)(data, bucket),
     )
@@ -249,7 +243,3 @@ def _record(
     if guardrails or pipelines:
         present = metadata.get("guardrails", [])
         metadata["guardrails"] = dialect.merge(present if isinstance(present, list) else [], guardrails)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

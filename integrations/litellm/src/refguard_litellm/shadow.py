@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from litellm.proxy.policy_engine.policy_matcher import PolicyMatcher
@@ -19,6 +18,7 @@ from litellm.types.proxy.policy_engine import PolicyMatchContext
 from . import request_path
 from .bundle import PolicySet
 from .follower import logger
+from .readings import asked_by, held_metadata, held_policies, now, step_meanings, text, texts
 from .request_path import entry_names
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Comparison:
     """What was compared in this worker since its start."""
 
     def __init__(self) -> None:
-        self.since = _now()
+        self.since = now()
         self.errors = 0
         self._teams: dict[str | None, Team] = {}
 
@@ -140,7 +140,7 @@ def _compare(
     before: set[str],
     metadata: dict[str, Any],
 ) -> Difference | None:
-    by_key = [name for held in _held(user) for name in _texts(held.get("policies"))]
+    by_key = held_policies(user)
     registry = get_policy_registry()
     theirs_by_key = {
         guardrail
@@ -148,10 +148,10 @@ def _compare(
         if registry.has_policy(name)
         for guardrail in PolicyResolver.resolve_policy_guardrails(name, registry.get_all_policies(), context).guardrails
     }
-    direct = {name for held in _held(user) for name in entry_names(held.get("guardrails"))}
+    direct = {name for held in held_metadata(user) for name in entry_names(held.get("guardrails"))}
 
-    names = [name for name in _texts(named) if not name.startswith(POLICY_VERSION_ID_PREFIX)]
-    user_id = user.user_id if isinstance(user.user_id, str) else None
+    names = [name for name in texts(named) if not name.startswith(POLICY_VERSION_ID_PREFIX)]
+    user_id = text(user.user_id)
     ours, pipelines = _answer(found, context, user_id, names)
     by_name, _ = _answer(found, context, user_id, by_key)
     wanted = (before - theirs_by_key) | direct | ours | by_name
@@ -169,8 +169,7 @@ def _answer(
     """The guardrails and pipelines that a set gives a call."""
     policies = found.policies.get_all_policies()
     if found.core is not None:
-        asked = (context.team_alias, context.key_alias, context.model, context.tags, user)
-        _, guardrails, piped = found.core.resolve(asked, names)
+        _, guardrails, piped = found.core.resolve(asked_by(context, user), names)
         pipelines = [(name, policy.pipeline) for name in piped if (policy := found.policies.get_policy(name))]
         return set(guardrails), _steps(pipelines)
     applies = PolicyMatcher.policy_applies(context, policies)
@@ -184,25 +183,4 @@ def _answer(
 
 def _steps(pipelines: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Of each policy, what its pipeline does, however it is written."""
-    return {
-        name: (
-            pipeline.mode,
-            [
-                (s.guardrail, s.on_pass, s.on_fail, s.on_error or s.on_fail, s.pass_data, s.modify_response_message)
-                for s in pipeline.steps
-            ],
-        )
-        for name, pipeline in pipelines
-    }
-
-
-def _held(user: UserAPIKeyAuth) -> list[dict[str, Any]]:
-    return [held for held in (user.metadata, user.team_metadata, user.project_metadata) if isinstance(held, dict)]
-
-
-def _texts(listed: object) -> list[str]:
-    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {name: (pipeline.mode, step_meanings(pipeline.steps)) for name, pipeline in pipelines}
