@@ -124,6 +124,7 @@ class Proxy:
         guardrails: tuple[str, ...] = ("mark-a", "mark-b"),
         default_on: bool = False,
         ui: bool = False,
+        modes: Mapping[str, str] | None = None,
         callbacks: Sequence[str] = ("refguard_litellm.proxy.callback",),
         files: Mapping[str, str] | None = None,
     ) -> None:
@@ -131,7 +132,10 @@ class Proxy:
         for name, text in {"guards.py": _GUARDS, **(files or {})}.items():
             (folder / name).write_text(text)
         path = folder / "config.yaml"
-        listed = [_GUARDRAIL.format(name=name, default_on=str(default_on).lower()) for name in guardrails]
+        listed = [
+            _GUARDRAIL.format(name=name, mode=(modes or {}).get(name, "pre_call"), default_on=str(default_on).lower())
+            for name in guardrails
+        ]
         path.write_text(_CONFIG.format(callbacks=json.dumps(list(callbacks))) + "".join(listed) + config)
         self.port = free_port()
         self.log = folder / "proxy.log"
@@ -225,7 +229,9 @@ class Proxy:
     def _ask(
         self, path: str, body: bytes | None, key: str | None, kind: str = "application/json", method: str | None = None
     ) -> Reply:
-        headers = {"content-type": kind} | ({"authorization": f"Bearer {key}"} if key else {})
+        headers = {"content-type": kind, "accept": "application/json, text/event-stream"} | (
+            {"authorization": f"Bearer {key}"} if key else {}
+        )
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}", data=body, headers=headers, method=method
         )
@@ -268,7 +274,7 @@ guardrails:
 
 _GUARDRAIL = """\
   - guardrail_name: {name}
-    litellm_params: {{guardrail: guards.Guard, mode: pre_call, default_on: {default_on}}}
+    litellm_params: {{guardrail: guards.Guard, mode: {mode}, default_on: {default_on}}}
 """
 
 _GUARDS = '''\

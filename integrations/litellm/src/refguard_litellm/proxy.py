@@ -18,7 +18,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.core_helpers import get_or_create_metadata_bucket
 from litellm.types.guardrails import GuardrailEventHooks, Mode
 
-from . import request_path, shadow
+from . import request_path, shadow, tool_calls
 from .bundle import PolicySet
 from .dashboard import Dashboard, add_routes
 from .decisions import DecisionLog
@@ -42,6 +42,8 @@ COMMIT_KEY = "refguard_commit"
 ALL_MODES = frozenset(hook.value for hook in GuardrailEventHooks)
 
 
+# What LiteLLM calls the call of an MCP tool.
+_TOOL_CALL = "call_mcp_tool"
 # What a look into the proxy's database may take.
 _DATABASE_SECONDS = 5.0
 # What LiteLLM calls a websocket of `/v1/responses`.
@@ -82,6 +84,8 @@ class RefguardCallback(CustomLogger):
             request_path.install(request_path.replacement(self.follower.current, self.follower.match, judge, dialect))
         else:
             request_path.install(request_path.watched(self.follower.current, judge))
+        if not self._is_shadow:
+            tool_calls.install()
         self.decisions = None
         if settings.decision_log is not None:
             log = LineLog(settings.decision_log, lambda error: logger.error("refguard: %s", error))
@@ -126,6 +130,7 @@ class RefguardCallback(CustomLogger):
         self._tell_decision(data)
         self.follower.admit()
         self._refuse_unread_frames(data, call_type)
+        self._refuse_unguarded_tools(data, call_type)
         _, metadata = get_or_create_metadata_bucket(data)
         wanted = _wanted(metadata)
         missing = self.follower.missing(wanted)
@@ -153,6 +158,18 @@ class RefguardCallback(CustomLogger):
             raise _unavailable(
                 "this LiteLLM shows no guardrail what is sent over a websocket of `/v1/responses`, and policies want "
                 f"{', '.join(sorted(unread))}: use HTTP, or a newer LiteLLM"
+            )
+
+    def _refuse_unguarded_tools(self, data: dict[str, Any], call_type: object) -> None:
+        """Stops a call of an MCP tool that lost on its way what policies gave it."""
+        if str(getattr(call_type, "value", call_type)) != _TOOL_CALL:
+            return
+        _, metadata = get_or_create_metadata_bucket(data)
+        lost = self.follower.wanted(_wanted(dict(tool_calls.given()))) - _wanted(metadata)
+        if lost:
+            raise _unavailable(
+                "this LiteLLM runs no guardrail on this way to an MCP tool, and policies want "
+                f"{', '.join(sorted(lost))}: use `/mcp-rest/tools/call`"
             )
 
     async def async_post_call_failure_hook(

@@ -22,6 +22,7 @@ from litellm.proxy.common_utils.http_parsing_utils import get_tags_from_request_
 from litellm.proxy.policy_engine.policy_registry import POLICY_VERSION_ID_PREFIX
 from litellm.types.proxy.policy_engine import PolicyMatchContext
 
+from . import tool_calls
 from .bundle import PolicySet
 from .readings import asked_by, held_policies, text, texts
 
@@ -157,9 +158,11 @@ def watched(look: Callable[[], PolicySet | None], judge: Judge) -> Function:
     async def add_guardrails_from_policy_engine(
         data: dict[str, Any], metadata_variable_name: str, user_api_key_dict: UserAPIKeyAuth
     ) -> None:
+        tool_calls.note(None)
         named = data.get("policies")
         judge.judge(look(), named, user_api_key_dict)
         await function(data, metadata_variable_name, user_api_key_dict)
+        tool_calls.note(data.get(metadata_variable_name))
 
     return add_guardrails_from_policy_engine
 
@@ -181,6 +184,7 @@ def replacement(
             # A set that is not in the extension: nothing but LiteLLM's own function reads it.
             await for_litellm(data, metadata_variable_name, user_api_key_dict)
             return
+        tool_calls.note(None)
         named = data.pop("policies", None)
         context = context_of(data, metadata_variable_name, user_api_key_dict)
         user = text(user_api_key_dict.user_id)
@@ -199,6 +203,7 @@ def replacement(
             add_policy_to_applied_policies_header(request_data=data, policy_name=name)
         add_policy_sources_to_metadata(data, {name: reason for name, reason in matched if reason is not None})
         _record(data.setdefault(metadata_variable_name, {}), found, guardrails, piped, dialect)
+        tool_calls.note(data.get(metadata_variable_name))
 
     return add_guardrails_from_policy_engine
 
