@@ -49,6 +49,83 @@ def test_a_link_that_leads_nowhere_is_found(root: Path) -> None:
     assert build.lead_links("[`action.yml`](../action.yml)", page) == "`action.yml`"
 
 
+def all_pages(root: Path) -> list[Path]:
+    """Everything that is written for people."""
+    return [
+        root / "README.md",
+        root / "CONTRIBUTING.md",
+        *(root / "docs").glob("*.md"),
+        *root.glob("integrations/*/*.md"),
+    ]
+
+
+def test_every_link_leads_to_a_file_and_a_heading(root: Path) -> None:
+    faults = []
+    for page in all_pages(root):
+        for target in find_links(page.read_text()):
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            if not file.exists():
+                faults.append(f"{page.name}: {target} is not there")
+            elif anchor and anchor not in list_anchors(file.read_text()):
+                faults.append(f"{page.name}: {target} has no such heading")
+    assert not faults, faults
+    assert find_links("```\n[x](in-a-block)\n```\n[`y`](docs/y.md#z) `[z](code)`") == ["docs/y.md#z"]
+
+
+def find_links(text: str) -> list[str]:
+    """Where a page's links lead, but for those to other sites."""
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"`[^`\n]*`", "", prose)
+    return [it for it in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", prose) if "://" not in it]
+
+
+def list_anchors(text: str) -> set[str]:
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", it.strip().lower()).replace(" ", "-") for it in headings}
+
+
+def test_pages_name_verbs_and_options_that_there_are(root: Path, program: Path) -> None:
+    helps = dict(load_script(root / "packaging/site/reference.py").list_helps(program))
+    faults, seen = [], 0
+    for page in all_pages(root):
+        for command in find_commands(page.read_text()):
+            seen += 1
+            faults += [f"{page.name}: `{command}`: {it}" for it in judge_command(command, helps)]
+    assert not faults, faults
+    assert seen > 100
+    assert judge_command("refguard promote --no-such X", helps) == ["promote has no --no-such"]
+    assert judge_command("refguard -C x no-such", helps) == ["no such verb"]
+
+    told = (root / "docs/reference.md").read_text().split("## Commands")[1]
+    for verb in helps:
+        assert not verb or re.search(rf"`(\w+ )*{verb[-1]}\b", told), f"docs/reference.md does not name {verb}"
+
+
+def find_commands(text: str) -> list[str]:
+    """The commands of refguard that a page names in its prose, or shows to be typed."""
+    found = [it for it in re.findall(r"`([^`\n]+)`", text) if it.startswith("refguard ")]
+    for block in re.findall(r"^```(?:sh|console)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        for line in block.replace("\\\n", " ").splitlines():
+            found += re.findall(r"^(?:\$ |[A-Z_]+=\S+ | +)?(refguard .*)", line)
+    return [it.split(" #")[0] for it in found]
+
+
+def judge_command(command: str, helps: dict[tuple[str, ...], str]) -> list[str]:
+    """What of a command the program does not have."""
+    words = re.sub(r"-C \S+", "", command).split()[1:]
+    verb: tuple[str, ...] = ()
+    options = [word.split("=")[0] for word in words if re.match(r"--[a-z]", word)]
+    for word in words:
+        if (*verb, word) not in helps:
+            break
+        verb = (*verb, word)
+    if not verb and words[0] != "VERB" and not options:
+        return ["no such verb"]
+    return [f"{' '.join(verb)} has no {it}" for it in options if not re.search(rf"{it}(?![\w-])", helps[verb])]
+
+
 def pages_with_examples(root: Path) -> list[str]:
     pages = [root / "README.md", *(root / "docs").glob("*.md"), root / "integrations/litellm/README.md"]
     return sorted(str(path.relative_to(root)) for path in pages if console.read_examples(path.read_text()))
