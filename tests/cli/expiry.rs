@@ -107,6 +107,8 @@ fn an_earlier_end_is_a_loss_from_then_on_and_the_gate_weighs_it() {
         (Some("2030-01-01T00:00:00Z"), Some("2031-01-01T00:00:00Z"))
     );
     assert_eq!(region["because"][0]["file"], "attachments/eu.yaml");
+    assert_eq!(region["because"][0]["change"], "expired", "it ends earlier; nobody removed it");
+    assert!(impact.contains("because of the attachment of `extra`, expired"), "{impact}");
 
     let refused = repo.run(["promote"]).fails(1);
     assert!(

@@ -37,6 +37,7 @@ pub fn parse_instant(text: &str, edge: DayEdge) -> Result<Timestamp, String> {
     // A bracketed zone beside the offset could contradict it, and RFC 3339 has none.
     match text.parse::<Timestamp>() {
         Ok(instant) if !text.contains('[') => Ok(instant),
+        Err(_) if is_beyond_all(text) => Err("lies too far ahead".to_owned()),
         _ => Err("is neither a date nor an RFC 3339 time".to_owned()),
     }
 }
@@ -44,6 +45,15 @@ pub fn parse_instant(text: &str, edge: DayEdge) -> Result<Timestamp, String> {
 /// How an instant is written, for messages.
 pub const INSTANT_HELP: &str =
     "write a date such as `2026-12-31`, or a time with its offset such as `2026-12-31T18:00:00Z`";
+
+/// Whether a text is a time of the last days that a calendar of four digits has: for the sake of
+/// offsets these are no instants.
+fn is_beyond_all(text: &str) -> bool {
+    let earlier = text
+        .strip_prefix("9999-12-3")
+        .map(|rest| format!("9998-12-3{rest}"));
+    earlier.is_some_and(|earlier| earlier.parse::<Timestamp>().is_ok())
+}
 
 fn looks_like_date(text: &str) -> bool {
     let is_at = |at: usize, byte: u8| match at {
@@ -76,6 +86,18 @@ mod tests {
                 assert_eq!(parse_instant(text, edge).unwrap().to_string(), is);
             }
         }
+    }
+
+    #[test]
+    fn the_last_days_of_the_calendar_lie_too_far_ahead() {
+        for text in ["9999-12-31", "9999-12-31T23:59:59Z", "9999-12-30T23:59:59Z"] {
+            assert_eq!(
+                parse_instant(text, DayEdge::End).unwrap_err(),
+                "lies too far ahead"
+            );
+        }
+        let said = parse_instant("9999-12-32T00:00:00Z", DayEdge::End).unwrap_err();
+        assert!(said.contains("neither a date"), "{said}");
     }
 
     #[test]

@@ -18,9 +18,10 @@ use jiff::Timestamp;
 
 use super::impact::{find_weakening, impact_in_detail, limit_sentences};
 use super::invariants::prove_invariants;
-use super::report::{Detail, Impact, Proof, Region};
+use super::report::{Cause, Detail, How, Impact, Proof, Region};
 use super::{ProveOptions, Weakens};
 use crate::effect::Budget;
+use crate::policy::{Attachment, PolicySet};
 use crate::resolve::Engine;
 
 /// The instants at which what some engines say may change: the first is the one that is asked
@@ -53,10 +54,10 @@ pub fn impact_from(
 ) -> Impact {
     let starts = span_starts(&[base, head], now);
     budget.begin_part(0, starts.len());
-    let mut whole = impact_in_detail(&base.as_of(now), &head.as_of(now), budget, detail);
+    let mut whole = impact_at(base, head, now, budget, detail);
     for (number, start) in starts.iter().enumerate().skip(1) {
         budget.begin_part(number, starts.len());
-        let found = impact_in_detail(&base.as_of(*start), &head.as_of(*start), budget, detail);
+        let found = impact_at(base, head, *start, budget, detail);
         whole = join_impacts(whole, found, *start, detail);
     }
 
@@ -71,6 +72,79 @@ pub fn impact_from(
         .sort_by_key(|region| (region.at, region.lost.is_empty()));
 
     whole
+}
+
+/// What HEAD does at one instant, with causes as the documents have them.
+fn impact_at(
+    base: &Arc<Engine>,
+    head: &Arc<Engine>,
+    instant: Timestamp,
+    budget: &Budget,
+    detail: Detail,
+) -> Impact {
+    let (base, head) = (base.as_of(instant), head.as_of(instant));
+    let mut impact = impact_in_detail(&base, &head, budget, detail);
+    let regions = impact.regions.iter_mut().map(|region| &mut region.because);
+    let weakening = impact.weakening.iter_mut().map(|found| &mut found.because);
+    tell_ends(regions.chain(weakening).flatten(), &base, &head);
+
+    impact
+}
+
+/// Tells of each cause that is an end, or another end, that it is one.
+fn tell_ends<'c>(causes: impl Iterator<Item = &'c mut Cause>, base: &Engine, head: &Engine) {
+    if base.expired_attachments().is_empty() && head.expired_attachments().is_empty() {
+        return;
+    }
+
+    causes.for_each(|cause| tell_end(cause, base, head));
+}
+
+/// An attachment that only one side has at an instant because it has ended on the other was
+/// neither removed nor added: it has expired in HEAD, or HEAD changes when it does.
+fn tell_end(cause: &mut Cause, base: &Engine, head: &Engine) {
+    let (own, other, change) = match cause.change {
+        How::Removed => (base, head, How::Expired),
+        How::Added => (head, base, How::Changed),
+        How::Changed | How::Expired => return,
+    };
+
+    let is_meant = |attachment: &&Arc<Attachment>| {
+        *attachment.place.file == *cause.file && attachment.place.line == cause.line
+    };
+    let Some(attachment) = own.set().attachments.iter().find(is_meant) else {
+        return;
+    };
+    let Some(ended) = other
+        .expired_attachments()
+        .iter()
+        .find(|ended| is_alike((own.set(), attachment), (other.set(), ended)))
+    else {
+        return;
+    };
+
+    cause.change = change;
+    if change == How::Expired {
+        cause.file = ended.place.file.to_string();
+        cause.line = ended.place.line;
+    }
+}
+
+/// Whether two attachments give the same policy to the same requests in the same order.
+fn is_alike(one: (&PolicySet, &Attachment), other: (&PolicySet, &Attachment)) -> bool {
+    let meaning = |(set, attachment): (&PolicySet, &Attachment)| {
+        let policy = set
+            .policy(attachment.policy)
+            .map(|policy| policy.name.clone());
+        (
+            policy,
+            attachment.everywhere,
+            attachment.priority,
+            attachment.default,
+        )
+    };
+
+    meaning(one) == meaning(other) && one.1.targets == other.1.targets
 }
 
 fn join_impacts(mut whole: Impact, found: Impact, start: Timestamp, detail: Detail) -> Impact {
@@ -153,13 +227,14 @@ pub fn weakens_from(
 
     for (number, start) in starts.iter().enumerate() {
         budget.begin_part(number, starts.len());
-        let found = find_weakening(&base.as_of(*start), &head.as_of(*start), budget);
+        let (base, head) = (base.as_of(*start), head.as_of(*start));
+        let found = find_weakening(&base, &head, budget);
         let at = told_start(number, *start);
         whole.not_analysed.extend(found.not_analysed);
-        whole.weakening = found
-            .weakening
-            .map(|weakening| super::Weakening { at, ..weakening });
-        if whole.weakening.is_some() {
+        if let Some(weakening) = found.weakening {
+            let mut weakening = super::Weakening { at, ..weakening };
+            tell_ends(weakening.because.iter_mut(), &base, &head);
+            whole.weakening = Some(weakening);
             break;
         }
     }
