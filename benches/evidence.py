@@ -2,17 +2,20 @@
 """What evidence costs, on this machine: python3 benches/evidence.py [--followers 2000] [--policies 10000] [--seconds 10]
 
 Builds refguard and prints: how soon all followers of one daemon are woken by a promotion, what memory each takes, and what
-proxies feel of it (with `wrk`); then how many rows of a log `replay` reads in a second. The followers live in this process,
-beside the daemon: on two cores they are part of what is measured.
+proxies feel of it (with `wrk`); what of its requests a second a daemon loses with `--shadow`; how many rows of a log `replay`
+reads in a second. The followers live in this process, beside the daemon: on two cores they are part of what is measured.
 """
 import argparse
+import collections
 import json
 import pathlib
 import random
+import re
 import resource
 import selectors
 import shutil
 import socket
+import statistics
 import sys
 import tempfile
 import time
@@ -24,6 +27,7 @@ sys.path.insert(0, str(ROOT / "benches" / "peers"))
 import model  # noqa: E402
 
 PROMOTIONS = 10
+ROUNDS = 5
 
 
 def say(what, value):
@@ -39,10 +43,10 @@ class Set(Repository):
 
 
 class Daemon(Server):
-    def __init__(self, repository, followers):
+    def __init__(self, repository, followers=0, options=()):
         address = f"127.0.0.1:{free_port()}"
         room = ["--max-parked", followers + 10, "--max-connections", 2 * followers + 200]
-        words = [harness.REFGUARD, "-C", repository.path, "serve", "--listen", address, "--log", "warn", *room]
+        words = [harness.REFGUARD, "-C", repository.path, "serve", "--listen", address, "--log", "warn", *room, *options]
         super().__init__(words, address, "/readyz")
 
     def etag(self):
@@ -142,13 +146,38 @@ def follow(place, arguments):
         say("p99 of another daemon's while all of this one's are woken", f"{moving[1]:.2f} ms")
 
 
-def replay(place, arguments):
-    repository = Set(place / "replayed", arguments.policies)
-    base = repository.git("rev-parse", "HEAD")
+def change_ten_policies(repository):
+    """A commit in which ten policies give one guardrail more."""
     files = [file for file in sorted(repository.path.glob("policies/**/*.yaml")) if "pipeline" not in file.read_text()]
     for file in files[:10]:
         file.write_text(file.read_text().replace("  add:", "  add:\n    - guardrail_001", 1))
-    head = repository.commit("ten policies")
+    return repository.commit("ten policies")
+
+
+def shadow(place, arguments):
+    repository = Set(place / "shadowed", arguments.policies)
+    script = post_in_turns(place / "bodies.lua", [{"context": context} for context in repository.contexts])
+    head = change_ten_policies(repository)
+    with Daemon(repository) as plain, Daemon(repository, options=["--shadow", head]) as shadowed:
+        rates = {plain: [], shadowed: []}
+        for _ in range(ROUNDS):
+            for daemon, found in rates.items():
+                found.append(read_wrk(start_wrk(f"http://{daemon.address}/v1/resolve", arguments.seconds, script))[0])
+        without, beside = (statistics.median(found) for found in rates.values())
+        counted = re.findall(r'refguard_shadow_requests_total\{[^}]*result="(\w+)"[^}]*\} (\d+)',
+                             shadowed.ask("GET", "/metrics")[1].decode())
+    say(f"requests a second, median of {ROUNDS}: without shadow; with it", f"{without:,.0f}; {beside:,.0f} ({beside / without:.2f})")
+    counts = collections.Counter()
+    for result, number in counted:
+        counts[result] += int(number)
+    total = max(1, sum(counts.values()))
+    say("what the shadow counted", ", ".join(f"{result} {number / total:.1%}" for result, number in counts.items()))
+
+
+def replay(place, arguments):
+    repository = Set(place / "replayed", arguments.policies)
+    base = repository.git("rev-parse", "HEAD")
+    head = change_ten_policies(repository)
     draw = random.Random(3)
     for share in [1, 10, 100]:
         distinct = arguments.rows * share // 100
@@ -187,6 +216,7 @@ def main():
     place = pathlib.Path(tempfile.mkdtemp(prefix="refguard-bench-"))
     try:
         follow(place, arguments)
+        shadow(place, arguments)
         replay(place, arguments)
     finally:
         shutil.rmtree(place)
