@@ -257,38 +257,28 @@ fn is_nearly_ours(text: &str) -> bool {
             && strsim::damerau_levenshtein(text, API_VERSION) <= 2)
 }
 
+/// The value after the first `key:` that begins a line of a text, without quotes and comments.
+fn value_in_text<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let value = text.lines().find_map(|line| {
+        let rest = line.trim_start_matches(['{', ' ', '"', '\'']);
+        let rest = rest.strip_prefix(key)?.trim_start_matches(['"', '\'']);
+        rest.trim_start().strip_prefix(':')
+    })?;
+    let value = value.split(" #").next().unwrap_or("");
+
+    Some(value.trim().trim_matches(['"', '\'', ',', '}']))
+}
+
 /// Whether a document without a sound tree must be taken for ours, by its text alone.
 pub(super) fn may_be_ours(path: &str, text: &str) -> bool {
     if our_place(path).is_some() || text.to_lowercase().contains("refguard") {
         return true;
     }
 
-    let value_of = |key: &str| {
-        text.lines()
-            .filter_map(|line| {
-                line.trim_start_matches(['{', ' ', '"', '\''])
-                    .strip_prefix(key)
-            })
-            .filter_map(|rest| {
-                rest.trim_start_matches(['"', '\''])
-                    .trim_start()
-                    .strip_prefix(':')
-            })
-            .map(|value| {
-                value
-                    .split(" #")
-                    .next()
-                    .unwrap_or("")
-                    .trim()
-                    .trim_matches(['"', '\'', ',', '}'])
-            })
-            .next()
-    };
-
-    match value_of("apiVersion") {
+    match value_in_text(text, "apiVersion") {
         Some(version) if !version.starts_with('*') => is_nearly_ours(version),
         // An alias may stand for anything.
-        _ => value_of("kind").is_some_and(|kind| Kind::from_word(kind).is_some()),
+        _ => value_in_text(text, "kind").is_some_and(|kind| Kind::from_word(kind).is_some()),
     }
 }
 

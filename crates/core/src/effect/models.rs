@@ -1,5 +1,22 @@
-//! Classes of models: what some patterns and conditions can tell apart, found by walking the trie
-//! of the patterns and the conditions' automata together.
+//! Classes of models: sets of models that some patterns and conditions cannot tell apart.
+//!
+//! They are found by one walk, byte by byte, over the trie of the patterns and the automata of the
+//! conditions at once. Each state of the walk says which items a model that ends here meets. For
+//! example:
+//!
+//! ```text
+//! items            bit 0: the pattern gpt-*     bit 1: the condition .*-mini
+//!
+//! bytes walked     items met     class
+//! (no model)       none          0: the absent model
+//! a                none          1: every model that neither item asks for
+//! gpt-             0             2: for example "gpt-"
+//! -mini            1             3: for example "-mini"
+//! gpt--mini        0 and 1       4: for example "gpt--mini"
+//! ```
+//!
+//! The walk is breadth first, so that the model it found first for a class is a shortest one. It
+//! stands for the class until a model of the catalog is known to lie there.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,18 +32,18 @@ use crate::document::Dimension;
 use crate::policy::condition::ModelPattern;
 use crate::policy::{Catalog, Pattern};
 
-/// States that one walk may meet.
+/// The most states of one walk.
 const MAX_STATES: usize = 50_000;
-/// Automata that one walk may follow.
+/// The most automata that one walk follows.
 const MAX_AUTOMATA: usize = 4_096;
-/// States of all automata together that one walk may keep: each of its own states holds one of each
+/// The most automaton states that one walk keeps: each state of the walk holds one for each
 /// automaton.
 const MAX_CELLS: usize = 16_000_000;
-/// Bits of all classes together, in words.
+/// The most memory for the bits of all classes, in words.
 const MAX_WORDS: usize = 8_000_000;
-/// What building an automaton costs, beside one step: about what a short expression takes.
+/// Budget units for building an automaton: about what a short expression takes, in steps.
 const AUTOMATON_UNITS: u64 = 5_000;
-/// Values of a catalog that are tried as witnesses.
+/// The most values of a catalog that are tried as witnesses.
 const MAX_CATALOG: usize = 2_000;
 
 /// Which items a model meets, one bit for each item of a space.
@@ -55,9 +72,9 @@ impl Bits {
 #[derive(Debug)]
 pub(crate) struct Class {
     pub bits: Bits,
-    /// One of them; `None`: the absent model.
+    /// An example; `None`: the absent model.
     pub witness: Option<String>,
-    /// Whether the witness is one of the catalog.
+    /// Whether the example is a model of the catalog.
     pub known: bool,
 }
 
@@ -101,7 +118,7 @@ impl Space {
     }
 }
 
-/// Makes spaces, each once; automata, each once.
+/// Builds spaces and automata, and keeps them for the next time.
 #[derive(Debug)]
 pub(crate) struct Spaces {
     made: FxHashMap<Vec<ItemId>, Result<Rc<Space>, TooLarge>>,
@@ -113,7 +130,7 @@ pub(crate) struct Spaces {
 }
 
 impl Spaces {
-    /// Witnesses come from the catalogs, the first of them first.
+    /// Examples are taken from the catalogs; earlier catalogs come first.
     pub(crate) fn new(catalogs: &[&Catalog]) -> Self {
         Self {
             made: FxHashMap::default(),
@@ -140,7 +157,7 @@ impl Spaces {
         }
 
         let space = self.make_space(known, items, budget).map(Rc::new);
-        // A later phase of the budget can succeed where this one ended.
+        // The budget was the reason: a later phase, with more of it, may succeed.
         if space.is_err() && budget.is_spent() {
             return space;
         }
@@ -233,7 +250,7 @@ impl Spaces {
         made
     }
 
-    /// Puts the catalog's models where they are of a class.
+    /// Replaces the examples of classes by models of the catalog that lie in them.
     fn name_classes(&mut self, known: &Items, space: &mut Space) {
         let met: Vec<Rc<Vec<bool>>> = space
             .items
@@ -289,7 +306,7 @@ pub(crate) fn catalog_values<'a>(lists: impl Iterator<Item = &'a [Arc<str>]>) ->
         .collect()
 }
 
-/// One walk over the trie, the automata and the automaton of valid UTF-8 together.
+/// One walk over the trie, the automata of the conditions, and the automaton of valid UTF-8.
 struct ModelWalk<'a> {
     trie: Trie,
     automata: Vec<(usize, Rc<Dfa>)>,
@@ -305,7 +322,7 @@ struct State {
     automata: Vec<StateID>,
 }
 
-/// The states met, how each was reached first, and the classes found.
+/// The states met so far, how each was reached first, and the classes found.
 #[derive(Default)]
 struct Met {
     known: FxHashSet<State>,
@@ -339,7 +356,7 @@ impl ModelWalk<'_> {
         Ok(met.classes)
     }
 
-    /// One more byte after a state.
+    /// Extends a state by each of some bytes.
     fn take_step(&self, from: usize, bytes: &[u8], met: &mut Met) -> Result<(), TooLarge> {
         for byte in bytes {
             if met.is_too_large(self.automata.len(), self.bits)
@@ -407,7 +424,7 @@ impl ModelWalk<'_> {
         bits
     }
 
-    /// Of all bytes that nothing tells apart one, the most natural.
+    /// One byte of each group that nothing tells apart; letters and digits are preferred.
     fn representative_bytes(&self) -> Vec<u8> {
         let mut order: Vec<u8> = (b'a'..=b'z')
             .chain(b'0'..=b'9')
@@ -453,7 +470,7 @@ impl Met {
         }
     }
 
-    /// The string that led to a state, and one byte more.
+    /// The bytes that led to a state, and one byte more, as a string.
     fn spell_model(&self, from: usize, byte: u8) -> String {
         let mut bytes = vec![byte];
         let mut at = from;

@@ -304,38 +304,39 @@ pub struct HeldInvariant {
     pub require: Vec<String>,
 }
 
+/// One case as a tree.
+fn held_case_tree(case: &HeldCase) -> Tree {
+    let mut context = Fields::new();
+    for dimension in Dimension::ALL {
+        let values = case.context.values(dimension);
+        match values {
+            [] => {}
+            values if dimension.is_set() => {
+                context.put_texts(dimension.plural(), &bare_texts(values))
+            }
+            [value, ..] => context.put_word(dimension.singular(), value),
+        }
+    }
+
+    let mut expect = Fields::new();
+    expect.put_texts("guardrails", &bare_texts(&case.guardrails));
+    let mut fields = Fields::new();
+    fields.put_word("name", &case.name);
+    if !context.0.is_empty() {
+        fields.put_field("context", Value::Map(context.0), Span::default());
+    }
+
+    fields.put_field("expect", Value::Map(expect.0), Span::default());
+    fields.into_tree(Span::default())
+}
+
 /// Cases as the text of a PolicyTest document.
 pub fn write_held_cases(name: &str, cases: &[HeldCase]) -> String {
-    let case = |case: &HeldCase| {
-        let mut context = Fields::new();
-        for dimension in Dimension::ALL {
-            let values = case.context.values(dimension);
-            match values {
-                [] => {}
-                values if dimension.is_set() => {
-                    context.put_texts(dimension.plural(), &bare_texts(values))
-                }
-                [value, ..] => context.put_word(dimension.singular(), value),
-            }
-        }
-
-        let mut expect = Fields::new();
-        expect.put_texts("guardrails", &bare_texts(&case.guardrails));
-        let mut fields = Fields::new();
-        fields.put_word("name", &case.name);
-        if !context.0.is_empty() {
-            fields.put_field("context", Value::Map(context.0), Span::default());
-        }
-
-        fields.put_field("expect", Value::Map(expect.0), Span::default());
-        fields.into_tree(Span::default())
-    };
-
     let mut fields = Fields::start_document(Kind::PolicyTest);
     fields.put_word("name", name);
     fields.put_field(
         "cases",
-        Value::List(cases.iter().map(case).collect()),
+        Value::List(cases.iter().map(held_case_tree).collect()),
         Span::default(),
     );
 

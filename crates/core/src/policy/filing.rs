@@ -15,7 +15,11 @@
 //! is found matches in the dimension it is filed under and not yet in the others: those the caller
 //! checks. Exact values are found by hash; prefixes too, in one table for each length.
 //!
-//! Must not know what is filed: the engine and the proof file different things.
+//! The engine and the proof use it: the engine asks what matches a value, the proof what covers a
+//! pattern. The rules ask another question, which areas overlap one, also through patterns below its
+//! own and for one policy or guardrail at a time: they have an index of ranges in `policy::reach`.
+//!
+//! Must not know what is filed.
 
 use std::sync::Arc;
 

@@ -337,6 +337,15 @@ impl Point {
         }
     }
 
+    /// The point's patterns in one dimension: exactly one, except for sets.
+    pub(super) fn patterns_of(&self, dimension: Dimension) -> &[Pattern] {
+        if dimension.is_set() {
+            &self.tags
+        } else {
+            std::slice::from_ref(&self.values[dimension])
+        }
+    }
+
     /// Whether every request of the cone is matched by the list in one dimension.
     pub(super) fn is_within(&self, dimension: Dimension, list: &PatternList) -> bool {
         if dimension.is_set() {

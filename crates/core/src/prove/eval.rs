@@ -90,7 +90,7 @@ impl<'w, 'a> Evaluator<'w, 'a> {
         let mut items = items.to_vec();
         let mut ranks = Vec::new();
         for side in &self.world.sides {
-            let matching = side.index.matching(&side.givens, point);
+            let matching = side.index.matching_attachments(&side.givens, point);
             for given in matching
                 .iter()
                 .filter_map(|rank| side.givens.get(*rank as usize))

@@ -555,7 +555,7 @@ fn active_attachments<'w>(
     side: usize,
 ) -> impl Iterator<Item = (Rank, &'w Given)> {
     let side = world.side_at(side);
-    let ranks = side.map(|side| side.index.matching(&side.givens, &found.point));
+    let ranks = side.map(|side| side.index.matching_attachments(&side.givens, &found.point));
     let givens = side.map_or(&[][..], |side| &side.givens);
     let class = found.classes.first().copied().unwrap_or(0);
 

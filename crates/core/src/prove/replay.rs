@@ -26,18 +26,7 @@ pub(super) fn replayed_change(
     let [base, head] = engines.map(|engine| engine.resolve(request));
     let (before, after) = (guardrail_ids(world, &base)?, guardrail_ids(world, &head)?);
     let (old, new) = (pipe_ids(world, &base)?, pipe_ids(world, &head)?);
-    let less = |a: &[GuardId], b: &[GuardId]| {
-        a.iter()
-            .filter(|g| b.binary_search(g).is_err())
-            .copied()
-            .collect()
-    };
-
-    let change = OutcomeChange {
-        lost: less(&before, &after),
-        gained: less(&after, &before),
-        pipes: (old != new).then_some((old, new)),
-    };
+    let change = OutcomeChange::between((&before, &old), (&after, &new));
 
     Some((change, pipeline_views(&base), pipeline_views(&head)))
 }
@@ -64,23 +53,30 @@ fn pipe_ids(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<PipeId
 }
 
 fn pipe_id(world: &World<'_>, pipeline: &Pipeline, set: &PolicySet) -> Option<PipeId> {
-    let step = |step: &Step| {
-        Some(PipeStep {
-            guardrail: world
-                .guardrails
-                .find_number(set.guardrail(step.guardrail))?,
-            on_pass: step.on_pass,
-            on_fail: step.on_fail,
-            on_error: step.on_error.unwrap_or(step.on_fail),
-            pass_data: step.pass_data,
-            message: step.modify_response_message.clone(),
-        })
-    };
-
-    let steps = pipeline.steps.iter().map(step).collect::<Option<_>>()?;
+    let steps = pipeline
+        .steps
+        .iter()
+        .map(|step| known_step(world, step, set))
+        .collect::<Option<_>>()?;
     world.pipes.find_number(&Pipe {
         mode: pipeline.mode,
         steps,
+    })
+}
+
+/// A step in the world's numbers; `None`: its guardrail is not known there.
+fn known_step(world: &World<'_>, step: &Step, set: &PolicySet) -> Option<PipeStep> {
+    let guardrail = world
+        .guardrails
+        .find_number(set.guardrail(step.guardrail))?;
+
+    Some(PipeStep {
+        guardrail,
+        on_pass: step.on_pass,
+        on_fail: step.on_fail,
+        on_error: step.on_error.unwrap_or(step.on_fail),
+        pass_data: step.pass_data,
+        message: step.modify_response_message.clone(),
     })
 }
 

@@ -1,11 +1,23 @@
-//! Where BASE and HEAD answer differently: the points that have to be looked at, and what was seen
-//! there.
+//! Where BASE and HEAD answer differently: the points to look at, and the differences found there.
 //!
-//! Attachments that both sets have cancel. For one that only one of them has, its own points show
-//! whether what it gives is lost (gained), unless default attachments of the other set give it
-//! where none but they match; there some attachment of that set, met besides, must switch them off.
-//! An attachment that is new switches the defaults of its set off, which the other set's still
-//! give. docs/prove.md has the argument that nothing else has to be looked at.
+//! Attachments that both sets have cancel each other out. An attachment that only one set has is
+//! looked at in three steps. For example:
+//!
+//! ```text
+//! BASE   d: audit, teams [x, y], default     p: audit, teams [x]
+//! HEAD   d: audit, teams [x, y], default     q: log,   keys [k]
+//!
+//! 1 its own points       p at (team x): BASE gives audit by p, HEAD by d: equal, but only the
+//!                        default attachment d hides that p is gone
+//!                        q at (key k): HEAD gives log, BASE does not: log is gained
+//! 2 behind defaults      q switches HEAD's d off where both match: at (team x, key k) BASE gives
+//!                        audit and HEAD does not: audit is lost
+//! 3 defaults that are    q is new, and BASE's d still gives audit where q switches HEAD's d off:
+//!   switched off         at (team y, key k) audit is lost
+//! ```
+//!
+//! Policies that requests can name are looked at the same way, by name instead of by attachment.
+//! docs/prove.md has the argument that nothing else has to be looked at.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,12 +32,12 @@ use super::pipelines;
 use super::world::{GuardId, PipeId, ProfileId, Side, World};
 use crate::effect::Space;
 
-/// Units of work that keeping a difference takes.
+/// Budget units charged for each difference, which has to be described later.
 const PER_FOUND: u64 = 50;
-/// Differences that are kept at most: a bound on memory.
+/// The most differences kept, so that memory stays bounded.
 const MAX_FOUND: usize = 150_000;
 
-/// What the requests of some classes of models of a point lose and gain.
+/// What requests of a point lose and gain, for some classes of models.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct OutcomeChange {
     pub lost: Vec<GuardId>,
@@ -34,7 +46,30 @@ pub(super) struct OutcomeChange {
     pub pipes: Option<(Vec<PipeId>, Vec<PipeId>)>,
 }
 
-/// A policy that requests name.
+impl OutcomeChange {
+    /// The difference between two answers, each given as sorted guardrails and pipelines in order.
+    pub(super) fn between(
+        (guardrails_before, pipes_before): (&[GuardId], &[PipeId]),
+        (guardrails_after, pipes_after): (&[GuardId], &[PipeId]),
+    ) -> Self {
+        let pipes =
+            (pipes_before != pipes_after).then(|| (pipes_before.to_vec(), pipes_after.to_vec()));
+
+        Self {
+            lost: sorted_difference(guardrails_before, guardrails_after),
+            gained: sorted_difference(guardrails_after, guardrails_before),
+            pipes,
+        }
+    }
+}
+
+/// The guardrails of one sorted list that another one lacks.
+fn sorted_difference(list: &[GuardId], other: &[GuardId]) -> Vec<GuardId> {
+    let is_missing = |guardrail: &&GuardId| other.binary_search(guardrail).is_err();
+    list.iter().filter(is_missing).copied().collect()
+}
+
+/// A policy that requests may name.
 #[derive(Debug, Clone)]
 pub(super) struct NamedRequest {
     pub name: Arc<str>,
@@ -50,14 +85,14 @@ impl NamedRequest {
     }
 }
 
-/// A difference that was seen.
+/// A difference between BASE and HEAD at one point.
 #[derive(Debug)]
 pub(super) struct Difference {
     pub point: Point,
     pub requested: Option<Arc<str>>,
     pub space: Rc<Space>,
     pub classes: Vec<usize>,
-    /// For each side, whether some class gets what default attachments give.
+    /// For each side, whether default attachments decide for one of the classes.
     pub by_default: [bool; 2],
     pub change: OutcomeChange,
 }
@@ -75,9 +110,9 @@ pub(super) struct Search<'w, 'a> {
     pub eval: Evaluator<'w, 'a>,
     pub changes: &'w Changes<'w, 'a>,
     pub found: Vec<Difference>,
-    /// What was not looked at, each in a sentence.
+    /// What could not be analysed, one sentence each.
     pub skipped: Vec<String>,
-    /// For each side, its default attachments.
+    /// The default attachments of each side.
     defaults: [Vec<Rank>; 2],
     seen: FxHashSet<(Point, Option<Arc<str>>)>,
 }
@@ -106,7 +141,7 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// Looks everywhere.
+    /// Runs all steps of the search, until the budget is spent.
     pub(super) fn run_search(&mut self) {
         for this in [BASE, HEAD] {
             for rank in self.changed_attachments(this) {
@@ -140,12 +175,12 @@ impl<'w, 'a> Search<'w, 'a> {
         self.is_over();
     }
 
-    /// Whether no more can be looked at.
+    /// Whether the budget or the room for differences is used up.
     pub(super) fn is_full(&self) -> bool {
         self.eval.budget.is_spent() || self.found.len() >= MAX_FOUND
     }
 
-    /// Whether the search has to end; that is said then.
+    /// Whether the search must end here; if so, records that it is incomplete.
     fn is_over(&mut self) -> bool {
         let is_over = self.is_full() && !self.changes.is_empty();
         if is_over && self.skipped.is_empty() {
@@ -167,7 +202,7 @@ impl<'w, 'a> Search<'w, 'a> {
         self.eval.world.side_at(side)
     }
 
-    /// What an attachment is called in `not_analysed`.
+    /// How an attachment is named in `not_analysed`.
     pub(super) fn attachment_label(&self, side: usize, rank: Rank) -> String {
         let set = self.side_at(side).map(|side| side.set);
         let attachment = set.and_then(|set| set.attachments.get(rank as usize));
@@ -181,7 +216,7 @@ impl<'w, 'a> Search<'w, 'a> {
         format!("the attachment of `{name}` at {place}")
     }
 
-    /// Says that something was not looked at.
+    /// Records that something could not be analysed, with the reason.
     pub(super) fn note_skipped(&mut self, what: String) {
         let why = if self.eval.budget.is_spent() {
             "the budget is spent"
@@ -213,7 +248,8 @@ impl<'w, 'a> Search<'w, 'a> {
         given.distinct.points_within(at)
     }
 
-    /// Looks at a point and notes what differs there.
+    /// Evaluates a point in both sets and records what differs there. `None`: the evaluation was
+    /// too large, or the search is over.
     pub(super) fn look_at(
         &mut self,
         point: &Point,
@@ -252,7 +288,7 @@ impl<'w, 'a> Search<'w, 'a> {
             }
         }
 
-        // What is found has to be described later; it is paid for here, where that can be refused.
+        // Describing a difference later costs work. It is charged here, where it can be refused.
         self.eval.budget.spend(groups.len() as u64 * PER_FOUND);
         for (change, classes) in groups {
             let default = |side| {
@@ -272,7 +308,7 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// Whether the named policy has a part in a change: requests that do not name it have theirs
+    /// Whether the named policy contributes to a change. Requests that do not name it are looked at
     /// elsewhere.
     fn is_of(
         &self,
@@ -309,8 +345,7 @@ impl<'w, 'a> Search<'w, 'a> {
             .unwrap_or_default()
     }
 
-    /// What an attachment of one set gives, at its own points and where defaults hide that it is
-    /// gone.
+    /// Steps 1 and 2: the attachment's own points, and those where defaults hide that it is gone.
     fn look_at_own(&mut self, this: usize, rank: Rank) {
         let default = self
             .side_at(this)
@@ -330,8 +365,8 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// Looks for attachments of the other set that switch its defaults off where these hide a loss
-    /// of `this` set's; each hidden thing is a class of models and what is hidden there.
+    /// Looks for attachments of the other set that switch its default attachments off, where these
+    /// hide a loss. `hidden` has pairs of a class of models and what is hidden from it.
     fn look_behind_defaults(
         &mut self,
         this: usize,
@@ -380,7 +415,8 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// Where a new attachment switches off what the defaults of this set still give.
+    /// Step 3: where an attachment of the other set switches default attachments off that still
+    /// count in this set.
     fn look_where_switched_off(&mut self, this: usize, rank: Rank) {
         let Some(side) = self.side_at(this) else {
             return;
@@ -421,7 +457,7 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// Looks where an attachment meets a cone.
+    /// Looks at the points of an attachment's zone within a cone.
     fn look_at_both(&mut self, side: usize, rank: Rank, at: &Point) {
         for both in self.points_within(side, rank, at) {
             if self.look_at(&both, None).is_none() {
@@ -434,7 +470,7 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// What requests that name a policy lose and gain by it.
+    /// What requests lose and gain by naming a policy.
     fn look_by_name(&mut self, request: &NamedRequest) {
         let Some(seen) = self.look_at(&Point::every_request(), Some(request)) else {
             self.note_skipped(format!("requests that name the policy `{}`", request.name));
@@ -447,7 +483,7 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
-    /// What the named policy gives in this set and not in the other, which gives it by default.
+    /// What the named policy gives in this set only, where the other set gives it by default.
     fn hidden_of_named(
         &self,
         seen: &Evaluated,
@@ -491,7 +527,7 @@ fn gives_element(world: &World<'_>, profile: ProfileId, element: Element) -> boo
     }
 }
 
-/// What both sets give, the other one only by default.
+/// What both sets give, but the other set only by default attachments.
 fn hidden_elements(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
     let mut hidden = Vec::new();
     for class in 0..seen.space.classes.len() {
@@ -512,7 +548,7 @@ fn hidden_elements(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
     hidden
 }
 
-/// Whether what was hidden from a class is seen to be lost by all of its models.
+/// Whether a finer point shows that all models of a class lose what was hidden from them.
 fn is_shown_lost(
     this: usize,
     at: &Evaluated,
@@ -539,16 +575,5 @@ fn is_shown_lost(
 /// What a class of models loses and gains at a point.
 fn class_change(seen: &Evaluated, class: usize) -> OutcomeChange {
     let (before, after) = (seen.outcome_of(BASE, class), seen.outcome_of(HEAD, class));
-    let less = |a: &[GuardId], b: &[GuardId]| {
-        a.iter()
-            .filter(|g| b.binary_search(g).is_err())
-            .copied()
-            .collect()
-    };
-
-    OutcomeChange {
-        lost: less(&before.gives, &after.gives),
-        gained: less(&after.gives, &before.gives),
-        pipes: (before.pipes != after.pipes).then(|| (before.pipes.clone(), after.pipes.clone())),
-    }
+    OutcomeChange::between((&before.gives, &before.pipes), (&after.gives, &after.pipes))
 }

@@ -350,32 +350,24 @@ impl<'a> ShiftQuestion<'a> {
 
     /// What each team loses and gains by model; less what is said already in `said`.
     fn ask_rest(&self, rest: &Rest, said: &[Vec<Delta<'a>>]) -> Vec<Vec<Delta<'a>>> {
-        let of_team = |(at, team): (usize, &AxisValue<'_>)| {
-            let models = self.models.iter().enumerate().map(|(model_at, model)| {
-                let mut context = rest.context.clone();
-                for (of, value) in [
-                    (Dimension::Team, team.value),
-                    (Dimension::Model, model.value),
-                ] {
-                    if let Some(value) = value {
-                        context.add_value(of, value.to_owned());
-                    }
-                }
+        self.teams
+            .par_iter()
+            .enumerate()
+            .map(|(at, team)| {
+                let said = said.get(at).map(Vec::as_slice).unwrap_or_default();
+                self.ask_team(rest, team, said)
+            })
+            .collect()
+    }
 
-                let said = said.get(at).and_then(|models| models.get(model_at));
-                self.compare_answers(
-                    &Request {
-                        context,
-                        policies: Vec::new(),
-                    },
-                    said,
-                )
-            });
-
-            models.collect()
+    /// What one team loses and gains by model.
+    fn ask_team(&self, rest: &Rest, team: &AxisValue<'_>, said: &[Delta<'a>]) -> Vec<Delta<'a>> {
+        let ask_model = |(at, model): (usize, &AxisValue<'_>)| {
+            let request = request_of(rest, team, model);
+            self.compare_answers(&request, said.get(at))
         };
 
-        self.teams.par_iter().enumerate().map(of_team).collect()
+        self.models.iter().enumerate().map(ask_model).collect()
     }
 
     fn compare_answers(&self, request: &Request, said: Option<&Delta<'a>>) -> Delta<'a> {
@@ -500,6 +492,25 @@ fn unshown_rows(rows: &[ShiftRow], regions: &[(usize, &Region)]) -> Vec<ShiftRow
     }
 
     more
+}
+
+/// The request of a team for a model, with what else a part of the table asks for.
+fn request_of(rest: &Rest, team: &AxisValue<'_>, model: &AxisValue<'_>) -> Request {
+    let mut context = rest.context.clone();
+    let values = [
+        (Dimension::Team, team.value),
+        (Dimension::Model, model.value),
+    ];
+    for (dimension, value) in values {
+        if let Some(value) = value {
+            context.add_value(dimension, value.to_owned());
+        }
+    }
+
+    Request {
+        context,
+        policies: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -213,34 +213,30 @@ impl<'a> WhyQuestion<'a> {
             .listed
             .iter()
             .filter(|(id, _, _, gives)| id.is_none() && *gives);
-        let giver = |(_, name, via, _): &(Option<PolicyId>, String, String, bool)| {
-            let own = name.split_once('@').map_or(&**name, |(own, _)| own);
-            let place = self
-                .set
-                .find_policy(own)
-                .map(|(_, policy)| policy.place.clone());
-            let (file, line) =
-                place.map_or_else(Default::default, |it| (it.file.to_string(), it.line));
-            let (policy, matched_via) = (name.clone(), Some(via.clone()));
-            let giver = Giver {
-                policy,
-                file,
-                line,
-                gives: true,
-                matched_via,
-                obstacles: Vec::new(),
-            };
-
-            (
-                Distance {
-                    obstacles: 0,
-                    unlike: 0,
-                },
-                giver,
-            )
+        let none = || Distance {
+            obstacles: 0,
+            unlike: 0,
         };
 
-        pinned.map(giver).collect()
+        pinned
+            .map(|(_, name, via, _)| (none(), self.pinned_giver(name, via)))
+            .collect()
+    }
+
+    /// A version beside the set, as one that gives. Its place is that of the set's own version.
+    fn pinned_giver(&self, label: &str, via: &str) -> Giver {
+        let own = label.split_once('@').map_or(label, |(own, _)| own);
+        let place = self.set.find_policy(own).map(|(_, policy)| &policy.place);
+        let (file, line) = place.map_or_else(Default::default, |it| (it.file.to_string(), it.line));
+
+        Giver {
+            policy: label.to_owned(),
+            file,
+            line,
+            gives: true,
+            matched_via: Some(via.to_owned()),
+            obstacles: Vec::new(),
+        }
     }
 
     fn judge_policy(&self, id: PolicyId, policy: &'a Policy) -> (Distance, Giver) {

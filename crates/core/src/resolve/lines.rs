@@ -35,23 +35,23 @@ const MAX_CONDITIONS: usize = 4;
 #[derive(Debug, Clone, Default)]
 pub(super) struct ChainTable {
     /// By [`PolicyId`].
-    lines: Vec<ChainRow>,
-    /// Of each line: its conditions, then of each case where its guardrails end, counted from the
-    /// end of these numbers, then the guardrails of all cases.
-    row: Vec<u32>,
+    rows: Vec<ChainRow>,
+    /// For each row: its conditions; then, for each case, where its guardrails end, counted from the
+    /// end of these ends; then the guardrails of all cases.
+    numbers: Vec<u32>,
     /// Distinct conditions: patterns, one of which must hold.
     conditions: Vec<Box<[ConditionId]>>,
 }
 
-/// One policy and its ancestors.
+/// One policy with its ancestors.
 #[derive(Debug, Clone, Copy)]
 struct ChainRow {
-    /// Where it begins in the row.
+    /// Where its numbers begin in [`ChainTable::numbers`].
     at: u32,
     /// How many distinct conditions its members have. With too many, each request works out what
     /// the chain gives.
     conditions: u8,
-    /// A member has no condition: the policy applies to every model.
+    /// Whether a member has no condition, so that the policy applies to every model.
     free: bool,
     /// Whether the policy has a pipeline of its own.
     pipeline: bool,
@@ -59,74 +59,74 @@ struct ChainRow {
 
 impl ChainTable {
     pub(super) fn new(set: &PolicySet) -> Self {
-        let mut making = TableBuilder::default();
+        let mut builder = TableBuilder::default();
         set.policies
             .iter()
-            .for_each(|policy| making.add_policy(set, policy));
-        making.lines
+            .for_each(|policy| builder.add_policy(set, policy));
+        builder.table
     }
 
-    /// The lines of a set that was made from this one's, in which those of some policies differ.
+    /// The table of a set that was patched: only the rows of `differing` policies are made anew.
     pub(super) fn with_patch(&self, set: &PolicySet, differing: &FxHashSet<PolicyId>) -> Self {
         let known = (0..)
             .zip(&self.conditions)
             .map(|(number, condition)| (condition.clone(), number));
-        let lines = Self {
+        let table = Self {
             conditions: self.conditions.clone(),
             ..Self::default()
         };
 
-        let mut making = TableBuilder {
+        let mut builder = TableBuilder {
             known: known.collect(),
-            lines,
+            table,
         };
 
         for (id, policy) in (0..).map(PolicyId).zip(&set.policies) {
             let same = self.row_of(id).filter(|_| !differing.contains(&id));
-            match same.and_then(|line| Some((line, self.row_numbers(line)?))) {
-                Some((line, numbers)) => making.put_row(*line, numbers),
-                None => making.add_policy(set, policy),
+            match same.and_then(|row| Some((row, self.row_numbers(row)?))) {
+                Some((row, numbers)) => builder.put_row(*row, numbers),
+                None => builder.add_policy(set, policy),
             }
         }
 
-        making.lines
+        builder.table
     }
 
     fn row_of(&self, id: PolicyId) -> Option<&ChainRow> {
-        self.lines.get(id.0 as usize)
+        self.rows.get(id.0 as usize)
     }
 
-    /// All numbers of a line.
-    fn row_numbers(&self, line: &ChainRow) -> Option<&[u32]> {
-        let row = self.row.get(line.at as usize..)?;
-        let cases = line.count_cases();
+    /// All numbers of a row.
+    fn row_numbers(&self, row: &ChainRow) -> Option<&[u32]> {
+        let numbers = self.numbers.get(row.at as usize..)?;
+        let cases = row.count_cases();
         let head = cases.conditions + cases.count;
         let guardrails = head
             .checked_sub(1)
-            .and_then(|last| row.get(last))
+            .and_then(|last| numbers.get(last))
             .map_or(0, |end| *end as usize);
 
-        row.get(..head + guardrails)
+        numbers.get(..head + guardrails)
     }
 
     /// Whether a policy has a pipeline of its own.
     pub(super) fn has_pipeline(&self, id: PolicyId) -> bool {
-        self.row_of(id).is_some_and(|line| line.pipeline)
+        self.row_of(id).is_some_and(|row| row.pipeline)
     }
 
     /// A policy applies when any member of its chain has no condition or one that holds.
     pub(super) fn policy_applies(&self, id: PolicyId, of: &Conditions<'_>) -> bool {
-        let Some(line) = self.row_of(id) else {
+        let Some(row) = self.row_of(id) else {
             return false;
         };
 
-        if line.free {
+        if row.free {
             return true;
         }
 
-        match line.is_kept() {
+        match row.is_kept() {
             true => self
-                .conditions_of(line)
+                .conditions_of(row)
                 .iter()
                 .any(|number| self.condition_holds(*number, of)),
             false => of.set.policy(id).is_some_and(|policy| {
@@ -137,11 +137,11 @@ impl ChainTable {
 
     /// What a policy's chain gives.
     pub(super) fn guardrails_of<'a>(&'a self, id: PolicyId, of: &Conditions<'_>) -> Gives<'a> {
-        if let Some(line) = self.row_of(id).filter(|line| line.is_kept()) {
+        if let Some(row) = self.row_of(id).filter(|row| row.is_kept()) {
             let bit =
                 |(at, number): (usize, &u32)| u8::from(self.condition_holds(*number, of)) << at;
-            let case = self.conditions_of(line).iter().enumerate().map(bit).sum();
-            let guardrails = Cow::Borrowed(self.case_guardrails(line, case).unwrap_or(&[]));
+            let case = self.conditions_of(row).iter().enumerate().map(bit).sum();
+            let guardrails = Cow::Borrowed(self.case_guardrails(row, case).unwrap_or(&[]));
             return Gives {
                 case: Some(case),
                 guardrails,
@@ -158,11 +158,11 @@ impl ChainTable {
         }
     }
 
-    fn case_guardrails(&self, line: &ChainRow, case: u8) -> Option<&[u32]> {
+    fn case_guardrails(&self, row: &ChainRow, case: u8) -> Option<&[u32]> {
         let case = usize::from(case);
-        let cases = line.count_cases();
-        let row = self.row.get(line.at as usize + cases.conditions..)?;
-        let (ends, guardrails) = row.split_at_checked(cases.count)?;
+        let cases = row.count_cases();
+        let numbers = self.numbers.get(row.at as usize + cases.conditions..)?;
+        let (ends, guardrails) = numbers.split_at_checked(cases.count)?;
         let start = case
             .checked_sub(1)
             .and_then(|before| ends.get(before))
@@ -171,10 +171,10 @@ impl ChainTable {
         guardrails.get(start..*ends.get(case)? as usize)
     }
 
-    fn conditions_of(&self, line: &ChainRow) -> &[u32] {
-        let at = line.at as usize;
-        self.row
-            .get(at..at + line.count_cases().conditions)
+    fn conditions_of(&self, row: &ChainRow) -> &[u32] {
+        let at = row.at as usize;
+        self.numbers
+            .get(at..at + row.count_cases().conditions)
             .unwrap_or(&[])
     }
 
@@ -195,7 +195,7 @@ pub(super) struct Gives<'a> {
     pub guardrails: Cow<'a, [u32]>,
 }
 
-/// How many conditions, and how many cases, begin a line.
+/// How many conditions, and how many cases, a row has.
 struct CaseCounts {
     conditions: usize,
     count: usize,
@@ -220,18 +220,18 @@ impl ChainRow {
     }
 }
 
-/// Lines under construction.
+/// A table under construction.
 #[derive(Default)]
 struct TableBuilder {
     known: FxHashMap<Box<[ConditionId]>, u32>,
-    lines: ChainTable,
+    table: ChainTable,
 }
 
 impl TableBuilder {
-    fn put_row(&mut self, line: ChainRow, numbers: &[u32]) {
-        let at = u32::try_from(self.lines.row.len()).unwrap_or(u32::MAX);
-        self.lines.lines.push(ChainRow { at, ..line });
-        self.lines.row.extend_from_slice(numbers);
+    fn put_row(&mut self, row: ChainRow, numbers: &[u32]) {
+        let at = u32::try_from(self.table.numbers.len()).unwrap_or(u32::MAX);
+        self.table.rows.push(ChainRow { at, ..row });
+        self.table.numbers.extend_from_slice(numbers);
     }
 
     fn add_policy(&mut self, set: &PolicySet, policy: &Policy) {
@@ -243,20 +243,20 @@ impl TableBuilder {
             }
         }
 
-        let line = ChainRow {
+        let row = ChainRow {
             at: 0,
             conditions: u8::try_from(conditions.len()).unwrap_or(u8::MAX),
             free: chain_members(set, policy).any(|member| member.condition.is_none()),
             pipeline: policy.pipeline.is_some(),
         };
 
-        let numbers = if line.is_kept() {
+        let numbers = if row.is_kept() {
             self.every_case(set, policy, &conditions)
         } else {
             Vec::new()
         };
 
-        self.put_row(line, &numbers);
+        self.put_row(row, &numbers);
     }
 
     fn every_case(&self, set: &PolicySet, policy: &Policy, conditions: &[u32]) -> Vec<u32> {
@@ -284,8 +284,8 @@ impl TableBuilder {
             return *number;
         }
 
-        let number = u32::try_from(self.lines.conditions.len()).unwrap_or(u32::MAX);
-        self.lines.conditions.push(condition.into());
+        let number = u32::try_from(self.table.conditions.len()).unwrap_or(u32::MAX);
+        self.table.conditions.push(condition.into());
         self.known.insert(condition.into(), number);
 
         number
@@ -300,7 +300,7 @@ fn guardrail_numbers(guardrails: Vec<GuardrailId>) -> impl Iterator<Item = u32> 
     guardrails.into_iter().map(|guardrail| guardrail.0)
 }
 
-/// Which conditions hold for one model.
+/// Tells which conditions hold for one model.
 #[derive(Clone, Copy)]
 pub(super) struct Conditions<'a> {
     set: &'a PolicySet,

@@ -1,4 +1,15 @@
 //! The requests that each attachment is for, as sets of pattern numbers.
+//!
+//! With the numbers of `order` (teams: 0 `*`, 2 `health*`, 3 `health-eu`; keys: 1 `ci`):
+//!
+//! ```text
+//! a  teams: [health*], models: ["*"]     team [2]               a star asks for nothing
+//! b  teams: [health-eu], keys: [ci]      team [3], key [1]
+//! c  tags: ["*"]                         tag [0]                some tag must be there
+//!
+//! a covers b       2 covers 3, and a asks for no key
+//! b overlaps c     the only dimension of c is a set: a request may have both
+//! ```
 
 use jiff::Timestamp;
 
@@ -7,8 +18,8 @@ use super::order::{PatternNo, PatternOrder};
 use crate::document::{Dimension, PerDimension, RawAttachment};
 use crate::policy::{Item, ends_earlier};
 
-/// The dimensions that can keep two attachments apart. A set cannot: one request may have a value
-/// for each.
+/// The dimensions with one value in a request: only these can keep two attachments apart. Of a
+/// set, such as tags, one request may have a value for each attachment.
 pub(super) fn exclusive_dimensions() -> impl Iterator<Item = Dimension> {
     Dimension::ALL
         .into_iter()
@@ -29,17 +40,17 @@ pub struct Area {
 }
 
 impl Area {
-    /// Whether it is every request.
+    /// Whether it holds every request.
     pub fn is_everything(&self) -> bool {
         self.patterns.values().all(Option::is_none)
     }
 
-    /// Whether it is there for as long as another one.
+    /// Whether it does not expire before another one.
     pub fn outlasts(&self, other: &Self) -> bool {
         !ends_earlier(self.expires, other.expires)
     }
 
-    /// The dimensions that can keep two attachments apart and that it asks for.
+    /// The dimensions with one value that it asks for.
     pub(super) fn signature_of(&self) -> Signature {
         let asked = exclusive_dimensions().filter(|dimension| self.patterns[*dimension].is_some());
         Signature(asked.fold(0, |bits, dimension| {
@@ -107,7 +118,7 @@ impl<'a> Areas<'a> {
         areas
     }
 
-    /// `None` where the attachment is at fault, so that it is for no requests that can be told.
+    /// `None` where the attachment itself is faulty, so that it has no certain area.
     fn draw_area(&self, item: &Item<'a, RawAttachment>, policy: usize) -> Option<Area> {
         let lists = PerDimension::from_fn(|dimension| item.raw.patterns(dimension));
         let is_sound = match &item.raw.scope {

@@ -1,4 +1,22 @@
 //! Which guardrails a policy may give, and by which attachments.
+//!
+//! An example:
+//!
+//! ```text
+//! base:   add [pii, log]                       grants: pii and log, added by base
+//! child:  inherit base, remove [log]           grants: pii, added by base
+//! (child with a condition: log too, because nothing is removed where the condition fails)
+//!
+//! attachment 0: base, teams [eu]               lists: log [0]
+//! attachment 1: child, scope "*"                      pii [0, 1]
+//! ```
+//!
+//! Which attachment may give `pii` to requests of an attachment for the team `us`? Of the list of
+//! `pii`, 0 is apart from it and 1 overlaps it, so the answer is 1. Long lists are searched by an
+//! [`AreaIndex`] instead of one by one.
+//!
+//! This is not the filing of `policy::filing`: there a value or a pattern is looked up, here an
+//! area that overlaps another is, also through patterns below its own, and per guardrail.
 
 use std::sync::OnceLock;
 
@@ -8,15 +26,15 @@ use super::models::{Lead, Leads};
 use super::{Area, AreaIndex, Areas, SearchBudget};
 use crate::policy::DraftSet;
 
-/// Grants that are noted for a whole set; with more of them no rule that needs them says anything.
+/// The most grants kept for a set. With more of them, the rules that need them report nothing.
 const MAX_GRANTS: usize = 4_000_000;
 
-/// A guardrail that a policy may give: its chain adds it, and nothing that always holds removes it
-/// after.
+/// A guardrail that a policy may give: its chain adds it, and no member without a condition removes
+/// it afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Grant {
     guardrail: u32,
-    /// The member of the chain that adds it: one without a condition, if there is one.
+    /// The member of the chain that adds it; one without a condition is preferred.
     adder: usize,
 }
 
@@ -26,25 +44,25 @@ pub struct Givers<'a> {
     grants: Vec<Vec<Grant>>,
     /// The attachments that may give each guardrail, by its number.
     lists: Vec<Vec<u32>>,
-    /// The same by their patterns; made when a look at the beginning of a list does not decide.
+    /// The same by their patterns; built when the first entries of a list do not decide.
     index: OnceLock<AreaIndex>,
     leads: FxHashMap<&'a str, OnceLock<Leads>>,
 }
 
-/// How many attachments of a list are looked at one by one.
+/// How many attachments of a list are tried one by one, before the index is used.
 const FEW: usize = 48;
 
 /// Two attachments that are both for some request.
 #[derive(Debug, Clone, Copy)]
 pub struct Meeting<'m> {
-    /// The area of the one.
+    /// The area of one of them.
     pub area: &'m Area,
     /// The policy whose own condition must hold there, as an index.
     pub holder: usize,
 }
 
 impl<'a> Givers<'a> {
-    /// Walks every chain once, ancestors first.
+    /// Collects the grants of every policy, ancestors first.
     pub(crate) fn new(draft: &DraftSet<'a>) -> Self {
         let grants = collect_grants(draft).unwrap_or_default();
         let mut lists = Vec::new();
@@ -146,7 +164,7 @@ impl<'a> Givers<'a> {
         )
     }
 
-    /// Whether some model is one of both, as far as conditions show it.
+    /// Whether some model may be in both, judged by how the conditions' matches begin.
     fn models_meet(
         &self,
         draft: &DraftSet<'a>,
@@ -154,18 +172,6 @@ impl<'a> Givers<'a> {
         b: Meeting<'_>,
         budget: &mut SearchBudget,
     ) -> bool {
-        let named = |meeting: Meeting<'_>| {
-            let models = draft.areas().model_patterns(meeting.area)?;
-            Some(
-                models
-                    .map(|(text, exact)| Lead {
-                        text: text.as_bytes(),
-                        exact,
-                    })
-                    .collect::<Vec<_>>(),
-            )
-        };
-
         let (held_a, held_b) = (
             self.condition_leads(draft, a.holder),
             self.condition_leads(draft, b.holder),
@@ -182,10 +188,12 @@ impl<'a> Givers<'a> {
             _ => true,
         };
 
-        meet(&held_a, &held_b) && meet(&held_a, &named(b)) && meet(&named(a), &held_b)
+        meet(&held_a, &held_b)
+            && meet(&held_a, &named_leads(draft, b.area))
+            && meet(&named_leads(draft, a.area), &held_b)
     }
 
-    /// `None`: no condition, or one that tells nothing.
+    /// How the models of a policy's condition begin. `None`: no condition, or an unreadable one.
     fn condition_leads(&self, draft: &DraftSet<'a>, policy: usize) -> Option<Vec<Lead<'_>>> {
         let condition = draft.policies.get(policy)?.raw.condition.as_ref()?;
         let mut all = Vec::new();
@@ -202,7 +210,18 @@ impl<'a> Givers<'a> {
     }
 }
 
-/// What each policy may give, sorted; `None`: too much to note.
+/// How the models begin that an area asks for. `None`: it takes every model.
+fn named_leads<'d>(draft: &'d DraftSet<'_>, area: &'d Area) -> Option<Vec<Lead<'d>>> {
+    let models = draft.areas().model_patterns(area)?;
+    let lead = |(text, exact): (&'d str, bool)| Lead {
+        text: text.as_bytes(),
+        exact,
+    };
+
+    Some(models.map(lead).collect())
+}
+
+/// The grants of each policy, sorted; `None` where there are more than [`MAX_GRANTS`].
 fn collect_grants(draft: &DraftSet<'_>) -> Option<Vec<Vec<Grant>>> {
     let mut grants: Vec<Vec<Grant>> = vec![Vec::new(); draft.policies.len()];
     let depth = |policy: &usize| draft.lineage.depths.get(*policy).copied().flatten();
@@ -260,7 +279,7 @@ fn own_grants(draft: &DraftSet<'_>, policy: usize, inherited: &[Grant]) -> Vec<G
             guardrail: *number,
             adder: policy,
         });
-    // A condition may fail, and then its policy removes nothing of what it inherits.
+    // Where a condition fails, its policy removes nothing of what it inherits.
     let kept = inherited
         .iter()
         .copied()

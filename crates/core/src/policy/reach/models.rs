@@ -1,4 +1,10 @@
-//! What conditions let through, roughly: how each model that they hold for begins.
+//! How the models that a condition holds for begin: a rough answer that is cheap to compare.
+//!
+//! ```text
+//! condition            leads
+//! gpt-4|claude-.*      "gpt-4" exactly, or what begins with "claude-"
+//! .*-mini              what begins with "": every model
+//! ```
 
 use regex_syntax::hir::literal::Extractor;
 

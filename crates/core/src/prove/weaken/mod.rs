@@ -121,37 +121,37 @@ pub(super) fn find_weakening(
         .find_map(|kind| weakening_of(kind, search, names, engines))
 }
 
-/// Whether HEAD has what a weakening of a kind needs.
-fn may_be(world: &World<'_>, kind: WeakeningKind) -> bool {
-    let used = |side: usize| {
-        let pipes = world
-            .side_at(side)
-            .map(|side| side.pipes.as_slice())
-            .unwrap_or_default();
-        pipes
+/// The pipelines that policies of a side have.
+fn used_pipelines(world: &World<'_>, side: usize) -> FxHashSet<PipeId> {
+    let side = world.side_at(side);
+    let pipes = side.map(|side| side.pipes.as_slice()).unwrap_or_default();
+
+    pipes.iter().copied().flatten().collect()
+}
+
+/// Whether the gateway runs a guardrail after the call of the model has begun.
+fn runs_late(world: &World<'_>, guardrail: GuardId) -> bool {
+    let runs = world.runs_of(guardrail);
+    let runs_at = |stage| {
+        let kinds_of_call = [false, true];
+        kinds_of_call
             .iter()
-            .copied()
-            .flatten()
-            .collect::<FxHashSet<PipeId>>()
+            .any(|calls_tool| runs.runs_at(stage, *calls_tool) == Some(true))
     };
 
-    let (before, after) = (used(BASE), used(HEAD));
+    runs_at(Stage::During) || runs_at(Stage::After)
+}
+
+/// Whether HEAD has what a weakening of a kind needs.
+fn may_be(world: &World<'_>, kind: WeakeningKind) -> bool {
+    let (before, after) = (used_pipelines(world, BASE), used_pipelines(world, HEAD));
     let mut new = after
         .difference(&before)
         .filter_map(|id| world.pipes.value_of(*id));
     match kind {
         WeakeningKind::LetThrough => true,
         WeakeningKind::Late => {
-            let runs_late = |id| {
-                let runs = world.runs_of(id);
-                let at = |stage| {
-                    [false, true]
-                        .iter()
-                        .any(|tool| runs.runs_at(stage, *tool) == Some(true))
-                };
-
-                at(Stage::During) || at(Stage::After)
-            };
+            let runs_late = |guardrail| runs_late(world, guardrail);
 
             new.any(|pipe| pipe.mode == PipelineMode::PostCall)
                 || (before != after && world.guardrails.all_numbers().any(runs_late))
