@@ -442,3 +442,15 @@ fn hold(ledger: &Ledger, lowered: &Lowered, verdict: &mut Verdict) {
         verdict.refuse_unless("hold", lowered.hold.as_deref(), message);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_twice_stays_where_it_came_first() {
+        let mut list = vec!["b", "a", "b", "c", "a"];
+        keep_first(&mut list);
+        assert_eq!(list, ["b", "a", "c"]);
+    }
+}

@@ -141,3 +141,23 @@ struct Loss {
 fn loss_of(change: &SafeguardChange) -> Loss {
     Loss { message: change.sentence(), file: change.file.clone(), line: change.line }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sets_are_compared_once() {
+        let (before, after) = (Arc::new(PolicySet::default()), Arc::new(PolicySet::default()));
+        let mut comparisons = SafeguardComparisons::default();
+        for _ in 0..2 {
+            assert!(
+                comparisons.compare(&before, &after, Timestamp::UNIX_EPOCH).unwrap().is_empty()
+            );
+        }
+
+        assert_eq!(comparisons.0.len(), 1);
+        assert!(comparisons.find(&before, &after).is_some());
+        assert!(comparisons.find(&after, &before).is_none());
+    }
+}

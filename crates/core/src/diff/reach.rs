@@ -66,7 +66,7 @@ pub(super) struct CatalogNames<'a> {
     names: PerDimension<Option<MergedNames<'a>>>,
 }
 
-/// Ranges of places in [`NamedDimensions`].
+/// Ranges of places in [`MergedNames`].
 type Ranges = Vec<Range<usize>>;
 
 /// What is reached in each dimension.

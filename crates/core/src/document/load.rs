@@ -44,7 +44,7 @@ pub enum Body {
     Invariant(Arc<RawInvariant>),
 }
 
-/// What one file, or all files of a set together, came to.
+/// What was read from one file, or from all files of a set.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
     /// The documents that are ours and well-formed, in the order of their files and places.
@@ -69,7 +69,7 @@ pub struct Lost {
 }
 
 impl Loaded {
-    /// Adds what another file came to.
+    /// Adds what was read from another file.
     pub fn append_loaded(&mut self, mut other: Self) {
         self.documents.append(&mut other.documents);
         self.findings.append(&mut other.findings);

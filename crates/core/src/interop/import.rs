@@ -6,7 +6,7 @@ use super::written::{WrittenFiles, attachment_files, file_label, file_writer, po
 use crate::document::{Finding, SourceFile};
 use crate::policy::{Counts, PolicySet};
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
     /// The repository: paths relative to its root, with `/`, and texts. Empty where a finding is an

@@ -18,7 +18,7 @@ use crate::document::{
     Severity, SourceFile, Spanned,
 };
 
-/// What judging a tree came to.
+/// The result of judging a tree.
 #[derive(Debug)]
 pub struct Checked {
     /// The set; `None` where a finding is an error.

@@ -22,7 +22,7 @@ const VERSION: u64 = 1;
 /// The most policies, and attachments, of a bundle: the limit `bundle-documents`.
 pub const BUNDLE_DOCUMENTS: usize = 1_000_000;
 
-/// What a policy of a bundle says of its document; what else a bundle has is told about it.
+/// The fields of a policy in a bundle that are its document; the others are about it.
 const POLICY_FIELDS: [&str; 8] = [
     "name",
     "description",

@@ -1,4 +1,4 @@
-//! The types that the engine answers from. Built only by [`super::check`]; immutable.
+//! The types that the engine answers from. Built only by [`super::check_documents`]; immutable.
 
 use std::sync::Arc;
 

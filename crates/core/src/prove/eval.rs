@@ -27,7 +27,7 @@ pub(super) struct ClassOutcome {
     pub pipes: Vec<PipeId>,
 }
 
-/// A point with what every class of models gets there from each side.
+/// A point, with what every class of models gets there from each set.
 #[derive(Debug)]
 pub(super) struct Evaluated {
     pub point: Point,
@@ -52,7 +52,7 @@ impl Evaluated {
     }
 }
 
-/// A policy by what it does on each side; `None` where a side has no such policy.
+/// What a named policy does in each set; `None` where a set has no such policy.
 pub(super) type Named = Vec<Option<ProfileId>>;
 
 /// Evaluates points of a world.

@@ -71,3 +71,42 @@ fn narrowing_patterns(given: &Given) -> impl Iterator<Item = (Dimension, &[Patte
     let lists = given.zone.narrowed_lists();
     lists.map(|(dimension, list)| (dimension, list.as_slice()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::engine_of;
+    use super::super::tests::generate::{self, Random};
+    use super::super::world::World;
+    use super::*;
+
+    #[test]
+    fn the_index_finds_what_a_scan_of_all_zones_finds() {
+        let mut found_some = 0;
+        for seed in 0..200 {
+            let Some(engine) = engine_of(&generate::set(&mut Random::new(seed)).yaml()) else {
+                continue;
+            };
+            let world = World::new(&[engine.set()]);
+            let side = world.side_at(0).unwrap();
+            let points = side
+                .givens
+                .iter()
+                .flat_map(|given| given.zone.points_within(&Point::every_request()))
+                .chain([Point::every_request()]);
+
+            for point in points {
+                let found = side.index.matching_attachments(&side.givens, &point);
+                let scan: Vec<Rank> = (0..)
+                    .zip(&side.givens)
+                    .filter(|(_, given)| given.zone.covers_point(&point))
+                    .map(|(rank, _)| rank)
+                    .collect();
+
+                assert_eq!(found, scan, "seed {seed}: {point:?}");
+                found_some += usize::from(found.len() > 1);
+            }
+        }
+
+        assert!(found_some > 100, "{found_some}");
+    }
+}

@@ -42,7 +42,7 @@ impl Impact {
     }
 }
 
-/// How much of an impact is told. Whatever is cut is counted.
+/// How much of an impact a report shows. Whatever is cut is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Detail {
     /// Regions.

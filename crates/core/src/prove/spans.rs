@@ -38,7 +38,7 @@ pub(crate) fn span_starts(engines: &[&Arc<Engine>], now: Timestamp) -> Vec<Times
     starts
 }
 
-/// When a span begins, as it is told: not at all of the first.
+/// The start of a span as reports show it; the first span has none.
 pub(crate) fn told_start(number: usize, start: Timestamp) -> Option<Timestamp> {
     (number > 0).then_some(start)
 }

@@ -78,7 +78,7 @@ pub(super) fn model_terms(world: &World<'_>, space: &Space, classes: &[usize]) -
     terms
 }
 
-/// What tells the class from all that are not wanted; what is said of it least naturally goes
+/// What tells the class from all that are not wanted; the least natural conditions are dropped
 /// first.
 fn drop_literals(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> Vec<Literal> {
     let mut literals: Vec<Literal> = space

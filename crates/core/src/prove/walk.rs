@@ -1,5 +1,20 @@
-//! Pipelines walked together: whether some outcomes of their guardrails make one thing act and
-//! leave all others in peace.
+//! Pipelines walked together: whether guardrails can return outcomes with which one thing acts and
+//! nothing else does.
+//!
+//! The outcomes are found by trying: step by step through all pipelines, each new guardrail with
+//! every outcome it may return; a guardrail that was asked before keeps its outcome. For example,
+//! may `p` of BASE block a call that nothing of HEAD stops?
+//!
+//! ```text
+//! p of BASE   1. pii  on_pass: next,  on_fail: block     goal: act
+//! q of HEAD   1. pii  on_pass: allow, on_fail: next      goal: rest
+//!             2. log  on_pass: allow, on_fail: block
+//!
+//! p step 1    pii passes: p ends without acting          no
+//!             pii fails:  p blocks: goal reached, go on with q
+//! q step 1    pii fails (known): next
+//! q step 2    log passes: q allows: goal reached         yes: {pii: fail, log: pass}
+//! ```
 
 use super::eval::ClassOutcome as Got;
 use super::report::WeakeningKind;
@@ -10,13 +25,14 @@ use crate::effect::Budget;
 use crate::effect::TooLarge;
 use crate::resolve::Stage;
 
-/// Steps that one walk may take.
+/// The most steps of one walk.
 const MAX_STEPS: u32 = 200_000;
 
-/// What some guardrails return, in the order in which they were asked.
+/// What guardrails return, in the order in which they were asked.
 pub(super) type GuardrailOutcomes = Vec<(GuardId, Outcome)>;
 
-/// What a call may be stopped by: everything, or only what stops it before the model is called.
+/// A question about a call: which kind of weakening is looked for, so that either everything that
+/// stops the call counts, or only what stops it before the model is called.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View<'w, 'a> {
     pub world: &'w World<'a>,
@@ -26,7 +42,7 @@ pub(super) struct View<'w, 'a> {
 }
 
 impl<'w, 'a> View<'w, 'a> {
-    /// The pipelines that count, of those that a request has.
+    /// The pipelines of a request that count for this kind of weakening.
     fn counted_pipes<'g>(
         &self,
         got: &'g Got,
@@ -301,7 +317,7 @@ struct PipelineWalk<'v, 'p, 'a> {
 }
 
 impl PipelineWalk<'_, '_, '_> {
-    /// Whether the rest can be done from a step on; then `outcomes` says how.
+    /// Whether all goals can be reached from a step on; then `outcomes` says how.
     fn walk_from(&mut self, task: usize, step: usize) -> Result<bool, TooLarge> {
         self.steps += 1;
         if self.steps > MAX_STEPS || !self.budget.spend(1) {

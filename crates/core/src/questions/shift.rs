@@ -4,7 +4,7 @@
 //! The exact answer of [`crate::prove`] speaks of patterns, and of each guardrail names some
 //! requests that lose it, not all. A person wants to know who: so every team and model of the
 //! catalogs is asked of both sets. What else requests have (keys, tags, …) is taken from the
-//! regions' witnesses. What no name of the catalog shows is told by the region.
+//! regions' witnesses. What no name of the catalog shows is described by the region.
 //!
 //! What expires cuts the time from now on into spans, and every name is asked in each:
 //!
@@ -231,7 +231,7 @@ fn differing_spans(
     starts.into_iter().enumerate().map(span).collect()
 }
 
-/// Takes the rows of a span to those of the spans before it: what is said already goes on.
+/// Merges the rows of a span into those of earlier spans: a row that was there continues.
 fn join_rows(rows: &mut Vec<ShiftRow>, mut found: Vec<ShiftRow>, start: Option<Timestamp>) {
     for row in rows.iter_mut().filter(|row| row.until.is_none()) {
         // What was found says no start yet.
@@ -348,7 +348,7 @@ impl<'a> ShiftQuestion<'a> {
         rows
     }
 
-    /// What each team loses and gains by model; less what is said already in `said`.
+    /// What each team loses and gains by model, without what `said` has already.
     fn ask_rest(&self, rest: &Rest, said: &[Vec<Delta<'a>>]) -> Vec<Vec<Delta<'a>>> {
         self.teams
             .par_iter()

@@ -2,7 +2,7 @@
 //!
 //! A policy gives a guardrail where three things hold: an attachment brings it to the request, its
 //! chain comes to the guardrail for the request's model, and nothing on the chain takes it away
-//! again. What fails of these is an obstacle; of several ways past them the shortest is told.
+//! again. What fails of these is an obstacle; of several ways past them the shortest is reported.
 
 use std::sync::Arc;
 

@@ -25,8 +25,8 @@ use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
 use super::candidates::{self, Reason};
+use super::chain_table::{ChainTable, Conditions};
 use super::index::{AttachmentIndex, MatchedAttachment, Rank};
-use super::lines::{ChainTable, Conditions};
 use super::resolution::{Beside, PolicySource, Resolution, ResolvedPipeline, ResolvedPolicy};
 use super::wording::Wording;
 use super::{Context, Pinned, Request, Requested};
@@ -39,7 +39,7 @@ use crate::policy::{
 pub struct Engine {
     set: Arc<PolicySet>,
     index: Arc<AttachmentIndex>,
-    lines: Arc<ChainTable>,
+    chains: Arc<ChainTable>,
     wording: Arc<Wording>,
     /// What was left out of the set as expired.
     expired: Vec<Arc<Attachment>>,
@@ -50,14 +50,14 @@ impl Engine {
     /// Indexes a set.
     pub fn new(set: Arc<PolicySet>) -> Self {
         let index = Arc::new(AttachmentIndex::new(&set.attachments));
-        let (lines, wording) = (
+        let (chains, wording) = (
             Arc::new(ChainTable::new(&set)),
             Arc::new(Wording::new(&set)),
         );
         Self {
             set,
             index,
-            lines,
+            chains,
             wording,
             expired: Vec::new(),
             valid_until: None,
@@ -84,11 +84,11 @@ impl Engine {
         };
 
         let valid_until = set.attachments.iter().filter_map(|it| it.expires).min();
-        let (lines, wording) = (self.lines.clone(), self.wording.clone());
+        let (chains, wording) = (self.chains.clone(), self.wording.clone());
         Arc::new(Self {
             set: Arc::new(set),
             index,
-            lines,
+            chains,
             wording,
             expired,
             valid_until,
@@ -141,14 +141,14 @@ impl Engine {
             .filter(|(_, policy)| descends(policy))
             .map(|(id, _)| id)
             .collect();
-        let lines = Arc::new(self.lines.with_patch(&set, &differing));
+        let chains = Arc::new(self.chains.with_patch(&set, &differing));
         let wording = Arc::new(self.wording.with_patch(&differing));
         let (set, expired) = (Arc::new(set), Vec::new());
 
         Self {
             set,
             index,
-            lines,
+            chains,
             wording,
             expired,
             valid_until: None,
@@ -254,12 +254,12 @@ impl Engine {
         found: Vec<MatchedAttachment>,
         request: &'a Request,
     ) -> Resolution<'a> {
-        let mut gathering = self.gather_attached(found, &request.context);
+        let mut builder = self.gather_attached(found, &request.context);
         for requested in &request.policies {
-            gathering.add_requested(requested);
+            builder.add_requested(requested);
         }
 
-        gathering.finish_answer()
+        builder.finish_answer()
     }
 
     fn gather_attached<'a>(
@@ -267,12 +267,12 @@ impl Engine {
         found: Vec<MatchedAttachment>,
         context: &'a Context,
     ) -> AnswerBuilder<'a> {
-        let mut gathering = AnswerBuilder::new(self, context);
-        for found in self.counting(found, &gathering.conditions) {
-            gathering.add_attached(found, context);
+        let mut builder = AnswerBuilder::new(self, context);
+        for found in self.counting(found, &builder.conditions) {
+            builder.add_attached(found, context);
         }
 
-        gathering
+        builder
     }
 
     /// The attachments that count, in the order of evaluation: of those that match, the ones whose
@@ -282,7 +282,7 @@ impl Engine {
         mut found: Vec<MatchedAttachment>,
         conditions: &Conditions<'_>,
     ) -> Vec<MatchedAttachment> {
-        found.retain(|found| self.lines.policy_applies(found.policy, conditions));
+        found.retain(|found| self.chains.policy_applies(found.policy, conditions));
         if found.iter().any(|found| !found.names.is_default()) {
             found.retain(|found| !found.names.is_default());
         }
@@ -327,7 +327,7 @@ impl<'a> AnswerBuilder<'a> {
         match requested {
             Requested::Named(name) => match self.engine.set.find_policy(name) {
                 Some((id, _)) => {
-                    if self.engine.lines.policy_applies(id, &self.conditions)
+                    if self.engine.chains.policy_applies(id, &self.conditions)
                         && !self.listed.put(id.0 as usize)
                     {
                         self.add_policy(id, None);
@@ -355,7 +355,7 @@ impl<'a> AnswerBuilder<'a> {
 
     fn add_policy(&mut self, id: PolicyId, attached: Option<(MatchedAttachment, &'a Context)>) {
         let engine = self.engine;
-        let gives = engine.lines.guardrails_of(id, &self.conditions);
+        let gives = engine.chains.guardrails_of(id, &self.conditions);
         gives
             .guardrails
             .iter()
@@ -381,13 +381,13 @@ impl<'a> AnswerBuilder<'a> {
             .and_then(|name| engine.set.find_policy(name));
         let own_holds = pinned.condition_holds(self.conditions.model);
         let parent_applies =
-            parent.is_some_and(|(id, _)| engine.lines.policy_applies(id, &self.conditions));
+            parent.is_some_and(|(id, _)| engine.chains.policy_applies(id, &self.conditions));
         if !own_holds && !parent_applies {
             return None;
         }
 
         let inherited = parent
-            .map(|(id, _)| engine.lines.guardrails_of(id, &self.conditions))
+            .map(|(id, _)| engine.chains.guardrails_of(id, &self.conditions))
             .unwrap_or_default();
         let mut guardrails: Vec<&str> = inherited
             .guardrails
@@ -468,7 +468,7 @@ impl<'a> AnswerBuilder<'a> {
         let own = |resolved: &ResolvedPolicy<'a>| match &resolved.given {
             PolicySource::Served { id, .. } => {
                 let policy = engine
-                    .lines
+                    .chains
                     .has_pipeline(*id)
                     .then(|| engine.set.policy(*id))
                     .flatten()?;

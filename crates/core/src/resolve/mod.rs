@@ -1,18 +1,18 @@
 //! What a request gets, and why.
 //!
-//! A pure function of a [`PolicySet`](crate::policy::PolicySet) and a [`NamedRequest`]. Must not know
+//! A pure function of a [`PolicySet`](crate::policy::PolicySet) and a [`Request`]. Must not know
 //! git, YAML, HTTP or the clock: the command line, the daemon, hooks and tests all get their
 //! answers here.
 
 mod answer;
 mod candidates;
+mod chain_table;
 mod context;
 mod coverage;
 mod engine;
 mod explain;
 mod index;
 mod json;
-mod lines;
 mod object_only;
 mod resolution;
 mod simulate;

@@ -2,8 +2,8 @@
 //! for: most who ask want the guardrails only.
 
 use super::candidates::{Reason, TagAt};
+use super::chain_table::Gives;
 use super::index::MatchedAttachment;
-use super::lines::Gives;
 use super::wording::Wording;
 use super::{Context, Pinned};
 use crate::policy::{GuardrailId, Pipeline, Policy, PolicyId, PolicySet};
@@ -37,7 +37,7 @@ pub struct ResolvedPolicy<'a> {
     pub(super) given: PolicySource<'a>,
 }
 
-/// Where a policy's part of an answer comes from. Not looked up before somebody asks: in a large
+/// Where a policy's part of an answer comes from. It is looked up only when asked for: in a large
 /// set each look is a wait for memory.
 #[derive(Debug)]
 pub(super) enum PolicySource<'a> {
@@ -53,7 +53,7 @@ pub(super) enum PolicySource<'a> {
     Pinned(Box<Beside<'a>>),
 }
 
-/// What is told of a version beside the set.
+/// What an answer needs of a version beside the set.
 #[derive(Debug)]
 pub(super) struct Beside<'a> {
     pub pinned: &'a Pinned,

@@ -47,7 +47,7 @@ pub(super) fn parse_set(parser: &mut Parser<'_>) -> Result<Hir, ConditionFault> 
         parse_member(parser, &mut members)?;
     }
 
-    let mut class = members.to_class(parser.ignore_case);
+    let mut class = members.into_class(parser.ignore_case);
     if negated {
         class.negate();
     }
@@ -56,7 +56,7 @@ pub(super) fn parse_set(parser: &mut Parser<'_>) -> Result<Hir, ConditionFault> 
 }
 
 impl Members {
-    fn to_class(self, ignore_case: bool) -> ClassUnicode {
+    fn into_class(self, ignore_case: bool) -> ClassUnicode {
         let mut class = ClassUnicode::new(self.ranges);
         if ignore_case {
             class = tables::fold_case(&class);

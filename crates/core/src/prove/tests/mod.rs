@@ -15,7 +15,7 @@ use crate::policy::{Levels, check_documents};
 use crate::resolve::Engine;
 
 /// An engine of a set written as YAML; `None` where the set is refused.
-fn engine_of(yaml: &str) -> Option<Engine> {
+pub(crate) fn engine_of(yaml: &str) -> Option<Engine> {
     let loaded = load_file("set.yaml", yaml.as_bytes().to_vec(), &Limits::DEFAULT);
     let checked = check_documents(loaded, &Levels::default());
     if let Some(finding) = checked.findings.iter().find(|finding| finding.is_error()) {
