@@ -234,25 +234,11 @@ impl<'a> Survey<'a> {
 
     /// What one attachment reaches.
     pub(super) fn attachment_reach(&mut self, attachment: &Attachment) -> Reach {
-        let known = self.known;
-        let reached = |names: &Option<MergedNames<'_>>, patterns: &Option<Vec<Pattern>>| {
-            let mut found = Ranges::new();
-            match (names, patterns) {
-                (None, _) => {}
-                (Some(names), Some(patterns)) if !attachment.everywhere => {
-                    patterns
-                        .iter()
-                        .for_each(|pattern| names.find_matching(pattern, &mut found));
-                }
-                (Some(names), _) => found.push(names.all_names()),
-            }
-
-            tidy_ranges(&mut found);
-            found
-        };
-
-        let pairs = known.names.as_ref().zip(attachment.targets.as_ref());
-        let mut ranges = pairs.map(|_, (names, patterns)| reached(names, patterns));
+        let pairs = self.known.names.as_ref().zip(attachment.targets.as_ref());
+        let mut ranges = pairs.map(|_, (names, patterns)| {
+            let patterns = patterns.as_deref().filter(|_| !attachment.everywhere);
+            reached_names(names.as_ref(), patterns)
+        });
         if let Some(holding) = self.models_holding(attachment.policy) {
             ranges[Dimension::Model] = intersect_ranges(&ranges[Dimension::Model], holding);
         }
@@ -297,6 +283,21 @@ impl<'a> Survey<'a> {
                 }),
         )
     }
+}
+
+/// The names that some patterns match; without patterns, all of them.
+fn reached_names(names: Option<&MergedNames<'_>>, patterns: Option<&[Pattern]>) -> Ranges {
+    let mut found = Ranges::new();
+    match (names, patterns) {
+        (None, _) => {}
+        (Some(names), None) => found.push(names.all_names()),
+        (Some(names), Some(patterns)) => patterns
+            .iter()
+            .for_each(|pattern| names.find_matching(pattern, &mut found)),
+    }
+
+    tidy_ranges(&mut found);
+    found
 }
 
 /// Sorts ranges and merges those that touch. How many are left.

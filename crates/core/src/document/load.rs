@@ -57,7 +57,7 @@ pub struct Loaded {
     pub lost: Vec<Lost>,
 }
 
-/// A document that has a fault of form: what may be missing, as far as that can be told.
+/// A document with a fault of form: what may be missing, as far as that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lost {
     /// Its kind; `None`: it may be any, and more than one document.
@@ -300,7 +300,7 @@ fn merge_conflict(text: &str) -> Option<Span> {
     None
 }
 
-/// Leaves the first findings of a file, by their places, and says that there are more.
+/// Keeps the first findings of a file, by their places, and adds one that there are more.
 fn cap_findings(file: &SourceFile, limits: &Limits, findings: &mut Vec<Finding>) {
     if findings.len() > limits.findings_per_file {
         findings.sort_by_key(|finding| finding.location.span);

@@ -231,7 +231,7 @@ fn translate_error(
             }
         }
         ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. } => {
-            // A value of another type breaks the choice as well; it is said once.
+            // A value of another type breaks the choice as well; it is reported once.
             if said_at.insert(span.start) {
                 findings.push(choice_fault(file, &found, error));
             }
@@ -239,7 +239,7 @@ fn translate_error(
         ValidationErrorKind::MinLength { .. }
         | ValidationErrorKind::MaxLength { .. }
         | ValidationErrorKind::Pattern { .. } => {
-            // One bad name can break several of the three; it is said once.
+            // One bad name can break several of the three; it is reported once.
             if said_at.insert(span.start) {
                 let name = found.node.text().unwrap_or("");
                 let fault =

@@ -117,13 +117,13 @@ fn parser_options(limits: &Limits, dialect: Dialect) -> Options {
     options
 }
 
-/// What an anchor stands for.
+/// The node that an anchor names.
 enum Anchored {
     Node {
         node: Node,
         size: Size,
     },
-    /// A node that passes what is left of the budgets.
+    /// A node that exceeds what is left of the budgets.
     TooLarge,
 }
 
@@ -714,7 +714,7 @@ fn is_merge_key(key: &Node) -> bool {
     matches!(&key.value, NodeValue::Scalar { text, plain: true } if **text == *"<<")
 }
 
-/// A tag that says no more than the node's shape does, or that a scalar is text.
+/// A tag that adds nothing to the node's shape, or that makes a scalar text.
 fn has_shape_tag(event: &Event<'_>) -> bool {
     event.tag().is_some_and(|tag| match event {
         Event::Scalar(..) => tag.is_yaml_core_schema_tag("str"),

@@ -1,7 +1,8 @@
 //! The conditions' automata: which models a pattern holds for, as a deterministic automaton over
 //! bytes.
 //!
-//! [`build_automaton`] is the only place that knows how a pattern of a condition becomes an automaton.
+//! [`build_automaton`] is the only place that knows how a pattern of a condition becomes an
+//! automaton.
 
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson::{self, WhichCaptures};

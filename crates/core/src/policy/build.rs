@@ -75,9 +75,9 @@ pub fn check_findings(loaded: Loaded, flags: &Levels) -> Checked {
     judge_documents(loaded, flags, |_, _| true, false)
 }
 
-/// As [`check_documents`], for those who only want to know whether there is a set: no warning is looked for,
-/// unless refguard.yaml makes it an error. What is only an error since a later release than `as_of`
-/// is a warning, and found.
+/// As [`check_documents`], for those who only want to know whether there is a set: no warning is
+/// looked for, unless refguard.yaml makes it an error. What is only an error since a later release
+/// than `as_of` is a warning, and found.
 pub fn check_errors(loaded: Loaded, as_of: Release) -> Checked {
     judge_documents(loaded, &Levels::as_of(as_of), is_error, true)
 }

@@ -42,7 +42,7 @@ const ATTACHMENT_FIELDS: [&str; 12] = [
 /// A set as a daemon serves it.
 #[derive(Debug)]
 pub struct Bundle {
-    /// The set, with the attachments that are expired too: whoever asks it says as of when.
+    /// The set, including expired attachments: each question says as of which instant.
     pub set: PolicySet,
     /// The commit; `None` of a work tree.
     pub commit: Option<String>,

@@ -78,7 +78,7 @@ pub fn raw_policy_digest(raw: &RawPolicy) -> Arc<str> {
     digest_value(&raw_policy_json(raw))
 }
 
-/// What a policy says, defaults not yet left out.
+/// A policy's fields, defaults included.
 struct Fields<'a> {
     name: &'a str,
     description: Option<&'a str>,

@@ -10,7 +10,7 @@ use crate::document::{
 /// Cases that a set may have, those of matrices counted: the limit `test-cases`.
 pub const MAX_CASES: usize = 100_000;
 
-/// How many cases a case stands for; of too many, that they are.
+/// Number of requests that a matrix expands to, capped just above the limit.
 pub fn count_cases(raw: &RawCase) -> usize {
     let Some(matrix) = &raw.matrix else { return 1 };
     let sizes = Dimension::ALL
@@ -36,7 +36,7 @@ pub(super) fn build_suite(item: &Item<'_, RawPolicyTest>) -> TestSuite {
     }
 }
 
-/// A request of a matrix, with the part of the case's name that tells it from the others.
+/// A request of a matrix, with the part of the case's name that distinguishes it.
 #[derive(Clone, Default)]
 struct Cell {
     context: Context,

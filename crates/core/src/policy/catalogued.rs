@@ -14,7 +14,7 @@ use crate::document::{
     StreamScope,
 };
 
-/// A guardrail of the catalog. What no catalog says of it is `None`.
+/// A guardrail of the catalog. What no catalog mentions is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownGuardrail {
     /// Its name.
@@ -81,7 +81,7 @@ impl KnownGuardrail {
             .is_some_and(|scopes| scopes.scope_in(mode) != StreamScope::Both)
     }
 
-    /// It as JSON: the name, and what is known besides.
+    /// As JSON: the name, and everything else that is known.
     pub fn to_json(&self) -> serde_json::Value {
         let mut fields = serde_json::Map::new();
         fields.insert("name".to_owned(), (*self.name).into());
@@ -130,7 +130,7 @@ pub struct Conflict<'a> {
     pub second: (&'a SourceFile, Span),
 }
 
-/// A guardrail with the places that said something of it.
+/// A guardrail, with the places that its facts come from.
 #[derive(Debug)]
 struct Merged<'a> {
     known: KnownGuardrail,

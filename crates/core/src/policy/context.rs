@@ -9,7 +9,8 @@ use crate::document::{Dimension, PerDimension};
 /// The values of a request: who asks, with which key, for which model, under which tags. `""` is a
 /// value.
 ///
-/// INVARIANT (single): a dimension that is no set has at most one value. [`Context::add_value`] keeps it.
+/// INVARIANT (single): a dimension that is no set has at most one value. [`Context::add_value`]
+/// keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Context(PerDimension<SmallVec<[String; 1]>>);
 

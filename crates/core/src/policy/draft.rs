@@ -26,7 +26,7 @@ pub struct Item<'a, T> {
     pub file: &'a SourceFile,
     /// Where it stands there.
     pub span: Span,
-    /// What it says.
+    /// Its fields.
     pub raw: &'a T,
 }
 
@@ -89,7 +89,7 @@ pub struct DraftSet<'a> {
     pub lineage: Lineage,
     /// Names of policies whose documents are at fault: known, though not here.
     broken_names: FxHashSet<&'a str>,
-    /// Whether a policy may be missing whose name cannot be told.
+    /// Whether a policy of unknown name may be missing.
     lacks_unnamed: bool,
     lost: &'a [Lost],
     guardrails: OnceLock<Guardrails<'a>>,

@@ -16,8 +16,9 @@
 //! checks. Exact values are found by hash; prefixes too, in one table for each length.
 //!
 //! The engine and the proof use it: the engine asks what matches a value, the proof what covers a
-//! pattern. The rules ask another question, which areas overlap one, also through patterns below its
-//! own and for one policy or guardrail at a time: they have an index of ranges in `policy::reach`.
+//! pattern. The rules ask another question, which areas overlap one, also through patterns below
+//! its own and for one policy or guardrail at a time: they have an index of ranges in
+//! `policy::reach`.
 //!
 //! Must not know what is filed.
 
@@ -92,9 +93,9 @@ impl<'a> Crowd<'a> {
 }
 
 impl<T: Clone + PartialEq> Filing<T> {
-    /// Files a thing under patterns of a dimension, those that [`Crowd::narrowest_dimension`] gave; `None`:
-    /// it is always found. Things must come in the order in which they are to be found under one
-    /// pattern.
+    /// Files a thing under patterns of a dimension, those that [`Crowd::narrowest_dimension`] gave;
+    /// `None`: it is always found. Things must come in the order in which they are to be found
+    /// under one pattern.
     pub fn file_under(&mut self, under: Option<(Dimension, &[Pattern])>, thing: T) {
         let Some((dimension, patterns)) = under else {
             return self.always.push(thing);

@@ -25,7 +25,7 @@ use crate::document::{
 /// The longest soak: whoever writes more has slipped.
 const LONGEST_SOAK: SignedDuration = SignedDuration::from_hours(366 * 24);
 
-/// So many windows that follow each other are told as one end.
+/// The most windows that are joined, where each begins as the one before ends.
 const MOST_JOINED: usize = 50;
 
 const MINUTES_A_DAY: u16 = 24 * 60;
@@ -80,7 +80,7 @@ pub(super) struct TimeFault {
 }
 
 impl Freeze {
-    /// Always in force: what stands for a freeze that cannot be read.
+    /// A freeze that is always in force: used where one cannot be read.
     fn unreadable() -> Self {
         let window = FreezeWindow::Once {
             from: Timestamp::MIN,

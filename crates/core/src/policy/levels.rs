@@ -119,8 +119,8 @@ impl Levels {
     }
 }
 
-/// So many findings of one rule are reported of a file, the first by place; one more says how many
-/// there are besides. A file of 1 MiB can break a rule some 100,000 times, and nobody reads the
+/// The most findings of one rule that are reported of a file, the first by place; one more counts
+/// the rest. A file of 1 MiB can break a rule some 100,000 times, and nobody reads the
 /// last of them.
 pub const MOST_OF_A_FILE: usize = 1_000;
 

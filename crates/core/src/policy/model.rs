@@ -490,7 +490,8 @@ impl PolicySet {
         })
     }
 
-    /// A policy's guardrails, sorted: what its chain gives where `holds` says which members hold.
+    /// A policy's guardrails, sorted: what its chain gives if those members hold for which `holds`
+    /// is true.
     pub fn effective_guardrails(
         &self,
         policy: &Policy,

@@ -138,7 +138,7 @@ fn changed_policies(base: &Side<'_>, head: &Side<'_>) -> Vec<ChangedPolicy> {
         .collect()
 }
 
-/// What a policy's own document says that matters here.
+/// The parts of a policy's own document that matter for its effect.
 type Own<'w> = (Option<u32>, Option<PipeId>, Option<&'w str>);
 
 fn own_effect<'w>(side: &Side<'w>, id: PolicyId, policy: &'w Policy) -> Own<'w> {
@@ -192,7 +192,7 @@ fn make_cause(kind: &'static str, name: &str, place: &Place, change: How) -> Cau
     }
 }
 
-/// What an attachment's own document says that matters here.
+/// The parts of an attachment's own document that matter for its effect.
 fn document_key<'s>(
     set: &'s PolicySet,
     side: &'s Side<'_>,

@@ -226,7 +226,7 @@ struct Describer<'d, 'w, 'a> {
     shown: Vec<RegionPatch>,
     regions: Vec<Region>,
     left_out: usize,
-    /// What is not told, each in a sentence.
+    /// What the report leaves out, one sentence each.
     skipped: Vec<String>,
 }
 
@@ -409,7 +409,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
         self.shown.push(patch);
     }
 
-    /// The first request of the patch for which the engines say what it says.
+    /// The first request of the region whose answers by the engines confirm it.
     fn confirm_change(
         &self,
         boxed: &PointBox,
@@ -486,8 +486,8 @@ pub struct Weakens {
     pub not_analysed: Vec<String>,
 }
 
-/// What a gate asks for: the answer of [`impact_of_change`] to this one question, without looking for
-/// regions.
+/// What a gate asks for: the answer of [`impact_of_change`] to this one question, without looking
+/// for regions.
 pub fn find_weakening(base: &Engine, head: &Engine, budget: &Budget) -> Weakens {
     let world = World::new(&[base.set(), head.set()]);
     let (Some(base_side), Some(head_side)) = (world.side_at(BASE), world.side_at(HEAD)) else {

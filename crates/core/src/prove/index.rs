@@ -56,7 +56,7 @@ impl ZoneIndex {
         found.sort_unstable();
         found.dedup();
 
-        // The shelf says that one dimension covers the point; the others are looked at here.
+        // The filing guarantees one dimension; the others are checked here.
         let covers = |rank: u32| {
             let given = givens.get(rank as usize);
             given.is_some_and(|given| given.zone.covers_point(point))

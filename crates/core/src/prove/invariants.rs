@@ -377,7 +377,7 @@ impl Prover<'_, '_, '_> {
         let mut broken: Vec<usize> = (0..seen.space.classes.len())
             .filter(|class| claim.speaks_of(&seen, *class) && breaks(&seen, *class))
             .collect();
-        // A model of the catalog says more than one made up, and that more than none.
+        // A model of the catalog is a better example than a made-up one, and that than none.
         broken.sort_by_key(|class| seen.space.classes.get(*class).map(model_witness));
         let Some(class) = broken.first() else {
             return Ok(seen);

@@ -31,7 +31,7 @@ pub(super) struct ExampleNames {
 }
 
 impl ExampleNames {
-    /// Of the sets of a world, and of some zones besides.
+    /// Names of the sets of a world and of some zones.
     pub(super) fn new<'z>(world: &'z World<'_>, zones: impl Iterator<Item = &'z Zone>) -> Self {
         let mut names = Self::default();
         for (dimension, known) in names.dimensions.iter_mut() {

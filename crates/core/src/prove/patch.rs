@@ -471,7 +471,7 @@ impl Without<'_> {
 
                 Ok(())
             }
-            // It matches every point, and the change is there all the same.
+            // It matches every point, so it does not undo the change.
             None if covers_all => Ok(()),
             None => Err(Uneven),
         }

@@ -230,9 +230,9 @@ pub enum How {
     Added,
     /// Only BASE has it.
     Removed,
-    /// It says something else.
+    /// Its fields differ.
     Changed,
-    /// It says the same, and its time is over.
+    /// Its fields are the same, but it has expired.
     Expired,
 }
 

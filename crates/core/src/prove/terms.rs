@@ -148,7 +148,7 @@ fn describe_literals(world: &World<'_>, space: &Space, literals: &[Literal]) -> 
         }
     }
 
-    // What one model matches is nested: the pattern that the others cover says it all.
+    // Patterns that one model matches are nested: the innermost implies the others.
     let narrowest = patterns
         .0
         .iter()

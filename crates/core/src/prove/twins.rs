@@ -62,7 +62,7 @@ impl Twins {
         zone
     }
 
-    /// The pattern that stands for a pattern.
+    /// The pattern that represents a pattern.
     pub(super) fn representative_pattern<'p>(
         &'p self,
         of: Dimension,

@@ -188,7 +188,7 @@ impl<'a> World<'a> {
             .map(|(id, _)| id)
     }
 
-    /// Finds the patterns that nothing tells apart: no attachment, and none of these zones.
+    /// Finds twins: patterns that neither an attachment nor one of these zones tells apart.
     pub(super) fn find_twins(&mut self, others: &[Zone]) {
         let attached = self
             .sides

@@ -24,7 +24,7 @@ pub struct MatrixQuestion {
     pub by: Vec<Dimension>,
     /// The guardrails that are asked for; empty: all.
     pub guardrails: Vec<String>,
-    /// What all requests have besides.
+    /// What all requests have in the other dimensions.
     pub context: Context,
 }
 
@@ -59,7 +59,7 @@ pub enum BadMatrix {
     Twice(Dimension),
     /// There are too many combinations.
     TooLarge(usize),
-    /// A guardrail is asked for that nobody knows.
+    /// A guardrail is asked for that does not exist.
     Unknown(UnknownGuardrail),
 }
 

@@ -19,8 +19,7 @@ use crate::prove::{Cause, How};
 use crate::resolve::{Engine, Request, Requested};
 
 /// The documents of a set that a request depends on: attachments that match it, and policies that
-/// they may bring it. Holds what it is told of; documents are looked up by who follows the line of
-/// sets.
+/// they may bring it. It holds what was added to it; looking documents up is left to the caller.
 #[derive(Debug, Clone, Default)]
 pub struct Part {
     /// Attachments that match, by file and place.
@@ -366,15 +365,13 @@ pub fn find_causes(
         before.reached_policies(request),
         after.reached_policies(request),
     ];
+    let is_touched = |document: &Option<Document>, names: &BTreeSet<String>| {
+        let document = document.as_ref();
+        document.is_some_and(|document| Part::is_touched_by(document, request, names))
+    };
+    let [names_before, names_after] = &names;
     let is_near = |it: &&TouchedDocument| {
-        let [before, after] = &names;
-        it.before
-            .as_ref()
-            .is_some_and(|document| Part::is_touched_by(document, request, before))
-            || it
-                .after
-                .as_ref()
-                .is_some_and(|document| Part::is_touched_by(document, request, after))
+        is_touched(&it.before, names_before) || is_touched(&it.after, names_after)
     };
 
     let near: Vec<&TouchedDocument> = touched.iter().filter(is_near).collect();

@@ -107,7 +107,7 @@ struct AxisValue<'a> {
     region: Option<usize>,
 }
 
-/// What requests have besides a team and a model.
+/// What requests have other than a team and a model.
 struct Rest {
     region: Option<usize>,
     context: Context,
@@ -234,7 +234,7 @@ fn differing_spans(
 /// Merges the rows of a span into those of earlier spans: a row that was there continues.
 fn join_rows(rows: &mut Vec<ShiftRow>, mut found: Vec<ShiftRow>, start: Option<Timestamp>) {
     for row in rows.iter_mut().filter(|row| row.until.is_none()) {
-        // What was found says no start yet.
+        // The rows found here have no start yet.
         let told_start = row.at.take();
         let place = found.iter().position(|other| other == row);
         row.at = told_start;
@@ -379,25 +379,9 @@ impl<'a> ShiftQuestion<'a> {
 
         let none = Delta::default();
         let (said_lost, said_gained) = said.unwrap_or(&none);
-        // Names of the sets, not of the answers, outlive the request.
-        let less = |engine: &'a Engine, of: &[&str], other: &[&str], said: &[&str]| {
-            let names = of
-                .iter()
-                .filter(|name| !other.contains(name) && !said.contains(name));
-            let guardrails = &engine.set().guardrails;
-            let kept = names.filter_map(|name| {
-                let at = guardrails
-                    .binary_search_by(|known| (**known).cmp(name))
-                    .ok()?;
-                guardrails.get(at).map(|name| &**name)
-            });
-
-            kept.collect::<Vec<&'a str>>()
-        };
-
         (
-            less(self.before, before, after, said_lost),
-            less(self.after, after, before, said_gained),
+            names_without(self.before, before, [after, said_lost]),
+            names_without(self.after, after, [before, said_gained]),
         )
     }
 
@@ -436,6 +420,21 @@ impl<'a> ShiftQuestion<'a> {
 
         groups.into_iter().map(row).collect()
     }
+}
+
+/// The guardrails of an answer that neither of two lists has. The names are those of the set: they
+/// outlive the answer.
+fn names_without<'a>(engine: &'a Engine, of: &[&str], others: [&[&str]; 2]) -> Vec<&'a str> {
+    let guardrails = &engine.set().guardrails;
+    let name_in_set = |name: &&str| {
+        let at = guardrails.binary_search_by(|known| (**known).cmp(name));
+        guardrails.get(at.ok()?).map(|name| &**name)
+    };
+
+    of.iter()
+        .filter(|name| others.iter().all(|other| !other.contains(name)))
+        .filter_map(name_in_set)
+        .collect()
 }
 
 /// The names among some values of an axis; where they are witnesses, the region of the first.

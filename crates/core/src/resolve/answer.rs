@@ -99,7 +99,7 @@ impl Answer<'_> {
         bytes
     }
 
-    /// The object, as compact JSON, after what is there.
+    /// Appends the answer as compact JSON.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let Self {
             origin,
@@ -147,8 +147,8 @@ impl Answer<'_> {
         object.end_object();
     }
 
-    /// What is said of all is looked up before any of it is written: in a large set each look is a
-    /// wait for memory, and so they wait together. It also tells how many bytes there will be.
+    /// Looks up the details of all policies before writing any of them: in a large set each look-up
+    /// waits for memory, and this way the waits overlap. It also gives the number of bytes.
     fn write_policies(&self, array: &mut Array<'_>) {
         let Resolution {
             policies, wording, ..

@@ -36,8 +36,8 @@ const MAX_CONDITIONS: usize = 4;
 pub(super) struct ChainTable {
     /// By [`PolicyId`].
     rows: Vec<ChainRow>,
-    /// For each row: its conditions; then, for each case, where its guardrails end, counted from the
-    /// end of these ends; then the guardrails of all cases.
+    /// For each row: its conditions; then, for each case, where its guardrails end, counted from
+    /// the end of these ends; then the guardrails of all cases.
     numbers: Vec<u32>,
     /// Distinct conditions: patterns, one of which must hold.
     conditions: Vec<Box<[ConditionId]>>,

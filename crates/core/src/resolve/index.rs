@@ -1,8 +1,8 @@
 //! From a context to the attachments that match it, without looking at the others.
 //!
-//! Each attachment is filed under its narrowest dimension (see [`Filing`]). What is filed says all
-//! that is needed to go on, so that attachments and policies themselves are not touched. What the
-//! other dimensions ask, the *rest*, is kept once for all attachments that ask the same:
+//! Each attachment is filed under its narrowest dimension (see [`Filing`]). A filed entry holds
+//! all that is needed next, so that attachments and policies themselves are not touched. What the
+//! other dimensions ask for, the *rest*, is kept once for all attachments that ask the same:
 //!
 //! ```text
 //! a  teams: [eu], models: [gpt-4]     filed under the team `eu`, rest 1
@@ -89,7 +89,7 @@ impl AttachmentIndex {
         index
     }
 
-    /// The number of what an attachment asks besides the dimension that it is filed under.
+    /// The number of an attachment's rest: what its other dimensions ask for.
     fn number_rest(
         &mut self,
         attachment: &Attachment,

@@ -1,5 +1,5 @@
-//! What a request gets, as the engine says it. What is said of each policy is told when it is asked
-//! for: most who ask want the guardrails only.
+//! The answer to a request. Details of each policy are looked up only when asked for, because most
+//! callers need the guardrails only.
 
 use super::candidates::{Reason, TagAt};
 use super::chain_table::Gives;
@@ -20,12 +20,12 @@ pub struct Resolution<'a> {
     pub pipelines: Vec<ResolvedPipeline<'a>>,
     /// The guardrails that a pipeline runs, sorted.
     pub pipeline_guardrails: Vec<&'a str>,
-    /// Names that the request asked for and nobody knows.
+    /// Names that the request asked for and that exist nowhere.
     pub unknown: Vec<String>,
     /// The instant from which on an attachment of the set expires, so that the answer may be
     /// another one.
     pub valid_until: Option<Timestamp>,
-    /// What is said of each policy of the set to everybody.
+    /// The parts of an answer about each policy that are the same for every request.
     pub(super) wording: &'a Wording,
 }
 

@@ -130,20 +130,16 @@ fn lost_exactness(before: &Expect, now: &[&Expect]) -> Option<String> {
     (before.guardrails.is_some() && !is_exact).then(|| "other guardrails may come out".to_owned())
 }
 
+/// Whether an expectation rules a guardrail out: by name, or by an exact list without it.
+fn is_ruled_out(guardrail: &String, expect: &Expect) -> bool {
+    let mut excludes = expect.excludes.iter().flatten();
+    let exact = expect.guardrails.as_ref();
+
+    excludes.any(|name| name == guardrail) || exact.is_some_and(|exact| !exact.contains(guardrail))
+}
+
 fn lost_exclusions(before: &Expect, now: &[&Expect]) -> Option<String> {
-    let is_excluded = |guardrail: &String| {
-        now.iter().any(|expect| {
-            expect
-                .excludes
-                .iter()
-                .flatten()
-                .any(|name| name == guardrail)
-                || expect
-                    .guardrails
-                    .as_ref()
-                    .is_some_and(|exact| !exact.contains(guardrail))
-        })
-    };
+    let is_excluded = |guardrail: &String| now.iter().any(|expect| is_ruled_out(guardrail, expect));
 
     let missing = before
         .excludes

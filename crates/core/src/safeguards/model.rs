@@ -57,7 +57,7 @@ pub struct SafeguardChange {
     pub name: String,
     /// What happens to it, as the end of a sentence that begins with kind and name.
     pub message: String,
-    /// The file that said it: of BASE for a loss, of HEAD for a gain.
+    /// The file that has it: of BASE for a loss, of HEAD for a gain.
     pub file: Option<String>,
     /// The line there, from 1.
     pub line: Option<u32>,

@@ -9,7 +9,7 @@ use super::model::{SafeguardChange, SafeguardDiff, SafeguardKind};
 use crate::document::{GuardrailMode, Level};
 use crate::policy::{Catalog, Environment, Freeze, Place, PolicySet, Settings};
 
-/// Compares what refguard.yaml says.
+/// Compares the settings of refguard.yaml.
 pub(super) fn compare_settings(
     base: &Settings,
     head: &Settings,
@@ -220,7 +220,7 @@ fn compare_rule_levels(
     seen.dedup();
 
     for name in seen {
-        // Only warnings have levels that can be set, and each is a warning where nothing is said.
+        // Only warnings have levels that can be set; without a setting each is a warning.
         let was = before.get(name).copied().unwrap_or(Level::Warn);
         let is = after.get(name).copied().unwrap_or(Level::Warn);
         if was == is {

@@ -69,7 +69,7 @@ impl Asked {
         }
     }
 
-    /// Whether a set tells requests apart by a dimension.
+    /// Whether a set distinguishes requests by a dimension.
     pub fn has_dimension(&self, dimension: Dimension) -> bool {
         self.dimensions[dimension]
     }

@@ -32,7 +32,7 @@ use crate::policy::Context;
 use crate::prove::{Detail, Impact, Region, RegionBox, regions_around, span_starts};
 use crate::resolve::{Engine, Request, Requested, Resolution};
 
-/// The most groups that are told.
+/// The most groups that are reported.
 const MAX_GROUPS: usize = 10_000;
 /// The most requests that get a region of their own.
 const MAX_AROUND: usize = 2_000;
@@ -263,6 +263,14 @@ fn find_differing<'a>(
     });
 
     differing
+}
+
+/// Whether a region and a request have a part of their changes in common.
+fn shares_change(region: &Region, delta: &Delta) -> bool {
+    let lost = region.lost.iter().any(|name| delta.lost.contains(name));
+    let gained = region.gained.iter().any(|name| delta.gained.contains(name));
+
+    lost || gained || (region.pipelines.is_some() && delta.pipelines)
 }
 
 /// How many rows differ, lose and gain.
@@ -574,7 +582,8 @@ impl<'r> RegionFinder<'r> {
             .collect()
     }
 
-    /// The region that says what becomes of a request; else the first that says some of it.
+    /// The region that describes what happens to a request; else the first that describes part of
+    /// it.
     fn find_region(&self, one: &Differing<'_>) -> Option<usize> {
         let says_pipelines = |at: usize| {
             self.regions
@@ -596,21 +605,13 @@ impl<'r> RegionFinder<'r> {
             .or(first);
 
         exact.or_else(|| {
-            let says_some = |at: &usize| {
-                let Some(KnownRegion { told: region, .. }) = self.regions.get(*at) else {
-                    return false;
-                };
-
-                region.lost.iter().any(|name| one.delta.lost.contains(name))
-                    || region
-                        .gained
-                        .iter()
-                        .any(|name| one.delta.gained.contains(name))
-                    || (region.pipelines.is_some() && one.delta.pipelines)
+            let describes_part = |at: &usize| {
+                let known = self.regions.get(*at);
+                known.is_some_and(|known| shares_change(&known.told, &one.delta))
             };
 
             (0..self.regions.len())
-                .filter(says_some)
+                .filter(describes_part)
                 .find(|at| self.has_request(*at, one))
         })
     }

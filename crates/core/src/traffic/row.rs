@@ -1,4 +1,4 @@
-//! One line of a log → the request that it tells of.
+//! One line of a log → the request that it records.
 
 use std::fmt;
 
@@ -73,7 +73,7 @@ impl fmt::Display for Unclear {
     reason = "one at a time, taken apart at once"
 )]
 pub enum Row {
-    /// It tells of a request.
+    /// It records a request.
     Seen(Seen),
     /// It does not tell enough.
     Unclear(Unclear),
@@ -283,7 +283,7 @@ impl RowReader {
     }
 }
 
-/// Puts what a row says of a dimension into a context. `None`: it says nothing.
+/// Puts a row's values of a dimension into a context. `None`: the row has none.
 fn take_values(
     asked: &Asked,
     context: &mut Context,

@@ -28,7 +28,7 @@ const LIMITS: Limits = Limits {
     ..Limits::DEFAULT
 };
 
-/// What a config says.
+/// What a config contains.
 #[derive(Debug, Default)]
 pub(super) struct Config {
     /// The sound policies, in the order of the config.

@@ -27,7 +27,7 @@ pub(in crate::interop) fn node_kind(node: &Node) -> &'static str {
     }
 }
 
-/// Whether a node says nothing: null stands for an absent key.
+/// Whether a node is null, which LiteLLM reads like an absent key.
 pub(in crate::interop) fn is_null(node: &Node) -> bool {
     python::read_scalar(node) == Some(Scalar::Null)
 }

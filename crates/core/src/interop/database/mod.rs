@@ -26,7 +26,7 @@ pub struct DatabaseImport {
     pub commits: Vec<Commit>,
     /// The commit, as an index, whose tree is what was in production; `None`: nothing was.
     pub production: Option<usize>,
-    /// Versions that nobody published, newer than what is in production: in no commit.
+    /// Versions never published and newer than production; they become no commit.
     pub drafts: Vec<Draft>,
     /// Drafts that are older than what is in production, by policy and number: what came of them is
     /// known.

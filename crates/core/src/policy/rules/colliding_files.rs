@@ -17,7 +17,11 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: Rule::SINCE_0_2,
     summary: "no two files have names that differ only in case, or in how Unicode writes a letter",
-    why: "On macOS and Windows `policies/Baseline.yaml` and `policies/baseline.yaml` are one file: git checks out one of them, the other is gone from the work tree, and the next `git commit -a` there deletes or overwrites it. What is promoted and served is read from commits, which hold both, so this is a warning; where authors use such machines, `rules: {colliding-files: error}` makes it an error.",
+    why: "On macOS and Windows `policies/Baseline.yaml` and `policies/baseline.yaml` are one file: \
+        git checks out one of them, the other is gone from the work tree, and the next `git commit \
+        -a` there deletes or overwrites it. What is promoted and served is read from commits, \
+        which hold both, so this is a warning; where authors use such machines, `rules: \
+        {colliding-files: error}` makes it an error.",
     bad: &[
         (
             "policies/Baseline.yaml",
@@ -126,7 +130,8 @@ fn fold_path(path: &str) -> String {
     if path.is_ascii() {
         return path.to_ascii_lowercase();
     }
-    // Upper case first: it takes `ß` apart into two letters, and final from other sigmas nothing apart.
+    // Upper case first: it takes `ß` apart into two letters, and final from other sigmas nothing
+    // apart.
     let folded: String = path
         .nfd()
         .flat_map(char::to_uppercase)
@@ -175,7 +180,8 @@ mod tests {
             ("a/X.yaml", &two),
             (
                 "a/x.yaml",
-                "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [g]\n---\napiVersion: refguard/v1\nkind: Catalog\nteams: [t]\n",
+                "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [g]\n---\napiVersion: \
+                    refguard/v1\nkind: Catalog\nteams: [t]\n",
             ),
         ]);
         assert_eq!(

@@ -129,7 +129,7 @@ fn first_lost<'a>(
     })
 }
 
-/// One thing that an invariant says of every request of its box.
+/// One thing that an invariant promises for every request of its box.
 #[derive(Debug, Clone, Copy)]
 enum Promise<'a> {
     /// It gets at least one of these.

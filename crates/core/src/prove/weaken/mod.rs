@@ -17,7 +17,7 @@
 //! capturers      q's attachment is new, and its pipeline pardons `audit`: a failing is let pass
 //! givers         in BASE p's attachment gives `audit`: so look where both match, at the point (team x)
 //! there          BASE: `audit` by itself blocks when it fails. HEAD: q's pipeline runs it, and allows
-//! walk           outcomes {audit: fail} make BASE act and leave all of HEAD in peace
+//! walk           outcomes {audit: fail} make BASE act and nothing of HEAD
 //! confirm        the engines play the request (team x) with them: block before, allow after
 //! ```
 //!
@@ -63,7 +63,7 @@ enum Capturer {
     Named(Arc<str>),
 }
 
-/// What could be met besides to let more through.
+/// What else, met at the same time, could let more through.
 #[derive(Debug, Default)]
 struct Wanted {
     /// Guardrails that some pipeline would have to capture.
@@ -231,7 +231,7 @@ impl Hunt<'_, '_, '_> {
         side.profiles.get(id.0 as usize).copied()
     }
 
-    /// Looks at a place, and from there at what may be met besides.
+    /// Evaluates one start, then extends it by what could let more through.
     fn look_at(&mut self, start: Start, depth: usize) {
         if self.is_over() || start.point.is_empty_string() || !self.seen.insert(start.clone()) {
             self.skipped |= self.search.eval.budget.is_spent();
