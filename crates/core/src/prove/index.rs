@@ -88,11 +88,15 @@ mod tests {
             };
             let world = World::new(&[engine.set()]);
             let side = world.side_at(0).unwrap();
-            let points = side
-                .givens
-                .iter()
-                .flat_map(|given| given.zone.points_within(&Point::every_request()))
-                .chain([Point::every_request()]);
+            // Also points where two attachments meet: only these have several tags.
+            let meetings = side.givens.iter().flat_map(|given| {
+                let own = given.zone.points_within(&Point::every_request());
+                own.flat_map(|at| {
+                    let others = side.givens.iter();
+                    others.flat_map(move |other| other.zone.points_within(&at))
+                })
+            });
+            let points = meetings.chain([Point::every_request()]);
 
             for point in points {
                 let found = side.index.matching_attachments(&side.givens, &point);
