@@ -125,6 +125,7 @@ class Proxy:
         default_on: bool = False,
         ui: bool = False,
         modes: Mapping[str, str] | None = None,
+        classes: Mapping[str, str] | None = None,
         callbacks: Sequence[str] = ("refguard_litellm.proxy.callback",),
         files: Mapping[str, str] | None = None,
     ) -> None:
@@ -133,7 +134,12 @@ class Proxy:
             (folder / name).write_text(text)
         path = folder / "config.yaml"
         listed = [
-            _GUARDRAIL.format(name=name, mode=(modes or {}).get(name, "pre_call"), default_on=str(default_on).lower())
+            _GUARDRAIL.format(
+                name=name,
+                kind=(classes or {}).get(name, "Guard"),
+                mode=(modes or {}).get(name, "pre_call"),
+                default_on=str(default_on).lower(),
+            )
             for name in guardrails
         ]
         path.write_text(_CONFIG.format(callbacks=json.dumps(list(callbacks))) + "".join(listed) + config)
@@ -274,7 +280,7 @@ guardrails:
 
 _GUARDRAIL = """\
   - guardrail_name: {name}
-    litellm_params: {{guardrail: guards.Guard, mode: {mode}, default_on: {default_on}}}
+    litellm_params: {{guardrail: guards.{kind}, mode: {mode}, default_on: {default_on}}}
 """
 
 _GUARDS = '''\

@@ -14,6 +14,7 @@ from litellm.caching.dual_cache import DualCache
 from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.utils import ProxyLogging
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -62,6 +63,30 @@ def test_only_a_socket_whose_messages_nobody_would_see_is_refused(
         assert "policies want a: use HTTP" in str(raised.value.detail)
 
     alone(story())
+
+
+def test_a_message_whose_guardrail_is_lost_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an open websocket, or a request in a file: LiteLLM asks for them what enforces something only."""
+    monkeypatch.setattr(proxy_server, "prisma_client", None)
+    guardrails = [CustomGuardrail(guardrail_name=name) for name in "ab"]
+    litellm.callbacks.extend(guardrails)
+    callback = RefguardCallback(Settings())
+    litellm.callbacks.append(callback)
+    monkeypatch.setattr(callback.follower, "start", lambda: None)
+    callback.follower._pending = build(bundle("c1", "a", "b"))
+    callback.follower._recheck()
+    logging = ProxyLogging(user_api_key_cache=proxy_server.user_api_key_cache)
+
+    async def story(guardrail: str) -> None:
+        data = {"model": "m", "input": "hello", "metadata": {"guardrails": [guardrail]}}
+        await logging.pre_call_hook(user_api_key_dict=KEY, data=data, call_type="aresponses", guardrails_only=True)
+
+    alone(story("a"))
+    litellm.callbacks.remove(guardrails[0])
+    with pytest.raises(HTTPException) as raised:
+        alone(story("a"))
+    assert "this proxy has lost the guardrail a" in str(raised.value.detail)
+    alone(story("b"))
 
 
 @pytest.mark.skipif(not os.environ.get("REFGUARD_BIN"), reason="REFGUARD_BIN does not name the refguard program")

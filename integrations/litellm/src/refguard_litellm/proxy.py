@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import litellm
 from fastapi import Depends, FastAPI, HTTPException
@@ -48,10 +48,15 @@ _TOOL_CALL = "call_mcp_tool"
 _DATABASE_SECONDS = 5.0
 # What LiteLLM calls a websocket of `/v1/responses`.
 _FRAMES = "_aresponses_websocket"
+# The opening of a realtime session.
+_REALTIME = "_arealtime"
 
 
 class RefguardCallback(CustomLogger):
     """The proxy's hooks. The first matching of a call's policies happens before any of them; a gate stands there."""
+
+    # So that LiteLLM also asks it where only guardrails are: for a message of an open websocket, a request in a file.
+    enforces_request_content = True
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -132,7 +137,7 @@ class RefguardCallback(CustomLogger):
         self._refuse_unread_frames(data, call_type)
         self._refuse_unguarded_tools(data, call_type)
         _, metadata = get_or_create_metadata_bucket(data)
-        wanted = _wanted(metadata)
+        wanted = _wanted_of(data)
         missing = self.follower.missing(wanted)
         if missing:
             raise _unavailable(f"this proxy has lost the guardrail {', '.join(sorted(missing))}")
@@ -150,22 +155,27 @@ class RefguardCallback(CustomLogger):
 
     def _refuse_unread_frames(self, data: dict[str, Any], call_type: object) -> None:
         """Stops a websocket whose messages no guardrail would see, where policies want one."""
-        if str(call_type) != _FRAMES or _shows_frames():
+        kind = str(getattr(call_type, "value", call_type))
+        if kind not in (_FRAMES, _REALTIME):
             return
-        _, metadata = get_or_create_metadata_bucket(data)
-        unread = self.follower.wanted(_wanted(metadata))
-        if unread:
+        wanted = self.follower.wanted(_wanted_of(data))
+        if kind == _FRAMES and wanted and not _shows_frames():
             raise _unavailable(
                 "this LiteLLM shows no guardrail what is sent over a websocket of `/v1/responses`, and policies want "
-                f"{', '.join(sorted(unread))}: use HTTP, or a newer LiteLLM"
+                f"{', '.join(sorted(wanted))}: use HTTP, or a newer LiteLLM"
+            )
+        unread = wanted - _readers() if kind == _REALTIME else frozenset()
+        if unread:
+            raise _unavailable(
+                "the messages of a realtime session are shown to guardrails that have `apply_guardrail`, and policies "
+                f"want {', '.join(sorted(unread))}, without it"
             )
 
     def _refuse_unguarded_tools(self, data: dict[str, Any], call_type: object) -> None:
         """Stops a call of an MCP tool that lost on its way what policies gave it."""
         if str(getattr(call_type, "value", call_type)) != _TOOL_CALL:
             return
-        _, metadata = get_or_create_metadata_bucket(data)
-        lost = self.follower.wanted(_wanted(dict(tool_calls.given()))) - _wanted(metadata)
+        lost = self.follower.wanted(_wanted(dict(tool_calls.given()))) - _wanted_of(data)
         if lost:
             raise _unavailable(
                 "this LiteLLM runs no guardrail on this way to an MCP tool, and policies want "
@@ -230,6 +240,37 @@ def _bad_request(reason: str) -> HTTPException:
     return HTTPException(status_code=400, detail={"error": f"refguard: {reason}"})
 
 
+class LostGuardrails(CustomGuardrail):
+    """Stands where a guardrail was that an open realtime session needs: its messages come to guardrails only."""
+
+    def __init__(self, follower: Follower) -> None:
+        super().__init__(guardrail_name="refguard-lost-guardrails", default_on=True)
+        self._follower = follower
+        self._missing: frozenset[str] = frozenset()
+
+    def should_run_guardrail(self, data: Any, event_type: GuardrailEventHooks) -> bool:
+        self._missing = self._follower.missing(_wanted_of(data))
+        return bool(self._missing)
+
+    async def apply_guardrail(
+        self, inputs: Any, request_data: Any, input_type: Any, logging_obj: Any = None
+    ) -> NoReturn:
+        # Nothing comes in between: it is asked for right after it was said to run.
+        raise _unavailable(f"this proxy has lost the guardrail {', '.join(sorted(self._missing))}")
+
+
+def _readers() -> frozenset[str]:
+    """The guardrails that are shown texts by themselves, as those of an open realtime session are."""
+    return frozenset(
+        callback.guardrail_name
+        for callback in litellm.callbacks
+        if isinstance(callback, CustomGuardrail)
+        and callback.guardrail_name
+        and type(callback).apply_guardrail is not CustomGuardrail.apply_guardrail
+        and getattr(callback, "use_native_lifecycle_hooks", False) is not True
+    )
+
+
 def _shows_frames() -> bool:
     """Whether this LiteLLM shows each message of a websocket of `/v1/responses` to the guardrails.
 
@@ -245,7 +286,7 @@ def _guardrails() -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for callback in litellm.callbacks:
         name = getattr(callback, "guardrail_name", None)
-        if name and isinstance(callback, CustomGuardrail):
+        if name and isinstance(callback, CustomGuardrail) and not isinstance(callback, LostGuardrails):
             found[name] = found.get(name, frozenset()) | _modes(callback.event_hook)
     return found
 
@@ -267,6 +308,12 @@ def _wanted(metadata: dict[str, Any]) -> frozenset[str]:
     """The guardrails that policies gave a call; what its body names may be among them."""
     lists = (metadata.get("guardrails"), metadata.get("_pipeline_managed_guardrails"))
     return frozenset().union(*map(request_path.entry_names, lists))
+
+
+def _wanted_of(data: dict[str, Any]) -> frozenset[str]:
+    """The same of all that a call says of itself: a guardrail that ran before may have made another place for it."""
+    found = (data.get(bucket) for bucket in ("metadata", "litellm_metadata"))
+    return frozenset().union(*(_wanted(metadata) for metadata in found if isinstance(metadata, dict)))
 
 
 def _opted_out(data: dict[str, Any], wanted: frozenset[str]) -> frozenset[str]:
@@ -338,6 +385,8 @@ def _loaded() -> RefguardCallback:
     add_paths(app, made)
     _stop_with_proxy(made)
     made.follower.start()
+    if made.comparison is None:
+        litellm.callbacks.append(LostGuardrails(made.follower))
     return made
 
 
