@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import litellm
@@ -105,6 +106,29 @@ def test_differences_are_told_by_team_and_change_nothing(monkeypatch: pytest.Mon
     assert (teams[None]["calls"], teams[None]["differing"]) == (2, 1)
     named = teams[None]["differences"][0]
     assert (named["missing"], named["extra"]) == ([], ["e"])
+
+
+@pytest.mark.parametrize("engine", [pytest.param("refguard", marks=pytest.mark.extension), "litellm"])
+def test_rows_of_a_database_are_what_is_compared_with(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    """By LiteLLM's rule a row stands in the place of the config's policy of its name."""
+    callback = shadow(monkeypatch, engine, THEIRS)
+    row = {"policy_id": "1", "policy_name": "base", "version_number": 1, "version_status": "production"}
+    empty = dict.fromkeys(("inherit", "description", "condition", "pipeline", "created_at", "updated_at"))
+    given = {"guardrails_add": ["d"], "guardrails_remove": [], "created_by": None, "updated_by": None}
+    rows = [SimpleNamespace(**row, **empty, **given)]
+
+    async def find_many(where: dict[str, Any] | None = None, **more: Any) -> list[Any]:
+        wanted = {key: value for key, value in (where or {}).items() if isinstance(value, str)}
+        return [found for found in rows if all(getattr(found, key) == value for key, value in wanted.items())]
+
+    table = SimpleNamespace(find_many=find_many)
+    database: Any = SimpleNamespace(db=SimpleNamespace(litellm_policytable=table))
+    alone(get_policy_registry().sync_policies_from_db(database))
+
+    assert sorted(alone(ask(key(), model="m"))["guardrails"]) == ["d"]
+    assert callback.comparison is not None
+    [team] = callback.comparison.report("c1")["teams"]
+    assert (team["differing"], team["differences"][0]["missing"], team["differences"][0]["extra"]) == (1, ["d"], ["a"])
 
 
 def test_the_daemon_is_not_told_that_the_set_is_enforced(monkeypatch: pytest.MonkeyPatch) -> None:
