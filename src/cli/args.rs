@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::shell::Shell;
 use crate::ops::{LogSelection, Source, Workspace, budget_within};
-use crate::output::Format;
+use crate::output::{Format, Style};
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,6 +26,22 @@ pub(super) enum Color {
     Always,
     /// Never
     Never,
+}
+
+/// How times are told.
+#[derive(Debug, Args)]
+pub(super) struct TimeArgs {
+    /// Tell times as they are (RFC 3339) on a terminal too, where `3 hours ago` is told; elsewhere they always are
+    #[arg(long)]
+    absolute: bool,
+}
+
+impl TimeArgs {
+    /// The style, which tells times so.
+    pub(super) fn dress(&self, style: Style) -> Style {
+        let is_near = style.columns.is_some() && !self.absolute;
+        Style { now: is_near.then(Timestamp::now), ..style }
+    }
 }
 
 /// Whether the remote is asked before anything is read.

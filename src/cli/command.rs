@@ -28,6 +28,10 @@ struct Cli {
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     color: Color,
 
+    /// Show a long answer on a terminal without a pager
+    #[arg(long, global = true)]
+    no_pager: bool,
+
     #[command(subcommand)]
     verb: Verb,
 }
@@ -99,7 +103,7 @@ impl Parsed {
     /// # Errors
     /// As the verb says; [`super::exit::report`] prints them.
     pub(super) fn run(self) -> Result<Exit> {
-        let shell = Shell::new(self.cli.dir, self.cli.color);
+        let shell = Shell::new(self.cli.dir, self.cli.color, !self.cli.no_pager);
         match self.cli.verb {
             Verb::Init(args) => verbs::init::run(&shell, &args),
             Verb::Validate(args) => verbs::validate::run(&shell, &args),
@@ -134,7 +138,7 @@ impl Parsed {
             #[cfg(feature = "daemon")]
             Verb::Fleet(args) => verbs::fleet::run(&shell, &args),
             Verb::Schema(args) => verbs::schema::run(&args),
-            Verb::Explain(args) => verbs::explain::run(&args),
+            Verb::Explain(args) => verbs::explain::run(&shell, &args),
             Verb::Completions(args) => verbs::completions::run(&args, command()),
             Verb::Man(args) => verbs::man::run(&args, command()),
         }

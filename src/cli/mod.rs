@@ -11,6 +11,7 @@ mod command;
 mod exit;
 #[cfg(feature = "daemon")]
 mod fleet;
+mod pager;
 mod print;
 mod progress;
 mod shell;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use refguard_core::resolve::{Context, Engine};
 
 use super::args::{Color, FetchArgs, SourceArgs};
 use super::exit::FaultySet;
-use super::{print, progress};
+use super::{pager, print, progress};
 use crate::ops::{FetchedCopy, Judged, LoadedSet, Rules, SetOrigin, Source, TrackedSet, Workspace};
 use crate::output::{self, Report};
 
@@ -24,6 +25,8 @@ pub(super) struct Shell {
     pub dir: PathBuf,
     /// `--color WHEN`
     pub color: Color,
+    /// Whether a long answer may go through a pager.
+    pages: bool,
     /// What was said already of how sets are read: each thing is said once a run.
     told: RefCell<BTreeSet<String>>,
 }
@@ -44,8 +47,20 @@ impl ValidSet {
 
 impl Shell {
     /// What a verb is run with, in a folder.
-    pub(super) fn new(dir: PathBuf, color: Color) -> Self {
-        Self { dir, color, told: RefCell::default() }
+    pub(super) fn new(dir: PathBuf, color: Color, pages: bool) -> Self {
+        Self { dir, color, pages, told: RefCell::default() }
+    }
+
+    /// Writes an answer for people to stdout: on a terminal as wide as it, and through a pager where it is long.
+    ///
+    /// # Errors
+    /// As stdout reports.
+    pub(super) fn write_page(&self, text: &str) -> io::Result<()> {
+        let text = output::fit_text(text, print::choose_style(self.color).columns);
+        match self.pages && pager::show(&text, &self.dir) {
+            true => Ok(()),
+            false => print::write_results(&text),
+        }
     }
 
     /// Opens the folder to read an environment of it.

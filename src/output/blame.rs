@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::age::tell_time;
 use super::escape::escape_terminal;
 use super::resolution::Paint;
 use super::{Style, count, short_commit};
@@ -55,7 +56,7 @@ fn push_heading(text: &mut String, blame: &Blame, event: &BlameEvent, paint: &Pa
         text,
         "{} {} by {} ({})",
         paint.strong(&entry_name(blame, event.promotion)),
-        event.time,
+        tell_time(&event.time, paint.0),
         escape_terminal(&event.author),
         short_commit(&event.commit)
     );

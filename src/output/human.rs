@@ -53,7 +53,7 @@ impl Page {
             renderer: renderer.term_width(10_000),
             color: style.color,
             // Less than the gutter leaves, at most what an eye can follow.
-            width: style.width.saturating_sub(10).clamp(40, 160),
+            width: style.source_columns().saturating_sub(10).clamp(30, 160),
         }
     }
 

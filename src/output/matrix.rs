@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use refguard_core::questions::{Matrix, Row};
 
+use super::Style;
 use super::csv::csv_line;
 use super::escape::{escape_terminal, escape_xml, markdown_code};
 use super::table::format_table;
@@ -11,11 +12,11 @@ use super::table::format_table;
 const NONE: &str = "(none)";
 
 /// A table for a terminal.
-pub fn matrix_human(matrix: &Matrix) -> String {
+pub fn matrix_human(matrix: &Matrix, style: Style) -> String {
     let mut header: Vec<&str> = matrix.by.clone();
     header.push("guardrails");
     let rows: Vec<Vec<String>> = matrix.rows.iter().map(|row| cells(matrix, row, ", ")).collect();
-    format_table(&header, &rows)
+    format_table(&header, &rows, style)
 }
 
 /// The cells of a row: the names of each dimension, then what they get.

@@ -15,6 +15,7 @@ pub mod escape;
 mod excerpt;
 mod failures;
 mod fingerprint;
+mod fitting;
 mod github;
 mod gitlab;
 mod human;
@@ -46,11 +47,13 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use refguard_core::document::{Finding, SourceFile};
 
-pub use age::age_words;
+pub use age::{age_words, tell_time};
 pub use blame::format_blame;
 pub use causes::finding_lines;
+pub use fitting::fit_text;
 pub use impact::{impact_human, impact_markdown};
 pub use json::finding_json;
 pub use links::{BadTemplate, LinkTemplate, PlaceLinks};
@@ -190,17 +193,20 @@ impl Report<'_> {
 }
 
 /// How human output is dressed. The machine formats take no notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
     /// Whether to write ANSI colours.
     pub color: bool,
-    /// Columns to fill; a long source line is cut to fit.
-    pub width: usize,
+    /// Columns of the terminal; `None`: there is none, and lines are as long as they are.
+    pub columns: Option<usize>,
+    /// Where times are told by how long ago they were: since when.
+    pub now: Option<Timestamp>,
 }
 
-impl Default for Style {
-    fn default() -> Self {
-        Self { color: false, width: 120 }
+impl Style {
+    /// Columns to fill with a source line; a longer one is cut to fit.
+    fn source_columns(self) -> usize {
+        self.columns.unwrap_or(120)
     }
 }
 

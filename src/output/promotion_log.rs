@@ -1,5 +1,6 @@
 //! The history of an environment, for a person.
 
+use super::age::tell_time;
 use super::csv::csv_line;
 use super::escape::escape_terminal;
 use super::resolution::Paint;
@@ -30,7 +31,7 @@ fn format_entry(log: &PromotionLog, entry: &LogEntry, paint: &Paint) -> String {
     let mut text = format!(
         "{} {what}, {} by {} ({})\n",
         paint.strong(&escape_terminal(&number)),
-        entry.time,
+        tell_time(&entry.time, paint.0),
         escape_terminal(&entry.author),
         short_commit(&entry.commit),
     );

@@ -1,5 +1,6 @@
 //! Where everything stands, for a person.
 
+use super::age::tell_time;
 use super::escape::escape_terminal;
 use super::resolution::Paint;
 use super::{Style, short_commit};
@@ -58,6 +59,7 @@ fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &
     for ending in &environment.expiring {
         let ExpiringAttachment { policy, file, line, expires, reason } = ending;
         let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let expires = tell_time(expires, paint.0);
         let words = format!("{expires} the attachment of {policy} ends ({file}:{line}){why}");
         text.push_str(&format!("  {}\n", escape_terminal(&words)));
     }

@@ -111,8 +111,12 @@ fn human() {
 #[test]
 fn human_in_colour_says_the_same() {
     let all = fixture();
-    let colored =
-        rendered(&all.findings, &all.sources, Format::Human, Style { color: true, width: 120 });
+    let colored = rendered(
+        &all.findings,
+        &all.sources,
+        Format::Human,
+        Style { color: true, columns: Some(120), ..Style::default() },
+    );
     assert!(colored.contains("\u{1b}["));
     assert_eq!(anstream::adapter::strip_str(&colored).to_string(), fixture_as(Format::Human));
 }
@@ -120,8 +124,12 @@ fn human_in_colour_says_the_same() {
 #[test]
 fn human_lines_fit_a_narrow_terminal() {
     let all = fixture();
-    let narrow =
-        rendered(&all.findings, &all.sources, Format::Human, Style { color: false, width: 60 });
+    let narrow = rendered(
+        &all.findings,
+        &all.sources,
+        Format::Human,
+        Style { color: false, columns: Some(60), ..Style::default() },
+    );
     let source_lines: Vec<_> = narrow.lines().filter(|line| line.contains("guardrail_")).collect();
     assert!(!source_lines.is_empty());
     assert!(source_lines.iter().all(|line| line.chars().count() <= 60), "{source_lines:?}");
@@ -144,7 +152,7 @@ fn human_labels_what_is_near_and_notes_what_is_not() {
         .with_related(&file, far, "far to the right")
         .with_related(&file, at("end"), "far below")
         .with_related(&other, Span::new(1, 5), "in another file");
-    insta::assert_snapshot!(rendered(&[finding], &[file.clone(), other], Format::Human, Style { color: false, width: 60 }), @r"
+    insta::assert_snapshot!(rendered(&[finding], &[file.clone(), other], Format::Human, Style { color: false, columns: Some(60), ..Style::default() }), @r"
     error[RG009]: said thrice
      --> a.yaml:3:1
       |

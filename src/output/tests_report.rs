@@ -23,7 +23,7 @@ pub fn tests_human(report: &TestReport, style: Style) -> String {
         text.push('\n');
     }
     if let Some(coverage) = &report.coverage {
-        text.push_str(&coverage_human(coverage));
+        text.push_str(&coverage_human(coverage, style));
     }
     let word = if report.failed > 0 { paint.bad("failed") } else { paint.good("ok") };
     text.push_str(&format!("{word}: {} passed, {} failed\n", report.passed, report.failed));
@@ -51,7 +51,7 @@ fn format_failure(failure: &Failure<'_>, paint: &Paint) -> String {
 }
 
 /// What no case exercises, as a table, then the sum.
-fn coverage_human(coverage: &CoverageReport) -> String {
+fn coverage_human(coverage: &CoverageReport, style: Style) -> String {
     let row = |item: &CoverageItem| {
         let kind = match item.kind {
             CoverageKind::Attachment => "attachment",
@@ -71,7 +71,7 @@ fn coverage_human(coverage: &CoverageReport) -> String {
     let mut text = String::new();
     if !missing.is_empty() {
         text.push_str("no case exercises:\n");
-        text.push_str(&format_table(&["what", "policy", "which", "place"], &missing));
+        text.push_str(&format_table(&["what", "policy", "which", "place"], &missing, style));
     }
     text.push_str(&format!(
         "coverage: {} of {} ({}%)\n",

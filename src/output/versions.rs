@@ -1,18 +1,19 @@
 //! The versions of a policy, for a person.
 
+use super::age::tell_time;
 use super::escape::escape_terminal;
 use super::policy::format_fields;
-use super::short_commit;
 use super::table::format_table;
+use super::{Style, short_commit};
 use crate::ops::{ShownVersion, VersionList, VersionRow};
 
 /// A line a version.
-pub fn format_versions(list: &VersionList) -> String {
+pub fn format_versions(list: &VersionList, style: Style) -> String {
     let row = |row: &VersionRow| {
         vec![
             row.number.to_string(),
             short_commit(&row.commit).to_owned(),
-            row.time.clone(),
+            tell_time(&row.time, style),
             join_states(row),
             row.author.clone(),
             row.summary.clone(),
@@ -21,11 +22,12 @@ pub fn format_versions(list: &VersionList) -> String {
     format_table(
         &["version", "commit", "time", "state", "author", "summary"],
         &list.versions.iter().map(row).collect::<Vec<_>>(),
+        style,
     )
 }
 
 /// One version: where it comes from, then its document.
-pub fn format_version(shown: &ShownVersion) -> String {
+pub fn format_version(shown: &ShownVersion, style: Style) -> String {
     let row = &shown.row;
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -34,7 +36,7 @@ pub fn format_version(shown: &ShownVersion) -> String {
     line("version", &format!("{}@{}", shown.name, row.number));
     line("state", &join_states(row));
     line("commit", &format!("{} {}", short_commit(&row.commit), row.summary));
-    line("author", &format!("{}, {}", row.author, row.time));
+    line("author", &format!("{}, {}", row.author, tell_time(&row.time, style)));
     if let Some(policy) = &shown.policy {
         text.push_str(&format_fields(policy));
     }

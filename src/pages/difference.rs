@@ -89,7 +89,7 @@ pub(super) fn impact_card(impact: &Impact, shift: &Shift) -> Markup {
         (false, true) => "card good",
     };
     let rows = named_rows(shift, impact, &|name| format!("`{name}`"));
-    let style = Style { color: false, width: 100 };
+    let style = Style::default();
     html! {
         section class=(class) aria-labelledby="impact" {
             h2 #impact { (capitalise(&loss_words(impact, shift))) }

@@ -32,6 +32,7 @@ mod resolve;
 mod review;
 mod safeguards;
 mod support;
+mod terminal;
 mod timing;
 mod trust;
 mod upgrade;

@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -177,6 +177,35 @@ impl TestRepo {
         }
     }
 
+    /// Runs refguard here on a terminal: what it shows on it is `stdout`, messages too.
+    pub fn on_terminal(&self, args: &[&str], screen: Screen, env: &[(&str, &str)]) -> Run {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        use rustix::termios::{Winsize, tcsetwinsize};
+
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let Screen { columns, rows } = screen;
+        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&terminal, size).unwrap();
+
+        let side = fs::File::options().read(true).write(true).open(name).unwrap();
+        let mut command = self.refguard();
+        command.args(args).envs(env.iter().copied());
+        command.stdin(side.try_clone().unwrap()).stdout(side.try_clone().unwrap()).stderr(side);
+        let mut child = command.spawn().unwrap();
+        // The command holds the program's side open.
+        drop(command);
+        let mut shown = Vec::new();
+        let mut terminal = fs::File::from(terminal);
+        // The end of a terminal is an error of input.
+        let _ = terminal.read_to_end(&mut shown);
+        let status = child.wait().unwrap();
+        let stdout = String::from_utf8(shown).unwrap().replace("\r\n", "\n");
+        Run { args: args.join(" "), code: status.code(), stdout, stderr: String::new() }
+    }
+
     /// The command that runs refguard here, for a test that talks to it or kills it.
     pub fn refguard(&self) -> Command {
         self.prepared(Command::new(env!("CARGO_BIN_EXE_refguard")))
@@ -211,6 +240,20 @@ impl TestRepo {
         ];
         command.current_dir(&self.path).env_clear().envs(own);
         command
+    }
+}
+
+/// How large a terminal is.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    columns: u16,
+    rows: u16,
+}
+
+impl Screen {
+    /// So many columns and rows.
+    pub fn of(columns: u16, rows: u16) -> Self {
+        Self { columns, rows }
     }
 }
 

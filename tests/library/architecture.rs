@@ -64,7 +64,14 @@ const ARGUMENTS: World =
     World { name: "the command line", paths: &["clap", "clap_complete", "clap_mangen"] };
 const TERMINAL: World = World {
     name: "the terminal",
-    paths: &["anstream", "indicatif", "std::io::stdout", "std::io::stderr", "std::io::stdin"],
+    paths: &[
+        "anstream",
+        "indicatif",
+        "terminal_size",
+        "std::io::stdout",
+        "std::io::stderr",
+        "std::io::stdin",
+    ],
 };
 const ANYHOW: World = World { name: "untyped errors", paths: &["anyhow"] };
 

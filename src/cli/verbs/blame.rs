@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::{BasicFormat, ContextArgs, EnvArgs, FetchArgs};
+use crate::cli::args::{BasicFormat, ContextArgs, EnvArgs, FetchArgs, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -39,6 +39,9 @@ pub(in crate::cli) struct BlameArgs {
     #[command(flatten)]
     fetch: FetchArgs,
 
+    #[command(flatten)]
+    times: TimeArgs,
+
     /// How the answer is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: BasicFormat,
@@ -56,7 +59,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &BlameArgs) -> Result<Exit> {
     match args.format {
         BasicFormat::Json => print::write_json(&blame)?,
         BasicFormat::Human => {
-            print::write_results(&output::format_blame(&blame, print::choose_style(shell.color)))?;
+            shell.write_page(&output::format_blame(
+                &blame,
+                args.times.dress(print::choose_style(shell.color)),
+            ))?;
         }
     }
     Ok(Exit::Fine)

@@ -134,7 +134,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
     let change = Change { diff: report, safeguards, impact: impact.as_ref() };
     match args.format {
         ChangeFormat::Json => print::write_json(&change)?,
-        format => print::write_results(&change_text(shell, &change, format))?,
+        ChangeFormat::Human => {
+            shell.write_page(&change_text(shell, &change, ChangeFormat::Human))?;
+        }
+        ChangeFormat::Markdown => {
+            print::write_results(&change_text(shell, &change, ChangeFormat::Markdown))?;
+        }
     }
     Ok(Exit::fault_if(args.exit_code && differs))
 }

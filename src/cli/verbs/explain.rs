@@ -7,6 +7,7 @@ use refguard_core::document::{Rule, did_you_mean};
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::print;
+use crate::cli::shell::Shell;
 use crate::{ops, output};
 
 /// Explain a rule: what it asks, why, a bad and a good example
@@ -26,7 +27,7 @@ pub(in crate::cli) struct ExplainArgs {
     format: BasicFormat,
 }
 
-pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
+pub(in crate::cli) fn run(shell: &Shell, args: &ExplainArgs) -> Result<Exit> {
     let mut rules = ops::all_rules();
     if let Some(word) = &args.rule {
         rules = vec![find_rule(&rules, word)?];
@@ -35,8 +36,11 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
         print::write_json(&output::rules_object(&rules))?;
         return Ok(Exit::Fine);
     }
+    if args.markdown {
+        print::write_results(&output::rules_markdown(&rules))?;
+        return Ok(Exit::Fine);
+    }
     let text = match (&args.rule, rules.as_slice()) {
-        _ if args.markdown => output::rules_markdown(&rules),
         (Some(_), [rule, ..]) => output::format_rule(rule),
         _ => {
             let row = |rule: &&Rule| {
@@ -50,10 +54,11 @@ pub(in crate::cli) fn run(args: &ExplainArgs) -> Result<Exit> {
             output::format_table(
                 &["code", "severity", "rule", "what it asks"],
                 &rules.iter().map(row).collect::<Vec<_>>(),
+                print::choose_style(shell.color),
             )
         }
     };
-    print::write_results(&text)?;
+    shell.write_page(&text)?;
     Ok(Exit::Fine)
 }
 

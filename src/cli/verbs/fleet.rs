@@ -6,14 +6,14 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::args::BasicFormat;
+use crate::cli::args::{BasicFormat, TimeArgs};
 use crate::cli::asker::{Asker, DaemonArgs};
 use crate::cli::exit::Exit;
 use crate::cli::fleet::{Fleet, FleetClient, FleetDaemon};
 use crate::cli::print;
 use crate::cli::shell::Shell;
 use crate::ops::{Rules, Source, TrackedSet, Workspace};
-use crate::output;
+use crate::output::{self, Style};
 
 /// Show what the followers of daemons enforce, and what they can run
 ///
@@ -43,6 +43,9 @@ pub(in crate::cli) struct FleetArgs {
 
     #[command(flatten)]
     daemons: DaemonArgs,
+
+    #[command(flatten)]
+    times: TimeArgs,
 
     /// How the followers are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -124,7 +127,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &FleetArgs) -> Result<Exit> {
             can_run,
         })?,
         BasicFormat::Human => {
-            print::write_results(&format_fleet(&clients))?;
+            let style = args.times.dress(print::choose_style(shell.color));
+            shell.write_page(&format_fleet(&clients, style))?;
             can_run.iter().for_each(say_what_lacks);
         }
     }
@@ -183,14 +187,17 @@ fn say_what_lacks(can_run: &CanRun<'_>) {
     }
 }
 
-fn format_fleet(clients: &[&FleetClient]) -> String {
+fn format_fleet(clients: &[&FleetClient], style: Style) -> String {
     if clients.is_empty() {
         return "no client reports\n".to_owned();
     }
     let row = |client: &&FleetClient| {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
         let commit = text(&client.commit).chars().take(10).collect();
-        let seen = client.seen_at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let seen = match style.now {
+            Some(_) => output::tell_time(&client.seen_at.to_string(), style),
+            None => client.seen_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        };
         vec![
             client.id.clone(),
             text(&client.set),
@@ -201,5 +208,5 @@ fn format_fleet(clients: &[&FleetClient]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = clients.iter().map(row).collect();
-    output::format_table(&["client", "set", "state", "commit", "seen", "reason"], &rows)
+    output::format_table(&["client", "set", "state", "commit", "seen", "reason"], &rows, style)
 }

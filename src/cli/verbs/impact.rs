@@ -60,7 +60,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
         ChangeFormat::Human => {
             let style = print::choose_style(shell.color);
             let text = output::safeguards_human(&safeguards, style);
-            print::write_results(&(text + &output::impact_human(&impact, style)))?
+            shell.write_page(&(text + &output::impact_human(&impact, style)))?
         }
         ChangeFormat::Markdown => {
             let text = output::safeguards_markdown(&safeguards);

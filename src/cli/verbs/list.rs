@@ -45,7 +45,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ListArgs) -> Result<Exit> {
     match args.format {
         BasicFormat::Json => print::write_json(&listing)?,
         BasicFormat::Human => {
-            print::write_results(&output::format_table(&listing.header, &listing.rows))?
+            let style = print::choose_style(shell.color);
+            shell.write_page(&output::format_table(&listing.header, &listing.rows, style))?
         }
     }
     Ok(Exit::Fine)

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::FetchArgs;
+use crate::cli::args::{FetchArgs, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
@@ -28,6 +28,9 @@ pub(in crate::cli) struct LogArgs {
 
     #[command(flatten)]
     fetch: FetchArgs,
+
+    #[command(flatten)]
+    times: TimeArgs,
 
     /// How the history is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -61,9 +64,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
     match args.format {
         LogFormat::Json => print::write_json(&log)?,
         LogFormat::Csv => print::write_results(&output::promotion_log_csv(&log))?,
-        LogFormat::Human => print::write_results(&output::format_promotion_log(
+        LogFormat::Human => shell.write_page(&output::format_promotion_log(
             &log,
-            print::choose_style(shell.color),
+            args.times.dress(print::choose_style(shell.color)),
         ))?,
     }
     Ok(Exit::Fine)

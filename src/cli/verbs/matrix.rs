@@ -92,7 +92,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &MatrixArgs) -> Result<Exit> {
     }
     match args.format {
         MatrixFormat::Json => print::write_json(&matrix)?,
-        MatrixFormat::Human => print::write_results(&output::matrix_human(&matrix))?,
+        MatrixFormat::Human => {
+            let style = print::choose_style(shell.color);
+            shell.write_page(&output::matrix_human(&matrix, style))?;
+        }
         MatrixFormat::Csv => print::write_results(&output::matrix_csv(&matrix))?,
         MatrixFormat::Markdown => print::write_results(&output::matrix_markdown(&matrix))?,
         MatrixFormat::Html => print::write_results(&output::matrix_html(&matrix, &origin.name))?,

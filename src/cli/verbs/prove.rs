@@ -49,7 +49,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
     match args.format {
         ChangeFormat::Json => print::write_json(&proof)?,
         ChangeFormat::Human => {
-            print::write_results(&output::proof_human(&proof, print::choose_style(shell.color)))?
+            shell.write_page(&output::proof_human(&proof, print::choose_style(shell.color)))?
         }
         ChangeFormat::Markdown => print::write_results(&output::proof_markdown(&proof))?,
     }

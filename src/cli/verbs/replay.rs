@@ -71,7 +71,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
     match args.format {
         ChangeFormat::Json => print::write_json(&replay)?,
         ChangeFormat::Human => {
-            print::write_results(&output::replay_human(&replay, print::choose_style(shell.color)))?
+            shell.write_page(&output::replay_human(&replay, print::choose_style(shell.color)))?
         }
         ChangeFormat::Markdown => print::write_results(&output::replay_markdown(&replay))?,
     }

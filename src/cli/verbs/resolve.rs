@@ -70,10 +70,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     let answer = valid.answer(&resolution, near.as_deref(), &version);
     match args.format {
         BasicFormat::Json => print::write_json_bytes(&add_version(answer.to_json()))?,
-        BasicFormat::Human => print::write_results(&output::format_resolution(
-            &answer,
-            print::choose_style(shell.color),
-        ))?,
+        BasicFormat::Human => shell
+            .write_page(&output::format_resolution(&answer, print::choose_style(shell.color)))?,
     }
     Ok(Exit::Fine)
 }

@@ -89,7 +89,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
             print::write_results(&output::review_markdown(&review, &links))?
         }
         ChangeFormat::Human => {
-            print::write_results(&output::review_human(&review, print::choose_style(shell.color)))?
+            shell.write_page(&output::review_human(&review, print::choose_style(shell.color)))?
         }
     }
     Ok(Exit::fault_if(review.is_faulty()))

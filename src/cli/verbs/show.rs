@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use refguard_core::document::did_you_mean;
 
-use crate::cli::args::{BasicFormat, SourceArgs};
+use crate::cli::args::{BasicFormat, SourceArgs, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
@@ -24,6 +24,9 @@ pub(in crate::cli) struct ShowArgs {
 
     #[command(flatten)]
     source: SourceArgs,
+
+    #[command(flatten)]
+    times: TimeArgs,
 
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -45,7 +48,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     let shown = ops::show_policy(set, policy);
     match args.format {
         BasicFormat::Json => print::write_json(&shown)?,
-        BasicFormat::Human => print::write_results(&output::format_policy(&shown))?,
+        BasicFormat::Human => shell.write_page(&output::format_policy(&shown))?,
     }
     Ok(Exit::Fine)
 }
@@ -62,7 +65,10 @@ fn show_version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<
         VersionHistory::new(&workspace).show_version(address, &progress::Bar::of_commits())?;
     match args.format {
         BasicFormat::Json => print::write_json(&shown)?,
-        BasicFormat::Human => print::write_results(&output::format_version(&shown))?,
+        BasicFormat::Human => {
+            let style = args.times.dress(print::choose_style(shell.color));
+            shell.write_page(&output::format_version(&shown, style))?;
+        }
     }
     Ok(Exit::Fine)
 }

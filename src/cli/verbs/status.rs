@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::{BasicFormat, FetchArgs};
+use crate::cli::args::{BasicFormat, FetchArgs, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -22,6 +22,9 @@ pub(in crate::cli) struct StatusArgs {
     #[command(flatten)]
     fetch: FetchArgs,
 
+    #[command(flatten)]
+    times: TimeArgs,
+
     /// How it is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: BasicFormat,
@@ -31,9 +34,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &StatusArgs) -> Result<Exit> {
     let status = shell.open_environment(PRODUCTION, &args.fetch)?.status()?;
     match args.format {
         BasicFormat::Json => print::write_json(&status)?,
-        BasicFormat::Human => {
-            print::write_results(&output::format_status(&status, print::choose_style(shell.color)))?
-        }
+        BasicFormat::Human => shell.write_page(&output::format_status(
+            &status,
+            args.times.dress(print::choose_style(shell.color)),
+        ))?,
     }
     Ok(Exit::Fine)
 }

@@ -100,7 +100,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     match args.format {
         TestFormat::Json => print::write_json(&report)?,
         TestFormat::Human => {
-            print::write_results(&output::tests_human(&report, print::choose_style(shell.color)))?
+            shell.write_page(&output::tests_human(&report, print::choose_style(shell.color)))?
         }
         TestFormat::Junit => print::write_results(&output::tests_junit(&report))?,
         TestFormat::Github => {

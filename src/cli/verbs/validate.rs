@@ -61,7 +61,11 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
     let prefix = workspace.root().prefix();
     let report = Report { prefix, findings: &findings, ..report_of(checked) };
     output::render(&report, args.format, print::choose_style(shell.color), &mut text)?;
-    print::write_results(&String::from_utf8_lossy(&text))?;
+    let text = String::from_utf8_lossy(&text);
+    match args.format {
+        Format::Human => shell.write_page(&text)?,
+        _ => print::write_results(&text)?,
+    }
     let errors = findings.iter().any(Finding::is_error);
     Ok(Exit::fault_if(errors || (args.levels.deny_warnings && !findings.is_empty())))
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::cli::args::BasicFormat;
+use crate::cli::args::{BasicFormat, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
@@ -21,6 +21,9 @@ pub(in crate::cli) struct VersionsArgs {
     /// The policy's name
     name: String,
 
+    #[command(flatten)]
+    times: TimeArgs,
+
     /// How the list is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: BasicFormat,
@@ -32,7 +35,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &VersionsArgs) -> Result<Exit> {
         VersionHistory::new(&workspace).version_list(&args.name, &progress::Bar::of_commits())?;
     match args.format {
         BasicFormat::Json => print::write_json(&list)?,
-        BasicFormat::Human => print::write_results(&output::format_versions(&list))?,
+        BasicFormat::Human => {
+            let style = args.times.dress(print::choose_style(shell.color));
+            shell.write_page(&output::format_versions(&list, style))?;
+        }
     }
     Ok(Exit::Fine)
 }

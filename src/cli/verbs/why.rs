@@ -63,7 +63,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WhyArgs) -> Result<Exit> {
         BasicFormat::Json => print::write_json(&why)?,
         BasicFormat::Human => {
             let style = print::choose_style(shell.color);
-            print::write_results(&output::format_why(&why, args.all, style))?;
+            shell.write_page(&output::format_why(&why, args.all, style))?;
         }
     }
     Ok(Exit::Fine)

@@ -63,12 +63,12 @@ pub fn list_attachments(set: &PolicySet) -> Listing {
             set.policy(attachment.policy).map_or("", |policy| &policy.name).to_owned(),
             targets_text(attachment),
             attachment.priority.map(|p| p.to_string()).unwrap_or_default(),
-            if attachment.default { "default".to_owned() } else { String::new() },
+            if attachment.default { "yes".to_owned() } else { String::new() },
             format!("{}:{}", attachment.place.file, attachment.place.line),
         ]
     };
     Listing {
-        header: vec!["policy", "for", "priority", "", "place"],
+        header: vec!["policy", "for", "priority", "default", "place"],
         rows: set.attachments.iter().map(|attachment| row(attachment)).collect(),
         name: "attachments",
         objects: set.attachments.iter().map(|a| attachment_object(set, a)).collect(),

@@ -20,7 +20,7 @@ const REGIONS: usize = 20;
 pub fn review_human(review: &Review, style: Style) -> String {
     let paint = Paint(style);
     let mut text = format!("{}\n", paint.strong(&escape_terminal(&verdict(review))));
-    push_table(&mut text, review);
+    push_table(&mut text, review, style);
     if let Some(weakening) = review.impact.as_ref().and_then(|impact| impact.weakening.as_ref()) {
         let words = weakening_words(weakening, &quote_plain);
         text.push_str(&format!("{}: {words}\n", paint.bad("weakens")));
@@ -84,7 +84,7 @@ pub fn review_human(review: &Review, style: Style) -> String {
     text
 }
 
-fn push_table(text: &mut String, review: &Review) {
+fn push_table(text: &mut String, review: &Review, style: Style) {
     let plain = |name: &str| escape_terminal(name).into_owned();
     let rows = rows_of(review, &plain);
     if rows.is_empty() {
@@ -104,7 +104,7 @@ fn push_table(text: &mut String, review: &Review) {
         cells
     };
     let shown: Vec<Vec<String>> = rows.iter().take(ENTRIES).map(cells).collect();
-    text.push_str(&format_table(&header, &shown));
+    text.push_str(&format_table(&header, &shown, style));
     push_count(text, rows.len() - shown.len(), "row", "rows");
     if let Some(why) = review.shift.as_ref().and_then(|shift| shift.left_out.as_ref()) {
         text.push_str(&format!("not every name was asked: {why}\n"));

@@ -132,7 +132,7 @@ proptest! {
     fn every_report_renders((file, findings) in report(), with_source in any::<bool>(), width in 0usize..200) {
         let sources = if with_source { vec![file] } else { Vec::new() };
         for color in [false, true] {
-            rendered(&findings, &sources, Format::Human, Style { color, width });
+            rendered(&findings, &sources, Format::Human, Style { color, columns: Some(width), ..Style::default() });
         }
         for format in [Format::Json, Format::Sarif, Format::Gitlab] {
             let json: serde_json::Value = serde_json::from_str(&rendered(&findings, &sources, format, Style::default())).unwrap();
@@ -227,7 +227,7 @@ proptest! {
             .map(|found| found.message.len() + found.help.as_ref().map_or(0, String::len))
             .sum();
         for format in Format::ALL {
-            let style = Style { color: false, width };
+            let style = Style { columns: Some(width), ..Style::default() };
             let text = rendered(&long, std::slice::from_ref(&file), format, style);
             // The longest escape of a byte has eight; `&#8203;` and the like come in threes.
             prop_assert!(text.len() <= 24 * given + 60_000, "{format}: {} of {given}", text.len());
