@@ -10,7 +10,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use refguard_core::diff::{Because, SetDiff, diff_sets};
 use refguard_core::document::{Finding, GateLevel, Loaded, Release};
-use refguard_core::policy::{Checked, Counts, Levels, check_errors, check_findings};
+use refguard_core::policy::{Checked, Counts, Levels, PolicySet, check_beside, check_findings};
 use refguard_core::prove::{Budget, Detail, Impact, impact_from};
 use refguard_core::questions::{Shift, shift_from};
 use refguard_core::resolve::{CoverageItem, Engine};
@@ -141,12 +141,44 @@ struct Side {
     files: FxHashSet<Arc<str>>,
 }
 
+/// One set of the two, before it is known what is to be found in it.
+enum ReadSide {
+    /// Of a tree: what it came to by its differences, and all its documents.
+    Judged(Judged, Loaded),
+    /// All documents of a work tree or index.
+    Unjudged(Loaded),
+}
+
+impl ReadSide {
+    fn engine(&self) -> Option<Arc<Engine>> {
+        match self {
+            Self::Judged(Judged::Sound(engine) | Judged::Outdated(engine, _), _) => {
+                Some(Arc::clone(engine))
+            }
+            Self::Judged(Judged::Faulty(_), _) | Self::Unjudged(_) => None,
+        }
+    }
+}
+
 impl Side {
-    /// With everything that there is to find, warnings too.
-    fn of((judged, loaded): (Judged, Loaded)) -> Self {
-        let Checked { findings, sources, counts, .. } = check_findings(loaded, &Levels::default());
+    /// With everything that there is to find, warnings too. `near` is a set that may have much in common with it.
+    fn find(read: ReadSide, near: Option<&PolicySet>) -> Self {
+        let (engine, checked) = match read {
+            ReadSide::Judged(judged, loaded) => {
+                let engine = judged.sound();
+                let known = engine.as_ref().map(|engine| &**engine.set()).or(near);
+                let checked = check_findings(loaded, &Levels::default(), known);
+                (engine, checked)
+            }
+            ReadSide::Unjudged(loaded) => {
+                let mut checked = check_beside(loaded, &Levels::default(), near);
+                let set = checked.set.take();
+                (set.map(|set| Arc::new(Engine::new(Arc::new(set)))), checked)
+            }
+        };
+        let Checked { findings, sources, counts, .. } = checked;
         let files = sources.iter().map(|file| file.path().clone()).collect();
-        Self { engine: judged.sound(), findings, counts, files }
+        Self { engine, findings, counts, files }
     }
 }
 
@@ -185,10 +217,11 @@ impl Workspace {
             .unwrap_or(base_tip);
         let mut sets = TrackedSet::default();
         let mut history = VersionHistory::new(self);
-        let before =
-            sets.judge_and_read(self, repo.tree_of(began)?, Release::FIRST, &NoProgress)?;
-        let after = self.head(&mut sets, head)?;
-        let (before, after) = rayon::join(|| Side::of(before), || Side::of(after));
+        let before = self.read_tree(&mut sets, repo.tree_of(began)?, Release::FIRST)?;
+        let after = self.read_head(&mut sets, head)?;
+        let near = before.engine();
+        let near = near.as_ref().map(|engine| &**engine.set());
+        let (before, after) = rayon::join(|| Side::find(before, None), || Side::find(after, near));
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
         let impact = engines.map(|(before, after)| impact_from(before, after, now, budget, detail));
@@ -240,19 +273,22 @@ impl Workspace {
     }
 
     /// HEAD; of a commit only what differs from BASE is read.
-    fn head(&self, sets: &mut TrackedSet, head: &Source) -> Result<(Judged, Loaded)> {
+    fn read_head(&self, sets: &mut TrackedSet, head: &Source) -> Result<ReadSide> {
         let (repo, prefix) = (self.repo()?, self.root().prefix());
-        let loaded = match head {
+        let listing = match head {
             Source::At(revision) => {
                 let tree = repo.tree_of(self.revision(revision)?.0)?;
-                return sets.judge_and_read(self, tree, Release::CURRENT, &NoProgress);
+                return self.read_tree(sets, tree, Release::CURRENT);
             }
-            Source::Staged => load::read(repo.list_index(prefix, &load::wanted)?, &NoProgress)?,
-            Source::Worktree => {
-                load::read(self.root().list_work_tree(&load::wanted)?, &NoProgress)?
-            }
+            Source::Staged => repo.list_index(prefix, &load::wanted)?,
+            Source::Worktree => self.root().list_work_tree(&load::wanted)?,
         };
-        Ok((Judged::from(check_errors(loaded.clone(), Release::CURRENT)), loaded))
+        Ok(ReadSide::Unjudged(load::read(listing, &NoProgress)?))
+    }
+
+    fn read_tree(&self, sets: &mut TrackedSet, tree: TreeId, as_of: Release) -> Result<ReadSide> {
+        let (judged, loaded) = sets.judge_and_read(self, tree, as_of, &NoProgress)?;
+        Ok(ReadSide::Judged(judged, loaded))
     }
 
     /// What each environment that takes its sets from the publish branch would say.

@@ -59,7 +59,7 @@ pub(super) fn find_new_warnings(repo: &Repo, prefix: &str) -> Result<Vec<Finding
 
 fn read_warnings(listing: Listing<'_>) -> Result<Vec<Finding>> {
     let loaded = load::read(listing, &NoProgress)?;
-    let mut findings = check_findings(loaded, &Levels::default()).findings;
+    let mut findings = check_findings(loaded, &Levels::default(), None).findings;
     findings.retain(|finding| !finding.is_error());
     Ok(findings)
 }

@@ -19,7 +19,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 use refguard_core::document::{Body, Document, Loaded, Release, SourceFile};
-use refguard_core::policy::{FileChange, PolicySet, changes_cases, check_errors, named_policies};
+use refguard_core::policy::{
+    FileChange, PolicySet, changes_cases, check_errors, check_errors_beside, named_policies,
+};
 use refguard_core::resolve::Engine;
 
 use crate::ops::source::disk::DiskFiles;
@@ -319,9 +321,13 @@ impl TrackedSet {
 
         let before = self.engine.take();
         let delta = self.advance_to(repo, target, prefix, progress)?;
-        let (judged, files_read) = match self.patch_engine(repo, delta, before) {
+        let (judged, files_read) = match self.patch_engine(repo, delta, before.clone()) {
             Some((engine, files)) => (Judged::Sound(engine), Some(files)),
-            None => (Judged::from(check_errors(self.loaded(repo)?, as_of)), None),
+            None => {
+                let known = before.as_ref().map(|before| &**before.set());
+                let checked = check_errors_beside(self.loaded(repo)?, as_of, known);
+                (Judged::from(checked), None)
+            }
         };
 
         if let Judged::Sound(engine) = &judged {

@@ -13,8 +13,8 @@ use super::{
     freeze, rules,
 };
 use crate::document::{
-    Dimension, Finding, GateLevel, Loaded, Name, PatternList, PerDimension, RawAttachment, RawBox,
-    RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Release,
+    Body, Dimension, Finding, GateLevel, Loaded, Name, PatternList, PerDimension, RawAttachment,
+    RawBox, RawEnvironment, RawInvariant, RawPipeline, RawPolicy, RawRepository, RawStep, Release,
     Severity, SourceFile, Spanned,
 };
 
@@ -67,36 +67,67 @@ pub struct Counts {
 ///
 /// `flags` are levels from the command line; they go over those of refguard.yaml.
 pub fn check_documents(loaded: Loaded, flags: &Levels) -> Checked {
-    judge_documents(loaded, flags, |_, _| true, true)
+    judge_documents(loaded, &[], flags, |_, _| true, true)
 }
 
-/// As [`check_documents`], for those who have the set from elsewhere: only judges.
-pub fn check_findings(loaded: Loaded, flags: &Levels) -> Checked {
-    judge_documents(loaded, flags, |_, _| true, false)
+/// As [`check_documents`], beside a set that may have much in common with the documents: the conditions that
+/// it has are not read again.
+pub fn check_beside(loaded: Loaded, flags: &Levels, known: Option<&PolicySet>) -> Checked {
+    judge_documents(loaded, conditions_of(known), flags, |_, _| true, true)
+}
+
+/// As [`check_beside`], for those who have the set from elsewhere: only judges.
+pub fn check_findings(loaded: Loaded, flags: &Levels, known: Option<&PolicySet>) -> Checked {
+    judge_documents(loaded, conditions_of(known), flags, |_, _| true, false)
 }
 
 /// As [`check_documents`], for those who only want to know whether there is a set: no warning is
 /// looked for, unless refguard.yaml makes it an error. What is only an error since a later release
 /// than `as_of` is a warning, and found.
 pub fn check_errors(loaded: Loaded, as_of: Release) -> Checked {
-    judge_documents(loaded, &Levels::as_of(as_of), is_error, true)
+    check_errors_beside(loaded, as_of, None)
+}
+
+/// As [`check_errors`], beside a set as [`check_beside`] has it.
+pub fn check_errors_beside(loaded: Loaded, as_of: Release, known: Option<&PolicySet>) -> Checked {
+    judge_documents(
+        loaded,
+        conditions_of(known),
+        &Levels::as_of(as_of),
+        is_error,
+        true,
+    )
+}
+
+fn conditions_of(known: Option<&PolicySet>) -> &[ModelPattern] {
+    known.map_or(&[], |known| &known.conditions)
 }
 
 /// The set of some documents of a set whose other documents are known to be sound: judged by the
 /// rules that look at one document. `None` where one is broken, or where the settings make an error
 /// of a rule that needs the whole set.
-pub(super) fn check_part(loaded: Loaded) -> Option<PolicySet> {
-    let settings = DraftSet::new(&loaded)
-        .repository
-        .first()
-        .map(|item| rules::levels_of(item.raw));
+pub(super) fn check_part(loaded: Loaded, known: &PolicySet) -> Option<PolicySet> {
+    let settings = loaded
+        .documents
+        .iter()
+        .find_map(|document| match &document.body {
+            Body::Repository(raw) => Some(rules::levels_of(raw)),
+            _ => None,
+        });
     if settings.is_some_and(|levels| rules::raises_whole_rule(&levels)) {
         return None;
     }
 
     let shows_here =
         |rule: &SetRule, levels: &Levels| rule.scope != Scope::Whole && is_error(rule, levels);
-    judge_documents(loaded, &Levels::default(), shows_here, true).set
+    judge_documents(
+        loaded,
+        &known.conditions,
+        &Levels::default(),
+        shows_here,
+        true,
+    )
+    .set
 }
 
 fn is_error(rule: &SetRule, levels: &Levels) -> bool {
@@ -105,6 +136,7 @@ fn is_error(rule: &SetRule, levels: &Levels) -> bool {
 
 fn judge_documents(
     mut loaded: Loaded,
+    known: &[ModelPattern],
     flags: &Levels,
     wanted: fn(&SetRule, &Levels) -> bool,
     build: bool,
@@ -112,7 +144,7 @@ fn judge_documents(
     loaded.lost.retain(|lost| lost.since <= flags.release());
     let mut findings = std::mem::take(&mut loaded.findings);
     loaded.findings = findings.clone();
-    let draft = DraftSet::new(&loaded);
+    let draft = DraftSet::beside(&loaded, known);
     let mut levels = rules::settings_levels(&draft);
     levels.overlay_levels(flags);
     rules::judge_draft(&draft, &|rule| wanted(rule, &levels), &mut findings);

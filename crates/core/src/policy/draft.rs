@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::condition::{ConditionFault, ModelPattern};
@@ -18,6 +19,9 @@ use crate::document::{
 
 /// Bytes that the compiled conditions of a set may have together: the limit `regex-total`.
 pub const REGEX_TOTAL: usize = 256 << 20;
+
+/// So many patterns are read side by side before they are counted against that limit.
+const PATTERNS_AT_ONCE: usize = 256;
 
 /// One document of a kind, with its file.
 #[derive(Debug)]
@@ -100,6 +104,11 @@ pub struct DraftSet<'a> {
 impl<'a> DraftSet<'a> {
     /// Sorts the documents of a tree and draws the references between them.
     pub fn new(loaded: &'a Loaded) -> Self {
+        Self::beside(loaded, &[])
+    }
+
+    /// As [`Self::new`]. Conditions that were read for another set, sorted by their texts, are not read again.
+    pub fn beside(loaded: &'a Loaded, known: &[ModelPattern]) -> Self {
         let mut draft = Self {
             repository: Vec::new(),
             catalogs: Vec::new(),
@@ -135,6 +144,7 @@ impl<'a> DraftSet<'a> {
         }
 
         draft.resolve_references();
+        draft.read_conditions(known);
         draft
     }
 
@@ -181,27 +191,38 @@ impl<'a> DraftSet<'a> {
 
         self.lineage = Lineage::new(&self.parents);
         self.catalog = DraftCatalog::new(&self.catalogs);
-        self.read_conditions();
     }
 
-    fn read_conditions(&mut self) {
-        let mut total = 0;
-        for text in self
+    /// Reads each distinct pattern once: several at a time, but counted against the budget in the order in which they
+    /// are written, so that what passes it is always the same.
+    fn read_conditions(&mut self, known: &[ModelPattern]) {
+        let mut seen = FxHashSet::default();
+        let texts: Vec<&'a str> = self
             .policies
             .iter()
-            .filter_map(|p| p.raw.condition.as_ref())
-            .flat_map(|c| &c.model.0)
-        {
-            self.conditions.entry(text.as_str()).or_insert_with(|| {
-                let read = if total > REGEX_TOTAL {
-                    Err(too_much_regex())
-                } else {
-                    ModelPattern::parse(text)
-                };
+            .filter_map(|policy| policy.raw.condition.as_ref())
+            .flat_map(|condition| &condition.model.0)
+            .map(|text| text.as_str())
+            .filter(|text| seen.insert(*text))
+            .collect();
 
+        let mut total = 0;
+        for texts in texts.chunks(PATTERNS_AT_ONCE) {
+            let read: Vec<_> = if total > REGEX_TOTAL {
+                Vec::new()
+            } else {
+                texts
+                    .par_iter()
+                    .map(|text| read_pattern(text, known))
+                    .collect()
+            };
+            let mut read = read.into_iter();
+            for text in texts {
+                let read = read.next().filter(|_| total <= REGEX_TOTAL);
+                let read = read.unwrap_or_else(|| Err(too_much_regex()));
                 total += read.as_ref().map_or(0, ModelPattern::compiled_size);
-                read
-            });
+                self.conditions.insert(text, read);
+            }
         }
     }
 
@@ -255,6 +276,15 @@ impl<'a> DraftSet<'a> {
 
 fn may_be(lost: &Lost, kind: Kind) -> bool {
     lost.kind.is_none_or(|of| of == kind)
+}
+
+/// A pattern, as it was read before if it was.
+fn read_pattern(text: &str, known: &[ModelPattern]) -> Result<ModelPattern, ConditionFault> {
+    let found = known.binary_search_by(|pattern| pattern.text().cmp(text));
+    match found.ok().and_then(|at| known.get(at)) {
+        Some(pattern) => Ok(pattern.clone()),
+        None => ModelPattern::parse(text),
+    }
 }
 
 fn too_much_regex() -> ConditionFault {

@@ -178,7 +178,7 @@ mod tests {
 
     fn found(text: String, as_of: Release) -> Vec<Finding> {
         let loaded = load_file("set.yaml", text.into_bytes(), &Limits::DEFAULT);
-        crate::policy::check_findings(loaded, &Levels::as_of(as_of)).findings
+        crate::policy::check_findings(loaded, &Levels::as_of(as_of), None).findings
     }
 
     #[test]

@@ -27,7 +27,10 @@ mod reach;
 pub mod rules;
 
 pub use alone::check_alone;
-pub use build::{Checked, Counts, build_settings, check_documents, check_errors, check_findings};
+pub use build::{
+    Checked, Counts, build_settings, check_beside, check_documents, check_errors,
+    check_errors_beside, check_findings,
+};
 pub use bundle::{BUNDLE_DOCUMENTS, Bundle, BundleFault};
 pub use canonical::{attachment_json, policy_json, raw_policy_digest, raw_policy_json, set_json};
 pub use cases::{MAX_CASES, count_cases};

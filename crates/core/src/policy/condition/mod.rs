@@ -100,6 +100,15 @@ impl ModelPattern {
             }
     }
 
+    /// Whether two expressions are one that was compiled once.
+    #[cfg(test)]
+    pub(in crate::policy) fn shares_engine_with(&self, other: &Self) -> bool {
+        match (&self.matcher, &other.matcher) {
+            (Matcher::Regex(one), Matcher::Regex(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// The pattern as written.
     pub fn text(&self) -> &str {
         &self.text

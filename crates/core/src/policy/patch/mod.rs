@@ -95,10 +95,11 @@ impl PolicySet {
         }
 
         let documents = [change.around, change.after].concat();
-        let part = check_part(Loaded {
+        let part = Loaded {
             documents,
             ..Loaded::default()
-        })?;
+        };
+        let part = check_part(part, self)?;
         SetPatch::new(self, &part, change)?.finish_set()
     }
 }

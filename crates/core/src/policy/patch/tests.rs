@@ -404,3 +404,61 @@ fn what_is_usual_goes_the_short_way_and_what_is_global_does_not() {
     );
     assert_eq!(goes(""), Some(true), "a policy that nobody needs is gone");
 }
+
+/// A policy for many models, as one file with one long condition has it.
+fn conditional(models: &[String]) -> String {
+    format!(
+        "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {{add: [a]}}\ncondition: {{model: [{}]}}\n",
+        models.join(", ")
+    )
+}
+
+/// How many expressions of a set are those of another, compiled once.
+fn shared(set: &PolicySet, before: &PolicySet) -> usize {
+    let is_shared = |pattern: &&ModelPattern| {
+        before
+            .conditions
+            .iter()
+            .any(|known| known.shares_engine_with(pattern))
+    };
+    set.conditions.iter().filter(is_shared).count()
+}
+
+#[test]
+fn an_expression_that_is_known_is_not_compiled_again() {
+    let models: Vec<String> = (0..300).map(|n| format!("\"m{n}-.*\"")).collect();
+    let attached = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nscope: '*'\n";
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let files = [
+        file("all.yaml", attached),
+        file("catalog.yaml", CATALOG),
+        file("p.yaml", &conditional(&models)),
+    ];
+    let before = whole(&files).unwrap();
+    assert_eq!(before.conditions.len(), 300);
+
+    let mut changed = models.clone();
+    changed[7] = "\"other-.*\"".to_owned();
+    let after = patched(&before, &files, 2, "p.yaml", &conditional(&changed))
+        .unwrap()
+        .set;
+    assert_eq!(
+        (shared(&after, &before), after.conditions.len()),
+        (299, 300)
+    );
+
+    // The long way beside a set that is known.
+    let mut loaded = Loaded::default();
+    for (path, text) in &files {
+        loaded.append_loaded(load_file(
+            path.as_str(),
+            text.clone().into_bytes(),
+            &Limits::DEFAULT,
+        ));
+    }
+    let again = crate::policy::check_beside(loaded, &Levels::default(), Some(&before))
+        .set
+        .unwrap();
+    assert_eq!(shared(&again, &before), 300);
+    assert_eq!(again.digest, before.digest);
+}
