@@ -239,6 +239,10 @@ fn nothing_else_stands_for_an_environment() {
     for name in ["refs/tags/refs/heads/main", "refs/heads/refs/heads/main"] {
         assert!(refused(&author, &[&format!("main:{name}")]).contains("no branch or tag is named"));
     }
+    for name in ["Production", "MAIN"] {
+        let said = refused(&author, &[&format!("main:refs/heads/{name}")]);
+        assert!(said.contains("do not tell upper from lower case"), "{said}");
+    }
     // Where production is another name of `main`, a push of `main` would be a promotion.
     server.git(["symbolic-ref", "refs/heads/production", "refs/heads/main"]);
     author.policy("base", "guardrails: {add: [pii, audit]}").commit("two");

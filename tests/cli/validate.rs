@@ -248,3 +248,20 @@ fn files_are_judged_with_the_set_around_them() {
             .contains("no test stands in `policies`")
     );
 }
+
+#[test]
+fn a_bare_repository_has_neither_an_index_nor_files_to_judge() {
+    let repo = TestRepo::new();
+    repo.write("all.yaml", BASE).commit("one");
+    let bare = repo.cloned(&["--bare"]);
+    // Not even where something has left an index there.
+    for prepare in [&["rev-parse", "main"], &["read-tree", "main"]] {
+        bare.git(prepare.iter().copied());
+        for args in [&["validate"][..], &["validate", "--staged"]] {
+            let said = bare.run(args.iter().copied()).fails(2);
+            assert!(said.contains("is a git repository without a work tree"), "{said}");
+            assert!(said.contains("help: read a commit with `--at REV`"), "{said}");
+        }
+    }
+    bare.run(["validate", "--at", "main"]).ok();
+}

@@ -16,6 +16,7 @@ mod bundle;
 mod clients;
 mod echo;
 mod expiry;
+mod gateways;
 mod independence;
 mod last_good;
 mod limits;

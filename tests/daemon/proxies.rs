@@ -31,15 +31,15 @@ fn policies() -> String {
 }
 
 /// A proxy between a client and the echo server, with the daemon beside it.
-struct Gateway {
+pub struct Gateway {
     _repo: Repo,
     daemon: Option<Daemon>,
     proxy: Child,
     /// Where the proxy listens.
-    address: String,
+    pub address: String,
     echo: Echo,
     /// The proxy reads the model from the body; else from the path.
-    reads_body: bool,
+    pub reads_body: bool,
     commit: String,
 }
 
@@ -52,14 +52,24 @@ impl Drop for Gateway {
 }
 
 /// What starts a proxy over a configuration.
-type Start = fn(&PathBuf, &std::path::Path) -> Command;
+pub type Start = fn(&PathBuf, &std::path::Path) -> Command;
 
 impl Gateway {
     /// `None` where the program is not there and need not be.
-    fn start(program: &str, example: &str, start: Start, options: &[&str]) -> Option<Self> {
+    fn start(proxy: (&str, &str, Start), options: &[&str]) -> Option<Self> {
+        Self::start_before(None, &policies(), proxy, options)
+    }
+
+    /// The same with other policies, and before another server than the one that tells what it sees.
+    pub fn start_before(
+        upstream: Option<&str>,
+        policies: &str,
+        (program, example, start): (&str, &str, Start),
+        options: &[&str],
+    ) -> Option<Self> {
         let path = find(program)?;
         let repo = Repo::new();
-        repo.write("all.yaml", &policies());
+        repo.write("all.yaml", policies);
         let commit = repo.commit();
         repo.promote("HEAD");
         let daemon = Daemon::start(
@@ -70,7 +80,11 @@ impl Gateway {
         let (echo, address) = (Echo::start(), format!("127.0.0.1:{}", free_port()));
         let text = configuration(
             example,
-            &[("8080", &address), ("8731", &daemon.address), ("4000", &echo.address)],
+            &[
+                ("8080", &address),
+                ("8731", &daemon.address),
+                ("4000", upstream.unwrap_or(&echo.address)),
+            ],
         );
         let config = repo.beside("config.yaml");
         fs::write(&config, text).unwrap();
@@ -101,8 +115,13 @@ impl Gateway {
         self.send(key, &format!("{path}?n=1"), headers, &body.to_string())
     }
 
+    /// The header that the proxy knows a key by.
+    pub fn authorization(&self, key: &str) -> String {
+        format!("Bearer {}", if self.reads_body { token(key) } else { key.to_owned() })
+    }
+
     fn send(&self, key: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let key = format!("Bearer {}", if self.reads_body { token(key) } else { key.to_owned() });
+        let key = self.authorization(key);
         let headers =
             [&[("Authorization", key.as_str()), ("Content-Type", "application/json")], headers]
                 .concat();
@@ -152,7 +171,7 @@ impl Gateway {
 }
 
 /// What a client says that would like to be another.
-const FORGED: &[(&str, &str)] = &[
+pub const FORGED: &[(&str, &str)] = &[
     ("X-Refguard-Guardrails", "none"),
     ("x-refguard-policies", "mine"),
     ("X-REFGUARD-Commit", "0000"),
@@ -245,7 +264,7 @@ fn configuration(example: &str, addresses: &[(&str, &str)]) -> String {
 }
 
 /// A port that the system gives to nobody by itself, so that no other test has it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 10_000).unwrap() + 20_000;
     loop {
@@ -289,7 +308,7 @@ fn caddy(program: &PathBuf, config: &std::path::Path) -> Command {
     command
 }
 
-const PROXIES: [(&str, &str, Start); 3] = [
+pub const PROXIES: [(&str, &str, Start); 3] = [
     ("nginx", "nginx/nginx.conf", nginx),
     ("envoy", "envoy/envoy.yaml", envoy),
     ("caddy", "caddy/Caddyfile", caddy),
@@ -297,8 +316,8 @@ const PROXIES: [(&str, &str, Start); 3] = [
 
 /// Goes through the story with each proxy that is there.
 fn each(options: &[&str], story: impl Fn(&mut Gateway)) {
-    for (program, example, start) in PROXIES {
-        if let Some(mut gateway) = Gateway::start(program, example, start, options) {
+    for proxy in PROXIES {
+        if let Some(mut gateway) = Gateway::start(proxy, options) {
             story(&mut gateway);
         }
     }

@@ -291,9 +291,23 @@ fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
         return Some(PushRefusal::new(&update.name, message));
     }
     if update.name.starts_with("refs/heads/") {
-        return None;
+        return case_twin(update, guarded);
     }
     let environment = guarded.environments.values().find(|environment| *environment == short)?;
     let message = format!("git could take it for the environment `{environment}`");
+    Some(PushRefusal::new(&update.name, message))
+}
+
+/// A new branch that differs from a guarded one only in case: where a file system does not tell them apart, a clone that
+/// fetched both would read one for the other.
+fn case_twin(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
+    let known = || guarded.environments.keys().chain(&guarded.publish).map(RefName::as_str);
+    if update.old.is_some() || known().any(|known| known == update.name) {
+        return None;
+    }
+    let folded = update.name.to_lowercase();
+    let twin = known().find(|known| known.to_lowercase() == folded)?;
+    let message =
+        format!("it is one with `{twin}` on systems that do not tell upper from lower case");
     Some(PushRefusal::new(&update.name, message))
 }
