@@ -5,7 +5,6 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,11 +16,11 @@ use terminal_size::{Height, terminal_size_of};
 const NO_PROGRAM: [i32; 2] = [126, 127];
 
 /// Shows a text; false where it is still to be written: it is short, this is no terminal, or there is no pager.
-pub(super) fn show(text: &str, dir: &Path) -> bool {
+pub(super) fn show(text: &str) -> bool {
     if !io::stdout().is_terminal() || is_short(text) {
         return false;
     }
-    let Some(pager) = choose_pager(dir) else { return false };
+    let Some(pager) = choose_pager() else { return false };
     page(text, &pager).unwrap_or(false)
 }
 
@@ -33,18 +32,19 @@ fn is_short(text: &str) -> bool {
 
 /// The pager: `REFGUARD_PAGER`, else what git says (GIT_PAGER, core.pager, PAGER, less), else `PAGER`, else less.
 /// `None`: none is wanted.
-fn choose_pager(dir: &Path) -> Option<OsString> {
+fn choose_pager() -> Option<OsString> {
     let own = std::env::var_os("REFGUARD_PAGER");
-    let named = own.or_else(|| pager_of_git(dir)).or_else(|| std::env::var_os("PAGER"));
+    let named = own.or_else(pager_of_git).or_else(|| std::env::var_os("PAGER"));
     let pager = named.unwrap_or_else(|| "less".into());
     let is_none = pager.is_empty() || pager == "cat";
     (!is_none).then_some(pager)
 }
 
-fn pager_of_git(dir: &Path) -> Option<OsString> {
+/// Git is asked outside of every repository: a setting in one would have whoever reads it run a program.
+fn pager_of_git() -> Option<OsString> {
     let mut git = Command::new("git");
-    let said = git.arg("-C").arg(dir).args(["var", "GIT_PAGER"]).stderr(Stdio::null());
-    let said = said.output().ok().filter(|said| said.status.success())?;
+    git.args(["var", "GIT_PAGER"]).env("GIT_DIR", "/dev/null").env_remove("GIT_COMMON_DIR");
+    let said = git.stderr(Stdio::null()).output().ok().filter(|said| said.status.success())?;
     Some(String::from_utf8(said.stdout).ok()?.trim_end().into())
 }
 

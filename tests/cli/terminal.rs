@@ -88,11 +88,17 @@ fn a_long_answer_goes_through_the_pager_that_git_would_use() {
         let seen = shown(&[(name, pager)], &[]);
         assert!(seen.lines().all(|line| line.starts_with("paged: ")), "{name}: {seen}");
     }
-    repo.git(["config", "core.pager", pager]);
-    assert!(shown(&[], &[]).starts_with("paged: "));
-    repo.git(["config", "--unset", "core.pager"]);
+    let setting = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "core.pager"),
+        ("GIT_CONFIG_VALUE_0", pager),
+    ];
+    assert!(shown(&setting, &[]).starts_with("paged: "));
 
     let due = shown(&[("PAGER", "")], &[]);
+    // The setting of a repository is its maker's: whoever reads that runs nothing of it.
+    repo.git(["config", "core.pager", pager]);
+    assert_eq!(shown(&[("PAGER", "")], &[]), due);
     assert!(due.starts_with("CODE "), "{due}");
     for (env, more) in [
         // None is wanted, it is not there, it ends at once, or the answer is for programs.
