@@ -287,10 +287,10 @@ impl Tracked {
             } else {
                 facts.unserved_since.get_or_insert_with(Instant::now);
             }
-            if self.following.is_served(commit) {
-                (facts.rejected, facts.failing) = (None, None);
-                self.following.settled();
-            }
+        }
+        if self.following.is_served(commit) {
+            self.slot.settle();
+            self.following.settled();
         }
 
         if self.is_busy() {
@@ -476,12 +476,12 @@ impl Tracked {
     ) -> Option<Arc<Snapshot>> {
         {
             let mut facts = self.slot.facts();
-            if snapshot.source == Source::Commit {
-                (facts.rejected, facts.failing) = (None, None);
-            }
             if facts.ref_commit == Some(commit) {
                 (facts.unserved_since, facts.commits_behind) = (None, Some(0));
             }
+        }
+        if snapshot.source == Source::Commit {
+            self.slot.settle();
         }
         let retired = hub.publish(&self.slot, snapshot.clone());
         let (set, source) = (self.environment.as_str(), snapshot.source.as_str());
@@ -498,7 +498,15 @@ impl Tracked {
                 "served as an older release promoted it; a promotion of it would be refused: {first}"
             );
         }
-        self.slot.facts().outdated = outdated(newer);
+        let newer_now = outdated(newer);
+        let is_over = newer_now.is_none();
+        let before = std::mem::replace(&mut self.slot.facts().outdated, newer_now);
+        if is_over && before.is_some() {
+            tracing::info!(
+                set = %self.environment, commit = %commit,
+                "over: served as an older release promoted it"
+            );
+        }
     }
 
     fn kept(&self, snapshot: &Snapshot, release: Release, files: Vec<SourceFile>) -> Option<Kept> {

@@ -43,9 +43,13 @@ impl Notes {
         notes.insert((subject, name.to_owned()), sentence.clone()) != Some(sentence)
     }
 
-    /// Removes the note of a subject and a name; returns whether there was one.
+    /// Removes the note of a subject and a name, and logs that it is over; returns whether there was one.
     pub fn clear(&self, subject: Subject, name: &str) -> bool {
-        lock(&self.0).remove(&(subject, name.to_owned())).is_some()
+        let removed = lock(&self.0).remove(&(subject, name.to_owned()));
+        if let Some(sentence) = &removed {
+            tracing::info!("over: {sentence}");
+        }
+        removed.is_some()
     }
 
     /// Sets a note and logs it where it is new; clears the note where there is no trouble.

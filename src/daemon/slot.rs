@@ -69,6 +69,19 @@ impl Slot {
         self.snapshot.swap(Some(snapshot))
     }
 
+    /// Nothing is wrong with what is served any more. What was is logged as over: the other half of its warning.
+    pub fn settle(&self) {
+        let trouble = {
+            let mut facts = self.facts();
+            let failing = facts.failing.take().map(|it| format!("cannot load: {}", it.message));
+            let rejected = facts.rejected.take().map(|it| format!("rejected: {}", it.message));
+            rejected.or(failing)
+        };
+        if let Some(trouble) = trouble {
+            tracing::info!(set = %self.name, "over: {trouble}");
+        }
+    }
+
     /// The instant to serve as of, by a clock.
     pub fn instant(&self, clock: Timestamp) -> Timestamp {
         self.facts().floor.instant(clock)

@@ -145,10 +145,7 @@ impl Drafts {
     }
 
     fn serve(&self, hub: &Hub, engine: Engine) {
-        {
-            let mut facts = self.slot.facts();
-            (facts.rejected, facts.failing) = (None, None);
-        }
+        self.slot.settle();
         let now = self.slot.instant(Timestamp::now());
         let (name, engine) = (self.slot.name.clone(), Arc::new(engine));
         let snapshot = Snapshot::new(name, engine, now, Source::Worktree);

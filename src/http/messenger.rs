@@ -251,8 +251,14 @@ struct Post {
 
 impl Post {
     fn run(&self, inbox: &Receiver<Message>) {
+        let mut is_failing = false;
         while let Ok(message) = inbox.recv() {
-            let result = if self.deliver(&message) { "sent" } else { "failed" };
+            let is_sent = self.deliver(&message);
+            if is_sent && is_failing {
+                tracing::info!("over: {} takes notifications again", self.target.host);
+            }
+            is_failing = !is_sent;
+            let result = if is_sent { "sent" } else { "failed" };
             self.counts.get_or_create(&ResultLabel { result }).inc();
         }
     }

@@ -231,6 +231,7 @@ fn bound(listener: Listener) -> io::Result<Bound> {
 }
 
 async fn accept(server: Arc<Server>, bound: Bound) {
+    let mut is_failing = false;
     loop {
         let result = match &bound {
             Bound::Tcp(listener) => listener.accept().await.map(|(stream, from)| {
@@ -243,8 +244,14 @@ async fn accept(server: Arc<Server>, bound: Bound) {
             }
         };
         match result {
-            Ok((stream, peer)) => server.clone().begin(stream, peer),
+            Ok((stream, peer)) => {
+                if std::mem::take(&mut is_failing) {
+                    tracing::info!("over: connections are accepted again");
+                }
+                server.clone().begin(stream, peer);
+            }
             Err(error) => {
+                is_failing = true;
                 tracing::warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(REST).await;
             }

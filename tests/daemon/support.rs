@@ -192,12 +192,17 @@ impl Daemon {
         Self::start_with(refguard(), dir, options)
     }
 
-    pub fn start_with(mut command: Command, dir: &Path, options: &[&str]) -> Self {
+    pub fn start_with(command: Command, dir: &Path, options: &[&str]) -> Self {
+        Self::start_logged(command, dir, options, Stdio::null())
+    }
+
+    /// A daemon whose log goes somewhere.
+    pub fn start_logged(mut command: Command, dir: &Path, options: &[&str], log: Stdio) -> Self {
         command.arg("-C").arg(dir).args(["serve", "--listen", "127.0.0.1:0"]).args(options);
         if !options.contains(&"--poll") {
             command.args(["--poll", "300ms"]);
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit_once("//").map(|(_, address)| address.to_owned());

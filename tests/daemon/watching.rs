@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, PATIENCE, Repo, refguard};
+use crate::support::{Daemon, PATIENCE, Repo, refguard, until};
 
 #[test]
 fn a_loose_ref_that_moves_is_followed_at_once() {
@@ -304,6 +304,25 @@ fn wait_ready_is_a_health_check() {
     let both = refguard().args(["wait", "--ready", "--commit", "x", "unix:x"]).output().unwrap();
     assert_eq!(both.status.code(), Some(2), "{both:?}");
     assert_eq!(refguard().args(["wait", "unix:x"]).output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn the_log_says_when_what_it_warned_of_is_over() {
+    let repo = Repo::serving();
+    let good = repo.generation(2);
+    let broken = repo.broken();
+    let (path, log) = (repo.beside("log"), repo.beside("log"));
+    let file = fs::File::create(path).unwrap();
+    let daemon = Daemon::start_logged(refguard(), &repo.path(), &[], file.into());
+    repo.promote(&broken);
+    daemon.until("rejected", |set| !set["rejected"].is_null());
+    repo.promote(&good);
+    daemon.until_served(&good);
+    until("the log says so", || {
+        let text = fs::read_to_string(&log).unwrap();
+        let warned = text.find(" rejected: ").unwrap_or(usize::MAX);
+        text.find("over: rejected: ").is_some_and(|over| over > warned)
+    });
 }
 
 #[test]
