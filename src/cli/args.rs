@@ -13,6 +13,7 @@ use refguard_core::prove::{Budget, Detail};
 use refguard_core::resolve::Context;
 use serde_json::Value;
 
+use super::completion;
 use super::shell::Shell;
 use crate::ops::{LogSelection, Source, Workspace, budget_within};
 use crate::output::{Format, Style};
@@ -81,7 +82,7 @@ struct PlaceArgs {
     staged: bool,
 
     /// Read a commit from git's object store: a branch, tag, hash, or anything git understands
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = completion::revisions())]
     at: Option<String>,
 }
 
@@ -129,7 +130,8 @@ pub(super) struct EnvArgs {
         long = "env",
         visible_alias = "environment",
         value_name = "ENV",
-        default_value = "production"
+        default_value = "production",
+        add = completion::environments()
     )]
     pub environment: String,
 }
@@ -141,7 +143,7 @@ pub(super) struct AskedSetArgs {
     env: EnvArgs,
 
     /// Ask the set of a revision, or what was in the environment at a time (RFC 3339)
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = completion::revisions())]
     at: Option<String>,
 
     /// Ask the work tree: tracked and untracked files, not ignored ones
@@ -192,27 +194,27 @@ impl AskedSetArgs {
 #[derive(Debug, Args)]
 pub(super) struct ContextArgs {
     /// The team's alias
-    #[arg(long, value_name = "TEAM")]
+    #[arg(long, value_name = "TEAM", add = completion::values(Dimension::Team))]
     team: Option<String>,
 
     /// The key's alias
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", add = completion::values(Dimension::Key))]
     key: Option<String>,
 
     /// The model
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", add = completion::values(Dimension::Model))]
     model: Option<String>,
 
     /// A tag (repeatable)
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", add = completion::values(Dimension::Tag))]
     tags: Vec<String>,
 
     /// The user whose key it is
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", add = completion::values(Dimension::User))]
     user: Option<String>,
 
     /// The tool that it calls: server/tool of an MCP call
-    #[arg(long, value_name = "TOOL")]
+    #[arg(long, value_name = "TOOL", add = completion::values(Dimension::Tool))]
     tool: Option<String>,
 
     /// The request as JSON: {"team":…,"key":…,"model":…,"tags":[…],"user":…,"tool":…}
@@ -299,7 +301,7 @@ impl ChosenFiles {
 #[derive(Debug, Args)]
 pub(super) struct LevelArgs {
     /// Set the level of a warning: off, warn or error (repeatable)
-    #[arg(long = "level", value_name = "RULE=LEVEL", value_parser = parse_level)]
+    #[arg(long = "level", value_name = "RULE=LEVEL", value_parser = parse_level, add = completion::levels())]
     levels: Vec<(String, Level)>,
 
     /// Fail on warnings too

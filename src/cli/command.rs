@@ -139,7 +139,7 @@ impl Parsed {
             Verb::Fleet(args) => verbs::fleet::run(&shell, &args),
             Verb::Schema(args) => verbs::schema::run(&args),
             Verb::Explain(args) => verbs::explain::run(&shell, &args),
-            Verb::Completions(args) => verbs::completions::run(&args, command()),
+            Verb::Completions(args) => verbs::completions::run(&args),
             Verb::Man(args) => verbs::man::run(&args, command()),
         }
     }

@@ -8,6 +8,7 @@ mod args;
 #[cfg(feature = "daemon")]
 mod asker;
 mod command;
+mod completion;
 mod exit;
 #[cfg(feature = "daemon")]
 mod fleet;
@@ -23,6 +24,7 @@ pub use exit::Exit;
 
 /// Parses the command line, runs the verb, and says how the process is to end.
 pub fn main() -> Exit {
+    completion::answer(command);
     let parsed = match command::Parsed::from_process() {
         Ok(parsed) => parsed,
         Err(error) => {

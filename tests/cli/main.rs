@@ -13,6 +13,7 @@
 
 mod answers;
 mod ci;
+mod completion;
 mod docs;
 mod drafts;
 mod editor;

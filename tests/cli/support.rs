@@ -12,7 +12,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -179,31 +181,44 @@ impl TestRepo {
 
     /// Runs refguard here on a terminal: what it shows on it is `stdout`, messages too.
     pub fn on_terminal(&self, args: &[&str], screen: Screen, env: &[(&str, &str)]) -> Run {
-        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        use rustix::termios::{Winsize, tcsetwinsize};
-
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&terminal).unwrap();
-        unlockpt(&terminal).unwrap();
-        let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
-        let Screen { columns, rows } = screen;
-        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&terminal, size).unwrap();
-
-        let side = fs::File::options().read(true).write(true).open(name).unwrap();
         let mut command = self.refguard();
         command.args(args).envs(env.iter().copied());
-        command.stdin(side.try_clone().unwrap()).stdout(side.try_clone().unwrap()).stderr(side);
-        let mut child = command.spawn().unwrap();
-        // The command holds the program's side open.
-        drop(command);
+        let (mut child, mut terminal) = screen.spawn(command);
         let mut shown = Vec::new();
-        let mut terminal = fs::File::from(terminal);
         // The end of a terminal is an error of input.
         let _ = terminal.read_to_end(&mut shown);
         let status = child.wait().unwrap();
         let stdout = String::from_utf8(shown).unwrap().replace("\r\n", "\n");
         Run { args: args.join(" "), code: status.code(), stdout, stderr: String::new() }
+    }
+
+    /// Types into a shell on a terminal, each text once the one before it was answered by what stands beside it;
+    /// gives what the terminal shows.
+    pub fn at_prompt(&self, shell: Command, screen: Screen, typed: &[(&str, &str)]) -> String {
+        /// Longer than anything here takes: then what is waited for never comes.
+        const PATIENCE: Duration = Duration::from_secs(120);
+        let (mut child, mut terminal) = screen.spawn(shell);
+        let pid = rustix::process::Pid::from_child(&child);
+        let (_ended, end) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if end.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        });
+        let (mut shown, mut typed) = (Vec::new(), typed.iter());
+        let mut next = typed.next();
+        let (mut piece, mut answered) = ([0; 4096], 0);
+        while let Ok(count @ 1..) = terminal.read(&mut piece) {
+            shown.extend_from_slice(&piece[..count]);
+            let text = String::from_utf8_lossy(&shown[answered..]).into_owned();
+            if let Some((_, keys)) = next.filter(|(prompt, _)| text.contains(prompt)) {
+                answered = shown.len();
+                terminal.write_all(keys.as_bytes()).unwrap();
+                next = typed.next();
+            }
+        }
+        child.wait().unwrap();
+        String::from_utf8_lossy(&shown).replace("\r\n", "\n")
     }
 
     /// The command that runs refguard here, for a test that talks to it or kills it.
@@ -254,6 +269,25 @@ impl Screen {
     /// So many columns and rows.
     pub fn of(columns: u16, rows: u16) -> Self {
         Self { columns, rows }
+    }
+
+    /// Starts a command on such a terminal, and gives the side that a person sits at.
+    fn spawn(self, mut command: Command) -> (Child, fs::File) {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        use rustix::termios::{Winsize, tcsetwinsize};
+
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let Self { columns, rows } = self;
+        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&terminal, size).unwrap();
+
+        let side = fs::File::options().read(true).write(true).open(name).unwrap();
+        command.stdin(side.try_clone().unwrap()).stdout(side.try_clone().unwrap()).stderr(side);
+        // The command goes, and with it what it holds of the program's side.
+        (command.spawn().unwrap(), fs::File::from(terminal))
     }
 }
 

@@ -4,9 +4,10 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::cli::args::{BasicFormat, ContextArgs, EnvArgs, FetchArgs, TimeArgs};
+use crate::cli::completion;
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::cli::{print, progress};
 use crate::ops::BlameRequest;
 use crate::output;
 
@@ -22,18 +23,18 @@ pub(in crate::cli) struct BlameArgs {
     context: ContextArgs,
 
     /// The guardrail (default: all)
-    #[arg(long, value_name = "GUARDRAIL")]
+    #[arg(long, value_name = "GUARDRAIL", add = completion::guardrails())]
     guardrail: Option<String>,
 
     #[command(flatten)]
     env: EnvArgs,
 
     /// Nothing newer than this promotion, commit or time (RFC 3339)
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = completion::revisions())]
     at: Option<String>,
 
     /// Nothing older than this promotion, commit or time (RFC 3339)
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = completion::revisions())]
     since: Option<String>,
 
     #[command(flatten)]
@@ -55,7 +56,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &BlameArgs) -> Result<Exit> {
         at: args.at.clone(),
         since: args.since.clone(),
     };
-    let blame = shell.open_environment(&args.env.environment, &args.fetch)?.blame(&asked)?;
+    let workspace = shell.open_environment(&args.env.environment, &args.fetch)?;
+    let blame = progress::while_working("searching the promotions", || workspace.blame(&asked))?;
     match args.format {
         BasicFormat::Json => print::write_json(&blame)?,
         BasicFormat::Human => {

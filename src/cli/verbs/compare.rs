@@ -6,7 +6,7 @@ use clap::Args;
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
-use crate::cli::{print, progress};
+use crate::cli::{completion, print, progress};
 use crate::ops::{Address, VersionHistory, Workspace};
 use crate::output;
 
@@ -19,11 +19,11 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CompareArgs {
     /// One version
-    #[arg(value_name = "NAME@A")]
+    #[arg(value_name = "NAME@A", add = completion::policies())]
     a: String,
 
     /// The other
-    #[arg(value_name = "NAME@B")]
+    #[arg(value_name = "NAME@B", add = completion::policies())]
     b: String,
 
     /// How the differences are written

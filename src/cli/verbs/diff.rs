@@ -12,6 +12,7 @@ use refguard_core::safeguards::SafeguardDiff;
 use serde::Serialize;
 
 use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs, NowArgs};
+use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -53,11 +54,11 @@ pub(in crate::cli) struct DiffArgs {
 #[derive(Debug, Args)]
 pub(super) struct SidesArgs {
     /// The set before: a revision
-    #[arg(value_name = "BASE", default_value = "production")]
+    #[arg(value_name = "BASE", default_value = "production", add = completion::revisions())]
     base: String,
 
     /// The set after: a revision (default: the work tree)
-    #[arg(value_name = "HEAD")]
+    #[arg(value_name = "HEAD", add = completion::revisions())]
     head: Option<String>,
 
     /// The set after is the index that git names

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::cli::args::BasicFormat;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
-use crate::cli::{print, progress};
+use crate::cli::{completion, print, progress};
 use crate::ops::{VersionHistory, Which, Workspace};
 
 /// Write the document of an older version into the work tree, to be edited and committed
@@ -19,6 +19,7 @@ use crate::ops::{VersionHistory, Which, Workspace};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DraftArgs {
     /// The policy's name
+    #[arg(add = completion::policies())]
     name: String,
 
     /// The version: N, latest, production (or another environment) or REV [default: the newest that

@@ -5,6 +5,7 @@ use clap::Args;
 use refguard_core::document::{Rule, did_you_mean};
 
 use crate::cli::args::BasicFormat;
+use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -16,6 +17,7 @@ use crate::{ops, output};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExplainArgs {
     /// The rule's code or name; without one, the list of rules
+    #[arg(add = completion::rules())]
     rule: Option<String>,
 
     /// Every rule, as the markdown of docs/rules.md

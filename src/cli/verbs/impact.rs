@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::diff::{Sides, SidesArgs};
 use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs};
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::cli::{print, progress};
 use crate::ops::safeguards_between;
 use crate::output;
 
@@ -50,7 +50,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
     let Sides { base, head } = args.sides.read_both(shell)?;
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
     let now = args.sides.instant();
-    let mut impact = impact_from(&base.engine, &head.engine, now, &budget, detail);
+    let mut impact = progress::while_working("working out what changes", || {
+        impact_from(&base.engine, &head.engine, now, &budget, detail)
+    });
     impact.base = base.origin.name;
     impact.head = head.origin.name;
 

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::args::{FetchArgs, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
-use crate::cli::{print, progress};
+use crate::cli::{completion, print, progress};
 use crate::ops::VersionHistory;
 use crate::output;
 
@@ -19,11 +19,17 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct LogArgs {
     /// The environment
-    #[arg(long, visible_alias = "env", value_name = "ENV", default_value = "production")]
+    #[arg(
+        long,
+        visible_alias = "env",
+        value_name = "ENV",
+        default_value = "production",
+        add = completion::environments()
+    )]
     environment: String,
 
     /// Only what changed this policy
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::policies())]
     policy: Option<String>,
 
     #[command(flatten)]
@@ -50,7 +56,9 @@ enum LogFormat {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
     let workspace = shell.open_environment(&args.environment, &args.fetch)?;
-    let log = workspace.log(&args.environment, args.policy.as_deref())?;
+    let log = progress::while_working("reading the promotions", || {
+        workspace.log(&args.environment, args.policy.as_deref())
+    })?;
     if let Some(policy) = args.policy.as_deref().filter(|_| log.promotions.is_empty()) {
         // An error where history has no such policy, with the name that is nearest.
         VersionHistory::new(&workspace).versions_of(policy, &progress::Bar::of_commits())?;

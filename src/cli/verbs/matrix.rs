@@ -7,9 +7,10 @@ use refguard_core::document::Dimension;
 use refguard_core::questions::{MatrixQuestion, make_matrix};
 
 use crate::cli::args::{AskedSetArgs, ContextArgs};
+use crate::cli::completion;
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::{Shell, warn_of_unlisted};
+use crate::cli::{print, progress};
 use crate::ops::{Rules, TrackedSet};
 use crate::output;
 
@@ -33,7 +34,7 @@ pub(in crate::cli) struct MatrixArgs {
     by: Vec<Dimension>,
 
     /// Only this guardrail (repeatable, or several at commas)
-    #[arg(long = "guardrail", value_name = "GUARDRAIL", value_delimiter = ',')]
+    #[arg(long = "guardrail", value_name = "GUARDRAIL", value_delimiter = ',', add = completion::guardrails())]
     guardrails: Vec<String>,
 
     #[command(flatten)]
@@ -83,7 +84,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &MatrixArgs) -> Result<Exit> {
     let engine = engine.as_of(args.asked.instant());
     warn_of_unlisted(&engine, &question.context);
 
-    let matrix = make_matrix(&engine, &question)?;
+    let matrix = progress::while_working("asking every name", || make_matrix(&engine, &question))?;
     for (dimension, patterns) in &matrix.patterns {
         let patterns = patterns.join("`, `");
         print::write_message(&format!(

@@ -5,9 +5,10 @@ use clap::Args;
 
 use super::change;
 use crate::cli::args::ChangeFormat;
+use crate::cli::completion;
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::cli::{print, progress};
 use crate::ops::{HomeRequest, Lowered, Plan, PromoteRequest, Selection, Workspace};
 
 /// Move an environment to a commit, in one step
@@ -23,15 +24,21 @@ use crate::ops::{HomeRequest, Lowered, Plan, PromoteRequest, Selection, Workspac
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PromoteArgs {
     /// The commit
-    #[arg(value_name = "REV")]
+    #[arg(value_name = "REV", add = completion::revisions())]
     revision: Option<String>,
 
     /// The environment
-    #[arg(long, visible_alias = "env", value_name = "ENV", default_value = "production")]
+    #[arg(
+        long,
+        visible_alias = "env",
+        value_name = "ENV",
+        default_value = "production",
+        add = completion::environments()
+    )]
     to: String,
 
     /// Promote only this policy (repeatable)
-    #[arg(long = "policy", value_name = "NAME")]
+    #[arg(long = "policy", value_name = "NAME", add = completion::policies())]
     policies: Vec<String>,
 
     /// Promote only the removal of this policy (repeatable)
@@ -93,7 +100,7 @@ pub(in crate::cli) struct PromoteArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
     let workspace = Workspace::open(&shell.dir)?;
-    let plan = workspace.plan_promotion(PromoteRequest {
+    let request = PromoteRequest {
         to: args.to.clone(),
         revision: args.revision.clone(),
         selection: Selection { policies: args.policies.clone(), removed: args.removed.clone() },
@@ -109,7 +116,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
             soak: args.allow_soak.clone(),
             hold: args.release_hold.clone(),
         },
-    })?;
+    };
+    let plan = progress::while_working("asking the gates", || workspace.plan_promotion(request))?;
     change::say_gates(&plan.verdict);
     if plan.already_there {
         warn_of_what_no_gate_saw(&plan);

@@ -6,8 +6,8 @@ use refguard_core::prove::{ProveOptions, prove_from};
 
 use crate::cli::args::{BudgetArgs, ChangeFormat, NowArgs, SourceArgs};
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::cli::{print, progress};
 use crate::ops::Rules;
 use crate::output;
 
@@ -45,7 +45,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
     let valid = shell.load_set_by(&args.source, Rules::OfNow)?;
     let now = args.now.instant(args.source.revision());
     let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
-    let proof = prove_from(&valid.engine, now, options, &args.budget.budget());
+    let proof = progress::while_working("proving", || {
+        prove_from(&valid.engine, now, options, &args.budget.budget())
+    });
     match args.format {
         ChangeFormat::Json => print::write_json(&proof)?,
         ChangeFormat::Human => {

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::change;
 use crate::cli::args::ChangeFormat;
+use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -21,7 +22,13 @@ pub(in crate::cli) struct ReleaseArgs {
     reason: String,
 
     /// The environment
-    #[arg(long, visible_alias = "env", value_name = "ENV", default_value = "production")]
+    #[arg(
+        long,
+        visible_alias = "env",
+        value_name = "ENV",
+        default_value = "production",
+        add = completion::environments()
+    )]
     environment: String,
 
     /// Release it at REMOTE (default: where the environment lives); what is here follows

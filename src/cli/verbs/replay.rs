@@ -10,8 +10,8 @@ use refguard_core::traffic::Replay;
 use super::diff::{Sides, read_sides};
 use crate::cli::args::{BudgetArgs, ChangeFormat, FetchArgs, LogArgs, NowArgs};
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::cli::{print, progress};
 use crate::ops::{Source, replay_logs};
 use crate::output;
 
@@ -64,10 +64,14 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
         read_sides(shell, base.as_deref().unwrap_or("production"), &head, &args.fetch)?;
 
     let (budget, engines) = (args.budget.budget(), (&base.engine, &head.engine));
-    let mut impact = impact_from(engines.0, engines.1, now, &budget, Detail::ALL);
+    let mut impact = progress::while_working("working out what changes", || {
+        impact_from(engines.0, engines.1, now, &budget, Detail::ALL)
+    });
     impact.base = base.origin.name;
     impact.head = head.origin.name;
-    let replay: Replay = replay_logs(engines, base.origin.commit, now, &impact, &rows)?;
+    let replay: Replay = progress::while_working("answering the rows", || {
+        replay_logs(engines, base.origin.commit, now, &impact, &rows)
+    })?;
     match args.format {
         ChangeFormat::Json => print::write_json(&replay)?,
         ChangeFormat::Human => {

@@ -12,6 +12,7 @@ use refguard_core::resolve::{
 use serde_json::{Value, json};
 
 use crate::cli::args::{BasicFormat, ContextArgs, NowArgs, SourceArgs};
+use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, ValidSet, warn_of_unlisted};
@@ -30,7 +31,7 @@ pub(in crate::cli) struct ResolveArgs {
     context: ContextArgs,
 
     /// A policy that the request asks for: NAME or NAME@N (repeatable)
-    #[arg(long = "policy", value_name = "NAME")]
+    #[arg(long = "policy", value_name = "NAME", add = completion::policies())]
     policies: Vec<String>,
 
     /// Read requests as JSON Lines ({"context":{…},"policies":[…]}) from a file or `-`; answer as

@@ -4,9 +4,10 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::cli::args::{BudgetArgs, ChangeFormat, DetailArgs, FetchArgs, LogArgs, NowArgs};
+use crate::cli::completion;
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::cli::{print, progress};
 use crate::ops::{PRODUCTION, Source};
 use crate::output::{self, LinkTemplate, PlaceLinks};
 
@@ -22,11 +23,11 @@ use crate::output::{self, LinkTemplate, PlaceLinks};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReviewArgs {
     /// What the change is to be merged into: a revision (default: the publish branch)
-    #[arg(value_name = "BASE")]
+    #[arg(value_name = "BASE", add = completion::revisions())]
     base: Option<String>,
 
     /// The set after: a revision (default: the work tree)
-    #[arg(value_name = "HEAD")]
+    #[arg(value_name = "HEAD", add = completion::revisions())]
     head: Option<String>,
 
     /// The set after is the index that git names
@@ -75,8 +76,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
     for revision in typed.into_iter().flatten() {
         shell.say_how_read(&workspace, revision)?;
     }
-    let review =
-        workspace.review(args.base.as_deref(), &head, now, &budget, detail, rows.as_ref())?;
+    let review = progress::while_working("reviewing", || {
+        workspace.review(args.base.as_deref(), &head, now, &budget, detail, rows.as_ref())
+    })?;
     match args.format {
         ChangeFormat::Json => print::write_json(&output::review_object(&review))?,
         ChangeFormat::Markdown => {

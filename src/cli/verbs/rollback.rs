@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::change;
 use crate::cli::args::ChangeFormat;
+use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::ops::{HomeRequest, RollbackRequest, Workspace};
@@ -20,11 +21,17 @@ use crate::repo::Target;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RollbackArgs {
     /// The promotion to go back to, or the commit of an external move (default: what was in force before)
-    #[arg(long, value_name = "N|COMMIT")]
+    #[arg(long, value_name = "N|COMMIT", add = completion::promotions())]
     to: Option<Target>,
 
     /// The environment
-    #[arg(long, visible_alias = "env", value_name = "ENV", default_value = "production")]
+    #[arg(
+        long,
+        visible_alias = "env",
+        value_name = "ENV",
+        default_value = "production",
+        add = completion::environments()
+    )]
     environment: String,
 
     /// Say what would change and what the gates say; change nothing

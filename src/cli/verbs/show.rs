@@ -7,7 +7,7 @@ use refguard_core::document::did_you_mean;
 use crate::cli::args::{BasicFormat, SourceArgs, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
-use crate::cli::{print, progress};
+use crate::cli::{completion, print, progress};
 use crate::ops::{Address, VersionHistory, Workspace};
 use crate::{ops, output};
 
@@ -20,6 +20,7 @@ use crate::{ops, output};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShowArgs {
     /// The policy's name, or NAME@N
+    #[arg(add = completion::policies())]
     name: String,
 
     #[command(flatten)]

@@ -5,8 +5,8 @@ use clap::Args;
 
 use crate::cli::args::{BasicFormat, FetchArgs, TimeArgs};
 use crate::cli::exit::Exit;
-use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::cli::{print, progress};
 use crate::ops::PRODUCTION;
 use crate::output;
 
@@ -31,7 +31,8 @@ pub(in crate::cli) struct StatusArgs {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &StatusArgs) -> Result<Exit> {
-    let status = shell.open_environment(PRODUCTION, &args.fetch)?.status()?;
+    let workspace = shell.open_environment(PRODUCTION, &args.fetch)?;
+    let status = progress::while_working("looking at the environments", || workspace.status())?;
     match args.format {
         BasicFormat::Json => print::write_json(&status)?,
         BasicFormat::Human => shell.write_page(&output::format_status(

@@ -6,8 +6,8 @@ use refguard_core::policy::Catalog;
 
 use crate::cli::args::{FileArgs, NowArgs, SourceArgs};
 use crate::cli::exit::{Exit, FaultBesideResults, FaultySet};
-use crate::cli::print;
 use crate::cli::shell::Shell;
+use crate::cli::{print, progress};
 use crate::ops::{self, Rules, TestOptions, VersionHistory};
 use crate::output;
 
@@ -96,7 +96,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         coverage: args.coverage,
     };
     let mut history = VersionHistory::new(&valid.workspace);
-    let report = ops::run_tests(&valid.engine, &options, &mut |name| history.requested(name))?;
+    let report = progress::while_working("running the tests", || {
+        ops::run_tests(&valid.engine, &options, &mut |name| history.requested(name))
+    })?;
     match args.format {
         TestFormat::Json => print::write_json(&report)?,
         TestFormat::Human => {

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::cli::args::{BasicFormat, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
-use crate::cli::{print, progress};
+use crate::cli::{completion, print, progress};
 use crate::ops::{VersionHistory, Workspace};
 use crate::output;
 
@@ -19,6 +19,7 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VersionsArgs {
     /// The policy's name
+    #[arg(add = completion::policies())]
     name: String,
 
     #[command(flatten)]

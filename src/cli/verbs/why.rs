@@ -6,6 +6,7 @@ use refguard_core::questions::explain_guardrail;
 use refguard_core::resolve::Request;
 
 use crate::cli::args::{AskedSetArgs, BasicFormat, ContextArgs};
+use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::{Shell, warn_of_unlisted};
@@ -22,14 +23,14 @@ use crate::output::{self, Why};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WhyArgs {
     /// The guardrail
-    #[arg(long, value_name = "GUARDRAIL")]
+    #[arg(long, value_name = "GUARDRAIL", add = completion::guardrails())]
     guardrail: String,
 
     #[command(flatten)]
     context: ContextArgs,
 
     /// A policy that the request asks for: NAME or NAME@N (repeatable)
-    #[arg(long = "policy", value_name = "NAME")]
+    #[arg(long = "policy", value_name = "NAME", add = completion::policies())]
     policies: Vec<String>,
 
     #[command(flatten)]
