@@ -27,6 +27,9 @@ fn wide() -> TestRepo {
         )
         .commit("a summary that is long enough to need a second line on a narrow terminal");
     let _ = repo.run(["promote", "--reason", "the first"]).ok();
+    let _ = repo
+        .run(["hold", "an incident whose reason is longer than a narrow terminal is wide"])
+        .ok();
     repo
 }
 
