@@ -272,8 +272,9 @@ fn read_body(content_type: &str, bytes: &[u8]) -> Result<Named, Refusal> {
     if bytes.is_empty() {
         return Ok(Named::default());
     }
-    let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    if matches!(kind.as_str(), "application/x-www-form-urlencoded" | "multipart/form-data") {
+    let kind = content_type.to_ascii_lowercase();
+    // As the gateway looks for it: anywhere, whatever stands before or behind.
+    if kind.contains("form") {
         return Err(ambiguous("the forwarded body is a form, which may name a model"));
     }
 
@@ -368,6 +369,21 @@ mod tests {
             }
         }
         assert!(read > 60 && refused > 60 && plain > 30, "{read} {refused} {plain}");
+    }
+
+    #[test]
+    fn a_form_is_one_whatever_stands_around_its_type() {
+        for kind in [
+            "application/x-www-form-urlencoded",
+            "application/x-www-form-urlencoded=1;a=b",
+            "application/x-www-form-urlencoded\u{a0}",
+            "Multipart/Form-Data; boundary=x",
+            "text/plain; a=multipart/form-data",
+        ] {
+            let body = r#"{"model":"gpt-4o","a":"&model=gpt-5&b="}"#.as_bytes();
+            let request = Forwarded { content_type: kind, body, ..Forwarded::default() };
+            assert!(matches!(read_request(&request), Err(Refusal::Ambiguous(_))), "{kind}");
+        }
     }
 
     #[test]

@@ -252,3 +252,22 @@ fn what_is_expired_is_a_note_that_fails_nothing() {
     );
     assert_eq!(ending("2090-01-01").run(["validate"]).stderr, "");
 }
+
+#[test]
+fn a_commit_is_judged_by_what_is_in_force_when_it_is_made() {
+    let case = |name: &str, expect: &str| {
+        format!(
+            "apiVersion: refguard/v1\nkind: PolicyTest\nname: {name}\ncases:\n  - name: one\n    context: {{team: eu}}\n    expect: {{{expect}}}\n"
+        )
+    };
+    let repo = ending("2020-01-01");
+    repo.run(["hook", "install"]).ok();
+    repo.write("tests/eu.yaml", &case("over", "guardrails: [pii]"));
+    repo.git(["add", "--all"]);
+    assert!(repo.try_git(&["commit", "-m", "what is over gives nothing"]).status.success());
+    repo.write("tests/eu.yaml", &case("over", "includes: [masker]"));
+    repo.git(["add", "--all"]);
+    let refused = repo.try_git(&["commit", "-m", "a test that fails"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("misses `masker`"), "{said}");
+}

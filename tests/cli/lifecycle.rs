@@ -536,3 +536,58 @@ fn a_second_log_reads_what_the_first_found_and_no_damaged_file_of_it() {
     fs::remove_file(file).unwrap();
     assert_eq!(log(), second);
 }
+
+#[test]
+fn settings_that_would_lock_an_environment_are_not_promoted() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}").write(
+        "attachments/all.yaml",
+        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n",
+    );
+    let settings = |environments: &str| {
+        let text =
+            format!("apiVersion: refguard/v1\nkind: Repository\nenvironments: [{environments}]\n");
+        repo.write("refguard.yaml", &text).commit("settings");
+    };
+    settings("{name: staging}, {name: production, from: stagin}");
+    let said = repo.run(["promote"]).fails(2);
+    assert!(said.contains("`stagin`, which is no environment"), "{said}");
+    let said = repo.run(["promote", "--to", "staging"]).fails(1);
+    assert!(
+        said.contains(
+            "takes its sets from `stagin`, which is no environment; did you mean `staging`?"
+        ),
+        "{said}"
+    );
+    settings("{name: staging}, {name: a, from: b}, {name: b, from: a}, {name: production}");
+    let said = repo.run(["promote", "--to", "staging"]).fails(1);
+    assert!(said.contains("take their sets from each other: a from b from a"), "{said}");
+    settings("{name: staging, from: main}, {name: production, from: staging}");
+    repo.run(["promote", "--to", "staging"]).ok();
+    repo.run(["promote"]).ok();
+}
+
+#[test]
+fn tests_whose_answers_no_report_could_hold_are_refused() {
+    let repo = TestRepo::new();
+    let names: Vec<String> = (0..3_000).map(|number| format!("g{number}")).collect();
+    repo.policy("base", &format!("guardrails: {{add: [{}]}}", names.join(", "))).write(
+        "attachments/all.yaml",
+        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n",
+    );
+    let cases = |count: usize| -> String {
+        let case = |number| {
+            format!("  - {{name: c{number}, context: {{team: a}}, expect: {{guardrails: [g1]}}}}\n")
+        };
+        (0..count).map(case).collect()
+    };
+    let test = |count| {
+        format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{}", cases(count))
+    };
+    repo.write("tests/t.yaml", &test(2));
+    let said = repo.run(["test"]).ends(1).stdout;
+    assert!(said.contains("and 2899 more"), "{said}");
+    repo.write("tests/t.yaml", &test(800));
+    let said = repo.run(["test"]).fails(2);
+    assert!(said.contains("the limit `test-answers`") && said.contains("tests/t.yaml:"), "{said}");
+}

@@ -243,6 +243,11 @@ fn nothing_else_stands_for_an_environment() {
         let said = refused(&author, &[&format!("main:refs/heads/{name}")]);
         assert!(said.contains("do not tell upper from lower case"), "{said}");
     }
+    // Where a daemon on a clone follows what was fetched.
+    for name in ["origin/production", "a/b/production", "origin/main"] {
+        let said = refused(&author, &[&format!("main:refs/remotes/{name}")]);
+        assert!(said.contains("where a fetch keeps what a remote has"), "{said}");
+    }
     // Where production is another name of `main`, a push of `main` would be a promotion.
     server.git(["symbolic-ref", "refs/heads/production", "refs/heads/main"]);
     author.policy("base", "guardrails: {add: [pii, audit]}").commit("two");

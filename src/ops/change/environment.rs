@@ -465,6 +465,42 @@ pub(in crate::ops) fn convention_fault(
     }
 }
 
+/// Why an environment could take its sets from nowhere: `from` names no environment, or leads in a circle.
+pub(in crate::ops) fn source_fault(
+    settings: &Settings,
+    publish_branch: Option<&RefName>,
+) -> Option<String> {
+    let named = |name: &str| settings.environments.iter().find(|it| it.name == name);
+    for Environment { name, from, .. } in &settings.environments {
+        let mut next = from.as_deref();
+        let mut way = vec![name.as_str()];
+        while let Some(from) = next {
+            let Some(source) = named(from) else {
+                if publish_branch.is_some_and(|branch| branch.short() == from) {
+                    break;
+                }
+                let names = settings.environments.iter().map(|it| it.name.as_str());
+                let near = did_you_mean(from, names.filter(|other| other != name));
+                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                return Some(format!(
+                    "refguard.yaml says that `{}` takes its sets from `{from}`, which is no environment{near}",
+                    way.last().unwrap_or(&name.as_str())
+                ));
+            };
+            if way.contains(&from) {
+                way.push(from);
+                return Some(format!(
+                    "refguard.yaml has environments that take their sets from each other: {}",
+                    way.join(" from ")
+                ));
+            }
+            way.push(from);
+            next = source.from.as_deref();
+        }
+    }
+    None
+}
+
 /// A chain of promotions as the decision about settings needs it.
 fn past_of(promotions: &[Promotion]) -> Vec<Past<TreeId>> {
     let past = promotions.iter().map(|promotion| Past {

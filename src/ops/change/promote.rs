@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use refguard_core::document::Release;
 use refguard_core::resolve::Engine;
 
-use crate::ops::change::environment::{convention_fault, read_followed, settings_at};
+use crate::ops::change::environment::{convention_fault, read_followed, settings_at, source_fault};
 use crate::ops::change::gates::{self, Candidate, Lowered, SourceTip, Verdict};
 use crate::ops::change::home::{Home, HomeRequest, RefsExpected};
 use crate::ops::change::partial::{self, Selection};
@@ -111,7 +111,7 @@ impl Workspace {
             }
             _ => None,
         };
-        if let Some(fault) = self.renaming_fault(tree)? {
+        if let Some(fault) = self.settings_fault(tree)? {
             bail!(Refused(fault));
         }
         let verdict = match already_there {
@@ -174,11 +174,14 @@ impl Workspace {
         publish::publish(repo, &plan.environment, &plan.expected, ending)
     }
 
-    /// What the set to promote says of refs, where that is not what counts.
-    fn renaming_fault(&self, tree: TreeId) -> Result<Option<String>> {
+    /// What the set to promote says of refs, where that is not what counts, and of where sets come from, where nothing
+    /// could: the promotion after it would be judged by these settings, and never pass.
+    fn settings_fault(&self, tree: TreeId) -> Result<Option<String>> {
         let repo = self.repo()?;
         let settings = settings_at(self.root(), repo, tree)?;
-        Ok(convention_fault(&settings, repo.publish_branch()?.as_ref()))
+        let publish_branch = repo.publish_branch()?;
+        let fault = convention_fault(&settings, publish_branch.as_ref());
+        Ok(fault.or_else(|| source_fault(&settings, publish_branch.as_ref())))
     }
 
     /// Where each judge of an environment says that its sets come from.
@@ -207,7 +210,9 @@ impl Workspace {
                 let names = self.environment_refs()?;
                 if !names.iter().any(|(name, _)| name == from) {
                     bail!(
-                        "`{}` takes its sets from `{from}`, which is no environment: `from` names another environment, or nothing for the publish branch",
+                        "`{}` takes its sets from `{from}`, which is no environment: `from` names another environment, or nothing for the \
+                         publish branch; to mend it, declare an environment `{from}` in refguard.yaml on the publish branch, and promote \
+                         through it a set without the mistake",
                         state.name()
                     );
                 }

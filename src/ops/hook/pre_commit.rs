@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use jiff::Timestamp;
 use refguard_core::document::Finding;
 use refguard_core::policy::{Checked, Counts};
 
@@ -93,6 +94,7 @@ impl Workspace {
         };
 
         let mut history = VersionHistory::new(self);
+        let engine = engine.as_of(Timestamp::now());
         let report =
             run_tests(&engine, &TestOptions::default(), &mut |name| history.requested(name))?;
         if report.failed == 0 {

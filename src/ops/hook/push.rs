@@ -293,8 +293,22 @@ fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
     if update.name.starts_with("refs/heads/") {
         return case_twin(update, guarded);
     }
+    if let Some(tracking) = short.strip_prefix("remotes/") {
+        return fetched_copy(update, tracking, guarded);
+    }
     let environment = guarded.environments.values().find(|environment| *environment == short)?;
     let message = format!("git could take it for the environment `{environment}`");
+    Some(PushRefusal::new(&update.name, message))
+}
+
+/// What this repository has fetched of a guarded branch: a daemon or a verb that runs here may follow it.
+fn fetched_copy(update: &RefUpdate, tracking: &str, guarded: &Guarded) -> Option<PushRefusal> {
+    let mut guarded = guarded.environments.keys().chain(&guarded.publish).map(RefName::short);
+    let is_copy =
+        |branch: &&str| tracking.strip_suffix(*branch).is_some_and(|remote| remote.ends_with('/'));
+    let branch = guarded.find(is_copy)?;
+    let message =
+        format!("it is where a fetch keeps what a remote has as `{branch}`, and is taken for that");
     Some(PushRefusal::new(&update.name, message))
 }
 

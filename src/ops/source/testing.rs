@@ -1,6 +1,8 @@
 //! `test`: the cases of PolicyTest documents, run on the engine.
 
-use anyhow::Result;
+use std::collections::HashSet;
+
+use anyhow::{Result, bail};
 use refguard_core::document::FinalAction;
 use refguard_core::policy::{Expect, TestCase};
 use refguard_core::resolve::{
@@ -9,6 +11,11 @@ use refguard_core::resolve::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+/// Guardrails and policies that all cases of a run may get together: the limit `test-answers`.
+const MAX_NAMES: usize = 2_000_000;
+/// Names that one difference tells.
+const MAX_TOLD: usize = 100;
 
 /// What became of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,7 +88,7 @@ pub type FindRequested<'a> = &'a mut dyn FnMut(&str) -> Result<Requested>;
 /// Runs the cases of the set.
 ///
 /// # Errors
-/// As of `requested`.
+/// As of `requested`, and where the answers are more than a report can hold.
 pub fn run_tests(
     engine: &Engine,
     options: &TestOptions<'_>,
@@ -91,7 +98,7 @@ pub fn run_tests(
     let wanted =
         |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let mut coverage = options.coverage.then(|| Coverage::new(engine));
-    let mut cases = Vec::new();
+    let (mut cases, mut names) = (Vec::new(), 0);
     for (suite, case) in
         set.tests.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
     {
@@ -105,7 +112,17 @@ pub fn run_tests(
         if let Some(coverage) = &mut coverage {
             coverage.exercise_request(engine, &request, &outcomes);
         }
-        cases.push(run_case(engine, &suite.name, case, &request, &outcomes));
+        let report = run_case(engine, &suite.name, case, &request, &outcomes);
+        names += report.got.guardrails.len() + report.got.policies.len();
+        if names > MAX_NAMES {
+            bail!(
+                "{}:{}: the cases up to this one get more than {MAX_NAMES} guardrails and policies together: \
+                 the limit `test-answers`",
+                report.file,
+                report.line
+            );
+        }
+        cases.push(report);
         if options.fail_fast && cases.last().is_some_and(|case| !case.ok) {
             break;
         }
@@ -158,25 +175,31 @@ fn run_case(
 fn differences(expect: &Expect, got: &Got) -> Vec<String> {
     let mut differences = Vec::new();
     let list = |names: &[&String]| {
-        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        let told: Vec<String> =
+            names.iter().take(MAX_TOLD).map(|name| format!("`{name}`")).collect();
+        let more = names.len().saturating_sub(MAX_TOLD);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        told.join(", ") + &more
     };
     let mut say = |names: Vec<&String>, what: &str| {
         if !names.is_empty() {
             differences.push(format!("{what} {}", list(&names)));
         }
     };
+    let has: HashSet<&String> = got.guardrails.iter().collect();
     let lacks = |wanted: &'_ [String]| {
-        wanted.iter().filter(|name| !got.guardrails.contains(name)).cloned().collect::<Vec<_>>()
+        wanted.iter().filter(|name| !has.contains(name)).cloned().collect::<Vec<_>>()
     };
     if let Some(exactly) = &expect.guardrails {
         say(lacks(exactly).iter().collect(), "misses");
-        say(got.guardrails.iter().filter(|name| !exactly.contains(name)).collect(), "gets besides");
+        let due: HashSet<&String> = exactly.iter().collect();
+        say(got.guardrails.iter().filter(|name| !due.contains(name)).collect(), "gets besides");
     }
     if let Some(includes) = &expect.includes {
         say(lacks(includes).iter().collect(), "misses");
     }
     if let Some(excludes) = &expect.excludes {
-        say(excludes.iter().filter(|name| got.guardrails.contains(name)).collect(), "must not get");
+        say(excludes.iter().filter(|name| has.contains(name)).collect(), "must not get");
     }
     if let Some(policies) = expect.policies.as_ref().filter(|policies| **policies != got.policies) {
         let names =

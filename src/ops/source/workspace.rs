@@ -164,6 +164,10 @@ impl Workspace {
     /// # Errors
     /// Where one is not below the root.
     pub fn paths_from_root(&self, dir: &Path, typed: &[PathBuf]) -> Result<Vec<String>> {
+        // A bare repository has no folder to look in, and needs none.
+        if typed.is_empty() {
+            return Ok(Vec::new());
+        }
         let root = self.root.dir()?.canonicalize().context("cannot find the root")?;
         let relative = |path: &PathBuf| -> Result<String> {
             let path = std::path::absolute(dir.join(path))?;
@@ -185,10 +189,12 @@ impl Workspace {
             Source::Worktree => {
                 (self.root.list_work_tree(&load::wanted)?, SetOrigin::named("worktree"))
             }
-            Source::Staged => (
-                self.repo()?.list_index(self.root.prefix(), &load::wanted)?,
-                SetOrigin::named("staged"),
-            ),
+            Source::Staged => {
+                // Where there is no work tree nothing is staged, whatever lies there as an index.
+                self.root.dir()?;
+                let listing = self.repo()?.list_index(self.root.prefix(), &load::wanted)?;
+                (listing, SetOrigin::named("staged"))
+            }
             Source::At(revision) => {
                 let (commit, promotion) = self.revision(revision)?;
                 let listing =

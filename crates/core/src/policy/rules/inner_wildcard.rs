@@ -54,9 +54,10 @@ fn has_inner_star(text: &str) -> bool {
 
 /// Every pattern of an attachment, an invariant or a catalog with a star elsewhere than at its end.
 pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    let mut comparisons = MOST_COMPARISONS;
     let mut look = |file: &SourceFile, list: &[Spanned<String>], dimension: Dimension| {
         for text in list.iter().filter(|text| has_inner_star(text)) {
-            let (message, help) = wording_for(draft, dimension, text);
+            let (message, help) = wording_for(draft, dimension, text, &mut comparisons);
             findings.push(Finding::new(&RULE, file, text.span, message).with_help(help));
         }
     };
@@ -100,28 +101,34 @@ pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// The message and the help for a pattern with an inner star. Where the catalog lists the
-/// dimension, the names are told that its author may have meant.
-fn wording_for(draft: &DraftSet<'_>, dimension: Dimension, text: &str) -> (String, String) {
+/// dimension, the names are told that its author may have meant, as long as there are
+/// `comparisons` left.
+fn wording_for(
+    draft: &DraftSet<'_>,
+    dimension: Dimension,
+    text: &str,
+    comparisons: &mut usize,
+) -> (String, String) {
     let written = text.escape_debug();
-    let names = draft
-        .catalog
-        .values_of(dimension)
-        .map(|known| known.names())
-        .unwrap_or_default();
-    let meant: Vec<String> = names
-        .iter()
-        .filter(|name| !has_inner_star(name) && is_like(name, text))
-        .take(MOST_NAMES)
-        .map(|name| format!("`{}`", name.escape_debug()))
-        .collect();
-
-    if names.is_empty() || names.contains(&text) || text.ends_with('*') {
+    let known = draft.catalog.values_of(dimension);
+    let Some(known) = known.filter(|known| !text.ends_with('*') && !known.has_value(text)) else {
         let message = format!("only a final `*` is a wildcard: `{written}` matches no rest there");
         return (
             message,
             "name the values, or use a prefix with a final `*`".to_owned(),
         );
-    }
+    };
+
+    let names = known.names();
+    let looked_at = names.len().min(*comparisons);
+    *comparisons -= looked_at;
+    let meant: Vec<String> = names
+        .iter()
+        .take(looked_at)
+        .filter(|name| !has_inner_star(name) && is_like(name, text))
+        .take(MOST_NAMES)
+        .map(|name| format!("`{}`", name.escape_debug()))
+        .collect();
 
     let singular = dimension.singular();
     let message = format!(
@@ -134,6 +141,9 @@ fn wording_for(draft: &DraftSet<'_>, dimension: Dimension, text: &str) -> (Strin
 
     (message, help)
 }
+
+/// Names that are held against patterns, all findings together.
+const MOST_COMPARISONS: usize = 1_000_000;
 
 /// Names that a message tells.
 const MOST_NAMES: usize = 3;
