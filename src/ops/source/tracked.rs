@@ -3,7 +3,7 @@
 //!
 //! It knows every file of the last tree by the id of its content, and the documents of those files that it had
 //! to look at. From one tree to the next only the files that differ are read; what they change is judged beside
-//! the few documents that it concerns ([`PolicySet::patched`]), and the whole set only where that is not enough.
+//! the few documents that it concerns ([`PolicySet::with_change`]), and the whole set only where that is not enough.
 //!
 //! An example. The last tree held `a.yaml`, `b.yaml` and 9,998 others; the next has another `b.yaml`, with a
 //! policy that inherits from one of `a.yaml`. Read are both contents of `b.yaml`, and `a.yaml` if its documents
