@@ -65,7 +65,7 @@ def test_what_is_said_is_taken() -> None:
         ("REFGUARD_URL", "http://me:secret@host"),
         ("REFGUARD_URL", "http://host/?set=x"),
         ("REFGUARD_URL", "unix:relative.sock"),
-        ("REFGUARD_DECISION_LOG", "/nonexistent/decisions"),
+        ("REFGUARD_DECISION_LOG", "/dev/null/decisions"),
         ("REFGUARD_DECISION_LOG", "/"),
         ("REFGUARD_DECISION_SAMPLE", "0"),
         ("REFGUARD_DECISION_HASH_KEYS", "perhaps"),
