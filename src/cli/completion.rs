@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use clap_complete::CompleteEnv;
@@ -24,7 +23,7 @@ pub(super) const PROGRAM: &str = "refguard";
 /// Promotions that are offered of an environment, the newest.
 const PROMOTIONS: usize = 50;
 /// The options that name an environment.
-const ENVIRONMENT: [&str; 3] = ["--env", "--environment", "--to"];
+const ENVIRONMENT: [&str; 2] = ["--env", "--environment"];
 
 /// Answers a shell that asks, and ends the process; returns where a verb is to run.
 pub(super) fn answer(command: fn() -> clap::Command) {
@@ -72,7 +71,7 @@ pub(super) fn environments() -> ArgValueCandidates {
 pub(super) fn promotions() -> ArgValueCandidates {
     let named = || {
         let workspace = workspace()?;
-        let environment = value_of(&ENVIRONMENT[..2]).unwrap_or_else(|| PRODUCTION.to_owned());
+        let environment = value_of(&ENVIRONMENT).unwrap_or_else(|| PRODUCTION.to_owned());
         let numbers = newest_promotions(&workspace, &environment)?;
         Some(numbers.into_iter().map(|(number, about)| (number.to_string(), about)).collect())
     };
@@ -83,8 +82,7 @@ pub(super) fn promotions() -> ArgValueCandidates {
 pub(super) fn revisions() -> ArgValueCandidates {
     offer_with_help(|| {
         let workspace = workspace()?;
-        let mut found: Vec<(String, String)> =
-            branches_and_tags().into_iter().map(|name| (name, String::new())).collect();
+        let mut found = branches_and_tags(&workspace).unwrap_or_default();
         for (environment, _) in workspace.environment_refs().ok()? {
             let promotions = newest_promotions(&workspace, &environment).unwrap_or_default();
             let name = |(number, about)| (format!("{environment}#{number}"), about);
@@ -145,26 +143,30 @@ fn set_at_hand() -> Option<Arc<Engine>> {
 }
 
 fn newest_promotions(workspace: &Workspace, environment: &str) -> Option<Vec<(u64, String)>> {
-    let log = workspace.log(environment, None).ok()?;
+    let ledger = workspace.ledger_now(environment, None).ok()?;
+    // What others moved lies between promotions: as many entries as hold enough of these are described.
+    let last = ledger.promotions.get(PROMOTIONS - 1).map(|promotion| promotion.commit.id);
+    let end = last.and_then(|last| ledger.entries().position(|entry| entry.commit() == last));
+    let entries = end.map_or(usize::MAX, |end| end + 1);
+    let page = workspace.log_page(environment, &ledger, None, entries).ok()??;
     let about = |entry: &ops::LogEntry| {
         let reason = entry.reason.as_ref().map(|reason| format!(": {reason}"));
         format!("{} {} by {}{}", entry.kind, entry.time, entry.author, reason.unwrap_or_default())
     };
-    let numbered = log.promotions.iter().filter_map(|entry| Some((entry.number?, about(entry))));
+    let promotions = page.log.promotions.iter();
+    let numbered = promotions.filter_map(|entry| Some((entry.number?, about(entry))));
     Some(numbered.take(PROMOTIONS).collect())
 }
 
-fn branches_and_tags() -> Vec<String> {
-    let mut git = Command::new("git");
-    let asked = git.arg("-C").arg(folder()).stderr(Stdio::null()).args([
-        "for-each-ref",
-        "--format=%(refname:short)",
-        "refs/heads",
-        "refs/tags",
-    ]);
-    let said = asked.output().ok().filter(|said| said.status.success());
-    let text = said.and_then(|said| String::from_utf8(said.stdout).ok()).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
+/// The names of branches and tags, without words about them.
+fn branches_and_tags(workspace: &Workspace) -> Option<Vec<(String, String)>> {
+    let repo = workspace.repo().ok()?;
+    let names = ["refs/heads/", "refs/tags/"].into_iter().flat_map(|folder| {
+        let refs = repo.refs_below(folder).unwrap_or_default();
+        let short = move |name: &str| Some((name.strip_prefix(folder)?.to_owned(), String::new()));
+        refs.into_iter().filter_map(move |(name, _)| short(name.as_str()))
+    });
+    Some(names.collect())
 }
 
 fn workspace() -> Option<Workspace> {

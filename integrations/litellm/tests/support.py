@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import json
 import os
 import signal
@@ -40,6 +41,25 @@ def clean_environment() -> dict[str, str]:
         ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "a@example.org"
     )
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """What stands in for a server that a proxy asks: it answers JSON, and says nothing on stderr."""
+
+    def asked(self) -> bytes:
+        """The body of the request."""
+        return self.rfile.read(int(self.headers.get("content-length") or 0))
+
+    def reply(self, status: int, body: bytes) -> None:
+        """Answers."""
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Says nothing."""
 
 
 class Repository:

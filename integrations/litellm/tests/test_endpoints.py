@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support import Daemon, Proxy, Reply, Repository
+from support import Answering, Daemon, Proxy, Reply, Repository
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("REFGUARD_BIN"), reason="REFGUARD_BIN does not name the refguard program"
@@ -52,22 +52,13 @@ class Upstream(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-class _Answer(http.server.BaseHTTPRequestHandler):
+class _Answer(Answering):
     server: Upstream
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.server.asked.append(body.decode(errors="replace"))
+        self.server.asked.append(self.asked().decode(errors="replace"))
         file = {"id": "file-1", "object": "file", "bytes": 1, "created_at": 1, "filename": "f", "purpose": "batch"}
-        answer = json.dumps({**file, "status": "processed"}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Says nothing."""
+        self.reply(200, json.dumps({**file, "status": "processed"}).encode())
 
 
 @dataclass

@@ -15,7 +15,7 @@ from fastapi import HTTPException
 from litellm.proxy.utils import ProxyLogging
 
 from refguard_litellm import tool_calls
-from support import Daemon, Proxy, Repository
+from support import Answering, Daemon, Proxy, Repository
 from test_proxy import alone, callback, enforce, hooks, match  # noqa: F401 (a fixture)
 
 needs_daemon = pytest.mark.skipif(
@@ -32,17 +32,17 @@ class Tools(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-class _Answer(http.server.BaseHTTPRequestHandler):
+class _Answer(Answering):
     protocol_version = "HTTP/1.1"
     server: Tools
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)))
+        asked = json.loads(self.asked())
         if "id" not in asked:
-            self._reply(202, b"")
+            self.reply(202, b"")
             return
         answer = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": self._result(asked)})
-        self._reply(200, answer.encode())
+        self.reply(200, answer.encode())
 
     def _result(self, asked: Any) -> Any:
         method, parameters = asked["method"], asked.get("params", {})
@@ -59,17 +59,7 @@ class _Answer(http.server.BaseHTTPRequestHandler):
         return {}
 
     def do_GET(self) -> None:
-        self._reply(405, b"")
-
-    def _reply(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Says nothing."""
+        self.reply(405, b"")
 
 
 @dataclass

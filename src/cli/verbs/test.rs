@@ -82,7 +82,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     if holds_nothing && !args.allow_empty {
         bail!(FaultySet(ops::judge_nothing()));
     }
-    let valid = valid.at(args.now.instant(args.source.revision()));
+    let now = args.now.instant(args.source.revision());
     let chosen = args.files.choose(shell, &valid.workspace)?;
     let suites = valid.engine.set().tests.iter().map(|suite| &*suite.place.file);
     if let Some(unmet) = chosen.unmet(suites) {
@@ -97,7 +97,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     };
     let mut history = VersionHistory::new(&valid.workspace);
     let report = progress::while_working("running the tests", || {
-        ops::run_tests(&valid.engine, &options, &mut |name| history.requested(name))
+        ops::run_tests(&valid.engine, now, &options, &mut |name| history.requested(name))
     })?;
     match args.format {
         TestFormat::Json => print::write_json(&report)?,

@@ -319,9 +319,8 @@ fn valid(
 fn tests(workspace: &Workspace, now: Timestamp, verdict: &mut Verdict) -> Result<()> {
     let Some(engine) = &verdict.engine else { return Ok(()) };
     let mut history = VersionHistory::new(workspace);
-    let report = run_tests(&engine.as_of(now), &TestOptions::default(), &mut |name| {
-        history.requested(name)
-    })?;
+    let options = TestOptions::default();
+    let report = run_tests(engine, now, &options, &mut |name| history.requested(name))?;
     verdict.words.extend(failed_tests(&report));
     Ok(())
 }

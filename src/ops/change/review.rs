@@ -406,7 +406,7 @@ fn tests(
         let Some(engine) = &side.engine else { return Ok(None) };
         // Where nothing is tested nothing is covered, and that is known without a look at each document.
         let options = TestOptions { coverage: side.counts.cases > 0, ..TestOptions::default() };
-        run_tests(&engine.as_of(now), &options, &mut |name| history.requested(name)).map(Some)
+        run_tests(engine, now, &options, &mut |name| history.requested(name)).map(Some)
     };
     let (base, Some(report)) = (run(before)?, run(after)?) else { return Ok(None) };
     let coverage = |report: &TestReport| report.coverage.clone().unwrap_or_default();

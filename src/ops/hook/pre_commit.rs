@@ -94,9 +94,8 @@ impl Workspace {
         };
 
         let mut history = VersionHistory::new(self);
-        let engine = engine.as_of(Timestamp::now());
-        let report =
-            run_tests(&engine, &TestOptions::default(), &mut |name| history.requested(name))?;
+        let (now, options) = (Timestamp::now(), TestOptions::default());
+        let report = run_tests(&engine, now, &options, &mut |name| history.requested(name))?;
         if report.failed == 0 {
             return Ok(StagedVerdict::Sound(files_read));
         }

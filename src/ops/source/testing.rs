@@ -1,8 +1,10 @@
 //! `test`: the cases of PolicyTest documents, run on the engine.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use jiff::Timestamp;
 use refguard_core::document::FinalAction;
 use refguard_core::policy::{Expect, TestCase};
 use refguard_core::resolve::{
@@ -85,15 +87,17 @@ pub struct TestReport {
 /// Finds the policies that a case names, also `NAME@N`.
 pub type FindRequested<'a> = &'a mut dyn FnMut(&str) -> Result<Requested>;
 
-/// Runs the cases of the set.
+/// Runs the cases on the set as it is at an instant. The engine has every attachment, expired or not.
 ///
 /// # Errors
 /// As of `requested`, and where the answers are more than a report can hold.
 pub fn run_tests(
-    engine: &Engine,
+    engine: &Arc<Engine>,
+    now: Timestamp,
     options: &TestOptions<'_>,
     requested: FindRequested<'_>,
 ) -> Result<TestReport> {
+    let engine = &*engine.as_of(now);
     let set = engine.set();
     let wanted =
         |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
@@ -187,16 +191,13 @@ fn differences(expect: &Expect, got: &Got) -> Vec<String> {
         }
     };
     let has: HashSet<&String> = got.guardrails.iter().collect();
-    let lacks = |wanted: &'_ [String]| {
-        wanted.iter().filter(|name| !has.contains(name)).cloned().collect::<Vec<_>>()
-    };
     if let Some(exactly) = &expect.guardrails {
-        say(lacks(exactly).iter().collect(), "misses");
+        say(exactly.iter().filter(|name| !has.contains(name)).collect(), "misses");
         let due: HashSet<&String> = exactly.iter().collect();
         say(got.guardrails.iter().filter(|name| !due.contains(name)).collect(), "gets besides");
     }
     if let Some(includes) = &expect.includes {
-        say(lacks(includes).iter().collect(), "misses");
+        say(includes.iter().filter(|name| !has.contains(name)).collect(), "misses");
     }
     if let Some(excludes) = &expect.excludes {
         say(excludes.iter().filter(|name| has.contains(name)).collect(), "must not get");
