@@ -62,7 +62,7 @@ pub use line_log::{LineLog, LogTarget};
 pub use metrics::Metrics;
 pub use notes::{Notes, Subject};
 pub use past::{Change, Difference, PastSet};
-pub use shadow::{MAX_SAMPLES, Shadow, ShadowOptions, ShadowReport};
+pub use shadow::{MAX_SAMPLES, Shadow, ShadowOptions, ShadowRegion, ShadowReport, ShadowSample};
 use snapshot::Source;
 pub use snapshot::{Numbers, Snapshot};
 pub use status::{ClientCounts, Failing, Hold, Outdated, Rejected, SetStatus, Status};

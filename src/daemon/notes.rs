@@ -66,6 +66,11 @@ impl Notes {
         }
     }
 
+    /// The note of a subject and a name, where one stands.
+    pub fn sentence(&self, subject: Subject, name: &str) -> Option<String> {
+        lock(&self.0).get(&(subject, name.to_owned())).cloned()
+    }
+
     /// Every note, by subject and name.
     pub fn sentences(&self) -> Vec<String> {
         lock(&self.0).values().cloned().collect()

@@ -214,6 +214,11 @@ impl Shadow {
         }
     }
 
+    /// Why the revision is not asked, where that is so.
+    pub fn trouble(&self) -> Option<String> {
+        self.hub.notes().sentence(Subject::Shadow, "")
+    }
+
     /// What was counted so far.
     pub fn report(&self) -> ShadowReport {
         let mut report = lock(&self.report).clone();

@@ -114,6 +114,17 @@ pub(super) fn region_paragraphs(regions: &[&Region], style: Style) -> Vec<String
     group_regions(regions.iter().copied()).iter().map(paragraph).collect()
 }
 
+/// A region in one sentence, its names between backticks.
+pub fn region_words(region: &Region) -> String {
+    let requested = region.requested.as_deref().into_iter().collect();
+    Group { region, requested }.describe(&quote_plain)
+}
+
+/// A request in words, its values between backticks.
+pub fn context_words(context: &Context) -> String {
+    request_words(context, &quote_plain)
+}
+
 fn code_span(name: &str) -> String {
     markdown_code(name)
 }

@@ -54,7 +54,7 @@ pub use age::{age_words, tell_time};
 pub use blame::format_blame;
 pub use causes::finding_lines;
 pub use fitting::fit_text;
-pub use impact::{impact_human, impact_markdown};
+pub use impact::{context_words, impact_human, impact_markdown, region_words};
 pub use json::finding_json;
 pub use links::{BadTemplate, LinkTemplate, PlaceLinks};
 pub use matrix::{matrix_csv, matrix_html, matrix_human, matrix_markdown};

@@ -20,13 +20,22 @@ pub enum Section {
     History,
     /// What comes next.
     Change,
+    /// What another revision would say; only where the daemon asks one.
+    Shadow,
     /// None of them: signing in, errors.
     Other,
 }
 
 impl Section {
-    const ALL: [Self; 6] =
-        [Self::Now, Self::Ask, Self::Matrix, Self::Policies, Self::History, Self::Change];
+    const ALL: [Self; 7] = [
+        Self::Now,
+        Self::Ask,
+        Self::Matrix,
+        Self::Policies,
+        Self::History,
+        Self::Change,
+        Self::Shadow,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -36,6 +45,7 @@ impl Section {
             Self::Policies => "Policies",
             Self::History => "History",
             Self::Change => "Change",
+            Self::Shadow => "Shadow",
             Self::Other => "",
         }
     }
@@ -49,6 +59,7 @@ impl Section {
             Self::Policies => "/ui/policies",
             Self::History => "/ui/history",
             Self::Change => "/ui/change",
+            Self::Shadow => "/ui/shadow",
         }
     }
 }
@@ -107,6 +118,8 @@ pub struct Frame {
     pub signed_in: bool,
     /// Whether there is anything to go to: not before signing in.
     pub navigation: bool,
+    /// Whether the daemon asks another revision beside what is in force.
+    pub has_shadow: bool,
     /// Whether something is missing that will be there in a moment: then the browser asks again.
     pub asks_again: bool,
     /// What the page shows, as a word that changes with it; `None`: it does not follow.
@@ -128,6 +141,7 @@ impl Frame {
             links: None,
             signed_in: false,
             navigation: true,
+            has_shadow: false,
             asks_again: false,
             live: None,
         }
@@ -213,13 +227,19 @@ impl Frame {
         }
     }
 
+    /// The sections that the navigation offers.
+    fn sections(&self) -> impl Iterator<Item = Section> {
+        let has_shadow = self.has_shadow;
+        Section::ALL.into_iter().filter(move |section| has_shadow || *section != Section::Shadow)
+    }
+
     fn header(&self) -> Markup {
         html! {
             header.top {
                 a.brand href="/ui/" { (logo()) span { "refguard" } }
                 @if self.navigation {
                     nav.sections aria-label="Pages" {
-                        @for section in Section::ALL {
+                        @for section in self.sections() {
                             a href=(self.address_of_section(section))
                                 aria-current=[(section == self.section).then_some("page")] {
                                 (section.title())

@@ -14,6 +14,7 @@ mod now;
 mod parts;
 mod policies;
 mod policy;
+mod shadow;
 mod sign_in;
 mod yaml;
 
@@ -27,6 +28,7 @@ pub use now::{Ending, NowSet, next_endings, now_page};
 pub use parts::{query_of, text};
 pub use policies::policies_page;
 pub use policy::{CompareView, PolicyView, compare_page, policy_page};
+pub use shadow::shadow_page;
 pub use sign_in::{SignInTrouble, sign_in_page};
 
 /// A file that pages need beside themselves.

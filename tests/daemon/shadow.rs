@@ -100,6 +100,40 @@ fn a_shadow_counts_by_region_and_guardrail_and_changes_no_answer() {
 }
 
 #[test]
+fn a_page_shows_the_counts_to_people_and_is_there_only_with_a_shadow() {
+    let repo = shadowed();
+    let without = Daemon::start(&repo.path(), &[]);
+    assert_eq!(without.get("/ui/shadow").status, 404);
+    assert!(!without.get("/ui/").body.contains("/ui/shadow"));
+
+    let options = ["--shadow", "next", "--shadow-samples", "5"];
+    let daemon = Daemon::start(&repo.path(), &options);
+    until("it is compared", || daemon.get("/v1/shadow").json()["head"].is_string());
+    for team in ["eu", "us", "us", "other"] {
+        ask(&daemon, team, "<script>");
+    }
+    report(&daemon, 4);
+    let page = daemon.get("/ui/shadow").body;
+    for told in [
+        "What <bdi>next</bdi> would say",
+        "4 requests",
+        "<dd>3 <span class=\"muted\">(75.0 %)",
+        "<strong>2 requests</strong> of requests of a team <code>us</code> gain <code>pii</code>",
+        "<code>&lt;script&gt;</code>",
+        "href=\"/ui/ask?set=production&amp;at=",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(!page.contains("<script>"), "{page}");
+    assert!(daemon.get("/ui/").body.contains("href=\"/ui/shadow\""));
+
+    // A revision that cannot be asked is said, with why.
+    let broken = repo.broken();
+    repo.git(&["update-ref", "refs/heads/next", &broken]);
+    until("the page says so", || daemon.get("/ui/shadow").body.contains("no valid set"));
+}
+
+#[test]
 fn what_is_too_much_is_shed_and_counted_and_holds_up_no_answer() {
     let repo = shadowed();
     assert_eq!(Daemon::start(&repo.path(), &[]).get("/v1/shadow").status, 404);

@@ -245,6 +245,19 @@ test("Change says that a branch is gone, not that nothing was promoted", () => w
   assert.ok(text.includes("Its branch is gone") && !text.includes("Nothing was promoted"), text);
 })));
 
+test("Shadow says who would get something else, and leads to the request", () => withDaemon(states.shadow, (daemon) => withPage(daemon, async (page) => {
+  await page.goto(`${daemon.address}/ui/`);
+  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Shadow" }).click();
+  await page.getByRole("heading", { name: "What main would say" }).waitFor();
+  assert.deepEqual(await axeFindings(page), []);
+  const main = await page.locator("main").innerText();
+  assert.match(main, /3 requests since/);
+  assert.match(main, /Get something else\s*2 \(66\.7 %\)/);
+  assert.match(main, /team support, key <b>key<\/b>/);
+  await page.getByRole("link", { name: "What it gets now" }).last().click();
+  await page.waitForURL("**/ui/ask?**team=support**");
+}, { viewport: { width: 390, height: 800 } })));
+
 test("a daemon that is not ready says why on Now, and 503 elsewhere", () => withDaemon(states.empty, (daemon) => withPage(daemon, async (page) => {
   for (const address of ["/ui/ask", "/ui/policies", "/ui/matrix", "/ui/policy?name=a"]) {
     const answer = await page.goto(daemon.address + address);

@@ -82,6 +82,21 @@ export const states = {
     return { repository, daemon };
   },
 
+  async shadow() {
+    const repository = await busyExample();
+    const daemon = await Daemon.start(repository, "--shadow", "main", "--shadow-samples", "20");
+    await daemon.until((set) => set?.commit);
+    const ask = (context) => fetch(`${daemon.address}/v1/resolve`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ context }),
+    });
+    const counted = async () => (await (await fetch(`${daemon.address}/v1/shadow`)).json());
+    while (!(await counted()).head) await new Promise((done) => setTimeout(done, 50));
+    const contexts = [{ team: "support", model: "gpt-4o" }, { team: "support", key: "<b>key</b>" }, { team: "health-eu" }];
+    for (const context of contexts) await ask(context);
+    while ((await counted()).requests < contexts.length) await new Promise((done) => setTimeout(done, 50));
+    return { repository, daemon };
+  },
+
   async teams() {
     const repository = Repository.example();
     const catalog = repository.read("catalog.yaml");

@@ -13,6 +13,7 @@ mod matrix;
 mod now;
 mod policies;
 pub(super) mod sessions;
+mod shadow;
 mod sign_in;
 mod typed;
 mod view;
@@ -78,6 +79,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/ui/change", page(history::change))
         .route("/ui/matrix", page(matrix::show))
         .route("/ui/matrix.csv", page(matrix::csv))
+        .route("/ui/shadow", page(shadow::show))
         .route("/ui/events", get(live::events))
         .route("/ui/sign-in", page(sign_in::ask).merge(post(sign_in::take)))
         .route("/ui/sign-out", post(sign_in::end))
@@ -114,7 +116,8 @@ impl Visit {
     pub fn frame(&self, title: impl Into<String>, section: Section) -> Frame {
         let signed_in = self.visitor == Visitor::SignedIn;
         let links = self.app.options.page_links.clone();
-        Frame { signed_in, links, ..Frame::new(title, section) }
+        let has_shadow = self.app.options.shadow.is_some();
+        Frame { signed_in, links, has_shadow, ..Frame::new(title, section) }
     }
 }
 

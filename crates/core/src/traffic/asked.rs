@@ -20,6 +20,11 @@ pub fn hidden_key(key: &str) -> String {
     )
 }
 
+/// Whether a key stands there as its hash.
+pub fn is_hidden_key(key: &str) -> bool {
+    key.starts_with(HASHED)
+}
+
 /// What sets ask of requests.
 #[derive(Debug, Clone)]
 pub struct Asked {

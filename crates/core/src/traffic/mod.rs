@@ -12,7 +12,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use asked::{Asked, hidden_key};
+pub use asked::{Asked, hidden_key, is_hidden_key};
 pub use replay::{Compared, Comparer, replay_traffic};
 pub use report::{Group, GroupContext, LaterRows, RegionTraffic, Replay, UnclearRows};
 pub use row::{Decider, Row, RowReader, Seen, Unclear};
