@@ -8,6 +8,7 @@ them (with REFGUARD_TEST_NODE, as tests/pages has it), and what proxies feel of 
 On a busy machine all of them are worse.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -193,14 +194,35 @@ def measure_pages(script, repository, daemon, arguments):
             for _ in range(ROUNDS):
                 alone.append(wrk(url, arguments.seconds, run)[1])
                 for clicked, found in [(other, elsewhere), (daemon, here)]:
-                    clicking = subprocess.Popen(["node", str(script_of_pages), "click", f"http://{clicked.address}"])
-                    time.sleep(2)
-                    found.append(wrk(url, arguments.seconds, run)[1])
-                    clicking.terminate()
-                    clicking.wait()
+                    with clicks(script_of_pages, clicked):
+                        found.append(wrk(url, arguments.seconds, run)[1])
         say(f"p99 of /v1/resolve, median of {ROUNDS}: alone", f"{statistics.median(alone):.2f} ms")
         say("  beside a browser that clicks through another daemon's pages", f"{statistics.median(elsewhere):.2f} ms")
         say("  beside a browser that clicks through its own pages", f"{statistics.median(here):.2f} ms")
+
+        # A browser runs on another machine: here, the daemon and who asks it have one core, the browser the others.
+        first, *others = sorted(os.sched_getaffinity(0))
+        if others and shutil.which("taskset"):
+            sh("taskset", "--all-tasks", "--cpu-list", "--pid", first, daemon.process.pid)
+            alone, here = [], []
+            for _ in range(ROUNDS):
+                alone.append(wrk(url, arguments.seconds, run, ("taskset", "--cpu-list", str(first)))[1])
+                with clicks(script_of_pages, daemon, ("taskset", "--cpu-list", ",".join(map(str, others)))):
+                    here.append(wrk(url, arguments.seconds, run, ("taskset", "--cpu-list", str(first)))[1])
+            say("  the browser on cores of its own: alone", f"{statistics.median(alone):.2f} ms")
+            say("  beside a browser that clicks through its own pages", f"{statistics.median(here):.2f} ms")
+
+
+@contextlib.contextmanager
+def clicks(script, daemon, by=()):
+    """While a browser clicks through all pages of a daemon."""
+    clicking = subprocess.Popen([*by, "node", str(script), "click", f"http://{daemon.address}"])
+    time.sleep(2)
+    try:
+        yield
+    finally:
+        clicking.terminate()
+        clicking.wait()
 
 
 def idle_pages(daemon, seconds):

@@ -3,11 +3,13 @@
 
 Builds refguard and prints: how soon all followers of one daemon are woken by a promotion, what memory each takes, and what
 proxies feel of it (with `wrk`); what of its requests a second a daemon loses with `--shadow`; how many rows of a log `replay`
-reads in a second. The followers live in this process, beside the daemon: on two cores they are part of what is measured.
+reads in a second. The followers live in this process. They are to be on other machines: the daemon and who asks it have one core, they the
+others (with `taskset` and two cores at least; else they are part of what is measured).
 """
 import argparse
 import collections
 import json
+import os
 import pathlib
 import random
 import re
@@ -28,6 +30,7 @@ import model  # noqa: E402
 
 PROMOTIONS = 10
 ROUNDS = 5
+FEW_ROUNDS = 3
 
 
 def say(what, value):
@@ -43,10 +46,10 @@ class Set(Repository):
 
 
 class Daemon(Server):
-    def __init__(self, repository, followers=0, options=()):
+    def __init__(self, repository, followers=0, options=(), by=()):
         address = f"127.0.0.1:{free_port()}"
         room = ["--max-parked", followers + 10, "--max-connections", 2 * followers + 200]
-        words = [harness.REFGUARD, "-C", repository.path, "serve", "--listen", address, "--log", "warn", *room, *options]
+        words = [*by, harness.REFGUARD, "-C", repository.path, "serve", "--listen", address, "--log", "warn", *room, *options]
         super().__init__(words, address, "/readyz")
 
     def etag(self):
@@ -76,26 +79,29 @@ class Followers:
             sys.exit(answer.decode())
 
     def park(self, etag):
-        ask = (f"GET /v1/bundle?format=refguard HTTP/1.1\r\nHost: {self.daemon.address}\r\n"
-               f"If-None-Match: {etag}\r\nPrefer: wait=60\r\n\r\n").encode()
         for connection in self.sockets:
-            connection.send(ask)
+            self.ask(connection, etag)
+
+    def ask(self, connection, etag):
+        connection.send((f"GET /v1/bundle?format=refguard HTTP/1.1\r\nHost: {self.daemon.address}\r\n"
+                         f"If-None-Match: {etag}\r\nPrefer: wait=60\r\n\r\n").encode())
 
     def woken(self, start):
-        """Milliseconds until each has the first bytes of its answer; all are read to their ends."""
-        first, left = {}, {}
+        """Milliseconds until each has the first bytes of its answer; each reads it to its end and waits for the next."""
+        first, left, tags = {}, {}, {}
         while len(first) < len(self.sockets) or left:
             for key, _ in self.selector.select(30) or sys.exit("some are not woken"):
                 bytes_read = key.fileobj.recv(1 << 20)
                 if key.fd not in first:
                     first[key.fd] = (time.perf_counter() - start) * 1000
                     head, _, body = bytes_read.partition(b"\r\n\r\n")
-                    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
-                    left[key.fd] = int(length.split(b":")[1]) - len(body)
+                    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+                    left[key.fd], tags[key.fd] = int(fields[b"content-length"]) - len(body), fields[b"etag"].decode()
                 else:
                     left[key.fd] -= len(bytes_read)
                 if left[key.fd] <= 0:
                     del left[key.fd]
+                    self.ask(key.fileobj, tags[key.fd])
         return sorted(first.values())
 
 
@@ -104,11 +110,19 @@ def follow(place, arguments):
     script = post_in_turns(place / "bodies.lua", [{"context": context} for context in repository.contexts])
     file = next(file for file in sorted(repository.path.glob("policies/**/*.yaml")) if "description" in file.read_text())
     commits = []
-    for number in range(PROMOTIONS + 2 * arguments.seconds):
+    for number in range(PROMOTIONS + FEW_ROUNDS * arguments.seconds):
         file.write_text(file.read_text().replace('description: "', 'description: "again ', 1))
         commits.append(repository.commit(f"change {number}"))
-    with Daemon(repository, arguments.followers) as daemon:
-        alone = read_wrk(start_wrk(f"http://{daemon.address}/v1/resolve", arguments.seconds, script))
+    cores = sorted(os.sched_getaffinity(0))
+    by = ("taskset", "--cpu-list", str(cores[0])) if len(cores) > 1 and shutil.which("taskset") else ()
+
+    def load(daemon):
+        return start_wrk(f"http://{daemon.address}/v1/resolve", arguments.seconds, script, by)
+
+    with Daemon(repository, arguments.followers, by=by) as daemon:
+        if by:
+            os.sched_setaffinity(0, cores[1:])
+        alone = [read_wrk(load(daemon))[1] for _ in range(FEW_ROUNDS)]
         before = daemon.resident()
         followers = Followers(daemon, arguments.followers)
         followers.park(daemon.etag())
@@ -121,29 +135,25 @@ def follow(place, arguments):
             start = time.perf_counter()
             repository.move(commit)
             took.extend(followers.woken(start))
-            followers.park(daemon.etag())
         took.sort()
         say(f"woken by a promotion, {PROMOTIONS} of them: median, p99, worst",
             f"{took[len(took) // 2]:.0f}, {took[int(len(took) * 0.99)]:.0f}, {took[-1]:.0f} ms")
         say("memory of a follower after that",
             f"{(daemon.resident() - before) * 1024 / arguments.followers:.0f} kB")
 
-        still = read_wrk(start_wrk(f"http://{daemon.address}/v1/resolve", arguments.seconds, script))
-        # Followers that read take more of the machine than waking them: what that does to another daemon is told beside.
-        with Daemon(Set(place / "other", 100), arguments.followers) as other:
-            moving = []
-            for asked in [daemon, other]:
-                run = start_wrk(f"http://{asked.address}/v1/resolve", arguments.seconds, script)
-                for _ in range(arguments.seconds):
-                    start = time.perf_counter()
-                    repository.move(commits.pop())
-                    followers.woken(start)
-                    followers.park(daemon.etag())
-                    time.sleep(max(0, 1 - (time.perf_counter() - start)))
-                moving.append(read_wrk(run)[1])
-        say("p99 of /v1/resolve: alone; all parked; all woken each second",
-            f"{alone[1]:.2f}; {still[1]:.2f}; {moving[0]:.2f} ms")
-        say("p99 of another daemon's while all of this one's are woken", f"{moving[1]:.2f} ms")
+        parked = [read_wrk(load(daemon))[1] for _ in range(FEW_ROUNDS)]
+        moving = []
+        for _ in range(FEW_ROUNDS):
+            run = load(daemon)
+            for _ in range(arguments.seconds):
+                start = time.perf_counter()
+                repository.move(commits.pop())
+                followers.woken(start)
+                time.sleep(max(0, 1 - (time.perf_counter() - start)))
+            moving.append(read_wrk(run)[1])
+    os.sched_setaffinity(0, cores)
+    figures = "; ".join(f"{statistics.median(found):.2f}" for found in [alone, parked, moving])
+    say(f"p99 of /v1/resolve, median of {FEW_ROUNDS}: alone; all parked; all woken each second", f"{figures} ms")
 
 
 def change_ten_policies(repository):

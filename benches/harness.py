@@ -165,8 +165,8 @@ end
     return path
 
 
-def start_wrk(url, seconds, script=None):
-    words = ["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", *(["-s", str(script)] if script else []), url]
+def start_wrk(url, seconds, script=None, by=()):
+    words = [*by, "wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", *(["-s", str(script)] if script else []), url]
     return subprocess.Popen(words, stdout=subprocess.PIPE)
 
 
@@ -180,5 +180,6 @@ def read_wrk(process):
     return rate, float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-def wrk(url, seconds, script=None):
-    return read_wrk(start_wrk(url, seconds, script))
+def wrk(url, seconds, script=None, by=()):
+    """`by`: the command that starts it, such as `taskset`."""
+    return read_wrk(start_wrk(url, seconds, script, by))

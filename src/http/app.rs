@@ -13,6 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::endpoint::Endpoint;
 use super::measure::Measures;
+use super::pace::Pace;
 use super::pages::attempts::Attempts;
 use super::pages::sessions::Sessions;
 use super::pages::{self, Live, Standings};
@@ -31,8 +32,8 @@ pub(super) struct App {
     pub changes: watch::Receiver<u64>,
     /// Places for long-polls.
     pub parked: Semaphore,
-    /// Turns for those of them that are woken.
-    pub woken: Semaphore,
+    /// Long-polls that wait for a change.
+    pub pace: Pace,
     /// Threads for answers that take long.
     pub workers: Workers,
     /// Threads that make pages.

@@ -1,5 +1,6 @@
 //! `GET /v1/bundle`: the whole set, for those who answer requests themselves; with long-polls.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,11 +132,12 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
     let set = call.set()?;
     let format = call.query.format.negotiated(headers);
     let deadline = Instant::now() + wait_time(headers);
-    let (mut place, mut turn) = (None, None);
-    let mut changes = app.changes.clone();
+    let mut place = None;
+    let waiter = app.pace.enter();
     loop {
-        // Marked as seen before the snapshot is taken: a swap in between wakes at once.
-        changes.borrow_and_update();
+        // It waits before the snapshot is taken: a swap in between wakes it.
+        let mut turn = pin!(waiter.turn());
+        turn.as_mut().enable();
         let snapshot = app.hub.snapshot(set.as_deref())?;
         let numbers = format.has_versions().then(|| snapshot.numbers(app.hub.history())).flatten();
         let etag = entity_tag(&snapshot, format, numbers.as_deref());
@@ -145,18 +147,14 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
         }
         let unchanged =
             || Ok(tagged(answer_json(&snapshot, StatusCode::NOT_MODIFIED, ""), &etag, format));
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || app.pace.is_over() {
             return unchanged();
         }
         if place.is_none() {
             place = Some(Place::take(app)?);
         }
-        drop(turn.take());
-        match tokio::time::timeout_at(deadline, changes.changed()).await {
-            // All are woken at once: they take turns, so that those who ask meanwhile do not wait for all of them.
-            Ok(Ok(())) => turn = app.woken.acquire().await.ok(),
-            // The time is over, or the daemon ends.
-            Err(_) | Ok(Err(_)) => return unchanged(),
+        if tokio::time::timeout_at(deadline, turn).await.is_err() {
+            return unchanged();
         }
     }
 }

@@ -26,6 +26,7 @@ mod measure;
 mod messenger;
 mod openapi;
 mod options;
+mod pace;
 mod pages;
 mod problem;
 mod reply;

@@ -30,6 +30,7 @@ use super::endpoint::check;
 use super::families;
 use super::measure::Measures;
 use super::openapi::describe;
+use super::pace::Pace;
 use super::pages::attempts::{Attempts, Peer};
 use super::pages::sessions::Sessions;
 use super::pages::{Live, Standings, watch_changes};
@@ -38,8 +39,6 @@ use super::workers::{Workers, build_quiet_threads};
 use super::{Limits, Options};
 use crate::daemon::Hub;
 
-/// Woken long-polls that are answered at a time; requests that come meanwhile are answered between them.
-const MAX_WOKEN: usize = 8;
 /// Requests that may wait for a thread.
 const MAX_WAITING: usize = 64;
 /// Analyses of the pages that may wait for a thread.
@@ -103,7 +102,7 @@ async fn run(
             changed.send_modify(|generation| *generation += 1);
         }
     });
-    let (parked, woken) = (Semaphore::new(limits.parked), Semaphore::new(MAX_WOKEN));
+    let (parked, pace) = (Semaphore::new(limits.parked), Pace::default());
     let measures = Measures::new();
     hub.metrics().register(|registry| measures.enter(registry));
     let endpoints = families();
@@ -120,7 +119,7 @@ async fn run(
         options,
         changes,
         parked,
-        woken,
+        pace,
         workers: workers(&Handle::current(), cores.max(2), MAX_WAITING),
         page_makers: workers(quiet, cores.max(2), MAX_WAITING),
         historians: workers(quiet, 1, MAX_WAITING),
@@ -155,6 +154,8 @@ async fn run(
         accepting.spawn(accept(server.clone(), bound(listener)?));
     }
     accepting.spawn(watch_changes(server.app.clone()));
+    let app = server.app.clone();
+    tokio::spawn(async move { app.pace.wake(app.changes.clone()).await });
     drop(server);
     caught.until_end(&signals).await;
     (signals.ending)();
