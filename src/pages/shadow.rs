@@ -61,7 +61,7 @@ fn counts(report: &ShadowReport) -> Markup {
                     div { dt { (what) } dd { (digits(number)) " " span.muted { (share(number, report.requests)) } } }
                 }
             }
-            p { a.button.quiet href="/ui/shadow" { "Count again" } }
+            p { a.button.quiet href="/ui/shadow" { "Show newer counts" } }
         }
     }
 }
@@ -126,10 +126,10 @@ fn regions(report: &ShadowReport) -> Markup {
             @if met.is_empty() && !report.regions.is_empty() { p { "No request lay in one of them yet." } }
             ul.plain.near {
                 @for region in met.iter().take(MAX_REGIONS) {
-                    li { strong { (requests(region.requests)) } " of " (words(&region_words(&region.described))) }
+                    li { strong { (requests(region.requests)) } ": " (words(&region_words(&region.described))) }
                 }
                 @if met.len() > MAX_REGIONS { li.muted { "and " (met.len() - MAX_REGIONS) " more" } }
-                @if report.outside > 0 { li { strong { (requests(report.outside)) } " of no region that is known" } }
+                @if report.outside > 0 { li { strong { (requests(report.outside)) } ": of no region that is known" } }
             }
             @if !quiet.is_empty() {
                 details {

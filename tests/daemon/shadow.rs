@@ -118,7 +118,7 @@ fn a_page_shows_the_counts_to_people_and_is_there_only_with_a_shadow() {
         "What <bdi>next</bdi> would say",
         "4 requests",
         "<dd>3 <span class=\"muted\">(75.0 %)",
-        "<strong>2 requests</strong> of requests of a team <code>us</code> gain <code>pii</code>",
+        "<strong>2 requests</strong>: requests of a team <code>us</code> gain <code>pii</code>",
         "<code>&lt;script&gt;</code>",
         "href=\"/ui/ask?set=production&amp;at=",
     ] {

@@ -253,9 +253,9 @@ test("Shadow says who would get something else, and leads to the request", () =>
   const main = await page.locator("main").innerText();
   assert.match(main, /3 requests since/);
   assert.match(main, /Get something else\s*2 \(66\.7 %\)/);
-  assert.match(main, /team support, key <b>key<\/b>/);
+  assert.match(main, /user <b>user<\/b>/);
   await page.getByRole("link", { name: "What it gets now" }).last().click();
-  await page.waitForURL("**/ui/ask?**team=support**");
+  await page.waitForURL("**/ui/ask?**set=production**");
 }, { viewport: { width: 390, height: 800 } })));
 
 test("a daemon that is not ready says why on Now, and 503 elsewhere", () => withDaemon(states.empty, (daemon) => withPage(daemon, async (page) => {

@@ -1,4 +1,5 @@
 // The states of a daemon that pages have to show, each made with the program itself.
+import { execFileSync } from "node:child_process";
 import { Daemon, Repository, policy } from "./support.mjs";
 
 const report = (daemon, id, body) => fetch(`${daemon.address}/v1/clients/${id}`, {
@@ -82,8 +83,24 @@ export const states = {
     return { repository, daemon };
   },
 
+  // For pictures: no test has the time for it.
+  async large() {
+    const repository = Repository.empty();
+    const code = "import sys, model; model.write_refguard(model.make(10_000, 10_000, 1_000, 1), sys.argv[1])";
+    const peers = new URL("../../benches/peers", import.meta.url).pathname;
+    execFileSync("python3", ["-c", code, repository.folder], { cwd: peers });
+    repository.commit("ten thousand policies");
+    repository.promote("all of them");
+    const daemon = await Daemon.start(repository);
+    await daemon.until((set) => set?.commit);
+    return { repository, daemon };
+  },
+
   async shadow() {
     const repository = await busyExample();
+    const health = repository.read("policies/healthcare.yaml");
+    repository.write("policies/healthcare.yaml", health.replace(/hipaa_audit, |, hipaa_audit/, ""));
+    repository.commit("healthcare is not audited any more");
     const daemon = await Daemon.start(repository, "--shadow", "main", "--shadow-samples", "20");
     await daemon.until((set) => set?.commit);
     const ask = (context) => fetch(`${daemon.address}/v1/resolve`, {
@@ -91,7 +108,8 @@ export const states = {
     });
     const counted = async () => (await (await fetch(`${daemon.address}/v1/shadow`)).json());
     while (!(await counted()).head) await new Promise((done) => setTimeout(done, 50));
-    const contexts = [{ team: "support", model: "gpt-4o" }, { team: "support", key: "<b>key</b>" }, { team: "health-eu" }];
+    const { witness } = (await counted()).regions.find((region) => !region.described.requested).described;
+    const contexts = [witness, { ...witness, user: "<b>user</b>" }, { team: "support" }];
     for (const context of contexts) await ask(context);
     while ((await counted()).requests < contexts.length) await new Promise((done) => setTimeout(done, 50));
     return { repository, daemon };
