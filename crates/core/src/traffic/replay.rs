@@ -30,7 +30,7 @@ use crate::document::{Action, Dimension, PipelineMode};
 use crate::effect::Budget;
 use crate::policy::Context;
 use crate::prove::{Detail, Impact, Region, RegionBox, regions_around, span_starts};
-use crate::resolve::{Engine, Request, Requested, Resolution};
+use crate::resolve::{Engine, Request, Requested, Resolution, ResolvedPipeline};
 
 /// The most groups that are reported.
 const MAX_GROUPS: usize = 10_000;
@@ -304,14 +304,17 @@ fn compare_answers(
     };
 
     let (before, after) = (base.resolve(&request), head.resolve(&request));
-    let delta = Delta {
+    let pipelines = do_pipelines_differ(&before, &after);
+    // Nearly all requests get the same from both.
+    if before.guardrails == after.guardrails && !pipelines {
+        return None;
+    }
+
+    Some(Delta {
         lost: missing_guardrails(&before, &after),
         gained: missing_guardrails(&after, &before),
-        pipelines: pipeline_steps(&before) != pipeline_steps(&after),
-    };
-
-    let differs = delta.pipelines || !delta.lost.is_empty() || !delta.gained.is_empty();
-    differs.then_some(delta)
+        pipelines,
+    })
 }
 
 /// The same requests, asked as of later instants.
@@ -479,25 +482,21 @@ fn missing_guardrails(of: &Resolution<'_>, other: &Resolution<'_>) -> Vec<String
 /// its answer.
 type StepView<'r> = (&'r str, Action, Action, Action, bool, Option<&'r str>);
 
+/// Whether the pipelines of two answers do something else.
+fn do_pipelines_differ(before: &Resolution<'_>, after: &Resolution<'_>) -> bool {
+    let (one, other) = (&before.pipelines, &after.pipelines);
+    let are_alike = one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| {
+            is_late(one) == is_late(other) && steps_of(one).eq(steps_of(other))
+        });
+    !are_alike && pipeline_views(before) != pipeline_views(after)
+}
+
 /// What the pipelines of an answer do, in the order in which they run, each once.
-fn pipeline_steps<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
+fn pipeline_views<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> {
     let mut views: Vec<(bool, Vec<StepView<'_>>)> = Vec::new();
     for resolved in &of.pipelines {
-        let steps = resolved.pipeline.steps.iter().map(|step| {
-            let on_error = step.on_error.unwrap_or(step.on_fail);
-            let message = step.modify_response_message.as_deref();
-            let guardrail = resolved.set.guardrail(step.guardrail);
-            (
-                guardrail,
-                step.on_pass,
-                step.on_fail,
-                on_error,
-                step.pass_data,
-                message,
-            )
-        });
-        let is_late = resolved.pipeline.mode != PipelineMode::PreCall;
-        let view = (is_late, steps.collect());
+        let view = (is_late(resolved), steps_of(resolved).collect());
         if !views.contains(&view) {
             views.push(view);
         }
@@ -505,6 +504,27 @@ fn pipeline_steps<'r>(of: &'r Resolution<'_>) -> Vec<(bool, Vec<StepView<'r>>)> 
 
     views.sort_by_key(|(is_late, _)| *is_late);
     views
+}
+
+/// Whether a pipeline runs once the model has been called.
+fn is_late(resolved: &ResolvedPipeline<'_>) -> bool {
+    resolved.pipeline.mode != PipelineMode::PreCall
+}
+
+fn steps_of<'r>(resolved: &'r ResolvedPipeline<'_>) -> impl Iterator<Item = StepView<'r>> {
+    resolved.pipeline.steps.iter().map(|step| {
+        let on_error = step.on_error.unwrap_or(step.on_fail);
+        let message = step.modify_response_message.as_deref();
+        let guardrail = resolved.set.guardrail(step.guardrail);
+        (
+            guardrail,
+            step.on_pass,
+            step.on_fail,
+            on_error,
+            step.pass_data,
+            message,
+        )
+    })
 }
 
 /// A region, and the requests that lie in it.
