@@ -263,7 +263,7 @@ fn the_first_process_of_a_container_collects_what_others_leave_and_ends_when_tol
     let script = "(while sleep 0.2; do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l > \"$ZOMBIES\"; done) & exec \"$0\" \"$@\"";
     command.args(["sh", "-c", script]).arg(own.get_program());
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    command.env("PATH", path).env("HOME", "/nonexistent").env("ZOMBIES", &zombies);
+    command.env("PATH", path).env("HOME", "/dev/null").env("ZOMBIES", &zombies);
     command.env("GIT_ALLOW_PROTOCOL", "brief").env("GIT_CONFIG_NOSYSTEM", "1");
     let options = ["--fetch", "origin", "--interval", "50ms"];
     let daemon = Daemon::start_with(command, &repo.path(), &options);

@@ -157,7 +157,7 @@ fn clean(command: &mut Command) -> &mut Command {
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", "/nonexistent")
+        .env("HOME", "/dev/null")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .envs(names.map(|name| (name, "a@example.org")))

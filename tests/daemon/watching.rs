@@ -151,7 +151,7 @@ fn without_watches_the_daemon_polls_and_says_so() {
     command
         .args(["-Ur", "sh", "-c", script])
         .arg(refguard().get_program())
-        .env("HOME", "/nonexistent");
+        .env("HOME", "/dev/null");
     let daemon = Daemon::start_with(command, &repo.path(), &[]);
     daemon.until("ready", |set| set["commit"].is_string());
     let status = daemon.get("/v1/status").json();

@@ -17,7 +17,7 @@ const PROGRAM = process.env.REFGUARD_BIN;
 const who = "Ada Example";
 const environment = {
   PATH: process.env.PATH,
-  HOME: "/nonexistent",
+  HOME: "/dev/null",
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_CONFIG_NOSYSTEM: "1",
   GIT_AUTHOR_NAME: who, GIT_COMMITTER_NAME: who,

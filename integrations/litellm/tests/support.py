@@ -40,7 +40,8 @@ def clean_environment() -> dict[str, str]:
     who = dict.fromkeys(
         ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "a@example.org"
     )
-    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
+    # No program, not even one of root's, can make a home there and leave it.
+    return {"PATH": os.environ["PATH"], "HOME": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **who}
 
 
 class Answering(http.server.BaseHTTPRequestHandler):

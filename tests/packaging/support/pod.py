@@ -103,7 +103,7 @@ class Pod:
 
     def own_variables(self) -> dict[str, str]:
         """What the image itself sets."""
-        return {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+        return {"PATH": os.environ["PATH"], "HOME": "/dev/null"}
 
     def initialize(self) -> None:
         """Runs the init containers that end, in their order."""
