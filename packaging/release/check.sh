@@ -15,11 +15,8 @@ tag=$1
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
 [[ $tag == "v$version" ]] || fail "the tag is $tag, but Cargo.toml has the version $version"
 
-for file in pyproject.toml core/Cargo.toml src/refguard_litellm/__init__.py; do
-    file=integrations/litellm/$file
-    grep -qE "^(__version__|version) = \"${version//./\\.}\"$" "$file" ||
-        fail "the tag is $tag, but $file has another version"
-done
+file=integrations/litellm/core/Cargo.toml
+grep -qxF "version = \"$version\"" "$file" || fail "the tag is $tag, but $file has another version"
 
 title=$(grep -E "^## \[${version//./\\.}\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$" CHANGELOG.md) ||
     fail "CHANGELOG.md has no section \`## [$version] - YYYY-MM-DD\`"

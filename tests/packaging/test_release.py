@@ -30,10 +30,8 @@ CHANGELOG = """# Changelog
 
 - An older thing.
 """
-# Where the package for LiteLLM says its version.
-PACKAGE = [
-    f"integrations/litellm/{it}" for it in ("pyproject.toml", "core/Cargo.toml", "src/refguard_litellm/__init__.py")
-]
+# The one place where the package for LiteLLM says its version.
+PACKAGE = "integrations/litellm/core/Cargo.toml"
 
 
 @pytest.fixture
@@ -41,15 +39,9 @@ def project(root: Path, tmp_path: Path) -> Path:
     """The files by which a tag is judged, in a folder that may be changed."""
     folder = tmp_path / "project"
     (folder / "packaging/release").mkdir(parents=True)
-    for name in ("Cargo.toml", "packaging/release/check.sh", "packaging/release/semver.sh"):
+    (folder / PACKAGE).parent.mkdir(parents=True)
+    for name in ("Cargo.toml", PACKAGE, "packaging/release/check.sh", "packaging/release/semver.sh"):
         shutil.copy(root / name, folder / name)
-    # The package for LiteLLM is given the version when there is a release.
-    for name in PACKAGE:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        written = re.sub(
-            r'^((__)?version(__)?) = ".*"', rf'\1 = "{version(root)}"', (root / name).read_text(), flags=re.M
-        )
-        (folder / name).write_text(written)
     (folder / "CHANGELOG.md").write_text(CHANGELOG.format(version=version(root)))
     return folder
 
@@ -82,11 +74,19 @@ def test_a_tag_without_its_version_or_its_section_is_refused(project: Path, root
     assert "is empty" in check(project, tag).stderr
     changelog.write_text(written)
     assert check(project, tag).returncode == 0
-    for name in PACKAGE:
-        own = project / name
-        own.write_text(own.read_text().replace(f'"{tag[1:]}"', '"0.0.1"', 1))
-        assert f"{name} has another version" in check(project, tag).stderr
-        own.write_text(own.read_text().replace('"0.0.1"', f'"{tag[1:]}"', 1))
+    own = project / PACKAGE
+    own.write_text(own.read_text().replace(f'"{tag[1:]}"', '"0.0.1"', 1))
+    assert f"{PACKAGE} has another version" in check(project, tag).stderr
+
+
+def test_the_package_for_litellm_has_refguards_own_version(root: Path) -> None:
+    package = root / "integrations/litellm"
+    said = f'name = "refguard-litellm-core"\nversion = "{version(root)}"\n'
+    assert said in (package / "core/Cargo.toml").read_text() and said in (package / "core/Cargo.lock").read_text()
+    # The others take it from there.
+    project = (package / "pyproject.toml").read_text()
+    assert re.search(r'^dynamic = \["version"\]', project, re.M) and not re.search(r"^version\b", project, re.M)
+    assert version(root) not in "".join(it.read_text() for it in (package / "src").rglob("*.py"))
 
 
 def test_the_library_is_held_against_the_newest_tag_before(project: Path) -> None:

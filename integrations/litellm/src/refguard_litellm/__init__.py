@@ -6,4 +6,10 @@ Name it in the proxy's config, and it follows the daemon from the start of the p
       callbacks: ["refguard_litellm.proxy.callback"]
 """
 
-__version__ = "0.1.0"
+from importlib import metadata
+
+try:
+    __version__ = metadata.version("refguard-litellm")
+except metadata.PackageNotFoundError:
+    # The sources alone, on `PYTHONPATH`.
+    __version__ = "unknown"
