@@ -115,6 +115,72 @@ priority: 10
     }
 }
 
+/// Its items are written from what is kept of each document.
+#[test]
+fn a_bundle_is_whole_whatever_its_documents_say() {
+    let repo = Repo::new();
+    repo.write(
+        "all.yaml",
+        r#"apiVersion: refguard/v1
+kind: Policy
+name: "a\"}],"
+description: "ends in a brace, \\ and more: \"}"
+guardrails: {add: [pii, audit]}
+requestable: true
+---
+apiVersion: refguard/v1
+kind: Policy
+name: Grüße 🦀
+guardrails: {add: [pii]}
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: "a\"}],"
+scope: "*"
+expires: 2999-12-31
+reason: "a \"pilot\"}"
+---
+apiVersion: refguard/v1
+kind: PolicyAttachment
+policy: Grüße 🦀
+teams: ["a\\b-*"]
+"#,
+    );
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&commit);
+    daemon.until_numbered("Gr%C3%BC%C3%9Fe%20%F0%9F%A6%80", 1);
+    let served = daemon.get("/v1/bundle").json();
+    let digests = |at: usize| served["policies"][at]["digest"].as_str().map(str::len);
+    assert_eq!((digests(0), digests(1)), (Some(64), Some(64)));
+    assert_eq!(
+        served["policies"],
+        json!([
+            {
+                "name": "Grüße 🦀", "guardrails": {"add": ["pii"]}, "requestable": null, "version": 1,
+                "digest": served["policies"][0]["digest"],
+            },
+            {
+                "name": "a\"}],", "description": "ends in a brace, \\ and more: \"}",
+                "guardrails": {"add": ["audit", "pii"]}, "requestable": true, "version": 1,
+                "digest": served["policies"][1]["digest"],
+            },
+        ])
+    );
+    assert_eq!(
+        served["attachments"],
+        json!([
+            {
+                "policy": "a\"}],", "scope": "*", "expires": "3000-01-01T00:00:00Z", "reason": "a \"pilot\"}",
+            },
+            {"policy": "Grüße 🦀", "teams": ["a\\b-*"], "expires": null, "reason": null},
+        ])
+    );
+    let read = refguard_core::policy::Bundle::from_json(served.to_string().as_bytes()).unwrap();
+    assert_eq!(*read.set.digest, *served["digest"].as_str().unwrap());
+}
+
 /// A body names versions by history, so its tag must tell another history.
 #[test]
 fn the_tag_changes_with_the_version_numbers_and_not_with_the_rest_of_history() {

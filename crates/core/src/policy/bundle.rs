@@ -8,36 +8,22 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{PolicySet, check_errors};
 use crate::document::{
-    Body, Document, Loaded, RawAttachment, RawPolicy, Release, SourceFile, Span,
+    ApiVersion, Body, Document, Loaded, Name, PolicyAttachmentTag, PolicyTag, RawAttachment,
+    RawCondition, RawGuardrails, RawPipeline, RawPolicy, Release, SourceFile, Span, Spanned,
 };
 
 /// The version of the format that is read.
 const VERSION: u64 = 1;
 /// The most policies, and attachments, of a bundle: the limit `bundle-documents`.
 pub const BUNDLE_DOCUMENTS: usize = 1_000_000;
-
-/// The fields of a policy in a bundle that are its document; the others are about it.
-const POLICY_FIELDS: [&str; 8] = [
-    "name",
-    "description",
-    "owner",
-    "inherit",
-    "guardrails",
-    "condition",
-    "pipeline",
-    "requestable",
-];
-/// The same of an attachment.
-const ATTACHMENT_FIELDS: [&str; 12] = [
-    "policy", "scope", "teams", "keys", "models", "tags", "users", "tools", "priority", "default",
-    "expires", "reason",
-];
 
 /// A set as a daemon serves it.
 #[derive(Debug)]
@@ -70,50 +56,24 @@ fn bundle_fault(message: impl Into<String>) -> BundleFault {
 /// A bundle as it is written. Fields that are not known here are passed over: the digest tells
 /// whether one matters.
 #[derive(Deserialize)]
-struct RawBundle {
+struct RawBundle<'a> {
     version: u64,
     commit: Option<String>,
     digest: String,
-    policies: Documents<NumberedPolicy>,
-    attachments: Documents<RawAttachment>,
+    #[serde(borrow)]
+    policies: Items<'a>,
+    #[serde(borrow)]
+    attachments: Items<'a>,
 }
 
-/// A list whose items are read one at a time, so that a large bundle is not held twice.
-struct Documents<T>(Vec<T>);
+/// The texts of a list's items: several processors read them.
+struct Items<'a>(Vec<&'a RawValue>);
 
-/// What can be read from one item of a list.
-trait Item: Sized {
-    /// From an item's fields, or what is wrong with it.
-    fn read_item(fields: Map<String, Value>) -> Result<Self, String>;
-}
-
-/// A policy with its version number, where that is known.
-struct NumberedPolicy {
-    raw: RawPolicy,
-    version: Option<u64>,
-}
-
-impl Item for NumberedPolicy {
-    fn read_item(fields: Map<String, Value>) -> Result<Self, String> {
-        let version = fields.get("version").and_then(Value::as_u64);
-        let raw = read_document("Policy", &POLICY_FIELDS, fields)
-            .map_err(|error| format!("policy {error}"))?;
-        Ok(Self { raw, version })
-    }
-}
-
-impl Item for RawAttachment {
-    fn read_item(fields: Map<String, Value>) -> Result<Self, String> {
-        read_document("PolicyAttachment", &ATTACHMENT_FIELDS, fields)
-            .map_err(|error| format!("attachment {error}"))
-    }
-}
-
-impl<'de, T: Item> Deserialize<'de> for Documents<T> {
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ItemsVisitor<T>(PhantomData<T>);
-        impl<'de, T: Item> Visitor<'de> for ItemsVisitor<T> {
-            type Value = Documents<T>;
+        struct ItemsVisitor<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for ItemsVisitor<'a> {
+            type Value = Items<'a>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of documents")
@@ -121,20 +81,117 @@ impl<'de, T: Item> Deserialize<'de> for Documents<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let mut items = Vec::new();
-                while let Some(fields) = list.next_element()? {
+                while let Some(item) = list.next_element()? {
                     if items.len() == BUNDLE_DOCUMENTS {
                         return Err(A::Error::custom(format!(
                             "more documents than the limit `bundle-documents`, {BUNDLE_DOCUMENTS}"
                         )));
                     }
 
-                    items.push(T::read_item(fields).map_err(A::Error::custom)?);
+                    items.push(item);
                 }
 
-                Ok(Documents(items))
+                Ok(Items(items))
             }
         }
         deserializer.deserialize_seq(ItemsVisitor(PhantomData))
+    }
+}
+
+impl Items<'_> {
+    /// Reads every item. What is wrong with the first that is none of its kind is told by the name that it has.
+    fn read_all<T: DeserializeOwned + Send>(self, kind: &str) -> Result<Vec<T>, BundleFault> {
+        let read: Vec<Result<T, BundleFault>> = self
+            .0
+            .into_par_iter()
+            .map(|item| {
+                serde_json::from_str(item.get()).map_err(|error| {
+                    let name = item_name(item);
+                    bundle_fault(format!("it cannot be parsed: {kind} `{name}`: {error}"))
+                })
+            })
+            .collect();
+
+        read.into_iter().collect()
+    }
+}
+
+/// What an item that cannot be read is called.
+fn item_name(item: &RawValue) -> String {
+    let fields: Value = serde_json::from_str(item.get()).unwrap_or_default();
+    let name = fields.get("name").or_else(|| fields.get("policy"));
+    let name = name.and_then(Value::as_str).unwrap_or_default();
+
+    name.escape_debug().to_string()
+}
+
+/// A policy as it is written. Its other fields are about it: they are no part of its document.
+#[derive(Deserialize)]
+struct WrittenPolicy {
+    name: Spanned<Name>,
+    description: Option<Spanned<String>>,
+    owner: Option<Spanned<String>>,
+    inherit: Option<Spanned<String>>,
+    guardrails: Option<RawGuardrails>,
+    condition: Option<Spanned<RawCondition>>,
+    pipeline: Option<Spanned<RawPipeline>>,
+    requestable: Option<Spanned<bool>>,
+    /// Its version number, where that is known.
+    version: Option<Value>,
+}
+
+impl WrittenPolicy {
+    fn into_raw(self) -> RawPolicy {
+        RawPolicy {
+            api_version: ApiVersion::V1,
+            kind: PolicyTag::Tag,
+            name: self.name,
+            description: self.description,
+            owner: self.owner,
+            inherit: self.inherit,
+            guardrails: self.guardrails,
+            condition: self.condition,
+            pipeline: self.pipeline,
+            requestable: self.requestable,
+        }
+    }
+}
+
+/// The same of an attachment.
+#[derive(Deserialize)]
+struct WrittenAttachment {
+    policy: Spanned<String>,
+    scope: Option<Spanned<String>>,
+    teams: Option<Spanned<Vec<Spanned<String>>>>,
+    keys: Option<Spanned<Vec<Spanned<String>>>>,
+    models: Option<Spanned<Vec<Spanned<String>>>>,
+    tags: Option<Spanned<Vec<Spanned<String>>>>,
+    users: Option<Spanned<Vec<Spanned<String>>>>,
+    tools: Option<Spanned<Vec<Spanned<String>>>>,
+    priority: Option<Spanned<i32>>,
+    default: Option<Spanned<bool>>,
+    expires: Option<Spanned<String>>,
+    reason: Option<Spanned<String>>,
+}
+
+impl WrittenAttachment {
+    fn into_raw(self) -> RawAttachment {
+        RawAttachment {
+            api_version: ApiVersion::V1,
+            kind: PolicyAttachmentTag::Tag,
+            policy: self.policy,
+            scope: self.scope,
+            teams: self.teams,
+            keys: self.keys,
+            models: self.models,
+            tags: self.tags,
+            users: self.users,
+            tools: self.tools,
+            priority: self.priority,
+            default: self.default,
+            expires: self.expires,
+            reason: self.reason,
+        }
     }
 }
 
@@ -154,13 +211,10 @@ impl Bundle {
             )));
         }
 
-        let versions: Vec<(String, Option<u64>)> = raw
-            .policies
-            .0
-            .iter()
-            .map(|policy| (policy.raw.name.as_str().to_owned(), policy.version))
-            .collect();
-        let set = read_set(raw.policies.0, raw.attachments.0)?;
+        let policies: Vec<WrittenPolicy> = raw.policies.read_all("policy")?;
+        let attachments: Vec<WrittenAttachment> = raw.attachments.read_all("attachment")?;
+        let versions: Vec<(String, u64)> = policies.iter().filter_map(numbered_name).collect();
+        let set = read_set(policies, attachments)?;
         if set.is_empty() {
             return Err(bundle_fault("it has no policy, or attaches none"));
         }
@@ -177,7 +231,7 @@ impl Bundle {
         for (name, version) in versions {
             let place = set.find_policy(&name).map(|(id, _)| id.0 as usize);
             if let Some(slot) = place.and_then(|place| numbers.get_mut(place)) {
-                *slot = version;
+                *slot = Some(version);
             }
         }
 
@@ -189,17 +243,23 @@ impl Bundle {
     }
 }
 
+/// A policy's name with its version number, where that is known.
+fn numbered_name(policy: &WrittenPolicy) -> Option<(String, u64)> {
+    let version = policy.version.as_ref()?.as_u64()?;
+    Some((policy.name.as_str().to_owned(), version))
+}
+
 fn read_set(
-    policies: Vec<NumberedPolicy>,
-    attachments: Vec<RawAttachment>,
+    policies: Vec<WrittenPolicy>,
+    attachments: Vec<WrittenAttachment>,
 ) -> Result<PolicySet, BundleFault> {
     let file = SourceFile::new("bundle", String::new());
     let policies = policies
         .into_iter()
-        .map(|policy| Body::Policy(Arc::new(policy.raw)));
+        .map(|policy| Body::Policy(Arc::new(policy.into_raw())));
     let attachments = attachments
         .into_iter()
-        .map(|raw| Body::Attachment(Arc::new(raw)));
+        .map(|attachment| Body::Attachment(Arc::new(attachment.into_raw())));
     let bodies = (0..).zip(policies.chain(attachments));
     let documents = bodies
         .map(|(place, body)| make_document(&file, place, body))
@@ -230,23 +290,6 @@ fn make_document(file: &SourceFile, place: usize, body: Body) -> Document {
         span: Span::new(place, place),
         body,
     }
-}
-
-fn read_document<T: DeserializeOwned>(
-    kind: &str,
-    known: &[&str],
-    mut fields: Map<String, Value>,
-) -> Result<T, String> {
-    let name = fields
-        .get("name")
-        .or_else(|| fields.get("policy"))
-        .and_then(Value::as_str);
-    let name = name.unwrap_or_default().escape_debug().to_string();
-    fields.retain(|name, value| !value.is_null() && known.contains(&name.as_str()));
-    fields.insert("apiVersion".to_owned(), Value::from("refguard/v1"));
-    fields.insert("kind".to_owned(), Value::from(kind));
-
-    T::deserialize(Value::Object(fields)).map_err(|error| format!("`{name}`: {error}"))
 }
 
 #[cfg(test)]
@@ -360,5 +403,62 @@ mod tests {
         assert!(refusal(&json!([])).contains("parsed"));
 
         assert_eq!(with(|b| b["policies"][0]["colour"] = json!("red")), "read");
+    }
+
+    #[test]
+    fn what_cannot_be_parsed_is_told_by_its_name() {
+        let with = |change: fn(&mut Value)| {
+            let mut bundle = bundle_of(&set());
+            change(&mut bundle);
+            refusal(&bundle)
+        };
+
+        for (change, said) in [
+            (
+                (|b| b["policies"][1]["guardrails"]["colour"] = json!([])) as fn(&mut Value),
+                "policy `child`: unknown field `colour`",
+            ),
+            (
+                |b| b["policies"][0]["name"] = json!("a@b"),
+                "policy `a@b`: the name `a@b`",
+            ),
+            (
+                |b| b["attachments"][0]["teams"] = json!("*"),
+                "attachment `child`: invalid type: string",
+            ),
+            (
+                |b| b["attachments"][1] = json!({"teams": ["\n"]}),
+                "attachment ``: missing field `policy`",
+            ),
+            (
+                |b| b["attachments"][2] = json!(7),
+                "attachment ``: invalid type: integer `7`",
+            ),
+        ] {
+            let told = with(change);
+            assert!(
+                told.starts_with(&format!("it cannot be parsed: {said}")),
+                "{told}"
+            );
+        }
+
+        // Of several the first, whichever processor is done first.
+        for _ in 0..20 {
+            let told = with(|b| {
+                b["policies"][0]["owner"] = json!(1);
+                b["policies"][1]["owner"] = json!(2);
+            });
+            assert!(
+                told.contains("policy `base`: invalid type: integer `1`"),
+                "{told}"
+            );
+        }
+
+        // What is not known yet is not a reason to refuse the set.
+        assert_eq!(with(|b| b["policies"][0]["version"] = json!(null)), "read");
+        assert_eq!(
+            with(|b| b["policies"][0]["version"] = json!({"later": 1})),
+            "read"
+        );
     }
 }

@@ -4,18 +4,24 @@
 //! sort the ones that have none, defaults are left out. Comments, files, formatting and key order
 //! leave no trace.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use rayon::prelude::*;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Attachment, ConditionId, GuardrailId, Pattern, Pipeline, Policy, PolicySet, Step};
-use crate::document::{Name, RawPipeline, RawPolicy, RawStep, Spanned};
+use crate::document::{Action, Name, PipelineMode, RawPipeline, RawPolicy, RawStep, Spanned};
 
 /// A policy as canonical JSON; also what `compare` and `diff` go through field by field.
 pub fn policy_json(set: &PolicySet, policy: &Policy) -> Value {
+    to_value(&policy_fields(set, policy))
+}
+
+fn policy_fields<'a>(set: &'a PolicySet, policy: &'a Policy) -> PolicyFields<'a> {
     let guardrails = |ids: &[GuardrailId]| ids.iter().map(|id| set.guardrail(*id)).collect();
     let condition = |ids: &Vec<ConditionId>| {
         ids.iter()
@@ -24,45 +30,53 @@ pub fn policy_json(set: &PolicySet, policy: &Policy) -> Value {
             .collect()
     };
 
-    policy_fields(Fields {
-        name: &policy.name,
+    PolicyFields {
+        condition: policy
+            .condition
+            .as_ref()
+            .map(|ids| ConditionFields::new(condition(ids))),
         description: policy.description.as_deref(),
-        owner: policy.owner.as_deref(),
+        guardrails: GuardrailFields::new(guardrails(&policy.add), guardrails(&policy.remove)),
         inherit: policy
             .parent
             .and_then(|id| set.policy(id))
             .map(|parent| &*parent.name),
-        add: guardrails(&policy.add),
-        remove: guardrails(&policy.remove),
-        condition: policy.condition.as_ref().map(condition),
+        name: &policy.name,
+        owner: policy.owner.as_deref(),
         pipeline: policy
             .pipeline
             .as_ref()
-            .map(|pipeline| pipeline_json(set, pipeline)),
+            .map(|pipeline| pipeline_fields(set, pipeline)),
         requestable: policy.requestable,
-    })
+    }
 }
 
 /// A policy's document as canonical JSON: the same as [`policy_json`] in a set that holds it.
 pub fn raw_policy_json(raw: &RawPolicy) -> Value {
+    to_value(&raw_policy_fields(raw))
+}
+
+fn raw_policy_fields(raw: &RawPolicy) -> PolicyFields<'_> {
     let own = raw.guardrails.as_ref();
-    policy_fields(Fields {
-        name: raw.name.as_str(),
+    PolicyFields {
+        condition: raw.condition.as_ref().map(|condition| {
+            let texts = condition.model.0.iter().map(|text| text.as_str());
+            ConditionFields::new(texts.collect())
+        }),
         description: raw.description.as_ref().map(|text| text.as_str()),
-        owner: raw.owner.as_ref().map(|text| text.as_str()),
+        guardrails: GuardrailFields::new(
+            name_texts(own.and_then(|own| own.add.as_ref())),
+            name_texts(own.and_then(|own| own.remove.as_ref())),
+        ),
         inherit: raw.inherit.as_ref().map(|text| text.as_str()),
-        add: name_texts(own.and_then(|own| own.add.as_ref())),
-        remove: name_texts(own.and_then(|own| own.remove.as_ref())),
-        condition: raw
-            .condition
-            .as_ref()
-            .map(|c| c.model.0.iter().map(|text| text.as_str()).collect()),
+        name: raw.name.as_str(),
+        owner: raw.owner.as_ref().map(|text| text.as_str()),
         pipeline: raw
             .pipeline
             .as_ref()
-            .map(|pipeline| raw_pipeline_json(pipeline)),
+            .map(|pipeline| raw_pipeline_fields(pipeline)),
         requestable: raw.requestable.is_some_and(|flag| flag.value),
-    })
+    }
 }
 
 fn name_texts(names: Option<&Vec<Spanned<Name>>>) -> Vec<&str> {
@@ -75,143 +89,186 @@ fn name_texts(names: Option<&Vec<Spanned<Name>>>) -> Vec<&str> {
 
 /// The digest of a policy's document, as the set that holds it gives it.
 pub fn raw_policy_digest(raw: &RawPolicy) -> Arc<str> {
-    digest_value(&raw_policy_json(raw))
+    digest_text(&to_text(&raw_policy_fields(raw)))
 }
 
-/// A policy's fields, defaults included.
-struct Fields<'a> {
-    name: &'a str,
+/// A policy's fields, sorted by their names; defaults are left out.
+#[derive(Serialize)]
+struct PolicyFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<ConditionFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
-    owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guardrails: Option<GuardrailFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     inherit: Option<&'a str>,
-    add: Vec<&'a str>,
-    remove: Vec<&'a str>,
-    condition: Option<Vec<&'a str>>,
-    pipeline: Option<Value>,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pipeline: Option<PipelineFields<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     requestable: bool,
 }
 
-fn policy_fields(policy: Fields<'_>) -> Value {
-    let mut fields = Map::new();
-    let mut put = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            fields.insert(key.to_owned(), value);
-        }
-    };
+#[derive(Serialize)]
+struct ConditionFields<'a> {
+    model: Vec<&'a str>,
+}
 
-    let mut guardrails = Map::new();
-    for (key, names) in [("add", policy.add), ("remove", policy.remove)] {
-        if !names.is_empty() {
-            guardrails.insert(key.to_owned(), sorted_texts(names));
+impl<'a> ConditionFields<'a> {
+    fn new(texts: Vec<&'a str>) -> Self {
+        Self {
+            model: sorted_texts(texts),
         }
     }
+}
 
-    put("name", Some(json!(policy.name)));
-    put("description", policy.description.map(Value::from));
-    put("owner", policy.owner.map(Value::from));
-    put("inherit", policy.inherit.map(Value::from));
-    put(
-        "guardrails",
-        (!guardrails.is_empty()).then_some(Value::Object(guardrails)),
-    );
-    put(
-        "condition",
-        policy
-            .condition
-            .map(|texts| json!({ "model": sorted_texts(texts) })),
-    );
-    put("pipeline", policy.pipeline);
-    put(
-        "requestable",
-        policy.requestable.then_some(Value::Bool(true)),
-    );
+#[derive(Serialize)]
+struct GuardrailFields<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    add: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remove: Vec<&'a str>,
+}
 
-    Value::Object(fields)
+impl<'a> GuardrailFields<'a> {
+    /// `None` of no guardrails.
+    fn new(add: Vec<&'a str>, remove: Vec<&'a str>) -> Option<Self> {
+        let (add, remove) = (sorted_texts(add), sorted_texts(remove));
+        let is_empty = add.is_empty() && remove.is_empty();
+        (!is_empty).then_some(Self { add, remove })
+    }
+}
+
+#[derive(Serialize)]
+struct PipelineFields<'a> {
+    mode: PipelineMode,
+    steps: Vec<StepFields<'a>>,
+}
+
+#[derive(Serialize)]
+struct StepFields<'a> {
+    guardrail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modify_response_message: Option<&'a str>,
+    on_error: Action,
+    on_fail: Action,
+    on_pass: Action,
+    pass_data: bool,
+}
+
+impl<'a> StepFields<'a> {
+    fn new(guardrail: &'a str, step: &Step, message: Option<&'a str>) -> Self {
+        Self {
+            guardrail,
+            modify_response_message: message,
+            // Absent means "as on_fail": the same step, however it is written.
+            on_error: step.on_error.unwrap_or(step.on_fail),
+            on_fail: step.on_fail,
+            on_pass: step.on_pass,
+            pass_data: step.pass_data,
+        }
+    }
 }
 
 /// A list whose order has no meaning.
-fn sorted_texts(mut texts: Vec<&str>) -> Value {
+fn sorted_texts<T: Ord>(mut texts: Vec<T>) -> Vec<T> {
     texts.sort_unstable();
     texts.dedup();
-    json!(texts)
+    texts
 }
 
-fn pipeline_json(set: &PolicySet, pipeline: &Pipeline) -> Value {
-    let steps: Vec<Value> = pipeline
-        .steps
-        .iter()
-        .map(|step| step_json(set.guardrail(step.guardrail), step))
-        .collect();
-
-    json!({ "mode": pipeline.mode, "steps": steps })
-}
-
-fn raw_pipeline_json(raw: &RawPipeline) -> Value {
-    // The step's own guardrail id is not looked at.
-    let step = |raw: &Spanned<RawStep>| {
-        step_json(raw.guardrail.as_str(), &Step::from_raw(raw, GuardrailId(0)))
+fn pipeline_fields<'a>(set: &'a PolicySet, pipeline: &'a Pipeline) -> PipelineFields<'a> {
+    let fields = |step: &'a Step| {
+        let message = step.modify_response_message.as_deref();
+        StepFields::new(set.guardrail(step.guardrail), step, message)
     };
 
-    json!({ "mode": raw.mode.value, "steps": raw.steps.iter().map(step).collect::<Vec<_>>() })
+    PipelineFields {
+        mode: pipeline.mode,
+        steps: pipeline.steps.iter().map(fields).collect(),
+    }
 }
 
-fn step_json(guardrail: &str, step: &Step) -> Value {
-    let mut fields = Map::new();
-    fields.insert("guardrail".to_owned(), json!(guardrail));
-    fields.insert("on_pass".to_owned(), json!(step.on_pass));
-    fields.insert("on_fail".to_owned(), json!(step.on_fail));
-    // Absent means "as on_fail": the same step, however it is written.
-    fields.insert(
-        "on_error".to_owned(),
-        json!(step.on_error.unwrap_or(step.on_fail)),
-    );
-    fields.insert("pass_data".to_owned(), json!(step.pass_data));
-    if let Some(message) = &step.modify_response_message {
-        fields.insert("modify_response_message".to_owned(), json!(message));
+fn raw_pipeline_fields(raw: &RawPipeline) -> PipelineFields<'_> {
+    PipelineFields {
+        mode: raw.mode.value,
+        steps: raw.steps.iter().map(|step| raw_step_fields(step)).collect(),
     }
+}
 
-    Value::Object(fields)
+fn raw_step_fields(raw: &RawStep) -> StepFields<'_> {
+    let message = raw.modify_response_message.as_ref();
+    // The step's own guardrail id is not looked at.
+    let step = Step::from_raw(raw, GuardrailId(0));
+    StepFields::new(raw.guardrail.as_str(), &step, message.map(|it| it.as_str()))
 }
 
 /// An attachment as canonical JSON.
 pub fn attachment_json(set: &PolicySet, attachment: &Attachment) -> Value {
-    let mut fields = Map::new();
-    let policy = set
-        .policy(attachment.policy)
-        .map_or("", |policy| &policy.name);
-    fields.insert("policy".to_owned(), json!(policy));
+    to_value(&attachment_fields(set, attachment))
+}
+
+/// Fields sorted by their names.
+struct SortedFields<'a>(Vec<(&'static str, Field<'a>)>);
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Field<'a> {
+    Flag(bool),
+    Number(i32),
+    Text(Cow<'a, str>),
+    Texts(Vec<String>),
+}
+
+impl Serialize for SortedFields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, field)| (name, field)))
+    }
+}
+
+fn attachment_fields<'a>(set: &'a PolicySet, attachment: &'a Attachment) -> SortedFields<'a> {
+    let policy = set.policy(attachment.policy);
+    let policy = policy.map_or("", |policy| &policy.name);
+    let text = |text: &'a str| Field::Text(Cow::Borrowed(text));
+    let mut fields = vec![("policy", text(policy))];
     if attachment.everywhere {
-        fields.insert("scope".to_owned(), json!("*"));
+        fields.push(("scope", text("*")));
     }
 
     for (dimension, patterns) in attachment.targets.iter() {
         if let Some(patterns) = patterns {
-            fields.insert(dimension.plural().to_owned(), patterns_json(patterns));
+            let texts = patterns.iter().map(Pattern::to_string).collect();
+            fields.push((dimension.plural(), Field::Texts(sorted_texts(texts))));
         }
     }
 
-    if let Some(priority) = attachment.priority {
-        fields.insert("priority".to_owned(), json!(priority));
-    }
-
+    fields.extend(
+        attachment
+            .priority
+            .map(|it| ("priority", Field::Number(it))),
+    );
     if attachment.default {
-        fields.insert("default".to_owned(), json!(true));
+        fields.push(("default", Field::Flag(true)));
     }
 
-    if let Some(expires) = attachment.expires {
-        fields.insert("expires".to_owned(), json!(expires.to_string()));
-    }
+    let expires = attachment.expires.map(|it| it.to_string());
+    fields.extend(expires.map(|it| ("expires", Field::Text(Cow::Owned(it)))));
+    fields.extend(attachment.reason.as_deref().map(|it| ("reason", text(it))));
+    fields.sort_unstable_by_key(|(name, _)| *name);
 
-    if let Some(reason) = &attachment.reason {
-        fields.insert("reason".to_owned(), json!(reason));
-    }
-
-    Value::Object(fields)
+    SortedFields(fields)
 }
 
-fn patterns_json(patterns: &[Pattern]) -> Value {
-    let texts: Vec<String> = patterns.iter().map(Pattern::to_string).collect();
-    sorted_texts(texts.iter().map(String::as_str).collect())
+/// Fields as JSON. What has only texts, numbers and lists of them always has a form.
+fn to_value(fields: &impl Serialize) -> Value {
+    serde_json::to_value(fields).unwrap_or_default()
+}
+
+fn to_text(fields: &impl Serialize) -> String {
+    serde_json::to_string(fields).unwrap_or_default()
 }
 
 /// The set as canonical JSON: policies by name, attachments in the order of evaluation.
@@ -231,27 +288,26 @@ pub fn set_json(set: &PolicySet) -> Value {
 }
 
 /// SHA-256 of a canonical JSON, lower-case hex.
-fn digest_value(value: &Value) -> Arc<str> {
-    hex_text(&Sha256::digest(value.to_string().as_bytes()))
+fn digest_text(text: &str) -> Arc<str> {
+    hex_text(&Sha256::digest(text.as_bytes()))
 }
 
 /// Gives every policy and attachment its canonical JSON, and policies and set their digests:
 /// SHA-256 of the canonical JSON, lower-case hex.
 pub(super) fn seal_digests(set: &mut PolicySet) {
-    let text = |value: Value| value.to_string().into_boxed_str();
     let policies: Vec<(Box<str>, Arc<str>)> = set
         .policies
         .par_iter()
         .map(|policy| {
-            let canonical = text(policy_json(set, policy));
-            let digest = hex_text(&Sha256::digest(canonical.as_bytes()));
+            let canonical = to_text(&policy_fields(set, policy)).into_boxed_str();
+            let digest = digest_text(&canonical);
             (canonical, digest)
         })
         .collect();
     let attachments: Vec<Box<str>> = set
         .attachments
         .par_iter()
-        .map(|a| text(attachment_json(set, a)))
+        .map(|a| to_text(&attachment_fields(set, a)).into_boxed_str())
         .collect();
 
     for (policy, (canonical, digest)) in set.policies.iter_mut().zip(policies) {
@@ -391,7 +447,7 @@ mod tests {
             prop_assert_eq!(raw_policy_json(&raw), policy_json(&set, policy));
             prop_assert_eq!(raw_policy_digest(&raw), policy.digest.clone());
 
-            prop_assert_eq!(&set.digest, &digest_value(&set_json(&set)));
+            prop_assert_eq!(&set.digest, &digest_text(&set_json(&set).to_string()));
         }
     }
 
@@ -409,11 +465,11 @@ mod tests {
         .set
         .unwrap();
 
-        assert_eq!(set.digest, digest_value(&set_json(&set)));
+        assert_eq!(set.digest, digest_text(&set_json(&set).to_string()));
         let own: Vec<Arc<str>> = set
             .policies
             .iter()
-            .map(|policy| digest_value(&policy_json(&set, policy)))
+            .map(|policy| digest_text(&policy_json(&set, policy).to_string()))
             .collect();
 
         assert_eq!(

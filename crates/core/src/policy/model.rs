@@ -66,6 +66,13 @@ pub struct Policy {
     pub(super) canonical: Box<str>,
 }
 
+impl Policy {
+    /// Its canonical JSON.
+    pub fn canonical_json(&self) -> &str {
+        &self.canonical
+    }
+}
+
 /// Ordered execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pipeline {
@@ -200,6 +207,11 @@ pub fn ends_earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
 }
 
 impl Attachment {
+    /// Its canonical JSON.
+    pub fn canonical_json(&self) -> &str {
+        &self.canonical
+    }
+
     /// Whether it matches nothing any more.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
@@ -427,6 +439,20 @@ impl Default for PolicySet {
 }
 
 impl PolicySet {
+    /// The set for those who only ask what requests get: without the canonical JSON of documents, a
+    /// quarter of its memory. It can neither be patched nor sent on.
+    pub fn into_answers(mut self) -> Self {
+        for policy in &mut self.policies {
+            Arc::make_mut(policy).canonical = Box::default();
+        }
+
+        for attachment in &mut self.attachments {
+            Arc::make_mut(attachment).canonical = Box::default();
+        }
+
+        self
+    }
+
     /// The set without the attachments that are expired at an instant, and those. Its digest stays:
     /// that is of the documents.
     pub fn split_expired(&self, now: Timestamp) -> (Self, Vec<Arc<Attachment>>) {

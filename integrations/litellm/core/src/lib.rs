@@ -81,7 +81,7 @@ impl PolicySet {
     fn parse(py: Python<'_>, body: &[u8]) -> PyResult<Self> {
         py.detach(|| {
             let Bundle { set, versions, .. } = Bundle::from_json(body)?;
-            let whole = Arc::new(Engine::new(Arc::new(set)));
+            let whole = Arc::new(Engine::new(Arc::new(set.into_answers())));
             let current = Mutex::new(whole.as_of(Timestamp::now()));
             Ok::<_, BundleFault>(Self { whole, current, versions })
         })
