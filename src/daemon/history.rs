@@ -180,6 +180,16 @@ impl History {
         Ok(self.known(&workspace, policy)?.version_list(policy, &NoProgress)?)
     }
 
+    /// A page of them with their documents, the newest first: those before the number `before`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn version_page(&self, policy: &str, before: Option<u64>) -> Result<Value, NoHistory> {
+        let workspace = Workspace::open(&self.dir)?;
+        let mut history = self.known(&workspace, policy)?;
+        Ok(to_value(&history.version_page(policy, before, &NoProgress)?)?)
+    }
+
     /// One version of a policy with its document.
     ///
     /// # Errors

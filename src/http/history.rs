@@ -27,6 +27,14 @@ struct CompareQuery {
     to: String,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VersionsQuery {
+    #[serde(default)]
+    documents: bool,
+    cursor: Option<u64>,
+}
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let object = || json_body(json!({ "type": "object" }));
     vec![
@@ -34,7 +42,24 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .about(Tag::History, "The versions of a policy, the newest first")
             .of_set(Chooses::ByQueryOrHeader)
             .with_path([POLICY_NAME])
-            .with_answer(StatusCode::OK, "As `refguard versions --format json`", object()),
+            .with_query([
+                Parameter::optional(
+                    "documents",
+                    "Whether to have each version's document; such an answer is a page of 100 versions at most",
+                    Values::OneOf(&["true", "false"]),
+                ),
+                Parameter::optional(
+                    "cursor",
+                    "`next` of the page before; of an answer with documents only",
+                    Values::Between(1, MAX_VERSION),
+                ),
+            ])
+            .with_answer(
+                StatusCode::OK,
+                "As `refguard versions --format json`; with documents each version has `policy`, which is null where the \
+                 policy was removed, and the page has `next`",
+                object(),
+            ),
         Endpoint::get("/v1/policies/{name}/versions/{number}", "version", version)
             .about(Tag::History, "One version of a policy")
             .of_set(Chooses::ByQueryOrHeader)
@@ -80,10 +105,19 @@ where
 }
 
 /// The versions of a policy, also of one that is gone.
-async fn versions(call: Call<NoQuery, String>) -> Result<Response, Problem> {
+async fn versions(call: Call<VersionsQuery, String>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
-    let name = call.path;
-    read_history(&call.app, &snapshot, move |history| history.versions(&name)).await
+    let (name, VersionsQuery { documents, cursor }) = (call.path, call.query);
+    if cursor.is_some() && !documents {
+        return Err(Problem::bad_request(
+            "`cursor` is for `documents=true`: without it all are told",
+        ));
+    }
+    read_history(&call.app, &snapshot, move |history| match documents {
+        true => history.version_page(&name, cursor),
+        false => history.versions(&name),
+    })
+    .await
 }
 
 /// One version of a policy.

@@ -39,7 +39,9 @@ pub use history::status::{
     Coming, EnvironmentStatus, ExpiringAttachment, HoldStatus, PolicyChanges, Problem,
     PublishedStatus, Status,
 };
-pub use history::version_list::{Publication, ShownVersion, VersionList, VersionRow};
+pub use history::version_list::{
+    DocumentRow, Publication, ShownVersion, VersionList, VersionPage, VersionRow,
+};
 pub use history::versions::{
     Effort, Elsewhere, Keep, PublishedTip, Version, VersionDocument, VersionIndex,
 };

@@ -103,6 +103,17 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     assert_eq!(daemon.get("/v1/policies/p0/versions/9").status, 404);
     assert_eq!(daemon.get("/v1/policies/p0/versions/x").status, 400);
     assert_eq!(daemon.get("/v1/policies/nobody/versions").status, 404);
+    // All versions with their documents, in one answer.
+    let page = |query: &str| daemon.get(&format!("/v1/policies/p0/versions?{query}"));
+    let pages = page("documents=true").json();
+    assert_eq!((pages["versions"].as_array().unwrap().len(), &pages["next"]), (2, &json!(null)));
+    assert_eq!(pages["versions"][1]["policy"], one["policy"]);
+    let older = page("documents=true&cursor=2").json();
+    assert_eq!(older["versions"], json!([pages["versions"][1]]));
+    assert_eq!(page("documents=false").json()["versions"], versions);
+    for query in ["cursor=2", "documents=true&cursor=x", "documents=perhaps"] {
+        assert_eq!(page(query).status, 400, "{query}");
+    }
     let compared = |query: &str| daemon.get(&format!("/v1/policies/p0/compare?{query}"));
     let changed = json!([{"path": "guardrails.add", "a": ["gen-1"], "b": ["gen-2"]}]);
     for query in ["from=1&to=2", "from=1&to=latest", "from=1&to=production"] {

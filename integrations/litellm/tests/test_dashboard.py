@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from litellm.types.proxy.policy_engine import (
 from pydantic import BaseModel
 
 from refguard_litellm import dashboard
+from refguard_litellm.bundle import build
+from refguard_litellm.dashboard import Dashboard
+from sets import bundle
 from support import MASTER_KEY, Daemon, Proxy, Repository, until
 
 needs_daemon = pytest.mark.skipif(
@@ -164,6 +168,34 @@ def test_versions_are_listed_and_compared(world: World) -> None:
     compared = read(world, f"/policies/compare?{query}", PolicyVersionCompareResponse)
     assert sorted(compared.field_diffs) == ["guardrails_add", "pipeline"]
     assert compared.field_diffs["guardrails_add"] == {"version_a": ["mark-a"], "version_b": ["mark-b"]}
+
+
+class Historian:
+    """A daemon that knows one policy's versions, and notes what it is asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.asked: list[str] = []
+
+    async def ask(self, path: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+        if path != "/v1/policies/a-policy/versions":
+            return None
+        chosen = dict(parameters or {})
+        assert chosen.pop("documents") == "true"
+        before = int(chosen.pop("cursor", self.count + 1))
+        self.asked.append(f"before {before}")
+        numbers = range(before - 1, max(before - 101, 0), -1)
+        rows = [{"number": number, "policy": {"guardrails": {"add": [f"g{number}"]}}} for number in numbers]
+        return {"versions": rows, "next": str(numbers[-1]) if numbers[-1] > 1 else None}
+
+
+@pytest.mark.parametrize(("count", "questions"), [(100, 1), (250, 3), (20_000, 100)])
+def test_a_hundred_versions_cost_the_daemon_one_question(count: int, questions: int) -> None:
+    found, historian = build(bundle("c1", "a")), Historian(count)
+    shown = asyncio.run(Dashboard(lambda: found, lambda: None, historian, None).versions("a-policy"))
+    assert len(historian.asked) == len(set(historian.asked)) == questions
+    assert shown.total_count == min(count, 10_000)
+    assert [version.guardrails_add for version in shown.versions[:2]] == [[f"g{count}"], [f"g{count - 1}"]]
 
 
 @needs_daemon

@@ -4,15 +4,21 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use anyhow::Result;
-use refguard_core::policy::raw_policy_json;
+use refguard_core::policy::{raw_policy_digest, raw_policy_json};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::ops::VersionHistory;
 use crate::ops::history::address::Address;
 use crate::ops::history::versions::Version;
+use crate::ops::history::workspace_versions::PolicyDocument;
 use crate::ops::source::load::Progress;
 use crate::repo::CommitId;
+
+/// The most versions of a page that has their documents.
+const PAGE_ROWS: usize = 100;
+/// A page ends after the document with which the files that were read for it have so many bytes: each is parsed whole.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// The versions of a policy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,6 +50,29 @@ pub struct VersionRow {
     pub latest: bool,
     /// Digest of the document; `None`: the policy was removed.
     pub digest: Option<String>,
+}
+
+/// Versions of a policy with their documents: not more than one question may cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VersionPage {
+    /// Version of this format.
+    pub version: u32,
+    /// The policy's name.
+    pub policy: String,
+    /// Versions, the newest first.
+    pub versions: Vec<DocumentRow>,
+    /// What older ones are asked for with; `None`: there are none.
+    pub next: Option<String>,
+}
+
+/// One version with its document, in a list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DocumentRow {
+    /// Which version.
+    #[serde(flatten)]
+    pub row: VersionRow,
+    /// The document's fields; `None`: the policy was removed.
+    pub policy: Option<Value>,
 }
 
 /// Who made a version, and when.
@@ -85,6 +114,36 @@ impl VersionHistory<'_> {
             .map(|version| self.row(version, &in_force))
             .collect::<Result<_>>()?;
         Ok(VersionList { version: 1, policy: policy.to_owned(), versions: rows })
+    }
+
+    /// A page of the versions of a policy, the newest first, with their documents: those before the number `before`.
+    ///
+    /// # Errors
+    /// Where there is no such policy, or history cannot be read.
+    pub fn version_page(
+        &mut self,
+        policy: &str,
+        before: Option<u64>,
+        progress: &dyn Progress,
+    ) -> Result<VersionPage> {
+        let versions = self.versions_of(policy, progress)?;
+        let in_force = self.in_force(policy, progress)?;
+        let mut rest = versions
+            .iter()
+            .rev()
+            .filter(|version| before.is_none_or(|before| version.number < before))
+            .peekable();
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(version) = rest.next_if(|_| rows.len() < PAGE_ROWS && bytes < PAGE_BYTES) {
+            let found = self.find_document(policy, version)?;
+            bytes += found.as_ref().map_or(0, |found| found.document.file.text().len());
+            let row = self.row(version, &in_force)?;
+            rows.push(DocumentRow { row, policy: found.as_ref().map(document_fields) });
+        }
+
+        let last = rows.last().map(|last| last.row.number.to_string());
+        let next = rest.peek().and(last);
+        Ok(VersionPage { version: 1, policy: policy.to_owned(), versions: rows, next })
     }
 
     /// Who made each of these versions of policies, and when; `None` of one that history does not know.
@@ -131,21 +190,14 @@ impl VersionHistory<'_> {
         let version = self.require_version(address, progress)?;
         let in_force = self.in_force(address.policy, progress)?;
         let row = self.row(&version, &in_force)?;
-        let policy = match &version.document {
-            None => None,
-            Some(document) => {
-                let found = self.version_document(address.policy, document)?;
-                let place = found.document.file.locate_span(found.document.span);
-                let mut fields = raw_policy_json(&found.raw);
-                if let Value::Object(fields) = &mut fields {
-                    fields.insert("file".to_owned(), json!(place.file));
-                    fields.insert("line".to_owned(), json!(place.line));
-                    fields.insert("digest".to_owned(), json!(document.digest));
-                }
-                Some(fields)
-            }
-        };
+        let policy = self.find_document(address.policy, &version)?.as_ref().map(document_fields);
         Ok(ShownVersion { version: 1, name: address.policy.to_owned(), row, policy })
+    }
+
+    /// The document of a version; `None`: the policy was removed.
+    fn find_document(&self, policy: &str, version: &Version) -> Result<Option<PolicyDocument>> {
+        let document = version.document.as_ref();
+        document.map(|document| self.version_document(policy, document)).transpose()
     }
 
     /// The environments that hold a policy, and the number of the version that each holds.
@@ -178,4 +230,16 @@ impl VersionHistory<'_> {
             digest: version.document.as_ref().map(|document| document.digest.clone()),
         })
     }
+}
+
+/// The fields of a policy's document, with where it stands and its digest.
+fn document_fields(found: &PolicyDocument) -> Value {
+    let place = found.document.file.locate_span(found.document.span);
+    let mut fields = raw_policy_json(&found.raw);
+    if let Value::Object(fields) = &mut fields {
+        fields.insert("file".to_owned(), json!(place.file));
+        fields.insert("line".to_owned(), json!(place.line));
+        fields.insert("digest".to_owned(), json!(*raw_policy_digest(&found.raw)));
+    }
+    fields
 }

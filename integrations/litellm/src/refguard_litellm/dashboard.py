@@ -46,6 +46,8 @@ _COMPARED = ("inherit", "description", "guardrails_add", "guardrails_remove", "c
 # What a policy has in LiteLLM's words.
 _FIELDS = ("inherit", "description", "guardrails", "condition", "pipeline")
 _PAGE = "1000"
+# Of a policy that has more than ten thousand versions, the newest are shown.
+_VERSION_PAGES = 100
 
 Json = dict[str, Any]
 
@@ -126,19 +128,16 @@ class Dashboard:
     async def versions(self, policy_name: str) -> PolicyVersionListResponse:
         """All versions of a policy, the newest first, by what is known of each."""
         found = self._found()
-        listed = await self._answer(f"/v1/policies/{quote(policy_name, safe='')}/versions")
-        if listed is None:
-            raise _not_found(f"there never was a policy `{policy_name}`")
+        rows = await self._version_rows(policy_name)
         enforced = found.policies.get_policy(policy_name)
         current = self._number(found, policy_name, (await self._rows(found)).get(policy_name, {}))
         shown = []
-        for row in listed.get("versions", []):
+        for row in rows:
             number = row["number"]
             if enforced is not None and number == current:
                 shown.append(_shown(policy_name, enforced, number, is_enforced=True, written=row))
                 continue
-            version = await self._version(policy_name, number, is_needed=True) if row.get("digest") else None
-            document = (version or {}).get("policy")
+            document = row.get("policy")
             # A version may also be that the policy was taken away: an empty one.
             read = _read(policy_name, number, document) if isinstance(document, dict) else Policy()
             shown.append(_shown(policy_name, read, number, is_enforced=False, written=row))
@@ -300,6 +299,20 @@ class Dashboard:
             self._known = _Known(found.commit, rows)
         return rows
 
+    async def _version_rows(self, name: str) -> list[Json]:
+        """Every version of a policy with its document, the newest first; a hundred of them cost one question."""
+        path, parameters = f"/v1/policies/{quote(name, safe='')}/versions", {"documents": "true"}
+        rows: list[Json] = []
+        for _ in range(_VERSION_PAGES):
+            page = await self._answer(path, parameters)
+            if page is None:
+                raise _not_found(f"there never was a policy `{name}`")
+            rows += page.get("versions", [])
+            if page.get("next") is None:
+                break
+            parameters["cursor"] = page["next"]
+        return rows
+
     async def _version(self, name: str, number: int, *, is_needed: bool) -> Json | None:
         path = f"/v1/policies/{quote(name, safe='')}/versions/{number}"
         if not is_needed:
@@ -312,9 +325,9 @@ class Dashboard:
             raise _not_found(f"there is no version {number} of `{name}`")
         return told
 
-    async def _answer(self, path: str) -> Json | None:
+    async def _answer(self, path: str, parameters: Mapping[str, str] | None = None) -> Json | None:
         try:
-            return await self._daemon.ask(path)
+            return await self._daemon.ask(path, parameters)
         except DaemonAway as error:
             raise HTTPException(
                 503, {"error": f"refguard: the history of policies is the daemon's, and it is away: {error}"}
