@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import json
 import os
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +24,8 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+from websockets.sync.server import ServerConnection, serve
 
 from refguard_litellm import proxy
 from refguard_litellm.bundle import build
@@ -113,3 +122,146 @@ def test_a_real_proxy_refuses_the_socket(tmp_path: Path) -> None:
     finally:
         followed.kill()
         daemon.kill()
+
+
+# Frames of an open socket are asked of the provider that `UPSTREAM` names; a call may have `mark-a` lost.
+OPEN_GUARDS = """
+import os
+
+import litellm
+from fastapi import HTTPException
+from litellm.integrations.custom_guardrail import CustomGuardrail
+from litellm.integrations.custom_logger import CustomLogger
+
+litellm.api_base = os.environ["UPSTREAM"]
+
+
+class Guard(CustomGuardrail):
+    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
+        if f"block {self.guardrail_name}" in str(data.get("input")):
+            raise HTTPException(status_code=400, detail={"error": f"blocked by {self.guardrail_name}"})
+        return data
+
+
+class Switch(CustomLogger):
+    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
+        if "lose mark-a" in str(data.get("messages")):
+            kept = [c for c in litellm.callbacks if getattr(c, "guardrail_name", None) != "mark-a"]
+            litellm.callbacks[:] = kept
+
+
+switch = Switch()
+"""
+
+
+@dataclass
+class Provider:
+    """A provider of `/v1/responses` over TLS, as LiteLLM wants it, which remembers what it was sent."""
+
+    url: str
+    certificate: Path
+    sent: list[str] = field(default_factory=list)
+
+    def was_sent(self, text: str) -> bool:
+        return any(text in message for message in self.sent)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 for one day that vouches for itself, and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a provider")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = folder / "certificate.pem", folder / "key.pem"
+    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return public, private
+
+
+@contextmanager
+def provider(folder: Path) -> Iterator[Provider]:
+    certificate, key = make_certificate(folder)
+    sent: list[str] = []
+
+    def answer(socket: ServerConnection) -> None:
+        for message in socket:
+            sent.append(str(message))
+            response = {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": []}
+            socket.send(json.dumps({"type": "response.completed", "response": response}))
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = serve(answer, "127.0.0.1", 0, ssl=context)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield Provider(f"https://127.0.0.1:{server.socket.getsockname()[1]}/v1", certificate, sent)
+    finally:
+        server.shutdown()
+
+
+def say(socket: Connection, text: str) -> Any:
+    """What comes back for a message: the provider's answer, or an error."""
+    socket.send(json.dumps({"type": "response.create", "model": "m", "input": text}))
+    return json.loads(socket.recv(timeout=60))
+
+
+@pytest.mark.skipif(not os.environ.get("REFGUARD_BIN"), reason="REFGUARD_BIN does not name the refguard program")
+@pytest.mark.skipif(not proxy._shows_frames(), reason="this LiteLLM shows no guardrail what is sent over the socket")
+def test_each_message_of_an_open_socket_is_seen(tmp_path: Path) -> None:
+    """Over TLS to a provider of the test's own, since LiteLLM speaks nothing else there."""
+    repository = Repository(tmp_path / "repository")
+    commit = repository.promote({"base": "mark-a"})
+    daemon = Daemon(repository, "127.0.0.1:0")
+    with provider(tmp_path) as upstream:
+        followed = Proxy(
+            tmp_path / "proxy",
+            {"REFGUARD_URL": daemon.url},
+            environment={"UPSTREAM": upstream.url, "SSL_CERT_FILE": str(upstream.certificate)},
+            callbacks=("guards.switch", "refguard_litellm.proxy.callback"),
+            files={"guards.py": OPEN_GUARDS},
+        )
+        try:
+            followed.until_alive()
+            followed.until_running(commit)
+            with connect(
+                f"ws://127.0.0.1:{followed.port}/v1/responses",
+                additional_headers={"Authorization": f"Bearer {MASTER_KEY}"},
+                proxy=None,
+            ) as socket:
+                assert say(socket, "hello, one")["type"] == "response.completed"
+                refused = say(socket, "block mark-a, two")
+                assert (refused["type"], "blocked by mark-a" in json.dumps(refused)) == ("error", True), refused
+                # The session goes on.
+                assert say(socket, "hello, three")["type"] == "response.completed"
+                # What its policies wanted when it was opened is what it keeps.
+                followed.until_running(repository.promote({"base": "mark-b"}))
+                assert say(socket, "block mark-b, four")["type"] == "response.completed"
+                refused = say(socket, "block mark-a, five")
+                assert (refused["type"], "blocked by mark-a" in json.dumps(refused)) == ("error", True), refused
+                # A guardrail that is lost lets nothing pass.
+                followed.complete("lose mark-a")
+                refused = say(socket, "hello, six")
+                assert "this proxy has lost the guardrail mark-a" in json.dumps(refused), refused
+            for text, was_sent in (("one", True), ("two", False), ("three", True), ("five", False), ("six", False)):
+                assert upstream.was_sent(text) == was_sent, (text, upstream.sent)
+        finally:
+            followed.kill()
+            daemon.kill()

@@ -72,7 +72,7 @@ def _build_in_core(bundle: Bundle) -> PolicySet:
         if type(error).__module__ != "pyo3_runtime":
             raise
         raise BundleRejected(f"the extension failed: {_line(error)}") from error
-    _give_back_memory()
+    give_back_memory()
     fault = core.unenforceable()
     if fault is not None:
         raise BundleRejected(fault)
@@ -93,8 +93,8 @@ def _build_in_core(bundle: Bundle) -> PolicySet:
     )
 
 
-def _give_back_memory() -> None:
-    """What reading a large set took for a moment: the C library of Linux keeps it otherwise."""
+def give_back_memory() -> None:
+    """What a large set took while it was read, and one that was replaced: the C library of Linux keeps it otherwise."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -20,7 +20,7 @@ from litellm._logging import verbose_proxy_logger
 from litellm.types.proxy.policy_engine import PolicyMatchContext
 
 from . import __version__
-from .bundle import BundleRejected, PolicySet, build
+from .bundle import BundleRejected, PolicySet, build, give_back_memory
 from .client import Bundle, Client, DaemonAway
 from .decisions import Matching
 from .engine import LITELLM, Engine
@@ -46,8 +46,21 @@ Clock = Callable[[], float]
 # The guardrails that can run, each with the modes that it runs in.
 Guardrails = Mapping[str, frozenset[str]]
 
-# The commit by which the policies of the running request were matched: each request has a context of its own.
-_resolved: ContextVar[str | None] = ContextVar("refguard_resolved", default=None)
+
+@dataclass(frozen=True)
+class Resolved:
+    """By which set a request's policies were matched, and what that set needs.
+
+    Not the set itself: a websocket may be open long after it was replaced.
+    """
+
+    commit: str
+    guardrails: frozenset[str]
+    step_modes: Mapping[str, frozenset[str]]
+
+
+# Of the running request: each has a context of its own.
+_resolved: ContextVar[Resolved | None] = ContextVar("refguard_resolved", default=None)
 _matching: ContextVar[Matching | None] = ContextVar("refguard_matching", default=None)
 
 
@@ -129,7 +142,7 @@ class Follower:
         """Lets the matching of policies happen, or not, and notes which set it happens with."""
         self.admit()
         found = self._current
-        _resolved.set(found.commit if found is not None else None)
+        _resolved.set(_resolved_by(found, _resolved.get()) if found is not None else None)
         if context is not None:
             _matching.set(Matching(found, context, user) if found is not None else None)
         return found
@@ -167,11 +180,16 @@ class Follower:
 
     def resolved_commit(self) -> str | None:
         """The commit by which the running request's policies were matched; `None` where none were."""
-        return _resolved.get()
+        resolved = _resolved.get()
+        return resolved.commit if resolved is not None else None
 
     def matching(self) -> Matching | None:
         """The last matching of the running request's policies; `None` where there was none."""
         return _matching.get()
+
+    def forget_matching(self) -> None:
+        """Lets the set go by which the running request was matched: of a websocket, which stays."""
+        _matching.set(None)
 
     def wanted(self, names: frozenset[str]) -> frozenset[str]:
         """Those of the names that are guardrails of the running set."""
@@ -179,11 +197,15 @@ class Follower:
 
     def missing(self, wanted: frozenset[str]) -> frozenset[str]:
         """The guardrails of the set among those that the proxy has lost since the set was accepted, or which no longer
-        run in the mode that the set needs."""
-        if self._current is None:
-            return frozenset()
-        wanted &= self._current.guardrails
-        return _unable(wanted, self._current, self._guardrails()) if wanted else wanted
+        run in the mode that the set needs.
+
+        Also of the set by which the running request was matched: a call keeps what it was given when the set changes,
+        and an open websocket does so for an hour.
+        """
+        sets = [found for found in (self._current, _resolved.get()) if found is not None]
+        asked = [(wanted & found.guardrails, found) for found in sets]
+        able = self._guardrails() if any(names for names, _ in asked) else {}
+        return frozenset().union(*(_unable(names, found, able) for names, found in asked))
 
     # Following.
 
@@ -223,9 +245,13 @@ class Follower:
     async def follow(self, source: Source) -> None:
         """Follows a source until it is cancelled."""
         while True:
+            before = self._current.etag if self._current is not None else None
             delay = await self._turn(source)
             if delay > 0:
                 await asyncio.sleep(delay)
+            if before is not None and self._current is not None and self._current.etag != before:
+                # By now nobody has the one before.
+                await asyncio.to_thread(give_back_memory)
 
     async def _turn(self, source: Source) -> float:
         """Asks once, and acts on what came. Says after how many seconds to ask again."""
@@ -291,7 +317,9 @@ class Follower:
                 self._reject(self._pending.commit, fault)
             else:
                 self._enforce(self._pending)
-        lost = self.missing(self._current.guardrails) if self._current is not None else frozenset()
+        lost: frozenset[str] = frozenset()
+        if self._current is not None:
+            lost = _unable(self._current.guardrails, self._current, self._guardrails())
         if lost and lost != self._lost:
             logger.error(
                 "refguard: this proxy has lost the guardrail %s: calls that need it are refused", _listed(lost)
@@ -483,7 +511,18 @@ class Follower:
         return None if self._contact.last is None else self._clock() - self._contact.last
 
 
-def _unable(wanted: frozenset[str], found: PolicySet, able: Guardrails) -> frozenset[str]:
+def _resolved_by(found: PolicySet, earlier: Resolved | None) -> Resolved:
+    """A message of a websocket that names policies is matched anew, and keeps what the websocket was given before."""
+    if earlier is None or earlier.commit == found.commit:
+        return Resolved(found.commit, found.guardrails, found.step_modes)
+    modes = {
+        name: earlier.step_modes.get(name, frozenset()) | found.step_modes.get(name, frozenset())
+        for name in (*earlier.step_modes, *found.step_modes)
+    }
+    return Resolved(found.commit, earlier.guardrails | found.guardrails, modes)
+
+
+def _unable(wanted: frozenset[str], found: PolicySet | Resolved, able: Guardrails) -> frozenset[str]:
     """Those that are not there, or do not run in a mode in which the set steps them."""
     return frozenset(
         name for name in wanted if name not in able or not found.step_modes.get(name, frozenset()) <= able[name]

@@ -152,10 +152,12 @@ class RefguardCallback(CustomLogger):
         commit = self.follower.resolved_commit()
         if commit is not None:
             metadata[COMMIT_KEY] = commit
+        if _kind(call_type) in (_FRAMES, _REALTIME):
+            self.follower.forget_matching()
 
     def _refuse_unread_frames(self, data: dict[str, Any], call_type: object) -> None:
         """Stops a websocket whose messages no guardrail would see, where policies want one."""
-        kind = str(getattr(call_type, "value", call_type))
+        kind = _kind(call_type)
         if kind not in (_FRAMES, _REALTIME):
             return
         wanted = self.follower.wanted(_wanted_of(data))
@@ -173,7 +175,7 @@ class RefguardCallback(CustomLogger):
 
     def _refuse_unguarded_tools(self, data: dict[str, Any], call_type: object) -> None:
         """Stops a call of an MCP tool that lost on its way what policies gave it."""
-        if str(getattr(call_type, "value", call_type)) != _TOOL_CALL:
+        if _kind(call_type) != _TOOL_CALL:
             return
         lost = self.follower.wanted(_wanted(dict(tool_calls.given()))) - _wanted_of(data)
         if lost:
@@ -257,6 +259,10 @@ class LostGuardrails(CustomGuardrail):
     ) -> NoReturn:
         # Nothing comes in between: it is asked for right after it was said to run.
         raise _unavailable(f"this proxy has lost the guardrail {', '.join(sorted(self._missing))}")
+
+
+def _kind(call_type: object) -> str:
+    return str(getattr(call_type, "value", call_type))
 
 
 def _readers() -> frozenset[str]:
