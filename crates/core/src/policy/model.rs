@@ -439,11 +439,13 @@ impl Default for PolicySet {
 }
 
 impl PolicySet {
-    /// The set for those who only ask what requests get: without the canonical JSON of documents, a
-    /// quarter of its memory. It can neither be patched nor sent on.
+    /// The set for those who only ask what requests get: without canonical JSON and digests of its
+    /// documents, a quarter of its memory. It can neither be patched nor sent on.
     pub fn into_answers(mut self) -> Self {
+        let none: Arc<str> = Arc::default();
         for policy in &mut self.policies {
-            Arc::make_mut(policy).canonical = Box::default();
+            let policy = Arc::make_mut(policy);
+            (policy.canonical, policy.digest) = (Box::default(), none.clone());
         }
 
         for attachment in &mut self.attachments {
