@@ -89,6 +89,18 @@ fn a_folder_within_a_repository_is_committed_there() {
 }
 
 #[test]
+fn a_database_without_policies_is_refused() {
+    let home = TestRepo::plain();
+    home.write("policies.json", "{\"policies\": [], \"total_count\": 0}");
+    home.write("attachments.json", "{\"attachments\": []}");
+    let files = ["--policies", "policies.json", "--attachments", "attachments.json"];
+    let done = home.run([&["import", "litellm"], &files[..], &["-o", "mine"]].concat());
+    let said = done.fails(1);
+    assert!(said.contains("policies.json:1:1") && said.contains("no policies"), "{said}");
+    assert!(!home.path().join("mine").exists());
+}
+
+#[test]
 fn a_database_becomes_commits_and_branches() {
     let home = TestRepo::plain();
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/litellm");

@@ -189,7 +189,7 @@ impl RowReader {
     }
 
     /// A line of the decision log.
-    fn read_decision(&self, raw: RawRow) -> Result<Seen, Unclear> {
+    fn read_decision(&self, mut raw: RawRow) -> Result<Seen, Unclear> {
         let decider = self.base.as_ref().filter(|base| {
             let commit = raw.commit.as_ref().and_then(Option::as_deref);
             commit == Some(base.commit.as_str())
@@ -208,25 +208,18 @@ impl RowReader {
         let asked = decider.map_or(&self.asked, |base| &base.asked);
 
         let mut context = Context::default();
-        let single = [
-            (Dimension::Team, raw.team),
-            (Dimension::Key, raw.key),
-            (Dimension::Model, raw.model),
-            (Dimension::User, raw.user),
-            (Dimension::Tool, raw.tool),
-        ];
-
-        for (dimension, value) in single {
-            let values = value.map(|value| value.into_iter().collect());
+        for dimension in Dimension::WRITTEN {
+            let values = match dimension {
+                Dimension::Team => list_one(raw.team.take()),
+                Dimension::Key => list_one(raw.key.take()),
+                Dimension::Model => list_one(raw.model.take()),
+                Dimension::Tag => raw.tags.take().map(Option::unwrap_or_default),
+                Dimension::User => list_one(raw.user.take()),
+                Dimension::Tool => list_one(raw.tool.take()),
+            };
             take_values(asked, &mut context, dimension, values)?;
         }
 
-        take_values(
-            asked,
-            &mut context,
-            Dimension::Tag,
-            raw.tags.map(Option::unwrap_or_default),
-        )?;
         Ok(Seen {
             context,
             named: raw.unknown.flatten().unwrap_or_default(),
@@ -246,41 +239,48 @@ impl RowReader {
         let given = |text: Option<Option<String>>| text.map(|text| text.filter(is_set));
 
         let no_team = given(raw.team_id) == Some(None);
-        let team = given(metadata.user_api_key_team_alias).or(no_team.then_some(None));
+        let mut team = given(metadata.user_api_key_team_alias).or(no_team.then_some(None));
+        let mut key = given(metadata.user_api_key_alias);
         let group = given(metadata.original_model_group).flatten();
-        let model = match group.or(given(raw.model_group).flatten()) {
+        let mut model = match group.or(given(raw.model_group).flatten()) {
             Some(group) => Some(Some(group)),
             None => given(raw.model),
         };
-
-        let user = given(metadata.user_api_key_user_id).or(given(raw.user));
+        let mut user = given(metadata.user_api_key_user_id).or(given(raw.user));
         // Only calls of MCP have one.
-        let tool = given(raw.mcp_namespaced_tool_name).or(Some(None));
+        let mut tool = given(raw.mcp_namespaced_tool_name).or(Some(None));
+        let mut tags = raw.request_tags.map(|Embedded(tags)| own_tags(tags));
 
         let mut context = Context::default();
-        for (dimension, value) in [
-            (Dimension::Team, team),
-            (Dimension::Key, given(metadata.user_api_key_alias)),
-            (Dimension::Model, model),
-            (Dimension::User, user),
-            (Dimension::Tool, tool),
-        ] {
-            let values = value.map(|value| value.into_iter().collect());
+        for dimension in Dimension::WRITTEN {
+            let values = match dimension {
+                Dimension::Team => list_one(team.take()),
+                Dimension::Key => list_one(key.take()),
+                Dimension::Model => list_one(model.take()),
+                Dimension::Tag => tags.take(),
+                Dimension::User => list_one(user.take()),
+                Dimension::Tool => list_one(tool.take()),
+            };
             take_values(&self.asked, &mut context, dimension, values)?;
         }
 
-        let tags = raw.request_tags.map(|Embedded(tags)| {
-            let tags = tags.unwrap_or_default().into_iter();
-            tags.filter(|tag| !tag.starts_with(USER_AGENT_TAG))
-                .collect()
-        });
-
-        take_values(&self.asked, &mut context, Dimension::Tag, tags)?;
         Ok(Seen {
             context,
             ..Seen::default()
         })
     }
+}
+
+/// The values of a dimension of which a request has one or none. `None`: the row does not say.
+fn list_one(value: Option<Option<String>>) -> Option<Vec<String>> {
+    value.map(|value| value.into_iter().collect())
+}
+
+/// The tags of a request, without those that the proxy adds itself.
+fn own_tags(tags: Option<Vec<String>>) -> Vec<String> {
+    let tags = tags.unwrap_or_default().into_iter();
+    tags.filter(|tag| !tag.starts_with(USER_AGENT_TAG))
+        .collect()
 }
 
 /// Puts a row's values of a dimension into a context. `None`: the row has none.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::config::{ConfigReader, parse_document};
 use super::model::AttachmentDoc;
-use super::rules::{idle_attachment, mended_row, two_productions};
+use super::rules::{idle_attachment, mended_row, no_policies, two_productions};
 use super::written::file_label;
 use crate::document::{Finding, Node, SourceFile};
 use crate::policy::Counts;
@@ -94,6 +94,9 @@ pub fn import_database(policies: (&str, String), attachments: (&str, String)) ->
     let mut findings = Vec::new();
     let mut rows = Rows::default();
     read_policies(&policies, &mut rows, &mut findings);
+    if rows.policies.is_empty() && !findings.iter().any(Finding::is_error) {
+        findings.push(no_policies::report_empty_answer(&policies));
+    }
     read_attachments(&attachments, &mut rows, &mut findings);
 
     history::build_history(policies, attachments, rows, findings)

@@ -129,7 +129,9 @@ fn of_two_rows_in_production_the_last_listed_is_taken_and_said() {
 
 #[test]
 fn what_is_no_saved_answer_is_refused() {
-    for text in ["", "[", "{}", "{\"policies\": 3}", "- 1", "\u{0}"] {
+    let empty = ["[]", "{\"policies\": []}"];
+    let no_answers = ["", "[", "{}", "{\"policies\": 3}", "- 1", "\u{0}"];
+    for text in no_answers.into_iter().chain(empty) {
         let imported = import(text, ATTACHMENTS);
         assert!(imported.findings.iter().any(Finding::is_error), "{text}");
         assert!(imported.commits.is_empty() && imported.production.is_none());

@@ -32,6 +32,17 @@ policy_attachments:
     )],
 };
 
+/// A saved answer of `/policies/list` has no policy.
+pub(in crate::interop) fn report_empty_answer(file: &SourceFile) -> Finding {
+    Finding::new(
+        &RULE,
+        file,
+        Span::default(),
+        "this saved answer has no policies",
+    )
+    .with_help("ask the proxy's `/policies/list` with its master key, and save what it says")
+}
+
 /// There is no policy; `elsewhere` names a key under which some stand.
 pub(in crate::interop) fn report_absence(
     file: &SourceFile,
