@@ -265,3 +265,33 @@ fn a_bare_repository_has_neither_an_index_nor_files_to_judge() {
     }
     bare.run(["validate", "--at", "main"]).ok();
 }
+
+#[test]
+fn a_pipeline_and_a_chain_have_limits_that_say_so() {
+    let repo = TestRepo::new();
+    let names = |count: usize| -> Vec<String> { (0..count).map(|n| format!("g{n}")).collect() };
+    let policy = |guardrails: usize, steps: usize| {
+        let steps = names(steps).iter().fold(String::new(), |all, name| {
+            format!("{all}    - {{guardrail: {name}, on_pass: next}}\n")
+        });
+        let add = names(guardrails).join(", ");
+        repo.policy(
+            "base",
+            &format!(
+                "guardrails: {{add: [{add}]}}\npipeline:\n  mode: pre_call\n  steps:\n{steps}"
+            ),
+        );
+        repo.policy("child", "inherit: base\nguardrails: {add: [own]}");
+    };
+    policy(4_095, 1_024);
+    let _ = repo.run(["validate"]).ok();
+    policy(4_096, 1_025);
+    let said = repo.run(["validate"]).ends(1).stdout;
+    for limit in [
+        "the pipeline of `base` has 1025 steps: the limit `pipeline-steps` is 1024",
+        "the chain of `child` adds 4097 guardrails: the limit `chain-guardrails` is 4096",
+    ] {
+        assert!(said.contains(limit), "{said}");
+    }
+    assert!(!said.contains("`base` adds"), "{said}");
+}

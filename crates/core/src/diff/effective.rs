@@ -98,6 +98,17 @@ impl Effects {
             return self.unsure_effects(&before, &after);
         };
 
+        let parts = |chain: &[Member]| -> usize {
+            chain
+                .iter()
+                .map(|member| 1 + member.add.len() + member.remove.len())
+                .sum()
+        };
+        let work = space.classes.len() * (parts(&before) + parts(&after));
+        if !self.budget.spend(work as u64) {
+            return self.unsure_effects(&before, &after);
+        }
+
         let (mut lost, mut gained) = (Vec::new(), Vec::new());
         for class in 0..space.classes.len() {
             let [before, after] =

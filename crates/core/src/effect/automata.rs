@@ -13,6 +13,9 @@ use regex_syntax::hir::{Hir, Look};
 
 use crate::policy::condition::ModelPattern;
 
+/// Bytes of an automaton that are made in a unit of work.
+const BYTES_A_UNIT: usize = 2;
+
 /// Bytes that one automaton may have, and twice as many while it is built.
 const SIZE_LIMIT: usize = 1 << 21;
 
@@ -42,6 +45,9 @@ pub(crate) fn utf8_automaton() -> Result<Dfa, TooLarge> {
     ]))
 }
 
+/// The units of work that building an automaton takes that is too large in the end.
+pub(crate) const WORK_OF_TOO_LARGE: u64 = (SIZE_LIMIT / BYTES_A_UNIT) as u64;
+
 impl Dfa {
     fn from_language(language: Hir) -> Result<Self, TooLarge> {
         let config = thompson::Config::new()
@@ -65,6 +71,11 @@ impl Dfa {
             .map_err(|_| TooLarge)?;
 
         Ok(Self { dense, start })
+    }
+
+    /// The units of work that building it took.
+    pub(crate) fn work_of_building(&self) -> u64 {
+        (self.dense.memory_usage() / BYTES_A_UNIT) as u64
     }
 
     /// The state before the first byte.

@@ -191,7 +191,7 @@ impl Spaces {
                                 return Err(TooLarge);
                             }
 
-                            automata.push((bit, self.automaton_of(known, *item)?));
+                            automata.push((bit, self.automaton_of(known, *item, budget)?));
                         }
                     }
                 }
@@ -228,11 +228,17 @@ impl Spaces {
             });
         }
 
+        budget.spend((self.catalog.len() * items.len()) as u64);
         self.name_classes(known, &mut space);
         Ok(space)
     }
 
-    fn automaton_of(&mut self, known: &Items, item: ItemId) -> Result<Rc<Dfa>, TooLarge> {
+    fn automaton_of(
+        &mut self,
+        known: &Items,
+        item: ItemId,
+        budget: &Budget,
+    ) -> Result<Rc<Dfa>, TooLarge> {
         if let Some(made) = self.automata.get(&item) {
             return made.clone();
         }
@@ -246,6 +252,10 @@ impl Spaces {
             _ => Err(TooLarge),
         };
 
+        budget.spend(
+            made.as_ref()
+                .map_or(automata::WORK_OF_TOO_LARGE, |dfa| dfa.work_of_building()),
+        );
         self.automata.insert(item, made.clone());
         made
     }
@@ -539,7 +549,7 @@ mod tests {
     fn more_than_can_be_kept_ends_soon() {
         let (space, used) = space_of((0..5_000).map(|it| format!("model-{it}.*x")));
         assert_eq!(space.unwrap_err(), TooLarge);
-        assert!(used <= 4_097 * AUTOMATON_UNITS, "{used}");
+        assert!(used < 50_000_000, "{used}");
         let (space, used) = space_of((0..40_000).map(|it| format!("model-{it}")));
         assert_eq!(space.unwrap_err(), TooLarge);
 

@@ -99,6 +99,8 @@ pub(super) struct Boxes<'w, 'a> {
     budget: &'w Budget,
     /// The descriptions of classes of a space, each worked out once.
     terms: FxHashMap<(*const Space, Vec<usize>), Rc<Vec<Term>>>,
+    /// How many differences are in no box because the budget was spent.
+    left_out: usize,
 }
 
 impl<'w, 'a> Boxes<'w, 'a> {
@@ -107,6 +109,7 @@ impl<'w, 'a> Boxes<'w, 'a> {
             world,
             budget,
             terms: FxHashMap::default(),
+            left_out: 0,
         }
     }
 
@@ -114,10 +117,9 @@ impl<'w, 'a> Boxes<'w, 'a> {
     /// differences are in none of them because the budget was spent.
     pub(super) fn join_all(&mut self, found: &[Difference]) -> (Vec<PointBox>, usize) {
         let mut boxes = Vec::new();
-        let mut left_out = 0;
         for (source, found) in found.iter().enumerate() {
             if self.budget.is_spent() {
-                left_out += 1;
+                self.left_out += 1;
             } else {
                 boxes.extend(self.cut_boxes(source, found));
             }
@@ -136,12 +138,21 @@ impl<'w, 'a> Boxes<'w, 'a> {
         }
 
         boxes.sort_by_cached_key(sort_key);
-        (boxes, left_out)
+        (boxes, std::mem::take(&mut self.left_out))
     }
 
-    /// The boxes of one difference: one for each description of its models.
+    /// How many differences were left out since the last time.
+    pub(super) fn take_left_out(&mut self) -> usize {
+        std::mem::take(&mut self.left_out)
+    }
+
+    /// The boxes of one difference: one for each description of its models. None where the budget
+    /// is spent, which is counted.
     pub(super) fn cut_boxes(&mut self, source: usize, found: &Difference) -> Vec<PointBox> {
-        let terms = self.terms_of(&found.space, &found.classes);
+        let Some(terms) = self.terms_of(&found.space, &found.classes) else {
+            self.left_out += 1;
+            return Vec::new();
+        };
         self.budget.spend(PER_BOX * terms.len() as u64);
 
         let single = |pattern: &Pattern| PatternList::from_patterns([pattern.clone()]);
@@ -165,18 +176,17 @@ impl<'w, 'a> Boxes<'w, 'a> {
             .collect()
     }
 
-    fn terms_of(&mut self, space: &Rc<Space>, classes: &[usize]) -> Rc<Vec<Term>> {
+    fn terms_of(&mut self, space: &Rc<Space>, classes: &[usize]) -> Option<Rc<Vec<Term>>> {
         let key = (Rc::as_ptr(space), classes.to_vec());
         if let Some(known) = self.terms.get(&key) {
-            return Rc::clone(known);
+            return Some(Rc::clone(known));
         }
 
-        let comparisons = space.items.len() * space.classes.len() * classes.len();
-        self.budget.spend(comparisons as u64);
-        let terms = Rc::new(terms::model_terms(self.world, space, classes));
+        let terms = terms::model_terms(self.world, space, classes, self.budget)?;
+        let terms = Rc::new(terms);
         self.terms.insert(key, Rc::clone(&terms));
 
-        terms
+        Some(terms)
     }
 }
 
@@ -240,11 +250,11 @@ fn join_boxes(boxes: Vec<PointBox>, along: Along, budget: &Budget) -> Vec<PointB
 
     buckets
         .into_iter()
-        .flat_map(|bucket| join_bucket(bucket, along))
+        .flat_map(|bucket| join_bucket(bucket, along, budget))
         .collect()
 }
 
-fn join_bucket(mut bucket: Vec<PointBox>, along: Along) -> Vec<PointBox> {
+fn join_bucket(mut bucket: Vec<PointBox>, along: Along, budget: &Budget) -> Vec<PointBox> {
     // In the order of texts most patterns are added at the end of the list.
     bucket.sort_by_cached_key(|boxed| {
         let list = boxed
@@ -257,9 +267,17 @@ fn join_bucket(mut bucket: Vec<PointBox>, along: Along) -> Vec<PointBox> {
     for boxed in bucket {
         let mut layers = joined.iter_mut().rev().take(MAX_LAYERS);
         match layers.find(|other| other.is_apart_from(&boxed, along)) {
-            Some(other) => other.take_in(boxed, along),
+            Some(other) => {
+                budget.spend(other.work_of_taking(&boxed, along));
+                other.take_in(boxed, along);
+            }
             None => joined.push(boxed),
         }
+    }
+
+    for boxed in &mut joined {
+        boxed.models.any.sort_unstable();
+        boxed.models.any.dedup();
     }
 
     joined
@@ -308,8 +326,6 @@ impl PointBox {
         match along {
             Along::Models => {
                 self.models.any.extend(other.models.any);
-                self.models.any.sort_unstable();
-                self.models.any.dedup();
                 self.any.extend(other.any);
             }
             Along::Tags(place) => {
@@ -329,6 +345,19 @@ impl PointBox {
         self.witnesses.truncate(MAX_WITNESSES);
 
         self.sources.extend(other.sources);
+    }
+
+    /// The units of work that taking another box in takes: nothing more where its patterns come
+    /// after those that are here.
+    fn work_of_taking(&self, other: &Self, along: Along) -> u64 {
+        let (Some(own), Some(others)) = (self.list_along(along), other.list_along(along)) else {
+            return 1;
+        };
+
+        match own.ends_before(others) {
+            true => others.len() as u64,
+            false => (own.len() + others.len()) as u64,
+        }
     }
 
     /// How many patterns it has.

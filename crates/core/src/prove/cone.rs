@@ -137,17 +137,20 @@ impl PatternList {
 
     /// Adds patterns that neither cover nor are covered by those that are here.
     pub(super) fn extend_apart(&mut self, more: &Self) {
-        let ends_before = self
-            .0
-            .last()
-            .zip(more.first())
-            .is_none_or(|(last, first)| text_order(last) < text_order(first));
-
+        let ends_before = self.ends_before(more);
         self.0.extend(more.0.iter().cloned());
         if !ends_before {
             self.0
                 .sort_unstable_by(|a, b| text_order(a).cmp(&text_order(b)));
         }
+    }
+
+    /// Whether the patterns of another list all come after those of this one.
+    pub(super) fn ends_before(&self, more: &Self) -> bool {
+        self.0
+            .last()
+            .zip(more.first())
+            .is_none_or(|(last, first)| text_order(last) < text_order(first))
     }
 
     pub(super) fn retain(&mut self, keep: impl FnMut(&Pattern) -> bool) {

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
+
 use super::cone::Point;
 use super::index::Rank;
 use super::world::{Given, GuardId, Member, PipeId, ProfileId, Side, World};
@@ -90,7 +92,9 @@ impl<'w, 'a> Evaluator<'w, 'a> {
         let mut items = items.to_vec();
         let mut ranks = Vec::new();
         for side in &self.world.sides {
-            let matching = side.index.matching_attachments(&side.givens, point);
+            let matching = side
+                .index
+                .matching_attachments(&side.givens, point, self.budget);
             for given in matching
                 .iter()
                 .filter_map(|rank| side.givens.get(*rank as usize))
@@ -110,11 +114,13 @@ impl<'w, 'a> Evaluator<'w, 'a> {
         let space = self
             .spaces
             .space_of(&self.world.items, &items, self.budget)?;
-        let work = ranks
-            .iter()
-            .map(|ranks| 8 + ranks.len() as u64)
-            .sum::<u64>()
-            * space.classes.len() as u64;
+        let named_work = named.iter().flatten().flatten();
+        let named_work: u64 = named_work.map(|profile| self.world.work_of(*profile)).sum();
+        let sides = self.world.sides.iter().zip(&ranks);
+        let work: u64 = sides
+            .map(|(side, ranks)| work_at(self.world, side, ranks))
+            .sum();
+        let work = (work + named_work).saturating_mul(space.classes.len() as u64);
         if !self.budget.spend(work) {
             return Err(TooLarge);
         }
@@ -143,6 +149,16 @@ impl<'w, 'a> Evaluator<'w, 'a> {
             outcomes,
         })
     }
+}
+
+/// The units of work that one class of models takes at a point.
+fn work_at(world: &World<'_>, side: &Side<'_>, ranks: &[Rank]) -> u64 {
+    let givens = ranks
+        .iter()
+        .filter_map(|rank| side.givens.get(*rank as usize));
+    8 + givens
+        .map(|given| 1 + world.work_of(given.profile))
+        .sum::<u64>()
 }
 
 /// Whether an attachment matches models of a class and its policy applies to them.
@@ -233,15 +249,8 @@ pub(super) fn in_running_order(world: &World<'_>, pipes: Vec<PipeId>) -> Vec<Pip
         .into_iter()
         .partition(|pipe| mode(pipe) == Some(PipelineMode::PreCall));
     ordered.extend(after);
-    let mut seen: Vec<PipeId> = Vec::new();
-    ordered.retain(|pipe| {
-        let new = !seen.contains(pipe);
-        if new {
-            seen.push(*pipe);
-        }
-
-        new
-    });
+    let mut seen: FxHashSet<PipeId> = FxHashSet::default();
+    ordered.retain(|pipe| seen.insert(*pipe));
 
     ordered
 }

@@ -45,6 +45,7 @@ pub fn impact_of_change(base: &Engine, head: &Engine, budget: &Budget) -> Impact
 /// The same in as much detail as is asked for.
 pub fn impact_in_detail(base: &Engine, head: &Engine, budget: &Budget, detail: Detail) -> Impact {
     let world = World::new(&[base.set(), head.set()]);
+    budget.spend(world.work_of_making());
     let mut impact = Impact {
         version: 1,
         base: base.set().digest.to_string(),
@@ -363,6 +364,7 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
                 .into_iter()
                 .filter(of_these_models);
 
+            self.left_out += self.boxes.take_left_out();
             for single in singles {
                 if self.regions.len() >= self.detail.regions || self.budget.is_spent() {
                     self.left_out += 1;
@@ -419,11 +421,13 @@ impl<'d, 'w, 'a> Describer<'d, 'w, 'a> {
         for model in &boxed.witnesses {
             for mut witness in self.names.example_requests(&patch.to_point()) {
                 witness.set_values(Dimension::Model, model.find_model());
+                self.budget.spend(patch.count_patterns());
                 if !patch.has_request(&witness) {
                     continue;
                 }
 
-                self.budget.spend(PER_REPLAY);
+                let of_change = replay::work_of_replay(self.world, &patch.change);
+                self.budget.spend(PER_REPLAY + of_change);
                 let request = replay::replay_request(&witness, &named);
                 let seen = replay::replayed_change(self.world, self.engines, &request);
                 if let Some((change, before, after)) = seen
@@ -490,6 +494,7 @@ pub struct Weakens {
 /// for regions.
 pub fn find_weakening(base: &Engine, head: &Engine, budget: &Budget) -> Weakens {
     let world = World::new(&[base.set(), head.set()]);
+    budget.spend(world.work_of_making());
     let (Some(base_side), Some(head_side)) = (world.side_at(BASE), world.side_at(HEAD)) else {
         return Weakens {
             weakening: None,

@@ -14,6 +14,7 @@
 use super::cone::Point;
 use super::world::Given;
 use crate::document::Dimension;
+use crate::effect::Budget;
 use crate::policy::Pattern;
 use crate::policy::filing::{Crowd, Filing};
 
@@ -44,7 +45,13 @@ impl ZoneIndex {
     }
 
     /// The attachments whose zone the point lies in, in the order of evaluation, each once.
-    pub(super) fn matching_attachments(&self, givens: &[Given], point: &Point) -> Vec<Rank> {
+    /// Those that it has to be looked for among are counted.
+    pub(super) fn matching_attachments(
+        &self,
+        givens: &[Given],
+        point: &Point,
+        budget: &Budget,
+    ) -> Vec<Rank> {
         let mut found = self.filing.always_found().to_vec();
         for dimension in Dimension::ALL {
             let shelf = self.filing.shelf_of(dimension);
@@ -53,6 +60,7 @@ impl ZoneIndex {
             }
         }
 
+        budget.spend(2 * found.len() as u64);
         found.sort_unstable();
         found.dedup();
 
@@ -99,7 +107,10 @@ mod tests {
             let points = meetings.chain([Point::every_request()]);
 
             for point in points {
-                let found = side.index.matching_attachments(&side.givens, &point);
+                let budget = Budget::default();
+                let found = side
+                    .index
+                    .matching_attachments(&side.givens, &point, &budget);
                 let scan: Vec<Rank> = (0..)
                     .zip(&side.givens)
                     .filter(|(_, given)| given.zone.covers_point(&point))

@@ -67,6 +67,7 @@ enum ClaimOutcome {
 pub fn prove_invariants(engine: &Engine, options: ProveOptions, budget: &Budget) -> Proof {
     let set = engine.set();
     let mut world = World::new(&[set]);
+    budget.spend(world.work_of_making());
     let mut claims: Vec<Claim<'_>> = set
         .invariants
         .iter()

@@ -22,8 +22,9 @@ use super::eval;
 use super::index::Rank;
 use super::report::{Cause, Models, is_plain};
 use super::search::{Difference, Element, OutcomeChange};
-use super::world::{Given, GuardId, ModelItem, PipeId, World};
+use super::world::{Given, GuardId, ModelItem, PipeId, Side, World};
 use crate::document::{Dimension, PerDimension};
+use crate::effect::Budget;
 use crate::policy::{Context, Pattern};
 
 /// A box of requests that lose and gain the same.
@@ -58,6 +59,16 @@ impl RegionPatch {
             .all(is_within)
             && self.tags.iter().all(|list| list.iter().any(has_tag))
             && !self.without[Dimension::Tag].iter().any(has_tag)
+    }
+
+    /// How many patterns a request is held against to tell whether it is one of it.
+    pub(super) fn count_patterns(&self) -> u64 {
+        let lists = self
+            .values
+            .values()
+            .chain(&self.tags)
+            .chain(self.without.values());
+        lists.map(|list| list.len() as u64).sum()
     }
 
     /// One of the points that it was made of.
@@ -189,7 +200,7 @@ pub(super) struct Patcher<'w, 'a> {
     givers: [ElementGivers; 2],
     /// Every attachment of each side.
     all: [Vec<Rank>; 2],
-    budget: &'w crate::effect::Budget,
+    budget: &'w Budget,
 }
 
 /// Why a box is no patch: some attachment would undo the change at some of its points only.
@@ -201,7 +212,7 @@ impl<'w, 'a> Patcher<'w, 'a> {
         world: &'w World<'a>,
         changes: &'w Changes<'w, 'a>,
         found: &'w [Difference],
-        budget: &'w crate::effect::Budget,
+        budget: &'w Budget,
     ) -> Self {
         let all = [BASE, HEAD].map(|side| {
             let givens = world.side_at(side).map_or(0, |side| side.givens.len());
@@ -294,11 +305,13 @@ impl<'w, 'a> Patcher<'w, 'a> {
             return Ok(());
         };
 
-        self.budget.spend(2 * ranks.len() as u64);
         for given in ranks
             .iter()
             .filter_map(|rank| side.givens.get(*rank as usize))
         {
+            let models = given.models.as_ref().map_or(0, Vec::len) * without.boxed.any.len();
+            self.budget
+                .spend(2 + given.zone.count_points() / 4 + models as u64);
             let counts = defaults_too || !given.default;
             if counts && self.may_match(given, &without.boxed.any) {
                 without.leave_out(&given.zone)?;
@@ -354,7 +367,9 @@ impl<'w, 'a> Patcher<'w, 'a> {
 
         let mut rest: BTreeSet<&Cause> = BTreeSet::new();
         for side in [BASE, HEAD] {
-            for (rank, given) in active_attachments(world, found, side) {
+            for (rank, given) in active_attachments(world, found, side, self.budget) {
+                let told = found.change.lost.len() + found.change.gained.len();
+                self.budget.spend(1 + told as u64 / 4);
                 let gives = |list: &[u32]| {
                     list.iter()
                         .any(|guardrail| world.may_give(given.profile, *guardrail))
@@ -378,11 +393,11 @@ impl<'w, 'a> Patcher<'w, 'a> {
 }
 
 impl ElementGivers {
-    pub(super) fn of_side(world: &World<'_>, side: usize, budget: &crate::effect::Budget) -> Self {
+    pub(super) fn of_side(world: &World<'_>, side: usize, budget: &Budget) -> Self {
         let mut givers = Self::default();
         let givens = world.side_at(side).map_or(&[][..], |side| &side.givens);
-        budget.spend(givens.len() as u64);
         for (rank, given) in (0..).zip(givens) {
+            budget.spend(1 + world.work_of(given.profile));
             givers.add_giver(world, rank, given);
         }
 
@@ -553,9 +568,14 @@ fn active_attachments<'w>(
     world: &'w World<'_>,
     found: &'w Difference,
     side: usize,
-) -> impl Iterator<Item = (Rank, &'w Given)> {
+    budget: &Budget,
+) -> impl Iterator<Item = (Rank, &'w Given)> + use<'w> {
     let side = world.side_at(side);
-    let ranks = side.map(|side| side.index.matching_attachments(&side.givens, &found.point));
+    let matching = |side: &Side<'_>| {
+        side.index
+            .matching_attachments(&side.givens, &found.point, budget)
+    };
+    let ranks = side.map(matching);
     let givens = side.map_or(&[][..], |side| &side.givens);
     let class = found.classes.first().copied().unwrap_or(0);
 

@@ -125,6 +125,10 @@ fn look_at_pair(search: &mut Search<'_, '_>, old: Rank, new: Rank) -> Option<()>
         return Some(());
     };
 
+    search
+        .eval
+        .budget
+        .spend(a.zone.count_points().min(b.zone.count_points()));
     if x == y || one.mode != two.mode || !a.zone.meets_zone(&b.zone) {
         return Some(());
     }

@@ -31,6 +31,17 @@ pub(super) fn replayed_change(
     Some((change, pipeline_views(&base), pipeline_views(&head)))
 }
 
+/// The units of work that replaying a request that loses and gains so much takes beside a constant
+/// part: its guardrails and the steps of its pipelines.
+pub(super) fn work_of_replay(world: &World<'_>, change: &OutcomeChange) -> u64 {
+    let pipes = change.pipes.iter();
+    let pipes = pipes.flat_map(|(before, after)| before.iter().chain(after));
+    let steps = pipes.filter_map(|pipe| Some(world.pipes.value_of(*pipe)?.steps.len()));
+    let steps: usize = steps.sum();
+
+    (8 * steps + change.lost.len() + change.gained.len()) as u64
+}
+
 fn guardrail_ids(world: &World<'_>, resolution: &Resolution<'_>) -> Option<Vec<GuardId>> {
     let mut ids: Vec<GuardId> = resolution
         .guardrails

@@ -22,7 +22,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::changes::{BASE, ChangedPolicy, Changes, HEAD};
 use super::cone::{Point, Points};
@@ -34,6 +34,8 @@ use crate::effect::Space;
 
 /// Budget units charged for each difference, which has to be described later.
 const PER_FOUND: u64 = 50;
+/// Guardrails of a request before and after that are compared at no cost.
+const FREE_GUARDRAILS: u64 = 16;
 /// The most differences kept, so that memory stays bounded.
 const MAX_FOUND: usize = 150_000;
 
@@ -274,7 +276,15 @@ impl<'w, 'a> Search<'w, 'a> {
 
     fn note_changes(&mut self, evaluated: &Evaluated, request: Option<&NamedRequest>) {
         let mut groups: Vec<(OutcomeChange, Vec<usize>)> = Vec::new();
+        let mut places: FxHashMap<OutcomeChange, usize> = FxHashMap::default();
         for class in 0..evaluated.space.classes.len() {
+            let given = [BASE, HEAD].map(|side| evaluated.outcome_of(side, class).gives.len());
+            let named = request.map_or(0, |request| self.work_of_named(request));
+            let long = (given.iter().sum::<usize>() as u64).saturating_sub(FREE_GUARDRAILS);
+            if !self.eval.budget.spend(long + named) {
+                break;
+            }
+
             let change = class_change(evaluated, class);
             if change == OutcomeChange::default()
                 || request.is_some_and(|r| !self.is_of(r, evaluated, class, &change))
@@ -282,7 +292,8 @@ impl<'w, 'a> Search<'w, 'a> {
                 continue;
             }
 
-            match groups.iter_mut().find(|(known, _)| *known == change) {
+            let place = *places.entry(change.clone()).or_insert(groups.len());
+            match groups.get_mut(place) {
                 Some((_, classes)) => classes.push(class),
                 None => groups.push((change, vec![class])),
             }
@@ -308,6 +319,14 @@ impl<'w, 'a> Search<'w, 'a> {
         }
     }
 
+    /// The units of work that telling what a named policy does takes, for one class of models.
+    fn work_of_named(&self, request: &NamedRequest) -> u64 {
+        let profiles = request.named.iter().flatten();
+        profiles
+            .map(|profile| self.eval.world.work_of(*profile))
+            .sum()
+    }
+
     /// Whether the named policy contributes to a change. Requests that do not name it are looked at
     /// elsewhere.
     fn is_of(
@@ -322,9 +341,9 @@ impl<'w, 'a> Search<'w, 'a> {
             self.named_effect(request, HEAD, seen, class),
         );
         let part = |change: &[GuardId], of: &[GuardId], but: &[GuardId]| {
-            change
-                .iter()
-                .any(|guardrail| of.contains(guardrail) && !but.contains(guardrail))
+            change.iter().any(|guardrail| {
+                of.binary_search(guardrail).is_ok() && but.binary_search(guardrail).is_err()
+            })
         };
 
         part(&change.lost, &before.gives, &after.gives)
@@ -384,7 +403,7 @@ impl<'w, 'a> Search<'w, 'a> {
 
         self.eval.budget.spend(other.givens.len() as u64);
         for (rank, given) in (0..).zip(&other.givens) {
-            if hidden.is_empty() {
+            if hidden.is_empty() || !self.eval.budget.spend(hidden.len() as u64) {
                 return;
             }
 
@@ -399,9 +418,15 @@ impl<'w, 'a> Search<'w, 'a> {
 
             for point in self.points_within(1 - this, rank, &at.point) {
                 match self.look_at(&point, request) {
-                    Some(seen) => hidden.retain(|(class, element)| {
-                        !is_shown_lost(this, at, &seen, *class, *element)
-                    }),
+                    Some(seen) => {
+                        let finer = finer_classes(at, &seen);
+                        let looks = hidden.len() + seen.space.classes.len() * at.space.items.len();
+                        self.eval.budget.spend(looks as u64);
+                        hidden.retain(|(class, element)| {
+                            let of_class = finer.get(*class).map_or(&[][..], Vec::as_slice);
+                            !is_shown_lost(this, &seen, of_class, *element)
+                        });
+                    }
                     None => {
                         let label = self.attachment_label(1 - this, rank);
                         self.note_skipped(label);
@@ -504,7 +529,7 @@ impl<'w, 'a> Search<'w, 'a> {
             let lost = own
                 .gives
                 .iter()
-                .filter(|g| !others.gives.contains(g) && outcome.gives.contains(g));
+                .filter(|g| !has_guardrail(&others.gives, g) && has_guardrail(&outcome.gives, g));
             hidden.extend(lost.map(|guardrail| (class, Element::Guardrail(*guardrail))));
             let pipe = own
                 .pipe
@@ -539,9 +564,10 @@ fn hidden_elements(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
             continue;
         }
 
-        let both = own.gives.iter().filter(|g| others.gives.contains(g));
+        let both = own.gives.iter().filter(|g| has_guardrail(&others.gives, g));
         hidden.extend(both.map(|guardrail| (class, Element::Guardrail(*guardrail))));
-        let both = own.pipes.iter().filter(|pipe| others.pipes.contains(pipe));
+        let pipes: FxHashSet<PipeId> = others.pipes.iter().copied().collect();
+        let both = own.pipes.iter().filter(|pipe| pipes.contains(*pipe));
         hidden.extend(both.map(|pipe| (class, Element::Pipeline(*pipe))));
     }
 
@@ -549,27 +575,39 @@ fn hidden_elements(seen: &Evaluated, this: usize) -> Vec<(usize, Element)> {
 }
 
 /// Whether a finer point shows that all models of a class lose what was hidden from them.
-fn is_shown_lost(
-    this: usize,
-    at: &Evaluated,
-    seen: &Evaluated,
-    class: usize,
-    element: Element,
-) -> bool {
-    let finer = (0..seen.space.classes.len())
-        .filter(|finer| at.space.class_of(&seen.space, *finer) == Some(class));
-    finer.fold(None, |all, finer| {
+fn is_shown_lost(this: usize, seen: &Evaluated, finer: &[usize], element: Element) -> bool {
+    let is_lost = |finer: &usize| {
         let (own, others) = (
-            seen.outcome_of(this, finer),
-            seen.outcome_of(1 - this, finer),
+            seen.outcome_of(this, *finer),
+            seen.outcome_of(1 - this, *finer),
         );
-        let lost = match element {
-            Element::Guardrail(g) => own.gives.contains(&g) && !others.gives.contains(&g),
+        match element {
+            Element::Guardrail(g) => {
+                has_guardrail(&own.gives, &g) && !has_guardrail(&others.gives, &g)
+            }
             Element::Pipeline(p) => own.pipes.contains(&p) && !others.pipes.contains(&p),
-        };
+        }
+    };
 
-        Some(all.unwrap_or(true) && lost)
-    }) == Some(true)
+    !finer.is_empty() && finer.iter().all(is_lost)
+}
+
+/// For each class of models at a point, those of a finer point that lie in it.
+fn finer_classes(at: &Evaluated, seen: &Evaluated) -> Vec<Vec<usize>> {
+    let mut finer = vec![Vec::new(); at.space.classes.len()];
+    for class in 0..seen.space.classes.len() {
+        let coarse = at.space.class_of(&seen.space, class);
+        if let Some(list) = coarse.and_then(|coarse| finer.get_mut(coarse)) {
+            list.push(class);
+        }
+    }
+
+    finer
+}
+
+/// Whether a sorted list has a guardrail.
+fn has_guardrail(list: &[GuardId], guardrail: &GuardId) -> bool {
+    list.binary_search(guardrail).is_ok()
 }
 
 /// What a class of models loses and gains at a point.

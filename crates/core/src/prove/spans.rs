@@ -57,6 +57,12 @@ pub fn impact_from(
     let mut whole = impact_at(base, head, now, budget, detail);
     for (number, start) in starts.iter().enumerate().skip(1) {
         budget.begin_part(number, starts.len());
+        if budget.is_spent() {
+            whole.not_analysed.push(unlooked_span(*start));
+            whole.weakening_doubts.push(unlooked_span(*start));
+            continue;
+        }
+
         let found = impact_at(base, head, *start, budget, detail);
         whole = join_impacts(whole, found, *start, detail);
     }
@@ -72,6 +78,11 @@ pub fn impact_from(
         .sort_by_key(|region| (region.at, region.lost.is_empty()));
 
     whole
+}
+
+/// That a span was not looked at at all: many of them take their time by themselves.
+fn unlooked_span(start: Timestamp) -> String {
+    format!("the time from {start} on: the budget is spent")
 }
 
 /// What HEAD does at one instant, with causes as the documents have them.
@@ -227,6 +238,11 @@ pub fn weakens_from(
 
     for (number, start) in starts.iter().enumerate() {
         budget.begin_part(number, starts.len());
+        if number > 0 && budget.is_spent() {
+            whole.not_analysed.push(unlooked_span(*start));
+            continue;
+        }
+
         let (base, head) = (base.as_of(*start), head.as_of(*start));
         let found = find_weakening(&base, &head, budget);
         let at = told_start(number, *start);
@@ -256,6 +272,11 @@ pub fn prove_from(
     let mut whole = prove_invariants(&engine.as_of(now), options, budget);
     for (number, start) in starts.iter().enumerate().skip(1) {
         budget.begin_part(number, starts.len());
+        if budget.is_spent() {
+            whole.not_analysed.push(unlooked_span(*start));
+            continue;
+        }
+
         let found = prove_invariants(&engine.as_of(*start), options, budget);
         for (verdict, later) in whole.invariants.iter_mut().zip(found.invariants) {
             if verdict.holds && !later.holds {

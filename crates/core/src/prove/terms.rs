@@ -3,10 +3,12 @@
 
 use std::cmp::Reverse;
 
+use rustc_hash::FxHashSet;
+
 use super::cone::any_value;
 use super::report::Models;
 use super::world::{ModelItem, World};
-use crate::effect::Space;
+use crate::effect::{Budget, Space};
 use crate::policy::Pattern;
 
 /// Classes of one space that have the same description.
@@ -22,8 +24,13 @@ pub(super) struct Term {
 /// An item that the models of a term all meet, or all do not.
 type Literal = (usize, bool);
 
-/// Terms that together have all of the classes and no other.
-pub(super) fn model_terms(world: &World<'_>, space: &Space, classes: &[usize]) -> Vec<Term> {
+/// Terms that together have all of the classes and no other; `None`: the budget was spent first.
+pub(super) fn model_terms(
+    world: &World<'_>,
+    space: &Space,
+    classes: &[usize],
+    budget: &Budget,
+) -> Option<Vec<Term>> {
     let mut present: Vec<usize> = classes
         .iter()
         .copied()
@@ -37,19 +44,29 @@ pub(super) fn model_terms(world: &World<'_>, space: &Space, classes: &[usize]) -
         )
     });
     let mut absent = classes.iter().any(|class| space.is_absent(*class));
-    let mut terms: Vec<Term> = Vec::new();
+    let mut is_wanted = vec![false; space.classes.len()];
     for class in &present {
-        if terms.iter().any(|term| term.classes.contains(class)) {
+        if let Some(is_wanted) = is_wanted.get_mut(*class) {
+            *is_wanted = true;
+        }
+    }
+
+    let mut terms: Vec<Term> = Vec::new();
+    let mut told: FxHashSet<usize> = FxHashSet::default();
+    for class in &present {
+        if told.contains(class) {
             continue;
         }
 
-        let literals = drop_literals(world, space, *class, &present);
+        let literals = drop_literals(world, space, *class, &is_wanted, budget)?;
+        budget.spend((present.len() * literals.len().max(1)) as u64);
         let mut term = describe_literals(world, space, &literals);
         term.classes = present
             .iter()
             .copied()
             .filter(|class| agrees_with(space, *class, &literals))
             .collect();
+        told.extend(&term.classes);
         if absent && literals.iter().all(|(_, meets)| !meets) {
             absent = false;
             term.models.absent = true;
@@ -75,12 +92,18 @@ pub(super) fn model_terms(world: &World<'_>, space: &Space, classes: &[usize]) -
         });
     }
 
-    terms
+    Some(terms)
 }
 
 /// What tells the class from all that are not wanted; the least natural conditions are dropped
 /// first.
-fn drop_literals(world: &World<'_>, space: &Space, class: usize, wanted: &[usize]) -> Vec<Literal> {
+fn drop_literals(
+    world: &World<'_>,
+    space: &Space,
+    class: usize,
+    is_wanted: &[bool],
+    budget: &Budget,
+) -> Option<Vec<Literal>> {
     let mut literals: Vec<Literal> = space
         .items
         .iter()
@@ -101,16 +124,23 @@ fn drop_literals(world: &World<'_>, space: &Space, class: usize, wanted: &[usize
     literals.sort_by_key(rank);
     let mut at = 0;
     while at < literals.len() {
+        // Most classes disagree at one of the first literals.
+        if !budget.spend((space.classes.len() * 4) as u64) {
+            return None;
+        }
+
         let dropped = literals.remove(at);
-        let excess = (1..space.classes.len())
-            .any(|class| agrees_with(space, class, &literals) && !wanted.contains(&class));
+        let excess = (1..space.classes.len()).any(|class| {
+            !is_wanted.get(class).is_some_and(|wanted| *wanted)
+                && agrees_with(space, class, &literals)
+        });
         if excess {
             literals.insert(at, dropped);
             at += 1;
         }
     }
 
-    literals
+    Some(literals)
 }
 
 fn agrees_with(space: &Space, class: usize, literals: &[Literal]) -> bool {

@@ -16,15 +16,19 @@
 //! q step 2    log passes: q allows: goal reached         yes: {pii: fail, log: pass}
 //! ```
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::eval::ClassOutcome as Got;
 use super::report::WeakeningKind;
 use super::search::Element;
-use super::world::{GuardId, Pipe, PipeId, World};
+use super::world::{GuardId, Pipe, PipeId, PipeStep, World};
 use crate::document::{Action, Outcome, PipelineMode};
 use crate::effect::Budget;
 use crate::effect::TooLarge;
 use crate::resolve::Stage;
 
+/// Units of work that a step takes.
+const PER_STEP: u64 = 4;
 /// The most steps of one walk.
 const MAX_STEPS: u32 = 200_000;
 
@@ -61,8 +65,8 @@ impl<'w, 'a> View<'w, 'a> {
 
     /// What can stop a request: its pipelines, and its guardrails outside them. A guardrail whose
     /// modes are not known is not known to stop a call before the model.
-    pub(super) fn stopping_elements(&self, got: &Got) -> Vec<Element> {
-        let mut alone = self.guardrails_alone(got);
+    pub(super) fn stopping_elements(&self, got: &Got, budget: &Budget) -> Vec<Element> {
+        let mut alone = self.guardrails_alone(got, budget);
         if self.kind == WeakeningKind::Late {
             let at = |id| {
                 self.world
@@ -80,18 +84,25 @@ impl<'w, 'a> View<'w, 'a> {
 
     /// The guardrails that run by themselves at some stage, sorted: a pipeline takes over its
     /// guardrails in its own mode only. One whose modes are not known is taken over by any.
-    pub(super) fn guardrails_alone(&self, got: &Got) -> Vec<GuardId> {
-        let pipes: Vec<&Pipe> = got
-            .pipes
-            .iter()
-            .filter_map(|pipe| self.world.pipes.value_of(*pipe))
-            .collect();
-        let captured = |id: GuardId, stage: Option<Stage>| {
-            let at = |pipe: &&&Pipe| stage.is_none_or(|stage| Stage::from_mode(pipe.mode) == stage);
-            pipes
-                .iter()
-                .filter(at)
-                .any(|pipe| pipe.steps.iter().any(|step| step.guardrail == id))
+    pub(super) fn guardrails_alone(&self, got: &Got, budget: &Budget) -> Vec<GuardId> {
+        let mut captured: [FxHashSet<GuardId>; 2] = Default::default();
+        let [before, after] = &mut captured;
+        let pipes = got.pipes.iter();
+        for pipe in pipes.filter_map(|pipe| self.world.pipes.value_of(*pipe)) {
+            budget.spend(1 + pipe.steps.len() as u64);
+            let guardrails = pipe.steps.iter().map(|step| step.guardrail);
+            match pipe.mode {
+                PipelineMode::PreCall => before.extend(guardrails),
+                PipelineMode::PostCall => after.extend(guardrails),
+            }
+        }
+
+        budget.spend(got.gives.len() as u64);
+        let captured = |id: GuardId, stage: Option<Stage>| match stage {
+            Some(Stage::Before) => before.contains(&id),
+            Some(Stage::During) => false,
+            Some(Stage::After) => after.contains(&id),
+            None => before.contains(&id) || after.contains(&id),
         };
 
         let stages: &[Stage] = match self.kind {
@@ -138,7 +149,7 @@ impl<'w, 'a> View<'w, 'a> {
                 let outcomes = vec![(*guardrail, outcome)];
                 let mut walk = self.start_walk(vec![(pipe, Goal::Rest)], &[], outcomes, budget);
                 // What is too large to be walked is not ruled out.
-                walk.walk_from(0, 0).unwrap_or(true)
+                walk.find_way().unwrap_or(true)
             })
         });
         guardrails
@@ -182,9 +193,9 @@ impl<'w, 'a> View<'w, 'a> {
         [base, head]: [&Got; 2],
         budget: &Budget,
     ) -> Result<Option<GuardrailOutcomes>, TooLarge> {
-        let mut alone = self.guardrails_alone(head);
+        let mut alone = self.guardrails_alone(head, budget);
         alone.extend(
-            self.guardrails_alone(base)
+            self.guardrails_alone(base, budget)
                 .into_iter()
                 .filter(|id| element != Element::Guardrail(*id)),
         );
@@ -238,8 +249,9 @@ impl<'w, 'a> View<'w, 'a> {
         };
 
         for start in starts {
+            budget.spend(tasks.len() as u64);
             let mut walk = self.start_walk(tasks.clone(), alone, start, budget);
-            if walk.walk_from(0, 0)? {
+            if walk.find_way()? {
                 return Ok(Some(walk.outcomes));
             }
         }
@@ -261,6 +273,7 @@ impl<'w, 'a> View<'w, 'a> {
             view: self,
             tasks,
             alone,
+            known: outcomes.iter().copied().collect(),
             outcomes,
             budget,
             steps: 0,
@@ -312,55 +325,116 @@ struct PipelineWalk<'v, 'p, 'a> {
     /// Guardrails that must not fail, sorted.
     alone: &'p [GuardId],
     outcomes: GuardrailOutcomes,
+    /// The same by guardrail.
+    known: FxHashMap<GuardId, Outcome>,
     budget: &'p Budget,
     steps: u32,
 }
 
-impl PipelineWalk<'_, '_, '_> {
-    /// Whether all goals can be reached from a step on; then `outcomes` says how.
-    fn walk_from(&mut self, task: usize, step: usize) -> Result<bool, TooLarge> {
-        self.steps += 1;
-        if self.steps > MAX_STEPS || !self.budget.spend(1) {
-            return Err(TooLarge);
-        }
+/// A step of a pipeline that was reached, and what its guardrail may return that was not tried yet.
+struct Fork<'p> {
+    task: usize,
+    step: usize,
+    goal: Goal,
+    at: &'p PipeStep,
+    left: &'static [Outcome],
+    /// Whether what it returns is new, and known from then on.
+    is_new: bool,
+    /// How many outcomes were known before.
+    length: usize,
+}
 
-        let Some((pipe, goal)) = self.tasks.get(task).copied() else {
-            return Ok(true);
-        };
-        let Some(at) = pipe.steps.get(step) else {
-            return if goal == Goal::Rest {
-                self.walk_from(task + 1, 0)
-            } else {
-                Ok(false)
-            };
-        };
+/// Where a walk has got to.
+enum Place<'p> {
+    /// All goals are reached.
+    End,
+    /// A pipeline has ended that should have acted.
+    DeadEnd,
+    Fork(Fork<'p>),
+}
 
-        let known = self
-            .outcomes
-            .iter()
-            .find(|(guardrail, _)| *guardrail == at.guardrail);
-        let known = known.map(|(_, outcome)| *outcome);
-        let (choices, is_asked) =
-            self.outcome_choices(at.guardrail, Stage::from_mode(pipe.mode), known);
-        for outcome in choices {
-            let length = self.outcomes.len();
-            if known.is_none() && is_asked {
-                self.outcomes.push((at.guardrail, *outcome));
+impl<'p> PipelineWalk<'_, 'p, '_> {
+    /// Whether all goals can be reached; then `outcomes` says how. Pipelines may be long, so the
+    /// way back is kept in a list and not on the stack of the thread.
+    fn find_way(&mut self) -> Result<bool, TooLarge> {
+        let mut forks: Vec<Fork<'p>> = Vec::new();
+        let mut next = Some((0, 0));
+        loop {
+            if let Some((task, step)) = next.take() {
+                match self.reach_place(task, step)? {
+                    Place::End => return Ok(true),
+                    Place::DeadEnd => {}
+                    Place::Fork(fork) => forks.push(fork),
+                }
             }
 
-            let done = match at.action_after(*outcome) {
-                Action::Next => self.walk_from(task, step + 1)?,
-                action => goal.is_reached_by(action) && self.walk_from(task + 1, 0)?,
+            let Some(fork) = forks.last_mut() else {
+                return Ok(false);
             };
 
-            if done {
-                return Ok(true);
+            self.forget_outcomes(fork.length);
+            let Some((outcome, left)) = fork.left.split_first() else {
+                forks.pop();
+                continue;
+            };
+
+            fork.left = left;
+            if fork.is_new {
+                self.outcomes.push((fork.at.guardrail, *outcome));
+                self.known.insert(fork.at.guardrail, *outcome);
             }
 
-            self.outcomes.truncate(length);
+            next = match fork.at.action_after(*outcome) {
+                Action::Next => Some((fork.task, fork.step + 1)),
+                action => fork
+                    .goal
+                    .is_reached_by(action)
+                    .then_some((fork.task + 1, 0)),
+            };
         }
+    }
 
-        Ok(false)
+    fn reach_place(&mut self, mut task: usize, mut step: usize) -> Result<Place<'p>, TooLarge> {
+        loop {
+            self.steps += 1;
+            if self.steps > MAX_STEPS || !self.budget.spend(PER_STEP) {
+                return Err(TooLarge);
+            }
+
+            let Some((pipe, goal)) = self.tasks.get(task).copied() else {
+                return Ok(Place::End);
+            };
+            let Some(at) = pipe.steps.get(step) else {
+                if goal != Goal::Rest {
+                    return Ok(Place::DeadEnd);
+                }
+
+                (task, step) = (task + 1, 0);
+                continue;
+            };
+
+            let known = self.known.get(&at.guardrail).copied();
+            let stage = Stage::from_mode(pipe.mode);
+            let (left, is_asked) = self.outcome_choices(at.guardrail, stage, known);
+
+            return Ok(Place::Fork(Fork {
+                task,
+                step,
+                goal,
+                at,
+                left,
+                is_new: known.is_none() && is_asked,
+                length: self.outcomes.len(),
+            }));
+        }
+    }
+
+    fn forget_outcomes(&mut self, length: usize) {
+        while self.outcomes.len() > length {
+            if let Some((guardrail, _)) = self.outcomes.pop() {
+                self.known.remove(&guardrail);
+            }
+        }
     }
 
     /// What a guardrail may return as a step, and whether it is asked at all: where the gateway

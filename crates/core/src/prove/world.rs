@@ -134,9 +134,12 @@ pub(super) struct World<'a> {
     pub twins: Twins,
     /// When the gateway runs each guardrail: the last set's catalog speaks for all of them.
     runs: Vec<Runs>,
-    /// What each profile gives to every model, sorted.
-    always: Vec<Vec<GuardId>>,
+    /// See [`World::work_of`].
+    work: Vec<u64>,
 }
+
+/// Guardrails and conditions of a chain, and steps of its pipeline, that cost no unit of work.
+const FREE_PARTS: u64 = 16;
 
 impl<'a> World<'a> {
     pub(super) fn new(sets: &[&'a PolicySet]) -> Self {
@@ -149,7 +152,7 @@ impl<'a> World<'a> {
             sides: Vec::new(),
             twins: Twins::default(),
             runs: Vec::new(),
-            always: Vec::new(),
+            work: Vec::new(),
         };
 
         for set in sets {
@@ -157,11 +160,8 @@ impl<'a> World<'a> {
             world.sides.push(side);
         }
 
-        world.always = world
-            .profiles
-            .all_numbers()
-            .map(|profile| world.unconditional_guardrails(profile))
-            .collect();
+        let profiles = world.profiles.all_numbers();
+        world.work = profiles.map(|profile| world.count_parts(profile)).collect();
         world.find_twins(&[]);
         if let Some(set) = sets.last() {
             let known = |id| set.catalog.guardrail(world.guardrails.value_of(id)?);
@@ -330,17 +330,23 @@ impl<'a> World<'a> {
             .any(|member| member.add.binary_search(&guardrail).is_ok())
     }
 
-    /// What a policy gives to every model: nothing where a member of its chain has a condition.
-    pub(super) fn always_given(&self, profile: ProfileId) -> &[GuardId] {
-        self.always.get(profile as usize).map_or(&[], Vec::as_slice)
-    }
-
     /// Whether a policy gives a guardrail to every model.
     pub(super) fn always_gives(&self, profile: ProfileId, guardrail: GuardId) -> bool {
-        self.always_given(profile).binary_search(&guardrail).is_ok()
+        let mut is_given = false;
+        for member in self.chain_of(profile) {
+            if member.condition.is_some() {
+                return false;
+            }
+
+            is_given |= member.add.binary_search(&guardrail).is_ok();
+            is_given &= member.remove.binary_search(&guardrail).is_err();
+        }
+
+        is_given
     }
 
-    fn unconditional_guardrails(&self, profile: ProfileId) -> Vec<GuardId> {
+    /// What a policy gives to every model: nothing where a member of its chain has a condition.
+    pub(super) fn always_given(&self, profile: ProfileId) -> Vec<GuardId> {
         if self
             .chain_of(profile)
             .any(|member| member.condition.is_some())
@@ -349,6 +355,39 @@ impl<'a> World<'a> {
         }
 
         guardrails_given(self.chain_of(profile), |_| true)
+    }
+
+    /// The units of work that telling what a profile does takes, beside the one of its attachment:
+    /// nothing for most, one for each part of a long one.
+    pub(super) fn work_of(&self, profile: ProfileId) -> u64 {
+        self.work.get(profile as usize).copied().unwrap_or_default()
+    }
+
+    /// The units of work that making the world took.
+    pub(super) fn work_of_making(&self) -> u64 {
+        let members = self.members.all_numbers();
+        let members = members.filter_map(|member| self.members.value_of(member));
+        let named: usize = members
+            .map(|member| member.add.len() + member.remove.len())
+            .sum();
+        let givens = self.sides.iter().flat_map(|side| &side.givens);
+        let patterns: u64 = givens.map(|given| 8 + given.zone.count_points()).sum();
+        let profiles: u64 = self.work.iter().map(|parts| 8 + parts).sum();
+
+        8 * (named as u64 + patterns + profiles)
+    }
+
+    fn count_parts(&self, profile: ProfileId) -> u64 {
+        let parts = self.chain_of(profile).map(|member| {
+            let asked = member.condition.as_ref().map_or(0, Vec::len);
+            1 + asked + member.add.len() + member.remove.len()
+        });
+        let pipe = self
+            .pipe_of(profile)
+            .and_then(|pipe| self.pipes.value_of(pipe));
+        let steps = pipe.map_or(0, |pipe| pipe.steps.len());
+
+        ((parts.sum::<usize>() + steps) as u64).saturating_sub(FREE_PARTS)
     }
 
     pub(super) fn pipe_of(&self, profile: ProfileId) -> Option<PipeId> {

@@ -18,9 +18,9 @@ mod tables;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use regex_automata::nfa::thompson::WhichCaptures;
+use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::{Anchored, Input, meta};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
@@ -29,6 +29,14 @@ pub const REGEX_SIZE: usize = 1 << 20;
 
 /// Bytes that the text of a pattern with metacharacters may have: the limit `regex-length`.
 pub const REGEX_LENGTH: usize = 1 << 14;
+
+/// Bytes of the machine that an expression is read into, up to which its compiled form cannot pass
+/// `REGEX_SIZE`. It is compiled at its first question then: compiling takes ten times as long as
+/// reading, and most expressions of a set that is only judged are never asked.
+const SURELY_SMALL: usize = 1 << 15;
+
+/// Bytes of an engine beside its machines.
+const ENGINE_BYTES: usize = 1 << 10;
 
 /// Bytes of lazily built states that one pattern may keep a thread.
 const CACHE_SIZE: usize = 1 << 17;
@@ -56,7 +64,9 @@ enum Matcher {
 
 struct Compiled {
     body: Hir,
-    engine: meta::Regex,
+    engine: OnceLock<Option<meta::Regex>>,
+    /// Bytes of the engine, about.
+    size: usize,
 }
 
 /// Why a text is no pattern.
@@ -94,9 +104,7 @@ impl ModelPattern {
             || match &self.matcher {
                 Matcher::Text => false,
                 Matcher::Literal(literal) => **literal == *model,
-                Matcher::Regex(regex) => regex
-                    .engine
-                    .is_match(Input::new(model).anchored(Anchored::Yes)),
+                Matcher::Regex(regex) => regex.matches(model),
             }
     }
 
@@ -139,7 +147,7 @@ impl ModelPattern {
         match &self.matcher {
             Matcher::Text => 0,
             Matcher::Literal(literal) => literal.len(),
-            Matcher::Regex(regex) => regex.engine.memory_usage(),
+            Matcher::Regex(regex) => regex.size,
         }
     }
 
@@ -209,19 +217,22 @@ impl Matcher {
 
 impl Compiled {
     fn new(body: Hir, text: &str) -> Result<Self, ConditionFault> {
-        let config = meta::Config::new()
+        let config = thompson::Config::new()
             .which_captures(WhichCaptures::None)
-            .nfa_size_limit(Some(REGEX_SIZE))
-            // States built as searches need them: all of them at once would make reading four times
-            // as slow.
-            .dfa(false)
-            .hybrid_cache_capacity(CACHE_SIZE);
-        let engine = meta::Builder::new()
+            .nfa_size_limit(Some(SURELY_SMALL));
+        let machine = thompson::Compiler::new()
             .configure(config)
             .build_from_hir(&anchor_language(body.clone()));
+        if let Ok(machine) = machine {
+            // One machine for each direction.
+            let size = 2 * machine.memory_usage() + ENGINE_BYTES;
+            let engine = OnceLock::new();
+            return Ok(Self { body, engine, size });
+        }
+
         // The tree is well formed, so size is the only thing that the engine can object to;
         // whatever it says, there is no pattern then.
-        let engine = engine.map_err(|_| ConditionFault {
+        let engine = build_engine(&body, Some(REGEX_SIZE)).ok_or_else(|| ConditionFault {
             range: 0..text.len(),
             message: format!(
                 "the compiled form is too large: the limit `regex-size` is {REGEX_SIZE} bytes"
@@ -232,8 +243,35 @@ impl Compiled {
             limit: true,
         })?;
 
-        Ok(Self { body, engine })
+        let size = engine.memory_usage();
+        let engine = OnceLock::from(Some(engine));
+        Ok(Self { body, engine, size })
     }
+
+    fn matches(&self, model: &str) -> bool {
+        let engine = self.engine.get_or_init(|| build_engine(&self.body, None));
+        // Without a limit nothing keeps an engine from being built; a policy that applies is the
+        // safer answer.
+        engine
+            .as_ref()
+            .is_none_or(|engine| engine.is_match(Input::new(model).anchored(Anchored::Yes)))
+    }
+}
+
+/// The engine of an expression; `None` where it would be larger than the limit.
+fn build_engine(body: &Hir, limit: Option<usize>) -> Option<meta::Regex> {
+    let config = meta::Config::new()
+        .which_captures(WhichCaptures::None)
+        .nfa_size_limit(limit)
+        // States built as searches need them: all of them at once would make compiling four times
+        // as slow.
+        .dfa(false)
+        .hybrid_cache_capacity(CACHE_SIZE);
+    let engine = meta::Builder::new()
+        .configure(config)
+        .build_from_hir(&anchor_language(body.clone()));
+
+    engine.ok()
 }
 
 fn anchor_language(body: Hir) -> Hir {

@@ -1,7 +1,8 @@
 //! RG104 `chain-too-deep`: more than a hundred policies in one chain
 
 use super::Scope;
-use crate::document::{Finding, Rule, Severity};
+use crate::document::rules::limit_exceeded;
+use crate::document::{Finding, Release, Rule, Severity};
 use crate::policy::{DraftSet, MAX_CHAIN};
 
 /// A policy and its parent, by the parts of their numbers, on one line.
@@ -71,8 +72,13 @@ pub static RULE: Rule = Rule {
     )],
 };
 
-/// Every policy whose chain is too long.
+/// Guardrails that a chain of policies adds at most: the limit `chain-guardrails`. No gateway runs
+/// as many for a call, and every answer has them all.
+const MAX_GUARDRAILS: usize = 4_096;
+
+/// Every policy whose chain is too long, or adds too much.
 pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    check_guardrails(draft, findings);
     for (item, depth) in draft.policies.iter().zip(&draft.lineage.depths) {
         let depth = depth.filter(|depth| *depth > MAX_CHAIN);
         if let (Some(depth), Some(parent)) = (depth, &item.raw.inherit) {
@@ -82,6 +88,34 @@ pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             findings.push(
                 item.make_finding(&RULE, parent.span, message)
                     .with_help("merge policies that are attached nowhere"),
+            );
+        }
+    }
+}
+
+/// The nearest policy to the root whose chain adds too many guardrails: those below it do as well.
+fn check_guardrails(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
+    let added = |at: usize| {
+        let guardrails = draft.policies.get(at)?.raw.guardrails.as_ref()?;
+        guardrails.add.as_ref().map(Vec::len)
+    };
+    let added = |at: usize| added(at).unwrap_or(0);
+    for (at, item) in draft.policies.iter().enumerate() {
+        if added(at) == 0 {
+            continue;
+        }
+
+        let all: usize = draft.chain_upwards(at).map(added).sum();
+        if all > MAX_GUARDRAILS && all - added(at) <= MAX_GUARDRAILS {
+            let message = format!(
+                "the chain of `{}` adds {all} guardrails: the limit `chain-guardrails` is \
+                    {MAX_GUARDRAILS}",
+                item.raw.name.as_str()
+            );
+            findings.push(
+                item.make_finding(&limit_exceeded::RULE, item.raw.name.span, message)
+                    .since_release(Release::V0_2)
+                    .with_help("every request that the policy matches gets all of them"),
             );
         }
     }

@@ -163,6 +163,71 @@ fn many_pipelines(size: usize, is_changed: bool) -> Documents {
     all
 }
 
+/// A pipeline of many steps, some of which let more pass than before.
+fn steps_of_one_pipeline(size: usize, is_changed: bool) -> Documents {
+    let mut all = Documents::default();
+    let mut steps = String::new();
+    for n in 0..size {
+        let on_fail = if is_changed && n % 7 == 0 {
+            "next"
+        } else {
+            "block"
+        };
+        write!(
+            steps,
+            "{{guardrail: g-{n:05}, on_pass: next, on_fail: {on_fail}}}, "
+        )
+        .expect("a string");
+    }
+
+    all.policy(
+        "p",
+        &format!(
+            "guardrails: {{add: [{}]}}\npipeline: {{mode: pre_call, steps: [{steps}]}}",
+            names("g", size)
+        ),
+    );
+    all.attach("p", "scope: \"*\"");
+
+    all
+}
+
+/// Many children of a policy that gives a lot, of which one guardrail goes.
+fn a_wide_family(size: usize, is_changed: bool) -> Documents {
+    let mut all = Documents::default();
+    let last = if is_changed { "" } else { ", last" };
+    all.policy(
+        "parent",
+        &format!("guardrails: {{add: [{}{last}]}}", names("g", size)),
+    );
+    for n in 0..20 {
+        let child = format!("child-{n}");
+        all.policy(&child, "inherit: parent\nguardrails: {add: [c]}");
+        all.attach(&child, &format!("teams: [t-{n}]"));
+    }
+
+    all
+}
+
+/// Attachments of several dimensions each, which share their patterns with few others.
+fn many_dimensions(size: usize, is_changed: bool) -> Documents {
+    let mut all = Documents::default();
+    all.policy("p", guardrails(is_changed));
+    all.policy("q", "guardrails: {add: [c]}");
+    for n in 0..size {
+        let policy = if n % 2 == 0 { "p" } else { "q" };
+        let (near, far) = (n / 4, n / 2);
+        all.attach(
+            policy,
+            &format!(
+                "teams: [t-{near:05}, 't-{far:05}-*']\nkeys: [k-{near:05}]\nusers: [u-{n:05}]"
+            ),
+        );
+    }
+
+    all
+}
+
 fn assert_linear(what: &str, work: impl Fn(usize) -> u64) {
     let units = TIMES.map(|times| work(SIZE * times));
     for pair in units.windows(2) {
@@ -176,7 +241,7 @@ fn assert_linear(what: &str, work: impl Fn(usize) -> u64) {
 
 #[test]
 fn the_work_of_an_impact_grows_with_the_size_of_the_sets() {
-    let cases: [(&str, Make); 8] = [
+    let cases: [(&str, Make); 10] = [
         ("teams of one attachment", many_teams),
         ("tags of one attachment", many_tags),
         ("teams and keys of one attachment", a_square),
@@ -185,6 +250,8 @@ fn the_work_of_an_impact_grows_with_the_size_of_the_sets() {
         ("policies, half of them changed", half_of_all),
         ("policies beside the one that changed", one_of_many),
         ("pipelines", many_pipelines),
+        ("guardrails of a wide family", a_wide_family),
+        ("dimensions of attachments", many_dimensions),
     ];
 
     for (what, make) in cases {
@@ -196,6 +263,45 @@ fn the_work_of_an_impact_grows_with_the_size_of_the_sets() {
             assert!(!found.regions.is_empty(), "{what}");
             budget.units_used()
         });
+    }
+}
+
+/// What may take the square of a size ends with the budget, near it, and says so.
+#[test]
+fn what_grows_faster_ends_soon_after_its_budget() {
+    const UNITS: u64 = 300_000;
+    let conditions = |size: usize, is_changed: bool| {
+        let mut all = Documents::default();
+        all.policy("p", guardrails(is_changed));
+        all.attach("p", "scope: \"*\"");
+        for n in 0..size {
+            let letter = char::from(b'a' + u8::try_from(n % 26).expect("a letter"));
+            let rest = format!("guardrails: {{add: [x{n}]}}\ncondition: {{model: '.*{letter}.*'}}");
+            all.policy(&format!("e{n}"), &rest);
+            all.attach(&format!("e{n}"), "scope: \"*\"");
+        }
+
+        all
+    };
+    let cases: [(&str, &dyn Fn(usize, bool) -> Documents, usize); 2] = [
+        ("steps of one pipeline", &steps_of_one_pipeline, 1_000),
+        ("classes of models", &conditions, 11),
+    ];
+
+    for (what, make, size) in cases {
+        let [base, head] = [false, true].map(|is_changed| make(size, is_changed).engine());
+        let budget = Budget::with_units(UNITS);
+        let found = impact_of_change(&base, &head, &budget);
+        assert!(!found.exact, "{what}");
+        // What was begun when the budget ended is not much.
+        assert!(
+            budget.units_used() < 2 * UNITS,
+            "{what}: {}",
+            budget.units_used()
+        );
+        if !found.weakens {
+            assert!(!found.weakening_doubts.is_empty(), "{what}");
+        }
     }
 }
 

@@ -49,6 +49,9 @@ use super::world::{Given, GuardId, PipeId, ProfileId, World};
 use crate::document::{Action, Dimension, FinalAction, Outcome, PipelineMode};
 use crate::resolve::{self, Engine, Reaction, Script, Stage, simulate_call};
 
+/// The most attachments and policies that are met one after the other from one place on.
+const MAX_MEETINGS: usize = 64;
+
 /// A place to look at: the generic requests of a point that name some policies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Start {
@@ -279,8 +282,9 @@ impl Hunt<'_, '_, '_> {
             calls_tool,
         };
 
-        let alone = view.guardrails_alone(after);
-        let elements = view.stopping_elements(before);
+        let budget = self.search.eval.budget;
+        let alone = view.guardrails_alone(after, budget);
+        let elements = view.stopping_elements(before, budget);
         let pairs = before.pipes.len() * after.pipes.len();
         self.search
             .eval
@@ -319,22 +323,29 @@ impl Hunt<'_, '_, '_> {
                 Err(_) => self.skipped = true,
             }
 
+            if self.is_over() {
+                return;
+            }
+
             let list = match element {
                 Element::Guardrail(_) => &mut wanted.captured_anew,
                 Element::Pipeline(_) => &mut wanted.captured,
             };
 
-            list.extend(
-                walk::guardrails_run(world, element)
-                    .into_iter()
-                    .filter(|g| alone.binary_search(g).is_ok()),
-            );
+            let run = walk::guardrails_run(world, element);
+            budget.spend(run.len() as u64);
+            list.extend(run.into_iter().filter(|g| alone.binary_search(g).is_ok()));
         }
     }
 
     /// Looks at the place once more with what could let more through: attachments and named
     /// policies of HEAD.
     fn look_further(&mut self, start: &Start, wanted: &Wanted, depth: usize) {
+        if depth > MAX_MEETINGS {
+            self.skipped = true;
+            return;
+        }
+
         // One step for each guardrail of a pipeline, and one for the defaults.
         if depth > 1 + wanted.captured.len() + wanted.captured_anew.len() {
             return;
@@ -351,11 +362,16 @@ impl Hunt<'_, '_, '_> {
         };
         let world = self.search.eval.world;
         let pardons = Rc::clone(&self.pardons);
+        let budget = self.search.eval.budget;
         let captures = |profile: ProfileId, is_new: &dyn Fn() -> bool| {
             let Some(pipe) = world.pipe_of(profile) else {
                 return false;
             };
             let pardoned = pardons.get(&pipe).map_or(&[][..], Vec::as_slice);
+            if !budget.spend(pardoned.len() as u64) {
+                return false;
+            }
+
             let one_of = |list: &[GuardId]| {
                 pardoned
                     .iter()

@@ -304,7 +304,12 @@ impl Hunt<'_, '_, '_> {
 
         // Of policies that do the same one is enough.
         let mut profiles = FxHashSet::default();
-        self.search.eval.budget.spend(base.profiles.len() as u64);
+        let looks = base.profiles.len() * steps.len().max(1);
+        if !self.search.eval.budget.spend(looks as u64) {
+            self.skipped = true;
+            return;
+        }
+
         let policies: Vec<&Arc<str>> = base
             .set
             .policies

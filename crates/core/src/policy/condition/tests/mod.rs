@@ -197,6 +197,25 @@ fn a_pattern_without_an_expression_compiles_none() {
 }
 
 #[test]
+fn an_expression_is_compiled_at_its_first_question_and_refused_at_once() {
+    let lazy = pattern("gpt-4[.-]o?.*");
+    let Matcher::Regex(compiled) = &lazy.matcher else {
+        panic!("{lazy:?}");
+    };
+    assert!(compiled.engine.get().is_none());
+    let size = lazy.compiled_size();
+    assert!(lazy.matches("gpt-4-o1") && !lazy.matches("gpt-4"));
+    let engine = compiled.engine.get().unwrap().as_ref().unwrap();
+    // The limit of all expressions together counts about what they take.
+    let taken = engine.memory_usage();
+    assert!(size < 2 * taken && taken < 3 * size, "{size} and {taken}");
+
+    for text in ["gpt-4(?!o)", "(a", "a{2,1}", "[z-a]"] {
+        assert!(ModelPattern::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn tells_globs() {
     for text in ["gpt-4*", "claude-*", "bedrock/*", "(?i)gpt*", "a|b*"] {
         assert!(pattern(text).looks_like_glob(), "{text}");
