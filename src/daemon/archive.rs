@@ -225,8 +225,12 @@ impl History {
             }
             None => {
                 let path = workspace.root().dir().map_err(anyhow::Error::from)?.join(file);
-                if fs::metadata(&path).map_err(anyhow::Error::from)?.len() > MAX_FILE {
+                let found = fs::metadata(&path).map_err(anyhow::Error::from)?;
+                if found.len() > MAX_FILE {
                     return Err(too_large());
+                }
+                if !found.is_file() {
+                    return Err(NoHistory::Changed);
                 }
                 fs::read(&path).map_err(anyhow::Error::from)?
             }

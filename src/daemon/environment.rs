@@ -386,7 +386,7 @@ impl Tracked {
     }
 
     fn take_loaded(&mut self, context: &Context<'_>, report: LoadReport) {
-        let LoadReport { commit, result, leans_on_ledger, untold, took } = report;
+        let LoadReport { commit, result, leans_on_ledger, untold, retreat, took } = report;
         self.death = None;
         if let Some(judged) = &mut self.judged {
             judged.leans_on_ledger = leans_on_ledger;
@@ -396,6 +396,8 @@ impl Tracked {
             format!("what was promoted to `{name}` before cannot be told, nor holds of then: {why}")
         });
         context.hub.notes().report(Subject::Promotions, name, note);
+        let note = retreat.map(|retreat| retreat.to_string());
+        context.hub.notes().report(Subject::Promotions, &format!("{name} ledger"), note);
         let result = match result {
             LoadResult::Good { engine, not_before, promotion, hold, release, newer, files } => {
                 self.slot.facts().hold = hold;

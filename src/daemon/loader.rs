@@ -20,7 +20,7 @@ use super::state_folder::StateFolder;
 use super::status::Hold;
 use super::watch::Hint;
 use crate::ops::{TrackedSet, latest_honest, own_root, release_of};
-use crate::repo::{CommitId, Promotion, Repo, TreeId};
+use crate::repo::{CommitId, Promotion, Repo, Retreat, TreeId};
 
 /// How many commits are counted between what is served and what the ref holds.
 const MAX_BEHIND: usize = 1_000;
@@ -79,6 +79,8 @@ pub(super) struct LoadReport {
     pub leans_on_ledger: bool,
     /// Why it cannot be told what was promoted before, if so.
     pub untold: Option<String>,
+    /// That promotions are gone which were there before.
+    pub retreat: Option<Retreat>,
     pub took: Duration,
 }
 
@@ -118,6 +120,8 @@ struct Standing {
     leans_on_ledger: bool,
     /// Why all this is only what the tip says itself, if so.
     untold: Option<String>,
+    /// That promotions are gone which were there before.
+    retreat: Option<Retreat>,
 }
 
 /// The way to a loader's thread. Dropped, the thread ends after what it does.
@@ -140,6 +144,7 @@ impl Loader {
             environment: environment.to_owned(),
             reader: TrackedSet::default(),
             served_tree: None,
+            seen: None,
         };
         background::spawn("refguard-load", Way::Little, move || {
             worker.run(&inbox, &report, &done);
@@ -179,6 +184,8 @@ struct Worker {
     reader: TrackedSet,
     /// The tree that the last good set was read from; none where it came from a file.
     served_tree: Option<TreeId>,
+    /// The newest promotion that was ever seen: by this process, or by the one before that left the state file.
+    seen: Option<Promotion>,
 }
 
 impl Worker {
@@ -209,6 +216,11 @@ impl Worker {
             Order::Restore { folder, reference, repo } => {
                 let restored =
                     state::restore(&folder, &self.environment, &reference, repo.as_ref());
+                if let (Some(repo), Ok(Some(Restored { commit, promotion: Some(_), .. }))) =
+                    (&repo, &restored)
+                {
+                    self.seen = repo.promotion_at(&self.environment, *commit).ok().flatten();
+                }
                 let not_before = InstantFile::new(&folder, &self.environment).read();
                 let index = |found| index_restored(found, not_before);
                 Report::Restored(restored.map(|found| found.map(index)))
@@ -217,6 +229,7 @@ impl Worker {
                 let started = Instant::now();
                 let mut standing = self.find_standing(&order);
                 let (leans_on_ledger, untold) = (standing.leans_on_ledger, standing.untold.take());
+                let retreat = standing.retreat.take();
                 let (commit, result) = (order.commit, self.load(order, standing));
                 let took = started.elapsed();
                 Report::Loaded(Box::new(LoadReport {
@@ -224,6 +237,7 @@ impl Worker {
                     result,
                     leans_on_ledger,
                     untold,
+                    retreat,
                     took,
                 }))
             }
@@ -257,7 +271,7 @@ impl Worker {
 
     /// What the promotions of the environment say of a tip. Informational where it fails to be read: it never blocks
     /// serving.
-    fn find_standing(&self, order: &LoadOrder) -> Standing {
+    fn find_standing(&mut self, order: &LoadOrder) -> Standing {
         let (repo, commit) = (&order.repo, order.commit);
         let newest = repo.newest_promotions(&self.environment, commit, order.recorded);
         let (newest, untold) = match newest {
@@ -265,6 +279,10 @@ impl Worker {
             Err(error) => {
                 (repo.claimed_promotion(&self.environment, commit), Some(error.to_string()))
             }
+        };
+        let retreat = match &untold {
+            None => self.find_retreat(repo, newest.last()),
+            Some(_) => None,
         };
         let promotion = newest.at(commit);
         let counting = promotion.or_else(|| newest.last());
@@ -279,7 +297,21 @@ impl Worker {
             foreign: counting.and_then(|counting| self.find_owner(counting, &order.prefix)),
             leans_on_ledger: newest.lean_on_ledger(commit),
             untold,
+            retreat,
         }
+    }
+
+    /// Whether promotions are gone that were seen before. What was seen stays, so that it is said for as long as this
+    /// process runs.
+    fn find_retreat(&mut self, repo: &Repo, newest: Option<&Promotion>) -> Option<Retreat> {
+        let retreat = match &self.seen {
+            Some(seen) => repo.find_retreat(seen, newest).ok().flatten(),
+            None => None,
+        };
+        if retreat.is_none() {
+            self.seen = newest.cloned();
+        }
+        retreat
     }
 
     /// That an environment belongs to another root than the one that is served, if its last promotion says so.

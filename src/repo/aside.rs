@@ -1,7 +1,7 @@
 //! Files that refguard keeps for itself in the git directory, under `refguard/`: what they hold can be
 //! worked out again, so they may be deleted at any time, and nothing depends on their being written.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use super::plain::open_plain;
 use super::{Repo, RepoError};
 
 /// Bytes of the checksum that a file begins with.
@@ -55,7 +56,7 @@ impl Repo {
     /// What was written under this name; `None` where it is not there, is larger than `limit` bytes, or is
     /// not as it was written.
     pub fn read_aside(&self, name: &AsideName, limit: u64) -> Option<Vec<u8>> {
-        let file = File::open(self.aside(name)).ok()?;
+        let file = open_plain(&self.aside(name)).ok()?;
         let found = file.metadata().ok().filter(|found| found.is_file() && found.len() <= limit)?;
         let mut bytes = Vec::with_capacity(usize::try_from(found.len()).ok()?);
         file.take(limit).read_to_end(&mut bytes).ok()?;

@@ -32,6 +32,25 @@ pub enum RepoError {
         /// What to do.
         help: &'static str,
     },
+    /// Something that is no file in the place of one: reading it would wait without end.
+    #[error("`{}` is a FIFO, a socket or a device, and git needs a file there", path.display())]
+    SpecialFile {
+        /// What it is.
+        path: PathBuf,
+    },
+    /// Two answers to where the refs of a repository are.
+    #[error(
+        "`GIT_COMMON_DIR` names `{}`, and the repository `{}` shares that of `{}`",
+        named.display(), dir.display(), own.display()
+    )]
+    OtherCommonDir {
+        /// The repository.
+        dir: PathBuf,
+        /// What the variable names.
+        named: PathBuf,
+        /// What the repository itself says.
+        own: PathBuf,
+    },
     /// Git's ownership check.
     #[error("the repository `{}` belongs to another user", dir.display())]
     ForeignOwner {
@@ -203,6 +222,10 @@ impl RepoError {
             Self::UnsupportedRepository { help, .. } => (*help).into(),
             Self::ForeignOwner { dir } => {
                 format!("if you trust it, run `git config --global --add safe.directory '{}'`", dir.display())
+            }
+            Self::SpecialFile { .. } => "remove it; `git fsck` says what is missing then".into(),
+            Self::OtherCommonDir { .. } => {
+                "unset `GIT_COMMON_DIR`, or name the repository that it belongs to with `GIT_DIR`".into()
             }
             Self::NoGit => "install git, or put it on the PATH".into(),
             Self::BadRefName { .. } => "a full name begins with `refs/`, such as `refs/heads/production`".into(),

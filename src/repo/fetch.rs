@@ -1,10 +1,27 @@
 //! Fetching branches and ledgers from a remote, by `git` itself.
 
 use super::git::Cancel;
-use super::{RefName, Repo, RepoError};
+use super::{Promotion, RefName, Repo, RepoError, Retreat};
 
 /// How git says that a branch is not there. It stops the fetch of all branches.
 const NO_SUCH_BRANCH: &str = "couldn't find remote ref";
+
+/// What the ledgers of a remote have no longer that they had at the fetch before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedgerLosses {
+    /// Environments whose ledgers are gone while their branches are there.
+    pub gone: Vec<String>,
+    /// Those whose promotions went back.
+    pub retreats: Vec<Retreat>,
+}
+
+impl LedgerLosses {
+    /// Takes up those of another fetch.
+    pub fn extend(&mut self, other: Self) {
+        self.gone.extend(other.gone);
+        self.retreats.extend(other.retreats);
+    }
+}
 
 /// What a remote turned out not to have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +54,27 @@ impl Repo {
         let copies = self.refs_below(&folder)?;
         let names = copies.iter().filter_map(|(name, _)| name.as_str().strip_prefix(&folder));
         Ok(names.map(str::to_owned).collect())
+    }
+
+    /// The newest promotion of an environment by the copies of a remote's refs, as far as they can be read.
+    pub(super) fn newest_copied(&self, remote: &str, environment: &str) -> Option<Promotion> {
+        let branch =
+            RefName::branch(environment).and_then(|branch| branch.tracking(remote)).ok()?;
+        let tip = self.read_ref(&branch).ok()?;
+        let recorded = self.read_ref(&RefName::remote_ledger(remote, environment).ok()?).ok()?;
+        match tip {
+            Some(tip) => self.newest_promotions(environment, tip, recorded).ok()?.last().cloned(),
+            None => self.promotion_at(environment, recorded?).ok()?,
+        }
+    }
+
+    /// Which ledgers went back by a fetch, of promotions that were the newest before it.
+    pub(super) fn find_retreats(&self, remote: &str, before: Vec<Promotion>) -> Vec<Retreat> {
+        let retreats = before.into_iter().filter_map(|promotion| {
+            let now = self.newest_copied(remote, &promotion.record.environment);
+            self.find_retreat(&promotion, now.as_ref()).ok().flatten()
+        });
+        retreats.collect()
     }
 
     /// Fetches the branches that are there; returns the others.

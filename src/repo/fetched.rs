@@ -3,11 +3,11 @@
 //! Git notes a fetch in `FETCH_HEAD`, and a clone in the reflog of the remote's `HEAD`; what refguard fetches
 //! itself leaves a file of its own aside. Must not know what the copies are read for.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::time::{Duration, SystemTime};
 
 use super::aside::AsideName;
+use super::plain::open_plain;
 use super::{RefName, Repo, RepoError};
 
 /// Bytes of a file that are looked at.
@@ -29,8 +29,8 @@ impl Repo {
 
     /// What `git fetch` wrote of a branch. A fetch of other branches says nothing of it.
     fn noted_fetch(&self, branch: &RefName) -> Option<SystemTime> {
-        let file = File::open(self.git_dir().join("FETCH_HEAD")).ok()?;
-        let written = file.metadata().ok().filter(std::fs::Metadata::is_file)?.modified().ok()?;
+        let file = open_plain(&self.git_dir().join("FETCH_HEAD")).ok()?;
+        let written = file.metadata().ok()?.modified().ok()?;
         let mut noted = String::new();
         file.take(MOST_BYTES).read_to_string(&mut noted).ok()?;
         let named = format!("\tbranch '{}' of ", branch.short());

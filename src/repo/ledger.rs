@@ -1,6 +1,9 @@
 //! The ledger of an environment: its promotions down to number 1, what else moved its ref, and what
 //! the next promotion builds on.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use super::{Commit, CommitId, Expected, Promotion, Record, RefName, Repo, RepoError};
 
 /// What one look at an environment found. All work of a verb is on this; only the compare-and-swap
@@ -32,6 +35,31 @@ pub struct NewestPromotions {
     recorded: Option<Promotion>,
     /// Neither chain is part of the other.
     are_rivals: bool,
+}
+
+/// A ledger that went back: the newest promotion that was known is none of those that the newest of now follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retreat {
+    /// The environment.
+    pub environment: String,
+    /// The number of the newest promotion that was known.
+    pub from: u64,
+    /// The number of the newest one of those that is left; 0: none.
+    pub to: u64,
+    /// Why it said that no promotion may follow, if it did.
+    pub hold: Option<String>,
+}
+
+impl fmt::Display for Retreat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { environment, from, to, hold } = self;
+        let to = if *to == 0 { "nothing".to_owned() } else { format!("promotion {to}") };
+        write!(f, "the ledger of `{environment}` went back from promotion {from} to {to}")?;
+        match hold {
+            Some(reason) => write!(f, ", and with it a hold was lost: {reason}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One line of an environment's history.
@@ -120,6 +148,42 @@ impl Repo {
             }
         }
         Ok(next.commit.id == older.commit.id)
+    }
+
+    /// Whether a ledger went back since a promotion was its newest one.
+    ///
+    /// # Errors
+    /// Where the promotions of now cannot be read. Those of before may be gone.
+    pub fn find_retreat(
+        &self,
+        before: &Promotion,
+        now: Option<&Promotion>,
+    ) -> Result<Option<Retreat>, RepoError> {
+        // All that the newest one of now follows, and itself, down to the number of the one before.
+        let mut followed = BTreeMap::new();
+        let mut next = now.cloned();
+        while let Some(promotion) = next {
+            if promotion.commit.id == before.commit.id {
+                return Ok(None);
+            }
+            next = self.promotion_before(&promotion)?;
+            followed.insert(promotion.record.number, promotion.commit.id);
+        }
+
+        let mut common = Ok(Some(before.clone()));
+        while let Ok(Some(promotion)) = &common
+            && followed.get(&promotion.record.number) != Some(&promotion.commit.id)
+        {
+            common = self.promotion_before(promotion);
+        }
+        // What was cut off may be collected already: then the newest of now is all that can be said.
+        let to = match common {
+            Ok(common) => common.map_or(0, |common| common.record.number),
+            Err(_) => now.map_or(0, |now| now.record.number.min(before.record.number)),
+        };
+        let Record { number, environment, hold, .. } = &before.record;
+        let (environment, hold) = (environment.clone(), hold.clone());
+        Ok(Some(Retreat { environment, from: *number, to, hold }))
     }
 
     /// What a commit says that it is, where what it follows cannot be read.

@@ -5,7 +5,7 @@
 //! types of git2 do not leave it.
 //!
 //! What on disk is read by whom: the repository and its variables by `open`, the folder of a set by
-//! `root`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
+//! `root`, what must be a file by `plain`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
 //! `changes`; refs and revisions by `revision`; history by `commit`;
 //! when a remote was last asked by `fetched`. Promotions are data in `promotion`
 //! (their trailers in `trailers`) and a chain in `ledger`. Writing is git's own: `objects` makes what no
@@ -33,6 +33,7 @@ mod ledger;
 mod listing;
 mod objects;
 mod open;
+mod plain;
 mod promotion;
 mod remote;
 mod remotes;
@@ -53,12 +54,12 @@ pub use commit::{Commit, FirstParents, Link, Person, Time};
 pub use env::GitEnv;
 pub use error::RepoError;
 pub use fault::FAULT_POINTS;
-pub use fetch::Fetched;
+pub use fetch::{Fetched, LedgerLosses};
 pub use git::Cancel;
 pub use hooks::SharedHooks;
 pub use ids::{BadId, BlobId, CommitId, Expected, RefName, TreeId};
 pub use import::NewHistory;
-pub use ledger::{HistoryEntry, Ledger, NewestPromotions};
+pub use ledger::{HistoryEntry, Ledger, NewestPromotions, Retreat};
 pub use listing::{Entry, EntryKind, Listing, Wanted};
 pub use objects::NewCommit;
 pub use open::Repo;

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::config::GitConfig;
 use super::git::{GitCommand, QUICK};
+use super::plain::{read_plain, read_plain_text, refuse_special_files};
 use super::{CommitId, GitEnv, RefName, RepoError};
 
 /// An open repository: objects and refs are read through libgit2, written through `git`.
@@ -63,6 +64,7 @@ impl Repo {
         let git_dir =
             fs::canonicalize(&git_dir).map_err(RepoError::io("open the repository", git_dir))?;
         let common_dir = common_dir(&git_dir, env, &dir)?;
+        refuse_special_files(&git_dir, &common_dir)?;
         refuse_unreadable(&common_dir)?;
         let git = open(&git_dir, &dir, env)?;
         add_object_directories(&git, &dir, env)?;
@@ -156,7 +158,7 @@ impl Repo {
     pub fn history_overrides(&self) -> [u8; 32] {
         let mut sum = Sha256::new();
         for name in ["info/grafts", "shallow"] {
-            let content = fs::read(self.common_dir.join(name)).unwrap_or_default();
+            let content = read_plain(&self.common_dir.join(name)).unwrap_or_default();
             sum.update(content.len().to_le_bytes());
             sum.update(content);
         }
@@ -166,7 +168,7 @@ impl Repo {
     /// The commits at which a shallow clone was cut: libgit2 shows them without parents.
     pub(super) fn shallow(&self) -> &BTreeSet<CommitId> {
         self.shallow.get_or_init(|| {
-            let text = fs::read_to_string(self.common_dir.join("shallow")).unwrap_or_default();
+            let text = read_plain_text(&self.common_dir.join("shallow")).unwrap_or_default();
             text.lines().filter_map(|line| line.trim().parse().ok()).collect()
         })
     }
@@ -213,14 +215,20 @@ fn resolve_gitlink(named: &Path) -> Result<PathBuf, RepoError> {
 }
 
 fn common_dir(git_dir: &Path, env: &GitEnv, dir: &Path) -> Result<PathBuf, RepoError> {
-    let common = match env.path("GIT_COMMON_DIR", dir) {
-        Some(common) => common,
-        None => match fs::read_to_string(git_dir.join("commondir")) {
-            Ok(text) => git_dir.join(text.trim_end()),
-            Err(_) => return Ok(git_dir.to_owned()),
-        },
+    let own = match read_plain_text(&git_dir.join("commondir")) {
+        Ok(text) => git_dir.join(text.trim_end()),
+        Err(_) => git_dir.to_owned(),
     };
-    fs::canonicalize(&common).map_err(RepoError::io("open the repository", common))
+    let own = fs::canonicalize(&own).map_err(RepoError::io("open the repository", own))?;
+    let Some(named) = env.path("GIT_COMMON_DIR", dir) else { return Ok(own) };
+
+    // Git lets the variable decide; libgit2, which reads here, does not know it. Where both say the same, it is no
+    // matter.
+    let named = fs::canonicalize(&named).map_err(RepoError::io("open the repository", named))?;
+    match named == own {
+        true => Ok(own),
+        false => Err(RepoError::OtherCommonDir { dir: git_dir.to_owned(), named, own }),
+    }
 }
 
 /// Says what libgit2 would only stumble over.
@@ -265,7 +273,7 @@ fn open_trusted(git_dir: &Path) -> Result<git2::Repository, RepoError> {
     let refused = |error: git2::Error| refused_open(git_dir, &error);
     let git = git2::Repository::open_bare(git_dir).map_err(refused)?;
     let is_bare = git.config().and_then(|config| config.get_bool("core.bare")).unwrap_or(false);
-    let gitlink = fs::read_to_string(git_dir.join("gitdir")).ok();
+    let gitlink = read_plain_text(&git_dir.join("gitdir")).ok();
     let top = match &gitlink {
         // A linked work tree: its git directory names the `.git` file in it.
         Some(text) => Path::new(text.trim_end()).parent(),

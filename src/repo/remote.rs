@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::git::{Cancel, Ending, failure};
 use super::transaction::{Move, OTHER_VALUE, Outcome};
-use super::{CommitId, Expected, RefName, Repo, RepoError};
+use super::{CommitId, Expected, LedgerLosses, Promotion, RefName, Repo, RepoError};
 
 /// What some refs of a remote hold; those that it lacks are absent.
 pub type RemoteRefs = BTreeMap<RefName, CommitId>;
@@ -110,16 +110,17 @@ impl Repo {
     }
 
     /// Brings the copies of some environments and branches up to date with what a remote has of them, by full
-    /// names on both sides. A copy of what the remote no longer has is dropped; returns the environments whose ledger
-    /// that is while their branch is there.
+    /// names on both sides. A copy of what the remote no longer has is dropped; returns what ledgers lost.
     pub fn fetch_environments(
         &self,
         remote: &str,
         listed: &Listed,
         names: &[String],
-    ) -> Result<Vec<String>, RepoError> {
+    ) -> Result<LedgerLosses, RepoError> {
         let mut refspecs = Vec::new();
-        let mut lost_ledgers = Vec::new();
+        let mut losses = LedgerLosses::default();
+        let newest = names.iter().filter_map(|name| self.newest_copied(remote, name));
+        let newest: Vec<Promotion> = newest.collect();
         for name in names {
             let branch = RefName::branch(name)?;
             let copies = [
@@ -134,7 +135,7 @@ impl Repo {
                     None if held.is_some() => {
                         self.drop_ref(&copy)?;
                         if source != branch && listed.refs.contains_key(&branch) {
-                            lost_ledgers.push(name.clone());
+                            losses.gone.push(name.clone());
                         }
                     }
                     None => {}
@@ -149,7 +150,8 @@ impl Repo {
         } else {
             self.fetch_refspecs(remote, &refspecs, &Cancel::default())?;
         }
-        Ok(lost_ledgers)
+        losses.retreats = self.find_retreats(remote, newest);
+        Ok(losses)
     }
 
     /// Takes what a remote's `HEAD` names as what this clone is told by, as `git clone` does.

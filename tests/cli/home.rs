@@ -354,3 +354,34 @@ fn a_ledger_that_is_gone_at_the_remote_is_said_and_not_believed() {
     assert!(!run.stdout.contains("on hold"), "{}", run.stdout);
     assert!(!author.run(["status", "--fetch"]).ends(0).stderr.contains(said), "once is enough");
 }
+
+#[test]
+fn a_ledger_that_went_back_at_the_remote_together_with_its_branch_is_said() {
+    let (server, author) = shared();
+    let first = server.id("production");
+    publish(&author, "audit");
+    author.run(["promote"]).ok();
+    author.run(["hold", "audit week"]).ok();
+    for name in ["refs/heads/production", "refs/refguard/ledger/production"] {
+        server.git(["update-ref", name, &first]);
+    }
+    let run = author.run(["status", "--fetch"]).ends(0);
+    let said = "the ledger of `production` went back from promotion 3 to promotion 1, and with it a hold was lost: audit week";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(!author.run(["status", "--fetch"]).ends(0).stderr.contains(said), "once is enough");
+
+    // A verb that moves says it too, also where the promotions were replaced by as many others.
+    publish(&author, "log");
+    let clone = server.cloned(&[]);
+    clone.run(["promote"]).ok();
+    author.run(["status", "--fetch"]).ok();
+    for name in ["refs/heads/production", "refs/refguard/ledger/production"] {
+        server.git(["update-ref", name, &first]);
+    }
+    let other = server.cloned(&[]);
+    publish(&other, "other");
+    other.run(["promote"]).ok();
+    let run = author.run(["hold", "who did that"]).ends(0);
+    let said = "the ledger of `production` went back from promotion 2 to promotion 1";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+}

@@ -442,3 +442,89 @@ fn what_only_a_ledger_says_is_in_status() {
     repo.git(["update-ref", ledger, &moved]);
     assert!(problems().contains("which is no promotion that follows"), "{}", problems());
 }
+
+#[test]
+fn a_revision_that_speaks_of_no_environment_is_read_where_promotions_are_missing() {
+    let repo = strict();
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("two");
+    repo.run(["promote"]).ok();
+    let gone = repo.id("production");
+    let (folder, file) = gone.split_at(2);
+    std::fs::remove_file(repo.path().join(".git/objects").join(folder).join(file)).unwrap();
+
+    let guardrails = json!(["audit", "log", "pii"]);
+    for revision in ["main", "HEAD", "refs/heads/main", &repo.id("main")] {
+        let answer = repo.run(["resolve", "--at", revision, "--format", "json"]).json();
+        assert_eq!(answer["guardrails"], guardrails, "{revision}");
+    }
+    for revision in ["production", "#1", "production~1", "2024-01-01T00:00:00Z"] {
+        let said = repo.run(["resolve", "--at", revision]).fails(2);
+        assert!(said.contains("is missing from the repository"), "{revision}: {said}");
+    }
+}
+
+fn make_fifo(path: &std::path::Path) {
+    let _ = std::fs::remove_file(path);
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_one_of_gits_files_is_refused_without_waiting_for_it() {
+    for name in [
+        "config",
+        "packed-refs",
+        "shallow",
+        "index",
+        "info/exclude",
+        "refs/heads/main",
+        "refs/heads/deep/er",
+        "refs/refguard/ledger/production",
+    ] {
+        let repo = strict();
+        let path = repo.path().join(".git").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        make_fifo(&path);
+        for verb in [&["validate"][..], &["resolve", "--at", "main"], &["status"], &["promote"]] {
+            let run = repo.run(verb.iter().copied());
+            let told = run.stderr.contains(&format!("{name}` is a FIFO"));
+            assert!(told && run.code == Some(2), "{name} {verb:?}: {} {}", run.stdout, run.stderr);
+        }
+    }
+}
+
+/// Without a `HEAD` that is a file a folder is no repository, as git sees it.
+#[test]
+fn a_head_that_is_no_file_makes_no_repository() {
+    let repo = strict();
+    make_fifo(&repo.path().join(".git/HEAD"));
+    assert!(repo.run(["status"]).fails(2).contains("is in no git repository"));
+    let _ = repo.run(["validate"]).ok();
+}
+
+#[test]
+fn what_refguard_keeps_beside_git_is_not_waited_for() {
+    let repo = strict();
+    repo.run(["log"]).ok();
+    repo.run(["versions", "base"]).ok();
+    let folder = repo.path().join(".git/refguard");
+    let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path()).collect();
+    assert!(!kept.is_empty());
+    kept.iter().for_each(|path| make_fifo(path));
+    make_fifo(&repo.path().join(".git/FETCH_HEAD"));
+    repo.run(["log"]).ok();
+    repo.run(["versions", "base"]).ok();
+    repo.run(["status"]).ok();
+}
+
+#[test]
+fn a_common_folder_that_is_another_repositorys_is_refused() {
+    let (repo, other) = (strict(), TestRepo::new());
+    let own = repo.path().join(".git");
+    let run = |common: &std::path::Path| {
+        let named = [("GIT_COMMON_DIR", common.to_str().unwrap())];
+        repo.run_with(["resolve", "--at", "production", "--format", "json"], &named)
+    };
+    assert_eq!(run(&own).json()["guardrails"], guardrails(&repo));
+    let said = run(&other.path().join(".git")).fails(2);
+    assert!(said.contains("`GIT_COMMON_DIR`"), "{said}");
+}

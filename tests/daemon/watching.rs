@@ -424,3 +424,37 @@ fn a_ledger_of_a_remote_that_moves_alone_is_followed_and_one_that_is_gone_is_not
     daemon.until("on hold again", |set| set["hold"].is_object());
     daemon.until_status("no longer said", |status| !status["notes"].to_string().contains(said));
 }
+
+#[test]
+fn a_ledger_that_goes_back_together_with_its_branch_is_told_also_after_a_restart() {
+    let repo = Repo::new();
+    repo.generation(1);
+    repo.refguard(&["promote"]);
+    let first = repo.git(&["rev-parse", "production"]);
+    repo.refguard(&["hold", "the audit"]);
+    let held = repo.git(&["rev-parse", "production"]);
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&held);
+    let said = "the ledger of `production` went back from promotion 2 to promotion 1, and with it a hold was lost: the audit";
+    let back = || {
+        repo.git(&["update-ref", LEDGER, &first]);
+        repo.promote(&first);
+    };
+    back();
+    daemon.until_status("told", |status| status["notes"].to_string().contains(said));
+    assert_eq!(daemon.until_served(&first)["hold"], Value::Null);
+
+    // What the state file knows counts too.
+    repo.promote(&held);
+    repo.git(&["update-ref", LEDGER, &held]);
+    daemon.until_status("over", |status| {
+        let is_held = status["sets"][0]["commit"] == json!(held);
+        is_held && !status["notes"].to_string().contains("went back")
+    });
+    let state = repo.path().join(".git/refguard/served-production.json");
+    until("it is kept", || std::fs::read_to_string(&state).is_ok_and(|kept| kept.contains(&held)));
+    assert!(daemon.stop().success());
+    back();
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_status("told", |status| status["notes"].to_string().contains(said));
+}

@@ -15,7 +15,9 @@ use crate::ops::change::rollback::only_releases;
 use crate::ops::source::judged::judge_tree_at;
 use crate::ops::source::load::NoProgress;
 use crate::ops::{Refused, Source, TrackedSet, Workspace};
-use crate::repo::{CommitId, GitEnv, Ledger, Promotion, RefName, Repo, RepoError, Root, TreeId};
+use crate::repo::{
+    CommitId, GitEnv, Ledger, Promotion, RefName, Repo, RepoError, Root, TreeId, first_name,
+};
 
 /// An environment and what one look at it found.
 #[derive(Debug, Clone)]
@@ -298,6 +300,35 @@ impl Workspace {
         Ok(None)
     }
 
+    /// The environments that there are, for who reads a revision. Where promotions are missing or damaged it cannot be told
+    /// which there are; that stops no revision that speaks of none.
+    pub(in crate::ops) fn environments_spoken_of(
+        &self,
+        revision: &str,
+    ) -> Result<Vec<(String, RefName)>> {
+        match self.environment_refs() {
+            Err(_) if !self.may_speak_of_environment(revision)? => Ok(Vec::new()),
+            refs => refs,
+        }
+    }
+
+    /// Whether a revision may speak of an environment, as far as the refs alone tell.
+    fn may_speak_of_environment(&self, revision: &str) -> Result<bool> {
+        let repo = self.repo()?;
+        let name = first_name(revision);
+        let is_named = name.contains('#') || revision.parse::<jiff::Timestamp>().is_ok();
+        let short = name.strip_prefix("refs/heads/").unwrap_or(name);
+        if is_named || short == PRODUCTION || short.ends_with(&format!("/{PRODUCTION}")) {
+            return Ok(true);
+        }
+
+        let has_ledger = |folder: &str| -> Result<bool> {
+            let ledgers = repo.refs_below(folder)?;
+            Ok(ledgers.iter().any(|(ledger, _)| ledger.as_str().ends_with(&format!("/{short}"))))
+        };
+        Ok(has_ledger("refs/refguard/ledger/")? || has_ledger("refs/refguard/remotes/")?)
+    }
+
     /// The commit that a revision names, and the promotion where it names one.
     ///
     /// An environment's name or full ref first; then `production#5` (`#5`); an RFC 3339 time (what was in
@@ -307,7 +338,7 @@ impl Workspace {
     /// Where there is no such commit, promotion or time.
     pub fn revision(&self, revision: &str) -> Result<(CommitId, Option<u64>)> {
         let repo = self.repo()?;
-        let refs = self.environment_refs()?;
+        let refs = self.environments_spoken_of(revision)?;
         if let Some((name, ref_name)) =
             refs.iter().find(|(name, full)| name == revision || full.as_str() == revision)
         {

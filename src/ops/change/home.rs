@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::declared::PRODUCTION;
 use crate::ops::{Refused, Workspace};
-use crate::repo::{CommitId, Expected, Ledger, Listed, RefName, Remote, Repo, RepoError};
+use crate::repo::{CommitId, Expected, Ledger, Listed, RefName, Remote, Repo, RepoError, Retreat};
 
 /// The repository where an environment lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,16 +228,16 @@ impl Workspace {
         let mut names: Vec<String> = vec![name.to_owned(), PRODUCTION.to_owned()];
         names.extend(repo.publish_branch()?.map(|branch| branch.short().to_owned()));
         names.extend(listed.ledgers().map(str::to_owned));
-        let mut lost = repo.fetch_environments(remote, listed, &names)?;
+        let mut losses = repo.fetch_environments(remote, listed, &names)?;
         // What is declared is only known once production and the publish branch are here.
         let declared =
             self.environment_refs()?.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         if declared.iter().any(|name| !names.contains(name)) {
-            lost.extend(repo.fetch_environments(remote, listed, &declared)?);
+            losses.extend(repo.fetch_environments(remote, listed, &declared)?);
         }
         if repo.takes_branches_only(remote)? {
             // It never had any: what was here was written beside a push.
-            lost.clear();
+            losses.gone.clear();
         }
         let note = |name: String| {
             format!(
@@ -245,8 +245,15 @@ impl Workspace {
                  only the ledger recorded is over"
             )
         };
-        Ok(lost.into_iter().map(note).collect())
+        let retreats = losses.retreats.iter().map(|retreat| tell_retreat(remote, retreat));
+        let retreats: Vec<String> = retreats.collect();
+        Ok(losses.gone.into_iter().map(note).chain(retreats).collect())
     }
+}
+
+/// That a remote's ledger went back, and where what was cut off can still be looked at.
+fn tell_retreat(remote: &str, retreat: &Retreat) -> String {
+    format!("{retreat} (at `{remote}`, since the last fetch)")
 }
 
 /// Whether an environment's branch once stood at a commit: on the way to its tip, or at one of its promotions.

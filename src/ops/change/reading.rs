@@ -60,7 +60,7 @@ impl Workspace {
         }
         let name = first_name(revision);
         let name = name.split_once('#').map_or(name, |(name, _)| name);
-        let known = self.environment_refs()?;
+        let known = self.environments_spoken_of(revision)?;
         let found = known.into_iter().find(|(known, full)| known == name || full.as_str() == name);
         Ok(found.map(|(name, _)| name))
     }

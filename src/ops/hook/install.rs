@@ -157,6 +157,9 @@ fn keep_hook(path: &Path, kept: &Path) -> Result<()> {
 }
 
 fn read_text(path: &Path) -> Result<Option<String>> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        bail!("`{}` is no regular file: remove it", path.display());
+    }
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
