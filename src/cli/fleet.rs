@@ -13,6 +13,10 @@ use super::asker::{Answer, Asker};
 pub(in crate::cli) struct FleetClient {
     /// Its id.
     pub id: String,
+    /// Whose it is: the same id of another owner is another client. A daemon that asks for no tokens, or of a release
+    /// before, tells none.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// The set that it follows.
     pub set: Option<String>,
     /// The commit that it enforces.
@@ -62,14 +66,22 @@ struct Listing {
 }
 
 impl FleetClient {
+    /// Its id, and whose it is where that is known.
+    pub(in crate::cli) fn label(&self) -> String {
+        match &self.owner {
+            Some(owner) => format!("`{}` (token {owner})", self.id),
+            None => format!("`{}`", self.id),
+        }
+    }
+
     /// What it enforces, in words.
     pub(in crate::cli) fn describe(&self) -> String {
         let commit = self.commit.as_deref().unwrap_or("nothing");
         let instant = self.instant.map(|instant| format!(" as of {instant}")).unwrap_or_default();
         let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         format!(
-            "client `{}` enforces {commit}{instant} ({}, seen {}){reason}",
-            self.id,
+            "client {} enforces {commit}{instant} ({}, seen {}){reason}",
+            self.label(),
             self.state,
             self.seen_at.strftime("%Y-%m-%dT%H:%M:%SZ")
         )
@@ -103,11 +115,12 @@ impl Fleet {
             .map(|daemon| (daemon.url.as_str(), daemon.error.as_deref().unwrap_or_default()))
     }
 
-    /// Every client once, by id: behind a load balancer one reports to several daemons, and what it said last counts.
+    /// Every client once, by id and owner: behind a load balancer one reports to several daemons with one token, and
+    /// what it said last counts. The same id with another token is another client.
     pub(in crate::cli) fn clients(&self) -> Vec<&FleetClient> {
-        let mut clients: BTreeMap<&str, &FleetClient> = BTreeMap::new();
+        let mut clients: BTreeMap<_, &FleetClient> = BTreeMap::new();
         for client in self.daemons.iter().flat_map(|daemon| &daemon.clients) {
-            let last = clients.entry(&client.id).or_insert(client);
+            let last = clients.entry((&client.id, &client.owner)).or_insert(client);
             if client.seen_at > last.seen_at {
                 *last = client;
             }
@@ -130,6 +143,7 @@ mod tests {
     fn what_a_client_said_last_counts_whichever_daemon_it_told() {
         let client = |commit: &str, seen_at: &str| FleetClient {
             id: "a".to_owned(),
+            owner: None,
             set: None,
             commit: Some(commit.to_owned()),
             instant: None,

@@ -4,12 +4,14 @@
 //! [`FORGOTTEN_AFTER`] is forgotten. Everything is kept in memory, within limits of count and bytes. The table takes the
 //! time as an argument; [`Clients`] is the table behind a lock and the machine's clock. Must not know HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::notes::lock;
 
@@ -19,6 +21,12 @@ pub const MAX_CLIENTS: usize = 10_000;
 pub const MAX_REPORT_BYTES: usize = 64 << 10;
 /// Bytes of all reports together at most: a listing holds all of them.
 const MAX_TOTAL_BYTES: usize = 64 << 20;
+/// Clients and bytes of one token at most: no token takes the places of all others.
+const SHARE: Share = Share { clients: MAX_CLIENTS / 2, bytes: MAX_TOTAL_BYTES / 2 };
+/// What is hashed before a token's hash, so that an owner's label is no part of what a file of tokens holds.
+const LABEL: &[u8] = b"refguard: the owner of a client\0";
+/// Bytes of an owner's label.
+const LABEL_BYTES: usize = 6;
 /// Silence after which a client is lost.
 const LOST_AFTER: Duration = Duration::from_secs(90);
 /// Silence after which a client is forgotten.
@@ -92,8 +100,17 @@ pub struct ClientReport {
 }
 
 /// Who reports: the SHA-256 of a token, or anybody where no tokens are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner(pub Option<[u8; 32]>);
+
+impl Owner {
+    /// A short name of the token, the same at every daemon that accepts it: an id is one client's only together with
+    /// it. It tells nothing of the token. `None` where no tokens are asked for.
+    pub fn label(self) -> Option<String> {
+        let hash = Sha256::new().chain_update(LABEL).chain_update(self.0?).finalize();
+        Some(hash.get(..LABEL_BYTES).map(|bytes| HEXLOWER.encode(bytes)).unwrap_or_default())
+    }
+}
 
 /// Why a report is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +118,11 @@ pub enum ReportRefused {
     /// The id belongs to another token.
     #[error("this id belongs to another token: choose another id")]
     Owned,
+    /// The token has its share of the places.
+    #[error(
+        "too many clients report with this token: the limit is 5,000 clients and 32 MiB of reports, half of all"
+    )]
+    Share,
     /// There is no place for one more.
     #[error("too many clients report: the limit is 10,000 clients and 64 MiB of reports")]
     Full,
@@ -122,6 +144,8 @@ pub enum Kept {
 pub struct ListedClient {
     /// Its id.
     pub id: Arc<str>,
+    /// Whose it is: the same id of another owner is another client. Null where no tokens are asked for.
+    pub owner: Option<String>,
     /// What it said, with the name of its set.
     #[serde(flatten)]
     pub report: Arc<ClientReport>,
@@ -185,11 +209,35 @@ impl Client {
     }
 }
 
+/// How much of the table there is, or is somebody's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Share {
+    clients: usize,
+    bytes: usize,
+}
+
+impl Share {
+    fn add(&mut self, client: &Client) {
+        self.clients += 1;
+        self.bytes += client.bytes;
+    }
+
+    fn take(&mut self, client: &Client) {
+        self.clients -= 1;
+        self.bytes -= client.bytes;
+    }
+
+    fn exceeds(self, most: Self) -> bool {
+        self.clients > most.clients || self.bytes > most.bytes
+    }
+}
+
 /// The clients by id, without a clock.
 #[derive(Debug, Default)]
 struct Table {
     clients: BTreeMap<Arc<str>, Client>,
-    bytes: usize,
+    all: Share,
+    shares: HashMap<Owner, Share>,
 }
 
 impl Table {
@@ -212,15 +260,53 @@ impl Table {
         if before.is_some_and(|known| known.owner != owner && is_accepted(known.owner)) {
             return Err(ReportRefused::Owned);
         }
-        let total = self.bytes - before.map_or(0, |known| known.bytes) + bytes;
-        if total > MAX_TOTAL_BYTES || (before.is_none() && self.clients.len() >= MAX_CLIENTS) {
-            return Err(ReportRefused::Full);
-        }
 
-        self.bytes = total;
         let client = Client { owner, report: Arc::new(report), bytes, seen: now };
+        let refused = self.judge_room(id, &client);
+        if refused == Err(ReportRefused::Full) {
+            // What a token left behind that is no longer accepted makes place.
+            self.retain(|known| known.state(now) != ClientState::Lost || is_accepted(known.owner));
+            self.judge_room(id, &client)?;
+        } else {
+            refused?;
+        }
+        self.drop_client(id);
+        self.all.add(&client);
+        self.shares.entry(owner).or_default().add(&client);
         self.clients.insert(id.into(), client);
         Ok(())
+    }
+
+    /// Whether there is room for a client in the place of the one that has its id.
+    fn judge_room(&self, id: &str, client: &Client) -> Result<(), ReportRefused> {
+        let before = self.clients.get(id);
+        let mut all = self.all;
+        let mut own = self.shares.get(&client.owner).copied().unwrap_or_default();
+        if let Some(before) = before {
+            all.take(before);
+        }
+        if let Some(before) = before.filter(|before| before.owner == client.owner) {
+            own.take(before);
+        }
+        all.add(client);
+        own.add(client);
+
+        // Where no tokens are asked for, nobody is told from another.
+        if client.owner.0.is_some() && own.exceeds(SHARE) {
+            return Err(ReportRefused::Share);
+        }
+        if all.exceeds(Share { clients: MAX_CLIENTS, bytes: MAX_TOTAL_BYTES }) {
+            return Err(ReportRefused::Full);
+        }
+        Ok(())
+    }
+
+    fn drop_client(&mut self, id: &str) {
+        let Some(client) = self.clients.remove(id) else { return };
+        self.all.take(&client);
+        if let Some(share) = self.shares.get_mut(&client.owner) {
+            share.take(&client);
+        }
     }
 
     /// Takes a client out: one that ends says so itself, and one that is lost can be forgotten by anybody who may ask.
@@ -229,15 +315,27 @@ impl Table {
         if client.owner != owner && client.state(now) != ClientState::Lost {
             return Err(Kept::Owned);
         }
-        self.bytes -= client.bytes;
-        self.clients.remove(id);
+        self.drop_client(id);
         Ok(())
     }
 
     /// Forgets those that are silent for too long.
     fn forget(&mut self, now: Moment) {
-        self.clients.retain(|_, client| client.silence(now) < FORGOTTEN_AFTER);
-        self.bytes = self.clients.values().map(|client| client.bytes).sum();
+        self.retain(|client| client.silence(now) < FORGOTTEN_AFTER);
+    }
+
+    fn retain(&mut self, is_kept: impl Fn(&Client) -> bool) {
+        let before = self.clients.len();
+        self.clients.retain(|_, client| is_kept(client));
+        if self.clients.len() == before {
+            return;
+        }
+
+        (self.all, self.shares) = (Share::default(), HashMap::new());
+        for client in self.clients.values() {
+            self.all.add(client);
+            self.shares.entry(client.owner).or_default().add(client);
+        }
     }
 
     /// The clients that are wanted, by id.
@@ -267,7 +365,8 @@ fn show_client(id: &Arc<str>, client: &Client, now: Moment) -> ListedClient {
         true => client.report.clone(),
         false => Arc::new(ClientReport { state, ..ClientReport::clone(&client.report) }),
     };
-    ListedClient { id: id.clone(), report, seen_at: client.seen.time }
+    let owner = client.owner.label();
+    ListedClient { id: id.clone(), owner, report, seen_at: client.seen.time }
 }
 
 /// The clients of a daemon.
@@ -431,7 +530,7 @@ mod tests {
         world.seconds = 90;
         let now = world.now();
         assert_eq!(world.table.remove(now, "b", SECOND), Ok(()));
-        assert_eq!((world.table.bytes, world.states().len()), (0, 0));
+        assert_eq!((world.table.all, world.states().len()), (Share::default(), 0));
     }
 
     #[test]
@@ -452,6 +551,35 @@ mod tests {
         // A report takes the place of the one before.
         world.put_sized("large", ANYBODY, "c1", 100).unwrap();
         world.put("third", ANYBODY, "c1").unwrap();
+    }
+
+    #[test]
+    fn a_token_has_half_of_the_places_and_a_revoked_one_none_that_others_need() {
+        let mut world = World::new();
+        for number in 0..SHARE.clients {
+            world.put(&format!("a{number}"), FIRST, "c1").unwrap();
+        }
+        assert_eq!(world.put("more", FIRST, "c1"), Err(ReportRefused::Share));
+        world.put("a7", FIRST, "c2").unwrap();
+        // The second token is not accepted anymore: its clients stay until they are lost and others need the place.
+        for number in 0..SHARE.clients {
+            world.put(&format!("b{number}"), SECOND, "c1").unwrap();
+        }
+        assert_eq!(world.put("c", ANYBODY, "c1"), Err(ReportRefused::Full));
+        world.seconds = 90;
+        world.put("c", ANYBODY, "c1").unwrap();
+        assert_eq!(world.states().len(), SHARE.clients + 1);
+        world.put_sized("a7", FIRST, "c1", SHARE.bytes - 100 * SHARE.clients + 100).unwrap();
+        assert_eq!(world.put_sized("a8", FIRST, "c1", 101), Err(ReportRefused::Share));
+    }
+
+    #[test]
+    fn an_owner_has_one_label_at_every_daemon_and_another_one_than_others() {
+        let (first, second) = (FIRST.label().unwrap(), SECOND.label().unwrap());
+        assert_eq!((first.len(), FIRST.label().as_ref()), (12, Some(&first)));
+        assert_ne!(first, second);
+        assert!(!HEXLOWER.encode(&[1; 32]).contains(&first));
+        assert_eq!(ANYBODY.label(), None);
     }
 
     #[test]

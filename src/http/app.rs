@@ -11,10 +11,11 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::attempts::Attempts;
 use super::endpoint::Endpoint;
+use super::guard::Caller;
 use super::measure::Measures;
 use super::pace::Pace;
-use super::pages::attempts::Attempts;
 use super::pages::sessions::Sessions;
 use super::pages::{self, Live, Standings};
 use super::problem::Problem;
@@ -48,8 +49,11 @@ pub(super) struct App {
     pub description: Bytes,
     /// Browsers that have signed in.
     pub sessions: Sessions,
-    /// Wrong tokens of late.
+    /// Wrong tokens that were typed into the form of late.
     pub attempts: Attempts,
+    /// Wrong tokens of requests of late. Apart from those of the form, so that a proxy with an old token keeps nobody
+    /// behind the same address from signing in.
+    pub wrong_tokens: Attempts,
     /// Pages that follow what is in force.
     pub live: Live,
     /// What git says of the environments.
@@ -86,18 +90,18 @@ fn report_panic(_: Box<dyn std::any::Any + Send>) -> Response {
         .into_response()
 }
 
-/// The answer to a request that may not be answered otherwise: who asks, and whether its connection is one of those beyond the limit, which are
-/// for probes.
-fn refusal(app: &App, request: &Request) -> Option<Response> {
+/// The answer to a request that may not be answered otherwise, for who asks, or because its connection is one of those
+/// beyond the limit, which are for probes.
+fn refusal(app: &App, request: &Request, caller: Caller) -> Option<Response> {
     let path = request.uri().path();
     if request.extensions().get::<OnReserve>().is_some() && !guard::is_open(path) {
         let detail = "too many connections are open: see the limit `--max-connections`";
         return Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response());
     }
     if app.options.pages && pages::is_page(path) {
-        return pages::access::refusal(app, request);
+        return pages::access::refusal(app, request, caller);
     }
-    guard::judge(app, request.headers(), path).err().map(IntoResponse::into_response)
+    guard::judge(app, request.headers(), path, caller).err().map(IntoResponse::into_response)
 }
 
 /// Lets through who may ask, and gives every answer, errors too, what it must have: the commit, the
@@ -105,17 +109,23 @@ fn refusal(app: &App, request: &Request) -> Option<Response> {
 async fn finish(
     State(app): State<Arc<App>>,
     matched: Option<MatchedPath>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let started = std::time::Instant::now();
     let is_authz = authz::is_authz(request.uri().path());
-    let mut response = match refusal(&app, &request) {
+    let caller = guard::recognise(&app, &request);
+    if caller != Caller::Known {
+        request.extensions_mut().insert(caller);
+    }
+    let mut response = match refusal(&app, &request, caller) {
         None => next.run(request).await,
         Some(refusal) => refusal,
     };
 
-    if !response.headers().contains_key(&COMMIT) {
+    if caller != Caller::Known {
+        response.headers_mut().insert(COMMIT.clone(), HeaderValue::from_static(""));
+    } else if !response.headers().contains_key(&COMMIT) {
         let commit = app.hub.snapshot(None).map(|snapshot| commit_value(&snapshot));
         response
             .headers_mut()

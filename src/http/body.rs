@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::Limits;
 use super::problem::Problem;
+use super::seats::NoRoom;
 
 /// Bytes of a body that is too large which are read and thrown away.
 const DRAINED: usize = 4 << 20;
@@ -31,13 +32,52 @@ pub(super) async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, Prob
         return Err(too_large());
     }
 
-    let reading = axum::body::to_bytes(body, limit);
-    match tokio::time::timeout(time, reading).await {
+    match tokio::time::timeout(time, collect_body(body, limit)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_limit(&error) => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::bad_request("the body ended early")),
+        Ok(Err(Incomplete::TooLarge)) => Err(too_large()),
+        Ok(Err(Incomplete::Ended)) => Err(Problem::bad_request("the body ended early")),
+        Ok(Err(Incomplete::NoRoom)) => Err(Problem::busy(format!(
+            "too many bodies are on their way: all of them have {} bytes together",
+            limits.bodies_bytes
+        ))),
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to come")),
     }
+}
+
+/// Why there is no whole body.
+enum Incomplete {
+    TooLarge,
+    Ended,
+    NoRoom,
+}
+
+/// Puts a body together as it comes. Memory is taken for what has come, not for what was declared, and in one piece: a
+/// body in chunks of one byte would take many times its length in parts.
+async fn collect_body(mut body: Body, limit: usize) -> Result<Bytes, Incomplete> {
+    let (mut first, mut all) = (None, Vec::new());
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| match is_no_room(&error) {
+            true => Incomplete::NoRoom,
+            false => Incomplete::Ended,
+        })?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        let before = first.as_ref().map_or(all.len(), Bytes::len);
+        if before + bytes.len() > limit {
+            return Err(Incomplete::TooLarge);
+        }
+
+        // Most bodies are one piece.
+        if before == 0 {
+            first = Some(bytes);
+            continue;
+        }
+        if let Some(first) = first.take() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&bytes);
+    }
+
+    Ok(first.unwrap_or_else(|| all.into()))
 }
 
 /// Reads on and throws away, up to a limit.
@@ -51,10 +91,16 @@ async fn drain(mut body: Body) {
     }
 }
 
-/// Whether reading stopped at the limit: only the source of `to_bytes`' error says so.
-fn is_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error)
-        .is_some_and(|source| source.to_string().contains("length limit exceeded"))
+/// Whether reading stopped because other bodies take all the memory that there is for them.
+fn is_no_room(error: &axum::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.is::<NoRoom>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 /// Whether a body is declared as JSON: `application/json` or `application/…+json`.

@@ -133,7 +133,7 @@ async fn forget_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
 fn refuse(refused: ReportRefused) -> Problem {
     let status = match refused {
         ReportRefused::Owned => StatusCode::FORBIDDEN,
-        ReportRefused::Full => StatusCode::TOO_MANY_REQUESTS,
+        ReportRefused::Share | ReportRefused::Full => StatusCode::TOO_MANY_REQUESTS,
     };
     Problem::new(status, refused.to_string())
 }

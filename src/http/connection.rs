@@ -1,25 +1,41 @@
-//! A connection that is cut off when its client takes nothing for too long.
+//! A connection that is cut off when its client takes nothing for too long, or sends the head of a request too slowly.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A stream whose writes must get on.
+use super::Limits;
+use super::seats::Seat;
+
+/// A stream whose writes must get on, and whose heads must come.
 pub(super) struct Patient<S> {
     stream: S,
+    seat: Arc<Seat>,
     patience: Duration,
     /// Runs while a write waits.
     waiting: bool,
     deadline: Pin<Box<Sleep>>,
+    head_time: Duration,
+    /// Runs from the first byte of a head, of the first one from the beginning.
+    head_deadline: Pin<Box<Sleep>>,
 }
 
 impl<S> Patient<S> {
-    pub fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, waiting: false, deadline: Box::pin(sleep(patience)) }
+    pub fn new(stream: S, seat: Arc<Seat>, limits: &Limits) -> Self {
+        Self {
+            stream,
+            seat,
+            patience: limits.write_time,
+            waiting: false,
+            deadline: Box::pin(sleep(limits.write_time)),
+            head_time: limits.header_time,
+            head_deadline: Box::pin(sleep(limits.header_time)),
+        }
     }
 
     /// What a write came to; one that waits too long ends in an error.
@@ -47,7 +63,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if result.is_pending() && self.seat.awaits_head() {
+            ready!(self.head_deadline.as_mut().poll(cx));
+            return Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "no head has come")));
+        }
+
+        if buf.filled().len() > before && self.seat.note_bytes() {
+            let head_time = self.head_time;
+            self.head_deadline.as_mut().reset(Instant::now() + head_time);
+        }
+        result
     }
 }
 

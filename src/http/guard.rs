@@ -1,7 +1,9 @@
 //! Who may ask: bearer tokens by their hashes, and the names that a request may call this server.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
+use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -9,6 +11,9 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::app::App;
+use super::attempts::{FORGIVEN, Peer};
+use super::pages::access::has_session;
+use super::pages::is_page;
 use super::problem::Problem;
 use crate::daemon::Owner;
 
@@ -80,13 +85,69 @@ pub(super) fn is_open(path: &str) -> bool {
     OPEN.contains(&path)
 }
 
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// One with a token that is accepted, or with a session on a page; where no tokens are asked for, anybody.
+    Known,
+    /// One without a token.
+    Unknown,
+    /// One with a wrong token.
+    Wrong,
+    /// One with a wrong token, and too many of these came from its address of late.
+    Late,
+}
+
+/// Finds out who asks. A right token is always known, whatever else came from the same address; of wrong ones each
+/// address has a few.
+pub(super) fn recognise(app: &App, request: &Request) -> Caller {
+    let headers = request.headers();
+    let has_session = || is_page(request.uri().path()) && has_session(app, headers);
+    if has_token(app, headers) || has_session() {
+        return Caller::Known;
+    }
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Caller::Unknown;
+    }
+
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Socket);
+    let now = Instant::now();
+    if !app.wrong_tokens.may_try(peer, now) {
+        return Caller::Late;
+    }
+    app.wrong_tokens.note(peer, now);
+    tracing::warn!(peer = %peer, "a request had a wrong token");
+    Caller::Wrong
+}
+
 /// Whether a request may be answered.
-pub(super) fn judge(app: &App, headers: &HeaderMap, path: &str) -> Result<(), Problem> {
+pub(super) fn judge(
+    app: &App,
+    headers: &HeaderMap,
+    path: &str,
+    caller: Caller,
+) -> Result<(), Problem> {
     judge_host(app, headers)?;
-    if is_open(path) || has_token(app, headers) {
+    if is_open(path) || caller == Caller::Known {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "a bearer token of this server is needed"))
+    Err(refuse_caller(caller))
+}
+
+/// What is said to who may not ask.
+pub(super) fn refuse_caller(caller: Caller) -> Problem {
+    match caller {
+        Caller::Late => Problem {
+            retry_seconds: FORGIVEN.as_secs(),
+            ..Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many wrong tokens came from this address: wait, then send a right one",
+            )
+        },
+        Caller::Known | Caller::Unknown | Caller::Wrong => {
+            Problem::new(StatusCode::UNAUTHORIZED, "a bearer token of this server is needed")
+        }
+    }
 }
 
 /// Whether a request names this server as its host.
@@ -105,7 +166,7 @@ pub(super) fn judge_host(app: &App, headers: &HeaderMap) -> Result<(), Problem> 
 }
 
 /// Whether a request has a token that is accepted, or none is asked for.
-pub(super) fn has_token(app: &App, headers: &HeaderMap) -> bool {
+fn has_token(app: &App, headers: &HeaderMap) -> bool {
     let Some(tokens) = app.options.credentials.tokens() else { return true };
     single_token(headers).is_some_and(|token| tokens.accept(token))
 }

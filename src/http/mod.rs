@@ -6,6 +6,7 @@
 //! Must not know git or files: sockets, certificates and tokens come in as values.
 
 mod app;
+mod attempts;
 mod authz;
 mod body;
 mod bundle;
@@ -32,6 +33,7 @@ mod problem;
 mod reply;
 mod reserve;
 mod resolve;
+mod seats;
 mod server;
 mod shadow;
 mod tls;

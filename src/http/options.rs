@@ -30,8 +30,12 @@ pub struct Limits {
     pub connections: usize,
     /// Long-polls that wait at once.
     pub parked: usize,
-    /// How long a client may take to send a request's head; also how long an idle connection is kept.
+    /// Bytes of bodies that have not come in full, or are not answered yet, of all connections together.
+    pub bodies_bytes: usize,
+    /// How long a client may take to send a request's head.
     pub header_time: Duration,
+    /// How long a connection is kept on which nothing more is asked.
+    pub idle_time: Duration,
     /// How long a client may take to send a request's body.
     pub body_time: Duration,
     /// How long a client may take nothing of an answer.
@@ -53,7 +57,9 @@ impl Default for Limits {
             answer_time: Duration::from_secs(5),
             connections: 1_024,
             parked: 256,
-            header_time: Duration::from_secs(30),
+            bodies_bytes: 64 << 20,
+            header_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(30),
             body_time: Duration::from_secs(10),
             write_time: Duration::from_secs(30),
             shutdown_time: Duration::from_secs(10),

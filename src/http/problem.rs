@@ -16,11 +16,13 @@ pub(super) struct Problem {
     pub more: Option<(&'static str, Value)>,
     /// Whether others ask for too much at once: nothing else is wrong.
     pub is_busy: bool,
+    /// After how many seconds to ask again, where that may help.
+    pub retry_seconds: u64,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), more: None, is_busy: false }
+        Self { status, detail: detail.into(), more: None, is_busy: false, retry_seconds: 1 }
     }
 
     /// Others ask for too much at once.
@@ -80,9 +82,7 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE
             || self.status == StatusCode::TOO_MANY_REQUESTS
         {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, axum::http::HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::RETRY_AFTER, self.retry_seconds.into());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = axum::http::HeaderValue::from_static("Bearer");

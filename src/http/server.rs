@@ -9,20 +9,23 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::app::{App, router};
+use super::attempts::{Attempts, Peer};
 use super::bundle::BundleCache;
 use super::connection::Patient;
 use super::descriptors::{bound_connections, raise_limit};
@@ -31,10 +34,10 @@ use super::families;
 use super::measure::Measures;
 use super::openapi::describe;
 use super::pace::Pace;
-use super::pages::attempts::{Attempts, Peer};
 use super::pages::sessions::Sessions;
 use super::pages::{Live, Standings, watch_changes};
 use super::reserve::{self, OnReserve, Reserve};
+use super::seats::{Seats, TakenSeat};
 use super::workers::{Workers, build_quiet_threads};
 use super::{Limits, Options};
 use crate::daemon::Hub;
@@ -43,6 +46,12 @@ use crate::daemon::Hub;
 const MAX_WAITING: usize = 64;
 /// Analyses of the pages that may wait for a thread.
 const MAX_ANALYSES: usize = 8;
+
+/// How long a connection may take to end that makes place for another one.
+const MAKING_PLACE: Duration = Duration::from_secs(2);
+
+/// Bytes of a connection's buffer at least: the library takes no less.
+const MIN_BUFFER: usize = 8 << 10;
 
 /// How long to rest where accepting fails for want of descriptors.
 const REST: Duration = Duration::from_millis(50);
@@ -129,6 +138,7 @@ async fn run(
         description,
         sessions,
         attempts: Attempts::default(),
+        wrong_tokens: Attempts::default(),
         live: Live::new(limits.connections),
         standings: Standings::default(),
     });
@@ -147,6 +157,7 @@ async fn run(
         app,
         limits,
         ending,
+        seats: Arc::new(Seats::new(limits.connections, limits.bodies_bytes)),
         reserve: Reserve::default(),
     });
     let mut accepting = JoinSet::new();
@@ -202,6 +213,22 @@ impl Caught {
     }
 }
 
+/// A connection as the metrics count it, for as long as it is open, however it ends.
+struct OpenConnection<'a>(&'a Gauge);
+
+impl<'a> OpenConnection<'a> {
+    fn count(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 struct Server {
     app: Arc<App>,
     router: Router,
@@ -209,6 +236,8 @@ struct Server {
     places: Arc<Semaphore>,
     /// Closed when the end begins.
     ending: watch::Receiver<()>,
+    /// The connections that have a place.
+    seats: Arc<Seats>,
     /// Connections beyond the places.
     reserve: Reserve,
 }
@@ -272,51 +301,77 @@ enum Kind {
     Reserve,
 }
 
-fn mark_request(request: hyper::Request<Incoming>, kind: Kind, peer: Peer) -> hyper::Request<Body> {
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(peer);
+/// A request as the router takes it: with where it comes from, and a body that is watched.
+fn mark_request(
+    request: hyper::Request<Incoming>,
+    kind: Kind,
+    peer: Peer,
+    seat: &TakenSeat,
+) -> hyper::Request<Body> {
+    seat.seat.begin_answer();
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(peer);
     if kind == Kind::Reserve {
-        request.extensions_mut().insert(OnReserve);
+        head.extensions.insert(OnReserve);
     }
-    request
+    if hyper::body::Body::is_end_stream(&body) {
+        return hyper::Request::from_parts(head, Body::empty());
+    }
+    let (body, share) = seat.watch_body(Body::new(body));
+    head.extensions.insert(share);
+    hyper::Request::from_parts(head, body)
 }
 
 impl Server {
-    /// Serves a connection on a task of its own; where there are too many, only probes and not for long.
+    /// Serves a connection on a task of its own. Where there are too many, the one that has waited for its client the
+    /// longest makes place; where all are being answered, the new one is heard for a moment, as probes are.
     fn begin(self: Arc<Self>, stream: Stream, peer: Peer) {
-        match self.places.clone().try_acquire_owned() {
-            Ok(place) => {
-                tokio::spawn(async move {
-                    self.app.measures.connections.inc();
-                    self.greet(stream, Kind::Regular, peer).await;
-                    self.app.measures.connections.dec();
-                    drop(place);
-                });
-            }
-            Err(_) => {
-                self.app.measures.refused.inc();
-                let server = self.clone();
-                let task = tokio::spawn(async move {
-                    let serving = server.greet(stream, Kind::Reserve, peer);
-                    let _ = tokio::time::timeout(reserve::TIME, serving).await;
-                });
-                self.reserve.admit(task.abort_handle());
-            }
+        if self.seats.is_full() {
+            self.app.measures.refused.inc();
         }
+        let Some(taken) = self.seats.take().map(Arc::new) else {
+            return self.hear_for_a_moment(stream, peer);
+        };
+
+        let seat = taken.seat.clone();
+        let task = tokio::spawn(async move {
+            let Some(place) = self.await_place().await else { return };
+            let _open = OpenConnection::count(&self.app.measures.connections);
+            self.greet(stream, Kind::Regular, peer, taken).await;
+            drop(place);
+        });
+        seat.set_task(task.abort_handle());
+    }
+
+    /// The place of a connection that has a seat. A connection that has just ended to make place for it may hold it
+    /// for a moment still.
+    async fn await_place(&self) -> Option<OwnedSemaphorePermit> {
+        let waiting = self.places.clone().acquire_owned();
+        tokio::time::timeout(MAKING_PLACE, waiting).await.ok()?.ok()
+    }
+
+    fn hear_for_a_moment(self: Arc<Self>, stream: Stream, peer: Peer) {
+        let server = self.clone();
+        let task = tokio::spawn(async move {
+            let seat = Arc::new(server.seats.stand());
+            let serving = server.greet(stream, Kind::Reserve, peer, seat);
+            let _ = tokio::time::timeout(reserve::TIME, serving).await;
+        });
+        self.reserve.admit(task.abort_handle());
     }
 
     /// Speaks TLS where that is due, and serves what is asked.
-    async fn greet(&self, stream: Stream, kind: Kind, peer: Peer) {
+    async fn greet(&self, stream: Stream, kind: Kind, peer: Peer, seat: Arc<TakenSeat>) {
         // Asked for each connection: certificates are replaced while the server runs.
         let tls = self.app.options.credentials.tls().map(TlsAcceptor::from);
         match (stream, tls) {
-            (Stream::Unix(stream), _) => self.serve(stream, kind, peer).await,
-            (Stream::Tcp(stream), None) => self.serve(stream, kind, peer).await,
+            (Stream::Unix(stream), _) => self.serve(stream, kind, peer, seat).await,
+            (Stream::Tcp(stream), None) => self.serve(stream, kind, peer, seat).await,
             (Stream::Tcp(stream), Some(tls)) => {
                 let handshake =
                     tokio::time::timeout(self.limits.header_time, tls.accept(stream)).await;
                 if let Ok(Ok(stream)) = handshake {
-                    self.serve(stream, kind, peer).await;
+                    self.serve(stream, kind, peer, seat).await;
                 }
             }
         }
@@ -327,19 +382,27 @@ impl Server {
         stream: S,
         kind: Kind,
         peer: Peer,
+        taken: Arc<TakenSeat>,
     ) {
         let limits = &self.limits;
-        let service = TowerToHyperService::new(
-            self.router.clone().map_request(move |request| mark_request(request, kind, peer)),
-        );
+        let (seat, answered) = (taken.seat.clone(), taken.clone());
+        let router = self
+            .router
+            .clone()
+            .map_request(move |request| mark_request(request, kind, peer, &taken))
+            .map_response(move |response: Response| {
+                response.map(|body| answered.watch_answer(body))
+            });
+        let service = TowerToHyperService::new(router);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_time)
+            .header_read_timeout(limits.idle_time.max(limits.header_time))
             .max_headers(limits.headers)
+            .max_buf_size(limits.header_bytes.max(MIN_BUFFER))
             .max_header_size(limits.header_bytes)
             .half_close(false)
             .keep_alive(kind == Kind::Regular)
-            .serve_connection(TokioIo::new(Patient::new(stream, limits.write_time)), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, seat, limits)), service);
         let mut connection = pin!(connection);
         let mut ending = self.ending.clone();
         let ended = tokio::select! {

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, JSON, PATIENCE, Repo, refguard};
+use crate::support::{Client, Daemon, JSON, PATIENCE, Repo, refguard, until};
 
 /// What a follower reports.
 fn report(commit: &str, state: &str) -> Value {
@@ -128,7 +128,7 @@ fn an_id_belongs_to_the_token_that_first_used_it_while_that_is_accepted() {
         daemon.ask(method, path, &[JSON, ("Authorization", &bearer)], &body).status
     };
     let place = "/v1/clients/gateway-1";
-    crate::support::until("the set is known", || ask("PUT", place, "test") == 200);
+    until("the set is known", || ask("PUT", place, "test") == 200);
     assert_eq!(ask("PUT", place, "other"), 403);
     assert_eq!(ask("PUT", place, "forged"), 401);
     assert_eq!(ask("GET", "/v1/clients", "forged"), 401);
@@ -137,7 +137,7 @@ fn an_id_belongs_to_the_token_that_first_used_it_while_that_is_accepted() {
     // The first token is replaced: its clients go on with the new one.
     fs::write(&tokens, format!("{OTHER}\n")).unwrap();
     daemon.signal("HUP");
-    crate::support::until("the token is refused", || ask("PUT", place, "test") == 401);
+    until("the token is refused", || ask("PUT", place, "test") == 401);
     assert_eq!(ask("PUT", place, "other"), 200);
 }
 
@@ -256,4 +256,94 @@ fn fleet_shows_every_follower_and_says_who_cannot_run_what_a_revision_adds() {
     let (code, listed, said) = fleet(&[], &[urls[0].clone(), "http://127.0.0.1:1".to_owned()]);
     assert_eq!(code, 2);
     assert!(listed.contains("gateway-1") && said.contains("127.0.0.1:1"), "{listed} {said}");
+}
+
+const TOKENS: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 # test
+d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa # other
+";
+
+/// Reports with a token.
+fn put_as(client: &mut Client, token: &str, id: &str, body: &Value) -> (u16, String) {
+    let bearer = format!("Bearer {token}");
+    let headers = [JSON, ("Authorization", bearer.as_str())];
+    let reply = client.ask("PUT", &format!("/v1/clients/{id}"), &headers, &body.to_string());
+    (reply.status, reply.body)
+}
+
+#[test]
+fn an_id_is_one_client_with_one_token_and_another_one_with_another_token() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, TOKENS).unwrap();
+    let start = || Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let daemons = [start(), start()];
+    let commit = repo.git(&["rev-parse", "production"]);
+    let put = |daemon: &Daemon, token: &str, commit: &str| {
+        let mut client = Client::new(&daemon.address);
+        let body = report(commit, "current");
+        until("taken", || put_as(&mut client, token, "gateway-1", &body).0 == 200);
+    };
+    let urls = daemons.each_ref().map(|daemon| format!("http://{}", daemon.address));
+    let run = |line: &[&str]| {
+        let mut command = refguard();
+        let dir = repo.path();
+        command.env("TOKEN", "test").arg("-C").arg(&dir).args(line).args(["--token-env", "TOKEN"]);
+        let out = command.args(&urls).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        (out.status.code().unwrap(), String::from_utf8(out.stdout).unwrap(), said)
+    };
+    let wait = |expect: &str, timeout: &str| {
+        run(&["wait", "--enforced", "--expect", expect, "--timeout", timeout, "--commit", &commit])
+    };
+
+    // One proxy behind a load balancer, told by two daemons: what it said last counts.
+    put(&daemons[0], "test", "c0ffee");
+    put(&daemons[1], "test", &commit);
+    let patience = format!("{}s", PATIENCE.as_secs());
+    assert_eq!(wait("1", &patience).0, 0);
+    assert_eq!(wait("2", "1ms").0, 1);
+
+    // Somebody else takes its id, at another daemon: that hides nothing of what the first one enforces.
+    put(&daemons[0], "test", "c0ffee");
+    assert_eq!(
+        daemons[1]
+            .ask("DELETE", "/v1/clients/gateway-1", &[("Authorization", "Bearer test")], "")
+            .status,
+        200
+    );
+    put(&daemons[1], "other", &commit);
+    let (code, _, said) = wait("1", "1ms");
+    assert_eq!(code, 1);
+    assert!(said.contains("client `gateway-1` (token ") && said.contains("c0ffee"), "{said}");
+
+    let (code, listed, _) = run(&["fleet", "--format", "json"]);
+    assert_eq!(code, 0);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let owners: Vec<&Value> =
+        [0, 1].map(|at| &listed["daemons"][at]["clients"][0]["owner"]).to_vec();
+    assert!(owners.iter().all(|owner| owner.as_str().is_some_and(|it| it.len() == 12)));
+    assert_ne!(owners[0], owners[1]);
+    assert!(!TOKENS.contains(owners[0].as_str().unwrap()));
+    assert_eq!(listed["states"], json!({ "current": 2 }), "{listed}");
+    let table = run(&["fleet"]).1;
+    assert!(table.contains(&format!("gateway-1 ({})", owners[0].as_str().unwrap())), "{table}");
+}
+
+#[test]
+fn one_token_has_half_of_the_places_for_clients() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, TOKENS).unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let mut client = Client::new(&daemon.address);
+    let body = json!({ "state": "away" });
+    until("taken", || put_as(&mut client, "test", "0", &body).0 == 200);
+    for number in 1..5_000 {
+        assert_eq!(put_as(&mut client, "test", &number.to_string(), &body).0, 200);
+    }
+    let (status, said) = put_as(&mut client, "test", "more", &body);
+    assert_eq!(status, 429);
+    assert!(said.contains("with this token: the limit is 5,000 clients"), "{said}");
+    assert_eq!(put_as(&mut client, "test", "7", &body).0, 200, "one that is known reports on");
+    assert_eq!(put_as(&mut client, "other", "more", &body).0, 200);
 }

@@ -1,11 +1,12 @@
 //! What one request, or many connections, may cost the daemon.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Daemon, JSON, Repo, policy, refguard};
+use crate::support::{Client, Daemon, JSON, Repo, fill_with_polls, policy, refguard};
 
 fn served() -> (Repo, Daemon) {
     let repo = Repo::serving();
@@ -183,15 +184,20 @@ fn promotions_come_in_pages() {
     assert_eq!(daemon.get("/v1/promotions?limit=0").status, 400);
 }
 
-/// With 256 files there are places for 96 connections; a flood takes them all, and a probe is answered nevertheless.
+/// A daemon with 256 files, and so with places for 96 connections.
+fn small_daemon(repo: &Repo, options: &[&str]) -> Daemon {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""]).arg(env!("CARGO_BIN_EXE_refguard"));
+    let daemon = Daemon::start_with(command, &repo.path(), options);
+    daemon.until("ready", |set| set["commit"].is_string());
+    daemon
+}
+
 #[test]
 fn a_flood_of_connections_leaves_files_and_probes_alone() {
     let repo = Repo::serving();
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""]).arg(env!("CARGO_BIN_EXE_refguard"));
-    let daemon = Daemon::start_with(command, &repo.path(), &[]);
-    daemon.until("ready", |set| set["commit"].is_string());
-
+    let daemon = small_daemon(&repo, &[]);
+    let polls = fill_with_polls(&daemon, 96);
     let flood: Vec<TcpStream> =
         (0..300).map(|_| TcpStream::connect(&daemon.address).unwrap()).collect();
     for path in ["/healthz", "/readyz"] {
@@ -205,8 +211,65 @@ fn a_flood_of_connections_leaves_files_and_probes_alone() {
     // It still has files to read the next set with.
     let second = repo.generation(2);
     repo.promote("HEAD");
-    drop(flood);
+    drop((flood, polls));
     daemon.until_served(&second);
     let mut client = Client::new(&daemon.address);
     assert_eq!(client.ask("GET", "/v1/status", &[], "").status, 200);
+}
+
+/// Whoever sends nothing, half of a head, half of a body, or nothing after an answer, makes place for who asks.
+#[test]
+fn slow_clients_keep_no_place_from_others() {
+    let repo = Repo::serving();
+    let daemon = small_daemon(&repo, &[]);
+    let half_body = "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: 99\r\n\r\n{";
+    for half in ["", "GET /v1/authz HTTP/1.1\r\nhost: loc", half_body] {
+        let slow = || {
+            let mut stream = TcpStream::connect(&daemon.address).unwrap();
+            stream.write_all(half.as_bytes()).unwrap();
+            stream
+        };
+        let flood: Vec<TcpStream> = (0..300).map(|_| slow()).collect();
+        for _ in 0..20 {
+            let reply = daemon.ask("GET", "/v1/authz", &[("X-Refguard-Model", "m")], "");
+            assert_eq!(reply.status, 200, "{half:?}: {reply:?}");
+            assert_eq!(daemon.post("/v1/resolve", r#"{"context":{}}"#).status, 200, "{half:?}");
+        }
+        drop(flood);
+    }
+
+    let idle = || {
+        let mut client = Client::new(&daemon.address);
+        assert_eq!(client.ask("GET", "/healthz", &[], "").status, 200);
+        client
+    };
+    let _idle: Vec<Client> = (0..300).map(|_| idle()).collect();
+    assert_eq!(daemon.get("/v1/status").status, 200);
+}
+
+/// Many bodies of which one byte is missing, once as they are and once in chunks of one byte: each would be a megabyte
+/// or many.
+#[test]
+fn half_sent_bodies_take_bounded_memory() {
+    let (_repo, daemon) = served();
+    let head = "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let mib = 1 << 20;
+    let whole = format!("{head}content-length: {mib}\r\n\r\n{}", " ".repeat(mib - 1));
+    let chunks = "1\r\n \r\n".repeat(mib / 4);
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n{chunks}");
+    let before = daemon.resident();
+    for (text, count) in [(&whole, 300), (&chunked, 100)] {
+        let send = || {
+            let mut stream = TcpStream::connect(&daemon.address).unwrap();
+            // The daemon may have ended it.
+            let _ = stream.write_all(text.as_bytes());
+            stream
+        };
+        let flood: Vec<TcpStream> = (0..count).map(|_| send()).collect();
+        let grown = daemon.resident().saturating_sub(before);
+        assert!(grown < 250_000, "{grown} kB more");
+        assert_eq!(daemon.post("/v1/resolve", r#"{"context":{}}"#).status, 200);
+        drop(flood);
+    }
 }

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 
-use crate::support::{Client, Daemon, PATIENCE, Repo, read_reply, refguard};
+use crate::support::{Client, Daemon, PATIENCE, Reply, Repo, read_reply, refguard, until};
 
 const TLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
 
@@ -176,21 +176,20 @@ fn too_much_of_anything_is_refused() {
     let mut client = Client::new(&daemon.address);
     client.send("GET", "/healthz", &[("X-Long", &long)], "");
     assert!(client.reply().is_ok_and(|reply| reply.status == 431));
-    // The places of the connections above are free once the daemon has seen their end.
+    // Connections on which nothing is asked make place for others.
+    let idle: Vec<Client> = (0..9)
+        .map(|_| {
+            let mut client = Client::new(&daemon.address);
+            assert_eq!(client.ask("GET", "/v1/status", &[], "").status, 200);
+            client
+        })
+        .collect();
+    // Those that wait for an answer do not: a fourth connection is for probes.
     let deadline = Instant::now() + PATIENCE;
-    let mut kept: Vec<Client> = Vec::new();
-    while kept.len() < 3 {
-        let mut client = Client::new(&daemon.address);
-        client.send("GET", "/v1/status", &[], "");
-        if client.reply().is_ok_and(|reply| reply.status == 200) {
-            kept.push(client);
-        }
-        assert!(Instant::now() < deadline, "only {} of three connections were served", kept.len());
-    }
-    // A fourth connection is for probes.
+    let kept = crate::support::fill_with_polls(&daemon, 3);
     assert_eq!(daemon.get("/healthz").status, 200);
     assert_eq!(daemon.get("/v1/status").status, 503);
-    drop(kept);
+    drop((kept, idle));
     loop {
         let mut client = Client::new(&daemon.address);
         client.send("GET", "/v1/status", &[], "");
@@ -330,4 +329,69 @@ fn init_makes_a_repository_serves_it_and_invites() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_probe_without_a_token_is_told_nothing_that_a_repository_holds() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n")
+        .unwrap();
+    let options = ["--tokens", tokens.to_str().unwrap()];
+    let daemon = Daemon::start(&repo.path(), &options);
+    let token = ("Authorization", "Bearer test");
+    let known = |daemon: &Daemon| daemon.ask("GET", "/readyz", &[token], "");
+    until("served", || known(&daemon).status == 200);
+    let broken = repo.broken();
+    repo.promote(&broken);
+    until("rejected", || known(&daemon).body.contains("policies/p0.yaml"));
+
+    let said = daemon.get("/readyz");
+    assert_eq!((said.status, said.json()), (200, json!({ "ready": true, "rejected": true })));
+    let commit = |reply: &Reply| reply.header("x-refguard-commit").unwrap_or("").to_owned();
+    for path in ["/readyz", "/healthz", "/v1/status", "/ui/sign-in", "/ui/", "/ui/refguard.css"] {
+        let reply = daemon.get(path);
+        assert_eq!(commit(&reply), "", "{path}: {:?}", reply.headers);
+        for secret in [&broken[..], "policies/", "p0"] {
+            assert!(!reply.body.contains(secret), "{path}: {}", reply.body);
+        }
+    }
+    assert_ne!(commit(&known(&daemon)), "");
+    assert_eq!(known(&daemon).json()["sets"][0]["rejected"]["commit"], json!(broken));
+
+    // Nothing good at all.
+    let state = repo.beside("state");
+    let options = [&options[..], &["--state-dir", state.to_str().unwrap()]].concat();
+    let daemon = Daemon::start(&repo.path(), &options);
+    until("rejected", || known(&daemon).body.contains("policies/p0.yaml"));
+    let said = daemon.get("/readyz");
+    assert_eq!(said.status, 503);
+    assert!(said.body.contains("was rejected: ask with a token"), "{}", said.body);
+    assert!(!said.body.contains("policies/") && !said.body.contains("sets"), "{}", said.body);
+}
+
+#[test]
+fn who_sends_wrong_tokens_to_the_api_has_to_wait_and_a_right_one_never() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    fs::write(&tokens, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n")
+        .unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let ask = |path: &str, bearer: &str| {
+        daemon.ask("GET", path, &[("Authorization", &format!("Bearer {bearer}"))], "")
+    };
+    until("served", || ask("/readyz", "test").status == 200);
+    let paths = ["/v1/status", "/v1/authz", "/metrics", "/readyz", "/ui/"];
+    let statuses: Vec<u16> =
+        paths.iter().chain(&paths).map(|path| ask(path, "wrong").status).collect();
+    assert_eq!(statuses, [[401, 401, 401, 200, 303], [401, 401, 401, 200, 303]].concat());
+    until("it has to wait", || {
+        let late = ask("/v1/status", "wrong");
+        late.status == 429 && late.header("retry-after") == Some("6")
+    });
+    until("on pages too", || ask("/ui/", "wrong").status == 429);
+    // A probe is answered all the same, and so is a right token from the same address.
+    assert_eq!(ask("/healthz", "wrong").status, 200);
+    assert_eq!(ask("/v1/status", "test").status, 200);
+    assert_eq!(daemon.get("/v1/status").status, 401, "no token is no wrong one");
 }

@@ -398,6 +398,35 @@ impl Client {
     pub fn reply(&mut self) -> std::io::Result<Reply> {
         read_reply(&mut self.stream)
     }
+
+    /// Whether the server has not ended the connection, nor sent anything.
+    fn is_open(&mut self) -> bool {
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Takes all places for connections by long-polls: these wait for the daemon, and make place for nobody.
+pub fn fill_with_polls(daemon: &Daemon, places: usize) -> Vec<Client> {
+    // The tag becomes another one when history is read.
+    daemon.until_numbered("p0", 1);
+    let etag = daemon.get("/v1/bundle").header("etag").unwrap().to_owned();
+    let mut polls = Vec::new();
+    // One that has not been heard yet may make place for the next question.
+    until("every place is taken", || {
+        polls.retain_mut(|poll: &mut Client| poll.is_open());
+        while polls.len() < places {
+            let mut poll = Client::new(&daemon.address);
+            let headers = [("If-None-Match", etag.as_str()), ("Prefer", "wait=60")];
+            poll.send("GET", "/v1/bundle", &headers, "");
+            polls.push(poll);
+        }
+        daemon.get("/v1/status").status == 503
+    });
+    polls
 }
 
 /// Reads one answer; its body has the length that it says.

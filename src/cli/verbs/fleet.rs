@@ -79,6 +79,7 @@ struct CanRun<'a> {
 #[derive(Serialize)]
 struct Lacking<'a> {
     client: &'a str,
+    owner: Option<&'a str>,
     state: &'a str,
     guardrails: Vec<&'a str>,
 }
@@ -166,8 +167,9 @@ fn forget(asker: &Asker<'_>, id: &str) -> bool {
 fn find_lack<'a>(client: &'a FleetClient, needs: &BTreeSet<&'a str>) -> Option<Lacking<'a>> {
     let has = |name: &&&str| client.guardrails.iter().any(|own| own.name == **name);
     let guardrails: Vec<&str> = needs.iter().filter(|name| !has(name)).copied().collect();
-    let (client, state) = (client.id.as_str(), client.state.as_str());
-    (!guardrails.is_empty()).then_some(Lacking { client, state, guardrails })
+    let (owner, state) = (client.owner.as_deref(), client.state.as_str());
+    let client = client.id.as_str();
+    (!guardrails.is_empty()).then_some(Lacking { client, owner, state, guardrails })
 }
 
 fn say_what_lacks(can_run: &CanRun<'_>) {
@@ -191,6 +193,8 @@ fn format_fleet(clients: &[&FleetClient], style: Style) -> String {
     if clients.is_empty() {
         return "no client reports\n".to_owned();
     }
+    let mut of_id: BTreeMap<&str, usize> = BTreeMap::new();
+    clients.iter().for_each(|client| *of_id.entry(&client.id).or_default() += 1);
     let row = |client: &&FleetClient| {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
         let commit = text(&client.commit).chars().take(10).collect();
@@ -198,8 +202,13 @@ fn format_fleet(clients: &[&FleetClient], style: Style) -> String {
             Some(_) => output::tell_time(&client.seen_at.to_string(), style),
             None => client.seen_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         };
+        // The owner is shown only where the id does not say which client it is.
+        let is_shared = of_id.get(client.id.as_str()).is_some_and(|count| *count > 1);
+        let owner = client.owner.as_ref().filter(|_| is_shared);
+        let id =
+            owner.map_or_else(|| client.id.clone(), |owner| format!("{} ({owner})", client.id));
         vec![
-            client.id.clone(),
+            id,
             text(&client.set),
             client.state.clone(),
             commit,

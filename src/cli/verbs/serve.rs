@@ -264,7 +264,7 @@ struct SafetyArgs {
     max_parked: usize,
 
     /// Cut off a client that takes longer to send a request's head
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     header_timeout: Duration,
 
     /// Cut off a client that takes longer to send a request's body
@@ -355,6 +355,7 @@ fn limits_help() -> String {
     let limits = Limits::default();
     let lines = [
         format!("a request's body has at most {} bytes (413)", limits.body_bytes),
+        format!("bodies that are on their way {} bytes together (503)", limits.bodies_bytes),
         format!("its head {} bytes and {} headers (431)", limits.header_bytes, limits.headers),
         format!("one value {MAX_VALUE} bytes, {MAX_TAGS} tags or tools (400)"),
         format!("it names {} policies (400)", limits.named_policies),
@@ -364,6 +365,7 @@ fn limits_help() -> String {
             limits.answer_bytes, limits.answer_time
         ),
         format!("a client that takes nothing for {:?} is cut off", limits.write_time),
+        format!("a connection on which nothing is asked for {:?} is closed", limits.idle_time),
     ];
     format!("Limits that no option sets:\n  {}", lines.join("\n  "))
 }

@@ -13,7 +13,7 @@ use super::sessions::{COOKIE, SECURE_COOKIE, SessionKey};
 use super::{ROOT, see_other};
 use crate::daemon::Owner;
 use crate::http::app::App;
-use crate::http::guard;
+use crate::http::guard::{self, Caller};
 use crate::http::problem::Problem;
 use crate::pages::{ASSETS, query_of};
 
@@ -34,14 +34,17 @@ pub(in crate::http) enum Visitor {
 }
 
 /// The answer to who may not see a page: the way to the form. `None`: the page may be shown.
-pub(in crate::http) fn refusal(app: &App, request: &Request) -> Option<Response> {
+pub(in crate::http) fn refusal(app: &App, request: &Request, caller: Caller) -> Option<Response> {
     let (path, headers) = (request.uri().path(), request.headers());
     if let Err(problem) = guard::judge_host(app, headers) {
         return Some(problem.into_response());
     }
     let is_open = path == SIGN_IN || ASSETS.iter().any(|asset| asset.path == path);
-    if is_open || guard::has_token(app, headers) || has_session(app, headers) {
+    if is_open || caller == Caller::Known {
         return None;
+    }
+    if caller == Caller::Late {
+        return Some(guard::refuse_caller(caller).into_response());
     }
     if path == SIGN_OUT {
         // The session is over already.
@@ -62,7 +65,8 @@ pub(super) fn visitor(app: &App, headers: &HeaderMap) -> Visitor {
     if has_session(app, headers) { Visitor::SignedIn } else { Visitor::Other }
 }
 
-fn has_session(app: &App, headers: &HeaderMap) -> bool {
+/// Whether a request is of a browser that has signed in.
+pub(in crate::http) fn has_session(app: &App, headers: &HeaderMap) -> bool {
     sessions(headers).any(|key| is_good(app, key))
 }
 

@@ -20,11 +20,11 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use super::access::Right;
-use super::attempts::Peer;
 use super::guard_response;
 use super::sessions::SessionKey;
 use crate::daemon::{Hub, Owner};
 use crate::http::app::App;
+use crate::http::attempts::Peer;
 use crate::http::problem::Problem;
 
 /// Pages that may follow at once, and never more than half of all connections; others are shown as they were, and try

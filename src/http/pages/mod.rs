@@ -6,7 +6,6 @@
 
 pub(super) mod access;
 mod ask;
-pub(super) mod attempts;
 mod history;
 mod live;
 mod matrix;

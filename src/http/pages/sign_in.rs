@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::access::{is_own_form, next_page, sessions};
-use super::attempts::{FORGIVEN, Peer};
 use super::sessions::{COOKIE, SECURE_COOKIE};
 use super::{ROOT, Visit, see_other, send_page, send_problem};
 use crate::http::Limits;
 use crate::http::app::App;
+use crate::http::attempts::{FORGIVEN, Peer};
 use crate::http::body::read_body;
 use crate::http::guard;
 use crate::http::problem::Problem;

@@ -15,7 +15,7 @@ const MAX_PEERS: usize = 10_000;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::http) enum Peer {
+pub(super) enum Peer {
     /// An address, of IPv6 its network: who has one address of it has them all.
     Address(IpAddr),
     /// The Unix socket.
@@ -47,7 +47,7 @@ impl fmt::Display for Peer {
 
 /// The wrong tokens of late.
 #[derive(Debug, Default)]
-pub(in crate::http) struct Attempts(Mutex<HashMap<Peer, Wrong>>);
+pub(super) struct Attempts(Mutex<HashMap<Peer, Wrong>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Wrong {
