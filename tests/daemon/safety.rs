@@ -352,7 +352,7 @@ fn a_probe_without_a_token_is_told_nothing_that_a_repository_holds() {
     for path in ["/readyz", "/healthz", "/v1/status", "/ui/sign-in", "/ui/", "/ui/refguard.css"] {
         let reply = daemon.get(path);
         assert_eq!(commit(&reply), "", "{path}: {:?}", reply.headers);
-        for secret in [&broken[..], "policies/", "p0"] {
+        for secret in [broken.as_str(), "policies/", "p0"] {
             assert!(!reply.body.contains(secret), "{path}: {}", reply.body);
         }
     }

@@ -270,7 +270,7 @@ fn the_work_of_an_impact_grows_with_the_size_of_the_sets() {
 #[test]
 fn what_grows_faster_ends_soon_after_its_budget() {
     const UNITS: u64 = 300_000;
-    let conditions = |size: usize, is_changed: bool| {
+    let conditions: Make = |size, is_changed| {
         let mut all = Documents::default();
         all.policy("p", guardrails(is_changed));
         all.attach("p", "scope: \"*\"");
@@ -283,9 +283,9 @@ fn what_grows_faster_ends_soon_after_its_budget() {
 
         all
     };
-    let cases: [(&str, &dyn Fn(usize, bool) -> Documents, usize); 2] = [
-        ("steps of one pipeline", &steps_of_one_pipeline, 1_000),
-        ("classes of models", &conditions, 11),
+    let cases: [(&str, Make, usize); 2] = [
+        ("steps of one pipeline", steps_of_one_pipeline, 1_000),
+        ("classes of models", conditions, 11),
     ];
 
     for (what, make, size) in cases {
