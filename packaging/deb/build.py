@@ -52,19 +52,24 @@ def ask(binary: Path, *words: str) -> str:
     return subprocess.run([binary, *words], check=True, capture_output=True, text=True).stdout
 
 
-def list_verbs(binary: Path) -> list[str]:
-    """The verbs, as the help names them."""
-    _, _, rest = ask(binary, "--help").partition("\nCommands:\n")
+def list_verbs(binary: Path, *above: str) -> list[str]:
+    """The verbs, or those below one, as the help names them."""
+    _, _, rest = ask(binary, *above, "--help").partition("\nCommands:\n")
     commands, _, _ = rest.partition("\n\n")
-    return re.findall(r"^  ([a-z-]+) ", commands, re.MULTILINE)
+    return [verb for verb in re.findall(r"^  ([a-z-]+) ", commands, re.MULTILINE) if verb != "help"]
+
+
+def list_pages(binary: Path) -> list[list[str]]:
+    """The words of each manual page: none, a verb, or a verb and the one below it."""
+    verbs = list_verbs(binary)
+    return [[], *([verb] for verb in verbs), *([verb, below] for verb in verbs for below in list_verbs(binary, verb))]
 
 
 def make_files(binary: Path) -> dict[str, bytes]:
     """The package's files by their paths, without the binary."""
     files = {inside: (ROOT / path).read_bytes() for path, inside in COPIES.items()}
     files |= {path: ask(binary, "completions", shell).encode() for shell, path in COMPLETIONS.items()}
-    pages = {"refguard.1": ask(binary, "man")}
-    pages |= {f"refguard-{verb}.1": ask(binary, "man", verb) for verb in list_verbs(binary)}
+    pages = {f"{'-'.join(['refguard', *words])}.1": ask(binary, "man", *words) for words in list_pages(binary)}
     files |= {f"usr/share/man/man1/{name}.gz": compress(page.encode()) for name, page in pages.items()}
     files["usr/share/doc/refguard/changelog.gz"] = compress((ROOT / "CHANGELOG.md").read_bytes())
     return files

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
-use refguard_core::document::{DayEdge, Dimension, Level, did_you_mean, parse_instant};
+use refguard_core::document::{Dimension, Level, did_you_mean};
 use refguard_core::policy::{BadLevel, Levels, rules};
 use refguard_core::prove::{Budget, Detail};
 use refguard_core::resolve::Context;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::completion;
 use super::shell::Shell;
-use crate::ops::{LogSelection, Source, Workspace, budget_within};
+use crate::ops::{LogSelection, Source, Workspace, budget_within, parse_time};
 use crate::output::{Format, Style};
 
 /// When to use colour.
@@ -81,7 +81,8 @@ struct PlaceArgs {
     #[arg(long)]
     staged: bool,
 
-    /// Read a commit from git's object store: a branch, tag, hash, or anything git understands
+    /// Read a commit from git's object store: a branch, tag, hash, or anything git understands; or what was in
+    /// production at a time: RFC 3339, a date, or 24h (ago)
     #[arg(long, value_name = "REV", add = completion::revisions())]
     at: Option<String>,
 }
@@ -105,21 +106,23 @@ impl SourceArgs {
 /// The instant that a verb answers for.
 #[derive(Debug, Args)]
 pub(super) struct NowArgs {
-    /// Answer as of this time (RFC 3339, or a date: its first moment in UTC); default: the clock
-    #[arg(long, value_name = "TIME", value_parser = parse_now)]
+    /// Answer as of this time: RFC 3339, a date (its first moment in UTC), or so long ago, such as 24h or 7d;
+    /// default: the clock
+    #[arg(long, value_name = "TIME", value_parser = read_time)]
     now: Option<Timestamp>,
 }
 
 impl NowArgs {
     /// The instant: what was typed; else the time that a set was asked for by; else the clock.
-    pub(super) fn instant(&self, at: Option<&str>) -> Timestamp {
-        let asked = at.and_then(|revision| revision.parse::<Timestamp>().ok());
-        self.now.or(asked).unwrap_or_else(Timestamp::now)
+    pub(super) fn instant(&self, workspace: &Workspace, at: Option<&str>) -> Timestamp {
+        let asked = || at.and_then(|revision| workspace.time_of(revision));
+        self.now.or_else(asked).unwrap_or_else(Timestamp::now)
     }
 }
 
-fn parse_now(text: &str) -> Result<Timestamp, String> {
-    parse_instant(text, DayEdge::Start).map_err(|fault| format!("`{text}` {fault}"))
+/// A time as it is typed everywhere.
+fn read_time(text: &str) -> Result<Timestamp, String> {
+    parse_time(text, Timestamp::now())
 }
 
 /// The environment that a verb speaks of.
@@ -142,7 +145,7 @@ pub(super) struct AskedSetArgs {
     #[command(flatten)]
     env: EnvArgs,
 
-    /// Ask the set of a revision, or what was in the environment at a time (RFC 3339)
+    /// Ask the set of a revision, or what was in the environment at a time: RFC 3339, a date, or 24h (ago)
     #[arg(long, value_name = "REV", add = completion::revisions())]
     at: Option<String>,
 
@@ -163,8 +166,8 @@ pub(super) struct AskedSetArgs {
 
 impl AskedSetArgs {
     /// The instant to answer for.
-    pub(super) fn instant(&self) -> Timestamp {
-        self.now.instant(self.at.as_deref())
+    pub(super) fn instant(&self, workspace: &Workspace) -> Timestamp {
+        self.now.instant(workspace, self.at.as_deref())
     }
 
     /// The folder of policies that is asked, as far as it has to be known where the set is.
@@ -394,7 +397,8 @@ impl DetailArgs {
 /// Which rows of logs are looked at.
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
-    /// Look only at rows from this time on: RFC 3339, or so long ago, such as 24h
+    /// Look only at rows from this time on: RFC 3339, a date (its first moment in UTC), or so long ago, such as 24h
+    /// or 7d
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     since: Option<Timestamp>,
 
@@ -420,13 +424,11 @@ impl LogArgs {
     }
 }
 
-/// A time, or how long ago it was.
+/// A time; a bare number means so many seconds ago.
 fn parse_since(text: &str) -> Result<Timestamp, String> {
-    let ago = |duration: Duration| Timestamp::now().checked_sub(duration).ok();
-    let time = text.parse().ok().or_else(|| ago(parse_duration(text).ok()?));
-    time.ok_or_else(|| {
-        format!("`{text}` is no time: write it as 2026-11-28T06:00:00Z, or so long ago, as 24h")
-    })
+    let seconds = text.parse::<f64>().ok().and_then(|_| parse_duration(text).ok());
+    let time = seconds.and_then(|ago| Timestamp::now().checked_sub(ago).ok());
+    time.map_or_else(|| read_time(text), Ok)
 }
 
 /// Formats of changes.

@@ -140,7 +140,7 @@ impl Parsed {
             Verb::Schema(args) => verbs::schema::run(&args),
             Verb::Explain(args) => verbs::explain::run(&shell, &args),
             Verb::Completions(args) => verbs::completions::run(&args),
-            Verb::Man(args) => verbs::man::run(&args, command()),
+            Verb::Man(args) => verbs::man::run(&args, command(), related_verbs),
         }
     }
 }
@@ -165,6 +165,12 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Serve and guard", &["serve", "wait", "fleet", "hook"]),
     ("Look up", &["explain", "schema", "completions", "man"]),
 ];
+
+/// The verbs of a verb's group.
+fn related_verbs(verb: &str) -> Vec<&'static str> {
+    let group = GROUPS.iter().find(|(_, names)| names.contains(&verb));
+    group.map(|(_, names)| names.to_vec()).unwrap_or_default()
+}
 
 /// The verbs under the headings of their groups, each with its line of help.
 fn list_verbs(command: &clap::Command) -> String {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use refguard_core::document::Finding;
+use refguard_core::document::{Finding, did_you_mean_name};
 use refguard_core::policy::{Checked, Levels};
 use refguard_core::questions::unlisted_values;
 use refguard_core::resolve::{Context, Engine};
@@ -190,6 +190,21 @@ impl Shell {
 pub(super) fn warn_of_unlisted(engine: &Engine, context: &Context) {
     for unlisted in unlisted_values(&engine.set().catalog, context) {
         print::write_message(&format!("warning: {unlisted}"));
+    }
+}
+
+/// Says on stderr which policies that a request asks for by name the set does not have, where one is near: such a
+/// request gets an answer too.
+pub(super) fn warn_of_unknown(engine: &Engine, policies: &[String]) {
+    let set = engine.set();
+    let is_unknown = |name: &&String| !name.contains('@') && set.find_policy(name).is_none();
+    for name in policies.iter().filter(is_unknown) {
+        let known = set.policies.iter().map(|policy| &*policy.name);
+        if let Some(near) = did_you_mean_name(name, known) {
+            print::write_message(&format!(
+                "warning: there is no policy `{name}`; did you mean `{near}`?"
+            ));
+        }
     }
 }
 

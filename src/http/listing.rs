@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -214,7 +215,8 @@ async fn policy(call: Call<NoQuery, String>) -> Result<Response, Problem> {
     };
 
     let origin = snapshot.origin();
-    let mut shown = serde_json::to_value(show_policy(set, policy)).unwrap_or_default();
+    let mut shown =
+        serde_json::to_value(show_policy(set, policy, Timestamp::now())).unwrap_or_default();
     if let Some(object) = shown.as_object_mut() {
         object.insert("set".to_owned(), json!(origin.set));
         object.insert("commit".to_owned(), json!(origin.commit));

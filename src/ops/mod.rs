@@ -14,7 +14,8 @@ pub use change::declared::PRODUCTION;
 #[cfg(feature = "daemon")]
 pub(crate) use change::environment::own_root;
 pub use change::environment::{
-    EnvironmentState, FollowedEnvironments, followed_environments, refuse_renamed_environments,
+    Brought, EnvironmentState, FollowedEnvironments, followed_environments,
+    refuse_renamed_environments,
 };
 pub use change::gates::{Candidate, GateWord, Lowered, Says, SourceTip, Verdict};
 pub use change::home::{Home, HomeRequest};
@@ -36,8 +37,8 @@ pub use history::draft::Draft;
 pub use history::log::{LogEntry, LogPage, PassedGate, PromotionLog};
 pub use history::pins::pin;
 pub use history::status::{
-    Coming, EnvironmentStatus, ExpiringAttachment, HoldStatus, PolicyChanges, Problem,
-    PublishedStatus, Status,
+    Coming, DocumentChange, EnvironmentStatus, ExpiringAttachment, HoldStatus, PolicyChanges,
+    Problem, PublishedStatus, Status,
 };
 pub use history::version_list::{
     DocumentRow, Publication, ShownVersion, VersionList, VersionPage, VersionRow,
@@ -64,7 +65,10 @@ pub use source::load::{
     FileStamp, NoProgress, Progress, holds_files, read_files, read_worktree, worktree_files,
 };
 pub use source::logs::LogSelection;
-pub use source::testing::{CaseReport, FindRequested, Got, TestOptions, TestReport, run_tests};
+pub use source::moment::{TIME_HELP, parse_time};
+pub use source::testing::{
+    CaseReport, FindRequested, Got, TestOptions, TestReport, explain_failures, run_tests,
+};
 pub use source::tracked::{Delta, TrackedSet};
 pub use source::workspace::{LoadedSet, Rules, SetOrigin, Source, Workspace};
 

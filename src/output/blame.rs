@@ -1,5 +1,6 @@
 //! Which promotions gave a request its guardrails or took them away, for a person.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::age::tell_time;
@@ -15,7 +16,10 @@ const CAUSES: usize = 5;
 pub fn format_blame(blame: &Blame, style: Style) -> String {
     let paint = Paint(style);
     let request = escape_terminal(&blame.context.describe_values()).into_owned();
-    let looked = count(blame.looked_at, "entry", "entries");
+    let looked = format!(
+        "{} looked at",
+        count(blame.looked_at, "promotion or other move", "promotions and other moves")
+    );
     let environment = escape_terminal(&blame.environment);
     let mut text = match (&blame.guardrail, blame.events.is_empty()) {
         (Some(guardrail), true) => format!(
@@ -23,7 +27,7 @@ pub fn format_blame(blame: &Blame, style: Style) -> String {
             paint.strong(&escape_terminal(guardrail))
         ),
         (None, true) => format!("{request} never had any guardrail in {environment} ({looked})\n"),
-        (_, false) => format!("{request}, in {environment} ({looked}):\n"),
+        (_, false) => format!("{request}, in {environment}: {} ({looked})\n", told(blame)),
     };
 
     let mut events = blame.events.iter().peekable();
@@ -40,6 +44,21 @@ pub fn format_blame(blame: &Blame, style: Style) -> String {
         push_skipped(&mut text, blame, skipped, &paint);
     }
     text
+}
+
+/// How many events there are, and of how many promotions.
+fn told(blame: &Blame) -> String {
+    let moves: BTreeSet<(&str, &str)> =
+        blame.events.iter().map(|event| (event.commit.as_str(), event.time.as_str())).collect();
+    let lost = blame.events.iter().filter(|event| event.kind == BlameKind::Lost).count();
+    let gained = blame.events.len() - lost;
+    let times = |number: usize, what: &str| match number {
+        0 => None,
+        number => Some(format!("{number} {what}")),
+    };
+    let events: Vec<String> =
+        [times(gained, "gained"), times(lost, "lost")].into_iter().flatten().collect();
+    format!("{}, at {}", events.join(" and "), count(moves.len(), "time", "times"))
 }
 
 fn entry_name(blame: &Blame, number: Option<u64>) -> String {

@@ -34,6 +34,12 @@ pub(super) fn group_findings<'f>(
     groups
 }
 
+/// Errors before warnings, else in the order that they are in.
+pub(super) fn worst_first(mut groups: Vec<FindingGroup<'_>>) -> Vec<FindingGroup<'_>> {
+    groups.sort_by_key(|group| !group.first.is_error());
+    groups
+}
+
 /// A line for each cause: the first finding, and how many places more there are.
 pub fn finding_lines(findings: &[Finding]) -> Vec<String> {
     let line = |group: &FindingGroup<'_>| match group.findings.len() - 1 {

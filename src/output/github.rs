@@ -1,14 +1,15 @@
 //! GitHub workflow commands, which the runner turns into annotations, and a plain line a finding.
 //!
 //! A step shows ten annotations of each level and drops the others without a word, and the log
-//! shows an annotation without its file. So the worst come first, one notice counts the rest, and
-//! every finding is a plain line besides.
+//! shows an annotation without its file. So what has one cause is one annotation, the worst come
+//! first, one notice counts the rest, and every finding is a plain line besides.
 
 use std::borrow::Cow;
 use std::io;
 
 use refguard_core::document::{Finding, Severity};
 
+use super::causes::group_findings;
 use super::escape::{annotation_message, annotation_property, clip_text, escape_terminal};
 use super::{Report, Style, count, from_the_top};
 
@@ -33,14 +34,22 @@ pub(super) struct Annotation<'a> {
 }
 
 pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let annotations: Vec<Annotation<'_>> =
-        report.findings.iter().map(|finding| annotate_finding(finding, report.prefix)).collect();
-    write_annotations(&annotations, out)
+    let annotate = |finding| annotate_finding(finding, report.prefix);
+    let lines: Vec<Annotation<'_>> = report.findings.iter().map(annotate).collect();
+    let groups = group_findings(report.findings.iter());
+    let annotations = groups.iter().map(|group| {
+        let mut annotation = annotate(group.first);
+        annotation.message.extend(group.other_places().map(|places| escape_clipped(&places)));
+        annotation
+    });
+    write_annotations(&annotations.collect::<Vec<_>>(), &lines, out)
 }
 
-/// Writes the annotations that GitHub shows, a notice that counts the others, and the plain lines.
+/// Writes the annotations that GitHub shows, one a cause, a notice that counts the others, and `lines` as plain
+/// ones.
 pub(super) fn write_annotations(
     annotations: &[Annotation<'_>],
+    lines: &[Annotation<'_>],
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let mut left_out = Vec::new();
@@ -61,7 +70,7 @@ pub(super) fn write_annotations(
         let rest = left_out.join(" and ");
         writeln!(out, "::notice title=refguard::{rest}: every one is a line of the log")?;
     }
-    annotations.iter().try_for_each(|listed| writeln!(out, "{}", plain_line(listed)))
+    lines.iter().try_for_each(|listed| writeln!(out, "{}", plain_line(listed)))
 }
 
 /// The workflow command.

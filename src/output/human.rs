@@ -73,7 +73,11 @@ impl Page {
         let place = &finding.location;
         let Some(source) = source else {
             let origin = Origin::path(escape_terminal(&place.file));
-            let origin = origin.line(place.line as usize).char_column(place.column as usize);
+            let origin = match &*place.file {
+                // A folder has no lines.
+                "." => origin,
+                _ => origin.line(place.line as usize).char_column(place.column as usize),
+            };
             let notes = note_lines(finding, |_| true, explain, group);
             return self.renderer.render(&[title.element(origin).elements(notes)]);
         };

@@ -420,6 +420,6 @@ pub(super) fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
             format!("the set before {before} and the set after {after} this request")
         }
     };
-    let from = span_words(weakening.at, None);
+    let from = span_words(weakening.at, weakening.until);
     format!("{from}where {}, {how}: {whose}", outcomes.join(" and "))
 }

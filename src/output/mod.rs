@@ -179,7 +179,12 @@ pub struct Report<'a> {
 
 /// A file as a forge finds it: from the top of the git repository.
 fn from_the_top<'f>(prefix: &str, file: &'f str) -> Cow<'f, str> {
-    if prefix.is_empty() { file.into() } else { format!("{prefix}/{file}").into() }
+    match file {
+        _ if prefix.is_empty() => file.into(),
+        // The folder itself.
+        "." => prefix.to_owned().into(),
+        _ => format!("{prefix}/{file}").into(),
+    }
 }
 
 impl Report<'_> {

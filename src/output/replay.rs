@@ -154,7 +154,11 @@ pub(super) fn verdict(replay: &Replay) -> String {
     // Fractions of a second say nothing to a person.
     let now = replay.now.strftime("%Y-%m-%dT%H:%M:%SZ");
     let mut words = format!("{} ({requests}), answered as of {now}: ", rows(replay.rows));
-    words.push_str(&change_words(replay.changed, replay.lost, replay.gained));
+    words.push_str(&match (replay.rows, replay.distinct) {
+        (0, _) => "no row was there to answer".to_owned(),
+        (_, 0) => "no row could be answered".to_owned(),
+        _ => change_words(replay.changed, replay.lost, replay.gained),
+    });
     for LaterRows { at, changed, lost, gained, .. } in replay.later.iter().take(LATER) {
         let words_then = change_words(*changed, *lost, *gained);
         words.push_str(&format!("; from {at} on, {words_then}"));

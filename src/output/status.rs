@@ -6,6 +6,9 @@ use super::resolution::Paint;
 use super::{Style, short_commit};
 use crate::ops::{EnvironmentStatus, ExpiringAttachment, PolicyChanges, Problem, Status};
 
+/// Documents beside the policies that are listed.
+const DOCUMENTS: usize = 20;
+
 /// What is wrong first, then drafts, then the environments.
 pub fn format_status(status: &Status, style: Style) -> String {
     let paint = Paint(style);
@@ -50,11 +53,14 @@ fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &
         environment.promotion.map_or_else(String::new, |number| format!("promotion {number}, "));
     let mut text = format!("{name}: {promotion}{}\n", short_commit(commit));
     let branch = status.published.as_ref().map_or("", |published| &published.branch);
-    for (count, what) in [(environment.behind, "behind"), (environment.ahead, "ahead of")] {
-        if let Some(count @ 1..) = count {
-            let commits = super::count(count, "commit", "commits");
-            text.push_str(&format!("  {commits} {what} {}\n", escape_terminal(branch)));
-        }
+    if let Some(behind @ 1..) = environment.behind {
+        let commits = super::count(behind, "commit", "commits");
+        text.push_str(&format!("  {commits} behind {}\n", escape_terminal(branch)));
+    }
+    if let Some(ahead @ 1..) = environment.ahead {
+        let commits = super::count(ahead, "commit", "commits");
+        let branch = escape_terminal(branch);
+        text.push_str(&format!("  holds {commits} that {branch} does not have\n"));
     }
     for ending in &environment.expiring {
         let ExpiringAttachment { policy, file, line, expires, reason } = ending;
@@ -80,6 +86,24 @@ fn format_changes(changes: &PolicyChanges, paint: &Paint) -> String {
         for name in names {
             text.push_str(&format!("    {sign} {}\n", escape_terminal(name)));
         }
+    }
+    for document in changes.documents.iter().take(DOCUMENTS) {
+        let sign = match document.change {
+            "added" => "+",
+            "removed" => "-",
+            _ => "~",
+        };
+        let named = match (document.kind, document.name.as_str()) {
+            (_, "") => String::new(),
+            ("attachment", policy) => format!(" of {policy}"),
+            (_, name) => format!(" {name}"),
+        };
+        let words = format!("{sign} {}{named} ({})", document.kind, document.file);
+        text.push_str(&format!("    {}\n", escape_terminal(&words)));
+    }
+    if let Some(more) = changes.documents.len().checked_sub(DOCUMENTS).filter(|more| *more > 0) {
+        let more = super::count(more, "more document", "more documents");
+        text.push_str(&format!("    … and {more} (--format json has each)\n"));
     }
     for file in &changes.faulty {
         let said = format!("! {file} cannot be read: see `refguard validate`");

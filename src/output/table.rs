@@ -1,9 +1,9 @@
 //! Plain tables: columns as wide as their cells, no frames, nothing to unlearn for `grep` and
 //! `cut`. On a terminal they fit its width, and no word is broken.
 //!
-//! A cell is bounded in display columns, so that one policy with thousands of guardrails neither
-//! pads every other row to its width nor reaches the limit of 65,535 columns at which formatting
-//! panics.
+//! On a terminal a cell is bounded in display columns. Elsewhere nothing is cut: who reads a pipe wants whole names.
+//! What is longer than the bound moves what follows in its own row, and no other one, so that one policy with
+//! thousands of guardrails pads no row to its width.
 
 use std::iter;
 
@@ -40,7 +40,7 @@ impl Cell {
 pub fn format_table(header: &[&str], rows: &[Vec<String>], style: Style) -> String {
     let head: Vec<String> = header.iter().map(|name| name.to_uppercase()).collect();
     let lines: Vec<Vec<Cell>> =
-        iter::once(&head).chain(rows).map(|row| fit_row(row, header.len())).collect();
+        iter::once(&head).chain(rows).map(|row| fit_row(row, header.len(), style)).collect();
 
     let most = |measure: fn(&Cell) -> usize| {
         let mut widths = vec![0; header.len()];
@@ -51,7 +51,11 @@ pub fn format_table(header: &[&str], rows: &[Vec<String>], style: Style) -> Stri
         }
         widths
     };
-    let widths = most(|cell| cell.columns);
+    let mut widths = most(|cell| cell.columns);
+    if style.columns.is_none() {
+        let is_padded = widths.len().saturating_sub(1);
+        widths.iter_mut().take(is_padded).for_each(|width| *width = (*width).min(INNER_COLUMNS));
+    }
     let gaps = GAP * header.len().saturating_sub(1);
     let mut text = String::new();
     match style.columns {
@@ -66,11 +70,18 @@ pub fn format_table(header: &[&str], rows: &[Vec<String>], style: Style) -> Stri
     text
 }
 
-fn fit_row(row: &[String], columns: usize) -> Vec<Cell> {
-    let fit = |(at, text): (usize, &String)| {
-        fit_cell(text, if at + 1 == columns { LAST_COLUMNS } else { INNER_COLUMNS })
+fn fit_row(row: &[String], columns: usize, style: Style) -> Vec<Cell> {
+    let fit = |(at, text): (usize, &String)| match style.columns {
+        None => whole_cell(text),
+        Some(_) => fit_cell(text, if at + 1 == columns { LAST_COLUMNS } else { INNER_COLUMNS }),
     };
     row.iter().take(columns).enumerate().map(fit).collect()
+}
+
+/// A cell with all of its text.
+fn whole_cell(text: &str) -> Cell {
+    let text = escape_terminal(text).into_owned();
+    Cell { columns: text.width(), text }
 }
 
 /// A cell of at most `limit` columns; of a longer text the beginning, to the end of a word where there is one, and
@@ -193,17 +204,27 @@ mod tests {
     }
 
     #[test]
-    fn a_long_cell_is_cut_with_a_count_and_pads_no_other_row_to_its_length() {
+    fn a_long_cell_is_cut_with_a_count_on_a_terminal() {
         let (long, last) = ("g".repeat(100_000), "s".repeat(70_000));
         let text = format_table(
             &["name", "does", "why"],
             &rows(&[&["a", &long, &last], &["b"]]),
-            Style::default(),
+            at(1_000),
         );
         let row = text.lines().nth(1).unwrap();
         assert!(row.contains(&format!("{}… (+99940 characters)  s", "g".repeat(60))), "{row}");
         assert!(row.ends_with("s… (+69760 characters)"), "{row}");
         assert!(text.lines().all(|line| line.width() < 400));
+    }
+
+    #[test]
+    fn elsewhere_every_cell_is_whole_and_pads_no_other_row_to_its_length() {
+        let long = "g".repeat(100_000);
+        let table = rows(&[&["a", &long, "s"], &["b", "c", "d"]]);
+        let text = format_table(&["name", "does", "why"], &table, Style::default());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1], format!("a     {long}  s"));
+        assert_eq!(lines[2], format!("b     c{}d", " ".repeat(61)));
     }
 
     #[test]
@@ -272,7 +293,8 @@ mod tests {
                 .collect();
             let text = format_table(&["a", "b", "c"], &long, Style::default());
             prop_assert_eq!(text.lines().count(), cells.len() + 1);
-            prop_assert!(text.lines().all(|line| line.width() <= 2 * 90 + 270));
+            let most = long.iter().flatten().map(|cell| escape_terminal(cell).len()).max().unwrap_or(0);
+            prop_assert!(text.lines().all(|line| line.width() <= 3 * most + 2 * 62 + 3));
         }
     }
 }

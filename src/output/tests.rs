@@ -208,6 +208,12 @@ fn github_shows_ten_of_each_level_the_worst_first_and_counts_the_rest() {
     let (error, warning) = (of(Severity::Error), of(Severity::Warning));
     let many: Vec<Finding> =
         std::iter::repeat_n(warning, 11).chain(std::iter::repeat_n(error, 25)).cloned().collect();
+    // What says the same is one annotation.
+    let said = |(at, finding): (usize, Finding)| Finding {
+        message: format!("{at}: {}", finding.message),
+        ..finding
+    };
+    let many: Vec<Finding> = many.into_iter().enumerate().map(said).collect();
     let text = rendered(&many, &[], Format::Github, Style::default());
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[..10].iter().all(|line| line.starts_with("::error ")));

@@ -135,14 +135,25 @@ fn plain_xml(text: &str) -> String {
     escape_xml(&escape_terminal(text))
 }
 
-/// An annotation for each failed case; `prefix`: the folder of the policies within its git
-/// repository.
+/// An annotation for each cause that cases fail by, and a line for each failed case; `prefix`: the folder of the
+/// policies within its git repository.
 pub fn tests_github(report: &TestReport, prefix: &str) -> String {
     let failed = report.cases.iter().filter(|case| !case.ok);
-    let annotations: Vec<Annotation<'_>> = failed.map(|case| annotate_case(case, prefix)).collect();
+    let lines: Vec<Annotation<'_>> = failed.map(|case| annotate_case(case, prefix)).collect();
+    let failures = group_failures(&report.cases);
+    let annotations = failures.iter().map(|failure| {
+        let mut annotation = annotate_case(failure.first, prefix);
+        if failure.count > 1 {
+            let whose = failure.whose(&|name| format!("`{name}`"));
+            let alike = if failure.is_alike { "fail alike" } else { "fail, not all of them alike" };
+            annotation.message.push(escape_clipped(&format!("{whose} {alike}")));
+        }
+        annotation
+    });
+    let annotations: Vec<Annotation<'_>> = annotations.collect();
     let mut out = Vec::new();
     // Writing to memory does not fail.
-    let _ = write_annotations(&annotations, &mut out);
+    let _ = write_annotations(&annotations, &lines, &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
 

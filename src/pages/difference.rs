@@ -111,6 +111,8 @@ pub(super) fn impact_card(impact: &Impact, shift: &Shift) -> Markup {
 pub(super) fn name_table(rows: &[NamedRow]) -> Markup {
     let with = rows.iter().any(|row| !row.with.is_empty());
     let when = rows.iter().any(|row| !row.when.is_empty());
+    let loses = rows.iter().any(|row| !row.loses.is_empty());
+    let gains = rows.iter().any(|row| !row.gains.is_empty());
     html! {
         div.scroll tabindex="0" role="region" aria-label="Who loses and gains what" {
             table.stack {
@@ -118,7 +120,8 @@ pub(super) fn name_table(rows: &[NamedRow]) -> Markup {
                     th scope="col" { "Teams" } th scope="col" { "Models" }
                     @if when { th scope="col" { "When" } }
                     @if with { th scope="col" { "With" } }
-                    th scope="col" { "Loses" } th scope="col" { "Gains" }
+                    @if loses { th scope="col" { "Loses" } }
+                    @if gains { th scope="col" { "Gains" } }
                 } }
                 tbody {
                     @for row in rows.iter().take(MAX_ROWS) {
@@ -126,7 +129,8 @@ pub(super) fn name_table(rows: &[NamedRow]) -> Markup {
                             td data-label="Teams" { (words(&row.teams)) } td data-label="Models" { (words(&row.models)) }
                             @if when { td data-label="When" { (row.when) } }
                             @if with { td data-label="With" { (words(&row.with)) } }
-                            td.loss data-label="Loses" { (words(&row.loses)) } td.gain data-label="Gains" { (words(&row.gains)) }
+                            @if loses { td.loss data-label="Loses" { (words(&row.loses)) } }
+                            @if gains { td.gain data-label="Gains" { (words(&row.gains)) } }
                         }
                     }
                 }

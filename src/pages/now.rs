@@ -329,13 +329,16 @@ fn beside_source(changes: &PolicyChanges, standing: &Standing) -> Markup {
                 @if behind > 0 {
                     "Behind what is published by " (count(behind, "commit", "commits")) ". "
                 }
-                @if changes.is_empty() { "No policy differs. " }
+                @if changes.is_empty() { "Nothing differs. " }
                 a href=(address) { "What would come" }
             }
             dl.changes {
                 @for (word, names) in [("added", &changes.added), ("changed", &changes.changed),
                     ("removed", &changes.removed), ("cannot be read", &changes.faulty)] {
                     @if !names.is_empty() { div { dt { (word) } dd { (chips(names)) } } }
+                }
+                @if !changes.documents.is_empty() {
+                    div { dt { "other documents" } dd { (count(changes.documents.len(), "differs", "differ")) } }
                 }
             }
         }

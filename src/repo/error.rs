@@ -65,6 +65,8 @@ pub enum RepoError {
     NoSuchRevision {
         /// As it was given.
         revision: String,
+        /// A name that is near.
+        near: Option<String>,
     },
     /// A ref that must exist does not.
     #[error("the ref `{name}` does not exist")]
@@ -218,6 +220,7 @@ impl RepoError {
             Self::NotARepository { .. } => {
                 "name a folder of a git repository with `-C DIR`, or make one with `refguard init DIR`".into()
             }
+            Self::NoSuchRevision { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::NoWorkTree { .. } => "read a commit with `--at REV`".into(),
             Self::UnsupportedRepository { help, .. } => (*help).into(),
             Self::ForeignOwner { dir } => {

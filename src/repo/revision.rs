@@ -95,7 +95,10 @@ impl Repo {
     /// Git's own reading of a revision, which is said in messages as the person wrote it.
     fn ask(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
         if let Some(taken) = self.taken_for(revision) {
-            return taken.ok_or_else(|| RepoError::NoSuchRevision { revision: written.to_owned() });
+            return taken.ok_or_else(|| RepoError::NoSuchRevision {
+                revision: written.to_owned(),
+                near: None,
+            });
         }
         match self.git.revparse_single(revision) {
             Ok(object) => self.peel(written, &object),
@@ -147,7 +150,7 @@ impl Repo {
     }
 
     fn ask_git(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
-        let none = || RepoError::NoSuchRevision { revision: written.to_owned() };
+        let none = || RepoError::NoSuchRevision { revision: written.to_owned(), near: None };
         if revision.is_empty() || revision.contains('\0') {
             return Err(none());
         }

@@ -328,3 +328,112 @@ fn a_matrix_is_written_for_people_programs_and_spreadsheets() {
     let said = repo.run(["matrix", "--by", "team,team"]).fails(2);
     assert!(said.contains("named twice"), "{said}");
 }
+
+#[test]
+fn a_name_that_there_is_not_leads_to_the_one_that_is_near_at_every_verb() {
+    let repo = repo();
+    repo.policy("healthcare-compliance", "guardrails: {add: [pii]}")
+        .write("attachments/h.yaml", &attachment("healthcare-compliance", "teams: [us]"))
+        .commit("two");
+    promote(&repo, &[]);
+    let means = |line: &str, near: &str| {
+        let said = repo.run(line.split(' ')).fails(2);
+        assert!(said.contains(&format!("did you mean `{near}`?")), "{line}: {said}");
+    };
+    for line in [
+        "show helthcare",
+        "show healthcare",
+        "versions helthcare",
+        "log --policy helthcare",
+        "draft helthcare",
+        "compare helthcare@1 helthcare@latest",
+        "promote --policy helthcare",
+        "promote --remove helthcare",
+    ] {
+        means(line, "healthcare-compliance");
+    }
+    for line in [
+        "show base@prodction",
+        "diff prodction",
+        "impact prodction~1",
+        "replay policies/base.yaml prodction",
+        "resolve --at prodction",
+        "validate --at prodction",
+        "log --env prodction",
+        "rollback --env prodction",
+        "blame --env prodction --team eu",
+    ] {
+        means(line, "production");
+    }
+    means("review production mian", "main");
+    means("blame --team eu --guardrail pi", "pii");
+    means("explain unusedpolicy", "unused-policy");
+    means("schema polcy", "Policy");
+
+    // What is answered all the same is said beside the answer.
+    for (line, near) in [
+        ("resolve --team ue", "eu"),
+        ("blame --team ue", "eu"),
+        ("why --team ue --guardrail pii", "eu"),
+        ("matrix --team ue --by model", "eu"),
+        ("resolve --policy helthcare", "healthcare-compliance"),
+        ("why --policy helthcare --guardrail pii", "healthcare-compliance"),
+    ] {
+        let run = repo.run(line.split(' ')).ends(0);
+        assert!(run.stderr.contains(&format!("did you mean `{near}`?")), "{line}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_time_is_read_alike_by_every_verb() {
+    let repo = repo();
+    promote(&repo, &[]);
+    let now = "2999-01-01T00:00:00Z";
+    for time in [now, "2999-01-01", "1s", "1d"] {
+        let line = ["resolve", "--team", "eu", "--now", time];
+        assert_eq!(repo.run(line).ends(0).stderr, "", "{time}");
+    }
+    // Tomorrow the promotion is in force; a day ago nothing was.
+    for verb in
+        ["resolve --team eu --at", "diff", "why --team eu --guardrail pii --at", "matrix --at"]
+    {
+        for time in [now, "2999-01-01"] {
+            let _ = repo.run(verb.split(' ').chain([time])).ok();
+        }
+        for time in ["2000-01-01", "2000-01-01T00:00:00Z", "9999d"] {
+            let said = repo.run(verb.split(' ').chain([time])).fails(2);
+            assert!(said.contains("nothing was in `production` at"), "{verb} {time}: {said}");
+        }
+    }
+    let _ = repo.run(["blame", "--team", "eu", "--at", "2999-01-01"]).ok();
+    let grammar = "a time with its offset, such as 2026-11-28T06:00:00Z, a date (its first moment in UTC), or so long ago";
+    for line in [
+        "resolve --now 2026-02-30",
+        "list --now soon",
+        "replay log --since 2026-02-30",
+        "resolve --at 2026-02-30",
+        "blame --team eu --since 2026-02-30T00:00:00Z",
+    ] {
+        let said = repo.run(line.split(' ')).fails(2);
+        assert!(said.contains(grammar), "{line}: {said}");
+    }
+    // A name that the repository has is no date.
+    repo.git(["tag", "2000-01-01", "main"]);
+    let _ = repo.run(["resolve", "--team", "eu", "--at", "2000-01-01"]).ok();
+}
+
+#[test]
+fn blame_counts_what_it_lists() {
+    let repo = repo();
+    promote(&repo, &[]);
+    repo.policy("strict", "inherit: base\nguardrails: {add: [audit]}").commit("two");
+    promote(&repo, &[]);
+    repo.policy("spare", "guardrails: {add: [log]}").commit("three");
+    promote(&repo, &[]);
+    let said = repo.run(["blame", "--team", "eu"]).ok();
+    let heading = "a request with team `eu`, in production: 3 gained and 1 lost, at 2 times (3 promotions and other moves looked at)\n";
+    assert!(said.starts_with(heading), "{said}");
+    let signs =
+        |sign: &str| said.lines().filter(|line| line.starts_with(&format!("  {sign} "))).count();
+    assert_eq!((signs("+"), signs("-")), (3, 1), "{said}");
+}

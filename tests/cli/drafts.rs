@@ -202,7 +202,9 @@ mod status {
     }
 
     fn changes(added: &[&str], removed: &[&str], changed: &[&str]) -> Value {
-        json!({"added": added, "removed": removed, "changed": changed, "faulty": []})
+        json!({
+            "added": added, "removed": removed, "changed": changed, "faulty": [], "documents": [],
+        })
     }
 
     #[test]
@@ -224,6 +226,38 @@ mod status {
         assert!(
             text.contains("    + new\n    - other\n    ! policies/base.yaml cannot be read"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_policy_is_a_draft_too() {
+        let repo = three();
+        repo.write("attachments/new.yaml", &ATTACHED.replace("scope", "priority: 3\nscope"))
+            .write("catalog.yaml", "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [x]\n")
+            .write(
+                "tests/t.yaml",
+                "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases: [{name: a, context: {}, expect: {}}]\n",
+            );
+        let text = repo.run(["status"]).ok();
+        for line in [
+            "+ attachment of base (attachments/new.yaml)",
+            "+ catalog (catalog.yaml)",
+            "+ test t (tests/t.yaml)",
+        ] {
+            assert!(text.contains(&format!("    {line}\n")), "{text}");
+        }
+        assert!(!text.contains("drafts: none"), "{text}");
+        repo.commit("all of it");
+        assert!(repo.run(["status"]).ok().contains("drafts: none"));
+        repo.write("attachments/new.yaml", &ATTACHED.replace("scope", "priority: 4\nscope"))
+            .remove("tests/t.yaml");
+        let documents = status(&repo)["drafts"]["documents"].clone();
+        assert_eq!(
+            documents,
+            json!([
+                {"kind": "attachment", "name": "base", "change": "changed", "file": "attachments/new.yaml"},
+                {"kind": "test", "name": "t", "change": "removed", "file": "tests/t.yaml"},
+            ])
         );
     }
 
@@ -253,10 +287,11 @@ mod status {
             .write("attachments/new.yaml", &ATTACHED.replace("base", "new"))
             .commit("fifth");
         let found = &status(&repo)["environments"][0];
-        assert_eq!(
-            (&found["behind"], &found["policies"]),
-            (&json!(2), &changes(&["new"], &[], &["base"]))
-        );
+        let mut lacking = changes(&["new"], &[], &["base"]);
+        lacking["documents"] = json!([
+            {"kind": "attachment", "name": "new", "change": "added", "file": "attachments/new.yaml"},
+        ]);
+        assert_eq!((&found["behind"], &found["policies"]), (&json!(2), &lacking));
         assert_eq!(found["hold"], Value::Null);
         let _ = repo.run(["hold", "wait for legal"]).ok();
         let hold = &status(&repo)["environments"][0]["hold"];

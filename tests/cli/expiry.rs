@@ -99,7 +99,10 @@ fn an_earlier_end_is_a_loss_from_then_on_and_the_gate_weighs_it() {
     let impact = repo.run(["impact", "production", "HEAD"]).ok();
     let words = "from 2030-01-01T00:00:00Z until 2031-01-01T00:00:00Z, requests of a team `eu` lose `masker`";
     assert!(impact.contains(words), "{impact}");
-    assert!(impact.contains("weakens: from 2030-01-01T00:00:00Z on, where"), "{impact}");
+    assert!(
+        impact.contains("weakens: from 2030-01-01T00:00:00Z until 2031-01-01T00:00:00Z, where"),
+        "{impact}"
+    );
     let json = repo.run(["impact", "production", "HEAD", "--format", "json"]).json();
     let region = &json["regions"][0];
     assert_eq!(
@@ -168,7 +171,7 @@ fn what_is_no_instant_is_refused_with_its_place() {
     assert!(said.contains("RG123") && said.contains("attachments/eu.yaml:5:10"), "{said}");
     assert!(said.contains("is neither a date nor an RFC 3339 time"), "{said}");
     let typed = repo.run(["resolve", "--now", "soon"]).fails(2);
-    assert!(typed.contains("`soon` is neither a date nor"), "{typed}");
+    assert!(typed.contains("`soon` is no time: write a time with its offset"), "{typed}");
 }
 
 #[test]
@@ -270,4 +273,33 @@ fn a_commit_is_judged_by_what_is_in_force_when_it_is_made() {
     let refused = repo.try_git(&["commit", "-m", "a test that fails"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("misses `masker`"), "{said}");
+}
+
+#[test]
+fn a_list_says_what_has_ended_and_when_the_rest_does() {
+    let repo = ending("2030-12-31");
+    let attachments = |now: &str| repo.run(["list", "attachments", "--now", now]).ok();
+    let before = attachments("2030-06-01");
+    assert!(before.contains("  2031-01-01T00:00:00Z  attachments/eu.yaml"), "{before}");
+    let after = attachments("2031-06-01");
+    assert!(after.contains("  expired 2031-01-01T00:00:00Z  attachments/eu.yaml"), "{after}");
+    let policies = repo.run(["list", "--now", "2031-06-01"]).ok();
+    let line = |name: &str| policies.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("POLICY").contains("ATTACHED UNTIL"), "{policies}");
+    assert!(line("extra").contains("expired 2031-01-01T00:00:00Z"), "{policies}");
+    assert!(!line("base").contains("expired"), "{policies}");
+
+    let json = repo.run(["list", "attachments", "--now", "2031-06-01", "--format", "json"]).json();
+    let expired: Vec<&serde_json::Value> =
+        json["attachments"].as_array().unwrap().iter().map(|it| &it["expired"]).collect();
+    assert!(
+        expired.contains(&&true.into()) && expired.contains(&&serde_json::Value::Null),
+        "{json}"
+    );
+    let shown = repo.run(["show", "extra"]).ok();
+    assert!(shown.contains("until 2031-01-01T00:00:00Z"), "{shown}");
+
+    // Another permanent attachment, and the policy has no end.
+    repo.write("attachments/us.yaml", &attachment("extra", "teams: [us]"));
+    assert!(!repo.run(["list", "--now", "2031-06-01"]).ok().contains("expired"));
 }

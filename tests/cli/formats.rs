@@ -69,3 +69,63 @@ fn names_of_files_cannot_write_to_the_terminal() {
         assert_eq!(run.code, Some(0));
     }
 }
+
+/// A set in which many files use a guardrail that the catalog does not list, and a matrix of cases fails.
+fn one_typo_in_many_files() -> TestRepo {
+    let repo = TestRepo::new();
+    repo.write(
+        "catalog.yaml",
+        "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pii, phi]\nteams: [a, b, c, d]\n",
+    );
+    repo.policy("base", "guardrails: {add: [pii]}").policy("alone", "guardrails: {add: [pii]}");
+    repo.write("attachments/all.yaml", ATTACHED).write(
+        "tests/t.yaml",
+        "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: each\n    \
+         matrix: {teams: [a, b, c, d], keys: [k, l, m]}\n    expect: {includes: [phi]}\n",
+    );
+    repo.commit("one");
+    repo
+}
+
+#[test]
+fn one_cause_is_one_annotation_and_every_case_a_line() {
+    let repo = one_typo_in_many_files();
+    let said = repo.run(["test", "--format", "github"]).ends(1).stdout;
+    let annotations: Vec<&str> = said.lines().filter(|line| line.starts_with("::")).collect();
+    assert_eq!(annotations.len(), 1, "{said}");
+    assert!(annotations[0].contains("12 of 12 cases of `t` fail alike"), "{said}");
+    assert_eq!(said.lines().count(), 1 + 12, "{said}");
+
+    for name in 0..14 {
+        repo.policy(&format!("p{name:02}"), "guardrails: {add: [pij]}");
+    }
+    let said = repo.run(["validate", "--format", "github"]).ends(1).stdout;
+    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("::error ")).collect();
+    assert_eq!(errors.len(), 1, "{said}");
+    assert!(errors[0].contains("policies/p00.yaml") && errors[0].contains("14 places in all"));
+    let lines = said.lines().filter(|line| line.contains(".yaml:") && line.contains(": error: "));
+    assert_eq!(lines.count(), 14, "{said}");
+}
+
+#[test]
+fn a_gate_says_a_matrix_that_fails_once() {
+    let repo = one_typo_in_many_files();
+    let said = repo.run(["promote"]).fails(1);
+    assert_eq!(said.matches("refused: gate `tests`").count(), 1, "{said}");
+    assert!(said.contains("(and 11 more cases of the same matrix)"), "{said}");
+    let words = repo.run(["promote", "--format", "json"]).ends(1).stdout;
+    assert_eq!(words.matches("\"gate\": \"tests\"").count(), 12, "{words}");
+}
+
+#[test]
+fn a_warning_that_explains_a_failed_test_stands_before_it() {
+    let repo = one_typo_in_many_files();
+    let run = repo.run(["test"]).ends(1);
+    assert!(run.stderr.contains("no policy adds the guardrail `phi`"), "{}", run.stderr);
+    assert!(!run.stderr.contains("alone"), "it explains nothing: {}", run.stderr);
+    assert!(run.stdout.starts_with("failed t: each"), "{}", run.stdout);
+    // Where all is well, or the answer is for programs, nothing is said beside it.
+    assert_eq!(repo.run(["test", "--format", "json"]).ends(1).stderr, "");
+    repo.policy("base", "guardrails: {add: [pii, phi]}");
+    assert_eq!(repo.run(["test"]).ends(0).stderr, "");
+}

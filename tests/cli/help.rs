@@ -82,5 +82,43 @@ fn a_verb_below_a_verb_has_a_manual_page() {
     assert!(page.contains("hook\\-install") || page.contains("hook install"), "{page}");
     let said = home.run(["man", "hook", "instal"]).fails(2);
     assert!(said.contains("did you mean `install`?"), "{said}");
-    let _ = home.run(["man"]).ok();
+    let whole = home.run(["man"]).ok();
+    assert!(whole.contains("refguard\\-hook") || whole.contains("refguard-hook"), "{whole}");
+}
+
+#[test]
+fn a_manual_page_has_values_defaults_a_footer_and_its_neighbours() {
+    let home = TestRepo::plain();
+    let page = home.run(["man", "why"]).ok();
+    let heading = concat!(
+        ".TH REFGUARD-WHY 1 \" \" \"refguard ",
+        env!("CARGO_PKG_VERSION"),
+        "\" \"refguard manual\""
+    );
+    let page_text = page.replace("\\-", "-");
+    for part in [
+        heading,
+        "\\fBrefguard why\\fR [OPTIONS] --guardrail <GUARDRAIL>",
+        "[default: production]",
+        "json: For programs: versioned and stable",
+        ".SH \"OPTIONS OF EVERY VERB\"",
+        ".SH \"EXIT STATUS\"",
+        ".SH \"SEE ALSO\"",
+        "refguard\\fR(1)",
+        "refguard-blame\\fR(1)",
+    ] {
+        assert!(page_text.contains(part), "{part}: {page_text}");
+    }
+    assert_eq!(page.matches(".ds Aq").count(), 2, "{page}");
+    let nested = home.run(["man", "hook", "pre-commit"]).ok().replace("\\-", "-");
+    for part in [
+        "\\fBrefguard hook pre-commit\\fR [OPTIONS]",
+        "refguard-hook\\fR(1)",
+        "refguard-hook-install\\fR(1)",
+    ] {
+        assert!(nested.contains(part), "{part}: {nested}");
+    }
+    let hook = home.run(["man", "hook"]).ok().replace("\\-", "-");
+    assert!(hook.contains("refguard-hook-pre-receive(1)"), "{hook}");
+    assert!(!hook.contains("refguard-hook-help"), "{hook}");
 }

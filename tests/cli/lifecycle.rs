@@ -471,6 +471,37 @@ fn a_dry_run_tells_what_every_gate_says_and_which_promotion_it_would_be() {
     let said = repo.run(line).ok();
     assert!(said.contains("gate hold: refuses, and is passed\n"), "{said}");
     assert!(said.ends_with("production: it would be promotion 3\n"), "{said}");
+
+    // A gate that could not be asked does not pass.
+    repo.policy("base", "inherit: nobody").commit("broken");
+    let said = repo.run(["promote", "--dry-run"]).ends(1).stdout;
+    assert!(said.contains("gate valid: refuses\n"), "{said}");
+    for gate in ["tests", "empty", "weaken", "safeguards"] {
+        let line = format!("gate {gate}: not asked, because the set is not valid\n");
+        assert!(said.contains(&line), "{gate}: {said}");
+    }
+    assert!(said.contains("gate older: passes\n"), "{said}");
+    let off = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: off}}]\n";
+    repo.policy("base", "guardrails: {add: [log]}").write("refguard.yaml", off).commit("off");
+    let _ = repo.run(["promote", "--release-hold", "over", "--allow-safeguards", "agreed"]).ok();
+    repo.policy("other", "guardrails: {add: [log]}").commit("again");
+    let json = repo.run(["promote", "--dry-run", "--format", "json"]).json();
+    let asked = json["asked"].as_array().unwrap();
+    assert!(asked.contains(&"tests".into()) && asked.contains(&"soak".into()), "{json}");
+}
+
+#[test]
+fn a_removal_that_breaks_the_set_passes_no_gate_that_was_not_asked() {
+    let repo = base();
+    repo.policy("child", "inherit: base\nguardrails: {add: [log]}")
+        .write("attachments/child.yaml", &attachment_of("child"))
+        .commit("child");
+    let _ = promoted(&repo, &[]);
+    repo.remove("policies/child.yaml").remove("attachments/child.yaml").commit("no child");
+    let said = repo.run(["promote", "--remove", "child", "--dry-run"]).ends(1).stdout;
+    assert!(said.contains("gate valid: refuses"), "{said}");
+    assert!(said.contains("gate weaken: not asked, because the set is not valid"), "{said}");
+    assert!(!said.contains("gate tests: passes"), "{said}");
 }
 
 #[test]
@@ -590,4 +621,35 @@ fn tests_whose_answers_no_report_could_hold_are_refused() {
     repo.write("tests/t.yaml", &test(800));
     let said = repo.run(["test"]).fails(2);
     assert!(said.contains("the limit `test-answers`") && said.contains("tests/t.yaml:"), "{said}");
+}
+
+fn attachment_of(policy: &str) -> String {
+    format!("apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {policy}\nteams: [eu]\n")
+}
+
+#[test]
+fn promotions_are_no_commits_that_the_publish_branch_lacks() {
+    let repo = base();
+    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: staging}, {name: production, from: staging}]\n";
+    repo.write("refguard.yaml", settings).commit("two environments");
+    let _ = repo.run(["promote", "--to", "staging"]).ok();
+    let _ = repo.run(["promote"]).ok();
+    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    let _ = repo.run(["promote", "--to", "staging"]).ok();
+    let _ = repo.run(["promote"]).ok();
+    let counts = || -> Vec<(serde_json::Value, serde_json::Value)> {
+        let status = repo.run(["status", "--format", "json"]).json();
+        let environments = status["environments"].as_array().unwrap().iter();
+        environments.map(|it| (it["ahead"].clone(), it["behind"].clone())).collect()
+    };
+    assert_eq!(counts(), vec![(0.into(), 0.into()); 2]);
+    assert!(!repo.run(["status"]).ok().contains("does not have"));
+
+    // Somebody goes on from a promotion by hand: that is one commit.
+    repo.git(["checkout", "-q", "--detach", "production"]);
+    repo.policy("base", "guardrails: {add: [pii, log]}").commit("by hand");
+    repo.git(["update-ref", "refs/heads/production", "HEAD"]);
+    repo.git(["checkout", "-q", "main"]);
+    let told = repo.run(["status"]).ok();
+    assert!(told.contains("  holds 1 commit that main does not have\n"), "{told}");
 }

@@ -226,3 +226,17 @@ fn a_verb_without_a_schema_is_said_with_those_that_have_one() {
     let _ = repo.run(["schema", "output"]).fails(2);
     let _ = repo.run(["schema", "policy", "validate"]).fails(2);
 }
+
+#[test]
+fn a_verb_with_verbs_below_it_leads_to_their_schemas() {
+    let repo = TestRepo::plain();
+    let said = repo.run(["schema", "output", "hook"]).fails(2);
+    for verb in ["install", "pre-commit", "pre-push", "pre-receive"] {
+        assert!(said.contains(&format!("`refguard schema output hook {verb}`")), "{said}");
+    }
+    assert!(!said.contains("did you mean"), "{said}");
+    let said = repo.run(["schema", "output", "import"]).fails(2);
+    assert!(said.contains("`refguard schema output import litellm`"), "{said}");
+    let said = repo.run(["schema", "output", "staus"]).fails(2);
+    assert!(said.contains("did you mean `status`?"), "{said}");
+}

@@ -326,3 +326,30 @@ fn requests_that_name_the_same_policies_in_another_order_are_one() {
     assert_eq!((&report["rows"], &report["distinct"]), (&json!(2), &json!(1)), "{report}");
     assert_eq!(report["groups"][0]["distinct"], json!(1), "{report}");
 }
+
+#[test]
+fn what_is_no_log_is_an_error_and_lines_that_are_no_rows_are_counted() {
+    let repo = changed();
+    repo.write("no.bin", "\u{1}\u{2}garbage\nmore\n")
+        .write("other.jsonl", "{\"a\":1}\n")
+        .write("empty", "");
+    for (log, lines) in [("no.bin", "2 lines"), ("other.jsonl", "1 line")] {
+        for since in [&[][..], &["--since", "24h"]] {
+            let run = repo.run(["replay", log].into_iter().chain(since.iter().copied()));
+            let said = run.fails(2);
+            let told = format!(
+                "no row of a log was found: {lines} could not be read, the first is {log}:1"
+            );
+            assert!(said.contains(&told), "{said}");
+        }
+    }
+    let said = repo.run(["review", "production", "--replay", "no.bin"]).fails(2);
+    assert!(said.contains("no row of a log was found"), "{said}");
+
+    let none = repo.run(["replay", "empty"]).ok();
+    assert!(none.starts_with("0 rows") && none.contains("no row was there to answer"), "{none}");
+    let mixed = format!("no row\n{}\n", row("finance", "", "gpt-4", &[]));
+    repo.write("mixed.jsonl", &mixed);
+    let said = repo.run(["replay", "mixed.jsonl"]).ok();
+    assert!(said.contains("1 changes") && said.contains("(first: mixed.jsonl:1)"), "{said}");
+}

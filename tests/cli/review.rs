@@ -63,7 +63,7 @@ fn a_change_is_told_in_one_piece() {
         format!("<!-- refguard review -->\n## Policies: `main` → `HEAD`\n\n**{verdict}**\n");
     assert!(page.starts_with(&begin), "{page}");
     let order = [
-        "| any or none | any or none | `pii` |  |",
+        "| any or none | any or none | `pii` |",
         "**Weakens**",
         "### New findings",
         "RG201",
@@ -124,7 +124,7 @@ fn who_loses_what_is_told_in_names_and_whom_to_ask_and_where() {
         "[`policies/fin.yaml:1`](<https://forge.example/p/blob/{}/policies/fin.yaml#L1>)",
         repo.id("HEAD")
     );
-    assert!(page.contains("| `fin-ops`, `fin-research` | `gpt-4` | `fin_check` |  |"), "{page}");
+    assert!(page.contains("| `fin-ops`, `fin-research` | `gpt-4` | `fin_check` |"), "{page}");
     assert!(page.contains("- **fin\\-platform**: `fin`"), "{page}");
     assert!(page.contains(&link), "{page}");
     let said = repo.run(["review", "--format", "markdown", "--link", "javascript:{path}"]).fails(2);
@@ -167,7 +167,7 @@ fn a_loss_that_comes_later_is_in_verdict_and_table_with_the_instant() {
     );
     let page = repo.run(line("2090-12-05", "markdown")).ok();
     let cells =
-        "| `fin-ops`, `fin-research` | all 2 | from 2090-12-06T00:00:00Z on | `fin_check` |  |";
+        "| `fin-ops`, `fin-research` | all 2 | from 2090-12-06T00:00:00Z on | `fin_check` |";
     assert!(
         page.contains("**loses protection for 2 teams from ") && page.contains(cells),
         "{page}"
@@ -425,4 +425,68 @@ fn closing(text: &str, fence: usize) -> Option<usize> {
         at += found + length;
     }
     None
+}
+
+/// Everybody gets `pii` where nothing else matches; two teams get more.
+fn two_teams() -> TestRepo {
+    let repo = TestRepo::new();
+    let attached = |policy: &str, fields: &str| {
+        format!("apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {policy}\n{fields}\n")
+    };
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .policy("health", "inherit: base\nguardrails: {add: [phi, audit]}")
+        .policy("light", "guardrails: {add: [log]}")
+        .write("attachments/all.yaml", &attached("base", "scope: \"*\"\ndefault: true"))
+        .write("attachments/health.yaml", &attached("health", "teams: [health]"))
+        .write("attachments/lab.yaml", &attached("light", "teams: [lab]"))
+        .commit("one");
+    let _ = repo.run(["promote"]).ok();
+    repo
+}
+
+#[test]
+fn a_region_names_only_the_documents_that_do_it() {
+    let repo = two_teams();
+    // Both policies of one chain change: each has its own effect.
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .policy("health", "inherit: base\nguardrails: {add: [audit]}");
+    let impact = repo.run(["impact", "production", "--format", "json"]).json();
+    let regions = impact["regions"].as_array().unwrap();
+    let because = |field: &str, guardrail: &str| -> Vec<String> {
+        let has = |region: &&serde_json::Value| {
+            region[field] == serde_json::json!([guardrail]) && region["requested"].is_null()
+        };
+        let region = regions.iter().find(has).unwrap_or_else(|| panic!("{impact:#}"));
+        let causes = region["because"].as_array().unwrap().iter();
+        causes.map(|cause| cause["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(because("lost", "phi"), ["health"]);
+    assert_eq!(because("gained", "audit"), ["base"]);
+    // A parent that is left is what takes its guardrails away.
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .policy("health", "guardrails: {add: [phi, audit]}");
+    let impact = repo.run(["impact", "production", "--format", "json"]).json();
+    assert_eq!(impact["regions"][0]["because"][0]["name"], "health", "{impact:#}");
+}
+
+#[test]
+fn a_table_has_no_empty_column_and_a_loss_that_ends_says_until_when() {
+    let repo = two_teams();
+    repo.write(
+        "attachments/eu.yaml",
+        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: light\nteams: [eu]\nexpires: 2999-12-31\nreason: pilot\n",
+    )
+    .commit("a pilot");
+    let text = repo.run(["review", "production", "HEAD"]).stdout;
+    let weakens =
+        text.lines().find(|line| line.starts_with("weakens")).unwrap_or_else(|| panic!("{text}"));
+    assert!(weakens.contains("until 3000-01-01T00:00:00Z"), "{weakens}");
+
+    let repo = two_teams();
+    repo.policy("health", "inherit: base\nguardrails: {add: [audit]}").commit("less");
+    let head = |text: &str| text.lines().find(|line| line.starts_with("TEAMS")).unwrap().to_owned();
+    let text = repo.run(["review", "production", "HEAD"]).stdout;
+    assert!(head(&text).contains("LOSES") && !head(&text).contains("GAINS"), "{text}");
+    let page = repo.run(["review", "production", "HEAD", "--format", "markdown"]).stdout;
+    assert!(page.contains("| teams | models | loses |\n") && !page.contains("gains"), "{page}");
 }

@@ -53,7 +53,7 @@ const BASE: &str = "apiVersion: refguard/v1\nkind: Policy\nname: base\nguardrail
 #[test]
 fn nothing_of_ours_is_an_error_wherever_it_comes_from() {
     let repo = TestRepo::plain();
-    assert_finds(&repo, &["refguard.yaml:1 RG019 error: no policy document … `-C DIR`"]);
+    assert_finds(&repo, &[".:1 RG019 error: no policy document … `-C DIR`"]);
     let _ = repo.run(["validate", "--allow-empty"]).ok();
     let _ = repo.run(["test"]).fails(1);
     let _ = repo.run(["test", "--allow-empty"]).ok();
@@ -89,8 +89,33 @@ fn a_glob_that_matches_nothing_is_said_where_it_stands() {
         assert_eq!(found.len(), 1, "{found:?}");
     }
     let long = settings.replace("charts/**", &format!("'{}'", "{a,".repeat(400)));
-    let said = repo.write("refguard.yaml", &long).run(["validate"]).fails(2);
-    assert!(said.contains("refguard.yaml:5:5: this glob has 1200 bytes"), "{said}");
+    repo.write("refguard.yaml", &long);
+    assert_finds(&repo, &["refguard.yaml:5 RG116 error: this glob has 1200 bytes"]);
+}
+
+#[test]
+fn every_fault_of_the_settings_is_said_at_once() {
+    let repo = TestRepo::new();
+    let settings = "apiVersion: refguard/v1\nkind: Repository\nrules: {unused-polcy: off}\n\
+        include: ['[', 'policies/**', 'a{']\nenvironments:\n  - name: production\n    freeze:\n      \
+        - {from: 2026-13-01, to: x}\n      - {days: [fri], from: '25:00', to: '24:30', timezone: Europe/Berln}\n    \
+        soak: soon\n";
+    repo.write("refguard.yaml", settings).write("policies/base.yaml", BASE);
+    assert_finds(
+        &repo,
+        &[
+            "refguard.yaml:3 RG116 error: there is no rule `unused-polcy` … `unused-policy`",
+            "refguard.yaml:4 RG116 error: `[` is not a glob … `**`",
+            "refguard.yaml:4 RG116 error: `a{` is not a glob",
+            "refguard.yaml:8 RG116 error: `2026-13-01` is no day of the calendar",
+            "refguard.yaml:8 RG116 error: `x` is neither a date",
+            "refguard.yaml:9 RG116 error: `25:00` is no time of a day",
+            "refguard.yaml:9 RG116 error: `24:30` is no time of a day",
+            "refguard.yaml:9 RG116 error: there is no time zone `Europe/Berln` … `Europe/Berlin`",
+            "refguard.yaml:10 RG116 error: `production` names no environment",
+            "refguard.yaml:10 RG116 error: `soon` is no length of time",
+        ],
+    );
 }
 
 #[test]
@@ -294,4 +319,23 @@ fn a_pipeline_and_a_chain_have_limits_that_say_so() {
         assert!(said.contains(limit), "{said}");
     }
     assert!(!said.contains("`base` adds"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_is_judged_where_it_stands() {
+    let repo = TestRepo::new();
+    repo.write("policies/base.yaml", BASE);
+    std::os::unix::fs::symlink("/etc/hostname", repo.path().join("policies/out.yaml")).unwrap();
+    let help = "replace it by the file itself, or leave it out with `exclude`";
+    let found = findings(&repo, &["policies/out.yaml"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("policies/out.yaml:1 RG017") && found[0].contains(help),
+        "{found:?}"
+    );
+    std::fs::remove_file(repo.path().join("policies/out.yaml")).unwrap();
+    std::os::unix::fs::symlink("base.yaml", repo.path().join("policies/twin.yaml")).unwrap();
+    let found = findings(&repo, &["policies/twin.yaml"]);
+    assert!(found[0].starts_with("policies/twin.yaml:3 RG101"), "{found:?}");
 }

@@ -283,6 +283,34 @@ fn wait_ends_well_when_every_daemon_serves_the_commit() {
 }
 
 #[test]
+fn wait_for_what_was_promoted_waits_for_its_promotion() {
+    let repo = Repo::new();
+    let _ = repo.generation(1);
+    let promote = refguard()
+        .args(["-C", repo.path().to_str().unwrap(), "promote", "--reason", "first"])
+        .output()
+        .unwrap();
+    assert!(promote.status.success(), "{promote:?}");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let wait = |revision: &str, timeout: &str| {
+        let mut command = refguard();
+        let url = format!("http://{}", daemon.address);
+        command.args(["-C", repo.path().to_str().unwrap(), "wait", "--commit", revision]);
+        command.args(["--timeout", timeout, &url]).output().unwrap()
+    };
+    let done = wait("main", &format!("{}s", PATIENCE.as_secs()));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(said.contains("promotion 1 brought `main` to `production`: waiting for it"), "{said}");
+
+    let _ = repo.generation(2);
+    let early = wait("main", "1ms");
+    assert_eq!(early.status.code(), Some(1), "{early:?}");
+    let said = String::from_utf8_lossy(&early.stderr);
+    assert!(said.contains("no promotion that is known here has brought `main`"), "{said}");
+}
+
+#[test]
 fn wait_ready_is_a_health_check() {
     let origin = Repo::serving();
     let clone = Repo::new();

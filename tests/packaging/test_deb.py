@@ -66,7 +66,7 @@ def test_it_says_what_it_needs(archive: Path) -> None:
 def test_pages_and_completions_are_where_programs_look_for_them(package: Path) -> None:
     assert "/usr/bin/refguard" in run("dpkg", "--listfiles", "refguard").splitlines()
     assert run("/usr/bin/refguard", "--version").startswith("refguard ")
-    for page in ("refguard", "refguard-serve", "refguard-wait"):
+    for page in ("refguard", "refguard-serve", "refguard-hook-pre-receive"):
         path = Path(f"/usr/share/man/man1/{page}.1.gz")
         if path.exists() or not is_without_documentation():
             assert ".TH" in run("gzip", "-dc", path)

@@ -29,11 +29,11 @@ pub(in crate::cli) struct BlameArgs {
     #[command(flatten)]
     env: EnvArgs,
 
-    /// Nothing newer than this promotion, commit or time (RFC 3339)
+    /// Nothing newer than this promotion, commit or time: RFC 3339, a date, or 24h (ago)
     #[arg(long, value_name = "REV", add = completion::revisions())]
     at: Option<String>,
 
-    /// Nothing older than this promotion, commit or time (RFC 3339)
+    /// Nothing older than this promotion, commit or time: RFC 3339, a date, or 24h (ago)
     #[arg(long, value_name = "REV", add = completion::revisions())]
     since: Option<String>,
 
@@ -58,6 +58,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &BlameArgs) -> Result<Exit> {
     };
     let workspace = shell.open_environment(&args.env.environment, &args.fetch)?;
     let blame = progress::while_working("searching the promotions", || workspace.blame(&asked))?;
+    for unlisted in &blame.unlisted {
+        print::write_message(&format!("warning: {unlisted}"));
+    }
     match args.format {
         BasicFormat::Json => print::write_json(&blame)?,
         BasicFormat::Human => {

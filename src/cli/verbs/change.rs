@@ -31,12 +31,20 @@ pub(super) fn say_gates(verdict: &Verdict) {
 
 /// What some gates have to say, on stderr.
 pub(super) fn say_words(words: &[GateWord]) {
-    for (index, word) in words.iter().enumerate() {
-        let before = words.iter().take(index).filter(|other| other.gate == word.gate).count();
+    let mut entries: Vec<(&GateWord, usize)> = Vec::new();
+    for word in words {
+        match entries.iter_mut().find(|(first, _)| is_of_one_matrix(first, word)) {
+            Some((_, count)) => *count += 1,
+            None => entries.push((word, 1)),
+        }
+    }
+    for (index, (word, count)) in entries.iter().enumerate() {
+        let of_gate = |entry: &&(&GateWord, usize)| entry.0.gate == word.gate;
+        let before = entries.iter().take(index).filter(of_gate).count();
+        let says = says_word(word.says);
         if before >= SAID {
             if before == SAID {
-                let more = words.iter().skip(index).filter(|other| other.gate == word.gate).count();
-                let says = says_word(word.says);
+                let more = entries.iter().skip(index).filter(of_gate).count();
                 print::write_message(&format!("{says}: gate `{}`: and {more} more", word.gate));
             }
             continue;
@@ -45,9 +53,21 @@ pub(super) fn say_words(words: &[GateWord]) {
             (Some(file), Some(line)) => format!("{file}:{line}: "),
             _ => String::new(),
         };
-        let says = says_word(word.says);
-        print::write_message(&format!("{says}: gate `{}`: {place}{}", word.gate, word.message));
+        let rest = match count - 1 {
+            0 => String::new(),
+            1 => " (and 1 more case of the same matrix)".to_owned(),
+            more => format!(" (and {more} more cases of the same matrix)"),
+        };
+        let message = &word.message;
+        print::write_message(&format!("{says}: gate `{}`: {place}{message}{rest}", word.gate));
     }
+}
+
+/// Whether two words are of failed cases that stand at one place: those of a matrix do.
+fn is_of_one_matrix(one: &GateWord, other: &GateWord) -> bool {
+    one.gate == "tests"
+        && (one.gate, one.says, &one.file, one.line)
+            == (other.gate, other.says, &other.file, other.line)
 }
 
 fn says_word(says: Says) -> &'static str {
@@ -135,6 +155,17 @@ impl<'a> Preview<'a> {
     }
 }
 
+/// Why a gate was not asked.
+fn why_unasked(plan: &Preview<'_>) -> &'static str {
+    if plan.verdict.engine.is_none() {
+        "the set is not valid"
+    } else if plan.verdict.asked.contains(&"soak") {
+        "the settings switch it off"
+    } else {
+        "the set stays"
+    }
+}
+
 /// What every gate says, and what would come of it.
 fn foretell(plan: &Preview<'_>, refuses: bool) -> String {
     let mut text = String::new();
@@ -142,7 +173,8 @@ fn foretell(plan: &Preview<'_>, refuses: bool) -> String {
         let said: Vec<&GateWord> =
             plan.verdict.words.iter().filter(|word| word.gate == *gate).collect();
         let says = match said.first().map(|word| word.says) {
-            None => "passes".to_owned(),
+            None if plan.verdict.asked.contains(gate) => "passes".to_owned(),
+            None => format!("not asked, because {}", why_unasked(plan)),
             Some(Says::Refused) => "refuses".to_owned(),
             Some(Says::Allowed) => "refuses, and is passed".to_owned(),
             Some(Says::Warned) => "warns".to_owned(),
@@ -195,6 +227,7 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
             "digest": plan.verdict.digest(),
             "refused": refuses,
             "gates": plan.verdict.words,
+            "asked": plan.verdict.asked,
             "diff": change,
         }))?,
         _ if plan.already_there => print::write_line(&format!("{environment}: already there"))?,

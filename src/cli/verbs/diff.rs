@@ -16,7 +16,7 @@ use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::{Rules, SetOrigin, Source, TrackedSet, safeguards_between};
+use crate::ops::{Rules, SetOrigin, Source, TrackedSet, Workspace, safeguards_between};
 use crate::output;
 
 /// Tell what changed between two sets, by meaning
@@ -72,10 +72,11 @@ pub(super) struct SidesArgs {
     now: NowArgs,
 }
 
-/// Two valid sets.
+/// Two valid sets, and the folder that they are of.
 pub(super) struct Sides {
     pub base: Side,
     pub head: Side,
+    pub workspace: Workspace,
 }
 
 /// One of them.
@@ -86,8 +87,8 @@ pub(super) struct Side {
 
 impl SidesArgs {
     /// The instant from which on the sides are compared.
-    pub(super) fn instant(&self) -> Timestamp {
-        self.now.instant(self.head.as_deref())
+    pub(super) fn instant(&self, workspace: &Workspace) -> Timestamp {
+        self.now.instant(workspace, self.head.as_deref())
     }
 
     /// Reads both.
@@ -117,12 +118,12 @@ pub(super) fn read_sides(
     let (engine, origin) = shell.judge_set(&workspace, &mut sets, &base, Rules::OfThen)?;
     let base = Side { engine, origin };
     let (engine, origin) = shell.judge_set(&workspace, &mut sets, head, Rules::OfThen)?;
-    Ok(Sides { base, head: Side { engine, origin } })
+    Ok(Sides { base, head: Side { engine, origin }, workspace })
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
-    let Sides { base, head } = args.sides.read_both(shell)?;
-    let now = args.sides.instant();
+    let Sides { base, head, workspace } = args.sides.read_both(shell)?;
+    let now = args.sides.instant(&workspace);
     let diff = diff_sets(base.engine.set(), head.engine.set());
     let report = DiffReport::new(&base.origin.name, &head.origin.name, &diff);
     let impact = args.impact.then(|| Impact {

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use refguard_core::document::{Rule, did_you_mean};
+use refguard_core::document::{Rule, suggest_name};
 
 use crate::cli::args::BasicFormat;
 use crate::cli::completion;
@@ -71,6 +71,5 @@ fn find_rule(rules: &[&'static Rule], word: &str) -> Result<&'static Rule> {
         return Ok(rule);
     }
     let known = rules.iter().flat_map(|rule| [rule.code, rule.name]);
-    let near = did_you_mean(word, known).map(|near| format!("; did you mean `{near}`?"));
-    bail!("there is no rule `{word}`{}", near.unwrap_or_default())
+    bail!("there is no rule `{word}`{}", suggest_name(word, known))
 }

@@ -53,7 +53,8 @@ enum ExportFormat {
 pub(in crate::cli) fn run(shell: &Shell, args: &ExportArgs) -> Result<Exit> {
     let To::Litellm(args) = &args.to;
     let valid = shell.load_valid_set(&args.source)?;
-    let valid = valid.at(args.now.instant(args.source.revision()));
+    let now = args.now.instant(&valid.workspace, args.source.revision());
+    let valid = valid.at(now);
     let exported = interop::export_litellm(valid.engine.set())?;
     exported
         .warnings

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::{BasicFormat, SourceArgs};
+use crate::cli::args::{BasicFormat, NowArgs, SourceArgs};
 use crate::cli::exit::Exit;
 use crate::cli::print;
 use crate::cli::shell::Shell;
@@ -20,6 +20,9 @@ pub(in crate::cli) struct ListArgs {
 
     #[command(flatten)]
     source: SourceArgs,
+
+    #[command(flatten)]
+    now: NowArgs,
 
     /// How the list is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -38,9 +41,10 @@ enum What {
 pub(in crate::cli) fn run(shell: &Shell, args: &ListArgs) -> Result<Exit> {
     let valid = shell.load_valid_set(&args.source)?;
     let set = valid.engine.set();
+    let now = args.now.instant(&valid.workspace, args.source.revision());
     let listing = match args.what {
-        What::Policies => ops::list_policies(set),
-        What::Attachments => ops::list_attachments(set),
+        What::Policies => ops::list_policies(set, now),
+        What::Attachments => ops::list_attachments(set, now),
     };
     match args.format {
         BasicFormat::Json => print::write_json(&listing)?,

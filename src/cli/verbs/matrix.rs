@@ -81,7 +81,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &MatrixArgs) -> Result<Exit> {
     let source = args.asked.source(&workspace)?;
     let (engine, origin) =
         shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;
-    let engine = engine.as_of(args.asked.instant());
+    let engine = engine.as_of(args.asked.instant(&workspace));
     warn_of_unlisted(&engine, &question.context);
 
     let matrix = progress::while_working("asking every name", || make_matrix(&engine, &question))?;

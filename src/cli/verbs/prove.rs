@@ -43,7 +43,7 @@ pub(in crate::cli) struct ProveArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
     let valid = shell.load_set_by(&args.source, Rules::OfNow)?;
-    let now = args.now.instant(args.source.revision());
+    let now = args.now.instant(&valid.workspace, args.source.revision());
     let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
     let proof = progress::while_working("proving", || {
         prove_from(&valid.engine, now, options, &args.budget.budget())

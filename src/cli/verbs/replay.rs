@@ -57,11 +57,11 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
     if head.is_some() && args.staged {
         bail!("`--staged` stands beside a revision for the set after");
     }
-    let now = args.now.instant(head.as_deref());
-    let head = Source::of_head(head.as_deref(), args.staged);
+    let (typed, head) = (head.clone(), Source::of_head(head.as_deref(), args.staged));
     let rows = args.rows.selection(logs)?;
-    let Sides { base, head } =
+    let Sides { base, head, workspace } =
         read_sides(shell, base.as_deref().unwrap_or("production"), &head, &args.fetch)?;
+    let now = args.now.instant(&workspace, typed.as_deref());
 
     let (budget, engines) = (args.budget.budget(), (&base.engine, &head.engine));
     let mut impact = progress::while_working("working out what changes", || {

@@ -15,7 +15,7 @@ use crate::cli::args::{BasicFormat, ContextArgs, NowArgs, SourceArgs};
 use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::cli::shell::{Shell, ValidSet, warn_of_unlisted};
+use crate::cli::shell::{Shell, ValidSet, warn_of_unknown, warn_of_unlisted};
 use crate::ops::VersionHistory;
 use crate::output;
 
@@ -58,12 +58,14 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
     let context = args.context.context()?;
     let valid = shell.load_valid_set(&args.source)?;
-    let valid = valid.at(args.now.instant(args.source.revision()));
+    let now = args.now.instant(&valid.workspace, args.source.revision());
+    let valid = valid.at(now);
     let mut history = VersionHistory::new(&valid.workspace);
     if let Some(file) = &args.batch {
         return answer_batch(&valid, &mut history, file, args.explain);
     }
     warn_of_unlisted(&valid.engine, &context);
+    warn_of_unknown(&valid.engine, &args.policies);
     let request = build_request(&mut history, context, &args.policies)?;
     let version = number_versions(&mut history, &valid);
     let resolution = valid.engine.resolve(&request);

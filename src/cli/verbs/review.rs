@@ -65,13 +65,13 @@ pub(in crate::cli) struct ReviewArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
     let head = Source::of_head(args.head.as_deref(), args.staged);
-    let now = args.now.instant(args.head.as_deref());
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
     let rows = match args.logs.is_empty() {
         true => None,
         false => Some(args.rows.selection(args.logs.clone())?),
     };
     let workspace = shell.open_environment(PRODUCTION, &args.fetch)?;
+    let now = args.now.instant(&workspace, args.head.as_deref());
     let typed = [args.base.as_deref(), args.head.as_deref()];
     for revision in typed.into_iter().flatten() {
         shell.say_how_read(&workspace, revision)?;

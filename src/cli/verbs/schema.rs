@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use refguard_core::document::{KINDS, Kind, did_you_mean, schema};
+use refguard_core::document::{KINDS, Kind, schema, suggest_name};
 
 use crate::cli::exit::Exit;
 use crate::cli::print;
@@ -34,7 +34,11 @@ pub(in crate::cli) fn run(args: &SchemaArgs) -> Result<Exit> {
         (None, _) => schema::any_schema(),
         (Some(word), "") => match Kind::from_loose(word) {
             Some(kind) => schema::schema_of(kind),
-            None => bail!("there is no kind `{word}`; the kinds are {}", KINDS.join(", ")),
+            None => bail!(
+                "there is no kind `{word}`{}; the kinds are {}",
+                suggest_name(word, KINDS.iter().copied()),
+                KINDS.join(", ")
+            ),
         },
         (Some(kind), verb) => {
             bail!("`{verb}` stands beside `{kind}`: only `output` takes a verb")
@@ -48,13 +52,17 @@ fn schema_of_output(verb: &str) -> Result<serde_json::Value> {
     match output::output_schema(verb) {
         Ok(schema) => Ok(schema),
         Err(known) => {
-            let near = did_you_mean(verb, known.iter().map(String::as_str));
-            let near = near.map(|near| format!("; did you mean `{near}`?"));
+            let below: Vec<String> = known
+                .iter()
+                .filter(|name| name.strip_prefix(verb).is_some_and(|rest| rest.starts_with(' ')))
+                .map(|name| format!("`refguard schema output {name}`"))
+                .collect();
+            if !below.is_empty() {
+                bail!("`{verb}` prints nothing itself, the verbs below it do: {}", below.join(", "))
+            }
+            let near = suggest_name(verb, known.iter().map(String::as_str));
             let known = known.join(", ");
-            bail!(
-                "no output of `{verb}` has a schema{}; those of these verbs have: {known}",
-                near.unwrap_or_default()
-            )
+            bail!("no output of `{verb}` has a schema{near}; those of these verbs have: {known}")
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use refguard_core::document::did_you_mean;
+use jiff::Timestamp;
+use refguard_core::document::suggest_name;
 
 use crate::cli::args::{BasicFormat, SourceArgs, TimeArgs};
 use crate::cli::exit::Exit;
@@ -42,11 +43,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
     let valid = shell.load_valid_set(&args.source)?;
     let set = valid.engine.set();
     let Some((_, policy)) = set.find_policy(&args.name) else {
-        let near = did_you_mean(&args.name, set.policies.iter().map(|policy| &*policy.name));
-        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let near = suggest_name(&args.name, set.policies.iter().map(|policy| &*policy.name));
         bail!("there is no policy `{}`{near}", args.name);
     };
-    let shown = ops::show_policy(set, policy);
+    let shown = ops::show_policy(set, policy, Timestamp::now());
     match args.format {
         BasicFormat::Json => print::write_json(&shown)?,
         BasicFormat::Human => shell.write_page(&output::format_policy(&shown))?,

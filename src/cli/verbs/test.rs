@@ -2,13 +2,14 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use refguard_core::policy::Catalog;
+use refguard_core::document::Finding;
+use refguard_core::policy::{Catalog, Levels};
 
 use crate::cli::args::{FileArgs, NowArgs, SourceArgs};
 use crate::cli::exit::{Exit, FaultBesideResults, FaultySet};
 use crate::cli::shell::Shell;
 use crate::cli::{print, progress};
-use crate::ops::{self, Rules, TestOptions, VersionHistory};
+use crate::ops::{self, Rules, Source, TestOptions, TestReport, VersionHistory, Workspace};
 use crate::output;
 
 /// Run the PolicyTest documents of a set
@@ -82,7 +83,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     if holds_nothing && !args.allow_empty {
         bail!(FaultySet(ops::judge_nothing()));
     }
-    let now = args.now.instant(args.source.revision());
+    let now = args.now.instant(&valid.workspace, args.source.revision());
     let chosen = args.files.choose(shell, &valid.workspace)?;
     let suites = valid.engine.set().tests.iter().map(|suite| &*suite.place.file);
     if let Some(unmet) = chosen.unmet(suites) {
@@ -99,6 +100,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     let report = progress::while_working("running the tests", || {
         ops::run_tests(&valid.engine, now, &options, &mut |name| history.requested(name))
     })?;
+    if report.failed > 0 && args.format == TestFormat::Human {
+        say_what_explains(&valid.workspace, &args.source.source(), &report)?;
+    }
     match args.format {
         TestFormat::Json => print::write_json(&report)?,
         TestFormat::Human => {
@@ -122,4 +126,20 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         )));
     }
     Ok(Exit::fault_if(report.failed > 0))
+}
+
+/// Warnings that may explain a failed case stand before it: a name that the catalog does not have, a policy that
+/// nothing attaches.
+fn say_what_explains(workspace: &Workspace, source: &Source, report: &TestReport) -> Result<()> {
+    const SHOWN: usize = 5;
+    let loaded = workspace.load(source, &Levels::default(), true, &progress::Bar::new())?;
+    let found = ops::explain_failures(&loaded.checked.findings, report);
+    let found: Vec<Finding> = found.into_iter().cloned().collect();
+    let lines = output::finding_lines(&found);
+    lines.iter().take(SHOWN).for_each(|line| print::write_message(line));
+    let more = lines.len().saturating_sub(SHOWN);
+    if more > 0 {
+        print::write_message(&format!("and {more} more warnings: see `refguard validate`"));
+    }
+    Ok(())
 }

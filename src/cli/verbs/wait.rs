@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::fleet::{Fleet, FleetClient};
 use crate::cli::print;
 use crate::cli::shell::Shell;
-use crate::ops::Workspace;
+use crate::ops::{Brought, Workspace};
 
 /// How long to rest between two looks.
 const REST: Duration = Duration::from_millis(100);
@@ -32,7 +32,8 @@ const NAMED: usize = 10;
 /// Example: refguard wait --commit production --enforced --expect 4 http://10.0.0.5:8731
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WaitArgs {
-    /// The commit: a full hash, or a revision of this repository such as `production`
+    /// The commit: a full hash, or a revision of this repository such as `production`; of what was promoted, such as
+    /// `main`, the promotion that brought it
     #[arg(long, value_name = "REV", required_unless_present = "ready")]
     commit: Option<String>,
 
@@ -66,7 +67,9 @@ pub(in crate::cli) struct WaitArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
     let goal = match &args.commit {
-        Some(revision) => Goal::Serves { commit: full_hash(shell, revision)?, set: &args.set },
+        Some(revision) => {
+            Goal::Serves { commit: served_commit(shell, revision, &args.set)?, set: &args.set }
+        }
         None => Goal::Ready,
     };
     let asker = args.daemons.asker()?;
@@ -96,12 +99,30 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
     }
 }
 
-/// The commit that a revision names; a full hash need not be in any repository here.
-fn full_hash(shell: &Shell, revision: &str) -> Result<String> {
+/// The commit that a daemon serves where a revision is in force; a full hash need not be in any repository here.
+fn served_commit(shell: &Shell, revision: &str, set: &str) -> Result<String> {
     if revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(revision.to_ascii_lowercase());
     }
-    Ok(Workspace::open(&shell.dir)?.revision(revision)?.0.to_string())
+    let workspace = Workspace::open(&shell.dir)?;
+    let (commit, _) = workspace.revision(revision)?;
+    // A set that is no environment, such as a work tree, has no promotions.
+    match workspace.promotion_of(set, commit) {
+        Ok(Some(Brought::Itself)) | Err(_) => Ok(commit.to_string()),
+        Ok(Some(Brought::By { number, tip })) => {
+            print::write_message(&format!(
+                "note: promotion {number} brought `{revision}` to `{set}`: waiting for it, {tip}"
+            ));
+            Ok(tip.to_string())
+        }
+        Ok(None) => {
+            print::write_message(&format!(
+                "warning: no promotion that is known here has brought `{revision}` to `{set}`, and daemons serve \
+                 promotions: name `{set}`, or one of them as `{set}#N`"
+            ));
+            Ok(commit.to_string())
+        }
+    }
 }
 
 /// How a follower stands with a commit.

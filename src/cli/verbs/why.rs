@@ -9,7 +9,7 @@ use crate::cli::args::{AskedSetArgs, BasicFormat, ContextArgs};
 use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
-use crate::cli::shell::{Shell, warn_of_unlisted};
+use crate::cli::shell::{Shell, warn_of_unknown, warn_of_unlisted};
 use crate::ops::{Rules, TrackedSet, VersionHistory};
 use crate::output::{self, Why};
 
@@ -52,8 +52,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WhyArgs) -> Result<Exit> {
     let source = args.asked.source(&workspace)?;
     let (engine, origin) =
         shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;
-    let engine = engine.as_of(args.asked.instant());
+    let engine = engine.as_of(args.asked.instant(&workspace));
     warn_of_unlisted(&engine, &context);
+    warn_of_unknown(&engine, &args.policies);
 
     let mut history = VersionHistory::new(&workspace);
     let policies = args.policies.iter().map(|name| history.requested(name));

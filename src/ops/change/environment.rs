@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use refguard_core::document::{Body, Limits, Release, did_you_mean, load_file};
+use refguard_core::document::{Body, Limits, Release, did_you_mean_name, load_file, suggest_name};
 use refguard_core::policy::{Environment, Settings, build_settings};
 
 use super::declared::{self, PRODUCTION, Past};
@@ -14,6 +14,7 @@ use super::home::{Home, Place};
 use crate::ops::change::rollback::only_releases;
 use crate::ops::source::judged::judge_tree_at;
 use crate::ops::source::load::NoProgress;
+use crate::ops::source::moment::{TIME_HELP, looks_like_time};
 use crate::ops::{Refused, Source, TrackedSet, Workspace};
 use crate::repo::{
     CommitId, GitEnv, Ledger, Promotion, RefName, Repo, RepoError, Root, TreeId, first_name,
@@ -34,6 +35,20 @@ pub struct EnvironmentState {
     pub home: Home,
     /// What a person should know of where it is moved.
     pub(in crate::ops) notes: Vec<String>,
+}
+
+/// How a commit came into an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brought {
+    /// Its branch was at it.
+    Itself,
+    /// A promotion brought what it holds.
+    By {
+        /// The promotion's number.
+        number: u64,
+        /// The tip that it made.
+        tip: CommitId,
+    },
 }
 
 /// Which environments there are, and what was read to tell.
@@ -331,8 +346,8 @@ impl Workspace {
 
     /// The commit that a revision names, and the promotion where it names one.
     ///
-    /// An environment's name or full ref first; then `production#5` (`#5`); an RFC 3339 time (what was in
-    /// production then); then anything git understands.
+    /// An environment's name or full ref first; then `production#5` (`#5`); a time (what was in production
+    /// then); then anything git understands.
     ///
     /// # Errors
     /// Where there is no such commit, promotion or time.
@@ -351,13 +366,23 @@ impl Workspace {
             let name = name.as_str();
             return self.promotion(name, number).map(|p| (p.commit.id, Some(p.record.number)));
         }
-        if let Ok(time) = revision.parse::<jiff::Timestamp>() {
+        if let Some(time) = self.time_of(revision) {
             let found = self.promotion_in_force(&self.anchor()?, time, revision)?;
             return Ok((found.commit.id, Some(found.record.number)));
         }
         let known: Vec<(&str, &RefName)> =
             refs.iter().map(|(name, full)| (name.as_str(), full)).collect();
-        Ok((repo.resolve(revision, &known)?, None))
+        match repo.resolve(revision, &known) {
+            Ok(commit) => Ok((commit, None)),
+            Err(RepoError::NoSuchRevision { revision, .. }) if looks_like_time(&revision) => {
+                bail!("`{revision}` names no commit, and is no time: {TIME_HELP}")
+            }
+            Err(RepoError::NoSuchRevision { revision, .. }) => {
+                let near = near_revision(repo, &revision, &refs);
+                Err(RepoError::NoSuchRevision { revision, near }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The set of an environment, now or at a revision or time, as a source to read.
@@ -372,9 +397,22 @@ impl Workspace {
             };
         };
 
-        let Ok(time) = at.parse::<jiff::Timestamp>() else { return Ok(Source::At(at.to_owned())) };
+        let Some(time) = self.time_of(at) else { return Ok(Source::At(at.to_owned())) };
         let found = self.promotion_in_force(environment, time, at)?;
         Ok(Source::At(format!("{environment}#{}", found.record.number)))
+    }
+
+    /// How a commit came into an environment; `None`: it did not.
+    ///
+    /// # Errors
+    /// Where there is no such environment, or git cannot be read.
+    pub fn promotion_of(&self, environment: &str, commit: CommitId) -> Result<Option<Brought>> {
+        let ledger = self.environment(environment)?.ledger;
+        if ledger.entries().any(|entry| entry.commit() == commit) {
+            return Ok(Some(Brought::Itself));
+        }
+        let brought = ledger.promotions.iter().find(|it| it.record.source == commit);
+        Ok(brought.map(|it| Brought::By { number: it.record.number, tip: it.commit.id }))
     }
 
     /// That nothing was promoted to an environment, with what to do.
@@ -511,8 +549,7 @@ pub(in crate::ops) fn source_fault(
                     break;
                 }
                 let names = settings.environments.iter().map(|it| it.name.as_str());
-                let near = did_you_mean(from, names.filter(|other| other != name));
-                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let near = suggest_name(from, names.filter(|other| other != name));
                 return Some(format!(
                     "refguard.yaml says that `{}` takes its sets from `{from}`, which is no environment{near}",
                     way.last().unwrap_or(&name.as_str())
@@ -554,12 +591,28 @@ pub(crate) fn own_root(prefix: &str) -> String {
 }
 
 fn unknown_environment(name: &str, known: &[String]) -> anyhow::Error {
-    let near = did_you_mean(name, known.iter().map(String::as_str));
+    let near = did_you_mean_name(name, known.iter().map(String::as_str));
     let help = near.map_or_else(
         || format!("there are {}", known.join(", ")),
         |near| format!("did you mean `{near}`?"),
     );
     anyhow::anyhow!("there is no environment `{name}`: {help}")
+}
+
+/// The environment, branch or tag whose name is nearest to that in a revision.
+fn near_revision(
+    repo: &Repo,
+    revision: &str,
+    environments: &[(String, RefName)],
+) -> Option<String> {
+    let typed = revision.split(['~', '^', '@', ':']).next().unwrap_or(revision);
+    let branches = ["refs/heads/", "refs/tags/", "refs/remotes/"].into_iter().flat_map(|kind| {
+        let found = repo.refs_below(kind).unwrap_or_default().into_iter();
+        found.map(move |(name, _)| name.as_str().trim_start_matches(kind).to_owned())
+    });
+    let named = environments.iter().map(|(name, _)| name.clone());
+    let known: Vec<String> = named.chain(branches).collect();
+    did_you_mean_name(typed, known.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// What a branch holds that is only read: another name for a branch is fine then.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use refguard_core::document::{Finding, Release};
-use refguard_core::policy::PolicySet;
+use refguard_core::document::{Finding, GateLevel, Release};
+use refguard_core::policy::{Environment, PolicySet};
 use refguard_core::resolve::Engine;
 use rustc_hash::FxHashSet;
 use serde::Serialize;
@@ -142,6 +142,8 @@ pub(in crate::ops) struct Sets<'s> {
 pub struct Verdict {
     /// Everything they have to say.
     pub words: Vec<GateWord>,
+    /// Those that were asked: where a set is not valid, nothing is known of what it would lose.
+    pub asked: Vec<&'static str>,
     /// The set, if it is valid.
     pub engine: Option<Arc<Engine>>,
     /// Gates that were lowered and would have refused: what the promotion records.
@@ -157,6 +159,7 @@ impl Verdict {
     pub(in crate::ops) fn nothing() -> Self {
         Self {
             words: Vec::new(),
+            asked: Vec::new(),
             engine: None,
             allow: Vec::new(),
             is_outdated: false,
@@ -178,6 +181,7 @@ impl Verdict {
     fn drop_repetitions(&mut self) {
         keep_first(&mut self.words);
         keep_first(&mut self.allow);
+        keep_first(&mut self.asked);
     }
 
     pub(in crate::ops) fn say(
@@ -219,8 +223,10 @@ pub(in crate::ops) fn judge(
 ) -> Result<Verdict> {
     let mut verdict = Verdict::nothing();
     let mut comparisons = SafeguardComparisons::default();
+    verdict.asked.push("valid");
     valid(workspace, sets, candidate, &mut verdict)?;
     if let Some(head) = verdict.engine.clone() {
+        verdict.asked.extend(["tests", "empty"]);
         tests(workspace, candidate.now, &mut verdict)?;
         empty(&mut verdict);
         if candidate.changes {
@@ -244,9 +250,11 @@ pub(in crate::ops) fn judge(
         return Ok(verdict);
     }
     let repo = workspace.repo()?;
+    verdict.asked.extend(["published", "older", "hold"]);
     published(repo, candidate, lowered, &mut verdict)?;
     older(repo, &environment.ledger, candidate, lowered, &mut verdict)?;
     if candidate.changes {
+        verdict.asked.extend(["freeze", "soak"]);
         timing::ask_freeze(environment, candidate.now, lowered, &mut verdict);
         timing::ask_soak(workspace, environment, candidate, lowered, &mut verdict)?;
     }
@@ -270,6 +278,10 @@ fn ask_gates(
     comparisons: &mut SafeguardComparisons,
     verdict: &mut Verdict,
 ) -> Result<()> {
+    let Environment { weaken, safeguards, .. } = &environment.settings;
+    let levels = [("weaken", weaken), ("safeguards", safeguards)];
+    let are_on = levels.into_iter().filter(|(_, level)| **level != GateLevel::Off);
+    verdict.asked.extend(are_on.map(|(gate, _)| gate));
     crate::ops::change::weaken::gate(environment, sets, now, lowered, verdict);
     let base = sets.base.map(|base| base.set());
     safeguards::ask_gate(environment, base, sets.head.set(), now, lowered, comparisons, verdict)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
-use refguard_core::document::{Body, Document};
+use refguard_core::document::{Body, Document, suggest_name};
 use refguard_core::policy::{raw_attachment_json, raw_policy_json};
 
 use crate::ops::Workspace;
@@ -75,8 +75,14 @@ fn changes(
     let mut paths: BTreeSet<String> = BTreeSet::new();
     for name in &selection.policies {
         let Some(document) = find(&new, name) else {
+            if find(&old, name).is_some() {
+                bail!(
+                    "the promoted commit has no policy `{name}`; a removal is promoted with `--remove {name}`"
+                );
+            }
             bail!(
-                "the promoted commit has no policy `{name}`; a removal is promoted with `--remove {name}`"
+                "the promoted commit has no policy `{name}`{}",
+                suggest_name(name, names_of(&new))
             );
         };
         paths.insert(path_of(document));
@@ -87,7 +93,8 @@ fn changes(
             bail!("the promoted commit still has the policy `{name}`, in {}", document.file.path());
         }
         let Some(document) = find(&old, name) else {
-            bail!("the environment has no policy `{name}` to remove")
+            let near = suggest_name(name, names_of(&old));
+            bail!("the environment has no policy `{name}` to remove{near}")
         };
         paths.insert(path_of(document));
     }
@@ -131,7 +138,7 @@ fn refuse_passengers(
 }
 
 /// What a document says, whatever its place and comments.
-fn fingerprint(document: &Document) -> String {
+pub(in crate::ops) fn fingerprint(document: &Document) -> String {
     match &document.body {
         Body::Policy(raw) => raw_policy_json(raw).to_string(),
         Body::Attachment(raw) => raw_attachment_json(raw).to_string(),
@@ -148,6 +155,14 @@ fn find<'d>(documents: &'d [Document], name: &str) -> Option<&'d Document> {
     documents
         .iter()
         .find(|document| matches!(&document.body, Body::Policy(raw) if raw.name.as_str() == name))
+}
+
+/// The names of the policies among some documents.
+fn names_of(documents: &[Document]) -> impl Iterator<Item = &str> {
+    documents.iter().filter_map(|document| match &document.body {
+        Body::Policy(raw) => Some(raw.name.as_str()),
+        _ => None,
+    })
 }
 
 fn path_of(document: &Document) -> String {

@@ -55,7 +55,7 @@ impl Workspace {
     /// # Errors
     /// Where git cannot be read.
     pub fn environment_in(&self, revision: &str) -> Result<Option<String>> {
-        if revision.starts_with('#') || revision.parse::<jiff::Timestamp>().is_ok() {
+        if revision.starts_with('#') || self.time_of(revision).is_some() {
             return self.anchor().map(Some);
         }
         let name = first_name(revision);

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use jiff::Timestamp;
 use refguard_core::prove::Impact;
 use refguard_core::resolve::Engine;
-use refguard_core::traffic::{Asked, Decider, Replay, RowReader, replay_traffic};
+use refguard_core::traffic::{
+    Asked, Decider, LogPlace, Replay, RowReader, Tally, Unclear, replay_traffic,
+};
 
 use crate::ops::LogSelection;
 
@@ -15,7 +17,7 @@ use crate::ops::LogSelection;
 /// commit of the set before.
 ///
 /// # Errors
-/// Where a log cannot be read.
+/// Where a log cannot be read, or holds nothing that can.
 pub fn replay_logs(
     (base, head): (&Arc<Engine>, &Arc<Engine>),
     base_commit: Option<String>,
@@ -34,5 +36,21 @@ pub fn replay_logs(
         since: rows.since,
         set: rows.set.clone(),
     };
-    Ok(replay_traffic(base, head, now, impact, &rows.read(&reader)?))
+    let tally = rows.read(&reader)?;
+    refuse_foreign(&tally)?;
+    Ok(replay_traffic(base, head, now, impact, &tally))
+}
+
+/// Refuses logs none of whose lines could be read: that none of them changes would be no answer.
+fn refuse_foreign(tally: &Tally) -> Result<()> {
+    let is_foreign = |why: &Unclear| matches!(why, Unclear::Unreadable | Unclear::TooLong);
+    let unread: Vec<_> = tally.unclear.iter().filter(|(why, _)| is_foreign(why)).collect();
+    let lines: u64 = unread.iter().map(|(_, (lines, _))| lines).sum();
+    let first = unread.iter().map(|(_, (_, place))| place).min();
+    let Some(LogPlace { log, line }) = first.filter(|_| lines == tally.rows) else { return Ok(()) };
+    let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    bail!(
+        "no row of a log was found: {lines} could not be read, the first is {log}:{line}; a row is one of the decision \
+         log, of LiteLLM's spend log as JSON lines, or a request as `resolve --batch` takes it"
+    )
 }

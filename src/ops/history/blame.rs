@@ -15,7 +15,9 @@ use rayon::prelude::*;
 use refguard_core::document::{Body, Document, Release, is_yaml_name, load_file};
 use refguard_core::policy::{Context, PolicySet};
 use refguard_core::prove::Cause;
-use refguard_core::questions::{Part, TouchedDocument, find_causes, find_guardrail};
+use refguard_core::questions::{
+    CauseFinder, Part, TouchedDocument, Unlisted, find_guardrail, unlisted_values,
+};
 use refguard_core::resolve::Request;
 use serde::Serialize;
 
@@ -57,6 +59,9 @@ pub struct Blame {
     pub skipped: Vec<SkippedEntry>,
     /// How many promotions and other moves were looked at.
     pub looked_at: usize,
+    /// Values of the request that the catalog of the newest set does not list.
+    #[serde(skip)]
+    pub unlisted: Vec<Unlisted>,
 }
 
 /// One guardrail that came or went.
@@ -135,7 +140,7 @@ impl Workspace {
 
         let commits: Vec<Commit> =
             entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
-        let asked_time = asked.at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+        let asked_time = asked.at.as_ref().and_then(|at| self.time_of(at));
         // What was replaced by then ended with that, whatever of it would have expired later.
         let replaced =
             replaced.and_then(|it| Timestamp::from_second(it.committer.time.seconds).ok());
@@ -145,6 +150,9 @@ impl Workspace {
         if let Some(name) = &asked.guardrail {
             walk.refuse_unknown(name)?;
         }
+        let newest = walk.seen.first();
+        let unlisted = newest.map(|set| unlisted_values(&set.catalog, &asked.context));
+        let unlisted = unlisted.unwrap_or_default();
         let Walk { mut found, mut skipped, .. } = walk;
         found.retain(|(at, _)| *at < shown);
         skipped.retain(|(at, _)| *at < shown);
@@ -156,6 +164,7 @@ impl Workspace {
             events: found.into_iter().map(|(_, event)| event).collect(),
             skipped: skipped.into_iter().map(|(_, skipped)| skipped).collect(),
             looked_at: shown,
+            unlisted,
         })
     }
 
@@ -167,7 +176,7 @@ impl Workspace {
         text: &str,
     ) -> Result<usize> {
         let repo = self.repo()?;
-        if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        if let Some(time) = self.time_of(text) {
             for (at, entry) in entries.iter().enumerate() {
                 if commit_of(repo, entry)?.committer.time.seconds <= time.as_second() {
                     return Ok(at);
@@ -557,7 +566,11 @@ impl<'a> Walk<'a> {
     fn compare(&mut self, newer: Pending, older: &State) -> Result<()> {
         let before = self.answer_at(older, newer.begins);
         let (gained, lost) = (minus(&newer.answer, &before), minus(&before, &newer.answer));
-        if gained.is_empty() && lost.is_empty() {
+        let is_asked = |list: &[String]| match self.guardrail {
+            Some(asked) => list.iter().any(|name| name == asked),
+            None => !list.is_empty(),
+        };
+        if !is_asked(&gained) && !is_asked(&lost) {
             return Ok(());
         }
 
@@ -570,12 +583,13 @@ impl<'a> Walk<'a> {
         let touched = TouchedDocument::pair_documents(&old, &new);
         let after = newer.part.as_ref().unwrap_or(&older.part).as_of(newer.begins);
         let before = older.part.as_of(newer.begins);
+        let finder = CauseFinder::new(&before, &after, &touched, &self.request);
         for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
             for guardrail in guardrails {
                 if self.guardrail.is_some_and(|asked| asked != guardrail) {
                     continue;
                 }
-                let because = find_causes(&before, &after, &touched, &self.request, &guardrail);
+                let because = finder.causes_of(&guardrail);
                 self.tell(newer.entry, kind, guardrail, because);
             }
         }
@@ -586,12 +600,15 @@ impl<'a> Walk<'a> {
     fn tell_first(&mut self, first: &Pending, part: &Part) {
         let part = &first.part.as_ref().unwrap_or(part).as_of(first.begins);
         let touched = TouchedDocument::pair_documents(&[], &part.part_documents(&self.request));
-        for guardrail in first.answer.clone() {
-            if self.guardrail.is_none_or(|asked| asked == guardrail) {
-                let before = Part::default();
-                let because = find_causes(&before, part, &touched, &self.request, &guardrail);
-                self.tell(first.entry, BlameKind::Gained, guardrail, because);
-            }
+        let asked = |guardrail: &String| self.guardrail.is_none_or(|asked| asked == *guardrail);
+        let guardrails: Vec<String> = first.answer.iter().filter(|it| asked(it)).cloned().collect();
+        if guardrails.is_empty() {
+            return;
+        }
+        let finder = CauseFinder::new(&Part::default(), part, &touched, &self.request);
+        for guardrail in guardrails {
+            let because = finder.causes_of(&guardrail);
+            self.tell(first.entry, BlameKind::Gained, guardrail, because);
         }
     }
 

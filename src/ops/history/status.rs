@@ -11,10 +11,14 @@ use refguard_core::policy::{frozen_at, raw_policy_digest};
 use serde::Serialize;
 
 use crate::ops::change::environment::own_root;
+use crate::ops::change::partial::fingerprint;
 use crate::ops::change::promote::newest_tip;
 use crate::ops::source::load::{self, LIMITS, NoProgress};
 use crate::ops::{EnvironmentState, Judged, TrackedSet, Workspace};
-use crate::repo::{BlobId, CommitId, Entry, EntryKind, LEDGERS, RefName, Remote, Repo, TreeId};
+use crate::repo::{
+    BlobId, Commit, CommitId, Entry, EntryKind, LEDGERS, Ledger, Record, RefName, Remote, Repo,
+    RepoError, TreeId,
+};
 
 /// Where everything stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -134,10 +138,26 @@ pub struct ExpiringAttachment {
     pub reason: Option<String>,
 }
 
+/// Environments that a set may have come through.
+const MOST_ENVIRONMENTS: usize = 64;
+
 /// So many attachments that end next are listed.
 const MOST_EXPIRING: usize = 10;
 
-/// Policies by what became of their documents. Each list is sorted.
+/// A document that is no policy and differs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct DocumentChange {
+    /// `attachment`, `test`, `invariant`, `catalog` or `settings`.
+    pub kind: &'static str,
+    /// Of an attachment the policy's name, of a test or an invariant its own; else nothing.
+    pub name: String,
+    /// `added`, `removed` or `changed`.
+    pub change: &'static str,
+    /// Its file; of one that is gone, where it was.
+    pub file: String,
+}
+
+/// Policies by what became of their documents, and the other documents that differ. Each list is sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PolicyChanges {
     /// New ones.
@@ -148,6 +168,8 @@ pub struct PolicyChanges {
     pub changed: Vec<String>,
     /// Files with a fault of form: what they hold cannot be compared.
     pub faulty: Vec<String>,
+    /// Attachments, tests, invariants, the catalog and the settings, as far as they differ.
+    pub documents: Vec<DocumentChange>,
 }
 
 impl PolicyChanges {
@@ -355,11 +377,9 @@ impl Workspace {
         let last = ledger.last();
         let external = ledger.external();
         let promoted = last.map(|last| last.record.source);
-        // A promotion's own commit is nowhere else; what counts is where its set comes from.
-        let stands_at = external.or(promoted);
-        let counts = match (stands_at, published) {
-            (Some(at), Some(tip)) => repo.ahead_behind(at, tip)?,
-            _ => None,
+        let counts = match published {
+            Some(tip) => count_beside(repo, ledger, tip)?,
+            None => None,
         };
         let held = ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
         Ok(EnvironmentStatus {
@@ -464,6 +484,48 @@ impl Workspace {
     }
 }
 
+/// How many commits an environment holds that a branch lacks, and the other way round. Promotions are commits of no
+/// branch but their own, so they do not count; what counts is where their sets come from.
+fn count_beside(
+    repo: &Repo,
+    ledger: &Ledger,
+    branch: CommitId,
+) -> Result<Option<(usize, usize)>, RepoError> {
+    let last = ledger.last();
+    let brought = match last {
+        Some(last) => repo.ahead_behind(first_source(repo, last.record.source), branch)?,
+        None => None,
+    };
+    let Some(moved) = ledger.external() else { return Ok(brought) };
+    let Some((all, behind)) = repo.ahead_behind(moved, branch)? else { return Ok(None) };
+    let (Some(last), Some((ahead, _))) = (last, brought) else { return Ok(Some((all, behind))) };
+    if !repo.is_ancestor(last.commit.id, moved)? {
+        return Ok(Some((all, behind)));
+    }
+    let before = repo.ahead_behind(last.commit.id, branch)?.map_or(0, |(before, _)| before);
+    Ok(Some((all.saturating_sub(before) + ahead, behind)))
+}
+
+/// The commit that a set was first promoted from: what was promoted may be a promotion of another environment.
+fn first_source(repo: &Repo, promoted: CommitId) -> CommitId {
+    let mut source = promoted;
+    // So many environments no set passes through.
+    for _ in 0..MOST_ENVIRONMENTS {
+        // A shallow clone may not have it.
+        let Ok(Commit { message, .. }) = repo.commit(source) else { break };
+        let Some(environment) = Record::environment_of(&message) else { break };
+        let Ok(Some(record)) = Record::parse(&message, &environment) else { break };
+        source = record.source;
+    }
+    source
+}
+
+/// The kind and name of a document that is no policy.
+type OtherName = (&'static str, String);
+
+/// What such a document says, and its file.
+type OtherDocument = (String, Arc<str>);
+
 /// What some files say of policies.
 #[derive(Debug, Default)]
 struct Said {
@@ -471,6 +533,8 @@ struct Said {
     policies: BTreeMap<String, BTreeSet<Arc<str>>>,
     /// The file of each name.
     places: BTreeMap<String, Arc<str>>,
+    /// What documents that are no policies say, with their files, by kind and name.
+    others: BTreeMap<OtherName, Vec<OtherDocument>>,
     faulty: BTreeSet<Arc<str>>,
 }
 
@@ -486,6 +550,9 @@ impl Said {
                     let name = raw.name.as_str().to_owned();
                     said.places.insert(name.clone(), path.clone());
                     said.policies.entry(name).or_default().insert(raw_policy_digest(raw));
+                } else if let Some(key) = name_other(&document.body) {
+                    let print = (fingerprint(document), path.clone());
+                    said.others.entry(key).or_default().push(print);
                 }
             }
             if file.findings.iter().any(Finding::is_error) {
@@ -514,5 +581,52 @@ fn compared(before: Said, after: Said) -> PolicyChanges {
     let gone =
         before.policies.keys().filter(|name| !after.policies.contains_key(*name) && !hidden(name));
     changes.removed.extend(gone.cloned());
+    let keys: BTreeSet<_> = before.others.keys().chain(after.others.keys()).collect();
+    for key in keys {
+        let of = |said: &Said| said.others.get(key).cloned().unwrap_or_default();
+        let mut left = of(&before);
+        left.retain(|(_, file)| !after.faulty.contains(file));
+        changes.documents.extend(compare_others(key, left, of(&after)));
+    }
     changes
+}
+
+/// The kind and name of a document that is no policy.
+fn name_other(body: &Body) -> Option<OtherName> {
+    Some(match body {
+        Body::Policy(_) => return None,
+        Body::Attachment(raw) => ("attachment", raw.policy.value.clone()),
+        Body::Test(raw) => ("test", raw.name.as_str().to_owned()),
+        Body::Invariant(raw) => ("invariant", raw.name.as_str().to_owned()),
+        Body::Catalog(_) => ("catalog", String::new()),
+        Body::Repository(_) => ("settings", String::new()),
+    })
+}
+
+/// How documents of one kind and name differ: of what says the same on both sides nothing is told, and of the rest
+/// each that is gone became one that is new, as far as there are as many.
+fn compare_others(
+    (kind, name): &OtherName,
+    mut before: Vec<OtherDocument>,
+    after: Vec<OtherDocument>,
+) -> Vec<DocumentChange> {
+    let mut new = Vec::new();
+    for (print, file) in after {
+        match before.iter().position(|(other, _)| *other == print) {
+            Some(at) => drop(before.swap_remove(at)),
+            None => new.push(file),
+        }
+    }
+    let mut gone = before.into_iter();
+    let mut found = Vec::new();
+    let mut push = |change, file: Arc<str>| {
+        let file = file.to_string();
+        found.push(DocumentChange { kind, name: name.clone(), change, file });
+    };
+    for file in new {
+        push(if gone.next().is_some() { "changed" } else { "added" }, file);
+    }
+    gone.for_each(|(_, file)| push("removed", file));
+    found.sort();
+    found
 }

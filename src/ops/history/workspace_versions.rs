@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use refguard_core::document::{Body, Document, RawPolicy, did_you_mean, load_file};
+use refguard_core::document::{Body, Document, RawPolicy, load_file, suggest_name};
 use refguard_core::policy::raw_policy_digest;
 
 use crate::ops::Workspace;
@@ -118,8 +118,7 @@ impl<'w> VersionHistory<'w> {
         let index = self.index(progress)?;
         let versions = index.versions(policy);
         if versions.is_empty() {
-            let near = did_you_mean(policy, index.names());
-            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let near = suggest_name(policy, index.names());
             bail!("the publish branch has never had a policy `{policy}`{near}");
         }
         Ok(versions)
@@ -158,12 +157,20 @@ impl<'w> VersionHistory<'w> {
         let which = address.which.unwrap_or(Which::Latest);
         let found = self.find_version(policy, which, progress)?;
         found.with_context(|| match which {
-            Which::Number(number) => format!("there is no version {number} of `{policy}`"),
+            Which::Number(number) => {
+                let newest = self.newest_of(policy);
+                format!("there is no version {number} of `{policy}`; the newest is {newest}")
+            }
             Which::Latest => format!("there is no version of `{policy}`"),
             Which::At(text) => {
                 format!("what `{text}` holds as `{policy}`, if anything, is none of its versions")
             }
         })
+    }
+
+    /// How many versions a policy has, as far as history was read.
+    fn newest_of(&self, policy: &str) -> usize {
+        self.index.as_ref().map_or(0, |index| index.versions(policy).len())
     }
 
     /// Of an environment: the newest version with the content that it holds. Of a commit of the publish

@@ -5,6 +5,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use refguard_core::document::rules::idle_glob;
 use refguard_core::document::{Body, Document, Finding, Location, SourceFile, Spanned};
 use refguard_core::policy::Settings;
+use refguard_core::policy::rules::bad_settings;
 
 /// Where the settings stand.
 pub(in crate::ops) const SETTINGS: &str = "refguard.yaml";
@@ -40,6 +41,38 @@ impl Filter {
             }
         }
         Ok(filter)
+    }
+
+    /// As the settings have it, but for the globs that cannot be read.
+    pub fn of_readable(documents: &[Document]) -> Result<Self> {
+        let mut filter = Self::default();
+        let readable = |texts: &Vec<Spanned<String>>| -> Result<Option<Globs>> {
+            let texts = texts.iter().filter(|text| glob_fault(text).is_none());
+            let texts: Vec<String> = texts.map(|text| text.value.clone()).collect();
+            (!texts.is_empty()).then(|| compile_globs(&texts)).transpose()
+        };
+        for document in documents {
+            if let Body::Repository(raw) = &document.body {
+                filter.include = raw.include.as_ref().map(readable).transpose()?.flatten();
+                filter.exclude = raw.exclude.as_ref().map(readable).transpose()?.flatten();
+            }
+        }
+        Ok(filter)
+    }
+
+    /// Every glob that cannot be read, where the settings among some documents have it.
+    pub fn faults(documents: &[Document]) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for document in documents {
+            let Body::Repository(raw) = &document.body else { continue };
+            for text in raw.include.iter().chain(&raw.exclude).flatten() {
+                let fault = glob_fault(text);
+                let report =
+                    |fault: String| bad_settings::report_glob(&document.file, text.span, &fault);
+                found.extend(fault.map(report));
+            }
+        }
+        found
     }
 
     /// The globs that match none of some paths.

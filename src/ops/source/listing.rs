@@ -1,5 +1,6 @@
 //! `list` and `show`: a set as rows and as one policy.
 
+use jiff::Timestamp;
 use refguard_core::document::Dimension;
 use refguard_core::policy::{Attachment, Pattern, Policy, PolicySet, attachment_json, policy_json};
 use serde::Serialize;
@@ -23,26 +24,55 @@ impl Serialize for Listing {
     }
 }
 
-/// The policies, by name.
-pub fn list_policies(set: &PolicySet) -> Listing {
+/// When something ends, or that it has.
+fn end_text(ends: Option<Timestamp>, now: Timestamp) -> String {
+    match ends {
+        None => String::new(),
+        Some(ends) if ends <= now => format!("expired {ends}"),
+        Some(ends) => ends.to_string(),
+    }
+}
+
+/// When the last attachment of a policy ends; `None`: it has one without an end, or none.
+fn attached_until(set: &PolicySet, policy: &Policy) -> Option<Timestamp> {
+    let own = own_attachments(set, policy).into_iter().map(|attachment| attachment.expires);
+    let ends: Option<Vec<Timestamp>> = own.collect();
+    ends?.into_iter().max()
+}
+
+fn own_attachments<'s>(set: &'s PolicySet, policy: &Policy) -> Vec<&'s Attachment> {
+    let is_own = |attachment: &&Attachment| {
+        set.policy(attachment.policy).is_some_and(|attached| attached.name == policy.name)
+    };
+    set.attachments.iter().map(|attachment| &**attachment).filter(is_own).collect()
+}
+
+/// The policies, by name. Where an attachment expires, with the instant from which on nothing attaches a policy.
+pub fn list_policies(set: &PolicySet, now: Timestamp) -> Listing {
+    let any_ends = set.attachments.iter().any(|attachment| attachment.expires.is_some());
     let row = |policy: &Policy| {
         let names = |ids: &[refguard_core::policy::GuardrailId], sign: &str| {
             ids.iter().map(|id| format!("{sign}{}", set.guardrail(*id))).collect::<Vec<_>>()
         };
         let guardrails = [names(&policy.add, "+"), names(&policy.remove, "-")].concat().join(" ");
-        vec![
+        let mut cells = vec![
             policy.name.to_string(),
             parent_name(set, policy).unwrap_or("").to_owned(),
             guardrails,
             condition_text(set, policy),
-            format!("{}:{}", policy.place.file, policy.place.line),
-        ]
+        ];
+        cells.extend(any_ends.then(|| end_text(attached_until(set, policy), now)));
+        cells.push(format!("{}:{}", policy.place.file, policy.place.line));
+        cells
     };
+    let mut header = vec!["policy", "inherits", "guardrails", "for models"];
+    header.extend(any_ends.then_some("attached until"));
+    header.push("place");
     Listing {
-        header: vec!["policy", "inherits", "guardrails", "for models", "place"],
+        header,
         rows: set.policies.iter().map(|policy| row(policy)).collect(),
         name: "policies",
-        objects: set.policies.iter().map(|policy| policy_object(set, policy)).collect(),
+        objects: set.policies.iter().map(|policy| listed_policy(set, policy)).collect(),
     }
 }
 
@@ -57,22 +87,47 @@ pub fn attachment_object(set: &PolicySet, attachment: &Attachment) -> Value {
 }
 
 /// The attachments, in the order of evaluation.
-pub fn list_attachments(set: &PolicySet) -> Listing {
+pub fn list_attachments(set: &PolicySet, now: Timestamp) -> Listing {
+    let any_ends = set.attachments.iter().any(|attachment| attachment.expires.is_some());
     let row = |attachment: &Attachment| {
-        vec![
+        let ends = any_ends.then(|| end_text(attachment.expires, now));
+        let mut cells = vec![
             set.policy(attachment.policy).map_or("", |policy| &policy.name).to_owned(),
             targets_text(attachment),
             attachment.priority.map(|p| p.to_string()).unwrap_or_default(),
             if attachment.default { "yes".to_owned() } else { String::new() },
-            format!("{}:{}", attachment.place.file, attachment.place.line),
-        ]
+        ];
+        cells.extend(ends);
+        cells.push(format!("{}:{}", attachment.place.file, attachment.place.line));
+        cells
     };
+    let mut header = vec!["policy", "for", "priority", "default"];
+    header.extend(any_ends.then_some("expires"));
+    header.push("place");
     Listing {
-        header: vec!["policy", "for", "priority", "default", "place"],
+        header,
         rows: set.attachments.iter().map(|attachment| row(attachment)).collect(),
         name: "attachments",
-        objects: set.attachments.iter().map(|a| attachment_object(set, a)).collect(),
+        objects: set.attachments.iter().map(|it| listed_attachment(set, it, now)).collect(),
     }
+}
+
+/// An attachment that ends says whether it has.
+fn listed_attachment(set: &PolicySet, attachment: &Attachment, now: Timestamp) -> Value {
+    let mut object = attachment_object(set, attachment);
+    if let (Some(expires), Some(fields)) = (attachment.expires, object.as_object_mut()) {
+        fields.insert("expired".to_owned(), json!(expires <= now));
+    }
+    object
+}
+
+/// A policy all of whose attachments end says when the last one does.
+fn listed_policy(set: &PolicySet, policy: &Policy) -> Value {
+    let mut object = policy_object(set, policy);
+    if let (Some(until), Some(fields)) = (attached_until(set, policy), object.as_object_mut()) {
+        fields.insert("attached_until".to_owned(), json!(until.to_string()));
+    }
+    object
 }
 
 /// One policy with what belongs to it.
@@ -96,14 +151,9 @@ pub struct ShownPolicy {
 }
 
 /// One policy, with its chain, children and attachments.
-pub fn show_policy(set: &PolicySet, policy: &Policy) -> ShownPolicy {
+pub fn show_policy(set: &PolicySet, policy: &Policy, now: Timestamp) -> ShownPolicy {
     let members = || policy.chain.iter().filter_map(|id| set.policy(*id));
-    let own: Vec<&Attachment> = set
-        .attachments
-        .iter()
-        .map(|a| &**a)
-        .filter(|a| set.policy(a.policy).is_some_and(|p| p.name == policy.name))
-        .collect();
+    let own = own_attachments(set, policy);
     let mut held: Vec<&str> = Vec::new();
     for member in members() {
         held.extend(member.add.iter().map(|id| set.guardrail(*id)));
@@ -115,8 +165,13 @@ pub fn show_policy(set: &PolicySet, policy: &Policy) -> ShownPolicy {
     let words = |attachment: &&Attachment| {
         let default = if attachment.default { ", where nothing else matches" } else { "" };
         let priority = attachment.priority.map(|p| format!(", priority {p}")).unwrap_or_default();
+        let ends = match attachment.expires {
+            None => String::new(),
+            Some(expires) if expires <= now => format!(", expired {expires}"),
+            Some(expires) => format!(", until {expires}"),
+        };
         format!(
-            "{}{priority}{default} ({}:{})",
+            "{}{priority}{default}{ends} ({}:{})",
             targets_text(attachment),
             attachment.place.file,
             attachment.place.line

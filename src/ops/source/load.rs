@@ -48,13 +48,22 @@ pub(in crate::ops) fn wanted(path: &str, kind: EntryKind) -> bool {
 
 /// Reads every entry of a listing into documents and findings, in the order of the paths.
 pub(in crate::ops) fn read(mut listing: Listing<'_>, progress: &dyn Progress) -> Result<Loaded> {
-    let filter = filter(&listing)?;
+    let settings = settings_documents(&listing)?;
+    let faults = Filter::faults(&settings);
+    // A glob that cannot be read is passed over: its fault keeps what is read from being a set.
+    let filter = match faults.as_slice() {
+        [] => Filter::of_documents(&settings)?,
+        _ => Filter::of_readable(&settings)?,
+    };
     let idle = filter.idle_globs(listing.entries.iter().map(|entry| &*entry.path));
     let mut loaded = Loaded::default();
     read_parts(&mut listing, &filter, progress)?
         .into_iter()
         .for_each(|part| loaded.append_loaded(part));
-    loaded.findings.extend(idle.findings(&loaded.documents));
+    if faults.is_empty() {
+        loaded.findings.extend(idle.findings(&loaded.documents));
+    }
+    loaded.findings.extend(faults);
     Ok(loaded)
 }
 
@@ -161,12 +170,16 @@ pub(in crate::ops) fn is_oversized(entry: &Entry) -> bool {
 
 /// Which files count, by the settings that are among them.
 pub(in crate::ops) fn filter(listing: &Listing<'_>) -> Result<Filter> {
-    let is_settings = |entry: &&Entry| &*entry.path == SETTINGS && entry.kind == EntryKind::File;
-    let Some(entry) = listing.entries.iter().find(is_settings) else {
-        return Ok(Filter::default());
-    };
     // What is wrong with the settings is found when the whole set is read.
-    Filter::of_documents(&parse(entry, content(listing, entry)?).documents)
+    Filter::of_documents(&settings_documents(listing)?)
+}
+
+fn settings_documents(listing: &Listing<'_>) -> Result<Vec<Document>> {
+    let is_settings = |entry: &&Entry| &*entry.path == SETTINGS && entry.kind == EntryKind::File;
+    match listing.entries.iter().find(is_settings) {
+        Some(entry) => Ok(parse(entry, content(listing, entry)?).documents),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Documents of texts that somebody kept, by their paths: judged as if they came from git.
@@ -222,13 +235,17 @@ pub fn worktree_files(root: &Root) -> Result<Vec<FileStamp>> {
         .collect())
 }
 
+/// The root, where no file of it can be named.
+const FOLDER: &str = ".";
+
 /// The finding that a tree holds nothing of ours besides its settings, if that is so.
 pub(in crate::ops) fn empty_set(loaded: &Loaded) -> Option<Finding> {
     let is_settings = |document: &Document| matches!(document.body, Body::Repository(_));
     let holds_nothing = loaded.documents.iter().all(is_settings) && loaded.lost.is_empty();
     holds_nothing.then(|| {
         let settings = loaded.sources.iter().find(|file| &**file.path() == SETTINGS);
-        let missing = SourceFile::new(SETTINGS, String::new());
+        // Without them it is said of the folder: a file that is not there is no place.
+        let missing = SourceFile::new(FOLDER, String::new());
         empty_set::report_empty(settings.unwrap_or(&missing))
     })
 }

@@ -12,6 +12,7 @@ pub(in crate::ops) mod kept_file;
 pub(in crate::ops) mod listing;
 pub(in crate::ops) mod load;
 pub(in crate::ops) mod logs;
+pub(in crate::ops) mod moment;
 pub(in crate::ops) mod program;
 pub(in crate::ops) mod testing;
 pub(in crate::ops) mod tracked;

@@ -1,11 +1,11 @@
 //! `test`: the cases of PolicyTest documents, run on the engine.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use jiff::Timestamp;
-use refguard_core::document::FinalAction;
+use refguard_core::document::{FinalAction, Finding};
 use refguard_core::policy::{Expect, TestCase};
 use refguard_core::resolve::{
     Coverage, CoverageReport, Engine, Near, Outcomes, Request, Requested, Script, explain_request,
@@ -82,6 +82,26 @@ pub struct TestReport {
     /// What the cases exercise, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<CoverageReport>,
+}
+
+/// The warnings that may explain why cases fail: each names something that a failed case differs in, or stands in its
+/// file.
+pub fn explain_failures<'f>(findings: &'f [Finding], report: &TestReport) -> Vec<&'f Finding> {
+    let failed = || report.cases.iter().filter(|case| !case.ok);
+    let files: BTreeSet<&str> = failed().map(|case| &*case.file).collect();
+    let is_mark = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '`');
+    let words: BTreeSet<&str> = failed()
+        .flat_map(|case| &case.differences)
+        .flat_map(|difference| difference.split(is_mark))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let explains = |finding: &&Finding| {
+        // What stands between backticks is every other part.
+        let mut names = finding.message.split('`').skip(1).step_by(2);
+        !finding.is_error()
+            && (files.contains(&*finding.location.file) || names.any(|name| words.contains(name)))
+    };
+    findings.iter().filter(explains).collect()
 }
 
 /// Finds the policies that a case names, also `NAME@N`.

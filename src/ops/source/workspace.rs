@@ -175,7 +175,12 @@ impl Workspace {
             let folder = path.parent().and_then(|parent| parent.canonicalize().ok());
             let whole = path.canonicalize().ok();
             let beside = || Some(folder?.join(path.file_name()?));
-            let found = whole.or_else(beside).unwrap_or_else(|| path.clone());
+            // A symbolic link is judged where it stands, not what it leads to.
+            let found = match path.is_symlink() {
+                true => beside().or(whole),
+                false => whole.or_else(beside),
+            };
+            let found = found.unwrap_or_else(|| path.clone());
             let Ok(inner) = found.strip_prefix(&root) else {
                 bail!("`{}` is not below the root `{}`", path.display(), root.display())
             };

@@ -5,7 +5,7 @@ use refguard_core::prove::Region;
 use super::names::rows_of;
 use super::{changed_documents, coming_versions, gate_words, item_words, unchanged_words, verdict};
 use crate::ops::{Review, Says};
-use crate::output::causes::group_findings;
+use crate::output::causes::{group_findings, worst_first};
 use crate::output::escape::escape_terminal;
 use crate::output::failures::group_failures;
 use crate::output::impact::{quote_plain, region_paragraphs, weakening_words};
@@ -32,7 +32,7 @@ pub fn review_human(review: &Review, style: Style) -> String {
         text.push_str(&safeguards_human(safeguards, style));
     }
 
-    let findings = group_findings(review.new.iter());
+    let findings = worst_first(group_findings(review.new.iter()));
     push_list(
         &mut text,
         findings.iter().map(|group| {
@@ -92,15 +92,19 @@ fn push_table(text: &mut String, review: &Review, style: Style) {
     }
     let with = rows.iter().any(|row| !row.with.is_empty());
     let when = rows.iter().any(|row| !row.when.is_empty());
+    let loses = rows.iter().any(|row| !row.loses.is_empty());
+    let gains = rows.iter().any(|row| !row.gains.is_empty());
     let mut header = vec!["teams", "models"];
     header.extend(when.then_some("when"));
     header.extend(with.then_some("with"));
-    header.extend(["loses", "gains"]);
+    header.extend(loses.then_some("loses"));
+    header.extend(gains.then_some("gains"));
     let cells = |row: &super::names::NamedRow| {
         let mut cells = vec![row.teams.clone(), row.models.clone()];
         cells.extend(when.then(|| row.when.clone()));
         cells.extend(with.then(|| row.with.clone()));
-        cells.extend([row.loses.clone(), row.gains.clone()]);
+        cells.extend(loses.then(|| row.loses.clone()));
+        cells.extend(gains.then(|| row.gains.clone()));
         cells
     };
     let shown: Vec<Vec<String>> = rows.iter().take(ENTRIES).map(cells).collect();

@@ -10,7 +10,7 @@ use super::{
     verdict,
 };
 use crate::ops::{Foreseen, GateWord, Owner, Review, Says};
-use crate::output::causes::{FindingGroup, PLACES, group_findings};
+use crate::output::causes::{FindingGroup, PLACES, group_findings, worst_first};
 use crate::output::escape::{clip_text, markdown_code, markdown_words};
 use crate::output::failures::{Failure, group_failures};
 use crate::output::impact::{region_entries, weakening_words};
@@ -100,7 +100,7 @@ pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
         page.push_list(Frame::Open("Safeguards lost"), LIST, &entries, 0);
     }
 
-    let findings = group_findings(review.new.iter());
+    let findings = worst_first(group_findings(review.new.iter()));
     let listed = entries(findings.iter(), |group| finding_entry(group, places));
     page.push_list(Frame::Open("New findings"), LIST, &listed, 0);
     let failures: Vec<Failure<'_>> =
@@ -129,10 +129,12 @@ fn push_table(page: &mut Page, review: &Review) {
     }
     let with = rows.iter().any(|row| !row.with.is_empty());
     let when = rows.iter().any(|row| !row.when.is_empty());
+    let lose = rows.iter().any(|row| !row.loses.is_empty());
+    let gain = rows.iter().any(|row| !row.gains.is_empty());
     let line = |cells: [&str; 6]| {
         let [teams, models, from, besides, loses, gains] = cells;
         let mut line = format!("| {teams} | {models} |");
-        for (is_shown, cell) in [(when, from), (with, besides), (true, loses), (true, gains)] {
+        for (is_shown, cell) in [(when, from), (with, besides), (lose, loses), (gain, gains)] {
             if is_shown {
                 line.push_str(&format!(" {cell} |"));
             }

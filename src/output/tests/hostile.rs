@@ -7,6 +7,8 @@ use refguard_core::document::{Related, Span};
 use super::super::escape::*;
 use super::*;
 use crate::ops::{CaseReport, Got, TestReport};
+use crate::output::causes::group_findings;
+use crate::output::failures::group_failures;
 
 /// Text with much of what hurts.
 fn text() -> impl Strategy<Value = String> {
@@ -148,12 +150,12 @@ proptest! {
     }
 
     #[test]
-    fn github_gets_a_command_and_a_plain_line_a_finding((_, findings) in report()) {
+    fn github_gets_a_command_a_cause_and_a_plain_line_a_finding((_, findings) in report()) {
         let github = rendered(&findings, &[], Format::Github, Style::default());
         prop_assert!(is_plain(&github));
         let (commands, plain): (Vec<&str>, Vec<&str>) =
             github.lines().partition(|line| line.starts_with("::"));
-        prop_assert_eq!(commands.len(), findings.len());
+        prop_assert_eq!(commands.len(), group_findings(findings.iter()).len());
         prop_assert_eq!(plain.len(), findings.len());
         prop_assert!(!plain.iter().any(|line| obeyed(line)), "{plain:?}");
         for line in commands {
@@ -259,7 +261,7 @@ proptest! {
         let github = tests_github(&report, "policies");
         prop_assert!(is_plain(&github));
         let commands = github.lines().filter(|line| line.starts_with("::error ")).count();
-        prop_assert_eq!(commands, report.failed.min(10));
+        prop_assert_eq!(commands, group_failures(&report.cases).len().min(10));
         let plain = github.lines().filter(|line| line.starts_with("policies/")).count();
         prop_assert_eq!(plain, report.failed);
         prop_assert!(is_plain(&tests_human(&report, Style::default())));

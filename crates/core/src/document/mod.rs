@@ -51,4 +51,4 @@ pub use release::Release;
 pub use rules::{Example, Rule};
 pub use scalar::is_ambiguous;
 pub use source::SourceFile;
-pub use suggest::did_you_mean;
+pub use suggest::{did_you_mean, did_you_mean_name, suggest_name};

@@ -41,6 +41,39 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     nearest.map(|(_, candidate)| candidate)
 }
 
+/// As [`did_you_mean`]; where no whole name is near, one that begins so: `helthcare` means
+/// `healthcare-compliance`.
+pub fn did_you_mean_name<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    if let Some(near) = did_you_mean(word, known.iter().copied()) {
+        return Some(near);
+    }
+
+    // The first part itself is no slip, and means what begins with it.
+    let typed = known
+        .iter()
+        .map(|name| first_part(name))
+        .find(|part| *part == word);
+    let part = typed.or_else(|| did_you_mean(word, known.iter().map(|name| first_part(name))))?;
+    let is_meant = |name: &&str| first_part(name) == part && *name != word && part.len() > 2;
+    known.into_iter().find(is_meant)
+}
+
+/// A name up to the first sign that parts its words.
+fn first_part(name: &str) -> &str {
+    name.split(['-', '_', '/', '.']).next().unwrap_or(name)
+}
+
+/// What to say behind a name that there is not: the one that is near, or nothing.
+pub fn suggest_name<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = did_you_mean_name(word, known);
+    near.map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default()
+}
+
 /// Edits between two words (insert, delete, replace, swap two neighbours), if there are at most
 /// `room`.
 ///
@@ -100,6 +133,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_first_part_of_a_name_finds_it() {
+        let known = ["baseline", "healthcare-compliance", "finance-compliance"];
+        let near = |word| did_you_mean_name(word, known);
+        assert_eq!(near("helthcare"), Some("healthcare-compliance"));
+        assert_eq!(near("finance"), Some("finance-compliance"));
+        assert_eq!(near("basline"), Some("baseline"));
+        assert_eq!(near("compliance"), None);
+    }
 
     #[test]
     fn a_slip_is_found_and_another_word_is_not() {

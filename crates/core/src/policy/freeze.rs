@@ -260,7 +260,10 @@ fn find_zone(name: &str) -> Option<TimeZone> {
 }
 
 /// A freeze as it is written.
-pub(super) fn read_freeze(raw: &RawFreeze) -> Result<Freeze, TimeFault> {
+///
+/// # Errors
+/// Everything that keeps it from being one.
+pub(super) fn read_freeze(raw: &RawFreeze) -> Result<Freeze, Vec<TimeFault>> {
     let window = match &raw.days {
         Some(days) => weekly_window(raw, days)?,
         None => single_window(raw)?,
@@ -272,26 +275,42 @@ pub(super) fn read_freeze(raw: &RawFreeze) -> Result<Freeze, TimeFault> {
     })
 }
 
-fn single_window(raw: &RawFreeze) -> Result<FreezeWindow, TimeFault> {
-    if let Some(timezone) = &raw.timezone {
-        return Err(TimeFault {
-            span: timezone.span,
-            message: "`timezone` is only for a freeze of `days`".to_owned(),
-            help: "name `days`, or write the offset into `from` and `to`".to_owned(),
-        });
-    }
+fn single_window(raw: &RawFreeze) -> Result<FreezeWindow, Vec<TimeFault>> {
+    let zone = raw.timezone.as_ref().map(|timezone| TimeFault {
+        span: timezone.span,
+        message: "`timezone` is only for a freeze of `days`".to_owned(),
+        help: "name `days`, or write the offset into `from` and `to`".to_owned(),
+    });
 
-    let from = read_instant(&raw.from, DayEdge::Start)?;
-    let to = read_instant(&raw.to, DayEdge::End)?;
+    let (from, to) = both_ends(
+        read_instant(&raw.from, DayEdge::Start),
+        read_instant(&raw.to, DayEdge::End),
+        zone,
+    )?;
     if to <= from {
-        return Err(TimeFault {
+        return Err(vec![TimeFault {
             span: raw.to.span,
             message: format!("the freeze ends at {to}, which is not after {from}"),
             help: "write a later `to`".to_owned(),
-        });
+        }]);
     }
 
     Ok(FreezeWindow::Once { from, to })
+}
+
+/// Both ends of a freeze, or every fault of them and what else is at fault.
+fn both_ends<T>(
+    from: Result<T, TimeFault>,
+    to: Result<T, TimeFault>,
+    other: Option<TimeFault>,
+) -> Result<(T, T), Vec<TimeFault>> {
+    match (from, to, other) {
+        (Ok(from), Ok(to), None) => Ok((from, to)),
+        (from, to, other) => Err([from.err(), to.err(), other]
+            .into_iter()
+            .flatten()
+            .collect()),
+    }
 }
 
 fn read_instant(text: &Spanned<String>, edge: DayEdge) -> Result<Timestamp, TimeFault> {
@@ -305,27 +324,31 @@ fn read_instant(text: &Spanned<String>, edge: DayEdge) -> Result<Timestamp, Time
 fn weekly_window(
     raw: &RawFreeze,
     days: &Spanned<Vec<Spanned<Day>>>,
-) -> Result<FreezeWindow, TimeFault> {
-    if days.is_empty() {
-        return Err(TimeFault {
-            span: days.span,
-            message: "`days` names no day".to_owned(),
-            help: "write days such as `[fri, sat]`".to_owned(),
-        });
-    }
+) -> Result<FreezeWindow, Vec<TimeFault>> {
+    let no_day = days.is_empty().then(|| TimeFault {
+        span: days.span,
+        message: "`days` names no day".to_owned(),
+        help: "write days such as `[fri, sat]`".to_owned(),
+    });
+    let zone = raw.timezone.as_ref().map(check_zone);
+    let (timezone, no_zone) = match zone.transpose() {
+        Ok(timezone) => (timezone.unwrap_or_else(|| "UTC".to_owned()), None),
+        Err(fault) => (String::new(), Some(fault)),
+    };
 
-    let (from, to) = (read_clock(&raw.from)?, read_clock(&raw.to)?);
-    if from == to || from == MINUTES_A_DAY {
-        return Err(TimeFault {
-            span: raw.to.span,
-            message: "the freeze is over when it begins".to_owned(),
-            help: "a whole day is from \"00:00\" to \"24:00\"".to_owned(),
-        });
-    }
-
-    let timezone = match &raw.timezone {
-        Some(name) => check_zone(name)?,
-        None => "UTC".to_owned(),
+    let ends = both_ends(read_clock(&raw.from), read_clock(&raw.to), None);
+    let is_over = |(from, to): &(u16, u16)| from == to || *from == MINUTES_A_DAY;
+    let over = ends.as_ref().is_ok_and(is_over).then(|| TimeFault {
+        span: raw.to.span,
+        message: "the freeze is over when it begins".to_owned(),
+        help: "a whole day is from \"00:00\" to \"24:00\"".to_owned(),
+    });
+    let others = [no_day, over, no_zone].into_iter().flatten();
+    let (from, to) = match (ends, others.collect::<Vec<_>>()) {
+        (Ok(ends), others) if others.is_empty() => ends,
+        (ends, others) => {
+            return Err(ends.err().into_iter().flatten().chain(others).collect());
+        }
     };
 
     let mut days: Vec<Day> = days.iter().map(|day| day.value).collect();

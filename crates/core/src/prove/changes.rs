@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::index::Rank;
 use super::report::{Cause, How};
-use super::world::{GivenKey, Member, PipeId, ProfileId, Side, World};
+use super::world::{GivenKey, GuardId, Member, PipeId, ProfileId, Side, World};
 use crate::policy::{Place, Policy, PolicyId, PolicySet};
 
 /// The number of BASE's side in a world of two.
@@ -31,6 +31,8 @@ pub(super) struct Changes<'w, 'a> {
     pub policies: Vec<ChangedPolicy>,
     /// The documents of policies that changed themselves.
     policy_documents: FxHashMap<Arc<str>, Cause>,
+    /// What of those differs that are in both sets.
+    own_changes: FxHashMap<Arc<str>, OwnChange>,
     /// For each side, the attachments whose document the other lacks, and those documents.
     attachment_documents: [FxHashMap<Rank, Cause>; 2],
 }
@@ -43,6 +45,7 @@ impl<'w, 'a> Changes<'w, 'a> {
             attachments: [find_lacking(base, head), find_lacking(head, base)],
             policies: changed_policies(base, head),
             policy_documents,
+            own_changes: own_changes(world, base, head),
             attachment_documents: attachment_documents(base, head),
         }
     }
@@ -75,6 +78,22 @@ impl<'w, 'a> Changes<'w, 'a> {
         }
 
         causes
+    }
+
+    /// Whether a document that changed may have had a part in what is lost and gained: a policy that
+    /// gives and takes the same of it as before had none.
+    pub(super) fn may_cause(&self, cause: &Cause, guardrails: &[GuardId], pipelines: bool) -> bool {
+        let own = match cause.kind {
+            "Policy" => self.own_changes.get(cause.name.as_str()),
+            _ => None,
+        };
+        own.is_none_or(|own| {
+            own.parent
+                || (own.pipeline && pipelines)
+                || guardrails
+                    .iter()
+                    .any(|guardrail| own.guardrails.contains(guardrail))
+        })
     }
 
     /// The documents of the policy's chain, in either set, that changed.
@@ -151,6 +170,62 @@ fn own_effect<'w>(side: &Side<'w>, id: PolicyId, policy: &'w Policy) -> Own<'w> 
         side.pipes.get(id.0 as usize).copied().flatten(),
         parent,
     )
+}
+
+/// What differs of a policy's own document, as far as it matters for its effect.
+#[derive(Debug)]
+struct OwnChange {
+    parent: bool,
+    pipeline: bool,
+    /// What it adds or removes otherwise than before.
+    guardrails: FxHashSet<GuardId>,
+}
+
+fn own_changes(
+    world: &World<'_>,
+    base: &Side<'_>,
+    head: &Side<'_>,
+) -> FxHashMap<Arc<str>, OwnChange> {
+    let mut changes = FxHashMap::default();
+    for (id, policy) in (0..).map(PolicyId).zip(&head.set.policies) {
+        let Some((old_id, old)) = base.set.find_policy(&policy.name) else {
+            continue;
+        };
+        let (before, after) = (own_effect(base, old_id, old), own_effect(head, id, policy));
+        if before == after {
+            continue;
+        }
+
+        let member = |own: &Own<'_>| own.0.and_then(|id| world.members.value_of(id));
+        let change = OwnChange {
+            parent: before.2 != after.2,
+            pipeline: before.1 != after.1,
+            guardrails: changed_guardrails(member(&before), member(&after)),
+        };
+        changes.insert(policy.name.clone(), change);
+    }
+
+    changes
+}
+
+/// What two members add or remove differently; all of it where their conditions differ.
+fn changed_guardrails(before: Option<&Member>, after: Option<&Member>) -> FxHashSet<GuardId> {
+    let (Some(before), Some(after)) = (before, after) else {
+        return FxHashSet::default();
+    };
+    let is_same_condition = before.condition == after.condition;
+    let lists = [(&before.add, &after.add), (&before.remove, &after.remove)];
+    let mut changed = FxHashSet::default();
+    for (old, new) in lists {
+        let only = |list: &[GuardId], other: &[GuardId]| -> Vec<GuardId> {
+            let differs = |guardrail: &&GuardId| !is_same_condition || !other.contains(guardrail);
+            list.iter().filter(differs).copied().collect()
+        };
+        changed.extend(only(old, new));
+        changed.extend(only(new, old));
+    }
+
+    changed
 }
 
 fn policy_documents(base: &Side<'_>, head: &Side<'_>) -> FxHashMap<Arc<str>, Cause> {

@@ -358,14 +358,23 @@ impl<'w, 'a> Patcher<'w, 'a> {
     fn causes_of(&self, found: &Difference) -> BTreeSet<&Cause> {
         let (world, changes) = (self.world, self.changes);
         let mut causes: BTreeSet<&Cause> = BTreeSet::new();
+        let mut rest: BTreeSet<&Cause> = BTreeSet::new();
+        let OutcomeChange {
+            lost,
+            gained,
+            pipes,
+        } = &found.change;
+        let concerned = [lost.as_slice(), gained.as_slice()].concat();
+        let may_cause = |cause: &&Cause| changes.may_cause(cause, &concerned, pipes.is_some());
         if let Some(name) = &found.requested {
-            causes.extend(changes.behind_policy(name));
+            let documents = changes.behind_policy(name);
+            rest.extend(documents.iter().copied());
+            causes.extend(documents.into_iter().filter(may_cause));
         }
 
         let flips = found.by_default.first() != found.by_default.last();
         let is_ordered = found.change.lost.is_empty() && found.change.gained.is_empty();
 
-        let mut rest: BTreeSet<&Cause> = BTreeSet::new();
         for side in [BASE, HEAD] {
             for (rank, given) in active_attachments(world, found, side, self.budget) {
                 let told = found.change.lost.len() + found.change.gained.len();
@@ -380,10 +389,9 @@ impl<'w, 'a> Patcher<'w, 'a> {
                     || (flips && !given.default && changes.is_changed(side, rank))
                     || (is_ordered && world.pipe_of(given.profile).is_some());
                 let documents = changes.behind_attachment(side, rank);
+                rest.extend(documents.iter().copied());
                 if has_part {
-                    causes.extend(documents)
-                } else {
-                    rest.extend(documents)
+                    causes.extend(documents.into_iter().filter(may_cause));
                 }
             }
         }

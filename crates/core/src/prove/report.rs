@@ -254,6 +254,9 @@ pub struct Weakening {
     /// From when on; `None`: from the instant that was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// Until when HEAD is weaker for any request; `None`: for good, or it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// In what way.
     pub kind: WeakeningKind,
     /// The request.

@@ -197,11 +197,16 @@ fn join_impacts(mut whole: Impact, found: Impact, start: Timestamp, detail: Deta
     whole.regions_left_out = whole
         .regions_left_out
         .saturating_add(found.regions_left_out);
-    if whole.weakening.is_none() {
-        whole.weakening = found
-            .weakening
-            .map(|weakening| super::Weakening { at, ..weakening });
-        whole.weakens = whole.weakening.is_some();
+    match (&mut whole.weakening, found.weakening) {
+        (None, weakening) => {
+            whole.weakening = weakening.map(|weakening| super::Weakening { at, ..weakening });
+            whole.weakens = whole.weakening.is_some();
+        }
+        // None that is sure not to be there is the end of the one before.
+        (Some(known), None) if known.until.is_none() && found.weakening_doubts.is_empty() => {
+            known.until = at;
+        }
+        _ => {}
     }
 
     whole.not_analysed.extend(found.not_analysed);

@@ -12,6 +12,6 @@ mod why;
 
 pub use matrix::{BadMatrix, MAX_REQUESTS, Matrix, MatrixQuestion, Row, make_matrix};
 pub use names::{Unlisted, unlisted_values};
-pub use part::{Part, TouchedDocument, find_causes};
+pub use part::{CauseFinder, Part, TouchedDocument};
 pub use shift::{Shift, ShiftRow, shift_from};
 pub use why::{Giver, Obstacle, ObstacleKind, UnknownGuardrail, explain_guardrail, find_guardrail};

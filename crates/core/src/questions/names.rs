@@ -1,7 +1,7 @@
 //! Values of a request that no catalog lists: a slip of the hand gets an answer all the same, so it
 //! is said.
 
-use crate::document::{Dimension, did_you_mean};
+use crate::document::{Dimension, did_you_mean_name};
 use crate::policy::{Catalog, Context, Pattern};
 
 /// A value that the catalog does not have, where it lists the names of that dimension.
@@ -42,7 +42,7 @@ pub fn unlisted_values(catalog: &Catalog, context: &Context) -> Vec<Unlisted> {
             let is_listed =
                 |listed: &str| listed == value || Pattern::parse(listed).matches(Some(value));
             if !listed.iter().any(|listed| is_listed(listed)) {
-                let near = did_you_mean(value, listed.iter().map(|name| &**name));
+                let near = did_you_mean_name(value, listed.iter().map(|name| &**name));
                 let (value, near) = (value.clone(), near.map(str::to_owned));
                 found.push(Unlisted {
                     dimension,

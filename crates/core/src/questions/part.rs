@@ -343,54 +343,86 @@ impl TouchedDocument {
     }
 }
 
-/// Which of the documents that a change touched gave the request a guardrail, or took it away:
-/// those that do it alone, or without which it would not have come to it; all of them, where only
-/// several together do.
-pub fn find_causes(
-    before: &Part,
-    after: &Part,
-    touched: &[TouchedDocument],
-    request: &Request,
-    guardrail: &str,
-) -> Vec<Cause> {
-    let has = |part: &Part| {
-        Some(
-            part.answer_request(request)?
-                .iter()
-                .any(|name| name == guardrail),
-        )
-    };
-    let (old, new) = (has(before), has(after));
-    let names = [
-        before.reached_policies(request),
-        after.reached_policies(request),
-    ];
-    let is_touched = |document: &Option<Document>, names: &BTreeSet<String>| {
-        let document = document.as_ref();
-        document.is_some_and(|document| Part::is_touched_by(document, request, names))
-    };
-    let [names_before, names_after] = &names;
-    let is_near = |it: &&TouchedDocument| {
-        is_touched(&it.before, names_before) || is_touched(&it.after, names_after)
-    };
+/// The documents whose change gives a request its guardrails or takes them: a document is one if its
+/// change alone does it, or if without its change it would not have come to it; where only several
+/// together do, all are.
+///
+/// What each document does is worked out once, whatever is asked of it.
+#[derive(Debug)]
+pub struct CauseFinder<'t> {
+    /// What the request got, and gets; `None`: that is not known.
+    old: Given,
+    new: Given,
+    near: Vec<&'t TouchedDocument>,
+    /// Of the first of those: what the request would get with its change alone, and without it.
+    tried: Vec<(Given, Given)>,
+}
 
-    let near: Vec<&TouchedDocument> = touched.iter().filter(is_near).collect();
-    let decides = |it: &&&TouchedDocument| {
-        let (mut forward, mut back) = (before.clone(), after.clone());
-        it.swap_document(&mut forward, &request.context, false);
-        it.swap_document(&mut back, &request.context, true);
-        let (forward, back) = (has(&forward), has(&back));
-        forward == new && new.is_some() || back == old && old.is_some()
-    };
+/// What a request gets, where it is known.
+type Given = Option<Vec<String>>;
 
-    let tried = near.iter().take(MOST_TRIED).filter(decides);
-    let mut found: Vec<Cause> = tried.filter_map(|it| it.cause_of()).collect();
-    if found.is_empty() {
-        found = near.iter().filter_map(|it| it.cause_of()).collect();
+impl<'t> CauseFinder<'t> {
+    /// Looks at the documents that differ between two parts.
+    pub fn new(
+        before: &Part,
+        after: &Part,
+        touched: &'t [TouchedDocument],
+        request: &Request,
+    ) -> Self {
+        let (names_before, names_after) = (
+            before.reached_policies(request),
+            after.reached_policies(request),
+        );
+        let is_touched = |document: &Option<Document>, names: &BTreeSet<String>| {
+            let document = document.as_ref();
+            document.is_some_and(|document| Part::is_touched_by(document, request, names))
+        };
+        let is_near = |it: &&TouchedDocument| {
+            is_touched(&it.before, &names_before) || is_touched(&it.after, &names_after)
+        };
+
+        let near: Vec<&TouchedDocument> = touched.iter().filter(is_near).collect();
+        let swap = |it: &&TouchedDocument| {
+            let (mut forward, mut back) = (before.clone(), after.clone());
+            it.swap_document(&mut forward, &request.context, false);
+            it.swap_document(&mut back, &request.context, true);
+            (
+                forward.answer_request(request),
+                back.answer_request(request),
+            )
+        };
+        Self {
+            old: before.answer_request(request),
+            new: after.answer_request(request),
+            tried: near.iter().take(MOST_TRIED).map(swap).collect(),
+            near,
+        }
     }
 
-    found.sort();
-    found
+    /// The documents that gave or took a guardrail, sorted.
+    pub fn causes_of(&self, guardrail: &str) -> Vec<Cause> {
+        let has = |given: &Given| {
+            let given = given.as_ref()?;
+            Some(given.iter().any(|name| name == guardrail))
+        };
+        let (old, new) = (has(&self.old), has(&self.new));
+        let decides = |(forward, back): &(Given, Given)| {
+            let (forward, back) = (has(forward), has(back));
+            forward == new && new.is_some() || back == old && old.is_some()
+        };
+
+        let tried = self.near.iter().zip(&self.tried);
+        let mut found: Vec<Cause> = tried
+            .filter(|(_, swapped)| decides(swapped))
+            .filter_map(|(it, _)| it.cause_of())
+            .collect();
+        if found.is_empty() {
+            found = self.near.iter().filter_map(|it| it.cause_of()).collect();
+        }
+
+        found.sort();
+        found
+    }
 }
 
 fn document_spot(document: &Document) -> Spot {

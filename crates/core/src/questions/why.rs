@@ -9,7 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::document::{Dimension, did_you_mean};
+use crate::document::{Dimension, did_you_mean_name};
 use crate::policy::{
     Attachment, Context, GuardrailId, Pattern, Place, Policy, PolicyId, PolicySet, meets_values,
 };
@@ -105,7 +105,7 @@ pub fn find_guardrail(
     }
 
     let known = set.guardrails.iter().chain(listed()).map(|known| &**known);
-    let near = did_you_mean(name, known).map(str::to_owned);
+    let near = did_you_mean_name(name, known).map(str::to_owned);
     Err(UnknownGuardrail {
         name: name.to_owned(),
         near,

@@ -135,6 +135,10 @@ impl RowReader {
             return Row::Unclear(Unclear::Unreadable);
         };
 
+        if !raw.is_known() {
+            return Row::Unclear(Unclear::Unreadable);
+        }
+
         if let Some(passed) = self.passed_over(&raw) {
             return passed;
         }
@@ -144,8 +148,7 @@ impl RowReader {
                 context: Some(_), ..
             } => self.request_of(line),
             raw if raw.is_spend() => self.read_spend(raw),
-            raw if raw.is_decision() => self.read_decision(raw),
-            _ => Err(Unclear::Unreadable),
+            raw => self.read_decision(raw),
         };
 
         read.and_then(finish_row)
@@ -382,6 +385,11 @@ struct RawRow {
 impl RawRow {
     fn is_spend(&self) -> bool {
         self.call_type.is_some() || self.start_time.is_some() || self.metadata.is_some()
+    }
+
+    /// Whether it is a row of a form that is known.
+    fn is_known(&self) -> bool {
+        self.context.is_some() || self.is_spend() || self.is_decision()
     }
 
     fn is_decision(&self) -> bool {

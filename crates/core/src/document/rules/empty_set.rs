@@ -35,11 +35,11 @@ scope: "*"
     )],
 };
 
-/// A tree without documents; said at the settings, whether they are there or not.
-pub fn report_empty(settings: &SourceFile) -> Finding {
+/// A tree without documents; said at the settings, or else at the folder.
+pub fn report_empty(place: &SourceFile) -> Finding {
     Finding::new(
         &RULE,
-        settings,
+        place,
         Span::default(),
         "no policy document was found",
     )

@@ -52,5 +52,6 @@ pub(crate) fn report_pointer(file: &SourceFile) -> Finding {
 
 /// A symbolic link, or a thing that cannot be read as a file, with a reason.
 pub(crate) fn report_link(file: &SourceFile, said: &str) -> Finding {
-    Finding::new(&RULE, file, Span::default(), said).with_help("replace it by the file itself")
+    Finding::new(&RULE, file, Span::default(), said)
+        .with_help("replace it by the file itself, or leave it out with `exclude` in refguard.yaml")
 }

@@ -157,7 +157,7 @@ fn what_cannot_be_read_is_named() {
     let fault = |from: &str, to: &str, days: &[Day], zone: Option<&str>| {
         let raw = raw(from, to, days, zone);
         assert!(frozen_at(&[Freeze::from_raw(&raw)], Timestamp::UNIX_EPOCH).is_some());
-        read_freeze(&raw).unwrap_err().message
+        read_freeze(&raw).unwrap_err().swap_remove(0).message
     };
 
     assert_eq!(
@@ -187,7 +187,7 @@ fn what_cannot_be_read_is_named() {
     let zone = raw("04:00", "06:00", &ALL, Some("Europe/Berlyn"));
 
     assert_eq!(
-        read_freeze(&zone).unwrap_err().help,
+        read_freeze(&zone).unwrap_err()[0].help,
         "did you mean `Europe/Berlin`?"
     );
 }

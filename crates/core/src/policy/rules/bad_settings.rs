@@ -6,7 +6,9 @@ use rustc_hash::FxHashMap;
 
 use super::Scope;
 use super::suggestions::Suggestions;
-use crate::document::{Finding, RawEnvironment, RawRepository, Rule, Severity, Span, Spanned};
+use crate::document::{
+    Finding, RawEnvironment, RawRepository, Rule, Severity, SourceFile, Span, Spanned,
+};
 use crate::policy::freeze::{TimeFault, read_freeze, read_soak};
 use crate::policy::{BadLevel, DraftSet, Environment, Item, Levels, Settings};
 
@@ -80,6 +82,14 @@ rules:
         ),
     ],
 };
+
+/// A glob of `include` or `exclude` that cannot be read.
+pub fn report_glob(file: &SourceFile, span: Span, fault: &str) -> Finding {
+    Finding::new(&RULE, file, span, fault).with_help(
+        "write a path from this file's folder on, in which `*` stands for a name, `**` for any \
+            folders and `[ab]` for one of some characters",
+    )
+}
 
 /// Every fault of the settings.
 pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
@@ -236,7 +246,8 @@ fn check_times(
         .freeze
         .iter()
         .flatten()
-        .filter_map(|freeze| read_freeze(freeze).err());
+        .filter_map(|freeze| read_freeze(freeze).err())
+        .flatten();
     let soak = raw.soak.as_ref().and_then(|soak| read_soak(soak).err());
     let alone = raw
         .soak

@@ -479,6 +479,7 @@ impl Hunt<'_, '_, '_> {
             if is_weaker(self.kind, before, after) {
                 return Some(Weakening {
                     at: None,
+                    until: None,
                     kind: self.kind,
                     witness,
                     requested: named,
