@@ -48,7 +48,9 @@ def test_every_python_at_hand_takes_it(litellm_wheel: Path, tmp_path: Path) -> N
         if subprocess.run([name, "--version"], capture_output=True).returncode != 0:
             continue  # a name that stands for no interpreter
         python = install(name, tmp_path / str(number), litellm_wheel)
-        assert len(set(run(python, "-c", VERSIONS).split())) == 1, "the extension is of another release than the package"
+        assert len(set(run(python, "-c", VERSIONS).split())) == 1, (
+            "the extension is of another release than the package"
+        )
 
 
 def test_it_runs_where_glibc_is_2_28(litellm_wheel: Path) -> None:
