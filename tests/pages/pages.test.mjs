@@ -60,7 +60,7 @@ describe("every page", () => {
   after(async () => { await daemon.stop(); repository.remove(); });
 
   for (const colorScheme of ["light", "dark"]) {
-    for (const width of [1280, 390]) {
+    for (const width of [1280, 768, 390]) {
       test(`is whole at ${width} pixels, ${colorScheme}`, () => withPage(daemon, async (page) => {
         for (const address of PAGES) {
           await page.goto(daemon.address + address);
@@ -108,7 +108,13 @@ describe("every page", () => {
     await page.waitForURL("**/ui/ask**");
     await press("Team");
     await page.keyboard.type("health-eu");
-    await press("Ask");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: /A request with team health-eu gets/ }).waitFor();
+    await page.goto(`${daemon.address}/ui/matrix`);
+    await press("Whose name has");
+    await page.keyboard.type("health");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**filter=health**");
     await page.goto(`${daemon.address}/ui/policies`);
     await press("Name, description, owner or guardrail");
     await page.keyboard.type("hipaa");
