@@ -192,8 +192,8 @@ class Follower:
         _matching.set(None)
 
     def wanted(self, names: frozenset[str]) -> frozenset[str]:
-        """Those of the names that are guardrails of the running set."""
-        return names & self._current.guardrails if self._current is not None else frozenset()
+        """Those of the names that are guardrails of the running set, or of the one that matched the running request."""
+        return frozenset().union(*(names & found.guardrails for found in self._sets_that_count()))
 
     def missing(self, wanted: frozenset[str]) -> frozenset[str]:
         """The guardrails of the set among those that the proxy has lost since the set was accepted, or which no longer
@@ -202,10 +202,12 @@ class Follower:
         Also of the set by which the running request was matched: a call keeps what it was given when the set changes,
         and an open websocket does so for an hour.
         """
-        sets = [found for found in (self._current, _resolved.get()) if found is not None]
-        asked = [(wanted & found.guardrails, found) for found in sets]
+        asked = [(wanted & found.guardrails, found) for found in self._sets_that_count()]
         able = self._guardrails() if any(names for names, _ in asked) else {}
         return frozenset().union(*(_unable(names, found, able) for names, found in asked))
+
+    def _sets_that_count(self) -> list[PolicySet | Resolved]:
+        return [found for found in (self._current, _resolved.get()) if found is not None]
 
     # Following.
 
