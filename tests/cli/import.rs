@@ -95,7 +95,7 @@ fn a_database_without_policies_is_refused() {
     home.write("attachments.json", "{\"attachments\": []}");
     let files = ["--policies", "policies.json", "--attachments", "attachments.json"];
     let done = home.run([&["import", "litellm"], &files[..], &["-o", "mine"]].concat());
-    let said = done.fails(1);
+    let said = done.ends(1).stdout;
     assert!(said.contains("policies.json:1:1") && said.contains("no policies"), "{said}");
     assert!(!home.path().join("mine").exists());
 }

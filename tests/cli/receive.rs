@@ -427,6 +427,69 @@ fn allowing(who: &str) -> String {
 }
 
 #[test]
+fn a_promotion_that_loses_a_safeguard_unsaid_is_refused() {
+    let (server, author) = guarded();
+    let gates = "    gates: {safeguards: refuse}\n    allow: [bob@example.org]\n";
+    let case = "apiVersion: refguard/v1\nkind: PolicyTest\nname: everyone\ncases:\n  \
+                - {name: masked, context: {team: eu}, expect: {includes: [pii]}}\n";
+    author
+        .write("refguard.yaml", &format!("{SETTINGS}environments:\n  - name: production\n{gates}"))
+        .write("tests/everyone.yaml", case);
+    publish(&author, "guardrails: {add: [pii, log]}");
+    author.run(["promote", "--push", "origin"]).ok();
+    let first = author.id("production");
+    author.remove("tests/everyone.yaml");
+    publish(&author, "guardrails: {add: [pii, log, audit]}");
+    author.run(["promote", "--local", "--allow-safeguards", "an invariant says it"]).ok();
+    let said = message(&author, "production");
+    let unsaid: Vec<&str> =
+        said.lines().filter(|line| !line.starts_with("Refguard-Allow:")).collect();
+    assert!(unsaid.len() < said.lines().count(), "{said}");
+
+    let main = author.id("main");
+    let forged = forged(&author, &[&first, &main], &main, &unsaid.join("\n"));
+    let refused = refused(&author, &[&format!("{forged}:refs/heads/production")]);
+    assert!(refused.contains("gate `safeguards`"), "{refused}");
+    assert!(refused.contains("test `everyone: masked` is gone"), "{refused}");
+    author.git(["push", "-q", "origin", "production"]);
+    assert_eq!(server.id("production"), author.id("production"));
+}
+
+#[test]
+fn an_empty_server_takes_the_publish_branch_that_it_names_with_the_first_promotion() {
+    let (server, author) = guarded();
+    server.git(["update-ref", "-d", "refs/heads/main"]);
+    author.git(["branch", "-q", "-m", "main", "trunk"]);
+    author.git(["config", "refguard.publishBranch", "trunk"]);
+    author.run(["promote", "--local"]).ok();
+
+    // While the server names another branch, nothing is published that could be promoted.
+    let both = ["trunk", "production", "refs/refguard/ledger/production"];
+    let said = refused(&author, &both);
+    assert!(said.contains("symbolic-ref"), "{said}");
+    server.git(["symbolic-ref", "HEAD", "refs/heads/trunk"]);
+    author.git(["push", "-q", "--atomic", "origin", both[0], both[1], both[2]]);
+    assert_eq!(server.id("production"), author.id("production"));
+}
+
+#[test]
+fn another_publish_branch_is_guarded_and_main_is_a_branch_like_others() {
+    let (server, author) = guarded();
+    server.git(["update-ref", "-d", "refs/heads/main"]);
+    server.git(["symbolic-ref", "HEAD", "refs/heads/trunk"]);
+    let first = author.id("main");
+    author.git(["checkout", "-q", "-b", "trunk"]);
+    author.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    author.git(["push", "-q", "origin", "trunk", "main"]);
+
+    assert!(refused(&author, &[&format!("+{first}:trunk")]).contains("does not hold"));
+    assert!(refused(&author, &[":trunk"]).contains("must stay"));
+    author.git(["push", "-q", "origin", "trunk:main"]);
+    author.git(["push", "-q", "origin", &format!("+{first}:main")]);
+    author.git(["push", "-q", "origin", ":main"]);
+}
+
+#[test]
 fn a_rollback_to_settings_that_name_others_leaves_the_release_to_either_side() {
     let (server, author) = guarded();
     for who in ["gone@example.org", "bob@example.org"] {

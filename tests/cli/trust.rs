@@ -200,6 +200,49 @@ fn odd_commit(repo: &TestRepo, header: &str) -> String {
     repo.git(["hash-object", "-t", "commit", "-w", "--literally", file.to_str().unwrap()])
 }
 
+/// A tree object from its entries, in their order, as git's own checks would not let it be made.
+fn odd_tree(repo: &TestRepo, entries: &[(&str, &str, &str)]) -> String {
+    let mut bytes = Vec::new();
+    for (mode, name, id) in entries {
+        bytes.extend(format!("{mode} {name}\0").into_bytes());
+        let digits: Vec<char> = id.chars().collect();
+        let pairs = digits.chunks(2).map(|pair| pair.iter().collect::<String>());
+        bytes.extend(pairs.map(|pair| u8::from_str_radix(&pair, 16).unwrap()));
+    }
+    let file = repo.path().with_file_name("tree");
+    std::fs::write(&file, bytes).unwrap();
+    repo.git(["hash-object", "-t", "tree", "-w", "--literally", file.to_str().unwrap()])
+}
+
+#[test]
+fn a_tree_with_two_entries_of_one_name_is_no_set() {
+    let repo = strict();
+    let one = repo.git(["rev-parse", "main:policies/base.yaml"]);
+    repo.policy("base", "guardrails: {add: [other]}").commit("another");
+    let other = repo.git(["rev-parse", "main:policies/base.yaml"]);
+    let attachments = repo.git(["rev-parse", "main:attachments"]);
+    let policies =
+        odd_tree(&repo, &[("100644", "base.yaml", &one), ("100644", "base.yaml", &other)]);
+    let top = odd_tree(
+        &repo,
+        &[("40000", "attachments", &attachments), ("40000", "policies", &policies)],
+    );
+    let twice = repo.git(["commit-tree", &top, "-p", "main", "-m", "twice"]);
+    repo.git(["update-ref", "refs/heads/main", &twice]);
+
+    let said = "the tree holds `policies/base.yaml` twice";
+    for verb in
+        [&["validate", "--at", "main"][..], &["resolve", "--at", "main"], &["list", "--at", "main"]]
+    {
+        let refused = repo.run(verb.iter().copied()).fails(2);
+        assert!(refused.contains(said), "{verb:?}: {refused}");
+    }
+    let before = repo.id("production");
+    let refused = repo.run(["promote", "main"]).fails(2);
+    assert!(refused.contains(said), "{refused}");
+    assert_eq!(repo.id("production"), before);
+}
+
 #[test]
 fn one_malformed_author_line_in_old_history_breaks_no_verb() {
     let empty = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
