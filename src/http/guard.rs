@@ -141,7 +141,7 @@ pub(super) fn refuse_caller(caller: Caller) -> Problem {
             retry_seconds: FORGIVEN.as_secs(),
             ..Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
-                "too many wrong tokens came from this address: wait, then send a right one",
+                "this token is wrong, and so were many from this address of late: a right one is answered at once",
             )
         },
         Caller::Known | Caller::Unknown | Caller::Wrong => {

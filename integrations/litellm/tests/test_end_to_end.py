@@ -146,7 +146,12 @@ def test_every_worker_follows_by_itself_over_a_socket_with_a_token(tmp_path: Pat
 
         return look
 
-    until("both workers are refused", both(lambda status: "401" in (status["daemon"]["error"] or "")))
+    # After many wrong tokens the daemon answers them 429.
+    refused = ("401", "429")
+    until(
+        "both workers are refused",
+        both(lambda status: any(code in (status["daemon"]["error"] or "") for code in refused)),
+    )
     assert proxy.complete().status == 503
     # The right token is put there: nothing has to be restarted.
     token.write_text("s3cret\n")
