@@ -43,6 +43,8 @@ enum Turn {
 pub(super) struct Seat {
     number: usize,
     turn: Mutex<Turn>,
+    /// Bytes of the body that its client sends, or sent last.
+    body_bytes: AtomicUsize,
     /// What serves it.
     task: OnceLock<AbortHandle>,
 }
@@ -128,13 +130,27 @@ impl Seats {
     pub fn stand(self: &Arc<Self>) -> TakenSeat {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let turn = Mutex::new(Turn::Head(Instant::now()));
-        let seat = Arc::new(Seat { number, turn, task: OnceLock::new() });
+        let seat =
+            Arc::new(Seat { number, turn, body_bytes: AtomicUsize::new(0), task: OnceLock::new() });
         TakenSeat { seat, seats: self.clone() }
     }
 
-    /// Ends the connection whose body has been on its way the longest, but not this one; false where there is none.
-    fn end_longest_body(&self, but: usize) -> bool {
-        self.end_longest(|seat| seat.number != but && matches!(seat.turn(), Turn::Body(_)))
+    /// Ends the connection with the largest body on its way, so that small ones are let alone. False where this one's is
+    /// the largest: then it gets no more room.
+    fn end_largest_body(&self, own: &Seat) -> bool {
+        let mut taken = self.table();
+        let on_their_way = taken.values().filter(|seat| {
+            seat.number != own.number
+                && seat.task.get().is_some()
+                && matches!(seat.turn(), Turn::Body(_))
+        });
+        let sizes = on_their_way.map(|seat| (seat.body_bytes.load(Ordering::Relaxed), seat.number));
+        let largest =
+            sizes.max().filter(|(size, _)| *size >= own.body_bytes.load(Ordering::Relaxed));
+        let ended = largest.and_then(|(_, number)| taken.remove(&number));
+        let Some(task) = ended.as_ref().and_then(|seat| seat.task.get()) else { return false };
+        task.abort();
+        true
     }
 
     /// Ends the connection that has waited for its client the longest.
@@ -207,13 +223,14 @@ impl Drop for Held {
 pub(super) struct BodyShare(Arc<Held>);
 
 impl BodyShare {
-    /// Takes up bytes that have come. Where there are too many of all bodies together, the connection whose body has
-    /// been on its way the longest ends; false where there is none.
+    /// Takes up bytes that have come. Where there are too many of all bodies together, the connection ends
+    /// whose body is the largest; false where that is this one.
     fn add(&self, bytes: usize, seat: &Seat) -> bool {
         let seats = &self.0.seats;
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         let all = seats.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        all <= seats.max_bytes || seats.end_longest_body(seat.number)
+        seat.body_bytes.fetch_add(bytes, Ordering::Relaxed);
+        all <= seats.max_bytes || seats.end_largest_body(seat)
     }
 }
 
@@ -240,6 +257,7 @@ impl HttpBody for WatchedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if !self.is_begun {
             self.is_begun = true;
+            self.seat.body_bytes.store(0, Ordering::Relaxed);
             self.seat.set(Turn::Body(Instant::now()));
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
