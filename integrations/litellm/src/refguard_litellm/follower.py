@@ -515,7 +515,7 @@ class Follower:
 
 def _resolved_by(found: PolicySet, earlier: Resolved | None) -> Resolved:
     """A message of a websocket that names policies is matched anew, and keeps what the websocket was given before."""
-    if earlier is None or earlier.commit == found.commit:
+    if earlier is None:
         return Resolved(found.commit, found.guardrails, found.step_modes)
     modes = {
         name: earlier.step_modes.get(name, frozenset()) | found.step_modes.get(name, frozenset())
