@@ -43,7 +43,7 @@ enum Turn {
 pub(super) struct Seat {
     number: usize,
     turn: Mutex<Turn>,
-    /// Bytes of the body that its client sends, or sent last.
+    /// Bytes of the body that its client sends, until its request is answered.
     body_bytes: AtomicUsize,
     /// What serves it.
     task: OnceLock<AbortHandle>,
@@ -188,11 +188,9 @@ impl Drop for TakenSeat {
 impl TakenSeat {
     /// The body of a request whose head has come, and what holds its share of the memory until it is answered.
     pub fn watch_body(&self, body: Body) -> (Body, BodyShare) {
-        let held = AtomicUsize::new(0);
-        let share = BodyShare(Arc::new(Held { bytes: held, seats: self.seats.clone() }));
-        let watched =
-            WatchedBody { body, seat: self.seat.clone(), share: share.clone(), is_begun: false };
-        (Body::new(watched), share)
+        let held = Held { seat: self.seat.clone(), seats: self.seats.clone() };
+        let share = BodyShare(Arc::new(held));
+        (Body::new(WatchedBody { body, share: share.clone(), is_begun: false }), share)
     }
 
     /// The answer, whose end makes the connection idle.
@@ -205,16 +203,17 @@ impl TakenSeat {
     }
 }
 
-/// The bytes of one body.
+/// The bytes of the body of a connection's request.
 #[derive(Debug)]
 struct Held {
-    bytes: AtomicUsize,
+    seat: Arc<Seat>,
     seats: Arc<Seats>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.seats.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        let bytes = self.seat.body_bytes.swap(0, Ordering::Relaxed);
+        self.seats.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -225,11 +224,10 @@ pub(super) struct BodyShare(Arc<Held>);
 impl BodyShare {
     /// Takes up bytes that have come. Where there are too many of all bodies together, the connection ends
     /// whose body is the largest; false where that is this one.
-    fn add(&self, bytes: usize, seat: &Seat) -> bool {
-        let seats = &self.0.seats;
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let all = seats.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    fn add(&self, bytes: usize) -> bool {
+        let Held { seat, seats } = &*self.0;
         seat.body_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let all = seats.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         all <= seats.max_bytes || seats.end_largest_body(seat)
     }
 }
@@ -241,7 +239,6 @@ pub(super) struct NoRoom;
 
 struct WatchedBody {
     body: Body,
-    seat: Arc<Seat>,
     share: BodyShare,
     /// Whether somebody reads it.
     is_begun: bool,
@@ -257,14 +254,13 @@ impl HttpBody for WatchedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if !self.is_begun {
             self.is_begun = true;
-            self.seat.body_bytes.store(0, Ordering::Relaxed);
-            self.seat.set(Turn::Body(Instant::now()));
+            self.share.0.seat.set(Turn::Body(Instant::now()));
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
-                let has_room = self.share.add(bytes, &self.seat);
+                let has_room = self.share.add(bytes);
                 Some(if has_room { Ok(frame) } else { Err(NoRoom.into()) })
             }
             Some(Err(error)) => Some(Err(error.into())),
@@ -284,7 +280,7 @@ impl HttpBody for WatchedBody {
 impl Drop for WatchedBody {
     fn drop(&mut self) {
         if self.is_begun {
-            self.seat.begin_answer();
+            self.share.0.seat.begin_answer();
         }
     }
 }
