@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+
 PATIENCE = 180.0
 MASTER_KEY = "sk-test-4e7b1f0c9d3a8b26"
 
@@ -192,6 +195,14 @@ class Proxy:
         body = {"model": "m", "messages": [{"role": "user", "content": text}], **more}
         return self._ask("/v1/chat/completions", json.dumps(body).encode(), MASTER_KEY)
 
+    def open_socket(self, path: str) -> Connection:
+        """A websocket of the proxy."""
+        return connect(
+            f"ws://127.0.0.1:{self.port}{path}",
+            additional_headers={"Authorization": f"Bearer {MASTER_KEY}"},
+            proxy=None,
+        )
+
     def post(self, path: str, body: Any) -> Reply:
         return self._ask(path, json.dumps(body).encode(), MASTER_KEY)
 
@@ -303,6 +314,34 @@ _GUARDRAIL = """\
   - guardrail_name: {name}
     litellm_params: {{guardrail: guards.{kind}, mode: {mode}, default_on: {default_on}}}
 """
+
+# A `guards.py` by which a call has `mark-a` lost; models are asked of the provider that `UPSTREAM` names.
+_LOSING_GUARDS = """
+import os
+
+import litellm
+from fastapi import HTTPException
+from litellm.integrations.custom_guardrail import CustomGuardrail
+from litellm.integrations.custom_logger import CustomLogger
+
+litellm.api_base = os.environ["UPSTREAM"]
+
+
+class Switch(CustomLogger):
+    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
+        if "lose mark-a" in str(data.get("messages")):
+            kept = [c for c in litellm.callbacks if getattr(c, "guardrail_name", None) != "mark-a"]
+            litellm.callbacks[:] = kept
+
+
+switch = Switch()
+"""
+
+
+def losing_guards(classes: str) -> str:
+    """A `guards.py` with these classes of guardrails, by which a call has `mark-a` lost."""
+    return _LOSING_GUARDS + classes
+
 
 _GUARDS = '''\
 from fastapi import HTTPException

@@ -23,7 +23,6 @@ from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 from websockets.sync.server import ServerConnection, serve
 
@@ -32,7 +31,7 @@ from refguard_litellm.bundle import build
 from refguard_litellm.proxy import RefguardCallback
 from refguard_litellm.settings import Settings
 from sets import bundle
-from support import MASTER_KEY, Daemon, Proxy, Repository
+from support import Daemon, Proxy, Repository, losing_guards
 from test_proxy import alone
 
 KEY = UserAPIKeyAuth(api_key="k")
@@ -108,11 +107,7 @@ def test_a_real_proxy_refuses_the_socket(tmp_path: Path) -> None:
     try:
         followed.until_alive()
         followed.until_running(commit)
-        with connect(
-            f"ws://127.0.0.1:{followed.port}/v1/responses",
-            additional_headers={"Authorization": f"Bearer {MASTER_KEY}"},
-            proxy=None,
-        ) as socket:
+        with followed.open_socket("/v1/responses") as socket:
             socket.send(json.dumps({"type": "response.create", "model": "m", "input": "block mark-a"}))
             answer = json.loads(socket.recv(timeout=60))
             assert answer["type"] == "error", answer
@@ -124,34 +119,17 @@ def test_a_real_proxy_refuses_the_socket(tmp_path: Path) -> None:
         daemon.kill()
 
 
-# Frames of an open socket are asked of the provider that `UPSTREAM` names; a call may have `mark-a` lost.
-OPEN_GUARDS = """
-import os
-
-import litellm
-from fastapi import HTTPException
-from litellm.integrations.custom_guardrail import CustomGuardrail
-from litellm.integrations.custom_logger import CustomLogger
-
-litellm.api_base = os.environ["UPSTREAM"]
-
+# They read the frames of an open socket.
+OPEN_GUARDS = losing_guards(
+    """
 
 class Guard(CustomGuardrail):
     async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
         if f"block {self.guardrail_name}" in str(data.get("input")):
             raise HTTPException(status_code=400, detail={"error": f"blocked by {self.guardrail_name}"})
         return data
-
-
-class Switch(CustomLogger):
-    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
-        if "lose mark-a" in str(data.get("messages")):
-            kept = [c for c in litellm.callbacks if getattr(c, "guardrail_name", None) != "mark-a"]
-            litellm.callbacks[:] = kept
-
-
-switch = Switch()
 """
+)
 
 
 @dataclass
@@ -241,11 +219,7 @@ def test_each_message_of_an_open_socket_is_seen(tmp_path: Path) -> None:
         try:
             followed.until_alive()
             followed.until_running(commit)
-            with connect(
-                f"ws://127.0.0.1:{followed.port}/v1/responses",
-                additional_headers={"Authorization": f"Bearer {MASTER_KEY}"},
-                proxy=None,
-            ) as socket:
+            with followed.open_socket("/v1/responses") as socket:
                 assert say(socket, "hello, one")["type"] == "response.completed"
                 refused = say(socket, "block mark-a, two")
                 assert (refused["type"], "blocked by mark-a" in json.dumps(refused)) == ("error", True), refused

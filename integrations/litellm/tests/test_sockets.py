@@ -10,27 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 from websockets.sync.server import Server, ServerConnection, serve
 
-from support import MASTER_KEY, Daemon, Proxy, Repository
+from support import Daemon, Proxy, Repository, losing_guards
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("REFGUARD_BIN"), reason="REFGUARD_BIN does not name the refguard program"
 )
 
 # `mark-a` reads the messages of a realtime session, `mark-b` only whole requests. A call says which one is lost.
-GUARDS = """
-import os
-
-import litellm
-from fastapi import HTTPException
-from litellm.integrations.custom_guardrail import CustomGuardrail
-from litellm.integrations.custom_logger import CustomLogger
-
-litellm.api_base = os.environ["UPSTREAM"]
-
+GUARDS = losing_guards(
+    """
 
 class Guard(CustomGuardrail):
     async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
@@ -46,17 +37,8 @@ class Reader(Guard):
     async def apply_guardrail(self, inputs, request_data, input_type, logging_obj=None):
         self.judge(" ".join(inputs.get("texts") or []))
         return inputs
-
-
-class Switch(CustomLogger):
-    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
-        if "lose mark-a" in str(data.get("messages")):
-            kept = [c for c in litellm.callbacks if getattr(c, "guardrail_name", None) != "mark-a"]
-            litellm.callbacks[:] = kept
-
-
-switch = Switch()
 """
+)
 
 
 @dataclass
@@ -96,13 +78,6 @@ class World:
     lossy: Proxy
     waiting: Proxy
     """Its daemon was never there."""
-
-    def open(self, proxy: Proxy, path: str) -> Connection:
-        return connect(
-            f"ws://127.0.0.1:{proxy.port}{path}",
-            additional_headers={"Authorization": f"Bearer {MASTER_KEY}"},
-            proxy=None,
-        )
 
     def give(self, guardrail: str) -> None:
         """Has a policy give a guardrail to every call."""
@@ -160,7 +135,7 @@ def was_told(world: World, text: str) -> bool:
 
 def test_a_typed_message_of_a_realtime_session_is_seen(world: World) -> None:
     world.give("mark-a")
-    with world.open(world.proxy, "/v1/realtime?model=m") as socket:
+    with world.proxy.open_socket("/v1/realtime?model=m") as socket:
         assert say(socket, "hello")["type"] != "error"
         refused = say(socket, "block mark-a, one")
         assert (refused["type"], "blocked by mark-a" in json.dumps(refused)) == ("error", True), refused
@@ -169,13 +144,13 @@ def test_a_typed_message_of_a_realtime_session_is_seen(world: World) -> None:
 
 def test_a_guardrail_that_cannot_see_its_messages_ends_the_opening(world: World) -> None:
     world.give("mark-b")
-    with world.open(world.proxy, "/v1/realtime?model=m") as socket:
+    with world.proxy.open_socket("/v1/realtime?model=m") as socket:
         refused = json.loads(socket.recv(timeout=60))
         assert (refused["type"], "policies want mark-b" in json.dumps(refused)) == ("error", True), refused
 
 
 def test_without_a_set_no_session_opens(world: World) -> None:
-    with world.open(world.waiting, "/v1/realtime?model=m") as socket:
+    with world.waiting.open_socket("/v1/realtime?model=m") as socket:
         refused = json.loads(socket.recv(timeout=60))
         said = json.dumps(refused)
         assert (refused["type"], "no policy set has been loaded yet" in said) == ("error", True), refused
@@ -185,7 +160,7 @@ def test_a_guardrail_that_is_lost_meanwhile_lets_no_message_pass(world: World) -
     """In a proxy of its own, which stays without it."""
     world.give("mark-a")
     world.lossy.until_running(world.repository.git("rev-parse", "HEAD"))
-    with world.open(world.lossy, "/v1/realtime?model=m") as socket:
+    with world.lossy.open_socket("/v1/realtime?model=m") as socket:
         assert say(socket, "hello there")["type"] != "error"
         world.lossy.complete("lose mark-a")
         refused = say(socket, "block mark-a, two")
