@@ -5,16 +5,13 @@ Builds refguard and prints how long `blame` takes on so many promotions, each of
 time and again; and `matrix` of 1,000 teams × 100 models. Each is a run of the program, from its start to its end.
 """
 import argparse
-import pathlib
-import shutil
 import statistics
 import subprocess
-import tempfile
 import time
 
 import harness
 from evidence import Set, say
-from harness import ROOT, sh
+from harness import sh
 
 TEAMS, MODELS = 1_000, 100
 WHO = "bench <bench@example.org>"
@@ -113,17 +110,10 @@ def main():
     parser.add_argument("--policies", type=int, default=10_000)
     parser.add_argument("--promotions", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--refguard", type=pathlib.Path, help="measure this program, and build none")
+    harness.take_program(parser)
     arguments = parser.parse_args()
-    if arguments.refguard:
-        harness.REFGUARD = arguments.refguard.resolve()
-    else:
-        sh("cargo", "build", "--profile", "dist", "--bin", "refguard", cwd=ROOT)
-    place = pathlib.Path(tempfile.mkdtemp(prefix="refguard-bench-"))
-    try:
+    with harness.scratch_folder(arguments.refguard) as place:
         answer(place, arguments)
-    finally:
-        shutil.rmtree(place)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 import harness
@@ -114,17 +113,10 @@ def main():
     parser.add_argument("--seconds", type=int, default=10, help="of each run of wrk")
     parser.add_argument("--no-build", action="store_true")
     parser.add_argument("--only-pages", action="store_true")
-    parser.add_argument("--refguard", type=pathlib.Path, help="measure this program, and build none")
+    harness.take_program(parser)
     arguments = parser.parse_args()
-    if arguments.refguard:
-        harness.REFGUARD = arguments.refguard.resolve()
-    elif not arguments.no_build:
-        sh("cargo", "build", "--profile", "dist", "--bin", "refguard", "--example", "fixed_body", cwd=ROOT)
-    place = pathlib.Path(tempfile.mkdtemp(prefix="refguard-bench-"))
-    try:
+    with harness.scratch_folder(arguments.refguard, "--example", "fixed_body", build=not arguments.no_build) as place:
         measure(place, arguments)
-    finally:
-        shutil.rmtree(place)
 
 
 def say(what, value):

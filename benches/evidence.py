@@ -10,7 +10,6 @@ import argparse
 import collections
 import json
 import os
-import pathlib
 import random
 import re
 import resource
@@ -19,7 +18,6 @@ import shutil
 import socket
 import statistics
 import sys
-import tempfile
 import time
 
 import harness
@@ -215,21 +213,14 @@ def main():
     parser.add_argument("--policies", type=int, default=10_000, help="of the set that is replayed")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of each log")
     parser.add_argument("--seconds", type=int, default=10, help="of each run of wrk")
-    parser.add_argument("--refguard", type=pathlib.Path, help="measure this program, and build none")
+    harness.take_program(parser)
     arguments = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if arguments.refguard:
-        harness.REFGUARD = arguments.refguard.resolve()
-    else:
-        sh("cargo", "build", "--profile", "dist", "--bin", "refguard", cwd=ROOT)
-    place = pathlib.Path(tempfile.mkdtemp(prefix="refguard-bench-"))
-    try:
+    with harness.scratch_folder(arguments.refguard) as place:
         follow(place, arguments)
         shadow(place, arguments)
         replay(place, arguments)
-    finally:
-        shutil.rmtree(place)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """What the daemon's benches share: a repository whose ref moves, servers on loopback, and load by `wrk`."""
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -17,6 +20,26 @@ START_LIMIT = 180
 def sh(*command, **options):
     done = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, **options)
     return done.stdout.decode().strip()
+
+
+def take_program(parser):
+    """The option that names the program which is measured."""
+    parser.add_argument("--refguard", type=pathlib.Path, help="measure this program, and build none")
+
+
+@contextlib.contextmanager
+def scratch_folder(program, *targets, build=True):
+    """A folder for a bench, with the program at hand: the one that is named, or one that is built, with more targets."""
+    global REFGUARD
+    if program:
+        REFGUARD = program.resolve()
+    elif build:
+        sh("cargo", "build", "--profile", "dist", "--bin", "refguard", *targets, cwd=ROOT)
+    place = pathlib.Path(tempfile.mkdtemp(prefix="refguard-bench-"))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)
 
 
 class Repository:
