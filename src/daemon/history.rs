@@ -163,12 +163,15 @@ impl History {
         pins.generation += 1;
     }
 
-    /// The versions of a policy, as `refguard versions --format json` writes them.
+    /// The versions of a policy, as `refguard versions --format json` writes them: all, or those
+    /// before the number `before`.
     ///
     /// # Errors
     /// Where there is no such policy, or history is not read yet or cannot be.
-    pub fn versions(&self, policy: &str) -> Result<Value, NoHistory> {
-        Ok(to_value(&self.version_list(policy)?)?)
+    pub fn versions(&self, policy: &str, before: Option<u64>) -> Result<Value, NoHistory> {
+        let mut list = self.version_list(policy)?;
+        list.versions.retain(|row| before.is_none_or(|before| row.number < before));
+        Ok(to_value(&list)?)
     }
 
     /// The same, to be shown.

@@ -32,7 +32,23 @@ struct CompareQuery {
 struct VersionsQuery {
     #[serde(default)]
     documents: bool,
-    cursor: Option<u64>,
+    cursor: Option<VersionNumber>,
+}
+
+/// The number of a version as a client writes it: from 1 to [`MAX_VERSION`].
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u64")]
+struct VersionNumber(u64);
+
+impl TryFrom<u64> for VersionNumber {
+    type Error = String;
+
+    fn try_from(number: u64) -> Result<Self, String> {
+        match number {
+            1..=MAX_VERSION => Ok(Self(number)),
+            _ => Err(format!("the number of a version is from 1 to {MAX_VERSION}")),
+        }
+    }
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -50,7 +66,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 ),
                 Parameter::optional(
                     "cursor",
-                    "`next` of the page before; of an answer with documents only",
+                    "Only the versions before this one: `next` of the page before",
                     Values::Between(1, MAX_VERSION),
                 ),
             ])
@@ -108,22 +124,18 @@ where
 async fn versions(call: Call<VersionsQuery, String>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let (name, VersionsQuery { documents, cursor }) = (call.path, call.query);
-    if cursor.is_some() && !documents {
-        return Err(Problem::bad_request(
-            "`cursor` is for `documents=true`: without it all are told",
-        ));
-    }
+    let before = cursor.map(|VersionNumber(number)| number);
     read_history(&call.app, &snapshot, move |history| match documents {
-        true => history.version_page(&name, cursor),
-        false => history.versions(&name),
+        true => history.version_page(&name, before),
+        false => history.versions(&name, before),
     })
     .await
 }
 
 /// One version of a policy.
-async fn version(call: Call<NoQuery, (String, u64)>) -> Result<Response, Problem> {
+async fn version(call: Call<NoQuery, (String, VersionNumber)>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
-    let (name, number) = call.path;
+    let (name, VersionNumber(number)) = call.path;
     read_history(&call.app, &snapshot, move |history| history.version(&name, number)).await
 }
 

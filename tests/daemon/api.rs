@@ -111,7 +111,14 @@ fn versions_are_numbered_and_a_pinned_one_only_adds() {
     let older = page("documents=true&cursor=2").json();
     assert_eq!(older["versions"], json!([pages["versions"][1]]));
     assert_eq!(page("documents=false").json()["versions"], versions);
-    for query in ["cursor=2", "documents=true&cursor=x", "documents=perhaps"] {
+    assert_eq!(page("cursor=2").json()["versions"], json!([versions[1]]));
+    for query in [
+        "cursor=0",
+        "documents=true&cursor=0",
+        "cursor=18446744073709551615",
+        "cursor=x",
+        "documents=perhaps",
+    ] {
         assert_eq!(page(query).status, 400, "{query}");
     }
     let compared = |query: &str| daemon.get(&format!("/v1/policies/p0/compare?{query}"));
